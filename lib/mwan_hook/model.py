@@ -1,0 +1,547 @@
+"""Every noun of the program: immutable, typed, in canonical form.  Imports nothing of ours but the tuple base.
+
+Units: seconds (CLOCK_BOOTTIME) where a name ends in nothing else, milliseconds in ``*_ms``, bytes in
+``*_bytes``.  Addresses are text as the kernel prints them; a prefix is ``ADDRESS/LENGTH``, the
+default route's is ``default``.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, IntEnum
+
+from mwan_hook.light import NamedTuple
+
+PROTOCOL = 172
+MAIN_TABLE = 254
+GUARD_METRIC = 4294967295
+DEFAULT = "default"
+
+
+class Family(str, Enum):
+    """Address family, by the word that configuration and JSON use."""
+
+    IPV4 = "ipv4"
+    IPV6 = "ipv6"
+
+    @property
+    def af(self) -> int:
+        """AF_INET or AF_INET6."""
+        return 2 if self is Family.IPV4 else 10
+
+    @property
+    def flag(self) -> str:
+        """ip(8)'s option for it."""
+        return "-4" if self is Family.IPV4 else "-6"
+
+    @classmethod
+    def of(cls, address: str) -> Family:
+        """The family an address (not a name) belongs to."""
+        return cls.IPV6 if ":" in address else cls.IPV4
+
+
+FAMILIES = (Family.IPV4, Family.IPV6)
+
+
+class Connectivity(IntEnum):
+    """What one round saw; a larger number is better."""
+
+    UNKNOWN = 0
+    NONE = 1
+    PORTAL = 2
+    LIMITED = 3
+    FULL = 4
+
+    @property
+    def word(self) -> str:
+        """Lower-case name, as printed."""
+        return self.name.lower()
+
+
+class Status(str, Enum):
+    """The verdict that routing obeys."""
+
+    ONLINE = "online"
+    OFFLINE = "offline"
+    DISABLED = "disabled"
+
+
+class Method(str, Enum):
+    """How a target is probed."""
+
+    ICMP = "icmp"
+    TCP = "tcp"
+    DNS = "dns"
+    GATEWAY = "gateway"
+    HTTP = "http"
+    HTTPS = "https"
+
+
+class Expect(str, Enum):
+    """How an HTTP body is compared with the text that the target names."""
+
+    EMPTY = "empty"
+    WHOLE = "whole"
+    ANYWHERE = "anywhere"
+    PREFIX = "prefix"
+    SUFFIX = "suffix"
+
+
+class CopyRoutes(str, Enum):
+    """Which routes of main an uplink's table gets."""
+
+    OWN = "own"
+    MAIN = "main"
+
+
+class LastResort(str, Enum):
+    """What carries traffic while nothing is online."""
+
+    MAIN = "main"
+    KEEP = "keep"
+    UNREACHABLE = "unreachable"
+    BLACKHOLE = "blackhole"
+
+
+# ---------------------------------------------------------------- configuration
+
+
+class Target(NamedTuple):
+    """One thing that a probe asks.  ``text`` is the spelling of the configuration and names it everywhere."""
+
+    text: str
+    method: Method
+    host: str = ""  # address or name; dns: the server; empty for gateway
+    port: int = 0
+    path: str = ""  # http: path and query; dns: the name asked for
+    rrtype: str = "A"  # dns
+    expect: Expect = Expect.EMPTY
+    body: str = ""  # http: the text that `expect` compares with
+
+    def applies(self, family: Family) -> bool:
+        """False for a literal address of the other family."""
+        if self.method is Method.GATEWAY:
+            return True
+        if ":" in self.host:
+            return family is Family.IPV6
+        literal = self.host.replace(".", "").isdigit()
+        return not literal or family is Family.IPV4
+
+
+class Metrics(NamedTuple):
+    """Metric of an uplink's own default in main by connectivity; None changes nothing."""
+
+    full: int | None = None
+    portal: int | None = None
+    limited: int | None = None
+    none: int | None = None
+
+
+class Probe(NamedTuple):
+    """How an uplink is probed and judged (``[probe]``, each key also in an uplink)."""
+
+    targets: tuple[Target, ...] = ()
+    required: int = 1
+    portal_targets: tuple[Target, ...] = ()
+    portal_interval: float = 600
+    interval: float = 10
+    timeout: float = 3
+    fall: int = 3
+    rise: int = 3
+    burst_interval: float = 0.5
+    hysteresis_delay: float = 180
+    hysteresis_backoff: float = 600
+    latency_high: float = 0
+    latency_low: float = 0
+    portal_is_online: bool = False
+
+
+class Routing(NamedTuple):
+    """``[routing]``.  ``default_table`` is a number; main is 254."""
+
+    default_table: int = 1000
+    first_table: int = 1001
+    rule_priority: int = 1000
+    main_first: bool = True
+    copy_routes: CopyRoutes = CopyRoutes.OWN
+    last_resort: LastResort = LastResort.MAIN
+    mark_mask: int = 0x3F00
+    protocol: int = PROTOCOL
+
+
+class Match(NamedTuple):
+    """One alternative of ``match``: kind is name, driver, mac, path, id or property; glob is its pattern."""
+
+    kind: str
+    glob: str
+    key: str = ""  # property: the udev property's name
+
+
+class UplinkConfig(NamedTuple):
+    """One ``[[NAME]]`` of ``[uplinks]``; None where the configuration leaves it to us."""
+
+    name: str
+    match: tuple[Match, ...] = ()
+    metric: int | None = None
+    weight: int = 1
+    table: int | None = None
+    rule_priority: int | None = None
+    mark: int | None = None
+    mask: int | None = None
+    gateway4: str | None = None
+    gateway6: str | None = None
+    families: tuple[Family, ...] = FAMILIES
+    enabled: bool = True
+    metered: bool = False
+    metered_interval: float = 300
+    metrics: Metrics = Metrics()
+    probe: Probe = Probe()
+
+    @property
+    def literal(self) -> str | None:
+        """The interface's name where ``match`` is one literal name; else the uplink is a template."""
+        if len(self.match) == 1 and self.match[0].kind == "name" and not set(self.match[0].glob) & set("*?["):
+            return self.match[0].glob
+        return None
+
+    def gateway(self, family: Family) -> str | None:
+        """The configured gateway of a family."""
+        return self.gateway4 if family is Family.IPV4 else self.gateway6
+
+
+class Config(NamedTuple):
+    """All that the files say.  No uplinks: zero configuration (``probe`` is what they get then)."""
+
+    routing: Routing = Routing()
+    probe: Probe = Probe()
+    uplinks: tuple[UplinkConfig, ...] = ()
+    explicit_probe: frozenset[str] = frozenset()  # keys of [probe] set in a file: they beat .network files
+
+
+# ---------------------------------------------------------------- what the kernel has
+
+
+class Link(NamedTuple):
+    """A network device."""
+
+    index: int
+    name: str
+    up: bool
+    carrier: bool
+    mac: str = ""
+    noarp: bool = False  # no neighbours to ask: ppp, wwan, tun
+    altnames: tuple[str, ...] = ()
+
+
+class Address(NamedTuple):
+    """An address of ours (never the peer's) on a device."""
+
+    index: int
+    family: Family
+    address: str
+    prefixlen: int
+    usable: bool  # global or site scope, not link-local, 169.254/16, tentative or failed in DAD
+    tentative: bool = False
+
+
+class Nexthop(NamedTuple):
+    """One way of a route; ``gateway`` None is a nexthop by device."""
+
+    index: int
+    gateway: str | None = None
+    weight: int = 1
+    onlink: bool = False
+
+
+class Route(NamedTuple):
+    """A route in canonical form: what the kernel normalises away is normalised here too."""
+
+    family: Family
+    table: int
+    dst: str = DEFAULT
+    metric: int = 0
+    nexthops: tuple[Nexthop, ...] = ()
+    kind: str = "unicast"
+    src: str | None = None
+    mtu: int = 0
+    scope: int = 0
+    tos: int = 0
+    protocol: int = PROTOCOL
+
+
+class Rule(NamedTuple):
+    """A routing policy rule."""
+
+    family: Family
+    priority: int
+    table: int
+    src: str | None = None  # prefix or address without length where it is a host
+    dst: str | None = None
+    iif: str | None = None
+    oif: str | None = None
+    mark: int | None = None
+    mask: int | None = None
+    suppress_prefixlength: int | None = None
+    protocol: int = PROTOCOL
+
+
+class Copies(NamedTuple):
+    """Bulk difference between main's routes to copy and one of our tables; raw messages, see system/copies."""
+
+    family: Family
+    table: int
+    add: tuple[bytes, ...] = ()
+    replace: tuple[bytes, ...] = ()
+    extra: tuple[Route, ...] = ()  # ours in the table, not a copy of anything in main
+    kept: int = 0  # how many copies are right already
+
+
+class Sysctl(NamedTuple):
+    """A value under /proc/sys: ``key`` is the path with slashes."""
+
+    key: str
+    value: str
+
+
+class Snapshot(NamedTuple):
+    """The kernel at one moment, as far as deciding needs it."""
+
+    links: tuple[Link, ...] = ()
+    addresses: tuple[Address, ...] = ()
+    defaults: tuple[Route, ...] = ()  # every default of main, ours and foreign, dead ones left out
+    shared: tuple[Route, ...] = ()  # ours in the shared default's table (where that is main: in `defaults`)
+    rules: tuple[Rule, ...] = ()  # ours
+    copies: tuple[Copies, ...] = ()
+    sysctls: tuple[Sysctl, ...] = ()  # current values of those we set
+    families: tuple[Family, ...] = FAMILIES  # that this kernel knows
+    orphans: tuple[Route, ...] = ()  # ours in tables that belong to no uplink any more (full look only)
+
+
+# ---------------------------------------------------------------- uplinks as they stand
+
+
+class Way(NamedTuple):
+    """One family of one uplink, by the facts.  ``missing`` says in words what it lacks; empty: it can be probed."""
+
+    family: Family
+    addresses: tuple[Address, ...] = ()
+    gateway: str | None = None
+    onlink: bool = False
+    default: Route | None = None  # its own default, as its table shall have it
+    missing: str = "no interface"
+    servers: tuple[str, ...] = ()  # DNS servers of its lease
+
+    @property
+    def source(self) -> str:
+        """The address that probes come from."""
+        for address in self.addresses:
+            if address.usable:
+                return address.address
+        return ""
+
+    @property
+    def key(self) -> str:
+        """Identity of the way: a change throws probe results away, the same again may give a pass."""
+        return f"{self.source} {self.gateway or 'dev'}" if not self.missing else ""
+
+
+class Uplink(NamedTuple):
+    """An uplink of the configuration bound to its interface (index 0: the interface is not there)."""
+
+    config: UplinkConfig
+    name: str
+    interface: str
+    index: int
+    table: int
+    metric: int
+    mark: int
+    mask: int
+    enabled: bool
+    link: Link | None = None
+    ipv4: Way = Way(Family.IPV4)
+    ipv6: Way = Way(Family.IPV6)
+
+    @property
+    def present(self) -> bool:
+        """True while the interface exists."""
+        return self.link is not None
+
+    def way(self, family: Family) -> Way:
+        """The facts of one family."""
+        return self.ipv4 if family is Family.IPV4 else self.ipv6
+
+
+# ---------------------------------------------------------------- probing
+
+
+class Job(NamedTuple):
+    """One target to ask through one uplink and family."""
+
+    uplink: str
+    family: Family
+    target: Target
+    interface: str
+    index: int
+    source: str
+    gateway: str | None = None
+    noarp: bool = False
+    timeout: float = 3
+    servers: tuple[str, ...] = ()
+    portal: bool = False  # asked for the portal check, does not count in `required`
+
+
+class Result(NamedTuple):
+    """The answer to a :class:`Job`."""
+
+    job: Job
+    connectivity: Connectivity
+    rtt_ms: float | None = None
+    error: str | None = None
+    wire_bytes: int = 0  # both ways, from the IP header up
+
+
+class TargetResult(NamedTuple):
+    """What is remembered and shown of a :class:`Result`."""
+
+    target: str
+    connectivity: Connectivity
+    rtt_ms: float | None = None
+    error: str | None = None
+
+
+class Round(NamedTuple):
+    """All targets of one uplink and family, asked once.  ``portal`` None: no portal check was made, or it could not tell."""
+
+    connectivity: Connectivity
+    latency_ms: float | None
+    reason: str
+    targets: tuple[TargetResult, ...] = ()
+    portal: bool | None = None
+    portal_checked: bool = False
+    wire_bytes: int = 0
+
+
+# ---------------------------------------------------------------- memory
+
+
+class FamilyState(NamedTuple):
+    """Verdict and memory of one family of one uplink; times are CLOCK_BOOTTIME seconds of this boot."""
+
+    status: Status = Status.OFFLINE
+    connectivity: Connectivity = Connectivity.UNKNOWN
+    judged: bool = False  # a verdict was given in this boot
+    since: float = 0.0  # of the status
+    good: int = 0
+    bad: int = 0
+    held_until: float | None = None
+    full_at: float | None = None  # when a round last turned full
+    passes: tuple[float, ...] = ()  # when passes were given
+    may_pass: bool = False  # one good round is enough
+    burst: bool = False  # came back by a link event: earns its rise without waiting for the timer
+    way: str = ""  # Way.key that all this was seen on
+    lost_at: float | None = None  # an online way lost link, address or gateway then ...
+    lost_way: str = ""  # ... and was this one
+    portal: bool = False  # the last portal check said so
+    portal_at: float | None = None
+    portal_due: bool = True
+    probed_at: float | None = None
+    next_probe_at: float | None = None
+    latency_ms: float | None = None
+    srtt_ms: float | None = None  # smoothed round trip, RFC 6298's alpha
+    reason: str = ""
+    probe_bytes: int = 0
+    targets: tuple[TargetResult, ...] = ()
+
+
+class UplinkState(NamedTuple):
+    """One uplink's memory."""
+
+    interface: str = ""
+    index: int = 0
+    ipv4: FamilyState = FamilyState()
+    ipv6: FamilyState = FamilyState()
+
+    def family(self, family: Family) -> FamilyState:
+        """The memory of one family."""
+        return self.ipv4 if family is Family.IPV4 else self.ipv6
+
+    def with_family(self, family: Family, value: FamilyState) -> UplinkState:
+        """A copy with one family replaced."""
+        return self._replace(**{family.value: value})
+
+
+class State(NamedTuple):
+    """The state file."""
+
+    boot_id: str = ""
+    uplinks: dict[str, UplinkState] = {}
+    last_online: dict[Family, tuple[str, ...]] = {}  # for last_resort = keep
+    tables: tuple[int, ...] = ()  # that hold routes of ours
+    sysctls: tuple[Sysctl, ...] = ()  # values from before us
+    foreign: tuple[Route, ...] = ()  # defaults of main that ours stand for
+    config: str = ""  # fingerprint of the configuration last put in force
+    errors: tuple[str, ...] = ()
+    saved_at: float = 0.0
+    saved_wall: float = 0.0  # seconds since the epoch, for people
+
+
+class Allotment(NamedTuple):
+    """What outlives a boot: tables and marks given to uplinks, and who was switched by hand."""
+
+    tables: dict[str, int] = {}
+    marks: dict[str, int] = {}
+    enabled: dict[str, bool] = {}
+
+
+class Transition(NamedTuple):
+    """One change that people and hooks hear of."""
+
+    event: str  # online offline full portal limited none default-route plugged unplugged
+    uplink: str
+    interface: str
+    family: Family | None
+    old: str
+    new: str
+    reason: str
+    at: float  # seconds since the epoch
+
+
+# ---------------------------------------------------------------- changes
+
+
+class Op(str, Enum):
+    """What is done to an object of the kernel."""
+
+    ADD = "add"
+    REPLACE = "replace"
+    APPEND = "append"
+    DELETE = "del"
+
+
+class Change(NamedTuple):
+    """One line that an operator could have typed.  ``bytes`` is a raw route of a bulk copy into ``table``."""
+
+    op: Op
+    what: Route | Rule | Sysctl | bytes
+    table: int = 0
+    family: Family = Family.IPV4
+
+
+# ---------------------------------------------------------------- errors
+
+
+class MwanError(Exception):
+    """An error with words for the operator; ``code`` is the exit status."""
+
+    code = 1
+
+
+class ConfigError(MwanError):
+    """One or more mistakes in the configuration, each on its own line."""
+
+    code = 2
+
+
+class Busy(MwanError):
+    """A lock was not to be had in time."""
+
+    code = 75
