@@ -9,7 +9,7 @@ from collections import namedtuple
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from typing import NamedTuple as NamedTuple
+    from typing import NamedTuple as NamedTuple  # noqa: PLC0414 - a re-export
 else:
 
     class _Made(type):

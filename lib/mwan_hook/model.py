@@ -223,7 +223,7 @@ class Config(NamedTuple):
 class Link(NamedTuple):
     """A network device."""
 
-    index: int
+    index: int  # type: ignore[assignment]  # not tuple.index
     name: str
     up: bool
     carrier: bool
@@ -235,7 +235,7 @@ class Link(NamedTuple):
 class Address(NamedTuple):
     """An address of ours (never the peer's) on a device."""
 
-    index: int
+    index: int  # type: ignore[assignment]  # not tuple.index
     family: Family
     address: str
     prefixlen: int
@@ -246,10 +246,17 @@ class Address(NamedTuple):
 class Nexthop(NamedTuple):
     """One way of a route; ``gateway`` None is a nexthop by device."""
 
-    index: int
+    index: int  # type: ignore[assignment]  # not tuple.index
     gateway: str | None = None
     weight: int = 1
     onlink: bool = False
+
+
+class Lease(NamedTuple):
+    """What systemd-networkd knows of a link that the kernel does not."""
+
+    gateway4: str | None = None
+    servers: tuple[str, ...] = ()  # DNS servers, both families
 
 
 class Route(NamedTuple):
@@ -313,6 +320,7 @@ class Snapshot(NamedTuple):
     copies: tuple[Copies, ...] = ()
     sysctls: tuple[Sysctl, ...] = ()  # current values of those we set
     families: tuple[Family, ...] = FAMILIES  # that this kernel knows
+    protocol: int = PROTOCOL  # what marks an object as ours
     orphans: tuple[Route, ...] = ()  # ours in tables that belong to no uplink any more (full look only)
 
 
@@ -350,7 +358,7 @@ class Uplink(NamedTuple):
     config: UplinkConfig
     name: str
     interface: str
-    index: int
+    index: int  # type: ignore[assignment]  # not tuple.index
     table: int
     metric: int
     mark: int
@@ -380,7 +388,7 @@ class Job(NamedTuple):
     family: Family
     target: Target
     interface: str
-    index: int
+    index: int  # type: ignore[assignment]  # not tuple.index
     source: str
     gateway: str | None = None
     noarp: bool = False
@@ -409,7 +417,7 @@ class TargetResult(NamedTuple):
 
 
 class Round(NamedTuple):
-    """All targets of one uplink and family, asked once.  ``portal`` None: no portal check was made, or it could not tell."""
+    """All targets of one uplink and family, asked once.  ``portal`` None: no check was made, or it could not tell."""
 
     connectivity: Connectivity
     latency_ms: float | None
@@ -456,7 +464,7 @@ class UplinkState(NamedTuple):
     """One uplink's memory."""
 
     interface: str = ""
-    index: int = 0
+    index: int = 0  # type: ignore[assignment]  # not tuple.index
     ipv4: FamilyState = FamilyState()
     ipv6: FamilyState = FamilyState()
 
@@ -466,7 +474,7 @@ class UplinkState(NamedTuple):
 
     def with_family(self, family: Family, value: FamilyState) -> UplinkState:
         """A copy with one family replaced."""
-        return self._replace(**{family.value: value})
+        return self._replace(ipv4=value) if family is Family.IPV4 else self._replace(ipv6=value)
 
 
 class State(NamedTuple):
@@ -541,7 +549,7 @@ class ConfigError(MwanError):
     code = 2
 
 
-class Busy(MwanError):
+class Busy(MwanError):  # noqa: N818 - its name is the word of the exit code
     """A lock was not to be had in time."""
 
     code = 75

@@ -1,0 +1,185 @@
+"""What should be in the kernel, from the uplinks as they stand and the verdicts on them (section 6 of the contract)."""
+
+from __future__ import annotations
+
+from mwan_hook.core.metrics import own_defaults
+from mwan_hook.core.ways import SCOPE_LINK, canonical_metric
+from mwan_hook.light import NamedTuple
+from mwan_hook.model import (
+    GUARD_METRIC,
+    MAIN_TABLE,
+    Config,
+    Family,
+    LastResort,
+    Nexthop,
+    Route,
+    Routing,
+    Rule,
+    Snapshot,
+    State,
+    Status,
+    Sysctl,
+    Uplink,
+    UplinkState,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+BEST_METRIC = 1  # of the shared default; its fallbacks follow at 2, 3, ...
+
+
+class Desired(NamedTuple):
+    """Everything of ours; what is not in here and carries our protocol goes."""
+
+    tables: tuple[Route, ...] = ()  # defaults and guards of the uplinks' tables; the copies are compared in bulk
+    shared: tuple[Route, ...] = ()  # the shared default, in `default_table`
+    main: tuple[Route, ...] = ()  # uplinks' own defaults in main at the metric of their verdict
+    rules: tuple[Rule, ...] = ()
+    sysctls: tuple[Sysctl, ...] = ()
+    displaced: tuple[Route, ...] = ()  # foreign defaults that one of `main` stands for
+    foreign: tuple[Route, ...] = ()  # displaced ones to remember from now on
+    restored: tuple[Route, ...] = ()  # displaced ones to put back: nothing of ours stands for them any more
+    online: dict[Family, tuple[str, ...]] = {}  # by preference
+
+
+def desire(config: Config, uplinks: Sequence[Uplink], state: State, snapshot: Snapshot) -> Desired:
+    """The kernel as it should be, both families."""
+    tables: list[Route] = []
+    shared: list[Route] = []
+    rules: list[Rule] = []
+    online: dict[Family, tuple[str, ...]] = {}
+    for family in snapshot.families:
+        used = [uplink for uplink in uplinks if uplink.present and uses(uplink, family, state)]
+        carrying = _by_preference(uplink for uplink in used if is_online(uplink, family, state))
+        online[family] = tuple(uplink.name for uplink in carrying)
+        ways_out = _shared(family, config.routing, used, carrying, state)
+        tables += [route for uplink in used for route in _table(family, uplink)]
+        shared += ways_out
+        rules += _rules(family, config.routing, used, carrying, bool(ways_out))
+    metrics = own_defaults(config, uplinks, state, snapshot)
+    return Desired(
+        tables=_tagged(tables, config.routing),
+        shared=_tagged(shared, config.routing),
+        main=_tagged(metrics.wanted, config.routing),
+        rules=tuple(rule._replace(protocol=config.routing.protocol) for rule in rules),
+        sysctls=tuple(sysctl for uplink in uplinks if uplink.present for sysctl in linkdown(uplink, snapshot)),
+        displaced=metrics.displaced,
+        foreign=metrics.foreign,
+        restored=metrics.restored,
+        online=online,
+    )
+
+
+def uses(uplink: Uplink, family: Family, state: State) -> bool:
+    """Whether an uplink has anything to do with a family: an address or gateway now, or earlier in this boot."""
+    way = uplink.way(family)
+    if family not in uplink.config.families:
+        return False
+    memory = state.uplinks.get(uplink.name, UplinkState()).family(family)
+    return any(a.usable or a.tentative for a in way.addresses) or way.gateway is not None or memory.way != ""
+
+
+def is_online(uplink: Uplink, family: Family, state: State) -> bool:
+    """The verdict, as far as the facts still allow it."""
+    memory = state.uplinks.get(uplink.name, UplinkState()).family(family)
+    return memory.status is Status.ONLINE and uplink.enabled and not uplink.way(family).missing
+
+
+def linkdown(uplink: Uplink, snapshot: Snapshot) -> tuple[Sysctl, ...]:
+    """Carrier loss shall move traffic inside the kernel."""
+    return tuple(
+        Sysctl(f"net/{family.value}/conf/{uplink.interface}/ignore_routes_with_linkdown", "1")
+        for family in snapshot.families
+    )
+
+
+def _by_preference(uplinks: Iterable[Uplink]) -> list[Uplink]:
+    """Lower metric first; among equals the order of the configuration."""
+    return sorted(uplinks, key=lambda uplink: uplink.metric)
+
+
+def _tagged(routes: Iterable[Route], routing: Routing) -> tuple[Route, ...]:
+    return tuple(route._replace(protocol=routing.protocol) for route in routes)
+
+
+def _table(family: Family, uplink: Uplink) -> list[Route]:
+    """The uplink's default, and the guard that keeps its addresses from leaking through another uplink."""
+    guard = Route(family, uplink.table, metric=GUARD_METRIC, kind="unreachable")
+    way = uplink.way(family)
+    routable = uplink.link is not None and uplink.link.up and any(a.usable or a.tentative for a in way.addresses)
+    if way.default is None or not routable:
+        return [guard]  # the kernel takes no route through a device that is down or to a gateway without a subnet
+    return [way.default._replace(table=uplink.table, metric=canonical_metric(family, way.default.metric)), guard]
+
+
+def _plain(family: Family, uplink: Uplink, table: int, metric: int) -> Route:
+    """One uplink's part of the shared default: its own default at another place."""
+    way = uplink.way(family)
+    scope = SCOPE_LINK if family is Family.IPV4 and way.gateway is None else 0
+    route = Route(family, table, metric=metric, nexthops=(_hop(uplink, family, 1),), scope=scope)
+    return route._replace(src=way.default.src, mtu=way.default.mtu) if way.default else route
+
+
+def _hop(uplink: Uplink, family: Family, weight: int) -> Nexthop:
+    way = uplink.way(family)
+    return Nexthop(uplink.index, way.gateway, weight, way.onlink)
+
+
+def _shared(
+    family: Family, routing: Routing, used: Sequence[Uplink], carrying: Sequence[Uplink], state: State
+) -> list[Route]:
+    """The best tier as one route, then every online uplink alone at rising metrics."""
+    table = routing.default_table
+    if not carrying and used:
+        if routing.last_resort in (LastResort.UNREACHABLE, LastResort.BLACKHOLE):
+            return [Route(family, table, metric=BEST_METRIC, kind=routing.last_resort.value)]
+        if routing.last_resort is LastResort.KEEP:
+            carrying = _last_known(family, used, state)
+    if not carrying:
+        return []
+    tier = [uplink for uplink in carrying if uplink.metric == carrying[0].metric]
+    best = _best(family, table, tier)
+    rest = [_plain(family, uplink, table, BEST_METRIC + 1 + place) for place, uplink in enumerate(carrying)]
+    return [best, *rest]
+
+
+def _last_known(family: Family, used: Sequence[Uplink], state: State) -> list[Uplink]:
+    """For ``last_resort = keep``: who was online last, as far as it still can be routed to; else whoever can."""
+    able = [uplink for uplink in used if uplink.enabled and not uplink.way(family).missing]
+    names = state.last_online.get(family, ())
+    return _by_preference([uplink for uplink in able if uplink.name in names] or able)
+
+
+def _best(family: Family, table: int, tier: Sequence[Uplink]) -> Route:
+    """One multipath route; the kernel shares an IPv6 one only among nexthops with a gateway."""
+    if family is Family.IPV6 and any(uplink.way(family).gateway is None for uplink in tier):
+        with_gateway = [uplink for uplink in tier if uplink.way(family).gateway]
+        tier = with_gateway or tier[:1]
+    if len(tier) == 1:
+        return _plain(family, tier[0], table, BEST_METRIC)
+    hops = tuple(_hop(uplink, family, uplink.config.weight) for uplink in tier)
+    defaults = [uplink.way(family).default for uplink in tier]
+    mtus = [route.mtu for route in defaults if route and route.mtu]
+    return Route(family, table, metric=BEST_METRIC, nexthops=hops, mtu=min(mtus, default=0))
+
+
+def _rules(
+    family: Family, routing: Routing, used: Sequence[Uplink], carrying: Sequence[Uplink], has_way_out: bool
+) -> list[Rule]:
+    base = routing.rule_priority
+    if not used:
+        return []
+    rules = [Rule(family, base, MAIN_TABLE, suppress_prefixlength=0)] if routing.main_first else []
+    for uplink in used:
+        priority = base + 200 if uplink.config.rule_priority is None else uplink.config.rule_priority
+        rules.append(Rule(family, base + 100, uplink.table, oif=uplink.interface))
+        sources = dict.fromkeys(a.address for a in uplink.way(family).addresses if a.usable)
+        rules += [Rule(family, priority, uplink.table, src=source) for source in sources]
+    for uplink in carrying:
+        if uplink.mark:
+            rules.append(Rule(family, base + 300, uplink.table, mark=uplink.mark, mask=uplink.mask))
+    if has_way_out and routing.default_table != MAIN_TABLE:
+        rules.append(Rule(family, base + 900, routing.default_table))
+    return rules

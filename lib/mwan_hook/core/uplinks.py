@@ -1,0 +1,224 @@
+"""Bind the configuration to what is plugged in: which interface is which uplink, with which table and mark."""
+
+from __future__ import annotations
+
+from mwan_hook.core.ways import Sources, way
+from mwan_hook.light import NamedTuple
+from mwan_hook.model import (
+    FAMILIES,
+    MAIN_TABLE,
+    Allotment,
+    Config,
+    Family,
+    Lease,
+    Link,
+    Match,
+    Route,
+    Snapshot,
+    State,
+    Uplink,
+    UplinkConfig,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+RESERVED_TABLES = frozenset((0, 253, 254, 255))
+FULL_MASK = 0xFFFFFFFF  # a mark without a mask compares all bits, as in ip-rule(8)
+DEFAULT_METRIC = 1024  # of an uplink that neither the configuration nor a route gives one
+
+
+class Surroundings(NamedTuple):
+    """What binding needs beside the configuration."""
+
+    snapshot: Snapshot
+    state: State
+    allotment: Allotment
+    attributes: Mapping[str, Mapping[str, str]] = {}  # interface -> driver, path, mac, id, property:KEY
+    leases: Mapping[int, Lease] = {}  # by interface index
+
+
+class Bound(NamedTuple):
+    """The uplinks in order of the configuration, and what was newly allotted to them."""
+
+    uplinks: tuple[Uplink, ...]
+    allotment: Allotment
+    warnings: tuple[str, ...] = ()
+
+
+class _Seat(NamedTuple):
+    name: str
+    interface: str
+    config: UplinkConfig
+    link: Link | None
+
+
+def bind(config: Config, around: Surroundings) -> Bound:
+    """Uplinks of ``config`` on the links of the snapshot.
+
+    Templates give one uplink an interface, ``NAME@INTERFACE``; without ``[uplinks]`` every interface with a
+    default route in main is one.  Uplinks seen in this boot stay in the list when their interface is gone.
+    """
+    seats = _zero_configuration(config, around) if not config.uplinks else _seats(config, around)
+    warnings = tuple(
+        f"uplink {entry.name}: no interface matches"
+        for entry in config.uplinks
+        if not any(seat.config is entry and seat.link for seat in seats)
+    )
+    allotment = _allot(config, seats, around.allotment)
+    uplinks = tuple(_uplink(config, seat, allotment, around) for seat in seats)
+    return Bound(uplinks, allotment, warnings)
+
+
+def interfaces_to_describe(config: Config, links: Sequence[Link]) -> tuple[Link, ...]:
+    """Links whose driver, path or properties some ``match`` asks for; mostly none."""
+    if all(match.kind == "name" for entry in config.uplinks for match in entry.match):
+        return ()
+    return tuple(link for link in links if link.name != "lo")
+
+
+def _seats(config: Config, around: Surroundings) -> list[_Seat]:
+    """Literal names choose first, then templates in their order; an interface is one uplink only."""
+    links = {link.name: link for link in around.snapshot.links}
+    by_any_name = {alt: link for link in around.snapshot.links for alt in link.altnames}
+    taken: dict[str, UplinkConfig] = {}
+    for entry in config.uplinks:
+        if entry.literal:
+            link = links.get(entry.literal) or by_any_name.get(entry.literal)
+            taken.setdefault(link.name if link else entry.literal, entry)
+    for entry in config.uplinks:
+        if not entry.literal:
+            for link in links.values():
+                if link.name != "lo" and _matches(entry.match, link, around.attributes.get(link.name, {})):
+                    taken.setdefault(link.name, entry)
+    seats = []
+    for entry in config.uplinks:
+        own = [name for name, owner in taken.items() if owner is entry]
+        if entry.literal:
+            seats += [_Seat(entry.name, name, entry, links.get(name)) for name in own]
+        else:
+            seats += [_Seat(f"{entry.name}@{name}", name, entry, links[name]) for name in sorted(own)]
+            seats += _gone(entry, own, around.state)
+    return seats
+
+
+def _gone(entry: UplinkConfig, present: list[str], state: State) -> list[_Seat]:
+    """Uplinks of a template that were seen in this boot and are not there now."""
+    seats = []
+    for name, memory in sorted(state.uplinks.items()):
+        template, at, interface = name.partition("@")
+        if at and template == entry.name and interface not in present and memory.interface == interface:
+            seats.append(_Seat(name, interface, entry, None))
+    return seats
+
+
+def _zero_configuration(config: Config, around: Surroundings) -> list[_Seat]:
+    """Interfaces with a default in main, and those that had one in this boot."""
+    names = {link.index: link.name for link in around.snapshot.links}
+    wanted = [names.get(index, "") for route in around.snapshot.defaults for index in _devices(route)]
+    wanted += [memory.interface for name, memory in around.state.uplinks.items() if name == memory.interface]
+    links = {link.name: link for link in around.snapshot.links}
+    return [
+        _Seat(name, name, UplinkConfig(name, (Match("name", name),), probe=config.probe), links.get(name))
+        for name in sorted(set(wanted) - {"", "lo"})
+    ]
+
+
+def _devices(route: Route) -> list[int]:
+    return [hop.index for hop in route.nexthops]
+
+
+def _matches(wanted: Sequence[Match], link: Link, attributes: Mapping[str, str]) -> bool:
+    """Any alternative is enough; MAC addresses and ids compare without case."""
+    for match in wanted:
+        if match.kind == "name":
+            if any(_glob(match.glob, name) for name in (link.name, *link.altnames)):
+                return True
+        elif match.kind == "mac":
+            if _glob(match.glob.lower(), link.mac.lower()):
+                return True
+        else:
+            value = attributes.get(f"property:{match.key}" if match.kind == "property" else match.kind)
+            fold = str.lower if match.kind == "id" else str
+            if value is not None and _glob(fold(match.glob), fold(value)):
+                return True
+    return False
+
+
+def _glob(pattern: str, text: str) -> bool:
+    if not set(pattern) & set("*?["):
+        return pattern == text
+    from fnmatch import fnmatchcase
+
+    return fnmatchcase(text, pattern)
+
+
+def _allot(config: Config, seats: Sequence[_Seat], old: Allotment) -> Allotment:
+    """Tables and marks: fixed ones first, remembered ones next, then the lowest free number."""
+    fixed_tables = {entry.table for entry in config.uplinks if entry.table is not None}
+    taken = fixed_tables | RESERVED_TABLES | {config.routing.default_table, MAIN_TABLE}
+    fixed_marks = {entry.mark for entry in config.uplinks if entry.mark is not None}
+    tables = {name: number for name, number in old.tables.items() if number not in taken}
+    marks = {name: mark for name, mark in old.marks.items() if _inside(mark, config) and mark not in fixed_marks}
+    for seat in seats:
+        if seat.config.table is None and seat.name not in tables:
+            tables[seat.name] = _free_table(config.routing.first_table, taken | set(tables.values()))
+        if seat.config.mark is None and seat.name not in marks:
+            mark = _free_mark(config.routing.mark_mask, fixed_marks | set(marks.values()))
+            if mark:
+                marks[seat.name] = mark
+    return old._replace(tables=tables, marks=marks)
+
+
+def _inside(mark: int, config: Config) -> bool:
+    return mark != 0 and mark & ~config.routing.mark_mask == 0
+
+
+def _free_table(first: int, taken: set[int]) -> int:
+    number = first
+    while number in taken:
+        number += 1
+    return number
+
+
+def _free_mark(mask: int, taken: set[int]) -> int:
+    """The lowest unused value whose bits all lie in the mask; 0 when there is none."""
+    mark = mask & -mask
+    while mark:
+        if mark not in taken:
+            return mark
+        mark = (mark - mask) & mask  # next larger value inside the mask (counting through its bits)
+    return 0
+
+
+def _uplink(config: Config, seat: _Seat, allotment: Allotment, around: Surroundings) -> Uplink:
+    entry = seat.config
+    sources = Sources(around.snapshot, _lease(seat, around), around.state.foreign)
+    ways = {family: way(family, entry, seat.link, sources) for family in FAMILIES}
+    default = ways[Family.IPV4].default or ways[Family.IPV6].default
+    metric = entry.metric
+    if metric is None:
+        metric = default.metric if default else DEFAULT_METRIC
+    mark, mask = allotment.marks.get(seat.name, 0), config.routing.mark_mask
+    if entry.mark is not None:
+        mark, mask = entry.mark, FULL_MASK if entry.mask is None else entry.mask
+    table = entry.table if entry.table is not None else allotment.tables[seat.name]
+    return Uplink(
+        config=entry._replace(metric=metric),
+        name=seat.name,
+        interface=seat.interface,
+        index=seat.link.index if seat.link else 0,
+        table=table,
+        metric=metric,
+        mark=mark,
+        mask=mask,
+        enabled=allotment.enabled.get(seat.name, allotment.enabled.get(entry.name, entry.enabled)),
+        link=seat.link,
+        ipv4=ways[Family.IPV4],
+        ipv6=ways[Family.IPV6],
+    )
+
+
+def _lease(seat: _Seat, around: Surroundings) -> Lease:
+    return around.leases.get(seat.link.index, Lease()) if seat.link else Lease()
