@@ -1,0 +1,153 @@
+"""What a round of probes says of an uplink: fall, rise, hold, pass.
+
+The hold is networkd-connectivity's hysteresis: an uplink that turns good twice within
+``hysteresis_backoff`` waits ``hysteresis_delay``.  The round trip is smoothed as in RFC 6298.
+All times are CLOCK_BOOTTIME seconds and are given, never asked for.
+"""
+
+from __future__ import annotations
+
+from mwan_hook.core.facts import recent
+from mwan_hook.model import Connectivity, FamilyState, Status
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mwan_hook.model import Probe, Round
+
+ALPHA = 1 / 8  # RFC 6298, section 2
+
+
+def judge_round(
+    state: FamilyState,
+    seen: Round,
+    probe: Probe,
+    now: float,
+    *,
+    begun: float | None = None,
+    every: float | None = None,
+) -> FamilyState:
+    """One round, judged at ``now`` on a state that the facts have just passed.
+
+    ``begun`` is when its probes were sent and ``every`` the seconds to the next one in peace; without
+    them ``now`` and ``probe.interval``.
+    """
+    if not state.way or state.status is Status.DISABLED:
+        return state._replace(probe_bytes=state.probe_bytes + seen.wire_bytes)
+    begun = now if begun is None else begun
+    before = state.status
+    state = _noted(state, seen, now, begun)
+    good = _good(state, probe)
+    if good is None:
+        after = state._replace(burst=False)
+    elif good:
+        after = _after_good(state, probe, now)
+    else:
+        after = _after_bad(state, probe, now)
+    if after.status is not before:
+        after = after._replace(since=now, portal_due=not seen.portal_checked)
+    return after._replace(next_probe_at=_next(after, probe, now, begun + (probe.interval if every is None else every)))
+
+
+def _noted(state: FamilyState, seen: Round, now: float, begun: float) -> FamilyState:
+    """What was seen, before it is judged.  A portal that was found stays until a check finds none."""
+    portal = state.portal if seen.portal is None else seen.portal
+    connectivity, reason = seen.connectivity, seen.reason
+    if seen.portal or (portal and connectivity is Connectivity.FULL):
+        if connectivity is not Connectivity.PORTAL:
+            reason = f"{reason}; the portal check found a portal"
+        connectivity = Connectivity.PORTAL
+    latency, srtt = seen.latency_ms, state.srtt_ms
+    if latency is not None:
+        srtt = latency if srtt is None else srtt + ALPHA * (latency - srtt)
+    return state._replace(
+        connectivity=connectivity or state.connectivity,
+        portal=portal,
+        portal_at=begun if seen.portal_checked else state.portal_at,
+        portal_due=state.portal_due and not seen.portal_checked,
+        probed_at=begun,
+        latency_ms=latency,
+        srtt_ms=srtt,
+        reason=reason,
+        probe_bytes=state.probe_bytes + seen.wire_bytes,
+        targets=seen.targets,
+        held_until=state.held_until if state.held_until is not None and state.held_until > now else None,
+    )
+
+
+def _good(state: FamilyState, probe: Probe) -> bool | None:
+    """True, False, or None where the round leaves the verdict and its counters as they are."""
+    if state.connectivity is Connectivity.UNKNOWN:
+        return None
+    latency = state.latency_ms
+    if not _usable(state, probe) or probe.latency_high <= 0 or latency is None:
+        return _usable(state, probe)
+    if latency <= probe.latency_high and (state.may_pass or not state.judged):
+        return True  # before the first verdict there is none to keep: not high is good enough
+    if 0 < probe.latency_low <= latency <= probe.latency_high:
+        return None
+    return latency <= probe.latency_high
+
+
+def _usable(state: FamilyState, probe: Probe) -> bool:
+    if state.connectivity is Connectivity.PORTAL:
+        return probe.portal_is_online
+    return state.connectivity is Connectivity.FULL
+
+
+def _after_good(state: FamilyState, probe: Probe, now: float) -> FamilyState:
+    held = state.held_until
+    if state.good == 0:
+        again = state.full_at is not None and now - state.full_at < probe.hysteresis_backoff
+        offline = state.status is Status.OFFLINE and not state.may_pass
+        if again and offline and probe.hysteresis_delay > 0:
+            held = now + probe.hysteresis_delay
+        state = state._replace(full_at=now)
+    state = state._replace(judged=True, good=state.good + 1, bad=0, held_until=held, lost_at=None, lost_way="")
+    if state.status is Status.ONLINE:
+        return state._replace(burst=False)
+    if state.may_pass:
+        passes = (*recent(state.passes, probe, now), now)
+        return _online(state, state.reason)._replace(passes=passes)
+    if held is not None:
+        twice = f"it came back twice within {probe.hysteresis_backoff:g} s"
+        reason = f"{state.reason}; held {probe.hysteresis_delay:g} s: {twice}"
+        return state._replace(burst=False, reason=reason)
+    reason = f"{state.reason}; {min(state.good, probe.rise)} of {probe.rise} good rounds"
+    return _online(state, reason) if state.good >= probe.rise else state._replace(reason=reason)
+
+
+def _online(state: FamilyState, reason: str) -> FamilyState:
+    return state._replace(status=Status.ONLINE, held_until=None, may_pass=False, burst=False, reason=reason)
+
+
+def _after_bad(state: FamilyState, probe: Probe, now: float) -> FamilyState:
+    reason, bad = state.reason, state.bad + 1
+    if _usable(state, probe):
+        reason = f"latency of {state.latency_ms:.0f} ms is above {probe.latency_high:g} ms"
+    passes = (*recent(state.passes, probe, now), now) if state.may_pass else state.passes
+    burst = state.burst and state.good == 0 and bad < probe.fall
+    status = state.status
+    if status is Status.ONLINE:
+        reason = f"{reason}; {bad} of {probe.fall} bad rounds"
+        burst = bad < probe.fall
+        status = Status.ONLINE if burst else Status.OFFLINE
+    return state._replace(
+        status=status,
+        judged=True,
+        good=0,
+        bad=bad,
+        held_until=None,
+        passes=passes,
+        may_pass=False,
+        burst=burst,
+        lost_at=None,
+        lost_way="",
+        reason=reason,
+    )
+
+
+def _next(state: FamilyState, probe: Probe, now: float, in_peace: float) -> float:
+    """When it is probed again: soon in a burst, at the end of a hold, else at its interval."""
+    if state.burst and probe.burst_interval > 0:
+        return min(in_peace, now + probe.burst_interval)
+    return in_peace if state.held_until is None else min(in_peace, state.held_until)

@@ -1,0 +1,186 @@
+"""What the facts say of an uplink: link, address, gateway, device.  They act at once; a probe only counts.
+
+All times are CLOCK_BOOTTIME seconds and are given, never asked for.
+"""
+
+from __future__ import annotations
+
+from mwan_hook.model import FAMILIES, Connectivity, Family, FamilyState, Status, UplinkState
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mwan_hook.model import Job, Probe, Uplink
+
+PASSES = 3  # at most so many within hysteresis_backoff
+BACK_WITHIN = 15.0  # seconds in which an online way must be back, the same, to get a pass
+BY_FACTS = "no target applies: judged by link, address and gateway"
+
+
+def judge_uplink(state: UplinkState, uplink: Uplink, now: float) -> UplinkState:
+    """The facts of both families.  ``state`` is ``UplinkState()`` for an uplink never seen in this boot."""
+    replugged = uplink.present and state.interface != "" and state.index != uplink.index
+    families = {family.value: judge_facts(state.family(family), uplink, family, now, replugged) for family in FAMILIES}
+    return UplinkState(uplink.interface or state.interface, uplink.index, **families)
+
+
+def judge_facts(state: FamilyState, uplink: Uplink, family: Family, now: float, replugged: bool) -> FamilyState:
+    """One family: it leaves at once if a fact is missing, and may come back by a pass or by earning it.
+
+    ``replugged``: the interface has another index than the state was seen on.
+    """
+    way, probe = uplink.way(family), uplink.config.probe
+    state = sane(state, probe, now)
+    if replugged:
+        state = _lost(state, now)._replace(
+            judged=False, lost_at=None, lost_way="", portal=False, srtt_ms=None, reason="plugged in anew"
+        )
+    if way.missing:
+        state = _lost(state, now)._replace(reason=way.missing)
+    if not uplink.enabled:
+        return _disabled(state, way.key, now)
+    if way.missing:
+        return _status(state, Status.OFFLINE, now)
+    if not probed(probe, family):
+        return _by_facts(state, way.key, now)
+    if not state.way or state.status is Status.DISABLED:
+        return _admitted(state, way.key, probe, now)
+    return state if state.way == way.key else _moved(state, way.key)
+
+
+def probed(probe: Probe, family: Family) -> bool:
+    """False for a family that no target applies to: the facts alone judge it."""
+    return any(target.applies(family) for target in probe.targets)
+
+
+def fits(job: Job, uplink: Uplink) -> bool:
+    """False if the link changed under a probe: its result is thrown away."""
+    way = uplink.way(job.family)
+    return (
+        not way.missing
+        and uplink.enabled
+        and (job.index, job.source, job.gateway) == (uplink.index, way.source, way.gateway)
+    )
+
+
+def recent(passes: tuple[float, ...], probe: Probe, now: float) -> tuple[float, ...]:
+    """The passes that still count."""
+    return tuple(at for at in passes if now - at < probe.hysteresis_backoff)
+
+
+def sane(state: FamilyState, probe: Probe, now: float) -> FamilyState:
+    """Times that cannot be (a state file from elsewhere, a shorter delay since) are pulled to what can."""
+    past = (state.since, state.full_at, state.lost_at, state.portal_at, state.probed_at, *state.passes)
+    held = state.held_until
+    if all(at is None or at <= now for at in past) and (held is None or held - now <= probe.hysteresis_delay):
+        return state
+    return state._replace(
+        since=min(state.since, now),
+        full_at=_until(state.full_at, now),
+        lost_at=_until(state.lost_at, now),
+        portal_at=_until(state.portal_at, now),
+        probed_at=_until(state.probed_at, now),
+        passes=tuple(min(at, now) for at in state.passes),
+        held_until=_until(held, now + probe.hysteresis_delay),
+    )
+
+
+def _until(at: float | None, limit: float) -> float | None:
+    return None if at is None else min(at, limit)
+
+
+def _status(state: FamilyState, status: Status, now: float) -> FamilyState:
+    if state.status is status and state.since:
+        return state
+    return state._replace(status=status, since=now)
+
+
+def _lost(state: FamilyState, now: float) -> FamilyState:
+    """A fact is missing.  The hold stays: a bounce shortens nothing."""
+    if state.connectivity is Connectivity.NONE and not state.way:
+        return state
+    if state.status is Status.ONLINE:
+        state = state._replace(status=Status.OFFLINE, since=now, lost_at=now, lost_way=state.way)
+    return state._replace(
+        connectivity=Connectivity.NONE,
+        way="",
+        good=0,
+        bad=0,
+        may_pass=False,
+        burst=False,
+        portal_due=True,
+        next_probe_at=None,
+        latency_ms=None,
+        targets=(),
+    )
+
+
+def _disabled(state: FamilyState, key: str, now: float) -> FamilyState:
+    """Not probed.  The memory stays, so that switching off and on launders nothing."""
+    if key != state.way:
+        state = state._replace(way=key, good=0)
+    return _status(state, Status.DISABLED, now)._replace(
+        connectivity=Connectivity.UNKNOWN if key else Connectivity.NONE,
+        bad=0,
+        may_pass=False,
+        burst=False,
+        lost_at=None,
+        lost_way="",
+        portal_due=True,
+        next_probe_at=None,
+        latency_ms=None,
+        targets=(),
+        reason="disabled",
+    )
+
+
+def _by_facts(state: FamilyState, key: str, now: float) -> FamilyState:
+    return _status(state, Status.ONLINE, now)._replace(
+        connectivity=Connectivity.FULL,
+        judged=True,
+        way=key,
+        good=0,
+        bad=0,
+        held_until=None,
+        may_pass=False,
+        burst=False,
+        lost_at=None,
+        lost_way="",
+        portal=False,
+        next_probe_at=None,
+        latency_ms=None,
+        targets=(),
+        reason=BY_FACTS,
+    )
+
+
+def _admitted(state: FamilyState, key: str, probe: Probe, now: float) -> FamilyState:
+    """It has what it needs (again): one good round is enough, or the rise is earned in burst."""
+    same = state.lost_at is not None and key == state.lost_way and now - state.lost_at <= BACK_WITHIN
+    free = len(recent(state.passes, probe, now)) < PASSES
+    back = state.connectivity is Connectivity.NONE or state.status is Status.DISABLED
+    if key != state.way:
+        state = state._replace(way=key, good=0, portal_due=True)
+    return _status(state, Status.OFFLINE, now)._replace(
+        bad=0,
+        may_pass=free and (same or not state.judged),
+        burst=back,
+        lost_at=state.lost_at if same else None,
+        lost_way=state.lost_way if same else "",
+        next_probe_at=None,
+        reason="not probed yet" if not state.judged else "back, not probed yet",
+    )
+
+
+def _moved(state: FamilyState, key: str) -> FamilyState:
+    """Another address or gateway, none missing: the verdict stays, what was seen on the old way is void."""
+    return state._replace(
+        way=key,
+        good=state.good if state.status is Status.ONLINE else 0,
+        portal=False,
+        portal_due=True,
+        next_probe_at=None,
+        latency_ms=None,
+        srtt_ms=None,
+        targets=(),
+        reason="the address or the gateway changed",
+    )

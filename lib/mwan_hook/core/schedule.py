@@ -1,0 +1,80 @@
+"""When an uplink is probed.  All times are CLOCK_BOOTTIME seconds and are given, never asked for."""
+
+from __future__ import annotations
+
+from mwan_hook.core.facts import probed
+from mwan_hook.model import Status
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mwan_hook.model import Family, FamilyState, Probe, UplinkConfig
+
+SHORTEST_TIMEOUT = 0.3  # seconds; a burst never waits less for an answer
+ROUND_TRIPS = 4  # and else so many smoothed round trips
+
+
+def interval(config: UplinkConfig, another_online: bool) -> float:
+    """Seconds between rounds in peace; a metered uplink is spared while another one is online."""
+    if config.metered and another_online:
+        return max(config.metered_interval, config.probe.interval)
+    return config.probe.interval
+
+
+def due(
+    state: FamilyState,
+    config: UplinkConfig,
+    family: Family,
+    now: float,
+    *,
+    another_online: bool,
+    force_since: float | None = None,
+) -> bool:
+    """True if a round shall be made.  ``force_since``: whatever was not probed since then is due.
+
+    A timer never fires exactly on time: a tenth of the interval, at most a second, is forgiven.
+    """
+    if not _may_be_probed(state, config.probe, family):
+        return False
+    if state.next_probe_at is None or state.probed_at is None:
+        return True
+    if force_since is not None and state.probed_at < force_since:
+        return True
+    if state.held_until is not None and now >= state.held_until:
+        return True
+    if _hurried(state, config.probe) and now >= state.next_probe_at:
+        return True
+    every = interval(config, another_online)
+    return now - state.probed_at >= every - min(1.0, every / 10)
+
+
+def portal_due(state: FamilyState, probe: Probe, family: Family, now: float) -> bool:
+    """True if a round shall ask the portal targets, too."""
+    if probe.portal_interval <= 0 or not any(target.applies(family) for target in probe.portal_targets):
+        return False
+    if state.portal_due or state.portal or state.portal_at is None:
+        return True
+    return now - state.portal_at >= probe.portal_interval
+
+
+def in_doubt(state: FamilyState, probe: Probe, family: Family) -> bool:
+    """True if the run stays to probe it again: an online uplink that failed, or one that earns its rise after a
+    link event, or one whose link came, or changed, while others were probed.
+
+    A burst ends by itself: after ``fall`` bad or ``rise`` good rounds, or at a bad one that follows a good one.
+    """
+    return _may_be_probed(state, probe, family) and (state.next_probe_at is None or _hurried(state, probe))
+
+
+def burst_timeout(state: FamilyState, probe: Probe) -> float:
+    """Seconds that a probe in a burst waits."""
+    if state.srtt_ms is None:
+        return probe.timeout
+    return min(probe.timeout, max(SHORTEST_TIMEOUT, ROUND_TRIPS * state.srtt_ms / 1000))
+
+
+def _may_be_probed(state: FamilyState, probe: Probe, family: Family) -> bool:
+    return state.way != "" and state.status is not Status.DISABLED and probed(probe, family)
+
+
+def _hurried(state: FamilyState, probe: Probe) -> bool:
+    return state.burst and probe.burst_interval > 0 and state.held_until is None

@@ -1,0 +1,61 @@
+"""What changed between two states, in the words of events: what the history and hooks hear of."""
+
+from __future__ import annotations
+
+from mwan_hook.model import FAMILIES, Connectivity, FamilyState, Status, Transition, UplinkState
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mwan_hook.model import State
+
+
+def best_connectivity(state: UplinkState) -> Connectivity:
+    """An uplink's connectivity is the best of its families."""
+    return max(state.ipv4.connectivity, state.ipv6.connectivity)
+
+
+def transitions(before: State, after: State, wall: float) -> tuple[Transition, ...]:
+    """Events from one saved state to the next; ``wall`` is seconds since the epoch."""
+    found: list[Transition] = []
+    for name in (*before.uplinks, *(name for name in after.uplinks if name not in before.uplinks)):
+        old = before.uplinks.get(name, UplinkState())
+        new = after.uplinks.get(name)
+        if old is not new:
+            found += _of(name, old, _dropped(old) if new is None else new, wall)
+    return tuple(found)
+
+
+def _dropped(old: UplinkState) -> UplinkState:
+    """An uplink that the configuration does not know any more: its interface is still there."""
+    gone = FamilyState(reason="not configured any more")
+    return UplinkState(old.interface, old.index, gone, gone)
+
+
+def _of(name: str, old: UplinkState, new: UplinkState, wall: float) -> list[Transition]:
+    interface = new.interface or old.interface
+    found: list[Transition] = []
+
+    def add(event: str, was: str, now: str, reason: str) -> None:
+        found.append(Transition(event, name, interface, None, was, now, reason, wall))
+
+    if old.index != new.index:
+        if old.index:
+            add("unplugged", "plugged", "unplugged", f"{old.interface} is gone")
+        if new.index:
+            add("plugged", "unplugged", "plugged", f"{interface} is there")
+    for family in FAMILIES:
+        was, now = old.family(family), new.family(family)
+        if (was.status is Status.ONLINE) != (now.status is Status.ONLINE):
+            event = "online" if now.status is Status.ONLINE else "offline"
+            found.append(
+                Transition(event, name, interface, family, was.status.value, now.status.value, now.reason, wall)
+            )
+    was_best, best = best_connectivity(old), best_connectivity(new)
+    if best is not was_best and best is not Connectivity.UNKNOWN:
+        add(best.word, was_best.word, best.word, _reason(new, best))
+    return found
+
+
+def _reason(state: UplinkState, best: Connectivity) -> str:
+    """The words of the family that the uplink's connectivity comes from."""
+    return next(state.family(family).reason for family in FAMILIES if state.family(family).connectivity is best)
