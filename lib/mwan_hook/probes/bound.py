@@ -1,0 +1,136 @@
+"""Sockets that can leave by one uplink only, and plain words for what goes wrong with them.
+
+A probe is a generator: it yields :data:`Wait` (file descriptor, poll mask, time to be woken at) and is sent the
+mask that came true, or 0 when that time has come.  It returns an :class:`Answer`.  Times are ``time.monotonic()``.
+"""
+
+from __future__ import annotations
+
+import _socket
+import errno
+import os
+import struct
+
+from mwan_hook.light import TYPE_CHECKING, NamedTuple
+from mwan_hook.model import Connectivity, Family, MwanError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from typing import TypeAlias, TypeVar
+
+    from mwan_hook.model import Job
+
+    T = TypeVar("T")
+    Wait: TypeAlias = tuple[int, int, float]
+    Steps: TypeAlias = Generator[Wait, int, T]
+
+SO_BINDTOIFINDEX = 62  # by index, not by name: an interface that is renamed meanwhile stays the same one
+SYN_SENT = 2
+IP_HEADER = {Family.IPV4: 20, Family.IPV6: 40}
+
+# What connect() and send() say themselves: no packet left.  A blackhole route gives EINVAL, a prohibit route EACCES.
+_NO_WAY = {
+    errno.ENODEV: "the interface is gone",
+    errno.ENXIO: "the interface is gone",
+    errno.ENETDOWN: "the interface is down",
+    errno.EADDRNOTAVAIL: "the source address is gone",
+    errno.ENETUNREACH: "no route",
+    errno.EHOSTUNREACH: "no route",
+    errno.EINVAL: "no route",
+    errno.EACCES: "no route",
+    errno.EAFNOSUPPORT: "the kernel lacks this address family",
+}
+_WORDS = {
+    errno.ECONNREFUSED: "connection refused",
+    errno.ECONNRESET: "connection reset",
+    errno.EHOSTUNREACH: "host unreachable",
+    errno.ENETUNREACH: "network unreachable",
+    errno.ETIMEDOUT: "timed out",
+    errno.EACCES: "prohibited",
+    errno.EPERM: "dropped by this machine's packet filter",
+}
+
+
+class Answer(NamedTuple):
+    """What one probe saw; the fields of :class:`mwan_hook.model.Result` without its job."""
+
+    connectivity: Connectivity
+    rtt_ms: float | None = None
+    error: str | None = None
+    wire_bytes: int = 0
+
+
+class Bound(_socket.socket):
+    """A non-blocking socket bound to the job's device and source address.
+
+    Raises OSError where one of them is gone, MwanError where the caller lacks CAP_NET_RAW.
+    """
+
+    def __init__(self, job: Job, kind: int, protocol: int = 0) -> None:
+        try:
+            super().__init__(job.family.af, kind | _socket.SOCK_NONBLOCK | _socket.SOCK_CLOEXEC, protocol)
+        except PermissionError:
+            raise MwanError("probing needs root (the capability CAP_NET_RAW)") from None
+        try:
+            self.setsockopt(_socket.SOL_SOCKET, SO_BINDTOIFINDEX, job.index)
+            self.bind(endpoint(job, job.source))
+        except OSError:
+            self.close()
+            raise
+
+    def __enter__(self) -> Bound:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def endpoint(job: Job, address: str, port: int = 0) -> tuple[str, int] | tuple[str, int, int, int]:
+    """Socket address; a link-local one is that of the job's link."""
+    if job.family is Family.IPV4:
+        return address, port
+    return address, port, 0, job.index if address.lower().startswith("fe80:") else 0
+
+
+def literal(text: str, family: Family) -> bool:
+    """True for an address of the family; False for a name (which must never reach the C library's resolver)."""
+    try:
+        _socket.inet_pton(family.af, text)
+    except OSError:
+        return False
+    return True
+
+
+def timed_out(job: Job, wire_bytes: int = 0) -> Answer:
+    """Nothing came until the deadline."""
+    return Answer(Connectivity.LIMITED, None, f"timed out after {job.timeout:g} s", wire_bytes)
+
+
+def not_sent(error: OSError) -> Answer:
+    """The answer where the kernel itself refused to bind, connect or send."""
+    if error.errno in _NO_WAY:
+        return Answer(Connectivity.NONE, None, _NO_WAY[error.errno])
+    return failed(error.errno or errno.EIO)
+
+
+def failed(number: int, wire_bytes: int = 0, offender: str = "") -> Answer:
+    """The answer where the network said no; ``offender`` is who said it."""
+    words = _WORDS.get(number) or os.strerror(number).lower()
+    return Answer(Connectivity.LIMITED, None, f"{words}, says {offender}" if offender else words, wire_bytes)
+
+
+def tcp_bytes(sock: _socket.socket, family: Family) -> int:
+    """Bytes that a TCP socket has put on the wire and taken from it so far, IP headers included.
+
+    ``struct tcp_info`` of linux/tcp.h: state at 0, options at 5, bytes_received at 128, segs_out and segs_in at 136,
+    bytes_sent at 200.  A SYN of Linux has 20 bytes of options, later segments 12 where time stamps are agreed on.
+    """
+    info = sock.getsockopt(_socket.IPPROTO_TCP, _socket.TCP_INFO, 232)
+    if len(info) < 208:
+        return 0
+    segments_out, segments_in = struct.unpack_from("=2I", info, 136)
+    header = IP_HEADER[family] + 20
+    if not info[5]:  # no option agreed on: nobody answered the SYN, or with a reset
+        return int(segments_out * (header + 20) + segments_in * header)
+    received, sent = struct.unpack_from("=Q", info, 128)[0], struct.unpack_from("=Q", info, 200)[0]
+    return int((segments_out + segments_in) * (header + 12 * (info[5] & 1)) + 16 + received + sent)
