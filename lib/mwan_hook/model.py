@@ -195,6 +195,7 @@ class UplinkConfig(NamedTuple):
     metered_interval: float = 300
     metrics: Metrics = Metrics()
     probe: Probe = Probe()
+    explicit: frozenset[str] = frozenset()  # keys of [probe] set in this uplink: they beat .network files
 
     @property
     def literal(self) -> str | None:
@@ -477,12 +478,22 @@ class UplinkState(NamedTuple):
         return self._replace(ipv4=value) if family is Family.IPV4 else self._replace(ipv6=value)
 
 
+class WayOut(NamedTuple):
+    """The best way out of one family; all empty when there is none."""
+
+    uplink: str = ""
+    interface: str = ""
+    address: str = ""
+    gateway: str = ""
+
+
 class State(NamedTuple):
     """The state file."""
 
     boot_id: str = ""
     uplinks: dict[str, UplinkState] = {}
     last_online: dict[Family, tuple[str, ...]] = {}  # for last_resort = keep
+    best: dict[Family, WayOut] = {}
     tables: tuple[int, ...] = ()  # that hold routes of ours
     sysctls: tuple[Sysctl, ...] = ()  # values from before us
     foreign: tuple[Route, ...] = ()  # defaults of main that ours stand for

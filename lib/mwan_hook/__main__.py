@@ -1,0 +1,73 @@
+"""Entry point.  The common runs, ``check`` and ``event``, skip argparse: it costs as much as the run itself."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from mwan_hook.light import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+
+class Quick(NamedTuple):
+    """A common run's arguments."""
+
+    root: str
+    command: str
+    names: tuple[str, ...]
+    now: bool
+
+
+def quick(args: Sequence[str], root: str) -> Quick | None:
+    """``[--root DIR] check [UPLINK...] [--now]`` or ``[--root DIR] event``; None for whatever argparse should see."""
+    rest = list(args)
+    if rest[:1] == ["--root"] and len(rest) > 1:
+        root, rest = rest[1], rest[2:]
+    elif rest[:1] and rest[0].startswith("--root="):
+        root, rest = rest[0][7:], rest[1:]
+    if not rest or rest[0] not in ("check", "event") or not root:
+        return None
+    now = rest[0] == "check" and "--now" in rest
+    names = tuple(word for word in rest[1:] if not (now and word == "--now"))
+    if any(name.startswith("-") for name in names) or (rest[0] == "event" and names):
+        return None
+    return Quick(root, rest[0], names, now)
+
+
+def _run(args: Sequence[str]) -> int:
+    simple = quick(args, os.environ.get("MWAN_HOOK_ROOT") or "/")
+    if simple is None:
+        from mwan_hook.cli import run
+
+        return run(args)
+    from mwan_hook.tick import check, event
+
+    return event(simple.root) if simple.command == "event" else check(simple.root, simple.names, simple.now)
+
+
+def guarded(action: Callable[[], int]) -> int:
+    """Run ``action``; an error that has words for the operator becomes a line on stderr and its exit code."""
+    from mwan_hook.model import MwanError
+
+    try:
+        return action()
+    except MwanError as error:
+        print("\n".join(f"mwan-hook: {line}" for line in str(error).splitlines()), file=sys.stderr)
+        return error.code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nobody reads on: no second complaint at exit
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    return guarded(lambda: _run(sys.argv[1:] if args is None else args))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

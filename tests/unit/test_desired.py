@@ -1,0 +1,149 @@
+"""The kernel layout of the contract, from values alone."""
+
+from __future__ import annotations
+
+from mwan_hook.core.desired import Desired, desire
+from mwan_hook.core.uplinks import Surroundings, bind
+from mwan_hook.model import (
+    GUARD_METRIC,
+    MAIN_TABLE,
+    Allotment,
+    Config,
+    Family,
+    LastResort,
+    Metrics,
+    Nexthop,
+    Route,
+    Snapshot,
+    State,
+    Status,
+)
+from tests.unit import builders as b
+
+ON, OFF = Status.ONLINE, Status.OFFLINE
+
+
+def desired(config: Config, snapshot: Snapshot, state: State) -> Desired:
+    bound = bind(config, Surroundings(snapshot, state, Allotment()))
+    return desire(config, bound.uplinks, state, snapshot)
+
+
+def devices(route: Route) -> list[tuple[int, int]]:
+    return [(hop.index, hop.weight) for hop in route.nexthops]
+
+
+def three(**settings: object) -> Config:
+    return b.config(*(b.uplink(name, metric=100) for name in b.NAMES), **settings)
+
+
+def test_equal_metrics_share_one_multipath_route_with_a_plain_fallback_for_each() -> None:
+    made = desired(three(), b.snapshot(*b.NAMES), b.state(fiber=ON, cable=ON, lte=ON))
+    assert [(route.metric, devices(route)) for route in made.shared] == [
+        (1, [(2, 1), (3, 1), (4, 1)]),
+        (2, [(2, 1)]),
+        (3, [(3, 1)]),
+        (4, [(4, 1)]),
+    ]
+
+
+def test_weights_go_to_the_multipath_route_only() -> None:
+    config = b.config(b.uplink("fiber", weight=3, metric=1), b.uplink("lte", metric=1))
+    made = desired(config, b.snapshot("fiber", "lte"), b.state(fiber=ON, lte=ON))
+    assert devices(made.shared[0]) == [(2, 3), (4, 1)]
+    assert devices(made.shared[1]) == [(2, 1)]
+
+
+def test_a_better_metric_carries_alone_and_the_other_stands_below() -> None:
+    config = b.config(b.uplink("lte", metric=200), b.uplink("fiber", metric=100))
+    made = desired(config, b.snapshot("fiber", "lte"), b.state(fiber=ON, lte=ON))
+    assert [devices(route)[0][0] for route in made.shared] == [2, 2, 4]
+    assert made.online[Family.IPV4] == ("fiber", "lte")
+
+
+def test_an_offline_uplink_keeps_its_table_and_source_rule_but_no_mark_and_no_share() -> None:
+    made = desired(three(), b.snapshot(*b.NAMES), b.state(fiber=ON, cable=OFF, lte=ON))
+    assert all(3 not in dict(devices(route)) for route in made.shared)
+    about = [rule for rule in made.rules if rule.table == 1002]
+    assert [(rule.priority, rule.oif, rule.src) for rule in about] == [
+        (1100, "cable", None),
+        (1200, None, "192.168.3.2"),
+    ]
+    assert {route.metric for route in made.tables if route.table == 1002} == {100, GUARD_METRIC}
+
+
+def test_every_present_uplink_has_a_guard_below_its_default() -> None:
+    made = desired(three(), b.snapshot(*b.NAMES), State())
+    guards = [route for route in made.tables if route.kind == "unreachable"]
+    assert [(guard.table, guard.metric) for guard in guards] == [(n, GUARD_METRIC) for n in (1001, 1002, 1003)]
+
+
+def test_rules_of_the_contract_stand_at_their_priorities() -> None:
+    made = desired(b.config(b.uplink("fiber")), b.snapshot("fiber"), b.state(fiber=ON))
+    assert [(rule.priority, rule.table) for rule in made.rules] == [
+        (1000, MAIN_TABLE),
+        (1100, 1001),
+        (1200, 1001),
+        (1300, 1001),
+        (1900, 1000),
+    ]
+    assert made.rules[0].suppress_prefixlength == 0
+    assert (made.rules[3].mark, made.rules[3].mask) == (0x100, 0x3F00)
+
+
+def test_a_family_that_no_uplink_has_gets_nothing() -> None:
+    both = (Family.IPV4, Family.IPV6)
+    snapshot = b.snapshot("fiber")._replace(families=both)
+    made = desired(b.config(b.uplink("fiber")), snapshot, State())
+    assert {rule.family for rule in made.rules} == {Family.IPV4}
+
+
+def test_with_nothing_online_the_last_resort_decides() -> None:
+    snapshot, state = b.snapshot("fiber", "lte"), b.state(fiber=OFF, lte=OFF)
+    entries = (b.uplink("fiber", metric=1), b.uplink("lte", metric=2))
+    main = desired(b.config(*entries), snapshot, state)
+    assert main.shared == () and all(rule.priority != 1900 for rule in main.rules)
+    wall = desired(b.config(*entries, last_resort=LastResort.UNREACHABLE), snapshot, state)
+    assert [(r.kind, r.metric) for r in wall.shared] == [("unreachable", 1)]
+    assert any(rule.priority == 1900 for rule in wall.rules)
+    remembered = state._replace(last_online={Family.IPV4: ("lte",)})
+    keep = desired(b.config(*entries, last_resort=LastResort.KEEP), snapshot, remembered)
+    assert [devices(route)[0][0] for route in keep.shared] == [4, 4]
+
+
+def test_a_default_in_main_needs_no_rule_of_its_own() -> None:
+    made = desired(three(default_table=MAIN_TABLE), b.snapshot(*b.NAMES), b.state(fiber=ON, cable=ON, lte=ON))
+    assert {route.table for route in made.shared} == {MAIN_TABLE}
+    assert all(rule.priority != 1900 for rule in made.rules)
+
+
+def test_ipv6_shares_among_nexthops_with_a_gateway_only() -> None:
+    snapshot = b.snapshot("fiber", "lte", families=(Family.IPV6,))
+    by_device = Route(Family.IPV6, MAIN_TABLE, metric=100, nexthops=(Nexthop(2),), protocol=16)
+    snapshot = snapshot._replace(defaults=(by_device, b.foreign("lte", 100, Family.IPV6)))
+    config = b.config(b.uplink("fiber", metric=1), b.uplink("lte", metric=1))
+    made = desired(config, snapshot, b.state(fiber=ON, lte=ON))
+    assert [devices(route) for route in made.shared] == [[(4, 1)], [(2, 1)], [(4, 1)]]
+
+
+def test_metrics_displace_the_foreign_default_and_remember_it() -> None:
+    config = b.config(b.uplink("fiber", metrics=Metrics(full=100, limited=2000)))
+    state = b.state(fiber=OFF)
+    memory = state.uplinks["fiber"]
+    state.uplinks["fiber"] = memory._replace(ipv4=memory.ipv4._replace(connectivity=3))
+    original = b.foreign("fiber", 100)
+    made = desired(config, b.snapshot("fiber"), state)
+    assert [(route.table, route.metric) for route in made.main] == [(MAIN_TABLE, 2000)]
+    assert made.displaced == (original,) and made.foreign == (original,)
+
+
+def test_metrics_leave_a_foreign_default_alone_that_has_the_metric_already() -> None:
+    config = b.config(b.uplink("fiber", metrics=Metrics(full=100, limited=2000)))
+    made = desired(config, b.snapshot("fiber"), b.state(fiber=ON))
+    assert made.main == () and made.displaced == ()
+
+
+def test_a_remembered_default_is_put_back_when_the_metrics_are_taken_out_of_the_configuration() -> None:
+    original = b.foreign("fiber", 100)
+    snapshot = b.snapshot("fiber")._replace(defaults=(original._replace(metric=2000, protocol=172),))
+    made = desired(b.config(b.uplink("fiber")), snapshot, b.state(fiber=ON)._replace(foreign=(original,)))
+    assert made.restored == (original,) and made.main == ()
