@@ -1,0 +1,124 @@
+"""From targets to jobs, and from their results to what one round saw.  Pure."""
+
+from __future__ import annotations
+
+from mwan_hook.light import TYPE_CHECKING
+from mwan_hook.model import Connectivity, Job, Method, Round, TargetResult
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mwan_hook.model import Family, Probe, Result, Uplink
+
+FACTS = "no target applies: judged by the facts"
+# Whose round trip tells most of the way; a web server's own work and the gateway's nearness say less.
+CLOCKS = (
+    (Method.ICMP, Method.TCP, Method.DNS),
+    (Method.HTTP, Method.HTTPS),
+    (Method.GATEWAY,),
+)
+
+
+def jobs_for(
+    uplink: Uplink, family: Family, probe: Probe, *, with_portal: bool = False, timeout: float | None = None
+) -> tuple[Job, ...]:
+    """What to ask for one round; portal targets last.  Empty where a fact is missing or no target applies.
+
+    ``timeout`` (seconds) stands for the configured one, as in a burst.
+    """
+    way = uplink.way(family)
+    if way.missing or uplink.link is None:
+        return ()
+    neighbours = way.gateway is not None and not uplink.link.noarp
+    asked = [(target, False) for target in probe.targets]
+    asked += [(target, True) for target in probe.portal_targets if with_portal]
+    return tuple(
+        Job(
+            uplink=uplink.name,
+            family=family,
+            target=target,
+            interface=uplink.interface,
+            index=uplink.index,
+            source=way.source,
+            gateway=way.gateway,
+            noarp=uplink.link.noarp,
+            timeout=probe.timeout if timeout is None else timeout,
+            servers=way.servers,
+            portal=portal,
+        )
+        for target, portal in asked
+        if target.applies(family) and (neighbours or target.method is not Method.GATEWAY)
+    )
+
+
+def summarise(results: Sequence[Result], required: int = 1) -> Round:
+    """What the results of one uplink and family say together.
+
+    The best of the targets, ``full`` if ``required`` of them are (of those that apply, where they are fewer); else
+    ``limited`` at most.  Portal targets do not count: they give ``portal``, False if one of them is full, else True if
+    one says portal, else None.  Latency is the median of the full targets (the lower of two): of echo, TCP, DNS where
+    there are such, of HTTP or the gateway else.  No target at all: ``full``, as far as this round can tell.
+    """
+    own = [result for result in results if not result.job.portal and result.connectivity is not Connectivity.UNKNOWN]
+    portal = [result for result in results if result.job.portal]
+    return Round(
+        connectivity=_connectivity(own, portal, required),
+        latency_ms=_latency(own),
+        reason=_reason(own, required),
+        targets=tuple(TargetResult(r.job.target.text, r.connectivity, r.rtt_ms, r.error) for r in results),
+        portal=_portal(portal),
+        portal_checked=bool(portal),
+        wire_bytes=sum(result.wire_bytes for result in results),
+    )
+
+
+def _needed(own: Sequence[Result], required: int) -> int:
+    return max(1, min(required, len(own)))
+
+
+def _full(results: Sequence[Result]) -> list[Result]:
+    return [result for result in results if result.connectivity is Connectivity.FULL]
+
+
+def _connectivity(own: Sequence[Result], portal: Sequence[Result], required: int) -> Connectivity:
+    """The best of the targets."""
+    if not own:
+        # Only a missing fact can be seen here, by whoever tried to send.
+        lost = portal and all(result.connectivity is Connectivity.NONE for result in portal)
+        return Connectivity.NONE if lost else Connectivity.FULL
+    best = max(result.connectivity for result in own)
+    if best is Connectivity.FULL and len(_full(own)) < _needed(own, required):
+        return Connectivity.LIMITED
+    return best
+
+
+def _portal(portal: Sequence[Result]) -> bool | None:
+    """Does a portal stand in the way; None where the check could not tell."""
+    if _full(portal):
+        return False
+    return True if any(result.connectivity is Connectivity.PORTAL for result in portal) else None
+
+
+def _latency(own: Sequence[Result]) -> float | None:
+    """Median round trip, ms."""
+    for methods in CLOCKS:
+        times = sorted(r.rtt_ms for r in _full(own) if r.job.target.method in methods and r.rtt_ms is not None)
+        if times:
+            return times[(len(times) - 1) // 2]
+    return None
+
+
+def _reason(own: Sequence[Result], required: int) -> str:
+    """Words for the history: how many answered, and why the others did not where that decided."""
+    if not own:
+        return FACTS
+    full, needed = len(_full(own)), _needed(own, required)
+    words = f"{full} of {len(own)} targets answered"
+    if full >= needed:
+        return words
+    if full:
+        words += f", {needed} required"
+    errors = [result.error for result in own if result.error and result.connectivity is not Connectivity.FULL]
+    if not errors:
+        return words
+    return f"{words}: {max(dict.fromkeys(errors), key=errors.count)}"

@@ -1,0 +1,158 @@
+"""DNS questions over our own bound sockets (RFC 1035): UDP, and TCP where the answer is truncated.
+
+A target is answered by NOERROR and by NXDOMAIN: both come from a server that reaches the tree of names.  SERVFAIL and
+REFUSED do not count: a modem whose line is cut answers its clients so.
+"""
+
+from __future__ import annotations
+
+import _socket
+import errno
+import select
+import struct
+import time
+
+import dns.exception
+import dns.flags
+import dns.message
+import dns.rcode
+
+from mwan_hook.light import TYPE_CHECKING, NamedTuple
+from mwan_hook.model import Connectivity
+from mwan_hook.probes.bound import IP_HEADER, Answer, Bound, endpoint, failed, not_sent, tcp_bytes, timed_out
+from mwan_hook.probes.icmp import RECVERR
+from mwan_hook.probes.tcp import RESET_ON_CLOSE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mwan_hook.model import Job
+    from mwan_hook.probes.bound import Steps
+
+PORT = 53
+REPEAT = 1.0  # seconds after which a lost question for a name is sent again
+
+
+class Reply(NamedTuple):
+    """What a server said (None: nothing that could be read), and the words, time and bytes of the asking."""
+
+    message: dns.message.Message | None
+    answer: Answer
+
+
+class Server(NamedTuple):
+    """Whom to ask, and how often again."""
+
+    address: str
+    port: int = PORT
+    repeat: float | None = None
+
+
+def probe(job: Job, addresses: Sequence[str], deadline: float) -> Steps[Answer]:
+    """Ask the target's server for the target's name, once."""
+    try:
+        query = dns.message.make_query(job.target.path, job.target.rrtype)
+    except (dns.exception.DNSException, ValueError) as error:
+        return Answer(Connectivity.LIMITED, None, f"not a question for DNS: {error}")
+    reply = yield from ask(job, Server(addresses[0], job.target.port or PORT), query, deadline)
+    if reply.message is None:
+        return reply.answer
+    rcode = reply.message.rcode()
+    if rcode in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
+        return reply.answer
+    words = f"the server answered {dns.rcode.to_text(rcode)}"
+    return Answer(Connectivity.LIMITED, None, words, reply.answer.wire_bytes)
+
+
+def ask(job: Job, server: Server, query: dns.message.Message, until: float) -> Steps[Reply]:
+    """The server's answer to exactly this question; the job says through which device and source it is asked."""
+    try:
+        reply = yield from _by_udp(job, server, query, until)
+        if reply.message is None or not reply.message.flags & dns.flags.TC:
+            return reply
+        whole = yield from _by_tcp(job, server, query, until)
+    except OSError as error:
+        return Reply(None, not_sent(error))
+    spent = reply.answer.wire_bytes + whole.answer.wire_bytes
+    return Reply(whole.message, whole.answer._replace(wire_bytes=spent))
+
+
+def _parse(packet: bytes, query: dns.message.Message) -> dns.message.Message | None:
+    """The message, if it answers the query: identifier, opcode and question are those asked."""
+    try:
+        message = dns.message.from_wire(packet, ignore_trailing=True)
+    except dns.exception.DNSException:
+        return None
+    return message if query.is_response(message) else None
+
+
+def _by_udp(job: Job, server: Server, query: dns.message.Message, until: float) -> Steps[Reply]:
+    """One question from a random port; what does not answer it is not taken for an answer."""
+    wire = query.to_wire()
+    header = IP_HEADER[job.family] + 8
+    with Bound(job, _socket.SOCK_DGRAM) as sock:
+        sock.setsockopt(*RECVERR[job.family], 1)
+        sock.connect(endpoint(job, server.address, server.port))
+        began = time.monotonic()
+        sock.send(wire)
+        spent = header + len(wire)
+        again = min(until, began + server.repeat) if server.repeat else until
+        while True:
+            if (yield sock.fileno(), select.POLLIN, again):
+                try:
+                    packet = sock.recv(65535)
+                except BlockingIOError:
+                    continue
+                except OSError as error:
+                    return Reply(None, failed(error.errno or errno.EIO, spent))
+                spent += header + len(packet)
+                if (message := _parse(packet, query)) is not None:
+                    took = (time.monotonic() - began) * 1000
+                    return Reply(message, Answer(Connectivity.FULL, took, None, spent))
+            elif again >= until:
+                return Reply(None, timed_out(job, spent))
+            else:
+                again = until
+                sock.send(wire)
+                spent += header + len(wire)
+
+
+def _by_tcp(job: Job, server: Server, query: dns.message.Message, until: float) -> Steps[Reply]:
+    """The same question over TCP, length first."""
+    wire = query.to_wire()
+    got = b""
+    with Bound(job, _socket.SOCK_STREAM) as sock:
+        sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_LINGER, RESET_ON_CLOSE)
+        began = time.monotonic()
+        number = sock.connect_ex(endpoint(job, server.address, server.port))
+        if number not in (0, errno.EINPROGRESS):
+            return Reply(None, not_sent(OSError(number, "")))
+        mask = yield sock.fileno(), select.POLLOUT, until
+        number = sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_ERROR)
+        if mask and not number:
+            sock.send(struct.pack("!H", len(wire)) + wire)
+            while len(got) < 2 or len(got) < 2 + struct.unpack_from("!H", got)[0]:
+                if not (mask := (yield sock.fileno(), select.POLLIN, until)):
+                    break
+                if not (part := _receive(sock)):
+                    break
+                got += part
+        spent = tcp_bytes(sock, job.family) + IP_HEADER[job.family] + 32
+        if not mask:
+            return Reply(None, timed_out(job, spent))
+        if number:
+            return Reply(None, failed(number, spent))
+    message = _parse(got[2:], query)
+    took = (time.monotonic() - began) * 1000
+    answer = Answer(Connectivity.FULL, took, None, spent)
+    if message is None:
+        answer = Answer(Connectivity.LIMITED, None, "broken answer", spent)
+    return Reply(message, answer)
+
+
+def _receive(sock: Bound) -> bytes:
+    """What a stream has; empty at its end, be it orderly or not."""
+    try:
+        return sock.recv(65537)
+    except OSError:
+        return b""

@@ -1,0 +1,263 @@
+"""HTTP and HTTPS targets: one GET by requests, in a thread, over a connection of our own making.
+
+The connection is bound to device and source and goes to the address that was found through the uplink; Host, SNI and
+the certificate's check keep the name.  No proxy, no environment, no redirect is followed.  At the deadline the runner
+shuts the connection under the thread, whatever it waits for: handshake, headers or body.
+"""
+
+from __future__ import annotations
+
+import _socket
+import errno
+import os
+import select
+import socket
+import ssl
+import threading
+import time
+import zlib
+
+import requests
+import requests.adapters
+import requests.utils
+import urllib3
+
+from mwan_hook import __version__
+from mwan_hook.light import TYPE_CHECKING
+from mwan_hook.model import Connectivity, Method
+from mwan_hook.probes.bound import IP_HEADER, Answer, Bound, endpoint, failed, not_sent, tcp_bytes, timed_out
+from mwan_hook.probes.reply import judge
+from mwan_hook.probes.tcp import TRIES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from mwan_hook.model import Job
+    from mwan_hook.probes.bound import Steps
+
+PORTS = {Method.HTTP: 80, Method.HTTPS: 443}
+HEADERS = {
+    "User-Agent": f"mwan-hook/{__version__}",
+    "Accept": "*/*",
+    "Accept-Encoding": "identity",
+    "Connection": "close",
+}
+
+
+def probe(job: Job, addresses: Sequence[str], deadline: float) -> Steps[Answer]:
+    """Fetch the target and compare what comes with what it expects."""
+    call = _Call(job, addresses, deadline)
+    try:
+        threading.Thread(target=call.run, name=f"probe {job.target.text}", daemon=True).start()
+        yield call.event, select.POLLIN, deadline
+        return call.result()
+    finally:
+        call.abandon()
+
+
+class _Call:
+    """One request.  The runner's thread and the request's share it; the lock guards what both touch."""
+
+    def __init__(self, job: Job, addresses: Sequence[str], deadline: float) -> None:
+        self.job = job
+        self.deadline = deadline
+        self.began = time.monotonic()
+        self.event = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self.broken: Answer | None = None  # what became of the connection, in better words than requests'
+        self._addresses = addresses[:TRIES]
+        self._lock = threading.Lock()
+        self._answer: Answer | None = None
+        self._abandoned = False
+        self._handles: list[socket.socket] = []  # duplicates: they reach the connection after TLS has taken it over
+
+    def run(self) -> None:
+        """The request's thread."""
+        answer = None
+        try:
+            answer = _get(self)
+        finally:
+            with self._lock:
+                if not self._abandoned:  # else the descriptor may be another file's by now
+                    self._answer = answer or Answer(Connectivity.LIMITED, None, "the request failed")
+                    os.eventfd_write(self.event, 1)
+
+    def result(self) -> Answer:
+        """The answer, or that there was none in time; with the bytes of every connection."""
+        with self._lock:
+            answer = self._answer or timed_out(self.job)
+            spent = sum(tcp_bytes(handle, self.job.family) for handle in self._handles)
+            closing = 2 * (IP_HEADER[self.job.family] + 32) if answer.rtt_ms is not None else 0
+        return answer._replace(wire_bytes=spent + closing)
+
+    def abandon(self) -> None:
+        """Shut every connection: a thread that still waits on one wakes up and ends."""
+        with self._lock:
+            self._abandoned = True
+            for handle in self._handles:
+                if self._answer is None:
+                    _shut(handle)
+                handle.close()
+            os.close(self.event)
+
+    def connect(self, port: int) -> socket.socket:
+        """A connection to the first address that takes it.  Raises OSError, its words in ``broken``."""
+        for address in self._addresses:
+            try:
+                sock = Bound(self.job, _socket.SOCK_STREAM)
+            except OSError as error:
+                self.broken = not_sent(error)
+                raise
+            number = self._finish(sock, sock.connect_ex(endpoint(self.job, address, port)))
+            if not number:
+                connection = socket.socket(fileno=sock.detach())
+                connection.settimeout(max(0.01, self.deadline - time.monotonic()))
+                return connection
+            sock.close()
+            if number == errno.ETIMEDOUT:
+                break
+        raise OSError("no connection")
+
+    def _finish(self, sock: Bound, number: int) -> int:
+        """Wait for a connection that is under way; an errno, 0 for success."""
+        if number not in (0, errno.EINPROGRESS):
+            self.broken = not_sent(OSError(number, ""))
+            return number
+        with self._lock:
+            if self._abandoned:
+                return errno.ETIMEDOUT
+            self._handles.append(socket.socket(fileno=os.dup(sock.fileno())))
+        waiting = select.poll()
+        waiting.register(sock.fileno(), select.POLLOUT)
+        if not waiting.poll(max(0.0, self.deadline - time.monotonic()) * 1000):
+            self.broken = timed_out(self.job)
+            return errno.ETIMEDOUT
+        number = sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_ERROR)
+        self.broken = failed(number) if number else None
+        return number
+
+
+def _shut(handle: socket.socket) -> None:
+    """Shut a connection down both ways, whoever else holds it."""
+    try:
+        handle.shutdown(socket.SHUT_RDWR)
+    except OSError as error:
+        if error.errno != errno.ENOTCONN:
+            raise
+
+
+class _Plain(urllib3.connection.HTTPConnection):
+    """Connects as the call says."""
+
+    def __init__(self, *args: Any, call: _Call, **kw: Any) -> None:
+        self.call = call
+        super().__init__(*args, **kw)
+
+    def _new_conn(self) -> socket.socket:
+        return self.call.connect(self.port)
+
+
+class _Secure(urllib3.connection.HTTPSConnection):
+    """Connects as the call says, and tells a certificate that does not hold from other failures of TLS."""
+
+    def __init__(self, *args: Any, call: _Call, **kw: Any) -> None:
+        self.call = call
+        super().__init__(*args, **kw)
+
+    def _new_conn(self) -> socket.socket:
+        return self.call.connect(self.port)
+
+    def connect(self) -> None:
+        """TCP, then TLS."""
+        try:
+            super().connect()
+        except ssl.SSLCertVerificationError as error:
+            words = f"certificate not accepted: {error.verify_message or error.reason}"
+            self.call.broken = Answer(Connectivity.PORTAL, None, words)
+            raise
+        except ssl.SSLError as error:
+            self.call.broken = Answer(Connectivity.LIMITED, None, f"TLS failed: {error.reason or error}")
+            raise
+
+
+class _PlainPool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _Plain
+
+
+class _SecurePool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _Secure
+
+
+class _Adapter(requests.adapters.HTTPAdapter):
+    """Gives requests the call's connection, whichever way this version of requests asks for one."""
+
+    def __init__(self, call: _Call) -> None:
+        super().__init__(max_retries=0)
+        target = call.job.target
+        port = target.port or PORTS[target.method]
+        self._pool: Any
+        if target.method is Method.HTTPS:
+            self._pool = _SecurePool(target.host, port, call=call, ssl_context=_trust())
+        else:
+            self._pool = _PlainPool(target.host, port, call=call)
+
+    def get_connection(self, *_: Any, **__: Any) -> Any:
+        """Up to requests 2.31."""
+        return self._pool
+
+    def get_connection_with_tls_context(self, *_: Any, **__: Any) -> Any:
+        """From requests 2.32."""
+        return self._pool
+
+    def cert_verify(self, *_: Any, **__: Any) -> None:
+        """The context of :func:`_trust` verifies."""
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._pool.close()
+        super().close()
+
+
+def _trust() -> ssl.SSLContext:
+    """The system's authorities (OpenSSL heeds SSL_CERT_FILE and SSL_CERT_DIR); without any, those of requests."""
+    context = ssl.create_default_context()
+    paths = ssl.get_default_verify_paths()
+    if not paths.cafile and not (paths.capath and os.listdir(paths.capath)):
+        context.load_verify_locations(requests.utils.DEFAULT_CA_BUNDLE_PATH)
+    return context
+
+
+def _get(call: _Call) -> Answer:
+    """One request and what its answer says."""
+    target = call.job.target
+    host = f"[{target.host}]" if ":" in target.host else target.host
+    port = target.port or PORTS[target.method]
+    where = host if port == PORTS[target.method] else f"{host}:{port}"
+    with requests.Session() as session:
+        session.trust_env = False
+        session.headers.clear()
+        session.headers.update(HEADERS)
+        session.mount(f"{target.method.value}://", _Adapter(call))
+        left = max(0.01, call.deadline - time.monotonic())
+        try:
+            with session.get(
+                f"{target.method.value}://{where}{target.path or '/'}", allow_redirects=False, stream=True, timeout=left
+            ) as response:
+                connectivity, words = judge(target, response)
+        # Everything that a broken reply can raise on the way through requests, urllib3 and http.client.
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError, zlib.error) as error:
+            return _broken(call, error)
+    return Answer(connectivity, (time.monotonic() - call.began) * 1000, words)
+
+
+def _broken(call: _Call, error: BaseException) -> Answer:
+    """No answer: the words of whoever knows best."""
+    if call.broken:
+        return call.broken
+    if time.monotonic() >= call.deadline:
+        return timed_out(call.job)
+    while error.__context__ is not None:
+        error = error.__context__
+    if isinstance(error, OSError) and error.errno:
+        return failed(error.errno)
+    return Answer(Connectivity.LIMITED, None, f"broken reply: {error}" if str(error) else "broken reply")

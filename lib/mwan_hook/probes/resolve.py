@@ -1,0 +1,178 @@
+"""Addresses of names, asked through the uplink that is probed and never through another.
+
+systemd-resolved where its varlink socket is there and answers for the link; else the servers of the uplink's lease;
+else those of resolv.conf, over sockets bound to the uplink's device and address.  A loopback server (127.0.0.53) cannot
+be asked so and is left out.
+"""
+
+from __future__ import annotations
+
+import _socket
+import json
+import os
+import select
+import time
+
+import dns.exception
+import dns.message
+import dns.rcode
+
+from mwan_hook.light import TYPE_CHECKING, NamedTuple
+from mwan_hook.model import Connectivity, Family
+from mwan_hook.probes import dns as question
+from mwan_hook.probes.bound import Answer, literal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from mwan_hook.model import Job
+    from mwan_hook.probes.bound import Steps
+
+RESOLVED = "run/systemd/resolve/io.systemd.Resolve"
+RESOLV_CONF = "etc/resolv.conf"
+MAX_SERVERS = 3  # as in resolv.conf(5)
+MAX_REPLY = 65536
+RRTYPE = {Family.IPV4: "A", Family.IPV6: "AAAA"}
+FROM_NETWORK = 1 << 23  # SD_RESOLVED_FROM_NETWORK
+EXCHANGE = {Family.IPV4: 138, Family.IPV6: 178}  # bytes of a usual question and answer, where resolved made them
+
+
+class Found(NamedTuple):
+    """Addresses of a name; none: ``answer`` is that of every job that needed them."""
+
+    addresses: tuple[str, ...]
+    answer: Answer
+
+
+class Names:
+    """Finds addresses for the jobs of one run."""
+
+    def __init__(self, jobs: Sequence[Job], root: str) -> None:
+        self._ways = {(job.uplink, job.family): job for job in jobs}
+        self._root = root
+
+    def find(self, job: Job, deadline: float) -> Steps[Found]:
+        """Addresses of the job's host in the job's family."""
+        found = yield from _by_resolved(job, os.path.join(self._root, RESOLVED), deadline)
+        if found is not None:
+            return found
+        return (yield from self._by_servers(job, deadline))
+
+    def _servers(self, job: Job) -> list[tuple[Job, str]]:
+        """Servers to ask, each with a job of its own family: an IPv4 server knows IPv6 addresses, too."""
+        other = self._ways.get((job.uplink, Family.IPV6 if job.family is Family.IPV4 else Family.IPV4))
+        ways = {way.family: way for way in (other, job) if way is not None}
+        leased = [server for way in (job, other) if way is not None for server in way.servers]
+        usable = []
+        for text in leased or _nameservers(os.path.join(self._root, RESOLV_CONF)):
+            server = text.partition("#")[0].partition("%")[0]
+            way = ways.get(Family.of(server))
+            if way and literal(server, way.family) and not server.startswith("127.") and server != "::1":
+                usable.append((way, server))
+        return usable[:MAX_SERVERS]
+
+    def _by_servers(self, job: Job, deadline: float) -> Steps[Found]:
+        """One server after the other, with time left for the next."""
+        name = job.target.host
+        try:
+            query = dns.message.make_query(name, RRTYPE[job.family])
+        except (dns.exception.DNSException, ValueError) as error:
+            return _failed(f"not a name: {name}: {error}")
+        servers = self._servers(job)
+        found = _failed(f"no DNS server of this uplink is known to ask for {name}")
+        spent = 0
+        for place, (way, server) in enumerate(servers):
+            left = len(servers) - place
+            now = time.monotonic()
+            until = deadline if left == 1 else now + (deadline - now) / (left + 1)
+            asked = question.Server(server, repeat=question.REPEAT)
+            reply = yield from question.ask(way, asked, query, until)
+            spent += reply.answer.wire_bytes
+            found = _found(job, server, reply)
+            if found.addresses or found.answer.connectivity is Connectivity.FULL:
+                break
+        connectivity = min(found.answer.connectivity, Connectivity.LIMITED)
+        return found._replace(answer=found.answer._replace(wire_bytes=spent, connectivity=connectivity))
+
+
+def _failed(words: str) -> Found:
+    return Found((), Answer(Connectivity.LIMITED, None, words))
+
+
+def _found(job: Job, server: str, reply: question.Reply) -> Found:
+    """Addresses out of a reply.  ``full`` without an address: there is none, and no other server need be asked."""
+    name = job.target.host
+    if reply.message is None:
+        return Found((), reply.answer._replace(error=f"DNS server {server} for {name}: {reply.answer.error}"))
+    rcode = reply.message.rcode()
+    if rcode == dns.rcode.NXDOMAIN:
+        return Found((), reply.answer._replace(error=f"no such name: {name}"))
+    if rcode != dns.rcode.NOERROR:
+        return _failed(f"DNS server {server} for {name}: answered {dns.rcode.to_text(rcode)}")
+    if not isinstance(reply.message, dns.message.QueryMessage):
+        return _failed(f"DNS server {server} for {name}: broken answer")
+    try:
+        records = reply.message.resolve_chaining().answer
+    except dns.exception.DNSException as error:
+        return _failed(f"DNS server {server} for {name}: broken answer: {error}")
+    addresses = tuple(str(record) for record in records or ())
+    return Found(addresses, reply.answer._replace(error=None if addresses else _none(job)))
+
+
+def _none(job: Job) -> str:
+    return f"{job.target.host} has no {'IPv4' if job.family is Family.IPV4 else 'IPv6'} address"
+
+
+def _nameservers(path: str) -> list[str]:
+    """The servers of resolv.conf(5)."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            lines = [line.split() for line in file]
+    except OSError:
+        return []
+    return [words[1] for words in lines if len(words) > 1 and words[0] == "nameserver"]
+
+
+def _by_resolved(job: Job, path: str, deadline: float) -> Steps[Found | None]:
+    """Ask systemd-resolved for the link; None where it is not there, has no server for it or takes too long.
+
+    Varlink (varlink.org): one JSON object each way, ended by a zero byte; the method is described by
+    ``resolvectl`` and systemd's ``varlink-io.systemd.Resolve``.
+    """
+    parameters = {"ifindex": job.index, "name": job.target.host, "family": job.family.af}
+    call = json.dumps({"method": "io.systemd.Resolve.ResolveHostname", "parameters": parameters}).encode() + b"\0"
+    now = time.monotonic()
+    until = now + (deadline - now) / 2  # so that the lease's servers can still be asked
+    got = b""
+    sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_NONBLOCK | _socket.SOCK_CLOEXEC)
+    try:
+        sock.connect(path)
+        sock.send(call)
+        while b"\0" not in got and len(got) < MAX_REPLY:
+            if not (yield sock.fileno(), select.POLLIN, until):
+                return None
+            if not (part := sock.recv(MAX_REPLY)):
+                return None
+            got += part
+        return _resolved(job, json.loads(got.partition(b"\0")[0]))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):  # not there, or not what it should say
+        return None
+    finally:
+        sock.close()
+
+
+def _resolved(job: Job, reply: dict[str, Any]) -> Found | None:
+    """Addresses out of resolved's reply."""
+    parameters = reply.get("parameters") or {}
+    if error := reply.get("error"):
+        if error == "io.systemd.Resolve.DNSError" and parameters.get("rcode") == dns.rcode.NXDOMAIN:
+            return _failed(f"no such name: {job.target.host}")
+        return _failed(_none(job)) if error == "io.systemd.Resolve.NoSuchResourceRecord" else None
+    addresses = tuple(
+        _socket.inet_ntop(job.family.af, bytes(entry["address"]))
+        for entry in parameters["addresses"]
+        if entry["family"] == job.family.af
+    )
+    spent = EXCHANGE[job.family] if parameters.get("flags", 0) & FROM_NETWORK else 0
+    return Found(addresses, Answer(Connectivity.LIMITED, None, None if addresses else _none(job), spent))
