@@ -1,0 +1,73 @@
+"""Buffers of netlink messages: where each begins, where a dump ends.  Pure, and quick for large dumps.
+
+A dump's buffer mostly holds messages of one length.  Such a buffer is handled by columns (slices with the length as
+step), which run at the speed of C.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NLMSG_DONE = 3
+NLM_F_DUMP_INTR = 0x10
+_DONE = b"\x14\0\0\0\x03\0"  # its length and type, where the kernel adds no words
+
+
+def stride(buffer: bytes) -> int:
+    """The padded length of every message if it is the same; 0 if it is not."""
+    length = buffer[0] | buffer[1] << 8
+    if length < 16 or length & 3 or len(buffer) % length:
+        return 0
+    count = len(buffer) // length
+    same = buffer[0::length].count(length & 0xFF) == count and buffer[1::length].count(length >> 8) == count
+    return length if same and buffer[2::length].count(0) == count == buffer[3::length].count(0) else 0
+
+
+def split(buffer: bytes) -> list[bytes]:
+    """The messages of a buffer, the padding after them left out."""
+    if not buffer:
+        return []
+    step = stride(buffer)
+    if step:
+        return [buffer[start : start + step] for start in range(0, len(buffer), step)]
+    return [buffer[start:end] for start, end in _bounds(buffer)]
+
+
+def _bounds(buffer: bytes) -> Iterator[tuple[int, int]]:
+    start, size = 0, len(buffer)
+    while start + 16 <= size:
+        length = buffer[start] | buffer[start + 1] << 8 | buffer[start + 2] << 16
+        if length < 16:
+            return
+        yield start, start + length
+        start += length + 3 & ~3
+
+
+def interrupted(buffer: bytes) -> bool:
+    """Whether any message says that the dump is not of one moment."""
+    if not buffer:
+        return False
+    step = stride(buffer)
+    if step:
+        return any(flags & NLM_F_DUMP_INTR for flags in set(buffer[6::step]))
+    return any(buffer[start + 6] & NLM_F_DUMP_INTR for start, _ in _bounds(buffer))
+
+
+def done(buffer: bytes) -> int:
+    """Where NLMSG_DONE or NLMSG_ERROR begins, as far as the first and the last 20 bytes tell; -1 if not at all."""
+    if buffer[4] <= NLMSG_DONE and not buffer[5]:
+        return 0
+    # The same sequence number and port as in the first message: no route's bytes look like that.
+    if buffer[-20:-14] == _DONE and buffer[-12:-4] == buffer[8:16]:
+        return len(buffer) - 20
+    return -1
+
+
+def done_with_words(buffer: bytes) -> int:
+    """The same for an NLMSG_DONE that carries the kernel's words."""
+    for start, _ in _bounds(buffer):
+        if buffer[start + 4] <= NLMSG_DONE and not buffer[start + 5]:
+            return start
+    return -1

@@ -1,0 +1,249 @@
+"""rtnetlink messages to and from values: pure, no sockets.
+
+Layouts are those of linux/netlink.h, rtnetlink.h, if_link.h, if_addr.h and fib_rules.h; a message is its bytes with
+the netlink header in front.
+"""
+
+from __future__ import annotations
+
+from _socket import inet_ntop, inet_pton
+from struct import Struct, unpack_from
+
+from mwan_hook.model import DEFAULT, Address, Family, Link, Nexthop, Route, Rule
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NLMSG_ERROR, NLMSG_DONE = 2, 3
+RTM_NEWLINK, RTM_GETLINK = 16, 18
+RTM_NEWADDR, RTM_GETADDR = 20, 22
+RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
+RTM_NEWRULE, RTM_GETRULE = 32, 34
+NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP_INTR = 1, 4, 0x10
+NLM_F_DUMP, NLM_F_REPLACE, NLM_F_CREATE, NLM_F_APPEND = 0x300, 0x100, 0x400, 0x800
+
+RTA_DST, RTA_SRC, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_PREFSRC, RTA_METRICS, RTA_MULTIPATH = 1, 2, 4, 5, 6, 7, 8, 9
+RTA_CACHEINFO, RTA_TABLE, RTA_VIA, RTA_PREF, RTA_NH_ID = 12, 15, 18, 20, 30
+RTNH_F_DEAD, RTNH_F_ONLINK, RTNH_F_LINKDOWN = 1, 4, 16
+RTAX_MTU = 2
+RT_TABLE_COMPAT = 252
+UNICAST = 1
+KINDS = {
+    1: "unicast",
+    2: "local",
+    3: "broadcast",
+    4: "anycast",
+    5: "multicast",
+    6: "blackhole",
+    7: "unreachable",
+    8: "prohibit",
+    9: "throw",
+}
+NULL_KINDS = frozenset(("blackhole", "unreachable", "prohibit", "throw"))
+IPV6_METRIC = 1024  # what metric 0 means there
+
+_HEADER = Struct("=IHHII")
+_ATTRIBUTE = Struct("=HH")
+_HOP = Struct("=HBBi")
+_U32 = Struct("=I")
+_NESTED = 0x3FFF  # without NLA_F_NESTED and NLA_F_NET_BYTEORDER
+_FAMILIES = {2: Family.IPV4, 10: Family.IPV6}
+
+_IFF_UP, _IFF_POINTOPOINT, _IFF_NOARP, _IFF_LOWER_UP = 1, 0x10, 0x80, 0x10000
+_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_PROP_LIST, _IFLA_ALT_IFNAME = 1, 3, 52, 53
+_IFA_ADDRESS, _IFA_LOCAL, _IFA_FLAGS = 1, 2, 8
+_IFA_F_OPTIMISTIC, _IFA_F_DADFAILED, _IFA_F_DEPRECATED, _IFA_F_TENTATIVE = 0x04, 0x08, 0x20, 0x40
+_SCOPE_LINK = 253
+_LINK_LOCAL = ("169.254.", "fe8", "fe9", "fea", "feb")
+_FRA_DST, _FRA_SRC, _FRA_IIFNAME, _FRA_PRIORITY, _FRA_FWMARK = 1, 2, 3, 6, 10
+_FRA_SUPPRESS_PREFIXLEN, _FRA_TABLE, _FRA_FWMASK, _FRA_OIFNAME, FRA_PROTOCOL = 14, 15, 16, 17, 21
+_NO_SUPPRESSION = 0xFFFFFFFF
+
+
+def request(kind: int, flags: int, body: bytes, seq: int = 1) -> bytes:
+    """A message to send; ``body`` is what follows the netlink header."""
+    return _HEADER.pack(16 + len(body), kind, flags | NLM_F_REQUEST, seq, 0) + body
+
+
+def attribute(kind: int, value: bytes) -> bytes:
+    """One attribute, padded to four bytes."""
+    return _ATTRIBUTE.pack(4 + len(value), kind) + value + bytes(-len(value) & 3)
+
+
+def number(kind: int, value: int) -> bytes:
+    """A 32-bit attribute."""
+    return attribute(kind, _U32.pack(value))
+
+
+def attributes(data: bytes, start: int) -> dict[int, bytes]:
+    """Attributes from offset ``start`` to the end; of equal ones the last counts."""
+    return dict(each_attribute(data, start))
+
+
+def each_attribute(data: bytes, start: int) -> Iterator[tuple[int, bytes]]:
+    """Attributes in their order as (type, value)."""
+    end = len(data)
+    while start + 4 <= end:
+        length, kind = _ATTRIBUTE.unpack_from(data, start)
+        if length < 4:
+            return
+        yield kind & _NESTED, data[start + 4 : start + length]
+        start += length + 3 & ~3
+
+
+def family_of(message: bytes) -> Family | None:
+    """The address family an address, route or rule message speaks of; None is one we do not route."""
+    return _FAMILIES.get(message[16])
+
+
+def link(message: bytes) -> Link:
+    """RTM_NEWLINK."""
+    index, flags = unpack_from("=iI", message, 20)
+    found = attributes(message, 32)
+    others = each_attribute(found.get(_IFLA_PROP_LIST, b""), 0)
+    return Link(
+        index,
+        _name(found.get(_IFLA_IFNAME, b"")),
+        bool(flags & _IFF_UP),
+        bool(flags & _IFF_LOWER_UP),
+        found.get(_IFLA_ADDRESS, b"").hex(":"),
+        bool(flags & (_IFF_NOARP | _IFF_POINTOPOINT)),
+        tuple(_name(value) for kind, value in others if kind == _IFLA_ALT_IFNAME),
+    )
+
+
+def _name(raw: bytes) -> str:
+    """Interface names are bytes to the kernel; undecodable ones survive the way back."""
+    return raw.rstrip(b"\0").decode("utf-8", "surrogateescape")
+
+
+def address(message: bytes) -> Address:
+    """RTM_NEWADDR.  IFA_LOCAL is ours; IFA_ADDRESS is the peer's on a point-to-point link."""
+    family, prefixlen, flags, scope, index = unpack_from("=BBBBI", message, 16)
+    found = attributes(message, 24)
+    flags = int.from_bytes(found.get(_IFA_FLAGS, bytes((flags,))), "little")
+    text = inet_ntop(family, found.get(_IFA_LOCAL) or found[_IFA_ADDRESS])
+    tentative = bool(flags & _IFA_F_TENTATIVE) and not flags & _IFA_F_OPTIMISTIC
+    local = scope >= _SCOPE_LINK or text.startswith(_LINK_LOCAL)
+    usable = not (local or tentative or flags & _IFA_F_DADFAILED)
+    return Address(index, _FAMILIES[family], text, prefixlen, usable, tentative)
+
+
+def is_deprecated(message: bytes) -> bool:
+    """RTM_NEWADDR of an address that new connections should no longer use."""
+    return bool(message[18] & _IFA_F_DEPRECATED)
+
+
+def route(message: bytes, keep_dead: bool = True) -> Route | None:
+    """RTM_NEWROUTE in canonical form; None if ``keep_dead`` is false and no nexthop is alive.
+
+    The kernel calls a nexthop dead when its device is down, or without carrier under ignore_routes_with_linkdown.
+    """
+    af, length, _, tos, table, protocol, scope, kind, flags = unpack_from("=BBBBBBBBI", message, 16)
+    found = attributes(message, 28)
+    family = _FAMILIES[af]
+    word = KINDS.get(kind, str(kind))
+    hops = () if word in NULL_KINDS else tuple(_hops(af, found, flags, keep_dead))
+    if not (hops or keep_dead or word in NULL_KINDS or RTA_NH_ID in found):
+        return None
+    metrics = attributes(found.get(RTA_METRICS, b""), 0)
+    return Route(
+        family,
+        _u32(found.get(RTA_TABLE, bytes((table,)))),
+        f"{inet_ntop(af, found[RTA_DST])}/{length}" if length else DEFAULT,
+        _u32(found.get(RTA_PRIORITY, b"")) or (IPV6_METRIC if family is Family.IPV6 else 0),
+        hops if len(hops) != 1 else (hops[0]._replace(weight=1),),
+        word,
+        inet_ntop(af, found[RTA_PREFSRC]) if RTA_PREFSRC in found else None,
+        _u32(metrics.get(RTAX_MTU, b"")),
+        scope,
+        tos,
+        protocol,
+    )
+
+
+def _u32(value: bytes) -> int:
+    return int.from_bytes(value, "little")
+
+
+def _hops(af: int, found: dict[int, bytes], flags: int, keep_dead: bool) -> Iterator[Nexthop]:
+    if RTA_MULTIPATH not in found:
+        if (keep_dead or not flags & RTNH_F_DEAD) and (RTA_OIF in found or RTA_GATEWAY in found):
+            yield _nexthop(af, found, _u32(found.get(RTA_OIF, b"")), 1, flags)
+        return
+    for leg_flags, weight, index, rest in legs(found[RTA_MULTIPATH]):
+        if keep_dead or not leg_flags & RTNH_F_DEAD:
+            yield _nexthop(af, attributes(rest, 0), index, weight, leg_flags)
+
+
+def legs(multipath: bytes) -> Iterator[tuple[int, int, int, bytes]]:
+    """The nexthops of RTA_MULTIPATH as (flags, weight, interface index, attributes)."""
+    start = 0
+    while start + 8 <= len(multipath):
+        length, flags, hops, index = _HOP.unpack_from(multipath, start)
+        if length < 8:
+            return
+        yield flags, hops + 1, index, multipath[start + 8 : start + length]
+        start += length + 3 & ~3
+
+
+def leg(flags: int, weight: int, index: int, rest: bytes) -> bytes:
+    """One nexthop for RTA_MULTIPATH; ``rest`` is its attributes."""
+    return _HOP.pack(8 + len(rest), flags, weight - 1, index) + rest
+
+
+def _nexthop(af: int, found: dict[int, bytes], index: int, weight: int, flags: int) -> Nexthop:
+    gateway = None
+    if RTA_GATEWAY in found:
+        gateway = inet_ntop(af, found[RTA_GATEWAY])
+    elif RTA_VIA in found:
+        (other,) = unpack_from("=H", found[RTA_VIA])
+        gateway = f"inet6 {inet_ntop(other, found[RTA_VIA][2:])}"
+    return Nexthop(index, gateway, weight, bool(flags & RTNH_F_ONLINK))
+
+
+def rule(message: bytes) -> Rule:
+    """RTM_NEWRULE.  A rule that leads to no table (unreachable, goto) has table 0."""
+    af, dst_len, src_len = message[16], message[17], message[18]
+    found = attributes(message, 28)
+    suppress = _u32(found.get(_FRA_SUPPRESS_PREFIXLEN, b"\xff\xff\xff\xff"))
+    mark = found.get(_FRA_FWMARK)
+    return Rule(
+        _FAMILIES[af],
+        _u32(found.get(_FRA_PRIORITY, b"")),
+        _u32(found.get(_FRA_TABLE, b"")),
+        _prefix(af, found.get(_FRA_SRC), src_len),
+        _prefix(af, found.get(_FRA_DST), dst_len),
+        _name(found[_FRA_IIFNAME]) if _FRA_IIFNAME in found else None,
+        _name(found[_FRA_OIFNAME]) if _FRA_OIFNAME in found else None,
+        None if mark is None else _u32(mark),
+        None if mark is None else _u32(found.get(_FRA_FWMASK, b"\xff\xff\xff\xff")),
+        None if suppress == _NO_SUPPRESSION else suppress,
+        _u32(found.get(FRA_PROTOCOL, b"")),
+    )
+
+
+def _prefix(af: int, value: bytes | None, length: int) -> str | None:
+    if value is None:
+        return None
+    text = inet_ntop(af, value)
+    return text if length == 8 * len(value) else f"{text}/{length}"
+
+
+def canonical(wanted: Route) -> Route:
+    """A route of ours as the kernel will give it back."""
+    hops = () if wanted.kind in NULL_KINDS else wanted.nexthops
+    if len(hops) == 1:
+        hops = (hops[0]._replace(weight=1),)
+    wanted = wanted._replace(nexthops=hops)
+    if wanted.family is Family.IPV6:
+        return wanted._replace(metric=wanted.metric or IPV6_METRIC, scope=0, tos=0)
+    return wanted
+
+
+def packed(family: Family, prefix: str) -> tuple[bytes, int]:
+    """Bytes and length of a prefix (without a length: a host)."""
+    text, _, length = prefix.partition("/")
+    value = inet_pton(family.af, text)
+    return value, int(length) if length else 8 * len(value)
