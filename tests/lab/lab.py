@@ -1,0 +1,208 @@
+"""A laboratory: providers, one router, clients behind it.  Nothing of it is left after its `with` block."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any
+
+from tests.lab import ledger
+from tests.lab.isp import INTERNET4, INTERNET6, Isp
+from tests.lab.monitor import Monitor
+from tests.lab.netns import Netns
+from tests.lab.process import LabError, run, spawn, wait_for
+from tests.lab.router import PROJECT, Line, Router
+
+ENDS = (signal.SIGTERM, signal.SIGHUP)
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    sys.exit(128 + number)
+
+
+def python(module: str, *words: str) -> list[str]:
+    """The command line of one of the lab's own programs."""
+    return ["env", f"PYTHONPATH={PROJECT}", sys.executable, "-m", f"tests.lab.{module}", *words]
+
+
+class Flow:
+    """A client's traffic that goes on in the background; see flow.py."""
+
+    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
+        self.process, self.log = process, log
+
+    def answers(self) -> list[dict[str, Any]]:
+        """Each answer so far: at (seconds), isp, number."""
+        return [json.loads(line) for line in self.log.read_text().splitlines(keepends=True) if line.endswith("\n")]
+
+    def carried_by(self) -> str:
+        """The provider of the next answer from now."""
+        before = len(self.answers())
+        wait_for("an answer to the client", lambda: len(self.answers()) > before, 10)
+        isp: str = self.answers()[-1]["isp"]
+        return isp
+
+    def stop(self) -> list[dict[str, Any]]:
+        """End it; all answers."""
+        self.process.kill()
+        self.process.wait()
+        return self.answers()
+
+
+class Lab:
+    """Everything that one test, or the demo, has made."""
+
+    def __init__(self, keep: bool = False) -> None:
+        ledger.gc()
+        self.keep = keep
+        self.ledger = ledger.Ledger(keep)
+        self.dir = self.ledger.dir
+        self.isps: dict[str, Isp] = {}
+        self.children: list[subprocess.Popen[bytes]] = []
+        self._closing = contextlib.ExitStack()
+
+    # -- life
+
+    def __enter__(self) -> Lab:
+        if threading.current_thread() is threading.main_thread():
+            for number in ENDS:
+                self._closing.callback(signal.signal, number, signal.signal(number, _end))
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if not self.keep or kind is not None:
+            self.destroy()
+        self._closing.close()
+
+    def destroy(self) -> None:
+        """Take all of it away."""
+        ledger.destroy(self.dir)
+        for child in self.children:
+            child.wait()
+
+    # -- parts
+
+    def netns(self, name: str) -> Netns:
+        """A new namespace."""
+        full = f"{self.ledger.tag}-{name}"
+        self.ledger.add_netns(full)
+        run(["ip", "netns", "add", full])
+        return Netns(full)
+
+    def spawn(self, argv: list[str], name: str) -> Path:
+        """A process that lives as long as the lab; the file of its output."""
+        log = self.dir / f"{name}.log"
+        child = spawn(argv, log, outlive=self.keep)
+        self.children.append(child)
+        self.ledger.add_pid(child.pid)
+        return log
+
+    def isp(self, name: str, network: str, network6: str = "", gateway6: str = "fe80::1") -> Isp:
+        """A provider; its gateway is the first address of `network`."""
+        number = len(self.isps) + 1
+        made = Isp(name, self.netns(name), network, network6 or f"2001:db8:{number}:1::/64", gateway6)
+        self.isps[name] = made
+        return made
+
+    def router(self, *lines: Line, name: str = "router") -> Router:
+        """The machine under test."""
+        made = Router(self.netns(name), self.dir / f"{name}-root", self.ledger.add_pid)
+        for line in lines:
+            made.plug(line)
+        return made
+
+    def serve(self) -> None:
+        """Start the servers of the internet in every provider made so far."""
+        places = [f"{isp.ns.name}={isp.name}" for isp in self.isps.values()]
+        words = [str(self.dir / "requests"), str(self.certificate()), *places]
+        log = self.spawn(python("serve", *words), "serve")
+        for isp in self.isps.values():
+            dns = ["dnsmasq", "-d", "-C", "/dev/null", "-R", "-h", "-x", "", "-u", "root", "--log-facility=-"]
+            answers = [f"--address=/#/{INTERNET4[0]}", f"--address=/#/{INTERNET6[-1]}"]
+            self.spawn(isp.ns.argv(*dns, *answers), f"dns-{isp.name}")
+            wait_for("dnsmasq", lambda ns=isp.ns: ":53 " in ns.run("ss", "-Hnlt").stdout)  # type: ignore[misc]
+        wait_for(f"the servers: {log.read_text()}", (self.dir / "requests").exists)
+        wait_for(f"the servers: {log.read_text()}", lambda: self._requests()[:1])
+
+    def certificate(self) -> Path:
+        """A certificate for the internet's first addresses that nobody has reason to trust."""
+        file = self.dir / "certificate.pem"
+        if not file.exists():
+            names = f"subjectAltName=IP:{INTERNET4[0]},IP:{INTERNET6[-1]},DNS:*.test"
+            key = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+            run(
+                [*key, "-subj", "/CN=lab", "-addext", names, "-days", "30", "-keyout", str(file), "-out", f"{file}.crt"]
+            )
+            file.write_text(file.read_text() + Path(f"{file}.crt").read_text())
+        return file
+
+    def _requests(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in (self.dir / "requests").read_text().splitlines()]
+
+    def requests(self) -> list[dict[str, Any]]:
+        """What the servers were asked over HTTP: isp, client, port, path."""
+        return self._requests()[1:]
+
+    def client(self, router: Router, address: str, gateway: str, bridge: str, name: str = "client") -> Netns:
+        """A machine behind the router's bridge, IPv4; `address` with length."""
+        ns = self.netns(name)
+        router.ns.batch(
+            f"link add c-{name} type veth peer name eth0 netns {ns.name}",
+            f"link set c-{name} addrgenmode none master {bridge} up",
+        )
+        ns.batch(
+            "link set lo up", "link set eth0 up", f"addr add {address} dev eth0", f"route add default via {gateway}"
+        )
+        return ns
+
+    def flow(self, ns: Netns, address: str = INTERNET4[0], pause: float = 0.05) -> Flow:
+        """One flow of datagrams that goes on until it is stopped."""
+        words = python("flow", "udp", address, str(pause))
+        log = self.spawn(ns.argv(*words), f"flow{len(self.children)}")
+        return Flow(self.children[-1], log)
+
+    def connect(self, ns: Netns, count: int, address: str = INTERNET4[0]) -> list[str]:
+        """Open `count` connections one after the other; which provider carried each, empty for a failure."""
+        words = python("flow", "tcp", address, str(count))
+        return [json.loads(line)["isp"] for line in ns.run(*words).stdout.splitlines()]
+
+    def monitor(self, ns: Netns) -> Monitor:
+        """Listen to what is written in a namespace from now on."""
+        made = Monitor(ns, self.dir)
+        self.children.append(made.process)
+        self.ledger.add_pid(made.process.pid)
+        return made
+
+    def ppp(self, router: Router, isp: Isp, device: str, local: str, peer: str) -> None:
+        """A point-to-point line: no gateway, no neighbours, `peer` is the provider's end."""
+        words = ["ppp", router.ns.name, device, isp.ns.name, f"p-{device}"]
+        log = self.spawn(python("relay", *words), f"ppp-{device}")
+        for ns in (router.ns, isp.ns):
+            end = device if ns is router.ns else f"p-{device}"
+            wait_for(f"{end}: {log.read_text()}", lambda ns=ns, end=end: ns.ip(f"-br link show {end}", check=False))  # type: ignore[misc]
+        isp.ns.batch(f"link set p-{device} up", f"addr add {peer} peer {local} dev p-{device}")
+        router.ns.batch(f"link set {device} up", f"addr add {local} peer {peer} dev {device}")
+
+    def delay(self, isp: Isp, milliseconds: float) -> None:
+        """IPv4 packets of the customers reach the internet that much later."""
+        log = self.spawn(python("relay", "late", isp.ns.name, "late0", str(milliseconds)), f"late-{isp.name}")
+        wait_for(f"late0: {log.read_text()}", lambda: isp.ns.ip("-br link show late0", check=False))
+        isp.ns.batch(
+            "link set late0 up",
+            "route add default dev late0 table 100",
+            f"rule add pref 5 to {isp.gateway} lookup local",  # or it would not answer ARP
+            "rule add pref 10 iif late0 lookup local",
+            "rule add pref 20 iif lan lookup 100",
+            "rule add pref 30 lookup local",
+            "rule del pref 0",
+        )
+        isp.ns.sysctl({"ipv4/ip_forward": 1, "ipv4/conf/late0/accept_local": 1})
+
+
+__all__ = ["Flow", "Lab", "LabError", "Line", "Router"]

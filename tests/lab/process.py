@@ -1,0 +1,72 @@
+"""Processes of the lab: run one, keep one in the background, wait for something to come true."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
+Done = subprocess.CompletedProcess[str]
+
+
+class LabError(Exception):
+    """A command of the lab failed, or something did not come true in time."""
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    check: bool = True,
+    timeout: float = 60,
+    text: str | None = None,
+    env: Mapping[str, str] | None = None,
+) -> Done:
+    """Run `argv` with `text` as its input; LabError with its words if `check` and it does not exit 0."""
+    done = subprocess.run(
+        list(argv),
+        stdin=subprocess.DEVNULL if text is None else None,
+        input=text,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=timeout,
+        env=None if env is None else {**os.environ, **env},
+        check=False,
+    )
+    if check and done.returncode:
+        raise LabError(f"{' '.join(argv)} -> {done.returncode}\n{text or ''}{done.stdout}{done.stderr}")
+    return done
+
+
+def spawn(argv: Sequence[str], log: Path, *, outlive: bool = False) -> subprocess.Popen[bytes]:
+    """Start a process in the background that dies with this one (unless `outlive`); its output goes to `log`."""
+    leash = [] if outlive else ["setpriv", "--pdeathsig", "KILL", "--"]
+    with log.open("ab") as out:
+        return subprocess.Popen(
+            [*leash, *argv], stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
+        )
+
+
+def wait_for(what: str, probe: Callable[[], T], timeout: float = 10, step: float = 0.02) -> T:
+    """Ask `probe` until its answer is true, and return that; LabError after `timeout` seconds."""
+    end = time.monotonic() + timeout
+    while True:
+        answer = probe()
+        if answer:
+            return answer
+        if time.monotonic() > end:
+            raise LabError(f"waited {timeout} s for {what}; last answer: {answer!r}")
+        time.sleep(step)
+
+
+def started(pid: int) -> str | None:
+    """Start time of a living process: with the pid, its identity.  None if it is gone or a zombie."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    except OSError:
+        return None
+    return None if fields[0] in "ZX" else fields[19]

@@ -1,0 +1,221 @@
+"""The machine under test: its lines to providers, its files under a root directory, and the real command."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tests.lab.isp import Isp
+from tests.lab.netns import Netns
+from tests.lab.process import Done, LabError
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+# uid 0 without a capability: may read and write root's files, may not touch the network
+WITHOUT_CAPABILITIES = ("setpriv", "--bounding-set=-all", "--inh-caps=-all", "--")
+# an ordinary user, who may read a virtual environment under /root (the tests' own)
+AS_NOBODY = (
+    *("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all,+dac_read_search"),
+    *("--ambient-caps=+dac_read_search", "--bounding-set=-all,+dac_read_search", "--"),
+)
+
+
+def with_mounts(script: str) -> tuple[str, ...]:
+    """A wrapper that runs a command in a mount namespace of its own, after `script`."""
+    return ("unshare", "--mount", "--", "sh", "-ec", f'{script}\nexec "$@"', "sh")
+
+
+class Line(NamedTuple):
+    """One line to a provider.  `metric` None: no default route in main, the gateway is found otherwise."""
+
+    isp: Isp
+    interface: str
+    address: str = ""
+    metric: int | None = None
+    address6: str = ""
+    metric6: int | None = None
+    mac: str = ""
+
+    @property
+    def source(self) -> str:
+        """IPv4 address without length."""
+        return self.address.split("/")[0]
+
+    @property
+    def source6(self) -> str:
+        """IPv6 address without length."""
+        return self.address6.split("/")[0]
+
+
+class Router:
+    """The namespace `ns` with its files under `root`."""
+
+    def __init__(self, ns: Netns, root: Path, register: Callable[[int], None]) -> None:
+        self.ns, self.root, self.register = ns, root, register
+        self.python = sys.executable
+        self.lines: dict[str, Line] = {}
+        for directory in ("etc/mwan-hook", "run", "var/lib", "etc/systemd/network"):
+            (root / directory).mkdir(parents=True)
+        self.ns.batch("link set lo up")
+        self.ns.sysctl(
+            {
+                "ipv6/conf/all/accept_dad": 0,
+                "ipv6/conf/default/accept_dad": 0,
+                "ipv4/conf/all/rp_filter": 0,
+                "ipv4/conf/default/rp_filter": 0,
+            }
+        )
+
+    # -- wires, and what networkd would do with them
+
+    def plug(self, line: Line) -> None:
+        """A new interface with its address and routes."""
+        mac = f"address {line.mac}" if line.mac else ""
+        line.isp.ns.batch(
+            f"link add p-{line.interface} type veth peer name {line.interface} {mac} netns {self.ns.name}",
+            f"link set p-{line.interface} addrgenmode none master lan up",
+        )
+        self.lines[line.interface] = line
+        self.ns.ip(f"link set {line.interface} up")
+        self.lease(line)
+
+    def unplug(self, interface: str) -> None:
+        """The device is gone."""
+        self.ns.ip(f"link del {interface}")
+
+    def carrier(self, interface: str, on: bool) -> None:
+        """The other end of the wire; waits until the interface has seen it."""
+        self.lines[interface].isp.port(interface, on)
+        wanted = "1" if on else "0"
+        for _ in range(200):
+            if self.ns.run("cat", f"/sys/class/net/{interface}/carrier", check=False).stdout.strip() == wanted:
+                return
+        raise LabError(f"{interface}: carrier is not {wanted}")
+
+    def lease(self, line: Line) -> None:
+        """Addresses, and routes as DHCP and router advertisements bring them."""
+        dev, gw, todo = line.interface, line.isp.gateway, []
+        if line.address:
+            todo.append(f"addr replace {line.address} dev {dev}")
+        if line.address and line.metric is not None:
+            tail = f"proto dhcp src {line.source} metric {line.metric}"
+            todo += [
+                f"route replace {gw} dev {dev} {tail} scope link",
+                f"route append default via {gw} dev {dev} {tail}",
+            ]
+        if line.address6:
+            todo.append(f"addr replace {line.address6} dev {dev} nodad")
+        if line.address6 and line.metric6 is not None:
+            todo.append(f"route append default via {line.isp.gateway6} dev {dev} proto ra metric {line.metric6}")
+        self.ns.batch(*todo)
+
+    # -- files
+
+    def write(self, path: str, text: str) -> Path:
+        """A file under the root directory."""
+        file = self.root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        return file
+
+    def configure(self, text: str) -> None:
+        """mwan-hook.conf."""
+        self.write("etc/mwan-hook/mwan-hook.conf", text)
+
+    @property
+    def state_file(self) -> Path:
+        """Hysteresis and last results."""
+        return self.root / "run/mwan-hook/state.json"
+
+    def reboot_files(self) -> None:
+        """/run is empty after a boot."""
+        for path in sorted((self.root / "run").rglob("*"), reverse=True):
+            path.rmdir() if path.is_dir() else path.unlink()
+
+    # -- the command
+
+    def argv(self, *words: str, wrap: Sequence[str] = ()) -> list[str]:
+        """The command line of `mwan-hook WORDS` inside the namespace."""
+        return self.ns.argv(*wrap, self.python, "-m", "mwan_hook", "--root", str(self.root), *words)
+
+    def environment(self) -> dict[str, str]:
+        """The program from this checkout."""
+        return {"PYTHONPATH": str(PROJECT / "lib")}
+
+    def mwan(
+        self,
+        *words: str,
+        code: int | None = 0,
+        wrap: Sequence[str] = (),
+        timeout: float = 60,
+        env: Mapping[str, str] | None = None,
+    ) -> Done:
+        """Run the real command; LabError unless it exits with `code` (None: any), or if it shows a traceback."""
+        argv = self.argv(*words, wrap=wrap)
+        done = subprocess.run(
+            argv,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+            env={**os.environ, **self.environment(), **(env or {})},
+        )
+        if (code is not None and done.returncode != code) or "Traceback" in done.stderr:
+            words_ = " ".join(words)
+            raise LabError(f"mwan-hook {words_} -> {done.returncode}, not {code}\n{done.stdout}{done.stderr}")
+        return done
+
+    def start(self, *words: str, wrap: Sequence[str] = ()) -> subprocess.Popen[str]:
+        """The command in the background, its output in pipes."""
+        process = subprocess.Popen(
+            self.argv(*words, wrap=wrap),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **self.environment()},
+        )
+        self.register(process.pid)
+        return process
+
+    def check(self) -> Done:
+        """`check --now`."""
+        return self.mwan("check", "--now")
+
+    def event(self, action: str, interface: str) -> Done:
+        """What udev or networkd-dispatcher start."""
+        return self.mwan("event", action, interface)
+
+    def status(self) -> dict[str, Any]:
+        """`status --json`."""
+        found: dict[str, Any] = json.loads(self.mwan("status", "--json").stdout)
+        return found
+
+    def family(self, uplink: str, family: str = "ipv4") -> dict[str, Any]:
+        """One family of one uplink, of `status --json`."""
+        found: dict[str, Any] = self.status()["uplinks"][uplink][family]
+        return found
+
+    def verdict(self, uplink: str, family: str = "ipv4") -> str:
+        """online, offline or disabled."""
+        word: str = self.family(uplink, family)["status"]
+        return word
+
+    def way_out(self, family: str = "ipv4") -> list[str]:
+        """`default` of `status --json`: the uplinks that carry what is not bound elsewhere."""
+        names: list[str] = self.status()["default"][family]
+        return names
+
+    def history(self, *words: str) -> list[dict[str, Any]]:
+        """`history --json`, a list or one object a line."""
+        text = self.mwan("history", "--json", *words).stdout
+        if text.lstrip().startswith("["):
+            found: list[dict[str, Any]] = json.loads(text)
+            return found
+        return [json.loads(line) for line in text.splitlines()]
