@@ -11,7 +11,7 @@ from errno import EAFNOSUPPORT, ENODEV, ENOENT, EOPNOTSUPP
 from struct import Struct, unpack_from
 
 from mwan_hook.model import FAMILIES, MAIN_TABLE, PROTOCOL, Address, Family, Link, MwanError, Route, Rule
-from mwan_hook.system import frames, wire
+from mwan_hook.system import build, frames, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ RECEIVE = 65536  # the kernel never makes a dump's buffer larger than 32 KiB
 FEW = 2  # buffers of a dump that are read before asking otherwise
 LOOPBACK = 1
 
-_EXT_MASK = wire.number(29, 1 << 3)  # IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS
+_EXT_MASK = build.number(29, 1 << 3)  # IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS
 _ROUTE = Struct("=BBBBBBBBI")
 _NLMSGERR_ATTR_MSG = 1
 _ABSENT = (ENOENT, ENODEV, EAFNOSUPPORT, EOPNOTSUPP)
@@ -89,7 +89,7 @@ class Reader:
 
     def rules(self, family: Family) -> tuple[Rule, ...]:
         """Ours.  The kernel filters no rules, so foreign ones are passed over before they are decoded."""
-        mark = wire.attribute(wire.FRA_PROTOCOL, bytes((self.protocol,)))
+        mark = build.attribute(wire.FRA_PROTOCOL, bytes((self.protocol,)))
         body = bytes((family.af,)) + bytes(11)
         found = [wire.rule(message) for message in self._messages(wire.RTM_GETRULE, body) if mark in message]
         return tuple(rule for rule in found if rule.protocol == self.protocol)
@@ -139,7 +139,7 @@ class Reader:
 
     def _buffers(self, sock: socket, kind: int, body: bytes) -> Iterator[bytes]:
         """One dump, to its end; an interrupted one too, so that the socket can be used again."""
-        sock.send(wire.request(kind, wire.NLM_F_DUMP, body))
+        sock.send(build.request(kind, wire.NLM_F_DUMP, body))
         interrupted, last, buffer = False, -1, b""
         while last < 0:
             try:
@@ -205,8 +205,8 @@ def _decode(buffers: Iterable[bytes]) -> tuple[Route, ...]:
 
 def _route_request(family: Family, table: int, oif: int = 0, protocol: int = 0, kind: int = 0) -> bytes:
     body = _ROUTE.pack(family.af, 0, 0, 0, 0, protocol, 0, kind, 0)
-    body += wire.number(wire.RTA_TABLE, table) if table else b""
-    return body + (wire.number(wire.RTA_OIF, oif) if oif else b"")
+    body += build.number(wire.RTA_TABLE, table) if table else b""
+    return body + (build.number(wire.RTA_OIF, oif) if oif else b"")
 
 
 def _check(message: bytes) -> None:

@@ -6,7 +6,7 @@ the netlink header in front.
 
 from __future__ import annotations
 
-from _socket import inet_ntop, inet_pton
+from _socket import inet_ntop
 from struct import Struct, unpack_from
 
 from mwan_hook.model import DEFAULT, Address, Family, Link, Nexthop, Route, Rule
@@ -43,10 +43,8 @@ KINDS = {
 NULL_KINDS = frozenset(("blackhole", "unreachable", "prohibit", "throw"))
 IPV6_METRIC = 1024  # what metric 0 means there
 
-_HEADER = Struct("=IHHII")
 _ATTRIBUTE = Struct("=HH")
 _HOP = Struct("=HBBi")
-_U32 = Struct("=I")
 _NESTED = 0x3FFF  # without NLA_F_NESTED and NLA_F_NET_BYTEORDER
 _FAMILIES = {2: Family.IPV4, 10: Family.IPV6}
 
@@ -59,21 +57,6 @@ _LINK_LOCAL = ("169.254.", "fe8", "fe9", "fea", "feb")
 _FRA_DST, _FRA_SRC, _FRA_IIFNAME, _FRA_PRIORITY, _FRA_FWMARK = 1, 2, 3, 6, 10
 _FRA_SUPPRESS_PREFIXLEN, _FRA_TABLE, _FRA_FWMASK, _FRA_OIFNAME, FRA_PROTOCOL = 14, 15, 16, 17, 21
 _NO_SUPPRESSION = 0xFFFFFFFF
-
-
-def request(kind: int, flags: int, body: bytes, seq: int = 1) -> bytes:
-    """A message to send; ``body`` is what follows the netlink header."""
-    return _HEADER.pack(16 + len(body), kind, flags | NLM_F_REQUEST, seq, 0) + body
-
-
-def attribute(kind: int, value: bytes) -> bytes:
-    """One attribute, padded to four bytes."""
-    return _ATTRIBUTE.pack(4 + len(value), kind) + value + bytes(-len(value) & 3)
-
-
-def number(kind: int, value: int) -> bytes:
-    """A 32-bit attribute."""
-    return attribute(kind, _U32.pack(value))
 
 
 def attributes(data: bytes, start: int) -> dict[int, bytes]:
@@ -188,11 +171,6 @@ def legs(multipath: bytes) -> Iterator[tuple[int, int, int, bytes]]:
         start += length + 3 & ~3
 
 
-def leg(flags: int, weight: int, index: int, rest: bytes) -> bytes:
-    """One nexthop for RTA_MULTIPATH; ``rest`` is its attributes."""
-    return _HOP.pack(8 + len(rest), flags, weight - 1, index) + rest
-
-
 def _nexthop(af: int, found: dict[int, bytes], index: int, weight: int, flags: int) -> Nexthop:
     gateway = None
     if RTA_GATEWAY in found:
@@ -229,21 +207,3 @@ def _prefix(af: int, value: bytes | None, length: int) -> str | None:
         return None
     text = inet_ntop(af, value)
     return text if length == 8 * len(value) else f"{text}/{length}"
-
-
-def canonical(wanted: Route) -> Route:
-    """A route of ours as the kernel will give it back."""
-    hops = () if wanted.kind in NULL_KINDS else wanted.nexthops
-    if len(hops) == 1:
-        hops = (hops[0]._replace(weight=1),)
-    wanted = wanted._replace(nexthops=hops)
-    if wanted.family is Family.IPV6:
-        return wanted._replace(metric=wanted.metric or IPV6_METRIC, scope=0, tos=0)
-    return wanted
-
-
-def packed(family: Family, prefix: str) -> tuple[bytes, int]:
-    """Bytes and length of a prefix (without a length: a host)."""
-    text, _, length = prefix.partition("/")
-    value = inet_pton(family.af, text)
-    return value, int(length) if length else 8 * len(value)

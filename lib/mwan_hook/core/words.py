@@ -1,0 +1,107 @@
+"""Changes in the syntax of ip(8) and sysctl(8), as an operator would type them at a shell."""
+
+from __future__ import annotations
+
+from mwan_hook.model import MAIN_TABLE, Family, Nexthop, Op, Route, Rule, Sysctl
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from mwan_hook.model import Change
+
+    Decode = Callable[[bytes], tuple[Route, str]]
+
+SCOPES = {0: "global", 200: "site", 253: "link", 254: "host", 255: "nowhere"}
+_PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@%+=:,./-")
+
+
+def line(change: Change, names: Mapping[int, str], decode: Decode | None = None) -> str:
+    """One change as one line.
+
+    ``names`` gives interface names by index; an index without one is shown as ``ifN``.  ``decode`` reads a raw route
+    of a bulk copy: the route, and words for what :class:`Route` does not hold.
+    """
+    what, more = change.what, ""
+    if isinstance(what, bytes):
+        if decode is None:
+            return f"{_ip(change.family)} route {change.op.value} ({len(what)} bytes) table {change.table}"
+        what, more = decode(what)
+    if isinstance(what, Route):
+        text = f"{_ip(what.family)} route {change.op.value} {route(what, names, change.op is Op.DELETE)}"
+        return f"{text} {more}" if more else text
+    if isinstance(what, Rule):
+        return f"{_ip(what.family)} rule {change.op.value} {rule(what)}"
+    return sysctl(what)
+
+
+def _ip(family: Family) -> str:
+    return "ip" if family is Family.IPV4 else f"ip {family.flag}"
+
+
+def route(what: Route, names: Mapping[int, str], delete: bool = False) -> str:
+    """What follows ``ip route add``.  A route to delete needs no words for what the kernel does not look at."""
+    single = what.nexthops[0] if len(what.nexthops) == 1 else None
+    words = [what.dst if what.kind == "unicast" else f"{what.kind} {what.dst}"]
+    words += [f"tos {what.tos:#04x}"] if what.tos else []
+    words += [_hop(single, names)] if single else []
+    words += [f"table {what.table}"] if what.table not in (0, MAIN_TABLE) else []
+    words += [f"proto {what.protocol}"]
+    words += [f"scope {SCOPES.get(what.scope, what.scope)}"] if what.scope != _usual_scope(what, delete) else []
+    words += [f"src {what.src}"] if what.src else []
+    words += [f"metric {what.metric}"] if what.metric else []
+    words += [f"mtu {what.mtu}"] if what.mtu and not delete else []
+    words += ["onlink"] if single and single.onlink else []
+    if not single:
+        words += [f"nexthop {_hop(hop, names)}{_leg(hop)}" for hop in what.nexthops]
+    return " ".join(words)
+
+
+def _usual_scope(what: Route, delete: bool) -> int:
+    """What ip(8) takes where none is said: link without a gateway, and anything for a route to delete."""
+    if what.family is Family.IPV6:
+        return what.scope
+    if delete and what.kind == "unicast":
+        return 255
+    if what.kind == "local":
+        return 254
+    if what.kind in ("broadcast", "anycast", "multicast"):
+        return 253
+    device = what.kind == "unicast" and len(what.nexthops) == 1 and what.nexthops[0].gateway is None
+    return 253 if device else 0
+
+
+def _hop(hop: Nexthop, names: Mapping[int, str]) -> str:
+    device = f"dev {quote(names.get(hop.index, f'if{hop.index}'))}"
+    return f"via {hop.gateway} {device}" if hop.gateway else device
+
+
+def _leg(hop: Nexthop) -> str:
+    return f" weight {hop.weight}" + (" onlink" if hop.onlink else "")
+
+
+def rule(what: Rule) -> str:
+    """What follows ``ip rule add``."""
+    words = [f"priority {what.priority} from {what.src or 'all'}"]
+    words += [f"to {what.dst}"] if what.dst else []
+    words += [f"iif {quote(what.iif)}"] if what.iif else []
+    words += [f"oif {quote(what.oif)}"] if what.oif else []
+    if what.mark is not None:
+        words.append(f"fwmark {what.mark:#x}" + (f"/{what.mask:#x}" if what.mask is not None else ""))
+    words.append("lookup main" if what.table == MAIN_TABLE else f"lookup {what.table}")
+    if what.suppress_prefixlength is not None:
+        words.append(f"suppress_prefixlength {what.suppress_prefixlength}")
+    return " ".join([*words, f"proto {what.protocol}"])
+
+
+def sysctl(what: Sysctl) -> str:
+    """Dots between the parts, unless a part (the name of a VLAN's interface) has one itself."""
+    key = what.key if "." in what.key else what.key.replace("/", ".")
+    return f"sysctl -w {quote(f'{key}={what.value}')}"
+
+
+def quote(text: str) -> str:
+    """A word for the shell: names of interfaces may hold anything but blanks and slashes."""
+    if text and _PLAIN.issuperset(text):
+        return text
+    return "'" + text.replace("'", "'\\''") + "'"

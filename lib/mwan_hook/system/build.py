@@ -1,0 +1,78 @@
+"""Values to rtnetlink messages; the other direction is :mod:`wire`."""
+
+from __future__ import annotations
+
+from _socket import AF_INET6, inet_pton
+from struct import Struct, pack
+
+from mwan_hook.model import DEFAULT, Family, Nexthop, Route
+from mwan_hook.system import wire
+
+_HEADER = Struct("=IHHII")
+_ATTRIBUTE = Struct("=HH")
+_HOP = Struct("=HBBi")
+
+
+def request(kind: int, flags: int, body: bytes, seq: int = 1) -> bytes:
+    """A message to send; ``body`` is what follows the netlink header."""
+    return _HEADER.pack(16 + len(body), kind, flags | wire.NLM_F_REQUEST, seq, 0) + body
+
+
+def attribute(kind: int, value: bytes) -> bytes:
+    """One attribute, padded to four bytes."""
+    return _ATTRIBUTE.pack(4 + len(value), kind) + value + bytes(-len(value) & 3)
+
+
+def number(kind: int, value: int) -> bytes:
+    """A 32-bit attribute."""
+    return attribute(kind, pack("=I", value))
+
+
+def leg(flags: int, weight: int, index: int, rest: bytes) -> bytes:
+    """One nexthop for RTA_MULTIPATH; ``rest`` is its attributes."""
+    return _HOP.pack(8 + len(rest), flags, weight - 1, index) + rest
+
+
+def canonical(wanted: Route) -> Route:
+    """A route of ours as the kernel will give it back."""
+    hops = () if wanted.kind in wire.NULL_KINDS else wanted.nexthops
+    if len(hops) == 1:
+        hops = (hops[0]._replace(weight=1),)
+    wanted = wanted._replace(nexthops=hops)
+    if wanted.family is Family.IPV6:
+        return wanted._replace(metric=wanted.metric or wire.IPV6_METRIC, scope=0, tos=0)
+    return wanted
+
+
+def packed(family: Family, prefix: str) -> tuple[bytes, int]:
+    """Bytes and length of a prefix (without a length: a host)."""
+    text, _, length = prefix.partition("/")
+    value = inet_pton(family.af, text)
+    return value, int(length) if length else 8 * len(value)
+
+
+def deletion(unwanted: Route) -> bytes:
+    """RTM_DELROUTE of exactly this route: the kernel compares protocol, table, type, scope, metric and nexthops."""
+    af = unwanted.family.af
+    value, length = (b"", 0) if unwanted.dst == DEFAULT else packed(unwanted.family, unwanted.dst)
+    kind = next(code for code, word in wire.KINDS.items() if word == unwanted.kind)
+    body = pack("=BBBBBBBBI", af, length, 0, unwanted.tos, 0, unwanted.protocol, unwanted.scope, kind, 0)
+    body += number(wire.RTA_TABLE, unwanted.table) + (attribute(wire.RTA_DST, value) if length else b"")
+    body += number(wire.RTA_PRIORITY, unwanted.metric)
+    if unwanted.src:
+        body += attribute(wire.RTA_PREFSRC, inet_pton(af, unwanted.src))
+    if len(unwanted.nexthops) == 1:
+        body += number(wire.RTA_OIF, unwanted.nexthops[0].index) + _gateway(af, unwanted.nexthops[0])
+    elif unwanted.nexthops:
+        hops = [leg(0, hop.weight, hop.index, _gateway(af, hop)) for hop in unwanted.nexthops]
+        body += attribute(wire.RTA_MULTIPATH, b"".join(hops))
+    return request(wire.RTM_DELROUTE, 0, body)
+
+
+def _gateway(af: int, hop: Nexthop) -> bytes:
+    if hop.gateway is None:
+        return b""
+    word, _, other = hop.gateway.rpartition(" ")
+    if word:
+        return attribute(wire.RTA_VIA, pack("=H", AF_INET6) + inet_pton(AF_INET6, other))
+    return attribute(wire.RTA_GATEWAY, inet_pton(af, hop.gateway))

@@ -1,0 +1,174 @@
+"""What an uplink's table lacks of main's routes, and what it has too many of.
+
+Both sides are read raw and become canonical bytes (:mod:`shapes`); as sets they cancel each other, and only what is
+left is looked into.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from mwan_hook.model import MAIN_TABLE, Copies, CopyRoutes, Family, Route
+from mwan_hook.system import shapes, wire
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from mwan_hook.system.look import Reader
+    from mwan_hook.system.shapes import Found
+
+# Appended, not exclusive: main may hold several routes of one destination and metric (two modems with one subnet),
+# and EEXIST then means an equal route.
+_ADD = wire.NLM_F_CREATE | wire.NLM_F_APPEND
+_REPLACE = wire.NLM_F_CREATE | wire.NLM_F_REPLACE
+_IPV6_GATEWAY = b"\x14\0\x05\0"  # header of RTA_GATEWAY
+_METRICS = {
+    3: "window",
+    4: "rtt",
+    5: "rttvar",
+    6: "ssthresh",
+    7: "cwnd",
+    8: "advmss",
+    9: "reordering",
+    10: "hoplimit",
+    11: "initcwnd",
+    13: "rto_min",
+    14: "initrwnd",
+    15: "quickack",
+    17: "fastopen_no_cookie",
+}
+_UNITS = {4: (8, "ms"), 5: (4, "ms"), 13: (1, "ms")}  # what the kernel counts in, and how it is written
+_PREFERENCES = {1: "high", 3: "low"}
+
+
+class Copier:
+    """Compares uplinks' tables with main; main is read once where all uplinks copy all of it."""
+
+    def __init__(self, reader: Reader, mode: CopyRoutes) -> None:
+        self._reader = reader
+        self._mode = mode
+        self._main: dict[Family, Found] = {}
+
+    def compare(self, family: Family, table: int, index: int) -> Copies:
+        """The difference for one family and table of the uplink with interface ``index``.
+
+        A route in main whose nexthops are all dead is not copied, but a copy that is there already stays: it comes
+        to life together with the original.
+        """
+        source = self._source(family, index)
+        have = shapes.collect(self._reader.raw_routes(family, table), self._reader.protocol)
+        wanted, there = set(source.others), set(have.ours)
+        missing = wanted - there
+        if missing and family is Family.IPV6:
+            source = source._replace(others=_joined(source.others))
+            wanted = set(source.others)
+            missing = wanted - there
+        kept = len(wanted) - len(missing)
+        extra = there - wanted - set(source.dead)
+        return self._difference(
+            Copies(family, table, kept=kept),
+            [route for route in dict.fromkeys(source.others) if route in missing],
+            [route for route in have.ours if route in extra],
+            have,
+        )
+
+    def _source(self, family: Family, index: int) -> Found:
+        if self._mode is CopyRoutes.OWN:
+            raw = self._reader.raw_routes(family, MAIN_TABLE, oif=index, kind=wire.UNICAST)
+            return shapes.collect(raw, self._reader.protocol, index, defaults=False)
+        if family not in self._main:
+            raw = self._reader.raw_routes(family, MAIN_TABLE)
+            self._main[family] = shapes.collect(raw, self._reader.protocol, defaults=False)
+        return self._main[family]
+
+    def _difference(self, copies: Copies, missing: list[bytes], extra: list[bytes], have: Found) -> Copies:
+        if have.others and copies.family is Family.IPV6:
+            # A foreign route there would become one multipath route with ours.
+            taken = set(map(shapes.key, (*have.others, *have.dead)))
+            missing = [route for route in missing if shapes.key(route) not in taken]
+        replace: list[bytes] = []
+        if missing and any(map(shapes.length, extra)):
+            missing, extra, replace = _replaceable(missing, extra, have)
+        missing.sort(key=_connected_first(copies.family))
+        protocol = self._reader.protocol
+        return copies._replace(
+            add=tuple(shapes.message(route, copies.table, protocol, _ADD) for route in missing),
+            replace=tuple(shapes.message(route, copies.table, protocol, _REPLACE) for route in replace),
+            extra=tuple(_decoded(route, copies.table, protocol) for route in extra),
+        )
+
+
+def _joined(routes: Sequence[bytes]) -> list[bytes]:
+    """IPv6: routes with a gateway and one key are one multipath route, as soon as a program puts them in."""
+    by_key: dict[object, list[bytes]] = {}
+    for route in routes:
+        by_key.setdefault(shapes.key(route), []).append(route)
+    if len(by_key) == len(routes):
+        return list(routes)
+    joined: list[bytes] = []
+    for same in by_key.values():
+        with_gateway = [route for route in same if shapes.has_gateway(route)]
+        if len(with_gateway) > 1:
+            joined += [route for route in same if route not in with_gateway]
+            joined.append(shapes.join(with_gateway))
+        else:
+            joined += same
+    return joined
+
+
+def _replaceable(missing: list[bytes], extra: list[bytes], have: Found) -> tuple[list[bytes], list[bytes], list[bytes]]:
+    """(still missing, still extra, to replace).
+
+    The kernel replaces what comes first at a key: only where one route is there, one is wanted and both are ours.
+    """
+    there = Counter(map(shapes.key, (*have.ours, *have.others, *have.dead)))
+    wanted = Counter(map(shapes.key, missing))
+    alone = {shapes.key(route): route for route in extra}
+    alone = {key: route for key, route in alone.items() if there[key] == wanted[key] == 1 and route[1]}
+    replace = [route for route in missing if shapes.key(route) in alone]
+    replaced = set(alone.values())
+    return (
+        [route for route in missing if shapes.key(route) not in alone],
+        [route for route in extra if route not in replaced],
+        replace,
+    )
+
+
+def _connected_first(family: Family) -> Callable[[bytes], int]:
+    """A gateway must be reachable before a route leads there."""
+    if family is Family.IPV4:
+        return _widest_scope_last
+    return _gateways_last
+
+
+def _widest_scope_last(route: bytes) -> int:
+    return -route[6]
+
+
+def _gateways_last(route: bytes) -> int:
+    return _IPV6_GATEWAY in route
+
+
+def _decoded(canonical: bytes, table: int, protocol: int) -> Route:
+    route = wire.route(shapes.message(canonical, table, protocol, 0))
+    assert route is not None  # nothing is left out for being dead
+    return route
+
+
+def describe(message: bytes) -> tuple[Route, str]:
+    """A raw route for people: the route, and ip(8)'s words for what the type does not hold."""
+    route = wire.route(message)
+    assert route is not None
+    found = wire.attributes(message, 28)
+    words = []
+    for kind, value in wire.attributes(found.get(wire.RTA_METRICS, b""), 0).items():
+        if kind in _METRICS:
+            per, unit = _UNITS.get(kind, (1, ""))
+            words.append(f"{_METRICS[kind]} {int.from_bytes(value, 'little') // per}{unit}")
+    if wire.RTA_NH_ID in found:
+        words.append(f"nhid {int.from_bytes(found[wire.RTA_NH_ID], 'little')}")
+    preference = int.from_bytes(found.get(wire.RTA_PREF, b""), "little")
+    if preference in _PREFERENCES:
+        words.append(f"pref {_PREFERENCES[preference]}")
+    return route, " ".join(words)

@@ -1,0 +1,245 @@
+"""Making changes: routes and rules by pyroute2, raw routes by :mod:`bulk`, sysctls by :mod:`sysctl`.
+
+Works with pyroute2 0.7.2 and 0.9: family, full prefixes and numbers are always given, since each of them fills in
+other defaults where they are missing.
+"""
+
+from __future__ import annotations
+
+import os
+from errno import EADDRNOTAVAIL, EEXIST, EHOSTUNREACH, ENETDOWN, ENETUNREACH, ENODEV, ENOENT, EPERM, ESRCH
+from itertools import groupby
+
+from mwan_hook.core import words
+from mwan_hook.model import DEFAULT, MAIN_TABLE, Change, Family, Nexthop, Op, Route, Rule, Sysctl
+from mwan_hook.system import build, bulk, copies, sysctl, wire
+from mwan_hook.system.look import Reader
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from typing import Any
+
+GONE = (ESRCH, ENOENT, ENODEV, EADDRNOTAVAIL)
+MANY = 64  # routes to delete in a row that are worth the raw way
+REASONS = {
+    EEXIST: "another route has this destination and metric",
+    EHOSTUNREACH: "the gateway cannot be reached",
+    ENETUNREACH: "the gateway cannot be reached",
+    ENETDOWN: "the interface is down",
+    ENODEV: "there is no such interface",
+}
+NOT_PERMITTED = "changing routes is not permitted: this needs root (CAP_NET_ADMIN)"
+_TO_TABLE = 1
+_ANYWHERE = {Family.IPV4: "0.0.0.0/0", Family.IPV6: "::/0"}
+_NUMBERS = {word: number for number, word in wire.KINDS.items()}
+
+
+class _DeniedError(Exception):
+    """The kernel lets us change nothing at all."""
+
+
+def apply(changes: Sequence[Change]) -> list[str]:
+    """Make the changes in their order; what failed, each as ``IP LINE: REASON``.
+
+    What is already so is no failure: an equal object that exists, or one to delete that is gone.  A failure does not
+    stop the rest, but without the permission nothing more is tried.
+    """
+    failed: list[tuple[Change, str]] = []
+    denied = []
+    kernel = _Kernel()
+    try:
+        for way, run in groupby(changes, _way):
+            failed += [(change, reason) for change, reason in way(kernel, list(run)) if reason]
+    except _DeniedError:
+        denied.append(NOT_PERMITTED)
+    finally:
+        kernel.close()
+    names = _names() if failed else {}
+    return [f"{words.line(change, names, copies.describe)}: {reason}" for change, reason in failed] + denied
+
+
+def _names() -> dict[int, str]:
+    with Reader() as reader:
+        return {link.index: link.name for link in reader.links()}
+
+
+def _way(change: Change) -> Callable[[_Kernel, Sequence[Change]], Iterator[tuple[Change, str]]]:
+    """What makes this kind of change; those that follow each other are made together."""
+    if isinstance(change.what, bytes):
+        return _raw
+    if isinstance(change.what, Sysctl):
+        return _sysctls
+    if isinstance(change.what, Route) and change.op is Op.DELETE:
+        return _deletions
+    return _one_by_one
+
+
+def _raw(_: _Kernel, changes: Sequence[Change]) -> Iterator[tuple[Change, str]]:
+    refused = bulk.send([change.what for change in changes if isinstance(change.what, bytes)])
+    for position, (code, said) in sorted(refused.items()):
+        if not (changes[position].op is Op.ADD and code == EEXIST):  # appended, so what exists is equal
+            yield changes[position], _reason(code, said)
+
+
+def _deletions(kernel: _Kernel, changes: Sequence[Change]) -> Iterator[tuple[Change, str]]:
+    routes = [change.what for change in changes if isinstance(change.what, Route)]
+    if len(routes) <= MANY:
+        yield from _one_by_one(kernel, changes)
+        return
+    for position, (code, said) in sorted(bulk.send([build.deletion(route) for route in routes]).items()):
+        if code not in GONE:
+            yield changes[position], _reason(code, said)
+
+
+def _sysctls(_: _Kernel, changes: Sequence[Change]) -> Iterator[tuple[Change, str]]:
+    for change in changes:
+        if isinstance(change.what, Sysctl):
+            try:
+                sysctl.write(change.what.key, change.what.value)
+            except OSError as error:
+                yield change, error.strerror or str(error)
+
+
+def _one_by_one(kernel: _Kernel, changes: Sequence[Change]) -> Iterator[tuple[Change, str]]:
+    for change in changes:
+        if isinstance(change.what, Rule):
+            yield change, kernel.rule(change.op, change.what)
+        elif isinstance(change.what, Route):
+            yield change, kernel.route(change.op, build.canonical(change.what))
+
+
+def _reason(code: int, said: str = "") -> str:
+    if code == EPERM:
+        raise _DeniedError
+    return REASONS.get(code) or said or os.strerror(code)
+
+
+class _Kernel:
+    """pyroute2, opened when the first route or rule is changed."""
+
+    def __init__(self) -> None:
+        self._opened: Any = None
+
+    def close(self) -> None:
+        """Give the socket back."""
+        if self._opened is not None:
+            self._opened.close()
+
+    def rule(self, op: Op, rule: Rule) -> str:
+        """Why it failed; empty if it did not."""
+        code, reason = self._request("rule", op, _rule_words(rule))
+        # With its priority a rule exists only as an equal one, its protocol included.
+        done = code in (EEXIST if op is Op.ADD else 0, *(GONE if op is Op.DELETE else ()))
+        return "" if done else reason
+
+    def route(self, op: Op, route: Route) -> str:
+        """Why it failed; empty if it did not."""
+        if op is Op.REPLACE:
+            return self._replace(route)
+        code, reason = self._request("route", op, _route_words(route, op))
+        if code == EEXIST and op is not Op.DELETE and any(_holds(there, route) for there in _at(route)):
+            return ""
+        return "" if op is Op.DELETE and code in GONE else reason
+
+    def _replace(self, route: Route) -> str:
+        """The kernel replaces whatever comes first at a destination and metric, so look whose that is."""
+        there = _at(route)
+        if all(old.protocol == route.protocol for old in there):
+            return self._request("route", Op.REPLACE, _route_words(route, Op.REPLACE))[1]
+        if route.family is Family.IPV6:  # would become one multipath route with the foreign one
+            return REASONS[EEXIST]
+        failed = self.route(Op.APPEND, route)
+        ours = [old for old in there if old.protocol == route.protocol and old != route]
+        return failed or next(filter(None, [self.route(Op.DELETE, old) for old in ours]), "")
+
+    def _request(self, kind: str, op: Op, values: dict[str, Any]) -> tuple[int, str]:
+        """(errno, words), both empty for success."""
+        from pyroute2 import IPRoute
+        from pyroute2.netlink.exceptions import NetlinkError
+
+        try:
+            self._opened = self._opened or IPRoute()
+            getattr(self._opened, kind)(op.value, **values)
+        except NetlinkError as error:
+            return error.code, _reason(error.code)
+        except OSError as error:
+            return error.errno or 0, _reason(error.errno or 0)
+        return 0, ""
+
+
+def _at(route: Route) -> list[Route]:
+    """What the kernel has at the destination and metric of a route, of any program."""
+    with Reader(route.protocol) as reader:
+        if route.table == MAIN_TABLE and route.dst == DEFAULT:
+            there = reader.defaults_of_main(route.family)
+        else:
+            there = reader.table(route.family, route.table)
+    key = (route.dst, route.tos, route.metric)
+    return [old for old in there if (old.dst, old.tos, old.metric) == key]
+
+
+def _holds(there: Route, wanted: Route) -> bool:
+    """Whether a route is the wanted one, or an IPv6 one that it has become a nexthop of."""
+    if there.protocol != wanted.protocol or there.kind != wanted.kind:
+        return False
+    legs = {(hop.index, hop.gateway) for hop in there.nexthops}
+    joined = wanted.family is Family.IPV6 and {(hop.index, hop.gateway) for hop in wanted.nexthops} <= legs
+    return there == wanted or (joined and bool(legs))
+
+
+def _route_words(route: Route, op: Op) -> dict[str, Any]:
+    """pyroute2's keywords; a route to delete is named as narrowly as the kernel compares."""
+    values: dict[str, Any] = {
+        "family": route.family.af,
+        "dst": _ANYWHERE[route.family] if route.dst == DEFAULT else route.dst,
+        "table": route.table or MAIN_TABLE,
+        "proto": route.protocol,
+        "type": _NUMBERS.get(route.kind) or int(route.kind),
+        "scope": route.scope,
+        "tos": route.tos,
+        "priority": route.metric,
+    }
+    if route.src:
+        values["prefsrc"] = route.src
+    if route.mtu and op is not Op.DELETE:
+        values["metrics"] = {"mtu": route.mtu}
+    if len(route.nexthops) == 1:
+        values["flags"] = wire.RTNH_F_ONLINK if route.nexthops[0].onlink else 0
+        values.update(_hop_words(route.nexthops[0]))
+    elif route.nexthops:
+        values["multipath"] = [
+            {**_hop_words(hop), "hops": hop.weight - 1, "flags": wire.RTNH_F_ONLINK if hop.onlink else 0}
+            for hop in route.nexthops
+        ]
+    return values
+
+
+def _hop_words(hop: Nexthop) -> dict[str, Any]:
+    values: dict[str, Any] = {"oif": hop.index}
+    if hop.gateway and hop.gateway.startswith("inet6 "):
+        values["via"] = {"family": Family.IPV6.af, "addr": hop.gateway.removeprefix("inet6 ")}
+    elif hop.gateway:
+        values["gateway"] = hop.gateway
+    return values
+
+
+def _rule_words(rule: Rule) -> dict[str, Any]:
+    names = {
+        "src": rule.src,
+        "dst": rule.dst,
+        "iifname": rule.iif,
+        "oifname": rule.oif,
+        "fwmark": rule.mark,
+        "fwmask": rule.mask,
+        "FRA_SUPPRESS_PREFIXLEN": rule.suppress_prefixlength,
+    }
+    values: dict[str, Any] = {key: value for key, value in names.items() if value is not None}
+    return {
+        "family": rule.family.af,
+        "priority": rule.priority,
+        "table": rule.table,
+        "protocol": rule.protocol,
+        "action": _TO_TABLE,
+        **values,
+    }
