@@ -1,0 +1,120 @@
+"""The validated configuration as plain data in ``run/mwan-hook/config.cache``, so that most runs need not parse it.
+
+It is believed only if root or ourselves wrote it, this version of the program did, and every file and
+directory that was looked at, the absent ones too, is still what it was.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from stat import S_ISREG
+
+from mwan_hook import __version__
+from mwan_hook.model import MwanError
+from mwan_hook.store.files import RUN, make_directory, under
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    Stamp = list[int] | None
+
+PATH = RUN + "/config.cache"
+FORMAT = 1
+RACY_NS = 50_000_000  # a file changed again within a tick of the kernel's clock may look the same
+_NOT_OTHERS = 0o022
+
+
+def stamp(path: str) -> Stamp:
+    """What changes when a file or directory does; None when it is not there (or not for us to see)."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return [found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino]
+
+
+class Watch:
+    """Remembers how everything that was looked at stood before it was read."""
+
+    def __init__(self) -> None:
+        self.seen: dict[str, Stamp] = {}
+        self.mode = 0o644
+
+    def look(self, path: str) -> None:
+        """Note ``path`` as it stands now."""
+        self.seen.setdefault(path, stamp(path))
+
+    def private(self, mode: int) -> None:
+        """Let the cache be readable by no more people than a file of this mode that went into it."""
+        self.mode &= mode | 0o600
+
+    def settled(self) -> bool:
+        """False if something changed so lately that its next change could go unseen."""
+        now = time.time_ns()
+        return all(abs(now - found[1]) > RACY_NS for found in self.seen.values() if found)
+
+
+def read(root: str) -> dict[str, Any] | None:
+    """What :func:`write` kept, if that still holds."""
+    try:
+        text = _trusted(under(root, PATH))
+        record = json.loads(text) if text else None
+    except (OSError, ValueError, RecursionError):
+        return None
+    if not isinstance(record, dict) or record.get("stamp") != _stamp(root):
+        return None
+    inputs = record.get("inputs")
+    if not isinstance(inputs, dict) or any(stamp(path) != kept for path, kept in inputs.items()):
+        return None
+    return record
+
+
+def write(root: str, record: dict[str, Any], watch: Watch) -> None:
+    """Keep ``record``; where that cannot be, the next run parses again."""
+    if not watch.settled():
+        return
+    path = under(root, PATH)
+    draft = f"{path}.{os.getpid()}"
+    text = json.dumps({**record, "stamp": _stamp(root), "inputs": watch.seen}, separators=(",", ":"))
+    try:
+        make_directory(os.path.dirname(path))
+        _draft(draft, text.encode(), watch.mode)
+        os.replace(draft, path)
+    except (OSError, MwanError):
+        _remove(draft)
+
+
+def _stamp(root: str) -> list[object]:
+    return [FORMAT, __version__, root]
+
+
+def _trusted(path: str) -> bytes:
+    """The file's bytes; none if somebody else could have written them."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        found = os.fstat(descriptor)
+        if not S_ISREG(found.st_mode) or found.st_mode & _NOT_OTHERS or found.st_uid not in (0, os.geteuid()):
+            return b""
+        return os.read(descriptor, found.st_size)
+    finally:
+        os.close(descriptor)
+
+
+def _draft(path: str, content: bytes, mode: int) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+    try:
+        written = os.write(descriptor, content)
+        if written != len(content):
+            raise OSError("short write")
+    finally:
+        os.close(descriptor)
+
+
+def _remove(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError:
+        return

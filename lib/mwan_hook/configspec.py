@@ -1,0 +1,55 @@
+"""The configspec: every section and key that the files may hold.  Its checks are those of configvalues."""
+
+DEFAULT_RULE = 900  # offset of the last rule: [routing] rule_priority + 900 must stay below the kernel's main rule
+LAST_PRIORITY = 32765
+
+_PROBE = """
+targets = targets
+required = whole(1, 1000)
+portal_targets = portal_targets
+portal_interval = seconds
+interval = some_seconds
+timeout = some_seconds
+fall = whole(1, 1000000)
+rise = whole(1, 1000000)
+burst_interval = some_seconds
+hysteresis_delay = seconds
+hysteresis_backoff = seconds
+latency_high = milliseconds
+latency_low = milliseconds
+portal_is_online = boolean
+"""
+
+SPEC = f"""
+[routing]
+default_table = default_table
+first_table = table
+rule_priority = whole(1, {LAST_PRIORITY - DEFAULT_RULE})
+main_first = boolean
+copy_routes = choice(own, main)
+last_resort = choice(main, keep, unreachable, blackhole)
+mark_mask = mask
+protocol = protocol
+
+[probe]
+{_PROBE}
+[uplinks]
+[[__many__]]
+match = match
+metric = metric
+weight = whole(1, 256)
+table = table
+rule_priority = whole(1, {LAST_PRIORITY})
+mark = mark
+gateway = gateway
+families = families
+enabled = boolean
+metered = boolean
+metered_interval = some_seconds
+{_PROBE}
+[[[metrics]]]
+full = metric
+portal = metric
+limited = metric
+none = metric
+"""

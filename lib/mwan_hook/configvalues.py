@@ -1,0 +1,238 @@
+"""The checks that the configspec names, and that of an uplink's name.
+
+A check takes what ConfigObj read (text, or a list of text where there were commas) and returns the plain
+value that :mod:`mwan_hook.core.settings` builds from; ValueError says what was expected.
+"""
+
+from __future__ import annotations
+
+from math import isfinite
+
+from mwan_hook.core.settings import match_of
+from mwan_hook.core.targets import is_address, parse
+from mwan_hook.model import FAMILIES, GUARD_METRIC, MAIN_TABLE, Family, Method
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Value = str | list[str]
+
+NAME_LENGTH = 64
+RESERVED_NAMES = ("main", "local", "default", "unspec", "all", "cache", "mwan")  # tables of ip(8)'s own, and ours
+RESERVED_TABLES = (0, 253, 254, 255)
+RESERVED_PROTOCOLS = {0: "unspec", 1: "redirect", 2: "kernel", 3: "boot", 4: "static", 9: "ra", 16: "dhcp"}
+YEAR = 31_536_000
+_WORDS = {"yes": True, "true": True, "on": True, "1": True, "no": False, "false": False, "off": False, "0": False}
+
+
+def uplink_name(name: str) -> None:
+    """ValueError unless ``name`` can stand in status, rt_tables.d and ``NAME@INTERFACE``."""
+    good = name and len(name) <= NAME_LENGTH and all(c.isalnum() or c in "_.:+-" for c in name)
+    if not good or not name[0].isalnum():
+        raise ValueError(
+            f"expected letters, digits and _ . : + - (at most {NAME_LENGTH}, the first a letter or digit; "
+            "NAME@INTERFACE is made by mwan-hook)"
+        )
+    if name.lower() in RESERVED_NAMES or name.isdigit() or name.lower().startswith("0x"):
+        raise ValueError("expected a name that ip(8) does not take for another routing table or for a number")
+
+
+def _one(value: Value) -> str:
+    if isinstance(value, str):
+        return value.strip()
+    raise ValueError("expected one value, not a list (a comma inside a value needs quotes around it)")
+
+
+def _list(value: Value) -> list[str]:
+    """One value is a list too; an empty one is the empty list."""
+    if isinstance(value, str):
+        return [value.strip()] if value.strip() else []
+    return [text.strip() for text in value]
+
+
+def _number(value: Value, low: int, high: int, what: str) -> int:
+    text = _one(value)
+    if text.isascii() and text.isdigit() and len(text) < 20 and low <= int(text) <= high:
+        return int(text)
+    raise ValueError(f"expected {what}")
+
+
+def whole(value: Value, low: str, high: str) -> int:
+    """A whole number within bounds that the spec gives."""
+    return _number(value, int(low), int(high), f"a whole number from {low} to {high}")
+
+
+def metric(value: Value) -> int:
+    """A route's metric; the guard's is not to be had."""
+    return _number(value, 0, GUARD_METRIC - 1, f"a metric from 0 to {GUARD_METRIC - 1}")
+
+
+def boolean(value: Value) -> bool:
+    """Yes or no, in ConfigObj's words."""
+    found = _WORDS.get(_one(value).lower())
+    if found is None:
+        raise ValueError("expected yes or no")
+    return found
+
+
+def choice(value: Value, *words: str) -> str:
+    """One of the words that the spec gives."""
+    text = _one(value)
+    if text not in words:
+        raise ValueError(f"expected {', '.join(words[:-1])} or {words[-1]}")
+    return text
+
+
+def table(value: Value) -> int:
+    """A routing table that is nobody else's."""
+    what = "a table number from 1 to 252 or from 256 to 4294967295 (0, 253, 254 and 255 are the system's)"
+    number = _number(value, 1, GUARD_METRIC, what)
+    if number in RESERVED_TABLES:
+        raise ValueError(f"expected {what}")
+    return number
+
+
+def default_table(value: Value) -> int:
+    """A table, or main by name or number."""
+    if value in ("main", str(MAIN_TABLE)):
+        return MAIN_TABLE
+    try:
+        return table(value)
+    except ValueError as error:
+        raise ValueError(f"{error}, or main") from None
+
+
+def protocol(value: Value) -> int:
+    """A protocol number to own; flush takes all routes that carry it, so not one that others use."""
+    number = _number(value, 0, 255, "a protocol number from 5 to 255")
+    if number in RESERVED_PROTOCOLS:
+        raise ValueError(f"expected a protocol number of mwan-hook's own: {number} is `{RESERVED_PROTOCOLS[number]}`")
+    return number
+
+
+def seconds(value: Value) -> float:
+    """A time, possibly none."""
+    return _decimal(value, YEAR, "seconds, 0 or more (a year at most)")
+
+
+def some_seconds(value: Value) -> float:
+    """A time that is not 0."""
+    what = "seconds, more than 0 (a year at most)"
+    found = _decimal(value, YEAR, what)
+    if found == 0:
+        raise ValueError(f"expected {what}")
+    return found
+
+
+def milliseconds(value: Value) -> float:
+    """A latency; 0 is off."""
+    return _decimal(value, 3_600_000, "milliseconds, 0 or more (0 is off)")
+
+
+def _decimal(value: Value, high: float, what: str) -> float:
+    text = _one(value)
+    try:
+        found = float(text)
+    except ValueError:
+        raise ValueError(f"expected {what}") from None
+    if "_" in text or not isfinite(found) or not 0 <= found <= high:
+        raise ValueError(f"expected {what}")
+    return found
+
+
+def _bits(text: str, what: str) -> int:
+    """32 bits, not all of them 0, decimal or 0x."""
+    try:
+        found = int(text, 0)
+    except ValueError:
+        found = 0
+    if not 0 < found <= 0xFFFFFFFF:
+        raise ValueError(f"expected {what}")
+    return found
+
+
+def mask(value: Value) -> int:
+    """The bits of fwmark that are ours."""
+    return _bits(_one(value), "a mask of 32 bits that is not 0, as in 0x3f00")
+
+
+def mark(value: Value) -> list[int | None]:
+    """``[mark, mask]``; the mask is None where none is given."""
+    number, slash, bits = _one(value).partition("/")
+    what = "a mark of 32 bits that is not 0, as in 0x4 or 0x4/0xff"
+    found, covered = _bits(number, what), _bits(bits, what) if slash else None
+    if covered is not None and found & ~covered:
+        raise ValueError("expected a mark whose bits all lie in its mask: no packet could match")
+    return [found, covered]
+
+
+def targets(value: Value) -> list[str]:
+    """Texts of the targets; none: judged by the facts alone."""
+    return _each(value, parse)
+
+
+def portal_targets(value: Value) -> list[str]:
+    """Texts of http and https targets; none: no portal check."""
+
+    def web(text: str) -> None:
+        if parse(text).method not in (Method.HTTP, Method.HTTPS):
+            raise ValueError("expected an http:// or https:// target: only those can tell a portal")
+
+    return _each(value, web)
+
+
+def match(value: Value) -> list[str]:
+    """Texts of the alternatives, at least one."""
+    found = _each(value, match_of)
+    if not found:
+        raise ValueError("expected an interface name, a glob, or driver: mac: path: id: property:KEY=")
+    return found
+
+
+def gateway(value: Value) -> list[str]:
+    """At most one address a family."""
+    found = _each(value, _router)
+    if not found or len({Family.of(address) for address in found}) < len(found):
+        raise ValueError("expected one address, or one of each family")
+    return found
+
+
+def _router(text: str) -> None:
+    first = int(text.partition(".")[0]) if is_address(text) and ":" not in text else 1
+    lower = text.lower()
+    if not is_address(text) or first in (0, 127) or first >= 224 or lower in ("::", "::1") or lower.startswith("ff"):
+        raise ValueError("expected the address of a router, without prefix length or interface")
+
+
+def families(value: Value) -> list[str]:
+    """A non-empty selection, in our order."""
+    known = [family.value for family in FAMILIES]
+    found = _list(value)
+    if not found or set(found) - set(known) or len(set(found)) < len(found):
+        raise ValueError("expected ipv4, ipv6 or both")
+    return [word for word in known if word in found]
+
+
+def _each(value: Value, check: Callable[[str], object]) -> list[str]:
+    """Every item checked, all its mistakes in one error; twice the same is one."""
+    wrong, found = [], _list(value)
+    for text in found:
+        try:
+            check(text)
+        except ValueError as error:
+            wrong.append(f"{error} (in {text!r})" if len(found) > 1 else str(error))
+        if found.count(text) > 1:
+            wrong.append(f"expected {text!r} once")
+    if wrong:
+        raise ValueError("; ".join(dict.fromkeys(wrong)))
+    return found
+
+
+CHECKS: dict[str, Callable[..., object]] = {
+    check.__name__: check
+    for check in (
+        whole, metric, boolean, choice, table, default_table, protocol, seconds, some_seconds, milliseconds,
+        mask, mark, targets, portal_targets, match, gateway, families,
+    )
+}  # fmt: skip

@@ -1,0 +1,105 @@
+"""What no single value shows: mistakes between the keys and uplinks of a configuration that builds."""
+
+from __future__ import annotations
+
+from mwan_hook.core.settings import single
+from mwan_hook.light import NamedTuple
+from mwan_hook.model import Config, Family, Match, Probe, UplinkConfig
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Any
+
+FULL_MASK = 0xFFFFFFFF
+_PAIRED = frozenset(("targets", "required", "latency_low", "latency_high"))  # keys that must fit one another
+
+
+class Finding(NamedTuple):
+    """A mistake (or, with ``fatal`` False, a doubt) at a place: section names and key."""
+
+    path: tuple[str, ...]
+    words: str
+    fatal: bool = True
+
+
+def check(config: Config, plain: Mapping[str, Any]) -> list[Finding]:
+    """All findings; ``plain`` tells what was written from what is a default."""
+    found = [*_probe(config.probe, ("probe",), plain.get("probe", {}))]
+    for uplink in config.uplinks:
+        own = plain["uplinks"][uplink.name]
+        if _PAIRED & set(own):
+            found += _probe(uplink.probe, ("uplinks", uplink.name), own)
+        found += _alone(uplink, own)
+    found += _tables(config)
+    found += _marks(config)
+    found += _matches(config)
+    return found
+
+
+def _probe(probe: Probe, path: tuple[str, ...], own: Mapping[str, Any]) -> Iterator[Finding]:
+    asked = len(probe.targets)
+    key = "required" if "required" in own or "targets" not in own else "targets"
+    if asked and probe.required > asked:
+        yield Finding((*path, key), f"required = {probe.required}, but there are only {asked} targets")
+    else:
+        for family in Family:
+            count = sum(target.applies(family) for target in probe.targets)
+            if 0 < count < probe.required:
+                words = f"required = {probe.required}, but only {count} of the targets can be asked over {family.value}"
+                yield Finding((*path, key), words, fatal=False)
+    low, high = probe.latency_low, probe.latency_high
+    if low > high:
+        key = "latency_low" if "latency_low" in own else "latency_high"
+        yield Finding((*path, key), f"expected latency_low ({low:g}) to be at most latency_high ({high:g})")
+
+
+def _alone(uplink: UplinkConfig, own: Mapping[str, Any]) -> Iterator[Finding]:
+    path = ("uplinks", uplink.name)
+    for key in ("table", "mark"):
+        if key in own and not single(uplink.match):
+            words = f"its match can mean two interfaces, and each needs a {key} of its own: omit it"
+            yield Finding((*path, key), words)
+    for family in Family:
+        if uplink.gateway(family) and family not in uplink.families:
+            words = f"{uplink.gateway(family)} is not used: families lacks {family.value}"
+            yield Finding((*path, "gateway"), words, fatal=False)
+    if "portal_interval" in own and own["portal_interval"] and not uplink.probe.portal_targets:
+        yield Finding((*path, "portal_interval"), "there are no portal_targets to ask", fatal=False)
+    if uplink.metered and "metered_interval" in own and own["metered_interval"] < uplink.probe.interval:
+        yield Finding((*path, "metered_interval"), "is shorter than interval", fatal=False)
+
+
+def _tables(config: Config) -> Iterator[Finding]:
+    owners = {config.routing.default_table: "the shared default ([routing] default_table)"}
+    for uplink in config.uplinks:
+        if uplink.table is not None:
+            if uplink.table in owners:
+                yield Finding(("uplinks", uplink.name, "table"), f"is also the table of {owners[uplink.table]}")
+            owners.setdefault(uplink.table, f"uplink {uplink.name}")
+
+
+def _marks(config: Config) -> Iterator[Finding]:
+    owners: list[tuple[int, int, str]] = []
+    for uplink in config.uplinks:
+        if uplink.mark is None:
+            continue
+        mask = FULL_MASK if uplink.mask is None else uplink.mask
+        for mark, other, name in owners:
+            if (mark ^ uplink.mark) & mask & other == 0:
+                yield Finding(("uplinks", uplink.name, "mark"), f"also matches packets with the mark of uplink {name}")
+        owners.append((uplink.mark, mask, uplink.name))
+    room = 2 ** config.routing.mark_mask.bit_count() - 1
+    wanted = sum(uplink.mark is None for uplink in config.uplinks)
+    if wanted > room:
+        yield Finding(("routing", "mark_mask"), f"has room for {room} marks, and {wanted} uplinks need one")
+
+
+def _matches(config: Config) -> Iterator[Finding]:
+    owners: dict[Match, str] = {}
+    for uplink in config.uplinks:
+        for match in uplink.match:
+            if match in owners:
+                words = f"{match.glob} is matched by uplink {owners[match]} too"
+                yield Finding(("uplinks", uplink.name, "match"), words)
+            owners.setdefault(match, uplink.name)

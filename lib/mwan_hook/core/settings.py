@@ -1,0 +1,138 @@
+"""Plain, validated values to :class:`Config`: the half of reading a configuration that every run needs.
+
+``plain`` is what the files say after validation, and what the cache keeps: ``{"routing": {...}, "probe":
+{...}, "uplinks": {name: {..., "metrics": {...}}}}`` with numbers, booleans, text and lists of text.
+Only keys that a file sets are in it.  Defaults stand here and in :mod:`mwan_hook.model`, nowhere else.
+"""
+
+from __future__ import annotations
+
+from mwan_hook.core.targets import parse
+from mwan_hook.model import (
+    Config,
+    CopyRoutes,
+    Family,
+    LastResort,
+    Match,
+    Metrics,
+    Probe,
+    Routing,
+    Target,
+    UplinkConfig,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Any
+
+TARGETS = (
+    "icmp://1.1.1.1",
+    "icmp://8.8.8.8",
+    "icmp://9.9.9.9",
+    "icmp://2606:4700:4700::1111",
+    "icmp://2001:4860:4860::8888",
+    "icmp://2620:fe::fe",
+)
+PORTAL_TARGETS = (
+    "http://nmcheck.gnome.org/check_network_status.txt=NetworkManager%20is%20online",
+    "http://gstatic.com/generate_204",
+)
+MATCH_KINDS = ("driver", "mac", "path", "id")
+PROPERTY = "property"
+GLOB = frozenset("*?[")
+_SINGLE = ("name", "mac", "path")  # kinds that mean one interface when they hold no glob
+
+_parsed: dict[str, Target] = {}
+
+
+def build(plain: Mapping[str, Any]) -> Config:
+    """The configuration; without files ``plain`` is empty and the result is the zero configuration."""
+    own = plain.get("probe", {})
+    probe = with_probe(Probe(targets=_targets(TARGETS), portal_targets=_targets(PORTAL_TARGETS)), own)
+    return Config(
+        routing=_routing(plain.get("routing", {})),
+        probe=probe,
+        uplinks=tuple(_uplink(name, values, probe) for name, values in plain.get("uplinks", {}).items()),
+        explicit_probe=frozenset(own),
+    )
+
+
+def with_probe(probe: Probe, values: Mapping[str, Any]) -> Probe:
+    """``probe`` with those of ``values`` that are keys of ``[probe]``."""
+    own = {key: value for key, value in values.items() if key in Probe._fields}
+    for key in ("targets", "portal_targets"):
+        if key in own:
+            own[key] = _targets(own[key])
+    return probe._replace(**own)
+
+
+def overlay(uplink: UplinkConfig, values: Mapping[str, Any], explicit: frozenset[str]) -> UplinkConfig:
+    """``values`` (probe keys and ``metrics``, of a .network file) laid beneath what is set in ``explicit``."""
+    probe = with_probe(uplink.probe, {key: value for key, value in values.items() if key not in explicit})
+    if probe.targets and probe.required > len(probe.targets):
+        probe = probe._replace(required=len(probe.targets))
+    metrics = uplink.metrics
+    for key, value in values.get("metrics", {}).items():
+        if getattr(metrics, key) is None:
+            metrics = metrics._replace(**{key: value})
+    return uplink._replace(probe=probe, metrics=metrics)
+
+
+def match_of(text: str) -> Match:
+    """One alternative of ``match``; ValueError says what was expected."""
+    kind, colon, rest = text.partition(":")
+    if kind == PROPERTY and colon:
+        key, equals, glob = rest.partition("=")
+        if not key or not equals or not glob:
+            raise ValueError("expected property:KEY=VALUE, with a udev property's name and a glob")
+        return Match(PROPERTY, glob, key)
+    if kind in MATCH_KINDS and colon:
+        if not rest:
+            raise ValueError(f"expected a value or a glob after {kind}:")
+        return Match(kind, rest)
+    words = " or ".join(f"{word}:" for word in (*MATCH_KINDS, PROPERTY))
+    if not text or len(text) > 15 + 64 * bool(GLOB & set(text)) or any(c.isspace() or c in "/:," for c in text):
+        raise ValueError(f"expected an interface name (15 characters at most), a glob, or {words}")
+    return Match("name", text)
+
+
+def single(matches: Iterable[Match]) -> bool:
+    """True if no two interfaces can match: a fixed table or mark may then be given."""
+    found = tuple(matches)
+    return len(found) == 1 and found[0].kind in _SINGLE and not GLOB & set(found[0].glob)
+
+
+def _routing(values: Mapping[str, Any]) -> Routing:
+    own = dict(values)
+    if "copy_routes" in own:
+        own["copy_routes"] = CopyRoutes(own["copy_routes"])
+    if "last_resort" in own:
+        own["last_resort"] = LastResort(own["last_resort"])
+    return Routing(**own)
+
+
+def _uplink(name: str, values: Mapping[str, Any], probe: Probe) -> UplinkConfig:
+    own = {key: value for key, value in values.items() if key in UplinkConfig._fields}
+    own["match"] = tuple(match_of(text) for text in values.get("match", ())) or (Match("name", name),)
+    if "families" in own:
+        own["families"] = tuple(Family(word) for word in own["families"])
+    if "mark" in own:
+        own["mark"], own["mask"] = values["mark"]
+    for address in values.get("gateway", ()):
+        own["gateway6" if ":" in address else "gateway4"] = address
+    own["metrics"] = Metrics(**values.get("metrics", {}))
+    own["probe"] = with_probe(probe, values)
+    own["explicit"] = frozenset(values) & frozenset(Probe._fields)
+    return UplinkConfig(name, **own)
+
+
+def _targets(texts: Iterable[str]) -> tuple[Target, ...]:
+    """Parsed once each: uplinks share most of them."""
+    found = []
+    for text in texts:
+        target = _parsed.get(text)
+        if target is None:
+            target = _parsed[text] = parse(text)
+        found.append(target)
+    return tuple(found)
