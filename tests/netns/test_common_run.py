@@ -1,0 +1,46 @@
+"""The common run (probe what is due, find nothing to change) stays light."""
+
+from __future__ import annotations
+
+from tests.lab import Lab, topologies
+from tests.unit.test_imports import heavy
+
+TWO = """
+[probe]
+portal_interval = 0
+targets = icmp://9.9.9.9, tcp://1.1.1.1:80
+[uplinks]
+[[one]]
+match = eth1
+metric = 100
+[[two]]
+match = eth2
+metric = 200
+"""
+# the interpreter's own start, without site-packages' .pth files, and then what the command does
+DUMP = """
+import atexit, os, sys
+before = set(sys.modules)
+def tell():
+    with open(os.environ["MODULES"], "w") as file:
+        file.write(" ".join(set(sys.modules) - before))
+atexit.register(tell)
+sys.argv[0] = "mwan-hook"
+from mwan_hook.__main__ import main
+sys.exit(main())
+"""
+
+
+def test_a_second_check_imports_nothing_heavy(lab: Lab) -> None:
+    net = topologies.probed(lab, 2)
+    net.router.configure(TWO)
+    net.router.check()
+    modules = lab.dir / "modules"
+    environment = {**net.router.environment(), "MODULES": str(modules)}
+    words = [net.router.python, "-c", DUMP, "--root", str(net.router.root), "check", "--now"]
+    done = net.router.ns.run(*words, env=environment)
+    assert done.stderr == ""
+    loaded = modules.read_text().split()
+    assert "mwan_hook.tick" in loaded
+    assert heavy(loaded) == set()
+    assert net.router.family("one")["probe_bytes"] > 0

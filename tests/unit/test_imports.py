@@ -1,0 +1,92 @@
+"""Who may import what: the folders of the program say what a module may do, and this holds it."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[2]
+PROGRAM = PROJECT / "lib/mwan_hook"
+MODULES = sorted(str(path.relative_to(PROGRAM)) for path in PROGRAM.rglob("*.py"))
+
+# a package, and the only places that may import it
+RESERVED = {
+    "pyroute2": ("system/rtnl.py",),
+    "requests": ("probes/http.py",),
+    "configobj": ("config.py",),
+    "validate": ("config.py",),
+    "filelock": ("store/",),
+}
+# names that core/ may use: no input, no output, no clock
+PURE = {"__future__", "collections", "enum", "functools", "ipaddress", "itertools", "math", "operator", "re", "urllib"}
+
+
+def imported(module: str) -> Iterator[str]:
+    """Full names of all that a module imports when it runs, inside functions too."""
+    package = ["mwan_hook", *Path(module).parts[:-1]]
+    for node in _running(ast.parse((PROGRAM / module).read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            origin = ".".join([*base, *([node.module] if node.module else [])])
+            if origin == "mwan_hook":
+                yield from (f"mwan_hook.{alias.name}" for alias in node.names)
+            else:
+                yield origin
+
+
+def _running(node: ast.AST) -> Iterator[ast.AST]:
+    """All nodes but those under `if TYPE_CHECKING:`, which no run sees."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and isinstance(child.test, ast.Name) and child.test.id == "TYPE_CHECKING":
+            continue
+        yield child
+        yield from _running(child)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_package_is_imported_only_where_it_belongs(module: str) -> None:
+    for name in imported(module):
+        places = RESERVED.get(name.partition(".")[0])
+        assert places is None or module.startswith(places), f"{module} imports {name}"
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if module.startswith("core/")])
+def test_core_imports_nouns_and_itself_only(module: str) -> None:
+    ours = ("mwan_hook.model", "mwan_hook.light", "mwan_hook.core")
+    for name in imported(module):
+        if name.startswith("mwan_hook"):
+            assert name.startswith(ours), f"{module} imports {name}"
+        else:
+            assert name.partition(".")[0] in PURE, f"{module} imports {name}"
+
+
+def test_the_nouns_import_nothing_of_ours_but_the_tuple() -> None:
+    assert {name for name in imported("model.py") if name.startswith("mwan_hook")} <= {"mwan_hook.light"}
+
+
+def test_modules_that_start_a_run_load_nothing_heavy() -> None:
+    code = "import sys, mwan_hook.tick; print(*sys.modules)"
+    environment = {**os.environ, "PYTHONPATH": str(PROGRAM.parent)}
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", code], env=environment, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert heavy(done.stdout.split()) == set()
+
+
+HEAVY = frozenset(
+    "argparse asyncio configobj contextlib dataclasses dns filelock ipaddress logging pathlib pyroute2 requests signal"
+    " socket subprocess tempfile threading typing urllib".split()
+)
+
+
+def heavy(modules: list[str]) -> set[str]:
+    """What of these a common run must not have."""
+    return {name.partition(".")[0] for name in modules} & HEAVY
