@@ -459,6 +459,7 @@ class FamilyState(NamedTuple):
     reason: str = ""
     probe_bytes: int = 0
     targets: tuple[TargetResult, ...] = ()
+    by_facts: bool = False  # no target applies: link, address and gateway alone judge
 
 
 class UplinkState(NamedTuple):

@@ -5,7 +5,7 @@ All times are CLOCK_BOOTTIME seconds and are given, never asked for.
 
 from __future__ import annotations
 
-from mwan_hook.model import FAMILIES, Connectivity, Family, FamilyState, Status, UplinkState
+from mwan_hook.model import FAMILIES, Connectivity, Family, FamilyState, Method, Status, UplinkState
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,16 +40,23 @@ def judge_facts(state: FamilyState, uplink: Uplink, family: Family, now: float, 
         return _disabled(state, way.key, now)
     if way.missing:
         return _status(state, Status.OFFLINE, now)
-    if not probed(probe, family):
+    if not probed(uplink, family):
         return _by_facts(state, way.key, now)
+    if state.by_facts:
+        state = state._replace(by_facts=False)
     if not state.way or state.status is Status.DISABLED:
         return _admitted(state, way.key, probe, now)
     return state if state.way == way.key else _moved(state, way.key)
 
 
-def probed(probe: Probe, family: Family) -> bool:
+def probed(uplink: Uplink, family: Family) -> bool:
     """False for a family that no target applies to: the facts alone judge it."""
-    return any(target.applies(family) for target in probe.targets)
+    way, link = uplink.way(family), uplink.link
+    neighbours = way.gateway is not None and link is not None and not link.noarp
+    return any(
+        target.applies(family) and (neighbours or target.method is not Method.GATEWAY)
+        for target in uplink.config.probe.targets
+    )
 
 
 def fits(job: Job, uplink: Uplink) -> bool:
@@ -150,22 +157,24 @@ def _by_facts(state: FamilyState, key: str, now: float) -> FamilyState:
         latency_ms=None,
         targets=(),
         reason=BY_FACTS,
+        by_facts=True,
     )
 
 
 def _admitted(state: FamilyState, key: str, probe: Probe, now: float) -> FamilyState:
-    """It has what it needs (again): one good round is enough, or the rise is earned in burst."""
+    """It has what it needs (again): one good round is enough, or the rise is earned.
+
+    In burst, if it was the link that took it out, or a hand; one that probes took out gets nothing by a bounce.
+    """
     same = state.lost_at is not None and key == state.lost_way and now - state.lost_at <= BACK_WITHIN
     free = len(recent(state.passes, probe, now)) < PASSES
-    back = state.connectivity is Connectivity.NONE or state.status is Status.DISABLED
+    appeared = state.connectivity is Connectivity.NONE and not state.judged
     if key != state.way:
         state = state._replace(way=key, good=0, portal_due=True)
     return _status(state, Status.OFFLINE, now)._replace(
         bad=0,
         may_pass=free and (same or not state.judged),
-        burst=back,
-        lost_at=state.lost_at if same else None,
-        lost_way=state.lost_way if same else "",
+        burst=appeared or state.lost_at is not None or state.status is Status.DISABLED,
         next_probe_at=None,
         reason="not probed yet" if not state.judged else "back, not probed yet",
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from mwan_hook.core.facts import probed
 from mwan_hook.model import Status
 
 TYPE_CHECKING = False
@@ -23,9 +22,7 @@ def interval(config: UplinkConfig, another_online: bool) -> float:
 def due(
     state: FamilyState,
     config: UplinkConfig,
-    family: Family,
     now: float,
-    *,
     another_online: bool,
     force_since: float | None = None,
 ) -> bool:
@@ -33,7 +30,7 @@ def due(
 
     A timer never fires exactly on time: a tenth of the interval, at most a second, is forgiven.
     """
-    if not _may_be_probed(state, config.probe, family):
+    if not _may_be_probed(state):
         return False
     if state.next_probe_at is None or state.probed_at is None:
         return True
@@ -56,13 +53,13 @@ def portal_due(state: FamilyState, probe: Probe, family: Family, now: float) -> 
     return now - state.portal_at >= probe.portal_interval
 
 
-def in_doubt(state: FamilyState, probe: Probe, family: Family) -> bool:
+def in_doubt(state: FamilyState, probe: Probe) -> bool:
     """True if the run stays to probe it again: an online uplink that failed, or one that earns its rise after a
     link event, or one whose link came, or changed, while others were probed.
 
     A burst ends by itself: after ``fall`` bad or ``rise`` good rounds, or at a bad one that follows a good one.
     """
-    return _may_be_probed(state, probe, family) and (state.next_probe_at is None or _hurried(state, probe))
+    return _may_be_probed(state) and (state.next_probe_at is None or _hurried(state, probe))
 
 
 def burst_timeout(state: FamilyState, probe: Probe) -> float:
@@ -72,8 +69,8 @@ def burst_timeout(state: FamilyState, probe: Probe) -> float:
     return min(probe.timeout, max(SHORTEST_TIMEOUT, ROUND_TRIPS * state.srtt_ms / 1000))
 
 
-def _may_be_probed(state: FamilyState, probe: Probe, family: Family) -> bool:
-    return state.way != "" and state.status is not Status.DISABLED and probed(probe, family)
+def _may_be_probed(state: FamilyState) -> bool:
+    return state.way != "" and state.status is not Status.DISABLED and not state.by_facts
 
 
 def _hurried(state: FamilyState, probe: Probe) -> bool:

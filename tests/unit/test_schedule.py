@@ -1,0 +1,139 @@
+"""When an uplink is probed."""
+
+from __future__ import annotations
+
+import pytest
+from mwan_hook.core import schedule
+from mwan_hook.model import Family, FamilyState, UplinkConfig
+
+from tests.unit.verdicts import FULL, LIMITED, START, Line, probe
+
+
+def due(line: Line, at: float, another_online: bool = False, **settings: object) -> bool:
+    """With these settings of the uplink."""
+    since = settings.pop("since", None)
+    config = UplinkConfig("fiber", probe=line.probe, **settings)  # type: ignore[arg-type]
+    return schedule.due(line.state, config, START + at, another_online, since)  # type: ignore[arg-type]
+
+
+def test_an_uplink_is_due_at_first_sight_and_then_at_its_interval() -> None:
+    line = Line()
+    line.facts(0)
+    assert due(line, 0)
+    line.round(0)
+    assert not due(line, 8.9)
+    assert due(line, 10)
+
+
+def test_a_timer_that_fires_a_little_early_is_forgiven() -> None:
+    line = Line()
+    line.round(0)
+    assert due(line, 9.98)
+
+
+def test_a_metered_uplink_is_spared_only_while_another_is_online() -> None:
+    line = Line()
+    line.round(0)
+    assert not due(line, 200, another_online=True, metered=True)
+    assert due(line, 300, another_online=True, metered=True)
+    assert due(line, 10, another_online=False, metered=True)
+
+
+def test_force_means_whatever_was_not_probed_since() -> None:
+    line = Line()
+    line.round(5)
+    assert due(line, 5.2, since=START + 5.1)
+    assert not due(line, 5.2, since=START + 4.9)
+
+
+def test_what_cannot_be_probed_is_never_due() -> None:
+    for line, facts in (
+        (Line(), {"missing": "no carrier"}),
+        (Line(), {"enabled": False}),
+        (Line(targets=()), {"missing": ""}),
+    ):
+        line.facts(0, **facts)
+        assert not due(line, 100, since=START + 99)
+        assert not schedule.in_doubt(line.state, line.probe)
+
+
+def test_the_end_of_a_hold_is_a_reason_to_look() -> None:
+    line = Line(fall=1, rise=1, interval=1000)
+    line.rounds((0, FULL), (10, LIMITED), (20, FULL))
+    assert not due(line, 199)
+    assert due(line, 200)
+    assert not schedule.in_doubt(line.state, line.probe)
+    line.round(200)
+    assert not due(line, 201)
+
+
+def test_a_failed_online_uplink_is_in_doubt_until_it_fell_or_answered() -> None:
+    line = Line(fall=3)
+    line.round(0)
+    assert not schedule.in_doubt(line.state, line.probe)
+    line.round(10, LIMITED)
+    assert schedule.in_doubt(line.state, line.probe)
+    assert due(line, 10.5)
+    assert not due(line, 10.4)
+    line.round(10.5)
+    assert not schedule.in_doubt(line.state, line.probe)
+    line.rounds((20, LIMITED), (21, LIMITED), (22, LIMITED))
+    assert not schedule.in_doubt(line.state, line.probe)
+
+
+def test_a_burst_interval_of_zero_means_no_bursts() -> None:
+    line = Line(burst_interval=0)
+    line.rounds((0, FULL), (10, LIMITED))
+    assert not schedule.in_doubt(line.state, line.probe)
+    assert line.state.next_probe_at == START + 20
+
+
+@pytest.mark.parametrize(
+    ("rounds", "stays"),
+    [
+        ([FULL, FULL], True),
+        ([FULL, FULL, FULL], False),
+        ([LIMITED, LIMITED], True),
+        ([LIMITED, LIMITED, LIMITED], False),
+        ([LIMITED, FULL], True),
+        ([LIMITED, FULL, LIMITED], False),
+    ],
+)
+def test_a_burst_after_a_link_event_ends_by_itself(rounds: list[object], stays: bool) -> None:
+    line = Line(hysteresis_backoff=60, fall=3, rise=3)
+    line.round(0)
+    line.facts(100, missing="no carrier")
+    line.facts(200, missing="")
+    assert schedule.in_doubt(line.state, line.probe)
+    for number, connectivity in enumerate(rounds):
+        line.round(200 + number, connectivity)  # type: ignore[arg-type]
+    assert schedule.in_doubt(line.state, line.probe) is stays
+
+
+@pytest.mark.parametrize(("srtt", "seconds"), [(None, 3.0), (10.0, 0.3), (100.0, 0.4), (5000.0, 3.0)])
+def test_a_probe_in_a_burst_waits_four_round_trips(srtt: float | None, seconds: float) -> None:
+    assert schedule.burst_timeout(FamilyState(srtt_ms=srtt), probe()) == pytest.approx(seconds)
+
+
+def test_portal_targets_are_asked_at_first_sight_at_their_interval_and_while_there_is_a_portal() -> None:
+    settings = probe(portal_interval=600)
+
+    def ask(at: float, **state: object) -> bool:
+        return schedule.portal_due(FamilyState(**state), settings, Family.IPV4, START + at)  # type: ignore[arg-type]
+
+    assert ask(0)
+    assert not ask(10, portal_due=False, portal_at=START)
+    assert ask(600, portal_due=False, portal_at=START)
+    assert ask(10, portal_due=False, portal_at=START, portal=True)
+    never = probe(portal_interval=0)
+    assert not schedule.portal_due(FamilyState(), never, Family.IPV4, START)
+    assert not schedule.portal_due(FamilyState(), probe(portal_targets=()), Family.IPV4, START)
+
+
+def test_a_change_of_verdict_asks_for_the_portal_unless_the_round_did() -> None:
+    line = Line(fall=1)
+    line.round(0)
+    assert line.state.portal_due
+    line.state = line.state._replace(portal_due=False, portal_at=START)
+    assert not line.round(10).portal_due
+    assert line.round(20, LIMITED).portal_due
