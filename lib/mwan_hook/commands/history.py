@@ -1,0 +1,70 @@
+"""``mwan-hook history``: what changed, when and why."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+
+from mwan_hook.model import Transition
+from mwan_hook.store import history
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+NARROWEST = 60  # columns; a terminal narrower than that gets broken lines
+_HEADER = ("TIME", "UPLINK", "INTERFACE", "FAMILY", "CHANGE", "REASON")
+
+
+def run(root: str, uplink: str | None, as_json: bool) -> int:
+    """Print the transitions, the newest last; of one uplink, or of all of a template by its name.  Raises MwanError."""
+    found = [one for one in history.read(root) if uplink is None or _is_of(one, uplink)]
+    if as_json:
+        print(json.dumps([_record(one) for one in found], indent=1))
+    elif found:
+        print("\n".join(_table(found, _width())))
+    return 0
+
+
+def _is_of(one: Transition, uplink: str) -> bool:
+    return one.uplink == uplink or one.uplink.startswith(f"{uplink}@")
+
+
+def _record(one: Transition) -> dict[str, object]:
+    return {**one._asdict(), "family": one.family.value if one.family else None, "at": _iso(one.at, time.gmtime)}
+
+
+def _table(found: list[Transition], width: int | None) -> list[str]:
+    """Columns as wide as they need to be; only the last, the reason, is cut at ``width``."""
+    rows = [_HEADER, *(_row(one) for one in found)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADER) - 1)]
+    lines = ("  ".join([*(cell.ljust(size) for cell, size in zip(row, widths, strict=False)), row[-1]]) for row in rows)
+    return [line.rstrip() if width is None or len(line) <= width else f"{line[: width - 3]}..." for line in lines]
+
+
+def _row(one: Transition) -> tuple[str, ...]:
+    """One line's cells.  An event that the new value does not name, as default-route, is named before it."""
+    family = one.family.value if one.family else "-"
+    change = f"{one.old or '-'} -> {one.new or '-'}"
+    if one.event != one.new:
+        change = f"{one.event}: {change}"
+    cells = (_iso(one.at), one.uplink or "-", one.interface or "-", family, change, one.reason)
+    return tuple("".join(letter if letter.isprintable() else "?" for letter in cell) for cell in cells)
+
+
+def _iso(at: float, broken_down: Callable[[float], time.struct_time] = time.localtime) -> str:
+    """Time with its offset; seconds since the epoch where the year is beyond time_t's."""
+    try:
+        text = time.strftime("%Y-%m-%dT%H:%M:%S%z", broken_down(at))
+    except (OverflowError, OSError, ValueError):
+        return f"{at:.0f}"
+    return f"{text[:-2]}:{text[-2:]}"
+
+
+def _width() -> int | None:
+    """A terminal's width; None where the output goes elsewhere: a program wants all of it."""
+    if not sys.stdout.isatty():
+        return None
+    return max(NARROWEST, os.get_terminal_size(sys.stdout.fileno()).columns)

@@ -1,0 +1,25 @@
+"""What outlives a boot: tables and marks given to uplinks, and who was switched by hand."""
+
+from __future__ import annotations
+
+import os
+
+from mwan_hook.model import Allotment
+from mwan_hook.store import codec, files
+
+
+def load(root: str) -> tuple[Allotment, tuple[str, ...]]:
+    """The allotment and messages; an unusable file is set aside.  Raises MwanError if it cannot be read."""
+    return files.load(files.under(root, files.ALLOTMENT), "Allotment", Allotment())
+
+
+def save(root: str, allotment: Allotment) -> None:
+    """Write it if it says anything new.  The caller holds the state lock.  Raises MwanError."""
+    path, content = files.under(root, files.ALLOTMENT), codec.encode(allotment)
+    try:
+        if files.read(path) == content:
+            return
+    except ValueError:
+        pass  # not ours: replaced
+    files.make_directory(os.path.dirname(path))
+    files.replace(path, content, durable=True)

@@ -1,0 +1,156 @@
+"""The nouns as JSON and back.  Fields at their default are left out; what comes back has the types of the model.
+
+The annotations of the model are the schema, so a field that is added there is stored without a word here.
+"""
+
+from __future__ import annotations
+
+import json
+
+from mwan_hook import model
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    Decoder = Callable[[object], Any]
+
+VERSION = 1
+LARGEST_INTEGER = 1 << 63
+LARGEST_NUMBER = 1e15
+_decoders: dict[str, Decoder] = {}
+
+
+def encode(value: Any) -> bytes:
+    """A noun as the content of a file."""
+    return json.dumps({"version": VERSION, **_plain(value)}, separators=(",", ":")).encode() + b"\n"
+
+
+def decode(content: bytes, kind: str) -> Any:
+    """The noun of that name in a file's content.  Raises ValueError with words if it is not one."""
+    try:
+        raw = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"not JSON: {error}") from None
+    version = raw.get("version") if isinstance(raw, dict) else None
+    if type(version) is not int or version < 1:
+        raise ValueError("not a file of mwan-hook")
+    if version > VERSION:
+        raise ValueError(f"of version {version}, this program knows {VERSION}")
+    return decoder(kind)(raw)
+
+
+def plain(value: Any) -> Any:
+    """What json can write."""
+    if isinstance(value, tuple):
+        return _plain(value) if hasattr(value, "_fields") else [plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    return value
+
+
+def _plain(value: Any) -> dict[str, Any]:
+    defaults = value._field_defaults
+    return {
+        field: plain(item)
+        for field, item in zip(value._fields, value, strict=True)
+        if field not in defaults or item != defaults[field]
+    }
+
+
+def decoder(kind: str) -> Decoder:
+    """What turns JSON into the type that an annotation names."""
+    found = _decoders.get(kind)
+    if found is None:
+        found = _decoders[kind] = _made(kind)
+    return found
+
+
+def _made(kind: str) -> Decoder:
+    if kind.endswith(" | None"):
+        return _optional(decoder(kind.removesuffix(" | None")))
+    if kind.startswith("tuple[") and kind.endswith(", ...]"):
+        return _sequence(decoder(kind[len("tuple[") : -len(", ...]")]))
+    if kind.startswith("dict["):
+        key, _, item = kind[len("dict[") : -1].partition(", ")
+        return _mapping(decoder(key), decoder(item))
+    named = getattr(model, kind)
+    return _record(named) if hasattr(named, "_fields") else _member(named)
+
+
+def _optional(inner: Decoder) -> Decoder:
+    return lambda raw: None if raw is None else inner(raw)
+
+
+def _sequence(inner: Decoder) -> Decoder:
+    def of(raw: object) -> tuple[Any, ...]:
+        if not isinstance(raw, list):
+            raise ValueError("a list was expected")
+        return tuple([inner(item) for item in raw])
+
+    return of
+
+
+def _mapping(key: Decoder, inner: Decoder) -> Decoder:
+    def of(raw: object) -> dict[Any, Any]:
+        if not isinstance(raw, dict):
+            raise ValueError("an object was expected")
+        return {key(name): inner(item) for name, item in raw.items()}
+
+    return of
+
+
+def _record(kind: Any) -> Decoder:
+    fields = {field: decoder(kind.__annotations__[field]) for field in kind._fields}
+    needed = [field for field in kind._fields if field not in kind._field_defaults]
+
+    def of(raw: object) -> Any:
+        if not isinstance(raw, dict):
+            raise ValueError("an object was expected")
+        for field in needed:
+            if field not in raw:
+                raise ValueError(f"{kind.__name__} without {field}")
+        return kind(**{field: inner(raw[field]) for field, inner in fields.items() if field in raw})
+
+    return of
+
+
+def _member(kind: Any) -> Decoder:
+    members = {member.value: member for member in kind}
+
+    def of(raw: object) -> Any:
+        if type(raw) not in (str, int) or raw not in members:
+            raise ValueError(f"{raw!r:.40} is no {kind.__name__}")
+        return members[raw]
+
+    return of
+
+
+def _bool(raw: object) -> bool:
+    if type(raw) is not bool:
+        raise ValueError("true or false was expected")
+    return raw
+
+
+def _int(raw: object) -> int:
+    if type(raw) is not int or not 0 <= raw < LARGEST_INTEGER:
+        raise ValueError("a whole number was expected")
+    return raw
+
+
+def _float(raw: object) -> float:
+    if type(raw) not in (int, float) or not -LARGEST_NUMBER < raw < LARGEST_NUMBER:  # type: ignore[operator]
+        raise ValueError("a number was expected")
+    return float(raw)  # type: ignore[arg-type]
+
+
+def _str(raw: object) -> str:
+    if type(raw) is not str:
+        raise ValueError("text was expected")
+    if not raw.isascii():
+        raw.encode("utf-8", "surrogateescape")  # a lone surrogate that no file name gives could not be printed
+    return raw
+
+
+_decoders |= {"bool": _bool, "int": _int, "float": _float, "str": _str}

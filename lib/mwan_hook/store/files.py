@@ -1,0 +1,149 @@
+"""Where files are, and how one is replaced whole.  Errors are :class:`MwanError` with words for the operator."""
+
+from __future__ import annotations
+
+import os
+
+from mwan_hook.model import MwanError
+from mwan_hook.store import codec
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+RUN = "run/mwan-hook"
+LIB = "var/lib/mwan-hook"
+STATE = RUN + "/state.json"
+STATE_LOCK = STATE + ".lock"
+PROBE_LOCK = RUN + "/probe.lock"
+EVENTS = RUN + "/events"
+NOTIFY = RUN + "/notify"
+ALLOTMENT = LIB + "/allotment.json"
+HISTORY = LIB + "/history.jsonl"
+LARGEST = 8 << 20  # bytes; nothing of ours comes near
+
+
+def under(root: str, path: str) -> str:
+    """``path`` (without leading slash) below ``--root``."""
+    return os.path.join(root or "/", path)
+
+
+def make_directory(path: str) -> None:
+    """Make it, and its parents, 0755 whatever the umask is.  Raises MwanError."""
+    if os.path.isdir(path):
+        return
+    parent = os.path.dirname(path)
+    if parent and parent != path:
+        make_directory(parent)
+    try:
+        os.mkdir(path)
+        os.chmod(path, 0o755)
+    except FileExistsError:
+        if not os.path.isdir(path):
+            raise MwanError(f"{path} is in the way: a directory of that name is needed") from None
+    except OSError as error:
+        raise MwanError(f"cannot make the directory {path}: {error.strerror}") from error
+
+
+def read(path: str) -> bytes | None:
+    """The whole file; None if there is none.  Raises MwanError, ValueError if it is too large to be ours."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise MwanError(f"cannot read {path}: {error.strerror}") from error
+    try:
+        return _all(descriptor)
+    except IsADirectoryError:
+        raise ValueError("it is a directory") from None
+    except OSError as error:
+        raise MwanError(f"cannot read {path}: {error.strerror}") from error
+    finally:
+        os.close(descriptor)
+
+
+def _all(descriptor: int) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    while part := os.read(descriptor, 1 << 18):
+        parts.append(part)
+        size += len(part)
+        if size > LARGEST:
+            raise ValueError(f"it is larger than {LARGEST} bytes")
+    return b"".join(parts)
+
+
+def replace(path: str, content: bytes, durable: bool = False) -> None:
+    """Put ``content`` in the place of ``path`` at one stroke; 0644.  Raises MwanError, the old file is whole then.
+
+    The caller holds the lock that guards ``path``: the temporary file has a fixed name, so that a run
+    killed in the midst leaves at most one.  ``durable`` survives a power cut; below /run nothing has to.
+    """
+    temporary = f"{path}.new"
+    try:
+        write(temporary, content, durable)
+        os.rename(temporary, path)
+        if durable:
+            _sync(os.path.dirname(path))
+    except OSError as error:
+        discard(temporary)
+        raise MwanError(f"cannot write {path}: {error.strerror}") from error
+
+
+def discard(path: str) -> None:
+    """Remove a temporary file after a failure that is reported; it may never have been made."""
+    try:
+        os.unlink(path)
+    except OSError:
+        return
+
+
+def write(path: str, content: bytes, durable: bool = False) -> None:
+    """Make a file of mode 0644, or empty and fill one.  Raises OSError."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+    descriptor = os.open(path, flags, 0o644)
+    try:
+        os.fchmod(descriptor, 0o644)
+        rest = memoryview(content)
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+        if durable:
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sync(directory: str) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def load(path: str, kind: str, nothing: Any) -> tuple[Any, tuple[str, ...]]:
+    """The noun that a file holds, and messages; ``nothing`` if there is none, or it cannot be used.
+
+    Such a file is set aside as ``path.bad``, the latest one only.  Raises MwanError if it cannot be read.
+    """
+    content = None
+    try:
+        content = read(path)
+        return (nothing if content is None else codec.decode(content, kind)), ()
+    except ValueError as error:
+        return nothing, (_set_aside(path, content, str(error)),)
+
+
+def _set_aside(path: str, content: bytes | None, why: str) -> str:
+    """Without a lock another run may have put a good one there meanwhile: only what was read is moved."""
+    words = f"{path} cannot be used ({why})"
+    try:
+        if content is None or read(path) == content:
+            os.rename(path, f"{path}.bad")
+            return f"{words}; set aside as {path}.bad, going on from nothing"
+    except FileNotFoundError:
+        pass  # another run has set it aside
+    except OSError as error:
+        return f"{words}, nor set aside: {error.strerror}; going on from nothing"
+    return f"{words}; going on from nothing"

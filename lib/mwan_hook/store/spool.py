@@ -1,0 +1,153 @@
+"""Spools: a directory of small JSON files, oldest first by name.  No lock: each file is whole once it has its name.
+
+A name that begins with a dot is a file in the making; systemd's ``DirectoryNotEmpty=`` does not see it either.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import time
+
+from mwan_hook.light import NamedTuple
+from mwan_hook.model import MwanError
+from mwan_hook.store import files
+
+MOST = 4096  # entries taken at a time; the rest waits for the next run
+LARGEST = 1 << 18  # bytes
+LEFTOVER = 60.0  # seconds after which a file in the making was left by a killed process
+_TEXT = 256  # characters of an action or an interface's name, at most
+
+
+class Entry(NamedTuple):
+    """One file of a spool; ``name`` sorts by age."""
+
+    name: str
+    content: dict[str, object]
+
+
+class Event(NamedTuple):
+    """What a trigger said.  It is a hint: a run looks at everything anyway."""
+
+    action: str
+    interface: str
+
+
+class Taken(NamedTuple):
+    """The spooled events, oldest first, and what was wrong with the spool."""
+
+    events: tuple[Event, ...]
+    messages: tuple[str, ...]
+
+
+def put(root: str, action: str, interface: str) -> None:
+    """Spool an event.  Raises MwanError."""
+    add(files.under(root, files.EVENTS), {"action": action, "interface": interface})
+
+
+def take(root: str) -> Taken:
+    """The spooled events; they are gone from the spool.  Events that say nothing are kept as empty ones."""
+    directory = files.under(root, files.EVENTS)
+    entries, messages = entries_of(directory)
+    for entry in entries:
+        drop(directory, entry.name)
+    events = (Event(_text(entry, "action"), _text(entry, "interface")) for entry in entries)
+    return Taken(tuple(events), messages)
+
+
+def add(directory: str, content: dict[str, object]) -> str:
+    """Spool ``content``; the entry's name.  Raises MwanError."""
+    files.make_directory(directory)
+    name = f"{time.clock_gettime_ns(time.CLOCK_BOOTTIME):020d}-{os.getpid()}"  # a step of the clock changes no order
+    path, hidden = os.path.join(directory, name), os.path.join(directory, f".{name}")
+    try:
+        files.write(hidden, json.dumps(content).encode())
+        os.rename(hidden, path)
+    except OSError as error:
+        files.discard(hidden)
+        raise MwanError(f"cannot write {path}: {error.strerror}") from error
+    return name
+
+
+def entries_of(directory: str, most: int = MOST) -> tuple[tuple[Entry, ...], tuple[str, ...]]:
+    """The oldest entries, left where they are, and messages about files that were no entries and are removed."""
+    try:
+        names = sorted(os.listdir(directory))
+    except FileNotFoundError:
+        return (), ()
+    except OSError as error:
+        raise MwanError(f"cannot read {directory}: {error.strerror}") from error
+    found: list[Entry] = []
+    messages: list[str] = []
+    for name in names:
+        if name.startswith("."):
+            _sweep(os.path.join(directory, name))
+        elif len(found) + len(messages) < most:
+            entry = _entry(directory, name, messages)
+            found += [entry] if entry else []
+    return tuple(found), tuple(messages)
+
+
+def drop(directory: str, name: str) -> None:
+    """Take an entry out; one that is gone is no error.  Raises MwanError."""
+    path = os.path.join(directory, name)
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise MwanError(f"cannot remove {path}: {error.strerror}") from error
+
+
+def _entry(directory: str, name: str, messages: list[str]) -> Entry | None:
+    path = os.path.join(directory, name)
+    try:
+        raw = _read(path)
+        content = None if raw is None else json.loads(raw)
+    except (ValueError, RecursionError, OSError) as error:
+        messages.append(_removed(path, str(error)))
+        return None
+    if raw is None:
+        return None  # another run was faster
+    if not isinstance(content, dict):
+        messages.append(_removed(path, "it is not a JSON object"))
+        return None
+    return Entry(name, content)
+
+
+def _read(path: str) -> bytes | None:
+    """None if it is gone.  Raises ValueError if it is no file of a spool."""
+    try:
+        status = os.lstat(path)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST:
+            raise ValueError("it is no small file")
+        return files.read(path)
+    except FileNotFoundError:
+        return None
+
+
+def _removed(path: str, why: str) -> str:
+    """What is no entry must go, or systemd would start a run for it again and again."""
+    try:
+        if stat.S_ISDIR(os.lstat(path).st_mode):
+            os.rmdir(path)
+        else:
+            os.unlink(path)
+    except OSError as error:
+        return f"{path} is no entry of the spool ({why}), nor can it be removed: {error.strerror}"
+    return f"{path} is no entry of the spool ({why}); removed"
+
+
+def _sweep(path: str) -> None:
+    """Remove what a killed process left in the making."""
+    try:
+        if abs(time.time() - os.lstat(path).st_mtime) > LEFTOVER:
+            os.unlink(path)
+    except OSError:
+        return  # it has its name now, or is not ours; systemd does not look at it
+
+
+def _text(entry: Entry, key: str) -> str:
+    value = entry.content.get(key)
+    return value[:_TEXT] if isinstance(value, str) else ""
