@@ -1,0 +1,113 @@
+"""Make the kernel as it should be, and remember.  The only place that writes outside of probing."""
+
+from __future__ import annotations
+
+import sys
+
+from mwan_hook import scene
+from mwan_hook.core.transitions import transitions
+from mwan_hook.model import Family, State, Transition, WayOut
+from mwan_hook.scene import Judged, Seen
+from mwan_hook.store import lock
+from mwan_hook.store import state as states
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mwan_hook.config import Loaded
+
+PASSES = 4  # looks after changes, until nothing is left to do
+
+
+def reconcile(root: str, loaded: Loaded, rounds: Sequence[Seen] = ()) -> Judged:
+    """Look, judge, and change what differs.
+
+    A run that finds nothing to change never imports what changing takes; one that does takes the lock again, with
+    filelock, and looks again, because another run may have been between.
+    """
+    with lock.look(root):
+        judged = scene.judge(scene.look(root, loaded), rounds)
+        if not judged.changes and judged.scene.bound.allotment == judged.scene.allotment:
+            return _saved(judged, judged.scene.state, ())
+    with lock.write(root):
+        return _settle(root, loaded, rounds)
+
+
+def _settle(root: str, loaded: Loaded, rounds: Sequence[Seen]) -> Judged:
+    """Change and look again, until nothing is left to change or nothing helps."""
+    from mwan_hook.store import allotment
+    from mwan_hook.system import names, rtnl
+
+    judged = scene.judge(scene.look(root, loaded), rounds)
+    first = judged.scene
+    errors: list[str] = []
+    if first.bound.allotment != first.allotment:
+        allotment.save(root, first.bound.allotment)
+    tables = names.of_tables((uplink.name, uplink.table) for uplink in first.uplinks)
+    routing = first.config.routing
+    complaints = names.write(root, routing.protocol, routing.default_table, tables)
+    for _ in range(PASSES):
+        if not judged.changes:
+            errors = []
+            break
+        _print(judged)
+        errors = rtnl.apply(judged.changes)
+        before, judged = judged.changes, scene.judge(scene.look(root, loaded), rounds)
+        if judged.changes == before:
+            break
+    return _saved(judged, first.state, (*errors, *complaints))
+
+
+def _saved(judged: Judged, before: State, errors: tuple[str, ...]) -> Judged:
+    """Store the state if it says anything new, then the history of what it changed."""
+    state = judged.state._replace(errors=errors)
+    if state != judged.scene.state or before.boot_id == "":
+        states.save(judged.scene.root, state._replace(saved_at=judged.scene.now, saved_wall=judged.scene.wall))
+    _tell(judged, before, state)
+    return judged._replace(state=state, stamp=states.stamp(judged.scene.root))
+
+
+def _tell(judged: Judged, before: State, state: State) -> None:
+    """History, the journal, and what could not be done."""
+    happened = (*transitions(before, state, judged.scene.wall), *_ways_out(before, state, judged.scene.wall))
+    if happened:
+        from mwan_hook.store import history
+
+        history.append(judged.scene.root, happened)
+        for one in happened:
+            print(f"{one.uplink or 'default'}: {_where(one)}{one.old or '-'} -> {one.new or '-'} ({one.reason})")
+    known = set(before.errors)
+    for line in state.errors:
+        if line not in known:
+            print(f"mwan-hook: {line}", file=sys.stderr)
+    for line in judged.scene.messages:
+        print(f"mwan-hook: {line}", file=sys.stderr)
+
+
+def _where(one: Transition) -> str:
+    return f"{one.family.value} " if one.family else ""
+
+
+def _ways_out(before: State, state: State, wall: float) -> list[Transition]:
+    """``default-route`` events: the best way out has another interface, address or gateway."""
+    found = []
+    for family in Family:
+        old, new = before.best.get(family, WayOut()), state.best.get(family, WayOut())
+        if (old.interface, old.address, old.gateway) != (new.interface, new.address, new.gateway):
+            reason = f"the best way out is {_described(new)}"
+            was, now = _described(old), _described(new)
+            found.append(Transition("default-route", new.uplink, new.interface, family, was, now, reason, wall))
+    return found
+
+
+def _described(way: WayOut) -> str:
+    return " ".join(word for word in (way.interface, way.address, way.gateway) if word) or "none"
+
+
+def _print(judged: Judged) -> None:
+    """Each change as the line that an operator could have typed."""
+    from mwan_hook.lines import shortened
+
+    for line in shortened(judged.scene.snapshot.links, judged.changes):
+        print(f"[#] {line}")

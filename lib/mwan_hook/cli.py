@@ -1,0 +1,154 @@
+"""The command line: one function a command.  Exit codes: 0 done, 1 something failed, 2 usage, 75 busy."""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from mwan_hook import __version__
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    Add = Callable[..., argparse.ArgumentParser]
+
+
+def run(args: Sequence[str] | None = None) -> int:
+    """Parse and do; returns the exit code.  Raises MwanError for what the operator should read."""
+    options = parser().parse_args(args)
+    code: int = options.action(options)
+    return code
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands and their options."""
+    top = argparse.ArgumentParser("mwan-hook", description="Multi-WAN for systemd-networkd machines, without a daemon.")
+    top.add_argument("--root", default=os.environ.get("MWAN_HOOK_ROOT") or "/", help="directory that files hang under")
+    top.add_argument("--version", action="version", version=f"mwan-hook {__version__}")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def add(name: str, action: Callable[[argparse.Namespace], int], words: str) -> argparse.ArgumentParser:
+        one = commands.add_parser(name, help=words, description=words)
+        one.add_argument("--root", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+        one.set_defaults(action=action)
+        return one
+
+    _running(add)
+    _looking(add)
+    _switching(add)
+    return top
+
+
+def _running(add: Add) -> None:
+    one = add("check", check, "one run: probe what is due, change what differs")
+    one.add_argument("uplinks", nargs="*", metavar="UPLINK")
+    one.add_argument("--now", action="store_true", help="probe whether due or not")
+    one = add("event", event, "take spooled events, or the one given; facts first, then probe what changed")
+    one.add_argument("what", nargs="*", metavar="ACTION IFACE")
+    one = add("wait-online", wait_online, "return when an uplink is online")
+    one.add_argument("--timeout", type=_seconds, default=None, metavar="S", help="give up after so many seconds")
+
+
+def _looking(add: Add) -> None:
+    one = add("status", status, "how the uplinks stand")
+    one.add_argument("--json", action="store_true")
+    one.add_argument("--watch", action="store_true", help="again and again")
+    one.add_argument("-H", "--no-header", action="store_true")
+    one = add("plan", plan, "the changes a run would make, in ip(8) syntax; changes nothing")
+    one.add_argument("--json", action="store_true")
+    one = add("probe", probe, "test uplinks now and show every target; changes nothing; 0 if all are full")
+    one.add_argument("uplinks", nargs="+", metavar="UPLINK")
+    one.add_argument("--json", action="store_true")
+    one = add("config", config, "validate the configuration and print it")
+    one.add_argument("--check", action="store_true", help="validate only")
+    one.add_argument("--effective", action="store_true", help="what is in force, and where each value came from")
+    one = add("history", history, "transitions with their reason")
+    one.add_argument("uplink", nargs="?", metavar="UPLINK")
+    one.add_argument("--json", action="store_true")
+
+
+def _switching(add: Add) -> None:
+    for name, words in (("enable", "take an uplink in"), ("disable", "take an uplink out")):
+        one = add(name, switch, f"{words}, remembered across boots")
+        one.add_argument("uplink", metavar="UPLINK")
+    add("flush", flush, "take out all that is ours, and nothing else")
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text}: not a number of seconds")
+    return value
+
+
+def check(options: argparse.Namespace) -> int:
+    """``mwan-hook check``."""
+    from mwan_hook import tick
+
+    return tick.check(options.root, options.uplinks, options.now)
+
+
+def event(options: argparse.Namespace) -> int:
+    """``mwan-hook event``."""
+    from mwan_hook import tick
+
+    if len(options.what) not in (0, 2):
+        parser().error("event takes no arguments, or ACTION and IFACE")
+    return tick.event(options.root, tuple(options.what) or None)
+
+
+def wait_online(options: argparse.Namespace) -> int:
+    """``mwan-hook wait-online``."""
+    from mwan_hook.commands import wait_online as command
+
+    return command.run(options.root, options.timeout)
+
+
+def status(options: argparse.Namespace) -> int:
+    """``mwan-hook status``."""
+    from mwan_hook.commands import status as command
+
+    return command.run(options.root, options.json, options.watch, not options.no_header)
+
+
+def plan(options: argparse.Namespace) -> int:
+    """``mwan-hook plan``."""
+    from mwan_hook.commands import plan as command
+
+    return command.run(options.root, options.json)
+
+
+def probe(options: argparse.Namespace) -> int:
+    """``mwan-hook probe``."""
+    from mwan_hook.commands import probe as command
+
+    return command.run(options.root, options.uplinks, options.json)
+
+
+def config(options: argparse.Namespace) -> int:
+    """``mwan-hook config``."""
+    from mwan_hook.commands import config as command
+
+    return command.run(options.root, options.check, options.effective)
+
+
+def history(options: argparse.Namespace) -> int:
+    """``mwan-hook history``."""
+    from mwan_hook.commands import history as command
+
+    return command.run(options.root, options.uplink, options.json)
+
+
+def switch(options: argparse.Namespace) -> int:
+    """``mwan-hook enable`` and ``disable``."""
+    from mwan_hook.commands import switch as command
+
+    return command.run(options.root, options.uplink, options.command == "enable")
+
+
+def flush(options: argparse.Namespace) -> int:
+    """``mwan-hook flush``."""
+    from mwan_hook.commands import flush as command
+
+    return command.run(options.root)

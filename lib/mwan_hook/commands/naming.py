@@ -1,0 +1,31 @@
+"""Which uplinks an operator means."""
+
+from __future__ import annotations
+
+from mwan_hook.model import MwanError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mwan_hook.model import Uplink
+    from mwan_hook.scene import Scene
+
+
+class UnknownUplinkError(MwanError):
+    """A name that is no uplink's; a usage error."""
+
+    code = 2
+
+
+def chosen(seen: Scene, names: Sequence[str]) -> list[Uplink]:
+    """Uplinks by name, by interface, or all of a template by its name.  Raises UnknownUplinkError."""
+    found: list[Uplink] = []
+    templates = {entry.name for entry in seen.config.uplinks}
+    for name in names:
+        matching = [u for u in seen.uplinks if name in (u.name, u.interface, u.config.name)]
+        if not matching and name not in templates:
+            known = ", ".join(uplink.name for uplink in seen.uplinks) or "none"
+            raise UnknownUplinkError(f"no uplink is called {name}; there are: {known}")
+        found += [uplink for uplink in matching if uplink not in found]
+    return found

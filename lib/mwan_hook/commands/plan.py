@@ -1,0 +1,24 @@
+"""``mwan-hook plan``: the changes that a run would make now; nothing is changed and nothing saved."""
+
+from __future__ import annotations
+
+import json
+
+from mwan_hook import config, scene
+from mwan_hook.lines import spelled
+
+
+def run(root: str, as_json: bool) -> int:
+    """Print one ip(8) line a change; as JSON, ``{"version": 1, "changes": [...], "warnings": [...]}``."""
+    loaded = config.load(root)
+    judged = scene.judge(scene.look(root, loaded))
+    lines = list(spelled(judged.scene.snapshot.links, judged.changes))
+    warnings = [*loaded.warnings, *judged.scene.bound.warnings]
+    if as_json:
+        print(json.dumps({"version": 1, "changes": lines, "warnings": warnings}, indent=1))
+        return 0
+    for line in lines:
+        print(line)
+    for warning in warnings:
+        print(f"# {warning}")
+    return 0

@@ -1,0 +1,177 @@
+"""``mwan-hook status``: how the uplinks stand, for people and for programs.  Needs no root and no lock."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from datetime import datetime, timezone
+
+from mwan_hook import config, scene
+from mwan_hook.core.transitions import best_connectivity
+from mwan_hook.model import FAMILIES, Connectivity, Family, FamilyState, Status, Uplink, UplinkState
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from mwan_hook.scene import Judged, Scene
+
+REFRESH = 2.0  # seconds between two pictures of --watch
+HEADER = ("UPLINK", "INTERFACE", "CONNECTIVITY", "METRIC", "WEIGHT", "TABLE", "IPV4", "IPV6", "SINCE", "REASON")
+
+
+def run(root: str, as_json: bool, watch: bool, header: bool) -> int:
+    """Print it once, or again and again until interrupted."""
+    loaded = config.load(root)
+    while True:
+        seen = scene.look(root, loaded)
+        judged = scene.judge(seen)
+        text = render_json(seen, judged) if as_json else render(seen, judged, header)
+        if watch and not as_json and sys.stdout.isatty():
+            text = "\x1b[H\x1b[2J" + text
+        print(text, flush=True)
+        if not watch:
+            break
+        time.sleep(REFRESH)
+    for line in (*seen.bound.warnings, *seen.messages, *loaded.warnings, *seen.state.errors):
+        print(f"mwan-hook: {line}", file=sys.stderr)
+    return 0
+
+
+def render(seen: Scene, judged: Judged, header: bool = True) -> str:
+    """The table for people; each line begins with ``NAME INTERFACE N (connectivity)``."""
+    rows = [_row(seen, uplink, judged.state.uplinks.get(uplink.name, UplinkState())) for uplink in seen.uplinks]
+    if header:
+        rows.insert(0, HEADER)
+    if not seen.uplinks:
+        return "no uplinks: nothing configured, and no interface has a default route" if header else ""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
+
+
+def _row(seen: Scene, uplink: Uplink, memory: UplinkState) -> tuple[str, ...]:
+    connectivity = best_connectivity(memory)
+    lead = _leading(uplink, memory)
+    state = memory.family(lead)
+    return (
+        uplink.name,
+        uplink.interface,
+        f"{int(connectivity)} ({connectivity.word})",
+        str(uplink.metric),
+        str(uplink.config.weight),
+        str(uplink.table),
+        *(_cell(uplink, memory, family) for family in FAMILIES),
+        _ago(seen.now - state.since) if state.since else "-",
+        state.reason,
+    )
+
+
+def _leading(uplink: Uplink, memory: UplinkState) -> Family:
+    """The family whose story is worth telling: an online one, else the better connected."""
+    return max(
+        (family for family in FAMILIES if family in uplink.config.families),
+        key=lambda family: (
+            memory.family(family).status is Status.ONLINE,
+            memory.family(family).connectivity,
+            family is Family.IPV4,
+        ),
+    )
+
+
+def _cell(uplink: Uplink, memory: UplinkState, family: Family) -> str:
+    state = memory.family(family)
+    if family not in uplink.config.families:
+        return "-"
+    latency = f" {state.latency_ms:.1f} ms" if state.latency_ms is not None else ""
+    return f"{state.status.value}{latency}"
+
+
+def _ago(seconds: float) -> str:
+    """``45s``, ``12min``, ``3h``, ``5d``."""
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{int(seconds // size)}{unit}"
+    return f"{max(0, int(seconds))}s"
+
+
+def render_json(seen: Scene, judged: Judged) -> str:
+    """The stable document of the contract."""
+    return json.dumps(document(seen, judged), indent=1)
+
+
+def document(seen: Scene, judged: Judged) -> dict[str, Any]:
+    """``status --json`` as a value."""
+    return {
+        "version": 1,
+        "time": _iso(seen.wall),
+        "default": {family.value: _best_tier(seen.uplinks, judged, family) for family in FAMILIES},
+        "uplinks": {
+            uplink.name: _uplink(seen, uplink, judged.state.uplinks.get(uplink.name, UplinkState()))
+            for uplink in seen.uplinks
+        },
+        "errors": list(seen.state.errors),
+    }
+
+
+def _best_tier(uplinks: Sequence[Uplink], judged: Judged, family: Family) -> list[str]:
+    """Uplinks that share the best default."""
+    names = judged.desired.online.get(family, ())
+    metrics = {uplink.name: uplink.metric for uplink in uplinks}
+    return [name for name in names if metrics[name] == metrics[names[0]]]
+
+
+def _uplink(seen: Scene, uplink: Uplink, memory: UplinkState) -> dict[str, Any]:
+    link = uplink.link
+    return {
+        "interface": uplink.interface,
+        "present": uplink.present,
+        "carrier": bool(link and link.up and link.carrier),
+        "enabled": uplink.enabled,
+        "metered": uplink.config.metered,
+        "table": uplink.table,
+        "metric": uplink.metric,
+        "weight": uplink.config.weight,
+        "mark": f"{uplink.mark:#x}/{uplink.mask:#x}" if uplink.mark else None,
+        "connectivity": best_connectivity(memory).word,
+        **{family.value: _family(seen, uplink, family, memory.family(family)) for family in FAMILIES},
+    }
+
+
+def _family(seen: Scene, uplink: Uplink, family: Family, state: FamilyState) -> dict[str, Any]:
+    way = uplink.way(family)
+
+    def when(at: float | None) -> str | None:
+        return _iso(seen.wall - seen.now + at) if at else None
+
+    return {
+        "status": state.status.value,
+        "connectivity": state.connectivity.word,
+        "addresses": [f"{a.address}/{a.prefixlen}" for a in way.addresses if a.usable],
+        "gateway": way.gateway,
+        "since": when(state.since),
+        "good": state.good,
+        "bad": state.bad,
+        "held_until": when(state.held_until),
+        "latency_ms": state.latency_ms,
+        "reason": state.reason,
+        "probed_at": when(state.probed_at),
+        "next_probe_at": when(state.next_probe_at),
+        "probe_bytes": state.probe_bytes,
+        "targets": [
+            {
+                "target": t.target,
+                "connectivity": Connectivity(t.connectivity).word,
+                "rtt_ms": t.rtt_ms,
+                "error": t.error,
+            }
+            for t in state.targets
+        ],
+    }
+
+
+def _iso(wall: float) -> str:
+    return datetime.fromtimestamp(wall, timezone.utc).isoformat(timespec="seconds")

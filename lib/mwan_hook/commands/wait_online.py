@@ -1,0 +1,29 @@
+"""``mwan-hook wait-online``: for units that need a way out.  It only reads; the timer and events do the work."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from mwan_hook import config, scene
+from mwan_hook.core.desired import is_online
+from mwan_hook.model import FAMILIES
+
+AGAIN = 0.25  # seconds between two looks
+
+
+def run(root: str, timeout: float | None) -> int:
+    """0 when an uplink is online; 1 when ``timeout`` seconds are over before that."""
+    until = None if timeout is None else time.monotonic() + timeout
+    loaded = config.load(root)
+    while True:
+        judged = scene.judge(scene.look(root, loaded))
+        for uplink in judged.scene.uplinks:
+            for family in FAMILIES:
+                if is_online(uplink, family, judged.state):
+                    print(f"{uplink.name} {uplink.interface} {family.value} online")
+                    return 0
+        if until is not None and time.monotonic() >= until:
+            print(f"mwan-hook: no uplink came online within {timeout:g} s", file=sys.stderr)
+            return 1
+        time.sleep(AGAIN)

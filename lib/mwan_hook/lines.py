@@ -1,0 +1,33 @@
+"""Changes spelled as an operator would type them; long runs of copied routes cut short for the journal."""
+
+from __future__ import annotations
+
+from mwan_hook.core.words import line
+from mwan_hook.system import copies
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from mwan_hook.model import Change, Link
+
+MOST_COPIES = 10  # lines in the journal
+
+
+def spelled(links: Sequence[Link], changes: Sequence[Change]) -> Iterator[str]:
+    """One line a change."""
+    names = {link.index: link.name for link in links}
+    for change in changes:
+        yield line(change, names, copies.describe)
+
+
+def shortened(links: Sequence[Link], changes: Sequence[Change]) -> Iterator[str]:
+    """The same, with no more than a handful of copied routes."""
+    bulk = [change for change in changes if isinstance(change.what, bytes)]
+    if len(bulk) <= MOST_COPIES:
+        yield from spelled(links, changes)
+        return
+    yield from spelled(links, bulk[:MOST_COPIES])
+    tables = ", ".join(str(table) for table in dict.fromkeys(change.table for change in bulk))
+    yield f"... and {len(bulk) - MOST_COPIES} more routes of main copied (tables {tables})"
+    yield from spelled(links, [change for change in changes if not isinstance(change.what, bytes)])

@@ -1,0 +1,236 @@
+"""One look at everything a run decides from, and what it decides.  Takes no lock and changes nothing."""
+
+from __future__ import annotations
+
+import time
+
+from mwan_hook.config import for_interface
+from mwan_hook.core.decide import judge_round
+from mwan_hook.core.desired import Desired, desire, linkdown, uses
+from mwan_hook.core.facts import fits, judge_uplink
+from mwan_hook.core.plan import plan
+from mwan_hook.core.schedule import interval
+from mwan_hook.core.uplinks import Bound, Surroundings, bind, interfaces_to_describe
+from mwan_hook.light import NamedTuple
+from mwan_hook.model import (
+    FAMILIES,
+    MAIN_TABLE,
+    Allotment,
+    Change,
+    Config,
+    Copies,
+    Family,
+    Job,
+    Link,
+    Round,
+    Route,
+    Snapshot,
+    State,
+    Status,
+    Sysctl,
+    Uplink,
+    UplinkState,
+    WayOut,
+)
+from mwan_hook.store import allotment as allotments
+from mwan_hook.store import state as states
+from mwan_hook.system import networkd, sysctl
+from mwan_hook.system.copies import Copier
+from mwan_hook.system.look import Reader
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from mwan_hook.config import Loaded
+
+
+class Seen(NamedTuple):
+    """A round and what it was seen on; ``begun`` is CLOCK_BOOTTIME seconds."""
+
+    job: Job
+    round: Round
+    begun: float
+
+
+class Scene(NamedTuple):
+    """What one look saw.  ``now`` is CLOCK_BOOTTIME seconds, ``wall`` seconds since the epoch."""
+
+    root: str
+    config: Config
+    fingerprint: str
+    state: State  # as stored
+    allotment: Allotment  # as stored
+    bound: Bound
+    snapshot: Snapshot
+    now: float
+    wall: float
+    messages: tuple[str, ...] = ()
+
+    @property
+    def uplinks(self) -> tuple[Uplink, ...]:
+        """The uplinks in order of the configuration."""
+        return self.bound.uplinks
+
+
+class Judged(NamedTuple):
+    """What follows from a scene."""
+
+    scene: Scene
+    state: State  # to be stored
+    desired: Desired
+    changes: tuple[Change, ...]
+    stamp: tuple[int, int] = (0, 0)  # identity of the state file when it was stored
+
+
+def look(root: str, loaded: Loaded) -> Scene:
+    """Read memory and kernel."""
+    state, messages = states.load(root)
+    allotment, more = allotments.load(root)
+    now, wall = time.clock_gettime(time.CLOCK_BOOTTIME), time.time()
+    config = loaded.config
+    with Reader(config.routing.protocol) as reader:
+        outlines = _outlines(reader)
+        described = _attributes(root, config, outlines.links)
+        around = Surroundings(outlines, state, allotment, described, networkd.leases(root))
+        bound = _overlaid(loaded, bind(config, around))
+        snapshot = _details(reader, loaded, bound.uplinks, state, outlines)
+    return Scene(root, config, loaded.fingerprint, state, allotment, bound, snapshot, now, wall, (*messages, *more))
+
+
+def judge(seen: Scene, rounds: Sequence[Seen] = ()) -> Judged:
+    """Facts, then rounds, then what should be in the kernel and what is to do about it.  Pure."""
+    memories = {
+        uplink.name: judge_uplink(seen.state.uplinks.get(uplink.name, UplinkState()), uplink, seen.now)
+        for uplink in seen.uplinks
+    }
+    by_name = {uplink.name: uplink for uplink in seen.uplinks}
+    for one in rounds:
+        uplink = by_name.get(one.job.uplink)
+        if uplink and fits(one.job, uplink):
+            memories[uplink.name] = _with_round(memories, uplink, one, seen.now)
+    state = seen.state._replace(uplinks=memories, config=seen.fingerprint)
+    desired = desire(seen.config, seen.uplinks, state, seen.snapshot)
+    state = _remembered(state, seen, desired)
+    return Judged(seen, state, desired, plan(seen.config.routing, desired, seen.snapshot))
+
+
+def another_online(memories: Mapping[str, UplinkState], name: str) -> bool:
+    """Whether an uplink other than ``name`` carries traffic."""
+    return any(
+        memory.family(family).status is Status.ONLINE
+        for other, memory in memories.items()
+        if other != name
+        for family in FAMILIES
+    )
+
+
+def _with_round(memories: Mapping[str, UplinkState], uplink: Uplink, one: Seen, now: float) -> UplinkState:
+    memory, config, family = memories[uplink.name], uplink.config, one.job.family
+    every = interval(config, another_online(memories, uplink.name))
+    after = judge_round(memory.family(family), one.round, config.probe, now, begun=one.begun, every=every)
+    return memory.with_family(family, after)
+
+
+def _remembered(state: State, seen: Scene, desired: Desired) -> State:
+    """The parts of the state that follow from the desired kernel."""
+    tables = {uplink.table for uplink in seen.uplinks if uplink.present} | {seen.config.routing.default_table}
+    return state._replace(
+        last_online={**state.last_online, **{family: names for family, names in desired.online.items() if names}},
+        best={family: _way_out(seen.uplinks, family, names) for family, names in desired.online.items()},
+        tables=tuple(sorted(tables)),
+        sysctls=_originals(state, seen.snapshot, desired),
+        foreign=desired.foreign,
+    )
+
+
+def _way_out(uplinks: Sequence[Uplink], family: Family, names: Sequence[str]) -> WayOut:
+    for uplink in uplinks:
+        if names and uplink.name == names[0]:
+            way = uplink.way(family)
+            return WayOut(uplink.name, uplink.interface, way.source, way.gateway or "")
+    return WayOut()
+
+
+def _originals(state: State, snapshot: Snapshot, desired: Desired) -> tuple[Sysctl, ...]:
+    """Values from before us, of interfaces that are still there."""
+    before = {sysctl.key: sysctl for sysctl in state.sysctls}
+    wanted = {sysctl.key for sysctl in desired.sysctls}
+    return tuple(before.get(current.key, current) for current in snapshot.sysctls if current.key in wanted)
+
+
+def _outlines(reader: Reader) -> Snapshot:
+    """Links, addresses and main's defaults: enough to tell which interface is which uplink."""
+    families, links = reader.families(), reader.links()
+    return Snapshot(
+        links=links,
+        addresses=reader.addresses(),
+        defaults=tuple(route for family in families for route in reader.defaults_of_main(family, links)),
+        families=families,
+        protocol=reader.protocol,
+    )
+
+
+def _attributes(root: str, config: Config, links: Sequence[Link]) -> dict[str, dict[str, str]]:
+    described = interfaces_to_describe(config, links)
+    if not described:
+        return {}
+    from mwan_hook.system import udev
+
+    return {link.name: udev.attributes(root, link.name, link.index) for link in described}
+
+
+def _overlaid(loaded: Loaded, bound: Bound) -> Bound:
+    """The interface's ``.network`` file beneath the configuration."""
+    if not loaded.networks:
+        return bound
+    return bound._replace(
+        uplinks=tuple(
+            uplink._replace(config=for_interface(loaded, uplink.config, uplink.link)) if uplink.link else uplink
+            for uplink in bound.uplinks
+        )
+    )
+
+
+def _details(reader: Reader, loaded: Loaded, uplinks: Sequence[Uplink], state: State, outlines: Snapshot) -> Snapshot:
+    """Rules, tables and sysctls, as far as they are ours or stand for an uplink."""
+    families, shared = outlines.families, loaded.config.routing.default_table
+    return outlines._replace(
+        shared=() if shared == MAIN_TABLE else tuple(r for family in families for r in reader.ours(family, shared)),
+        rules=tuple(rule for family in families for rule in reader.rules(family)),
+        copies=tuple(_copies(reader, loaded.config, uplinks, state, families)),
+        sysctls=tuple(found for uplink in uplinks if uplink.link for found in _current(uplink, outlines)),
+        orphans=_orphans(reader, loaded, uplinks, state, families),
+    )
+
+
+def _copies(
+    reader: Reader, config: Config, uplinks: Sequence[Uplink], state: State, families: Sequence[Family]
+) -> Iterator[Copies]:
+    """Each uplink's table against main; one without an interface may still hold a guard."""
+    copier = Copier(reader, config.routing.copy_routes)
+    for family in families:
+        for uplink in uplinks:
+            if uplink.present and uses(uplink, family, state):
+                yield copier.compare(family, uplink.table, uplink.index)
+            else:
+                yield Copies(family, uplink.table, extra=reader.ours(family, uplink.table))
+
+
+def _orphans(
+    reader: Reader, loaded: Loaded, uplinks: Sequence[Uplink], state: State, families: Sequence[Family]
+) -> tuple[Route, ...]:
+    """Ours in tables of nobody: the whole kernel is searched only after the configuration or the memory changed."""
+    known = {uplink.table for uplink in uplinks} | {loaded.config.routing.default_table, MAIN_TABLE}
+    if state.config != loaded.fingerprint:
+        found = [route for family in families for route in reader.ours_anywhere(family)]
+    else:
+        found = [r for table in state.tables if table not in known for f in families for r in reader.ours(f, table)]
+    return tuple(route for route in found if route.table not in known)
+
+
+def _current(uplink: Uplink, outlines: Snapshot) -> Iterator[Sysctl]:
+    for wanted in linkdown(uplink, outlines):
+        value = sysctl.read(wanted.key)
+        if value is not None:
+            yield Sysctl(wanted.key, value)

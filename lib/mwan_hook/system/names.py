@@ -1,0 +1,57 @@
+"""Names for tables and our protocol in iproute2's files, so that ``ip route show table fiber`` works."""
+
+from __future__ import annotations
+
+import os
+
+from mwan_hook.model import MAIN_TABLE, MwanError
+from mwan_hook.store import files
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+TABLES = "etc/iproute2/rt_tables.d/mwan-hook.conf"
+PROTOCOLS = "etc/iproute2/rt_protos.d/mwan-hook.conf"
+HEAD = "# written by mwan-hook\n"
+SHARED = "mwan"
+KNOWN_PROTOCOL = 172
+
+
+def write(root: str, protocol: int, default_table: int, tables: Mapping[str, int]) -> list[str]:
+    """Bring both files up to date; writes only what differs.  What could not be written is returned in words."""
+    named = {} if default_table == MAIN_TABLE else {SHARED: default_table}
+    named.update(tables)
+    lines = "".join(f"{number}\t{name}\n" for name, number in named.items())
+    failed = []
+    for path, content in ((TABLES, lines), (PROTOCOLS, f"{protocol}\tmwan\n")):
+        try:
+            _put(files.under(root, path), (HEAD + content).encode())
+        except MwanError as error:
+            failed.append(str(error))
+    return failed
+
+
+def remove(root: str) -> None:
+    """Take both files out."""
+    for path in (TABLES, PROTOCOLS):
+        try:
+            os.unlink(files.under(root, path))
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise MwanError(f"cannot remove {files.under(root, path)}: {error.strerror}") from error
+
+
+def _put(path: str, content: bytes) -> None:
+    if files.read(path) != content:
+        files.make_directory(os.path.dirname(path))
+        files.replace(path, content)
+
+
+def of_tables(pairs: Iterable[tuple[str, int]]) -> dict[str, int]:
+    """The first name of each table, in order: a number has one name."""
+    seen: dict[int, str] = {}
+    for name, number in pairs:
+        seen.setdefault(number, name)
+    return {name: number for number, name in seen.items()}
