@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import _socket
 import errno
+import http.client
+import io
 import os
 import select
 import socket
@@ -146,8 +148,40 @@ def _shut(handle: socket.socket) -> None:
             raise
 
 
+class _Lines(io.BufferedReader):
+    """A reader that takes no half line for a whole one while the headers are read.
+
+    http.client ends the headers where the stream ends: of a reply that was cut off it would make an empty one.
+    """
+
+    headers = True
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        """One line."""
+        line = super().readline(size)
+        if self.headers and not line.endswith(b"\n") and len(line) != size:
+            raise http.client.IncompleteRead(line)
+        return line
+
+
+class _Reply(http.client.HTTPResponse):
+    """A reply whose headers have an end."""
+
+    def __init__(self, *args: Any, **kw: Any) -> None:
+        super().__init__(*args, **kw)
+        self._lines = _Lines(self.fp.detach())
+        self.fp = self._lines
+
+    def begin(self) -> None:
+        """Read the headers."""
+        super().begin()
+        self._lines.headers = False
+
+
 class _Plain(urllib3.connection.HTTPConnection):
     """Connects as the call says."""
+
+    response_class = _Reply
 
     def __init__(self, *args: Any, call: _Call, **kw: Any) -> None:
         self.call = call
@@ -159,6 +193,8 @@ class _Plain(urllib3.connection.HTTPConnection):
 
 class _Secure(urllib3.connection.HTTPSConnection):
     """Connects as the call says, and tells a certificate that does not hold from other failures of TLS."""
+
+    response_class = _Reply
 
     def __init__(self, *args: Any, call: _Call, **kw: Any) -> None:
         self.call = call
@@ -197,7 +233,7 @@ class _Adapter(requests.adapters.HTTPAdapter):
         port = target.port or PORTS[target.method]
         self._pool: Any
         if target.method is Method.HTTPS:
-            self._pool = _SecurePool(target.host, port, call=call, ssl_context=_trust())
+            self._pool = _SecurePool(target.host, port, call=call, ssl_context=_Trust.of(target.host))
         else:
             self._pool = _PlainPool(target.host, port, call=call)
 
@@ -210,7 +246,7 @@ class _Adapter(requests.adapters.HTTPAdapter):
         return self._pool
 
     def cert_verify(self, *_: Any, **__: Any) -> None:
-        """The context of :func:`_trust` verifies."""
+        """The connection's context verifies."""
 
     def close(self) -> None:
         """Close the connection."""
@@ -218,13 +254,26 @@ class _Adapter(requests.adapters.HTTPAdapter):
         super().close()
 
 
-def _trust() -> ssl.SSLContext:
-    """The system's authorities (OpenSSL heeds SSL_CERT_FILE and SSL_CERT_DIR); without any, those of requests."""
-    context = ssl.create_default_context()
-    paths = ssl.get_default_verify_paths()
-    if not paths.cafile and not (paths.capath and os.listdir(paths.capath)):
-        context.load_verify_locations(requests.utils.DEFAULT_CA_BUNDLE_PATH)
-    return context
+class _Trust(ssl.SSLContext):
+    """Trusts the system's authorities (OpenSSL heeds SSL_CERT_FILE and SSL_CERT_DIR); without any, those of requests."""
+
+    host = ""
+
+    @classmethod
+    def of(cls, host: str) -> _Trust:
+        """The context for a connection to a host; it verifies the chain and that the certificate is the host's."""
+        context = cls(ssl.PROTOCOL_TLS_CLIENT)
+        context.host = host
+        context.load_default_certs()
+        paths = ssl.get_default_verify_paths()
+        if not paths.cafile and not (paths.capath and os.listdir(paths.capath)):
+            context.load_verify_locations(requests.utils.DEFAULT_CA_BUNDLE_PATH)
+        return context
+
+    def wrap_socket(self, *args: Any, **kw: Any) -> ssl.SSLSocket:
+        """urllib3 1.26 leaves the host out where it is an address; there would be nothing to check then."""
+        kw["server_hostname"] = kw.get("server_hostname") or self.host
+        return super().wrap_socket(*args, **kw)
 
 
 def _get(call: _Call) -> Answer:
