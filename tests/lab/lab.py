@@ -76,6 +76,8 @@ class Lab:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if threading.current_thread() is threading.main_thread():
+            self._closing.callback(signal.signal, signal.SIGINT, signal.signal(signal.SIGINT, signal.SIG_IGN))
         if not self.keep or kind is not None:
             self.destroy()
         self._closing.close()
@@ -117,10 +119,10 @@ class Lab:
             made.plug(line)
         return made
 
-    def serve(self) -> None:
+    def serve(self, tls: bool = True) -> None:
         """Start the servers of the internet in every provider made so far."""
         places = [f"{isp.ns.name}={isp.name}" for isp in self.isps.values()]
-        words = [str(self.dir / "requests"), str(self.certificate()), *places]
+        words = [str(self.dir / "requests"), str(self.certificate()) if tls else "", *places]
         log = self.spawn(python("serve", *words), "serve")
         for isp in self.isps.values():
             dns = ["dnsmasq", "-d", "-C", "/dev/null", "-R", "-h", "-x", "", "-u", "root", "--log-facility=-"]

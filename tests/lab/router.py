@@ -75,14 +75,17 @@ class Router:
 
     def plug(self, line: Line) -> None:
         """A new interface with its address and routes."""
+        line.isp.ns.batch(*self.wire(line))
+        self.lines[line.interface] = line
+        self.lease(line)
+
+    def wire(self, line: Line) -> list[str]:
+        """ip(8) commands at the provider's end that make the interface."""
         mac = f"address {line.mac}" if line.mac else ""
-        line.isp.ns.batch(
+        return [
             f"link add p-{line.interface} type veth peer name {line.interface} {mac} netns {self.ns.name}",
             f"link set p-{line.interface} addrgenmode none master lan up",
-        )
-        self.lines[line.interface] = line
-        self.ns.ip(f"link set {line.interface} up")
-        self.lease(line)
+        ]
 
     def unplug(self, interface: str) -> None:
         """The device is gone."""
@@ -98,8 +101,12 @@ class Router:
         raise LabError(f"{interface}: carrier is not {wanted}")
 
     def lease(self, line: Line) -> None:
-        """Addresses, and routes as DHCP and router advertisements bring them."""
-        dev, gw, todo = line.interface, line.isp.gateway, []
+        """The interface is up, with addresses, and routes as DHCP and router advertisements bring them."""
+        self.ns.batch(*self.leased(line))
+
+    def leased(self, line: Line) -> list[str]:
+        """ip(8) commands in the router that do it."""
+        dev, gw, todo = line.interface, line.isp.gateway, [f"link set {line.interface} up"]
         if line.address:
             todo.append(f"addr replace {line.address} dev {dev}")
         if line.address and line.metric is not None:
@@ -112,7 +119,7 @@ class Router:
             todo.append(f"addr replace {line.address6} dev {dev} nodad")
         if line.address6 and line.metric6 is not None:
             todo.append(f"route append default via {line.isp.gateway6} dev {dev} proto ra metric {line.metric6}")
-        self.ns.batch(*todo)
+        return todo
 
     # -- files
 

@@ -1,6 +1,6 @@
 """The servers of the internet: HTTP and HTTPS that tell who came, and echo, in many namespaces by one process.
 
-    serve.py LOG CERTIFICATE NAMESPACE=NAME...
+    serve.py LOG CERTIFICATE NAMESPACE=NAME...      (an empty CERTIFICATE: no HTTPS)
 
 Ports: 80 and 443 answer well; 8080 is a captive portal, 8081 sends one byte a second, 8082 fails; 7 echoes
 lines (TCP) and datagrams (UDP) with the name of the provider in front.  Each request is a line of JSON in LOG.
@@ -60,7 +60,8 @@ class World:
     def __init__(self, log: TextIO, certificate: str) -> None:
         self.log, self.lock = log, threading.Lock()
         self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.tls.load_cert_chain(certificate)
+        if certificate:
+            self.tls.load_cert_chain(certificate)
         self.waiting = selectors.DefaultSelector()
 
     def open(self, namespace: str, isp: str) -> None:

@@ -136,5 +136,5 @@ def demo(lab: Lab) -> Network:
     )
     network = _network(lab, *lines)
     network = network._replace(client=behind(lab, network.router, "lan0"))
-    lab.serve()
+    lab.serve(tls=False)
     return network
