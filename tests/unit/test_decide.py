@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
+
 from mwan_hook.core.decide import judge_round
 from mwan_hook.core.facts import BY_FACTS, fits, judge_uplink, sane
 from mwan_hook.core.targets import parse
 from mwan_hook.model import Connectivity, Family, FamilyState, Job, UplinkState
-
 from tests.unit.verdicts import (
     DISABLED,
     FULL,
@@ -165,6 +165,24 @@ def test_at_most_three_passes_within_the_backoff() -> None:
     assert line.facts(31, missing="").burst
     assert line.round(31).status is OFFLINE
     assert held(line) == 31 + 180
+
+
+def test_a_pass_exactly_the_backoff_ago_does_not_count() -> None:
+    line = Line(hysteresis_backoff=40)
+    line.round(0)
+    for at in (10, 20, 39):
+        line.facts(at, missing="no carrier")
+        line.facts(at + 1, missing="")
+        line.round(at + 1)
+    assert line.state.passes == (START + 11, START + 21, START + 40)
+
+
+def test_a_new_address_voids_the_good_rounds_of_an_offline_uplink() -> None:
+    line = Line(fall=1, hysteresis_delay=0)
+    line.rounds((0, FULL), (10, LIMITED), (20, FULL), (30, FULL))
+    line.facts(31, gateway="192.168.7.254")
+    assert line.round(40).status is OFFLINE
+    assert line.state.good == 1
 
 
 def test_an_interface_plugged_in_anew_passes_even_from_a_hold() -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+
 from mwan_hook.core import schedule
 from mwan_hook.model import Family, FamilyState, UplinkConfig
-
 from tests.unit.verdicts import FULL, LIMITED, START, Line, probe
 
 

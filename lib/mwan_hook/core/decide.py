@@ -36,7 +36,7 @@ def judge_round(
     begun = now if begun is None else begun
     before = state.status
     state = _noted(state, seen, now, begun)
-    good = _good(state, probe)
+    good = _good(state, probe) if seen.connectivity or seen.portal else None
     if good is None:
         after = state._replace(burst=False)
     elif good:
@@ -76,8 +76,6 @@ def _noted(state: FamilyState, seen: Round, now: float, begun: float) -> FamilyS
 
 def _good(state: FamilyState, probe: Probe) -> bool | None:
     """True, False, or None where the round leaves the verdict and its counters as they are."""
-    if state.connectivity is Connectivity.UNKNOWN:
-        return None
     latency = state.latency_ms
     if not _usable(state, probe) or probe.latency_high <= 0 or latency is None:
         return _usable(state, probe)
@@ -98,8 +96,7 @@ def _after_good(state: FamilyState, probe: Probe, now: float) -> FamilyState:
     held = state.held_until
     if state.good == 0:
         again = state.full_at is not None and now - state.full_at < probe.hysteresis_backoff
-        offline = state.status is Status.OFFLINE and not state.may_pass
-        if again and offline and probe.hysteresis_delay > 0:
+        if again and state.status is Status.OFFLINE and probe.hysteresis_delay > 0:
             held = now + probe.hysteresis_delay
         state = state._replace(full_at=now)
     state = state._replace(judged=True, good=state.good + 1, bad=0, held_until=held, lost_at=None, lost_way="")
