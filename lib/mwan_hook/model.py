@@ -427,6 +427,7 @@ class Round(NamedTuple):
     portal: bool | None = None
     portal_checked: bool = False
     wire_bytes: int = 0
+    partial: bool = False  # not every target was asked: as many as are required answered at once
 
 
 # ---------------------------------------------------------------- memory

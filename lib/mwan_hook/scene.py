@@ -28,6 +28,7 @@ from mwan_hook.model import (
     State,
     Status,
     Sysctl,
+    TargetResult,
     Uplink,
     UplinkState,
     WayOut,
@@ -128,8 +129,14 @@ def another_online(memories: Mapping[str, UplinkState], name: str) -> bool:
 def _with_round(memories: Mapping[str, UplinkState], uplink: Uplink, one: Seen, now: float) -> UplinkState:
     memory, config, family = memories[uplink.name], uplink.config, one.job.family
     every = interval(config, another_online(memories, uplink.name))
-    after = judge_round(memory.family(family), one.round, config.probe, now, begun=one.begun, every=every)
-    return memory.with_family(family, after)
+    before = memory.family(family)
+    seen = one.round._replace(targets=_updated(before.targets, one.round.targets)) if one.round.partial else one.round
+    return memory.with_family(family, judge_round(before, seen, config.probe, now, begun=one.begun, every=every))
+
+
+def _updated(known: Sequence[TargetResult], fresh: Sequence[TargetResult]) -> tuple[TargetResult, ...]:
+    """The last word on every target, in the order they were asked first."""
+    return tuple({**{one.target: one for one in known}, **{one.target: one for one in fresh}}.values())
 
 
 def _remembered(state: State, seen: Scene, desired: Desired) -> State:

@@ -12,7 +12,7 @@ import time
 from mwan_hook import act, config
 from mwan_hook.core import rounds, schedule
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import FAMILIES, Family, Job, Result, Uplink
+from mwan_hook.model import FAMILIES, Family, Job, Result, Status, Uplink
 from mwan_hook.probes import runner
 from mwan_hook.scene import Judged, Seen, another_online
 from mwan_hook.store import lock, spool
@@ -86,15 +86,16 @@ def tick(root: str, loaded: Loaded, wish: Wish) -> int:
 
 
 def _probe(root: str, loaded: Loaded, judged: Judged, asked: Sequence[Key]) -> Judged:
-    """One round of what is due, then as many as it takes until nothing is in doubt."""
+    """Rounds until nothing is in doubt.  What is online comes first: it must not wait for a dead one's time-out."""
     until = judged.scene.now + LONGEST_BURST
-    while asked:
-        judged = act.reconcile(root, loaded, _ask(judged, asked))
-        asked = [key for key, state in _memories(judged) if schedule.in_doubt(state, key.uplink.config.probe)]
-        if judged.scene.now > until:
-            break
-        if asked:
-            _wait_for(judged, asked)
+    online = [key for key in asked if _memory(judged, key).status is Status.ONLINE]
+    for group in (online, [key for key in asked if key not in online]):
+        while group:
+            judged = act.reconcile(root, loaded, _ask(judged, group))
+            group = [key for key in _keys(judged) if schedule.in_doubt(_memory(judged, key), key.uplink.config.probe)]
+            if judged.scene.now > until:
+                break
+            _wait_for(judged, group)
     return judged
 
 
@@ -105,51 +106,75 @@ class Key(NamedTuple):
     family: Family
 
 
-def _memories(judged: Judged) -> list[tuple[Key, FamilyState]]:
-    return [
-        (Key(uplink, family), judged.state.uplinks[uplink.name].family(family))
-        for uplink in judged.scene.uplinks
-        for family in FAMILIES
-    ]
+def _keys(judged: Judged) -> list[Key]:
+    return [Key(uplink, family) for uplink in judged.scene.uplinks for family in FAMILIES]
+
+
+def _memory(judged: Judged, key: Key) -> FamilyState:
+    return judged.state.uplinks[key.uplink.name].family(key.family)
 
 
 def _due(judged: Judged, wish: Wish, started: float) -> list[Key]:
     """What a round shall be made of now."""
     found = []
-    for key, state in _memories(judged):
-        config, named = key.uplink.config, key.uplink.interface in wish.interfaces
+    for key in _keys(judged):
         if wish.names and not _means(wish.names, key.uplink):
             continue
         another = another_online(judged.state.uplinks, key.uplink.name)
-        since = started if named else wish.since
-        if schedule.due(state, config, judged.scene.now, another, since):
+        since = started if key.uplink.interface in wish.interfaces else wish.since
+        if schedule.due(_memory(judged, key), key.uplink.config, judged.scene.now, another, since):
             found.append(key)
     return found
 
 
 def _ask(judged: Judged, asked: Sequence[Key]) -> list[Seen]:
-    """One round of each, all at once, and what each says."""
+    """One round of each, all at once, and what each says.
+
+    While all is well a round asks only as many targets as must answer; where one of those does not, it asks all.
+    """
     begun = time.clock_gettime(time.CLOCK_BOOTTIME)
-    jobs: list[Job] = []
-    for uplink, family in asked:
-        state, probe = judged.state.uplinks[uplink.name].family(family), uplink.config.probe
-        timeout = schedule.burst_timeout(state, probe) if state.burst else probe.timeout
-        with_portal = schedule.portal_due(state, probe, family, judged.scene.now)
-        jobs += rounds.jobs_for(uplink, family, probe, with_portal=with_portal, timeout=timeout)
-    answers: dict[tuple[str, Family], list[Result]] = {}
-    for result in runner.run(jobs, root=judged.scene.root):
-        answers.setdefault((result.job.uplink, result.job.family), []).append(result)
-    return [
-        Seen(results[0].job, rounds.summarise(results, uplink.config.probe.required), begun)
-        for uplink, family in asked
-        if (results := answers.get((uplink.name, family)))
-    ]
+    first = {key: _jobs(judged, key) for key in asked}
+    answers = _answers(judged.scene.root, [job for spared, jobs in first.values() for job in spared or jobs])
+    unsure = [key for key, (spared, _) in first.items() if spared and not rounds.suffices(answers[_name(key)])]
+    more = _answers(judged.scene.root, [job for key in unsure for job in first[key][1]])
+    seen = []
+    for key, (spared, _) in first.items():
+        results = answers.get(_name(key))
+        if results:
+            spent = sum(result.wire_bytes for result in results) if key in unsure else 0
+            one = rounds.summarise(more.get(_name(key), results), key.uplink.config.probe.required)
+            partial = bool(spared) and key not in unsure
+            one = one._replace(wire_bytes=one.wire_bytes + spent, partial=partial)
+            seen.append(Seen(results[0].job, one, begun))
+    return seen
+
+
+def _jobs(judged: Judged, key: Key) -> tuple[Sequence[Job], Sequence[Job]]:
+    """The spared round (empty: none) and the whole one."""
+    state, probe = _memory(judged, key), key.uplink.config.probe
+    in_peace = state.status is Status.ONLINE and state.bad == 0 and state.good > 0
+    hurried = state.burst or in_peace
+    timeout = schedule.burst_timeout(state, probe) if hurried else probe.timeout
+    with_portal = schedule.portal_due(state, probe, key.family, judged.scene.now)
+    jobs = rounds.jobs_for(key.uplink, key.family, probe, with_portal=with_portal, timeout=timeout)
+    jobs = tuple(job._replace(timeout=probe.timeout) if job.portal else job for job in jobs)  # names, TCP, a web server
+    return rounds.sparing(jobs, probe.required, state.good) if in_peace else (), jobs
+
+
+def _answers(root: str, jobs: Sequence[Job]) -> dict[tuple[str, Family], list[Result]]:
+    found: dict[tuple[str, Family], list[Result]] = {}
+    for result in runner.run(jobs, root=root) if jobs else ():
+        found.setdefault((result.job.uplink, result.job.family), []).append(result)
+    return found
+
+
+def _name(key: Key) -> tuple[str, Family]:
+    return key.uplink.name, key.family
 
 
 def _wait_for(judged: Judged, asked: Sequence[Key]) -> None:
     """Sleep until the first of them is due."""
-    memories = judged.state.uplinks
-    due = min(memories[uplink.name].family(family).next_probe_at or 0.0 for uplink, family in asked)
+    due = min((_memory(judged, key).next_probe_at or 0.0 for key in asked), default=0.0)
     time.sleep(max(0.0, due - time.clock_gettime(time.CLOCK_BOOTTIME)))
 
 

@@ -51,6 +51,25 @@ def jobs_for(
     )
 
 
+def sparing(jobs: Sequence[Job], required: int, turn: int) -> tuple[Job, ...]:
+    """As many targets as are required, another one each ``turn``, and one portal target: enough while all is well.
+
+    Empty where that would save nothing.  If they do not all answer, the round goes on with every target.
+    """
+    own = [job for job in jobs if not job.portal]
+    portal = [job for job in jobs if job.portal]
+    needed = max(1, min(required, len(own)))
+    if not own or (needed == len(own) and len(portal) <= 1):
+        return ()
+    start = turn % len(own)
+    return (*(own[start:] + own[:start])[:needed], *portal[:1])
+
+
+def suffices(results: Sequence[Result]) -> bool:
+    """Whether a spared round needs no more: every target it asked is full."""
+    return all(result.connectivity is Connectivity.FULL for result in results)
+
+
 def summarise(results: Sequence[Result], required: int = 1) -> Round:
     """What the results of one uplink and family say together.
 

@@ -10,8 +10,10 @@ if TYPE_CHECKING:
 
 
 def best_connectivity(state: UplinkState) -> Connectivity:
-    """An uplink's connectivity is the best of its families."""
-    return max(state.ipv4.connectivity, state.ipv6.connectivity)
+    """An uplink's connectivity is the best of its families; unknown while one was not probed and the other has none."""
+    best = max(state.ipv4.connectivity, state.ipv6.connectivity)
+    unknown = any(memory.way and memory.connectivity is Connectivity.UNKNOWN for memory in (state.ipv4, state.ipv6))
+    return Connectivity.UNKNOWN if best is Connectivity.NONE and unknown else best
 
 
 def transitions(before: State, after: State, wall: float) -> tuple[Transition, ...]:
