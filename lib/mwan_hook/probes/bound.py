@@ -43,6 +43,7 @@ _NO_WAY = {
 _WORDS = {
     errno.ECONNREFUSED: "connection refused",
     errno.ECONNRESET: "connection reset",
+    errno.ENOTCONN: "connection reset",  # between connecting and the first word
     errno.EHOSTUNREACH: "host unreachable",
     errno.ENETUNREACH: "network unreachable",
     errno.ETIMEDOUT: "timed out",

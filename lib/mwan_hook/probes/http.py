@@ -9,12 +9,9 @@ from __future__ import annotations
 
 import _socket
 import errno
-import http.client
-import io
 import os
 import select
 import socket
-import ssl
 import threading
 import time
 import zlib
@@ -28,6 +25,7 @@ from mwan_hook import __version__
 from mwan_hook.light import TYPE_CHECKING
 from mwan_hook.model import Connectivity, Method
 from mwan_hook.probes.bound import IP_HEADER, Answer, Bound, endpoint, failed, not_sent, tcp_bytes, timed_out
+from mwan_hook.probes.connection import PlainPool, SecurePool, Trust
 from mwan_hook.probes.reply import judge
 from mwan_hook.probes.tcp import TRIES
 
@@ -49,7 +47,7 @@ HEADERS = {
 
 def probe(job: Job, addresses: Sequence[str], deadline: float) -> Steps[Answer]:
     """Fetch the target and compare what comes with what it expects."""
-    call = _Call(job, addresses, deadline)
+    call = Call(job, addresses, deadline)
     try:
         threading.Thread(target=call.run, name=f"probe {job.target.text}", daemon=True).start()
         yield call.event, select.POLLIN, deadline
@@ -58,7 +56,7 @@ def probe(job: Job, addresses: Sequence[str], deadline: float) -> Steps[Answer]:
         call.abandon()
 
 
-class _Call:
+class Call:
     """One request.  The runner's thread and the request's share it; the lock guards what both touch."""
 
     def __init__(self, job: Job, addresses: Sequence[str], deadline: float) -> None:
@@ -148,94 +146,20 @@ def _shut(handle: socket.socket) -> None:
             raise
 
 
-class _Lines(io.BufferedReader):
-    """A reader that takes no half line for a whole one while the headers are read.
-
-    http.client ends the headers where the stream ends: of a reply that was cut off it would make an empty one.
-    """
-
-    headers = True
-
-    def readline(self, size: int | None = -1, /) -> bytes:
-        """One line."""
-        line = super().readline(size)
-        if self.headers and not line.endswith(b"\n") and len(line) != size:
-            raise http.client.IncompleteRead(line)
-        return line
-
-
-class _Reply(http.client.HTTPResponse):
-    """A reply whose headers have an end."""
-
-    def __init__(self, *args: Any, **kw: Any) -> None:
-        super().__init__(*args, **kw)
-        self._lines = _Lines(self.fp.detach())
-        self.fp = self._lines
-
-    def begin(self) -> None:
-        """Read the headers."""
-        super().begin()
-        self._lines.headers = False
-
-
-class _Plain(urllib3.connection.HTTPConnection):
-    """Connects as the call says."""
-
-    response_class = _Reply
-
-    def __init__(self, *args: Any, call: _Call, **kw: Any) -> None:
-        self.call = call
-        super().__init__(*args, **kw)
-
-    def _new_conn(self) -> socket.socket:
-        return self.call.connect(self.port)
-
-
-class _Secure(urllib3.connection.HTTPSConnection):
-    """Connects as the call says, and tells a certificate that does not hold from other failures of TLS."""
-
-    response_class = _Reply
-
-    def __init__(self, *args: Any, call: _Call, **kw: Any) -> None:
-        self.call = call
-        super().__init__(*args, **kw)
-
-    def _new_conn(self) -> socket.socket:
-        return self.call.connect(self.port)
-
-    def connect(self) -> None:
-        """TCP, then TLS."""
-        try:
-            super().connect()
-        except ssl.SSLCertVerificationError as error:
-            words = f"certificate not accepted: {error.verify_message or error.reason}"
-            self.call.broken = Answer(Connectivity.PORTAL, None, words)
-            raise
-        except ssl.SSLError as error:
-            self.call.broken = Answer(Connectivity.LIMITED, None, f"TLS failed: {error.reason or error}")
-            raise
-
-
-class _PlainPool(urllib3.HTTPConnectionPool):
-    ConnectionCls = _Plain
-
-
-class _SecurePool(urllib3.HTTPSConnectionPool):
-    ConnectionCls = _Secure
-
-
 class _Adapter(requests.adapters.HTTPAdapter):
     """Gives requests the call's connection, whichever way this version of requests asks for one."""
 
-    def __init__(self, call: _Call) -> None:
+    def __init__(self, call: Call) -> None:
         super().__init__(max_retries=0)
         target = call.job.target
         port = target.port or PORTS[target.method]
         self._pool: Any
         if target.method is Method.HTTPS:
-            self._pool = _SecurePool(target.host, port, call=call, ssl_context=_Trust.of(target.host))
+            self._pool = SecurePool(
+                target.host, port, call=call, ssl_context=Trust.of(target.host, requests.utils.DEFAULT_CA_BUNDLE_PATH)
+            )
         else:
-            self._pool = _PlainPool(target.host, port, call=call)
+            self._pool = PlainPool(target.host, port, call=call)
 
     def get_connection(self, *_: Any, **__: Any) -> Any:
         """Up to requests 2.31."""
@@ -254,29 +178,7 @@ class _Adapter(requests.adapters.HTTPAdapter):
         super().close()
 
 
-class _Trust(ssl.SSLContext):
-    """Trusts the system's authorities (OpenSSL heeds SSL_CERT_FILE and SSL_CERT_DIR); without any, those of requests."""
-
-    host = ""
-
-    @classmethod
-    def of(cls, host: str) -> _Trust:
-        """The context for a connection to a host; it verifies the chain and that the certificate is the host's."""
-        context = cls(ssl.PROTOCOL_TLS_CLIENT)
-        context.host = host
-        context.load_default_certs()
-        paths = ssl.get_default_verify_paths()
-        if not paths.cafile and not (paths.capath and os.listdir(paths.capath)):
-            context.load_verify_locations(requests.utils.DEFAULT_CA_BUNDLE_PATH)
-        return context
-
-    def wrap_socket(self, *args: Any, **kw: Any) -> ssl.SSLSocket:
-        """urllib3 1.26 leaves the host out where it is an address; there would be nothing to check then."""
-        kw["server_hostname"] = kw.get("server_hostname") or self.host
-        return super().wrap_socket(*args, **kw)
-
-
-def _get(call: _Call) -> Answer:
+def _get(call: Call) -> Answer:
     """One request and what its answer says."""
     target = call.job.target
     host = f"[{target.host}]" if ":" in target.host else target.host
@@ -299,7 +201,7 @@ def _get(call: _Call) -> Answer:
     return Answer(connectivity, (time.monotonic() - call.began) * 1000, words)
 
 
-def _broken(call: _Call, error: BaseException) -> Answer:
+def _broken(call: Call, error: BaseException) -> Answer:
     """No answer: the words of whoever knows best."""
     if call.broken:
         return call.broken

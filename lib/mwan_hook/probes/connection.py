@@ -1,0 +1,125 @@
+"""Connections of HTTP and HTTPS that are made as a call says, for urllib3 1.26 and 2."""
+
+from __future__ import annotations
+
+import http.client
+import io
+import os
+import socket
+import ssl
+
+import urllib3
+
+from mwan_hook.light import TYPE_CHECKING
+from mwan_hook.model import Connectivity
+from mwan_hook.probes.bound import Answer
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from mwan_hook.probes.http import Call
+
+
+class Lines(io.BufferedReader):
+    """A reader that takes no half line for a whole one while the headers are read.
+
+    http.client ends the headers where the stream ends: of a reply that was cut off it would make an empty one.
+    """
+
+    headers = True
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        """One line."""
+        line = super().readline(size)
+        if self.headers and not line.endswith(b"\n") and len(line) != size:
+            raise http.client.IncompleteRead(line)
+        return line
+
+
+class Reply(http.client.HTTPResponse):
+    """A reply whose headers have an end."""
+
+    def __init__(self, *args: Any, **kw: Any) -> None:
+        super().__init__(*args, **kw)
+        self._lines = Lines(self.fp.detach())
+        self.fp = self._lines
+
+    def begin(self) -> None:
+        """Read the headers."""
+        super().begin()
+        self._lines.headers = False
+
+
+class Plain(urllib3.connection.HTTPConnection):
+    """Connects as the call says."""
+
+    response_class = Reply
+
+    def __init__(self, *args: Any, call: Call, **kw: Any) -> None:
+        self.call = call
+        super().__init__(*args, **kw)
+
+    def _new_conn(self) -> socket.socket:
+        return self.call.connect(self.port)
+
+
+class Secure(urllib3.connection.HTTPSConnection):
+    """Connects as the call says, and tells a certificate that does not hold from other failures of TLS."""
+
+    response_class = Reply
+
+    def __init__(self, *args: Any, call: Call, **kw: Any) -> None:
+        self.call = call
+        super().__init__(*args, **kw)
+
+    def _new_conn(self) -> socket.socket:
+        return self.call.connect(self.port)
+
+    def connect(self) -> None:
+        """TCP, then TLS."""
+        try:
+            super().connect()
+        except ssl.SSLCertVerificationError as error:
+            words = f"certificate not accepted: {error.verify_message or error.reason}"
+            self.call.broken = Answer(Connectivity.PORTAL, None, words)
+            raise
+        except ssl.SSLError as error:
+            self.call.broken = Answer(Connectivity.LIMITED, None, f"TLS failed: {error.reason or error}")
+            raise
+
+
+class PlainPool(urllib3.HTTPConnectionPool):
+    """Of plain connections."""
+
+    ConnectionCls = Plain
+
+
+class SecurePool(urllib3.HTTPSConnectionPool):
+    """Of TLS connections."""
+
+    ConnectionCls = Secure
+
+
+class Trust(ssl.SSLContext):
+    """Trusts the system's authorities (OpenSSL heeds SSL_CERT_FILE and SSL_CERT_DIR); without any, those given."""
+
+    host = ""
+
+    @classmethod
+    def of(cls, host: str, otherwise: str) -> Trust:
+        """The context for a connection to a host; it verifies the chain and that the certificate is the host's.
+
+        ``otherwise``: path of a bundle of authorities.
+        """
+        context = cls(ssl.PROTOCOL_TLS_CLIENT)
+        context.host = host
+        context.load_default_certs()
+        paths = ssl.get_default_verify_paths()
+        if not paths.cafile and not (paths.capath and os.listdir(paths.capath)):
+            context.load_verify_locations(otherwise)
+        return context
+
+    def wrap_socket(self, *args: Any, **kw: Any) -> ssl.SSLSocket:
+        """urllib3 1.26 leaves the host out where it is an address; there would be nothing to check then."""
+        kw["server_hostname"] = kw.get("server_hostname") or self.host
+        return super().wrap_socket(*args, **kw)
