@@ -57,8 +57,10 @@ class Problems:
 
     def at(self, file: Source, path: Path, words: str, *, key: bool, value: object = None) -> None:
         """A mistake at a section or key of a file."""
-        self._bad.add(path)
-        shown = "" if value is None else f" = {_shown(value)}"
+        shown = ""
+        if value is not None:
+            self._bad.add(path)
+            shown = f" = {_shown(value)}"
         self.add(file.path, line_of(file.places, path), f"{label(path, key=key)}{shown}: {words}")
 
     def doubt(self, file: Source, path: Path, words: str) -> None:
@@ -74,7 +76,11 @@ class Problems:
             while path and path not in origins:
                 path = path[:-1]
             file, line = origins.get(path, ("", 0))
-            words = f"{label(finding.path, key=True)}: {finding.words}"
+            value: Any = plain
+            for word in finding.path:
+                value = value.get(word, {})
+            shown = f" = {_shown(value)}" if value and finding.path[-1] != "mark" else ""
+            words = f"{label(finding.path, key=True)}{shown}: {finding.words}"
             (self._wrong if finding.fatal else self._doubts).append((file, line, words))
 
     def _follows(self, path: Path) -> bool:
@@ -161,7 +167,7 @@ def _meant_section(name: str, spec: Section, path: Path) -> str:
 
 
 def _shown(value: object) -> str:
-    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value).removesuffix(".0")
     return text if len(text) <= 120 else text[:117] + "..."
 
 

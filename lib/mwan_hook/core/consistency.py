@@ -41,12 +41,12 @@ def _probe(probe: Probe, path: tuple[str, ...], own: Mapping[str, Any]) -> Itera
     asked = len(probe.targets)
     key = "required" if "required" in own or "targets" not in own else "targets"
     if asked and probe.required > asked:
-        yield Finding((*path, key), f"required = {probe.required}, but there are only {asked} targets")
+        yield Finding((*path, key), f"required is {probe.required}: expected at most the number of targets ({asked})")
     else:
         for family in Family:
             count = sum(target.applies(family) for target in probe.targets)
             if 0 < count < probe.required:
-                words = f"required = {probe.required}, but only {count} of the targets can be asked over {family.value}"
+                words = f"required is {probe.required}, but {family.value} can ask only {count} of the targets"
                 yield Finding((*path, key), words, fatal=False)
     low, high = probe.latency_low, probe.latency_high
     if low > high:
@@ -86,7 +86,7 @@ def _marks(config: Config) -> Iterator[Finding]:
             continue
         mask = FULL_MASK if uplink.mask is None else uplink.mask
         for mark, other, name in owners:
-            if (mark ^ uplink.mark) & mask & other == 0:
+            if mask & other in (mask, other) and (mark ^ uplink.mark) & mask & other == 0:
                 yield Finding(("uplinks", uplink.name, "mark"), f"also matches packets with the mark of uplink {name}")
         owners.append((uplink.mark, mask, uplink.name))
     room = 2 ** config.routing.mark_mask.bit_count() - 1

@@ -1,0 +1,186 @@
+"""``mwan-hook config``: the files as read, or every key in force with the place each value came from."""
+
+from __future__ import annotations
+
+import sys
+from _socket import if_nameindex
+
+from mwan_hook import config, configcache
+from mwan_hook.core import settings
+from mwan_hook.model import MAIN_TABLE, Config, Family, Link, Match, Metrics, Probe, UplinkConfig
+from mwan_hook.system.networkd import Network, network_for
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from mwan_hook.config import Loaded, Reading
+
+DEFAULT = "default"
+_WIDTH = 40  # where the comments begin, if a value leaves room
+_UPLINK_KEYS = ("metric", "weight", "table", "rule_priority", "mark", "gateway", "families", "enabled", "metered")
+_OURS = {  # what an uplink has when the files leave it to us
+    "metric": "that of its route in main",
+    "table": "the next free one",
+    "rule_priority": "[routing] rule_priority + 200",
+    "mark": "the next free one inside mark_mask",
+    "gateway": "found",
+}
+
+
+def run(root: str, check: bool, effective: bool) -> int:
+    """Print; warnings go to stderr.  Raises ConfigError when the files are wrong."""
+    loaded = config.load(root)
+    reading = config.read(root, configcache.Watch())
+    for warning in loaded.warnings:
+        print(f"mwan-hook: {warning}", file=sys.stderr)
+    if check:
+        print(checked(reading))
+    elif effective:
+        print("\n".join(in_force(loaded, reading)))
+    else:
+        print(as_read(reading))
+    return 0
+
+
+def checked(reading: Reading) -> str:
+    """One line: which files are good."""
+    names = [source.path for source in reading.sources]
+    return f"{', '.join(names)}: good" if names else "no configuration file: zero configuration"
+
+
+def as_read(reading: Reading) -> str:
+    """The files one after the other, each below a comment with its path."""
+    if not reading.sources:
+        return "# no configuration file: every interface with a default route is an uplink"
+    return "\n\n".join("\n".join((f"# {source.path}", *source.lines)).rstrip() for source in reading.sources)
+
+
+def in_force(loaded: Loaded, reading: Reading) -> Iterator[str]:
+    """Every key in the syntax of the files; the comment says which file, or .network file, or that it is a default."""
+    yield "[routing]"
+    for key, value in _routing(loaded.config).items():
+        yield _line(1, key, value, _origin(reading, ("routing", key)))
+    yield ""
+    yield "[probe]"
+    for key, value in _probe(loaded.config.probe).items():
+        yield _line(1, key, value, _origin(reading, ("probe", key)))
+    yield ""
+    yield "[uplinks]"
+    if not loaded.config.uplinks:
+        yield "  # none: every interface with a default route in main is one"
+    links = {name: index for index, name in if_nameindex()}
+    for uplink in loaded.config.uplinks:
+        yield from _uplink(loaded, reading, uplink, links)
+    for network in loaded.networks:
+        if network.values:
+            yield f"# {network.path}: beneath the keys set here, for the interfaces it matches"
+
+
+def _uplink(loaded: Loaded, reading: Reading, uplink: UplinkConfig, links: Mapping[str, int]) -> Iterator[str]:
+    link = _link(uplink.literal or "", links)
+    network = network_for(loaded.root, loaded.networks, link) if link and loaded.networks else None
+    over = config.for_interface(loaded, uplink, link) if link else uplink
+    path = ("uplinks", uplink.name)
+    yield f"  [[{uplink.name}]]"
+    yield _line(2, "match", _list(_match(match) for match in uplink.match), _origin(reading, (*path, "match")))
+    for key, value in _own(uplink).items():
+        origin = _origin(reading, (*path, key))
+        yield _line(2, key, value, origin) if value else f"    # {key}: {_OURS[key]}"
+    before, after = _probe(uplink.probe), _probe(over.probe)
+    for key, value in after.items():
+        origin = _origin(reading, (*path, key), ("probe", key))
+        if network and origin == DEFAULT and (value != before[key] or key in network.values):
+            origin = network.places.get(key, network.path)
+        yield _line(2, key, value, origin)
+    yield from _metrics(reading, uplink, over.metrics, network)
+
+
+def _metrics(reading: Reading, uplink: UplinkConfig, metrics: Metrics, network: Network | None) -> Iterator[str]:
+    if metrics == Metrics():
+        return
+    yield "    [[[metrics]]]"
+    for key, value in metrics._asdict().items():
+        origin = _origin(reading, ("uplinks", uplink.name, "metrics", key))
+        if network and getattr(uplink.metrics, key) is None:
+            origin = network.places.get(f"metrics.{key}", network.path)
+        yield f"      # {key}: changes nothing" if value is None else _line(3, key, _text(value), origin)
+
+
+def _routing(wanted: Config) -> dict[str, str]:
+    found = {key: _text(value) for key, value in wanted.routing._asdict().items()}
+    found["mark_mask"] = hex(wanted.routing.mark_mask)
+    if wanted.routing.default_table == MAIN_TABLE:
+        found["default_table"] = "main"
+    return found
+
+
+def _probe(probe: Probe) -> dict[str, str]:
+    found = {key: _text(value) for key, value in probe._asdict().items()}
+    for key, targets in (("targets", probe.targets), ("portal_targets", probe.portal_targets)):
+        found[key] = _list(target.text for target in targets)
+    return found
+
+
+def _own(uplink: UplinkConfig) -> dict[str, str]:
+    """Keys of an uplink that [probe] has not; empty where we choose."""
+    mark = "" if uplink.mark is None else hex(uplink.mark) + (f"/{uplink.mask:#x}" if uplink.mask is not None else "")
+    special = {
+        "mark": mark,
+        "gateway": ", ".join(address for family in Family if (address := uplink.gateway(family))),
+        "families": _list(family.value for family in uplink.families),
+    }
+    found = {key: special[key] if key in special else _text(getattr(uplink, key)) for key in _UPLINK_KEYS}
+    return found | {"metered_interval": _text(uplink.metered_interval)}
+
+
+def _text(value: object) -> str:
+    """A plain value as the files spell it; None is empty."""
+    if value is None or isinstance(value, bool):
+        return "" if value is None else "yes" if value else "no"
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() else repr(value)
+    return str(getattr(value, "value", value))
+
+
+def _list(texts: Iterator[str]) -> str:
+    """A list as ConfigObj reads it; a lone comma is the empty one."""
+    return ", ".join(_quoted(text) for text in texts) or ","
+
+
+def _quoted(text: str) -> str:
+    if not set(text) & set(",#'\"") and text == text.strip():
+        return text
+    return f"'{text}'" if '"' in text else f'"{text}"'
+
+
+def _match(match: Match) -> str:
+    if match.kind == "name":
+        return match.glob
+    return f"{settings.PROPERTY}:{match.key}={match.glob}" if match.key else f"{match.kind}:{match.glob}"
+
+
+def _line(depth: int, key: str, value: str, origin: str) -> str:
+    setting = f"{'  ' * depth}{key} = {value}"
+    return f"{setting:<{_WIDTH}}  # {origin}"
+
+
+def _origin(reading: Reading, *paths: tuple[str, ...]) -> str:
+    """``FILE:LINE`` of the first of the keys that a file sets."""
+    for path in paths:
+        if path in reading.origins:
+            file, line = reading.origins[path]
+            return f"{file}:{line}"
+    return DEFAULT
+
+
+def _link(name: str, links: Mapping[str, int]) -> Link | None:
+    """The interface of that name as far as [Match] needs it."""
+    if name not in links:
+        return None
+    try:
+        with open(f"/sys/class/net/{name}/address", encoding="ascii") as stream:
+            mac = stream.read().strip()
+    except OSError:
+        mac = ""
+    return Link(links[name], name, True, True, mac)

@@ -1,0 +1,454 @@
+"""Reading the configuration: what it gives, and every mistake told at once with its place."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from mwan_hook import config
+from mwan_hook.core import settings
+from mwan_hook.model import (
+    Config,
+    ConfigError,
+    CopyRoutes,
+    Family,
+    LastResort,
+    Match,
+    Metrics,
+    Probe,
+    Routing,
+    UplinkConfig,
+)
+
+EXAMPLE = """
+[routing]
+default_table = 1000          # number, or main
+first_table   = 1001
+rule_priority = 1000          # base: main-first +0, oif +100, source +200, fwmark +300, policies +400..+899
+main_first    = yes
+copy_routes   = own           # own | main
+last_resort   = main          # nothing online: main (fall through to main) | keep (the last ones) | unreachable
+mark_mask     = 0x3f00
+protocol      = 172
+
+[probe]                       # defaults, each may stand in an uplink
+targets  = icmp://1.1.1.1, icmp://8.8.8.8, icmp://9.9.9.9        # every round; and others for IPv6
+required = 1                  # targets that must answer (n of m)
+portal_targets  = http://nmcheck.gnome.org/check_network_status.txt=NetworkManager%20is%20online, http://h/generate_204
+portal_interval = 600         # also at first sight; 0 = never
+interval = 10                 # seconds between rounds
+timeout  = 3                  # whole round, DNS and body included
+fall     = 3
+rise     = 3
+burst_interval     = 0.5
+hysteresis_delay   = 180
+hysteresis_backoff = 600
+latency_high = 0              # ms, 0 = off; above: the round is bad. latency_low: below again: good
+latency_low  = 0
+portal_is_online = no
+
+[uplinks]
+  [[fiber]]
+  match  = enp1s0             # interface names, globs, or driver:cdc_ether  mac:AA:..  id:12d1:14db  property:KEY=VALUE
+  metric = 100
+  weight = 2
+  table  = 2000
+  rule_priority = 2000        # of its source rules
+  mark   = 0x4                # with or without /mask; default: the next value inside mark_mask
+  gateway  = 192.168.1.1      # one per family at most; default: found
+  families = ipv4, ipv6
+  enabled  = yes
+  metered  = no               # yes: probed sparingly (metered_interval, default 300) while another uplink is online
+  [[[metrics]]]               # optional
+  full = 100
+  portal = 2000
+  limited = 2000
+  none = 2000
+  [[lte]]
+  match  = driver:cdc_ether, driver:rndis_host, driver:cdc_ncm, usb*
+  metric = 200                # not one literal name: uplinks lte@enp0s20u1, lte@enp0s20u2
+"""
+
+
+def put(root: Path, text: str | bytes, name: str = "mwan-hook.conf") -> Path:
+    """Write a configuration file."""
+    path = root / "etc/mwan-hook" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+def read(root: Path, text: str) -> Config:
+    """The configuration that a text gives."""
+    put(root, text)
+    return config.load(str(root)).config
+
+
+def mistakes(root: Path, text: str | None = None) -> list[str]:
+    """What is said of it, with the root cut off."""
+    if text is not None:
+        put(root, text)
+    with pytest.raises(ConfigError) as caught:
+        config.load(str(root))
+    return [line.removeprefix(f"{root}/etc/mwan-hook/") for line in str(caught.value).split("\n")]
+
+
+def uplink(root: Path, text: str) -> UplinkConfig:
+    """The one uplink of a text."""
+    return read(root, f"[uplinks]\n[[a]]\n{text}").uplinks[0]
+
+
+def test_the_example_of_the_manual_is_read_with_its_comments(tmp_path: Path) -> None:
+    found = read(tmp_path, EXAMPLE)
+    assert found.routing == Routing()
+    assert found.explicit_probe == frozenset(Probe._fields)
+    fiber, lte = found.uplinks
+    assert fiber.literal == "enp1s0"
+    assert (fiber.metric, fiber.weight, fiber.table, fiber.rule_priority) == (100, 2, 2000, 2000)
+    assert (fiber.mark, fiber.mask, fiber.gateway4, fiber.gateway6) == (4, None, "192.168.1.1", None)
+    assert fiber.families == (Family.IPV4, Family.IPV6)
+    assert (fiber.enabled, fiber.metered, fiber.metered_interval) == (True, False, 300)
+    assert fiber.metrics == Metrics(100, 2000, 2000, 2000)
+    drivers = tuple(Match("driver", name) for name in ("cdc_ether", "rndis_host", "cdc_ncm"))
+    assert lte.match == (*drivers, Match("name", "usb*"))
+    assert lte.literal is None
+    assert lte.probe == fiber.probe == found.probe
+    assert [target.body for target in found.probe.portal_targets] == ["NetworkManager is online", ""]
+
+
+def test_no_file_is_the_zero_configuration(tmp_path: Path) -> None:
+    loaded = config.load(str(tmp_path))
+    assert loaded.config.uplinks == ()
+    assert loaded.config.routing == Routing()
+    assert [target.text for target in loaded.config.probe.targets] == list(settings.TARGETS)
+    assert len(loaded.config.probe.portal_targets) == 2
+    assert loaded.config.explicit_probe == frozenset()
+    assert loaded.warnings == ()
+
+
+def test_empty_files_are_the_zero_configuration_too(tmp_path: Path) -> None:
+    put(tmp_path, "")
+    put(tmp_path, "[probe]\n[routing]\n[uplinks]\n", "conf.d/a.conf")
+    assert config.load(str(tmp_path)).config == config.load(str(tmp_path / "none")).config
+
+
+def test_every_key_of_probe_may_stand_in_an_uplink(tmp_path: Path) -> None:
+    text = """targets = icmp://192.0.2.1, tcp://192.0.2.2:443
+    required = 2
+    portal_targets = http://h/x
+    portal_interval = 0
+    interval = 1.5
+    timeout = 2
+    fall = 4
+    rise = 5
+    burst_interval = 0.25
+    hysteresis_delay = 0
+    hysteresis_backoff = 7
+    latency_high = 300
+    latency_low = 200
+    portal_is_online = yes
+    """
+    found = uplink(tmp_path, text)
+    targets = tuple(target.text for target in found.probe.targets)
+    assert targets == ("icmp://192.0.2.1", "tcp://192.0.2.2:443")
+    assert [target.text for target in found.probe.portal_targets] == ["http://h/x"]
+    assert found.probe[1:2] == (2,)
+    assert found.probe[3:] == (0, 1.5, 2, 4, 5, 0.25, 0, 7, 300, 200, True)
+    assert found.explicit == frozenset(Probe._fields)
+
+
+def test_an_uplink_inherits_what_probe_sets(tmp_path: Path) -> None:
+    found = read(tmp_path, "[probe]\nfall = 7\nrise = 8\n[uplinks]\n[[a]]\nmatch = eth0\nrise = 9\n")
+    assert (found.uplinks[0].probe.fall, found.uplinks[0].probe.rise) == (7, 9)
+    assert found.uplinks[0].explicit == {"rise"}
+    assert found.explicit_probe == {"fall", "rise"}
+
+
+def test_an_uplink_without_match_is_the_interface_of_its_name(tmp_path: Path) -> None:
+    assert read(tmp_path, "[uplinks]\n[[eth0]]\n").uplinks[0].literal == "eth0"
+
+
+def test_routing_is_read(tmp_path: Path) -> None:
+    text = """[routing]
+    default_table = main
+    first_table = 300
+    rule_priority = 31865
+    main_first = off
+    copy_routes = main
+    last_resort = blackhole
+    mark_mask = 255
+    protocol = 200
+    """
+    found = read(tmp_path, text).routing
+    assert found == Routing(254, 300, 31865, False, CopyRoutes.MAIN, LastResort.BLACKHOLE, 255, 200)
+
+
+@pytest.mark.parametrize("table", [1, 252, 256, 4294967295])
+def test_tables_at_the_bounds_are_good(tmp_path: Path, table: int) -> None:
+    assert uplink(tmp_path, f"match = eth0\ntable = {table}\n").table == table
+
+
+@pytest.mark.parametrize(
+    ("text", "matches"),
+    [
+        ("eth0", (Match("name", "eth0"),)),
+        ("eth0, wlan0", (Match("name", "eth0"), Match("name", "wlan0"))),
+        ("enx*", (Match("name", "enx*"),)),
+        ("mac:AA:bb:cc:dd:ee:ff", (Match("mac", "AA:bb:cc:dd:ee:ff"),)),
+        ("path:pci-*-usb-0:2*", (Match("path", "pci-*-usb-0:2*"),)),
+        ("id:12d1:14db", (Match("id", "12d1:14db"),)),
+        ("property:ID_MODEL=E3372", (Match("property", "E3372", "ID_MODEL"),)),
+        ('"property:ID_SERIAL=a, b#c"', (Match("property", "a, b#c", "ID_SERIAL"),)),
+    ],
+)
+def test_every_form_of_match_is_read(tmp_path: Path, text: str, matches: tuple[Match, ...]) -> None:
+    assert uplink(tmp_path, f"match = {text}\n").match == matches
+
+
+def test_quotes_keep_commas_and_hashes_in_a_url(tmp_path: Path) -> None:
+    found = uplink(tmp_path, 'targets = "http://h/a,b=c#d, e", \'http://h/="x"\', http://h/%20=%41\n').probe.targets
+    assert [target.body for target in found] == ["c#d, e", '"x"', "A"]
+    assert found[0].path == "/a,b"
+
+
+def test_percent_and_dollar_signs_are_not_interpolated(tmp_path: Path) -> None:
+    found = uplink(tmp_path, "targets = http://h/=%(fall)s%20$fall\nfall = 3\n").probe.targets
+    assert found[0].body == "%(fall)s $fall"
+
+
+def test_one_value_is_a_list_and_none_are_the_facts_alone(tmp_path: Path) -> None:
+    assert uplink(tmp_path, "portal_targets =\ntargets = ,\n").probe[:3] == ((), 1, ())
+    assert len(uplink(tmp_path, "targets = gateway:\n").probe.targets) == 1
+
+
+def test_files_of_conf_d_come_later_and_win_key_by_key(tmp_path: Path) -> None:
+    put(tmp_path, "[probe]\nfall = 2\nrise = 2\n[uplinks]\n[[a]]\nmatch = eth0\nmetric = 1\n")
+    put(tmp_path, "[uplinks]\n[[b]]\nmatch = eth1\n[[a]]\nmetric = 3\n[probe]\nrise = 5\n", "conf.d/20-b.conf")
+    put(tmp_path, "[uplinks]\n[[a]]\nmetric = 2\nweight = 9\n", "conf.d/10-a.conf")
+    put(tmp_path, "[nonsense]\n", "conf.d/30.conf.bak")
+    put(tmp_path, "[nonsense]\n", "conf.d/.30.conf")
+    found = config.load(str(tmp_path)).config
+    assert [one.name for one in found.uplinks] == ["a", "b"]
+    assert (found.probe.fall, found.probe.rise) == (2, 5)
+    assert (found.uplinks[0].literal, found.uplinks[0].metric, found.uplinks[0].weight) == ("eth0", 3, 9)
+
+
+def test_line_ends_and_the_mark_of_other_systems_do_not_matter(tmp_path: Path) -> None:
+    put(tmp_path, b"\xef\xbb\xbf[probe]\r\nfall = 2\r\n")
+    assert config.load(str(tmp_path)).config.probe.fall == 2
+
+
+def test_a_link_to_dev_null_masks_a_file(tmp_path: Path) -> None:
+    put(tmp_path, "", "conf.d/x.conf").unlink()
+    (tmp_path / "etc/mwan-hook/conf.d/x.conf").symlink_to("/dev/null")
+    assert config.load(str(tmp_path)).config.uplinks == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[routing]\ndefault_table = 253\n", "2: [routing] default_table = 253: expected a table number from 1 to 252"),
+        ("[routing]\ndefault_table = 0\n", "table number"),
+        ("[routing]\ndefault_table = Main\n", "or main"),
+        ("[routing]\nfirst_table = 255\n", "table number"),
+        ("[routing]\nrule_priority = 0\n", "from 1 to 31865"),
+        ("[routing]\nrule_priority = 31866\n", "from 1 to 31865"),
+        ("[routing]\nmain_first = perhaps\n", "expected yes or no"),
+        ("[routing]\ncopy_routes = all\n", "expected own or main"),
+        ("[routing]\nlast_resort = none\n", "expected main, keep, unreachable or blackhole"),
+        ("[routing]\nmark_mask = 0\n", "mask of 32 bits that is not 0"),
+        ("[routing]\nmark_mask = 0x100000000\n", "mask of 32 bits"),
+        ("[routing]\nprotocol = 16\n", "16 is `dhcp`"),
+        ("[routing]\nprotocol = 256\n", "protocol number"),
+        ("[probe]\ntimeout = 0\n", "2: [probe] timeout = 0: expected seconds, more than 0"),
+        ("[probe]\ntimeout = nan\n", "expected seconds"),
+        ("[probe]\ntimeout = inf\n", "expected seconds"),
+        ("[probe]\ntimeout = None\n", "expected seconds"),
+        ("[probe]\ninterval = 10s\n", "expected seconds"),
+        ("[probe]\ninterval = 1_0\n", "expected seconds"),
+        ("[probe]\nhysteresis_delay = -1\n", "expected seconds, 0 or more"),
+        ("[probe]\nfall = 0\n", "whole number from 1"),
+        ("[probe]\nrise = 1.5\n", "whole number from 1"),
+        ("[probe]\nrise = ²\n", "whole number from 1"),
+        ("[probe]\nrise = 1, 2\n", "one value, not a list"),
+        ("[probe]\nrequired = 0\n", "whole number from 1"),
+        ("[probe]\nrequired = 7\n", "at most the number of targets (6)"),
+        ("[probe]\ntargets = gateway:\nrequired = 2\n", "3: [probe] required = 2: required is 2: expected at most"),
+        ("[probe]\ntargets = ftp://h/\n", "expected http://HOST/PATH"),
+        ("[probe]\ntargets = gateway:, gateway:\n", "expected 'gateway:' once"),
+        ("[probe]\nportal_targets = icmp://1.1.1.1\n", "expected an http:// or https:// target"),
+        ("[probe]\nlatency_low = 2\nlatency_high = 1\n", "2: [probe] latency_low = 2: expected latency_low (2)"),
+        ("[probe]\nlatency_low = 2\n", "at most latency_high (0)"),
+        ("[probe]\ninterval = 1\ninterval = 2\n", "3: interval = 2: given twice in this file"),
+        ("[probe]\n[probe]\n", "2: [probe]: given twice in this file"),
+        ("[probe]\n[[[x]]]\n", "2: [[[x]]]: expected at most one bracket more"),
+        ("[probe]\n[[targets]]\n", "2: [probe] [[targets]]: expected a value, not a section"),
+        ("[probe]\n[[eth0]]\n", "2: [probe] [[eth0]]: unknown section"),
+        ("[probe\n", "1: [probe: expected `key = value` or [section]"),
+        ("probe = 1\n", "1: probe: expected a section"),
+        ("interval = 1\n", "1: interval: unknown key here (it belongs in [probe] or an uplink)"),
+        ("[probe]\ntable = 1\n", "2: [probe] table: unknown key here (it belongs in an uplink)"),
+        ("[probe]\nintervall = 1\n", "unknown key (did you mean interval?)"),
+        ("[probe]\nPortal-Is-Online = 1\n", "unknown key (did you mean portal_is_online?)"),
+        ("[uplink]\n", "1: [uplink]: unknown section (did you mean [uplinks]?)"),
+        ("[policies]\n", "1: [policies]: unknown section"),
+        ("[DEFAULT]\n", "1: [DEFAULT]: unknown section"),
+        ("[uplinks]\nmatch = eth0\n", "2: [uplinks] match: unknown key here (it belongs in an uplink)"),
+        ("[uplinks]\n[[lte@x]]\n", "NAME@INTERFACE is made by mwan-hook"),
+        ("[uplinks]\n[[a/b]]\n", "expected letters, digits"),
+        ("[uplinks]\n[[a b]]\n", "expected letters, digits"),
+        ("[uplinks]\n[[-a]]\n", "the first a letter or digit"),
+        (f"[uplinks]\n[[{'a' * 65}]]\n", "at most 64"),
+        ("[uplinks]\n[[main]]\n", "another routing table"),
+        ("[uplinks]\n[[12]]\n", "or for a number"),
+    ],
+)
+def test_a_mistake_is_told_with_its_place_and_what_was_expected(tmp_path: Path, text: str, said: str) -> None:
+    found = mistakes(tmp_path, text)
+    assert len(found) == 1
+    assert found[0].startswith("mwan-hook.conf:")
+    assert said in found[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("match =\n", "match = : expected an interface name"),
+        ("match = a/b\n", "expected an interface name"),
+        ("match = averyveryverylongname\n", "15 characters at most"),
+        ("match = driver:\n", "expected a value or a glob after driver:"),
+        ("match = property:X\n", "expected property:KEY=VALUE"),
+        ("match = eth0, eth0\n", "expected 'eth0' once"),
+        ("metric = 4294967295\n", "expected a metric from 0 to 4294967294"),
+        ("weight = 0\n", "whole number from 1 to 256"),
+        ("weight = 257\n", "whole number from 1 to 256"),
+        ("table = 0\n", "table = 0: expected a table number"),
+        ("table = 253\n", "expected a table number"),
+        ("table = 254\n", "3: [uplinks] [[a]] table = 254: expected a table number"),
+        ("table = 255\n", "expected a table number"),
+        ("table = 4294967296\n", "expected a table number"),
+        ("table = fiber\n", "expected a table number"),
+        ("rule_priority = 32766\n", "from 1 to 32765"),
+        ("mark = 0\n", "expected a mark of 32 bits"),
+        ("mark = 0x100000000\n", "expected a mark of 32 bits"),
+        ("mark = 4/\n", "expected a mark of 32 bits"),
+        ("mark = 0x104/0xff\n", "bits all lie in its mask"),
+        ("gateway = 192.0.2.1, 192.0.2.2\n", "expected one address, or one of each family"),
+        ("gateway = 192.0.2.1/24\n", "expected the address of a router"),
+        ("gateway = fe80::1%eth0\n", "expected the address of a router"),
+        ("gateway = 224.0.0.1\n", "expected the address of a router"),
+        ("gateway = ::\n", "expected the address of a router"),
+        ("gateway =\n", "expected one address"),
+        ("families = ipv5\n", "expected ipv4, ipv6 or both"),
+        ("families =\n", "expected ipv4, ipv6 or both"),
+        ("enabled = 2\n", "expected yes or no"),
+        ("metered_interval = 0\n", "more than 0"),
+        ("required = 9\n", "at most the number of targets (6)"),
+        ("match = usb*\ntable = 300\n", "4: [uplinks] [[a]] table = 300: its match can mean two interfaces"),
+        ("match = eth0, eth1\nmark = 1\n", "its match can mean two interfaces"),
+        ("match = driver:e1000\ntable = 300\n", "its match can mean two interfaces"),
+        ("table = 1000\n", "also the table of the shared default"),
+        ("[[[metrics]]]\nful = 1\n", "4: [uplinks] [[a]] [[[metrics]]] ful: unknown key (did you mean full?)"),
+        ("[[[metrics]]]\nfull = -1\n", "expected a metric"),
+        ("[[[metrix]]]\n", "did you mean [[[metrics]]]?"),
+    ],
+)
+def test_a_mistake_in_an_uplink_is_told(tmp_path: Path, text: str, said: str) -> None:
+    found = mistakes(tmp_path, f"[uplinks]\n[[a]]\n{text}")
+    assert len(found) == 1
+    assert "[uplinks] [[a]]" in found[0]
+    assert said in found[0]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "said"),
+    [
+        ("table = 300", "table = 300", "6: [uplinks] [[b]] table = 300: is also the table of uplink a"),
+        ("mark = 4", "mark = 0x4/0xff", "6: [uplinks] [[b]] mark: also matches packets with the mark of uplink a"),
+        ("weight = 1", "match = a", "[[b]] match = a: a is matched by uplink a too"),
+    ],
+)
+def test_two_uplinks_that_clash_are_told(tmp_path: Path, first: str, second: str, said: str) -> None:
+    found = mistakes(tmp_path, f"[uplinks]\n[[a]]\n{first}\n[[b]]\n\n{second}\n")
+    assert len(found) == 1
+    assert said in found[0]
+
+
+def test_marks_that_no_packet_can_share_are_good(tmp_path: Path) -> None:
+    found = read(tmp_path, "[uplinks]\n[[a]]\nmark = 0x1/0xf\n[[b]]\nmark = 0x10/0xf0\n[[c]]\nmark = 0x2/0xf\n[[d]]\n")
+    assert [one.mark for one in found.uplinks] == [1, 16, 2, None]
+
+
+def test_a_mask_too_small_for_the_uplinks_is_told(tmp_path: Path) -> None:
+    assert "has room for 1 marks" in mistakes(tmp_path, "[routing]\nmark_mask = 4\n[uplinks]\n[[a]]\n[[b]]\n")[0]
+
+
+@pytest.mark.parametrize("match", ["eth0", "mac:00:11:22:33:44:55", "path:pci-0000:00:14.0-usb-0:2:1.0"])
+def test_what_means_one_interface_may_have_a_table_of_its_own(tmp_path: Path, match: str) -> None:
+    assert uplink(tmp_path, f"match = {match}\ntable = 300\nmark = 1\n").table == 300
+
+
+def test_identical_dongles_may_share_a_gateway(tmp_path: Path) -> None:
+    assert uplink(tmp_path, "match = usb*\ngateway = 192.168.8.1, fe80::1\n").gateway6 == "fe80::1"
+
+
+def test_all_mistakes_of_all_files_are_told_at_once_in_order(tmp_path: Path) -> None:
+    put(tmp_path, "[probe]\nfall = 0\n[uplinks]\n[[a]]\ntable = 254\n[[b]]\nmatch = a\n")
+    put(tmp_path, "[probe]\nrise = x\n\nfoo\n", "conf.d/10.conf")
+    put(tmp_path, b"[probe]\n\xff", "conf.d/20.conf")
+    (tmp_path / "etc/mwan-hook/conf.d/30.conf").mkdir()
+    (tmp_path / "etc/mwan-hook/conf.d/40.conf").symlink_to("nowhere")
+    os.mkfifo(tmp_path / "etc/mwan-hook/conf.d/50.conf")
+    found = mistakes(tmp_path)
+    assert [line.partition(": ")[0] for line in found] == [
+        "mwan-hook.conf:2",
+        "mwan-hook.conf:5",
+        "mwan-hook.conf:7",
+        "conf.d/10.conf:2",
+        "conf.d/10.conf:4",
+        "conf.d/20.conf:2",
+        "conf.d/30.conf",
+        "conf.d/40.conf",
+        "conf.d/50.conf",
+    ]
+    assert "not the byte 0xff" in found[5]
+    assert "not a directory" in found[6]
+    assert "No such file" in found[7]
+    assert "not a special file" in found[8]
+
+
+def test_a_directory_in_the_place_of_the_file_and_a_file_in_that_of_conf_d_are_told(tmp_path: Path) -> None:
+    put(tmp_path, "", "mwan-hook.conf/x")
+    put(tmp_path, "", "conf.d")
+    found = mistakes(tmp_path)
+    assert found[0].startswith("conf.d: expected a directory that can be read")
+    assert found[1] == "mwan-hook.conf: expected a file, not a directory"
+
+
+def test_a_mistake_seen_only_across_files_names_the_file_that_made_it(tmp_path: Path) -> None:
+    put(tmp_path, "[uplinks]\n[[a]]\nmatch = eth0\ntable = 300\n")
+    put(tmp_path, "[uplinks]\n[[b]]\nmatch = eth1\ntable = 300\n", "conf.d/b.conf")
+    assert mistakes(tmp_path)[0].startswith("conf.d/b.conf:4: [uplinks] [[b]] table = 300")
+
+
+def test_keys_after_a_long_value_are_found_on_their_line(tmp_path: Path) -> None:
+    text = "[probe]\ntargets = '''gateway:\n[routing]\n'''\n\"fall\" = 0 # never\n"
+    assert "mwan-hook.conf:5: [probe] fall = 0: expected" in "\n".join(mistakes(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("targets = http://h/=a#b\n", "'#b' is read as a comment: put quotes around the value"),
+        ("targets = icmp://1.1.1.1, icmp://1.0.0.1, icmp://2606:4700::1111\nrequired = 2\n", "ipv6 can ask only 1"),
+        ("families = ipv4\ngateway = fe80::1\n", "fe80::1 is not used: families lacks ipv6"),
+        ("metered = yes\nmetered_interval = 5\n", "is shorter than interval"),
+    ],
+)
+def test_a_doubt_is_a_warning_with_its_place(tmp_path: Path, text: str, said: str) -> None:
+    put(tmp_path, f"[uplinks]\n[[a]]\n{text}")
+    for _ in ("parsed", "cached"):
+        warnings = config.load(str(tmp_path)).warnings
+        assert len(warnings) == 1
+        assert warnings[0].startswith(f"{tmp_path}/etc/mwan-hook/mwan-hook.conf:")
+        assert said in warnings[0]

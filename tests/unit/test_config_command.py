@@ -1,0 +1,118 @@
+"""``mwan-hook config``: what it prints can be read again, and says where each value came from."""
+
+from pathlib import Path
+
+import pytest
+
+from mwan_hook import config
+from mwan_hook.commands import config as command
+from mwan_hook.model import ConfigError
+
+FILE = """# mine
+[routing]
+default_table = main
+main_first = no
+[probe]
+targets = "http://h/a,b=c#d", icmp://1.1.1.1
+interval = 2.5
+portal_targets =
+[uplinks]
+[[fiber]]
+match = eth0
+table = 300
+mark = 0x10/0xf0
+gateway = 192.0.2.1, fe80::1
+weight = 3
+[[[metrics]]]
+full = 100
+[[lte]]
+match = driver:cdc_*, "property:ID_SERIAL=a,b"
+families = ipv6
+enabled = no
+metered = yes
+metered_interval = 60
+fall = 9
+"""
+
+
+def put(root: Path, text: str, name: str = "mwan-hook.conf") -> None:
+    """Write a configuration file."""
+    path = root / "etc/mwan-hook" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def test_the_files_are_shown_as_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    put(tmp_path, FILE)
+    put(tmp_path, "[probe]\nrise = 7  # seven\n", "conf.d/a.conf")
+    assert command.run(str(tmp_path), check=False, effective=False) == 0
+    shown = capsys.readouterr().out
+    directory = tmp_path / "etc/mwan-hook"
+    more = f"\n# {directory}/conf.d/a.conf\n[probe]\nrise = 7  # seven\n"
+    assert shown == f"# {directory}/mwan-hook.conf\n{FILE}{more}"
+
+
+@pytest.mark.parametrize("text", ["", FILE])
+def test_what_is_in_force_reads_back_as_the_same_configuration(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str
+) -> None:
+    put(tmp_path, text)
+    assert command.run(str(tmp_path), check=False, effective=True) == 0
+    put(tmp_path / "again", capsys.readouterr().out)
+    first, second = config.load(str(tmp_path)).config, config.load(str(tmp_path / "again")).config
+    assert second.routing == first.routing
+    assert second.probe == first.probe
+    assert [one._replace(explicit=frozenset()) for one in second.uplinks] == [
+        one._replace(explicit=frozenset()) for one in first.uplinks
+    ]
+
+
+def test_every_value_in_force_says_where_it_came_from(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    put(tmp_path, FILE)
+    put(tmp_path, "[uplinks]\n[[fiber]]\nweight = 4\n", "conf.d/a.conf")
+    command.run(str(tmp_path), check=False, effective=True)
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.split("\n")]
+    directory = f"{tmp_path}/etc/mwan-hook"
+    assert f"default_table = main # {directory}/mwan-hook.conf:3" in lines
+    assert "first_table = 1001 # default" in lines
+    assert f"weight = 4 # {directory}/conf.d/a.conf:3" in lines
+    assert f"interval = 2.5 # {directory}/mwan-hook.conf:7" in lines
+    assert f"fall = 9 # {directory}/mwan-hook.conf:24" in lines
+    assert f"mark = 0x10/0xf0 # {directory}/mwan-hook.conf:13" in lines
+    assert "# table: the next free one" in lines
+
+
+def test_values_of_a_network_file_are_shown_with_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    put(tmp_path, "[probe]\ntimeout = 4\n[uplinks]\n[[here]]\nmatch = lo\n")
+    path = tmp_path / "etc/systemd/network/10-lo.network"
+    path.parent.mkdir(parents=True)
+    monitor = "[ConnectivityMonitord]\nProbeURL=http://h/\nInterval=33\nTimeout=9\n"
+    path.write_text(f"[Match]\nName=lo\n{monitor}[ConnectivityMetric]\nfull=5\n")
+    command.run(str(tmp_path), check=False, effective=True)
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.split("\n")]
+    assert f"targets = http://h/ # {path}:4" in lines
+    assert f"portal_targets = , # {path}:4" in lines
+    assert f"interval = 33 # {path}:5" in lines
+    assert f"timeout = 4 # {tmp_path}/etc/mwan-hook/mwan-hook.conf:2" in lines
+    assert f"full = 5 # {path}:8" in lines
+
+
+def test_a_check_says_which_files_are_good(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.run(str(tmp_path), check=True, effective=False) == 0
+    assert capsys.readouterr().out == "no configuration file: zero configuration\n"
+    put(tmp_path, FILE)
+    command.run(str(tmp_path), check=True, effective=False)
+    assert capsys.readouterr().out == f"{tmp_path}/etc/mwan-hook/mwan-hook.conf: good\n"
+
+
+def test_warnings_go_to_stderr_and_are_no_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    put(tmp_path, "[probe]\ntargets = http://h/=a#b\n")
+    assert command.run(str(tmp_path), check=True, effective=False) == 0
+    assert "'#b' is read as a comment" in capsys.readouterr().err
+
+
+def test_a_bad_file_is_an_error_of_configuration(tmp_path: Path) -> None:
+    put(tmp_path, "[probe]\nfall = 0\n")
+    with pytest.raises(ConfigError) as caught:
+        command.run(str(tmp_path), check=True, effective=False)
+    assert caught.value.code == 2
