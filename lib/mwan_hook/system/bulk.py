@@ -10,8 +10,7 @@ from _socket import MSG_DONTWAIT
 from errno import EHOSTUNREACH, ENETUNREACH
 from struct import pack_into, unpack_from
 
-from mwan_hook.system import frames, wire
-from mwan_hook.system.look import RECEIVE, open_netlink, refusal
+from mwan_hook.system import frames, netlink, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ def send(messages: Sequence[bytes]) -> Refusals:
     """Send messages in order; by position, what was refused: (errno, the kernel's words)."""
     if not messages:
         return {}
-    sock = open_netlink()
+    sock = netlink.connect()
     try:
         refused = _send(sock, messages, range(len(messages)))
         again = [position for position in sorted(refused) if refused[position][0] in _LATER]
@@ -73,10 +72,10 @@ def _answers(sock: socket) -> Refusals:
     refused: Refusals = {}
     while True:
         try:
-            buffer = sock.recv(RECEIVE, MSG_DONTWAIT)
+            buffer = sock.recv(netlink.RECEIVE, MSG_DONTWAIT)
         except BlockingIOError:
             return refused
         for message in frames.split(buffer):
-            code, words = refusal(message)
+            code, words = netlink.refusal(message)
             if code:
                 refused[unpack_from("=I", message, 8)[0]] = (code, words)

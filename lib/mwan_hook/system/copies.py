@@ -1,15 +1,16 @@
 """What an uplink's table lacks of main's routes, and what it has too many of.
 
-Both sides are read raw and become canonical bytes (:mod:`shapes`); as sets they cancel each other, and only what is
+Both sides are read raw and become canonical bytes (:mod:`canonical`); as sets they cancel each other, and only what is
 left is looked into.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 
 from mwan_hook.model import MAIN_TABLE, Copies, CopyRoutes, Family, Route
-from mwan_hook.system import shapes, wire
+from mwan_hook.system import canonical, shapes, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class Copier:
         to life together with the original.
         """
         source = self._source(family, index)
-        have = shapes.collect(self._reader.raw_routes(family, table), self._reader.protocol)
+        have = self._reader.routes(family, table, partial(shapes.collect, protocol=self._reader.protocol))
         wanted, there = set(source.others), set(have.ours)
         missing = wanted - there
         if missing and family is Family.IPV6:
@@ -68,33 +69,33 @@ class Copier:
         extra = there - wanted - set(source.dead)
         return self._difference(
             Copies(family, table, kept=kept),
-            [route for route in dict.fromkeys(source.others) if route in missing],
-            [route for route in have.ours if route in extra],
+            [route for route in dict.fromkeys(source.others) if route in missing] if missing else [],
+            sorted(extra),
             have,
         )
 
     def _source(self, family: Family, index: int) -> Found:
+        collect = partial(shapes.collect, protocol=self._reader.protocol, defaults=False)
         if self._mode is CopyRoutes.OWN:
-            raw = self._reader.raw_routes(family, MAIN_TABLE, oif=index, kind=wire.UNICAST)
-            return shapes.collect(raw, self._reader.protocol, index, defaults=False)
+            own = partial(collect, oif=index)
+            return self._reader.routes(family, MAIN_TABLE, own, oif=index, kind=wire.UNICAST)
         if family not in self._main:
-            raw = self._reader.raw_routes(family, MAIN_TABLE)
-            self._main[family] = shapes.collect(raw, self._reader.protocol, defaults=False)
+            self._main[family] = self._reader.routes(family, MAIN_TABLE, collect)
         return self._main[family]
 
     def _difference(self, copies: Copies, missing: list[bytes], extra: list[bytes], have: Found) -> Copies:
         if have.others and copies.family is Family.IPV6:
             # A foreign route there would become one multipath route with ours.
-            taken = set(map(shapes.key, (*have.others, *have.dead)))
-            missing = [route for route in missing if shapes.key(route) not in taken]
+            taken = set(map(canonical.key, (*have.others, *have.dead)))
+            missing = [route for route in missing if canonical.key(route) not in taken]
         replace: list[bytes] = []
-        if missing and any(map(shapes.length, extra)):
+        if missing and any(map(canonical.length, extra)):
             missing, extra, replace = _replaceable(missing, extra, have)
         missing.sort(key=_connected_first(copies.family))
         protocol = self._reader.protocol
         return copies._replace(
-            add=tuple(shapes.message(route, copies.table, protocol, _ADD) for route in missing),
-            replace=tuple(shapes.message(route, copies.table, protocol, _REPLACE) for route in replace),
+            add=tuple(canonical.message(route, copies.table, protocol, _ADD) for route in missing),
+            replace=tuple(canonical.message(route, copies.table, protocol, _REPLACE) for route in replace),
             extra=tuple(_decoded(route, copies.table, protocol) for route in extra),
         )
 
@@ -103,15 +104,15 @@ def _joined(routes: Sequence[bytes]) -> list[bytes]:
     """IPv6: routes with a gateway and one key are one multipath route, as soon as a program puts them in."""
     by_key: dict[object, list[bytes]] = {}
     for route in routes:
-        by_key.setdefault(shapes.key(route), []).append(route)
+        by_key.setdefault(canonical.key(route), []).append(route)
     if len(by_key) == len(routes):
         return list(routes)
     joined: list[bytes] = []
     for same in by_key.values():
-        with_gateway = [route for route in same if shapes.has_gateway(route)]
+        with_gateway = [route for route in same if canonical.has_gateway(route)]
         if len(with_gateway) > 1:
             joined += [route for route in same if route not in with_gateway]
-            joined.append(shapes.join(with_gateway))
+            joined.append(canonical.join(with_gateway))
         else:
             joined += same
     return joined
@@ -122,14 +123,14 @@ def _replaceable(missing: list[bytes], extra: list[bytes], have: Found) -> tuple
 
     The kernel replaces what comes first at a key: only where one route is there, one is wanted and both are ours.
     """
-    there = Counter(map(shapes.key, (*have.ours, *have.others, *have.dead)))
-    wanted = Counter(map(shapes.key, missing))
-    alone = {shapes.key(route): route for route in extra}
+    there = Counter(map(canonical.key, (*have.ours, *have.others, *have.dead)))
+    wanted = Counter(map(canonical.key, missing))
+    alone = {canonical.key(route): route for route in extra}
     alone = {key: route for key, route in alone.items() if there[key] == wanted[key] == 1 and route[1]}
-    replace = [route for route in missing if shapes.key(route) in alone]
+    replace = [route for route in missing if canonical.key(route) in alone]
     replaced = set(alone.values())
     return (
-        [route for route in missing if shapes.key(route) not in alone],
+        [route for route in missing if canonical.key(route) not in alone],
         [route for route in extra if route not in replaced],
         replace,
     )
@@ -150,8 +151,8 @@ def _gateways_last(route: bytes) -> int:
     return _IPV6_GATEWAY in route
 
 
-def _decoded(canonical: bytes, table: int, protocol: int) -> Route:
-    route = wire.route(shapes.message(canonical, table, protocol, 0))
+def _decoded(plain: bytes, table: int, protocol: int) -> Route:
+    route = wire.route(canonical.message(plain, table, protocol, 0))
     assert route is not None  # nothing is left out for being dead
     return route
 

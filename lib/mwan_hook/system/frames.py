@@ -15,6 +15,10 @@ NLM_F_DUMP_INTR = 0x10
 _DONE = b"\x14\0\0\0\x03\0"  # its length and type, where the kernel adds no words
 
 
+class InterruptedDumpError(Exception):
+    """The kernel says that a dump is not of one moment."""
+
+
 def stride(buffer: bytes) -> int:
     """The padded length of every message if it is the same; 0 if it is not."""
     length = buffer[0] | buffer[1] << 8
@@ -45,14 +49,13 @@ def _bounds(buffer: bytes) -> Iterator[tuple[int, int]]:
         start += length + 3 & ~3
 
 
-def interrupted(buffer: bytes) -> bool:
-    """Whether any message says that the dump is not of one moment."""
-    if not buffer:
-        return False
+def calm(buffer: bytes) -> bytes:
+    """The buffer; InterruptedDumpError if any of its messages says that the dump is not of one moment."""
     step = stride(buffer)
-    if step:
-        return any(flags & NLM_F_DUMP_INTR for flags in set(buffer[6::step]))
-    return any(buffer[start + 6] & NLM_F_DUMP_INTR for start, _ in _bounds(buffer))
+    flags = set(buffer[6::step]) if step else {buffer[start + 6] for start, _ in _bounds(buffer)}
+    if any(flag & NLM_F_DUMP_INTR for flag in flags):
+        raise InterruptedDumpError
+    return buffer
 
 
 def done(buffer: bytes) -> int:

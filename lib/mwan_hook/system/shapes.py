@@ -1,37 +1,34 @@
-"""Routes as bytes that compare equal when the routes are equal, whatever table and protocol they are in.
+"""Dumps of many routes to canonical routes (:mod:`canonical`), at the speed of C.
 
-A canonical route is the message without its netlink header, with table, protocol and what the kernel tells but does
-not take back (state of the nexthops, age, counters) taken out:
-
-    family dst_len src_len tos  0 0  scope type  onlink 0 0 0  RTA_TABLE = 0  other attributes
-
-Most messages of a dump have the same attributes of the same lengths.  So a message is looked at once for its shape,
-and the others of that shape are cut by offsets; where a whole buffer has one shape, by columns.
+A dump has few shapes: the same attributes of the same lengths.  A buffer whose messages all have one shape is handled
+by columns (slices with the length as step).  A mixed one is first cut at the part of the netlink header that all of
+its messages share, and the pieces of one length are handled as such a buffer each.
 """
 
 from __future__ import annotations
 
-from struct import Struct, unpack_from
+from collections import defaultdict
+from struct import Struct
 
 from mwan_hook.light import NamedTuple
-from mwan_hook.system import build, frames, wire
+from mwan_hook.system import canonical, frames, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-TABLE = b"\x08\0\x0f\0\0\0\0\0"  # RTA_TABLE = 0
-ATTRIBUTES = 12  # where they begin in a canonical route
-RTA_ENCAP_TYPE, RTA_ENCAP, RTA_FLOW = 21, 22, 11
-
-_FIRST = 28  # where attributes begin in a message
+_HEADER = 16
+# A piece is a message without its first twelve bytes, with the length of the next message behind it.
+_PIECE, _TAIL = 4, 4
+_LENGTH, _TABLE, _PROTOCOL, _FLAGS = 1, 4, 5, 8  # places in struct rtmsg
+_CLEARED = (_TABLE, _PROTOCOL, 9, 10, 11, 16, 17, 18, 19)  # and flags that are not the nexthop's, RTA_TABLE
 _ODD = frozenset((wire.RTA_MULTIPATH, wire.RTA_NH_ID))  # take more than cutting
-_OF_A_HOP = frozenset((wire.RTA_OIF, wire.RTA_GATEWAY, wire.RTA_VIA, wire.RTA_MULTIPATH, RTA_ENCAP, RTA_ENCAP_TYPE))
-_STEADY = bytes((0, wire.RTNH_F_ONLINK))  # flags of a nexthop that need no second look
+_ONLINK_ALONE = bytes(flags & wire.RTNH_F_ONLINK for flags in range(256))
+_LIVING = bytes(flags for flags in range(256) if not flags & wire.RTNH_F_DEAD)
 
 
 class Found(NamedTuple):
-    """The routes of a dump, canonical, in the kernel's order."""
+    """The routes of a dump, canonical."""
 
     ours: list[bytes]
     others: list[bytes]  # of other programs
@@ -39,208 +36,155 @@ class Found(NamedTuple):
 
 
 class _Shape(NamedTuple):
-    heads: Callable[[bytes], tuple[bytes, ...]]  # the attributes' headers of a message
+    """Where things are in an item: a message, or a piece of one."""
+
+    size: int
+    body: int  # where struct rtmsg begins
+    heads: Callable[[bytes], tuple[bytes, ...]]  # the port number and the attributes' headers
     expected: tuple[bytes, ...]
-    places: tuple[int, ...]  # where these headers are
-    cut: int  # where RTA_CACHEINFO begins and ends, or the message ends
+    places: tuple[int, ...]  # where these are
+    cut: int  # where RTA_CACHEINFO begins and ends, or the route ends
     resume: int
+    end: int
+    odd: bool  # needs a look at its attributes one by one
+
+
+class _TornError(Exception):
+    """A piece is not one whole message."""
 
 
 def collect(buffers: Iterable[bytes], protocol: int, oif: int = 0, defaults: bool = True) -> Found:
-    """Sort the routes of a dump.
+    """Sort the routes of a dump; InterruptedDumpError if it is not of one moment.
 
     Of multipath routes only the legs through ``oif`` are taken, if it is given; of other programs' default routes
     none without ``defaults``.
     """
     sorter = _Sorter(protocol, oif, 0 if defaults else 1)
     for buffer in buffers:
-        if not sorter.columns(buffer):
-            for message in frames.split(buffer):
-                sorter.one(message)
+        step = frames.stride(buffer)
+        if step:
+            sorter.items(frames.calm(buffer), step, _HEADER, 0)
+            continue
+        before = [len(routes) for routes in sorter.found]
+        try:
+            sorter.pieces(buffer, buffer[4:12])
+        except _TornError:
+            for routes, count in zip(sorter.found, before, strict=True):
+                del routes[count:]
+            for message in frames.split(frames.calm(buffer)):  # a header that differs is often one that says so
+                sorter.items(message, len(message), _HEADER, 0)
     return sorter.found
 
 
 class _Sorter:
     def __init__(self, protocol: int, oif: int, shortest: int) -> None:
         self.found = Found([], [], [])
-        self._shortest = shortest
         self._protocol = protocol
         self._oif = oif
-        self._shapes: dict[int, list[_Shape]] = {}
+        self._shortest = shortest  # prefix length of other programs' routes
+        self._shapes: dict[tuple[int, int], list[_Shape]] = {}
 
-    def columns(self, buffer: bytes) -> bool:
-        """Take a buffer whose messages all have one shape; False if they do not."""
-        step = frames.stride(buffer)
-        if not step:
-            return False
-        count = len(buffer) // step
-        shape = self._shape(buffer[:step])
-        ours = buffer[21::step].count(self._protocol)
-        if shape is None or ours not in (0, count) or buffer[24::step].translate(None, _STEADY):
-            return False
-        if not ours and self._shortest and 0 in buffer[17::step]:
-            return False
-        for place, head in zip(shape.places, shape.expected, strict=True):
-            for byte in range(4):
-                if buffer[place + byte :: step].count(head[byte]) != count:
-                    return False
-        patched = bytearray(buffer)
-        zeros = bytes(count)
-        for place in (20, 21, 25, 26, 27, 32, 33, 34, 35):
-            patched[place::step] = zeros
-        clean = bytes(patched)
-        size, skip = shape.cut, shape.resume
-        starts = range(0, len(clean), step)
-        if size == step:
-            cut = [clean[start + 16 : start + size] for start in starts]
-        else:
-            cut = [clean[start + 16 : start + size] + clean[start + skip : start + step] for start in starts]
-        (self.found.ours if ours else self.found.others).extend(cut)
-        return True
+    def pieces(self, buffer: bytes, mark: bytes) -> None:
+        """A mixed buffer.
 
-    def one(self, message: bytes) -> None:
-        """Take one message."""
-        if message[17] < self._shortest and message[21] != self._protocol:
-            return
-        flags = message[24]
-        shape = self._shape(message)
-        if shape is None or flags & wire.RTNH_F_DEAD:
-            self._odd(message)
-            return
-        start = message[16:20] + b"\0\0" + message[22:24] + bytes((flags & wire.RTNH_F_ONLINK,)) + b"\0\0\0" + TABLE
-        whole = start + message[36 : shape.cut] + message[shape.resume :]
-        (self.found.ours if message[21] == self._protocol else self.found.others).append(whole)
+        The mark (type, flags and sequence number) ends with a random number, so it is nowhere else; if it were, the
+        attributes would not fill the pieces.
+        """
+        _, *pieces = buffer.split(mark)
+        pieces[-1] += bytes(_TAIL)
+        groups: dict[int, list[bytes]] = defaultdict(list)
+        for piece in pieces:
+            groups[len(piece)].append(piece)
+        for size, same in groups.items():
+            self.items(b"".join(same), size, _PIECE, _TAIL)
 
-    def _shape(self, message: bytes) -> _Shape | None:
-        """The shape of a message that can be cut; None if it cannot."""
-        known = self._shapes.setdefault(len(message), [])
+    def items(self, data: bytes, size: int, body: int, tail: int) -> None:
+        """Messages, or pieces of them, all of one size."""
+        while data:
+            shape = self._shape(data[:size], body, tail)
+            if _is_uniform(data, shape):
+                self._same_shape(data, shape)
+                return
+            fitting: list[bytes] = []
+            others: list[bytes] = []
+            for start in range(0, len(data), size):
+                item = data[start : start + size]
+                (fitting if shape.heads(item) == shape.expected else others).append(item)
+            self._same_shape(b"".join(fitting), shape)
+            data = b"".join(others)
+
+    def _shape(self, item: bytes, body: int, tail: int) -> _Shape:
+        known = self._shapes.setdefault((len(item), body), [])
         for shape in known:
-            if shape.heads(message) == shape.expected:
+            if shape.heads(item) == shape.expected:
                 return shape
-        made = _measure(message)
-        if made is not None:
-            known.insert(0, made)
-        return made
+        known.append(_measure(item, body, tail))
+        return known[-1]
 
-    def _odd(self, message: bytes) -> None:
-        alive, canonical = _rewrite(message, self._oif)
-        if message[21] == self._protocol:
-            self.found.ours.append(canonical)
+    def _same_shape(self, data: bytes, shape: _Shape) -> None:
+        size, body = shape.size, shape.body
+        ours = data[body + _PROTOCOL :: size].count(self._protocol)
+        short = self._shortest > 0 and 0 in data[body + _LENGTH :: size]
+        dying = data[body + _FLAGS :: size].translate(None, _LIVING)
+        if ours == len(data) // size and not (shape.odd or dying):
+            self.found.ours.extend(_cut(data, shape))
+        elif not (ours or short or shape.odd or dying):
+            self.found.others.extend(_cut(data, shape))
         else:
-            (self.found.others if alive else self.found.dead).append(canonical)
+            for start in range(0, len(data), size):
+                self._one(data[start + body : start + shape.end])
+
+    def _one(self, route: bytes) -> None:
+        if route[_PROTOCOL] == self._protocol:
+            self.found.ours.append(canonical.rewrite(route, self._oif)[1])
+        elif route[_LENGTH] >= self._shortest:
+            alive, made = canonical.rewrite(route, self._oif)
+            (self.found.others if alive else self.found.dead).append(made)
 
 
-def _measure(message: bytes) -> _Shape | None:
-    places, layout, at = [], "=28x", _FIRST
-    cut = resume = len(message)
-    for kind, value in wire.each_attribute(message, _FIRST):
+def _measure(item: bytes, body: int, tail: int) -> _Shape:
+    """The shape of one item; its attributes must fill it."""
+    at = body + canonical.ATTRIBUTES
+    end = cut = resume = len(item) - tail
+    places, layout, odd = [body - 4], f"={body - 4}x4s{at - body}x", False
+    for kind, value in wire.each_attribute(item[:end], at):
         padded = len(value) + 3 & ~3
-        if kind in _ODD or (kind == wire.RTA_TABLE) != (at == _FIRST):
-            return None
+        if kind == 0:
+            raise _TornError
+        odd = odd or kind in _ODD or (kind == wire.RTA_TABLE) != (len(places) == 1)
         if kind == wire.RTA_CACHEINFO:
             cut, resume = at, at + 4 + padded
         places.append(at)
         layout += f"4s{padded}x"
         at += 4 + padded
-    if at != len(message) or not places:
-        return None
-    heads = Struct(layout).unpack
-    return _Shape(heads, heads(message), tuple(places), cut, resume)
+    if at != end:
+        raise _TornError
+    heads = Struct(f"{layout}{tail}x").unpack
+    return _Shape(len(item), body, heads, heads(item), tuple(places), cut, resume, end, odd)
 
 
-def _rewrite(message: bytes, oif: int) -> tuple[bool, bytes]:
-    """(whether a nexthop is alive, canonical route) of any message, attribute by attribute."""
-    flags = message[24]
-    alive, onlink = not flags & wire.RTNH_F_DEAD, flags & wire.RTNH_F_ONLINK
-    found = list(wire.each_attribute(message, _FIRST))
-    by_object = any(kind == wire.RTA_NH_ID for kind, _ in found)
-    body = b""
-    for kind, value in found:
-        if kind in (wire.RTA_TABLE, wire.RTA_CACHEINFO) or (by_object and kind in _OF_A_HOP):
-            continue  # of a nexthop object the kernel tells the nexthops too, but does not take both
-        if kind == wire.RTA_MULTIPATH:
-            living, all_legs = _legs(value, oif)
-            alive = bool(living)
-            made, onlink = _ways(living or all_legs)
-            body += made
-        else:
-            body += build.attribute(kind, value)
-    head = message[16:20] + b"\0\0" + message[22:24] + bytes((0 if by_object else onlink, 0, 0, 0))
-    return alive, head + TABLE + body
+def _is_uniform(data: bytes, shape: _Shape) -> bool:
+    """Whether all items have the port number and the attributes' headers of the shape."""
+    size = shape.size
+    count = len(data) // size
+    for place, head in zip(shape.places, shape.expected, strict=True):
+        for byte in range(4):
+            if data[place + byte :: size].count(head[byte]) != count:
+                return False
+    return True
 
 
-_Leg = tuple[int, int, int, bytes]
-
-
-def _legs(multipath: bytes, oif: int) -> tuple[list[_Leg], list[_Leg]]:
-    """(living legs, all legs) through ``oif``; a leg that is dead now comes to life in every table at once."""
-    chosen = [way for way in wire.legs(multipath) if not oif or way[2] == oif]
-    return [way for way in chosen if not way[0] & wire.RTNH_F_DEAD], chosen
-
-
-def _ways(legs: list[_Leg]) -> tuple[bytes, int]:
-    """Attributes for these nexthops, and the route's flags: the kernel keeps a lone one as a plain route."""
-    if len(legs) == 1:
-        flags, _, index, rest = legs[0]
-        of_leg = dict(wire.each_attribute(rest, 0))
-        first = [kind for kind in of_leg if kind in (wire.RTA_GATEWAY, wire.RTA_VIA)]
-        body = b"".join(build.attribute(kind, of_leg.pop(kind)) for kind in first)
-        body += build.number(wire.RTA_OIF, index)
-        body += b"".join(build.attribute(kind, value) for kind, value in of_leg.items())
-        return body, flags & wire.RTNH_F_ONLINK
-    made = sorted(build.leg(flags & wire.RTNH_F_ONLINK, weight, index, rest) for flags, weight, index, rest in legs)
-    return build.attribute(wire.RTA_MULTIPATH, b"".join(made)), 0
-
-
-def message(canonical: bytes, table: int, protocol: int, flags: int) -> bytes:
-    """A canonical route as RTM_NEWROUTE into a table, as a program with this protocol number."""
-    where = bytes((table if table < 256 else wire.RT_TABLE_COMPAT, protocol))
-    body = canonical[:4] + where + canonical[6:16] + table.to_bytes(4, "little") + canonical[20:]
-    return build.request(wire.RTM_NEWROUTE, flags, body, 0)
-
-
-def key(canonical: bytes) -> tuple[bytes, bytes, bytes, bytes]:
-    """What the kernel tells routes of one table apart by: prefix lengths and tos, destination, source, metric."""
-    found = wire.attributes(canonical, ATTRIBUTES)
-    parts = (found.get(kind, b"") for kind in (wire.RTA_DST, wire.RTA_SRC, wire.RTA_PRIORITY))
-    destination, source, metric = parts
-    return canonical[:4], destination, source, metric
-
-
-def length(canonical: bytes) -> int:
-    """The destination's prefix length; 0 is the default route."""
-    return canonical[1]
-
-
-def has_gateway(canonical: bytes) -> bool:
-    """IPv6: whether the kernel would join it with another such route of its key into one multipath route."""
-    found = wire.attributes(canonical, ATTRIBUTES)
-    if wire.RTA_MULTIPATH in found:
-        return True
-    return canonical[7] == wire.UNICAST and wire.RTA_GATEWAY in found
-
-
-def join(canonicals: list[bytes]) -> bytes:
-    """IPv6: the one multipath route that the kernel makes of routes of one key."""
-    legs: dict[bytes, None] = {}
-    for canonical in canonicals:
-        for kind, value in wire.each_attribute(canonical, ATTRIBUTES):
-            if kind == wire.RTA_MULTIPATH:
-                legs.update((build.leg(*way), None) for way in wire.legs(value))
-        legs.update((plain, None) for plain in _plain(canonical))
-    first, body = canonicals[0], b""
-    for kind, value in wire.each_attribute(first, 20):
-        body += b"" if kind in _OF_A_HOP else build.attribute(kind, value)
-    ways = build.attribute(wire.RTA_MULTIPATH, b"".join(sorted(legs)))
-    pref = build.attribute(wire.RTA_PREF, b"\0")
-    at = len(body) - len(pref)  # the kernel names the nexthops before the preference
-    return first[:8] + bytes(4) + TABLE + body[:at] + ways + body[at:]
-
-
-def _plain(canonical: bytes) -> list[bytes]:
-    found = wire.attributes(canonical, ATTRIBUTES)
-    if wire.RTA_MULTIPATH in found or wire.RTA_OIF not in found:
-        return []
-    rest = build.attribute(wire.RTA_GATEWAY, found[wire.RTA_GATEWAY])
-    index: int = unpack_from("=i", found[wire.RTA_OIF])[0]
-    return [build.leg(canonical[8], 1, index, rest)]
+def _cut(data: bytes, shape: _Shape) -> list[bytes]:
+    """Canonical routes from items of one shape."""
+    size, body = shape.size, shape.body
+    patched = bytearray(data)
+    zeros = bytes(len(data) // size)
+    for place in _CLEARED:
+        patched[body + place :: size] = zeros
+    patched[body + _FLAGS :: size] = data[body + _FLAGS :: size].translate(_ONLINK_ALONE)
+    clean = bytes(patched)
+    starts = range(body, len(clean), size)
+    cut, resume, end = shape.cut - body, shape.resume - body, shape.end - body
+    if cut == end:
+        return [clean[start : start + cut] for start in starts]
+    return [clean[start : start + cut] + clean[start + resume : start + end] for start in starts]

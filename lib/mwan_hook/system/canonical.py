@@ -1,0 +1,119 @@
+"""Routes as bytes that compare equal when the routes are equal, whatever table and protocol they are in.
+
+A canonical route is the message without its netlink header, with table, protocol and what the kernel tells but does
+not take back (state of the nexthops, age, counters) taken out:
+
+    family dst_len src_len tos  0 0  scope type  onlink 0 0 0  RTA_TABLE = 0  other attributes
+"""
+
+from __future__ import annotations
+
+from struct import unpack_from
+
+from mwan_hook.system import build, wire
+
+TABLE = b"\x08\0\x0f\0\0\0\0\0"  # RTA_TABLE = 0
+ATTRIBUTES = 12  # where they begin, after struct rtmsg
+RTA_ENCAP_TYPE, RTA_ENCAP = 21, 22
+
+_OF_A_HOP = frozenset((wire.RTA_OIF, wire.RTA_GATEWAY, wire.RTA_VIA, wire.RTA_MULTIPATH, RTA_ENCAP, RTA_ENCAP_TYPE))
+
+
+def rewrite(body: bytes, oif: int) -> tuple[bool, bytes]:
+    """(whether a nexthop is alive, canonical route) of any message without its header, attribute by attribute.
+
+    Of multipath routes only the legs through ``oif`` are taken, if it is given.
+    """
+    flags = body[8]
+    alive, onlink = not flags & wire.RTNH_F_DEAD, flags & wire.RTNH_F_ONLINK
+    found = list(wire.each_attribute(body, ATTRIBUTES))
+    by_object = any(kind == wire.RTA_NH_ID for kind, _ in found)
+    made = body[:4] + b"\0\0" + body[6:8] + bytes(4) + TABLE
+    for kind, value in found:
+        if kind in (wire.RTA_TABLE, wire.RTA_CACHEINFO) or (by_object and kind in _OF_A_HOP):
+            continue  # of a nexthop object the kernel tells the nexthops too, but does not take both
+        if kind == wire.RTA_MULTIPATH:
+            living, all_legs = _legs(value, oif)
+            alive = bool(living)
+            ways, onlink = _ways(living or all_legs)
+            made += ways
+        else:
+            made += build.attribute(kind, value)
+    return alive, made[:8] + bytes((0 if by_object else onlink,)) + made[9:]
+
+
+_Leg = tuple[int, int, int, bytes]
+
+
+def _legs(multipath: bytes, oif: int) -> tuple[list[_Leg], list[_Leg]]:
+    """(living legs, all legs) through ``oif``; a leg that is dead now comes to life in every table at once."""
+    chosen = [way for way in wire.legs(multipath) if not oif or way[2] == oif]
+    return [way for way in chosen if not way[0] & wire.RTNH_F_DEAD], chosen
+
+
+def _ways(legs: list[_Leg]) -> tuple[bytes, int]:
+    """Attributes for these nexthops, and the route's flags: the kernel keeps a lone one as a plain route."""
+    if len(legs) == 1:
+        flags, _, index, rest = legs[0]
+        of_leg = dict(wire.each_attribute(rest, 0))
+        first = [kind for kind in of_leg if kind in (wire.RTA_GATEWAY, wire.RTA_VIA)]
+        body = b"".join(build.attribute(kind, of_leg.pop(kind)) for kind in first)
+        body += build.number(wire.RTA_OIF, index)
+        body += b"".join(build.attribute(kind, value) for kind, value in of_leg.items())
+        return body, flags & wire.RTNH_F_ONLINK
+    made = sorted(build.leg(flags & wire.RTNH_F_ONLINK, weight, index, rest) for flags, weight, index, rest in legs)
+    return build.attribute(wire.RTA_MULTIPATH, b"".join(made)), 0
+
+
+def message(route: bytes, table: int, protocol: int, flags: int) -> bytes:
+    """A canonical route as RTM_NEWROUTE into a table, as a program with this protocol number."""
+    where = bytes((table if table < 256 else wire.RT_TABLE_COMPAT, protocol))
+    body = route[:4] + where + route[6:16] + table.to_bytes(4, "little") + route[20:]
+    return build.request(wire.RTM_NEWROUTE, flags, body, 0)
+
+
+def key(route: bytes) -> tuple[bytes, bytes, bytes, bytes]:
+    """What the kernel tells routes of one table apart by: prefix lengths and tos, destination, source, metric."""
+    found = wire.attributes(route, ATTRIBUTES)
+    parts = (found.get(kind, b"") for kind in (wire.RTA_DST, wire.RTA_SRC, wire.RTA_PRIORITY))
+    destination, source, metric = parts
+    return route[:4], destination, source, metric
+
+
+def length(route: bytes) -> int:
+    """The destination's prefix length; 0 is the default route."""
+    return route[1]
+
+
+def has_gateway(route: bytes) -> bool:
+    """IPv6: whether the kernel would join it with another such route of its key into one multipath route."""
+    found = wire.attributes(route, ATTRIBUTES)
+    if wire.RTA_MULTIPATH in found:
+        return True
+    return route[7] == wire.UNICAST and wire.RTA_GATEWAY in found
+
+
+def join(routes: list[bytes]) -> bytes:
+    """IPv6: the one multipath route that the kernel makes of routes of one key."""
+    legs: dict[bytes, None] = {}
+    for route in routes:
+        for kind, value in wire.each_attribute(route, ATTRIBUTES):
+            if kind == wire.RTA_MULTIPATH:
+                legs.update((build.leg(*way), None) for way in wire.legs(value))
+        legs.update((plain, None) for plain in _plain(route))
+    first, body = routes[0], b""
+    for kind, value in wire.each_attribute(first, 20):
+        body += b"" if kind in _OF_A_HOP else build.attribute(kind, value)
+    ways = build.attribute(wire.RTA_MULTIPATH, b"".join(sorted(legs)))
+    pref = build.attribute(wire.RTA_PREF, b"\0")
+    at = len(body) - len(pref)  # the kernel names the nexthops before the preference
+    return first[:8] + bytes(4) + TABLE + body[:at] + ways + body[at:]
+
+
+def _plain(route: bytes) -> list[bytes]:
+    found = wire.attributes(route, ATTRIBUTES)
+    if wire.RTA_MULTIPATH in found or wire.RTA_OIF not in found:
+        return []
+    rest = build.attribute(wire.RTA_GATEWAY, found[wire.RTA_GATEWAY])
+    index: int = unpack_from("=i", found[wire.RTA_OIF])[0]
+    return [build.leg(route[8], 1, index, rest)]

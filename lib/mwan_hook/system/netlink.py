@@ -1,0 +1,79 @@
+"""One route netlink socket: opening it, dumps over it, what a refusal says."""
+
+from __future__ import annotations
+
+import os
+from _socket import AF_NETLINK, MSG_DONTWAIT, SO_RCVBUF, SOCK_CLOEXEC, SOCK_RAW, SOL_SOCKET, socket
+from errno import EAFNOSUPPORT, ENODEV, ENOENT, EOPNOTSUPP
+from struct import unpack_from
+
+from mwan_hook.model import MwanError
+from mwan_hook.system import build, frames, wire
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NETLINK_ROUTE = 0
+SOL_NETLINK = 270
+NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK = 10, 11, 12
+RECEIVE = 65536  # the kernel never makes a dump's buffer larger than 32 KiB
+
+_NLMSGERR_ATTR_MSG = 1
+_ABSENT = (ENOENT, ENODEV, EAFNOSUPPORT, EOPNOTSUPP)
+
+
+def connect() -> socket:
+    """A route netlink socket that checks requests strictly and explains its refusals."""
+    sock = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE)
+    for option in (NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK, NETLINK_CAP_ACK):
+        sock.setsockopt(SOL_NETLINK, option, 1)
+    sock.setsockopt(SOL_SOCKET, SO_RCVBUF, 1 << 20)
+    sock.bind((0, 0))
+    return sock
+
+
+def refusal(message: bytes) -> tuple[int, str]:
+    """(errno, the kernel's own words) of an NLMSG_ERROR with NETLINK_CAP_ACK, or an NLMSG_DONE."""
+    code: int = unpack_from("=i", message, 16)[0]
+    start = 36 if message[4] == wire.NLMSG_ERROR else 20
+    words = wire.attributes(message, start).get(_NLMSGERR_ATTR_MSG, b"")
+    return -code, words.rstrip(b"\0").decode(errors="replace")
+
+
+def dump(sock: socket, kind: int, body: bytes) -> Iterator[bytes]:
+    """The buffers of one dump, whole messages in each; none for a table, family or device that does not exist.
+
+    MwanError for what the kernel refuses, InterruptedDumpError if the dump's end is marked so; the marks on other
+    messages are for the caller to see (:func:`frames.calm`).
+    """
+    sock.send(build.request(kind, wire.NLM_F_DUMP, body, _sequence()))
+    last, buffer = -1, b""
+    while last < 0:
+        try:
+            # The kernel fills the next buffer while it hands this one out, so there is never a wait.
+            following = sock.recv(RECEIVE, MSG_DONTWAIT)
+        except BlockingIOError:
+            last = frames.done_with_words(buffer)
+            if last < 0:
+                raise MwanError("the kernel broke off a dump") from None
+            break
+        if buffer:
+            yield buffer
+        buffer, last = following, frames.done(following)
+    _check(buffer[last:])
+    if last:
+        yield buffer[:last]
+
+
+def _sequence() -> int:
+    """A number that tells where messages begin (see :mod:`shapes`): random, its last byte rare in addresses."""
+    return int.from_bytes(os.urandom(3), "little") | 0xD7000000
+
+
+def _check(message: bytes) -> None:
+    """Raise for a refusal; what is not there has nothing to show."""
+    frames.calm(message)
+    code, words = refusal(message)
+    if code > 0 and code not in _ABSENT:
+        raise MwanError(f"reading from the kernel: {words or os.strerror(code)}")
