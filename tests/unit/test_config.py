@@ -4,6 +4,9 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
 from mwan_hook import config
 from mwan_hook.core import settings
@@ -452,3 +455,35 @@ def test_a_doubt_is_a_warning_with_its_place(tmp_path: Path, text: str, said: st
         assert len(warnings) == 1
         assert warnings[0].startswith(f"{tmp_path}/etc/mwan-hook/mwan-hook.conf:")
         assert said in warnings[0]
+
+
+WORDS = ("[", "]", "[[", "]]", "[[[", "probe", "uplinks", "routing", "metrics", "a", "match", "targets", "required")
+SIGNS = (
+    "=",
+    "=",
+    ",",
+    "#",
+    '"',
+    "'",
+    "'''",
+    "\n",
+    "\n",
+    " ",
+    "0",
+    "2",
+    "eth0",
+    "icmp://1.1.1.1",
+    "http://h/?a=b=%41",
+    "é",
+    "\\",
+)
+
+
+@hypothesis_settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.lists(st.sampled_from(WORDS + SIGNS), max_size=40).map("".join))
+def test_any_text_is_a_configuration_or_an_error_of_configuration(tmp_path: Path, text: str) -> None:
+    put(tmp_path, text)
+    try:
+        assert isinstance(config.load(str(tmp_path)).config, Config)
+    except ConfigError as error:
+        assert all(f"{tmp_path}/etc/mwan-hook/mwan-hook.conf" in line for line in str(error).split("\n"))
