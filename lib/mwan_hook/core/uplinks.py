@@ -13,7 +13,6 @@ from mwan_hook.model import (
     Lease,
     Link,
     Match,
-    Route,
     Snapshot,
     State,
     Uplink,
@@ -116,17 +115,14 @@ def _gone(entry: UplinkConfig, present: list[str], state: State) -> list[_Seat]:
 def _zero_configuration(config: Config, around: Surroundings) -> list[_Seat]:
     """Interfaces with a default in main, and those that had one in this boot."""
     names = {link.index: link.name for link in around.snapshot.links}
-    wanted = [names.get(index, "") for route in around.snapshot.defaults for index in _devices(route)]
+    foreign = [route for route in around.snapshot.defaults if route.protocol != around.snapshot.protocol]
+    wanted = [names.get(hop.index, "") for route in foreign for hop in route.nexthops]
     wanted += [memory.interface for name, memory in around.state.uplinks.items() if name == memory.interface]
     links = {link.name: link for link in around.snapshot.links}
     return [
         _Seat(name, name, UplinkConfig(name, (Match("name", name),), probe=config.probe), links.get(name))
         for name in sorted(set(wanted) - {"", "lo"})
     ]
-
-
-def _devices(route: Route) -> list[int]:
-    return [hop.index for hop in route.nexthops]
 
 
 def _matches(wanted: Sequence[Match], link: Link, attributes: Mapping[str, str]) -> bool:

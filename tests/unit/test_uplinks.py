@@ -1,0 +1,153 @@
+"""Which interface is which uplink, with which table and mark."""
+
+from __future__ import annotations
+
+import pytest
+
+from mwan_hook.core.uplinks import Bound, Surroundings, bind
+from mwan_hook.model import (
+    Allotment,
+    Config,
+    Family,
+    Lease,
+    Link,
+    Match,
+    Route,
+    Routing,
+    Snapshot,
+    State,
+    UplinkConfig,
+    UplinkState,
+)
+from tests.unit import builders as b
+
+
+def bound(config: Config, snapshot: Snapshot, **around: object) -> Bound:
+    rest = {"state": State(), "allotment": Allotment(), **around}
+    return bind(config, Surroundings(snapshot, **rest))  # type: ignore[arg-type]
+
+
+def template(name: str, *matches: Match) -> UplinkConfig:
+    return UplinkConfig(name, matches)
+
+
+def test_without_configuration_every_interface_with_a_default_is_an_uplink_of_that_metric() -> None:
+    snapshot = b.snapshot("fiber", "lte")
+    snapshot = snapshot._replace(defaults=(b.foreign("fiber", 100), b.foreign("lte", 700)))
+    assert [(u.name, u.metric, u.table) for u in bound(Config(), snapshot).uplinks] == [
+        ("fiber", 100, 1001),
+        ("lte", 700, 1002),
+    ]
+
+
+def test_a_default_of_our_own_makes_no_uplink_without_configuration() -> None:
+    ours = b.foreign("fiber", 1, protocol=172)
+    assert bound(Config(), b.snapshot("fiber")._replace(defaults=(ours,))).uplinks == ()
+
+
+def test_a_literal_name_wins_over_a_template_that_stands_before_it() -> None:
+    config = b.config(template("any", Match("name", "*")), b.uplink("fiber"))
+    assert {u.name: u.interface for u in bound(config, b.snapshot("fiber", "lte")).uplinks} == {
+        "any@lte": "lte",
+        "fiber": "fiber",
+    }
+
+
+@pytest.mark.parametrize(
+    ("match", "attributes"),
+    [
+        (Match("driver", "cdc_*"), {"driver": "cdc_ether"}),
+        (Match("path", "pci-*-usb-0:2*"), {"path": "pci-0000:00:14.0-usb-0:2:1.0"}),
+        (Match("id", "12D1:14db"), {"id": "12d1:14db"}),
+        (Match("property", "huawei*", "ID_VENDOR"), {"property:ID_VENDOR": "huawei_mobile"}),
+        (Match("name", "l?e"), {}),
+    ],
+)
+def test_templates_match_by_what_udev_knows(match: Match, attributes: dict[str, str]) -> None:
+    config = b.config(template("stick", match))
+    found = bound(config, b.snapshot("fiber", "lte"), attributes={"lte": attributes})
+    assert [u.name for u in found.uplinks] == ["stick@lte"]
+
+
+def test_a_mac_address_compares_without_case_and_an_altname_counts_as_a_name() -> None:
+    links = (Link(9, "eth0", True, True, mac="02:00:5e:aa:bb:cc", altnames=("enp9s0",)),)
+    by_mac = b.config(template("m", Match("mac", "02:00:5E:AA:BB:CC")))
+    assert [u.name for u in bound(by_mac, Snapshot(links=links)).uplinks] == ["m@eth0"]
+    by_altname = b.config(UplinkConfig("alt", (Match("name", "enp9s0"),)))
+    assert [(u.interface, u.index) for u in bound(by_altname, Snapshot(links=links)).uplinks] == [("eth0", 9)]
+
+
+def test_an_uplink_that_matches_nothing_is_a_warning_and_stays_in_the_list_by_its_literal_name() -> None:
+    found = bound(b.config(b.uplink("fiber"), b.uplink("lte")), b.snapshot("fiber"))
+    assert found.warnings == ("uplink lte: no interface matches",)
+    assert [(u.name, u.present) for u in found.uplinks] == [("fiber", True), ("lte", False)]
+
+
+def test_an_uplink_of_a_template_seen_in_this_boot_stays_when_its_interface_is_gone() -> None:
+    state = State(uplinks={"stick@lte": UplinkState("lte", 4)})
+    found = bound(b.config(template("stick", Match("name", "l*"))), b.snapshot("fiber"), state=state)
+    assert [(u.name, u.present, u.index) for u in found.uplinks] == [("stick@lte", False, 0)]
+
+
+def test_tables_and_marks_are_remembered_and_fixed_numbers_are_kept_free() -> None:
+    config = b.config(b.uplink("cable", table=1001, mark=0x100), b.uplink("fiber"), b.uplink("lte"))
+    first = bound(config, b.snapshot(*b.NAMES))
+    assert {u.name: u.table for u in first.uplinks} == {"cable": 1001, "fiber": 1002, "lte": 1003}
+    assert {u.name: hex(u.mark) for u in first.uplinks} == {"cable": "0x100", "fiber": "0x200", "lte": "0x300"}
+    again = bound(config._replace(uplinks=config.uplinks[::-1]), b.snapshot(*b.NAMES), allotment=first.allotment)
+    assert {u.name: u.table for u in again.uplinks} == {u.name: u.table for u in first.uplinks}
+
+
+def test_allotted_tables_never_take_a_reserved_number_or_the_shared_defaults() -> None:
+    config = Config(Routing(first_table=252, default_table=256), uplinks=tuple(b.uplink(n) for n in b.NAMES))
+    assert [u.table for u in bound(config, b.snapshot(*b.NAMES)).uplinks] == [252, 257, 258]
+
+
+def test_marks_stay_inside_their_mask_and_end_with_it() -> None:
+    config = Config(Routing(mark_mask=0x90), uplinks=tuple(b.uplink(n) for n in (*b.NAMES, "more")))
+    assert [u.mark for u in bound(config, b.snapshot(*b.NAMES)).uplinks] == [0x10, 0x80, 0x90, 0]
+
+
+def test_the_gateway_comes_from_the_configuration_then_main_then_the_lease() -> None:
+    snapshot = b.snapshot("fiber")
+    bare = snapshot._replace(defaults=())
+    leases = {2: Lease("192.168.2.254")}
+
+    def gateway(config: UplinkConfig, around: Snapshot) -> str | None:
+        return bound(b.config(config), around, leases=leases).uplinks[0].ipv4.gateway
+
+    assert gateway(b.uplink("fiber", gateway4="192.168.2.9"), snapshot) == "192.168.2.9"
+    assert gateway(b.uplink("fiber"), snapshot) == "192.168.2.1"
+    assert gateway(b.uplink("fiber"), bare) == "192.168.2.254"
+
+
+def test_a_gateway_outside_every_subnet_is_onlink() -> None:
+    found = bound(b.config(b.uplink("fiber", gateway4="10.0.0.1")), b.snapshot("fiber")._replace(defaults=()))
+    assert found.uplinks[0].ipv4.onlink
+
+
+def test_a_leg_of_a_foreign_multipath_default_gives_its_interface_a_gateway() -> None:
+    both = Route(
+        Family.IPV4,
+        254,
+        metric=5,
+        nexthops=(b.foreign("fiber", 0).nexthops[0], b.foreign("lte", 0).nexthops[0]),
+        protocol=4,
+    )
+    found = bound(Config(), b.snapshot("fiber", "lte")._replace(defaults=(both,)))
+    assert [(u.name, u.ipv4.gateway) for u in found.uplinks] == [("fiber", "192.168.2.1"), ("lte", "192.168.4.1")]
+
+
+@pytest.mark.parametrize(
+    ("link", "addresses", "missing"),
+    [
+        (b.link("fiber", up=False), (b.address("fiber"),), "administratively down"),
+        (b.link("fiber", carrier=False), (b.address("fiber"),), "no carrier"),
+        (b.link("fiber"), (), "no address"),
+        (b.link("fiber"), (b.address("fiber")._replace(usable=False, tentative=True),), "address is tentative"),
+        (b.link("fiber"), (b.address("fiber"),), ""),
+    ],
+)
+def test_what_is_missing_is_said_in_words(link: Link, addresses: tuple[object, ...], missing: str) -> None:
+    snapshot = b.snapshot("fiber")._replace(links=(link,), addresses=addresses)
+    assert bound(b.config(b.uplink("fiber")), snapshot).uplinks[0].ipv4.missing == missing
