@@ -1,0 +1,195 @@
+"""What one round is made of, and what its results say together."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mwan_hook.core import rounds, targets
+from mwan_hook.model import (
+    Address,
+    Connectivity,
+    Family,
+    Job,
+    Link,
+    Probe,
+    Result,
+    Uplink,
+    UplinkConfig,
+    Way,
+)
+
+UNKNOWN, NONE, PORTAL, LIMITED, FULL = Connectivity
+PROBE = Probe(
+    targets=tuple(targets.parse(text) for text in ("icmp://1.1.1.1", "icmp://2606:4700:4700::1111", "gateway:")),
+    portal_targets=(targets.parse("http://gstatic.com/generate_204"), targets.parse("http://9.9.9.9/")),
+    timeout=4,
+)
+
+
+def way(family: Family, gateway: str | None = "192.168.2.1", missing: str = "") -> Way:
+    """A way with an address."""
+    address = "192.168.2.2" if family is Family.IPV4 else "2001:db8::2"
+    return Way(family, (Address(7, family, address, 24, True),), gateway, missing=missing, servers=("192.168.2.53",))
+
+
+def uplink(ipv4: Way, ipv6: Way, noarp: bool = False) -> Uplink:
+    """An uplink that is there."""
+    link = Link(7, "lte0", True, True, noarp=noarp)
+    return Uplink(UplinkConfig("lte"), "lte", "lte0", 7, 1001, 100, 0x100, 0x3F00, True, link, ipv4, ipv6)
+
+
+BOTH = uplink(way(Family.IPV4), way(Family.IPV6, "fe80::1"))
+
+
+def result(
+    connectivity: Connectivity,
+    rtt: float | None = None,
+    *,
+    target: str = "icmp://1.1.1.1",
+    portal: bool = False,
+    error: str | None = None,
+) -> Result:
+    """One result."""
+    job = Job("lte", Family.IPV4, targets.parse(target), "lte0", 7, "192.168.2.2", portal=portal)
+    return Result(job, connectivity, rtt, error, 72)
+
+
+def asked(jobs: tuple[Job, ...]) -> list[tuple[str, bool]]:
+    """Targets, and whether they are portal checks."""
+    return [(job.target.text, job.portal) for job in jobs]
+
+
+# ---------------------------------------------------------------- jobs
+
+
+def test_jobs_carry_what_probing_needs() -> None:
+    (job, _) = rounds.jobs_for(BOTH, Family.IPV4, PROBE)
+    assert job == Job(
+        "lte",
+        Family.IPV4,
+        PROBE.targets[0],
+        "lte0",
+        7,
+        "192.168.2.2",
+        "192.168.2.1",
+        False,
+        4,
+        ("192.168.2.53",),
+        False,
+    )
+
+
+def test_targets_of_the_other_family_are_left_out() -> None:
+    assert asked(rounds.jobs_for(BOTH, Family.IPV6, PROBE)) == [
+        ("icmp://2606:4700:4700::1111", False),
+        ("gateway:", False),
+    ]
+
+
+def test_portal_targets_come_last_and_only_when_they_are_wanted() -> None:
+    wanted = rounds.jobs_for(BOTH, Family.IPV6, PROBE, with_portal=True)
+    assert asked(wanted)[2:] == [("http://gstatic.com/generate_204", True)]
+
+
+def test_a_burst_has_a_timeout_of_its_own() -> None:
+    assert {job.timeout for job in rounds.jobs_for(BOTH, Family.IPV4, PROBE, timeout=0.3)} == {0.3}
+
+
+@pytest.mark.parametrize(
+    "without", [uplink(way(Family.IPV4, None), way(Family.IPV6)), uplink(way(Family.IPV4), way(Family.IPV6), True)]
+)
+def test_a_nexthop_by_device_has_no_gateway_to_ask(without: Uplink) -> None:
+    assert asked(rounds.jobs_for(without, Family.IPV4, PROBE)) == [("icmp://1.1.1.1", False)]
+
+
+def test_nothing_is_asked_where_a_fact_is_missing() -> None:
+    gone = uplink(way(Family.IPV4, missing="no carrier"), way(Family.IPV6))
+    assert rounds.jobs_for(gone, Family.IPV4, PROBE, with_portal=True) == ()
+    assert rounds.jobs_for(BOTH._replace(link=None), Family.IPV4, PROBE) == ()
+
+
+# ---------------------------------------------------------------- rounds
+
+
+@pytest.mark.parametrize(
+    ("seen", "required", "connectivity", "reason"),
+    [
+        ([FULL, FULL, FULL], 1, FULL, "3 of 3 targets answered"),
+        ([FULL, LIMITED, LIMITED], 1, FULL, "1 of 3 targets answered"),
+        ([FULL, LIMITED, LIMITED], 2, LIMITED, "1 of 3 targets answered, 2 required"),
+        ([FULL, FULL, LIMITED], 2, FULL, "2 of 3 targets answered"),
+        ([FULL, FULL], 5, FULL, "2 of 2 targets answered"),
+        ([FULL, LIMITED], 5, LIMITED, "1 of 2 targets answered, 2 required"),
+        ([FULL, NONE], 2, LIMITED, "1 of 2 targets answered, 2 required"),
+        ([LIMITED, NONE], 1, LIMITED, "0 of 2 targets answered"),
+        ([NONE, NONE], 1, NONE, "0 of 2 targets answered"),
+        ([PORTAL, NONE], 1, PORTAL, "0 of 2 targets answered"),
+        ([PORTAL, FULL], 1, FULL, "1 of 2 targets answered"),
+        ([FULL, UNKNOWN], 2, FULL, "1 of 1 targets answered"),
+        ([], 1, FULL, rounds.FACTS),
+        ([UNKNOWN], 1, FULL, rounds.FACTS),
+    ],
+)
+def test_a_round_is_the_best_of_its_targets(
+    seen: list[Connectivity], required: int, connectivity: Connectivity, reason: str
+) -> None:
+    made = rounds.summarise([result(each) for each in seen], required)
+    assert (made.connectivity, made.reason) == (connectivity, reason)
+    assert made.wire_bytes == 72 * len(seen)
+    assert [target.connectivity for target in made.targets] == seen
+
+
+def test_the_reason_names_the_commonest_error() -> None:
+    seen = [result(LIMITED, error="connection refused"), *[result(LIMITED, error="timed out after 3 s")] * 2]
+    assert rounds.summarise(seen).reason == "0 of 3 targets answered: timed out after 3 s"
+
+
+@pytest.mark.parametrize(
+    ("seen", "portal", "checked"),
+    [
+        ([], None, False),
+        ([PORTAL], True, True),
+        ([PORTAL, LIMITED], True, True),
+        ([PORTAL, FULL], False, True),
+        ([FULL, LIMITED], False, True),
+        ([LIMITED, LIMITED], None, True),
+        ([NONE], None, True),
+    ],
+)
+def test_portal_targets_are_kept_apart(seen: list[Connectivity], portal: bool | None, checked: bool) -> None:
+    results = [result(FULL, 5.0), *(result(each, 90.0, portal=True) for each in seen)]
+    made = rounds.summarise(results, 1)
+    assert (made.connectivity, made.latency_ms, made.reason) == (FULL, 5.0, "1 of 1 targets answered")
+    assert (made.portal, made.portal_checked) == (portal, checked)
+
+
+def test_a_portal_check_alone_sees_that_the_device_is_gone() -> None:
+    assert rounds.summarise([result(NONE, portal=True)]).connectivity is NONE
+    assert rounds.summarise([result(LIMITED, portal=True)]).connectivity is FULL
+
+
+@pytest.mark.parametrize(
+    ("results", "latency"),
+    [
+        ([result(FULL, 9.0), result(FULL, 5.0), result(FULL, 70.0)], 9.0),
+        ([result(FULL, 9.0), result(FULL, 5.0)], 5.0),
+        ([result(FULL, 9.0), result(LIMITED, 1.0)], 9.0),
+        ([result(FULL, 9.0), result(FULL, 80.0, target="http://a.test/"), result(FULL, 0.1, target="gateway:")], 9.0),
+        ([result(FULL, 80.0, target="http://a.test/"), result(FULL, 0.1, target="gateway:")], 80.0),
+        ([result(FULL, 0.1, target="gateway:")], 0.1),
+        ([result(LIMITED)], None),
+        ([], None),
+    ],
+)
+def test_latency_is_the_median_of_what_tells_most_of_the_way(results: list[Result], latency: float | None) -> None:
+    assert rounds.summarise(results).latency_ms == latency
+
+
+@given(st.lists(st.sampled_from([NONE, PORTAL, LIMITED, FULL]), min_size=1), st.integers(0, 9))
+def test_a_round_is_full_exactly_if_enough_targets_are(seen: list[Connectivity], required: int) -> None:
+    made = rounds.summarise([result(each) for each in seen], required)
+    assert (made.connectivity is FULL) == (seen.count(FULL) >= max(1, min(required, len(seen))))
+    assert made.connectivity <= max(seen)
+    assert made == rounds.summarise([result(each) for each in seen], required)
