@@ -102,9 +102,17 @@ def literal(text: str, family: Family) -> bool:
     return True
 
 
+def receive(sock: _socket.socket, size: int) -> bytes:
+    """One packet, or nothing where poll was mistaken.  Raises OSError for errors of the socket."""
+    try:
+        return sock.recv(size)
+    except BlockingIOError:
+        return b""
+
+
 def timed_out(job: Job, wire_bytes: int = 0) -> Answer:
     """Nothing came until the deadline."""
-    return Answer(Connectivity.LIMITED, None, f"timed out after {job.timeout:g} s", wire_bytes)
+    return Answer(Connectivity.LIMITED, None, f"timed out after {round(job.timeout, 3):g} s", wire_bytes)
 
 
 def not_sent(error: OSError) -> Answer:

@@ -19,7 +19,7 @@ import dns.rcode
 
 from mwan_hook.light import TYPE_CHECKING, NamedTuple
 from mwan_hook.model import Connectivity
-from mwan_hook.probes.bound import IP_HEADER, Answer, Bound, endpoint, failed, not_sent, tcp_bytes, timed_out
+from mwan_hook.probes.bound import IP_HEADER, Answer, Bound, endpoint, failed, not_sent, receive, tcp_bytes, timed_out
 from mwan_hook.probes.icmp import RECVERR
 from mwan_hook.probes.tcp import RESET_ON_CLOSE
 
@@ -100,12 +100,10 @@ def _by_udp(job: Job, server: Server, query: dns.message.Message, until: float) 
         while True:
             if (yield sock.fileno(), select.POLLIN, again):
                 try:
-                    packet = sock.recv(65535)
-                except BlockingIOError:
-                    continue
+                    packet = receive(sock, 65535)
                 except OSError as error:
                     return Reply(None, failed(error.errno or errno.EIO, spent))
-                spent += header + len(packet)
+                spent += header + len(packet) if packet else 0
                 if (message := _parse(packet, query)) is not None:
                     took = (time.monotonic() - began) * 1000
                     return Reply(message, Answer(Connectivity.FULL, took, None, spent))

@@ -13,7 +13,7 @@ import time
 
 from mwan_hook.light import TYPE_CHECKING
 from mwan_hook.model import Connectivity, Family, MwanError
-from mwan_hook.probes.bound import Answer, not_sent, timed_out
+from mwan_hook.probes.bound import Answer, literal, not_sent, receive, timed_out
 from mwan_hook.probes.icmp import raw
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ ON_LINK = 255  # a hop limit that no router has lowered
 
 def probe(job: Job, _addresses: Sequence[str], deadline: float) -> Steps[Answer]:
     """Ask who has the gateway's address."""
-    if not job.gateway or job.noarp:
+    if not job.gateway or job.noarp or not literal(job.gateway, job.family):
         return Answer(Connectivity.UNKNOWN, None, "no gateway to ask: the way is a nexthop by device")
     try:
         return (yield from (_arp if job.family is Family.IPV4 else _solicit)(job, job.gateway, deadline))
@@ -70,7 +70,7 @@ def _arp(job: Job, gateway: str, deadline: float) -> Steps[Answer]:
         request = ARP_HEADER + struct.pack("!H6s4s6x4s", 1, mac, ours, asked)
         sock.sendto(request, (name, ETH_P_ARP, 0, 0, b"\xff" * 6))
         while (yield sock.fileno(), select.POLLIN, deadline):
-            packet = sock.recv(256)
+            packet = receive(sock, 256)
             # ARP reply to us from the asked address; padded to the Ethernet's minimum
             if packet[:8] == ARP_HEADER + b"\0\2" and packet[14:18] == asked and packet[24:28] == ours:
                 return Answer(Connectivity.FULL, (time.monotonic() - sent) * 1000, None, 56)
@@ -94,7 +94,10 @@ def _solicit(job: Job, gateway: str, deadline: float) -> Steps[Answer]:
         # The kernel fills in the checksum.
         ns.sendto(struct.pack("!BBHI", SOLICITATION, 0, 0, 0) + asked + option, (group, 0, 0, job.index))
         while (yield ns.fileno(), select.POLLIN, deadline):
-            packet, control, _, _ = ns.recvmsg(256, 64)
+            try:
+                packet, control, _, _ = ns.recvmsg(256, 64)
+            except BlockingIOError:
+                continue
             hops = (_socket.IPPROTO_IPV6, IPV6_HOPLIMIT, struct.pack("=i", ON_LINK))
             if packet[:2] == bytes((ADVERTISEMENT, 0)) and packet[8:24] == asked and hops in control:
                 return Answer(Connectivity.FULL, (time.monotonic() - sent) * 1000, None, 144)

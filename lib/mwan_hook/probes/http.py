@@ -47,11 +47,16 @@ HEADERS = {
 
 def probe(job: Job, addresses: Sequence[str], deadline: float) -> Steps[Answer]:
     """Fetch the target and compare what comes with what it expects."""
-    call = Call(job, addresses, deadline)
+    try:
+        call = Call(job, addresses, deadline)
+    except OSError as error:  # no descriptor left
+        return not_sent(error)
     try:
         threading.Thread(target=call.run, name=f"probe {job.target.text}", daemon=True).start()
         yield call.event, select.POLLIN, deadline
         return call.result()
+    except RuntimeError as error:  # no thread left
+        return Answer(Connectivity.LIMITED, None, str(error))
     finally:
         call.abandon()
 

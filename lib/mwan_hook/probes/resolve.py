@@ -35,7 +35,7 @@ MAX_SERVERS = 3  # as in resolv.conf(5)
 MAX_REPLY = 65536
 RRTYPE = {Family.IPV4: "A", Family.IPV6: "AAAA"}
 FROM_NETWORK = 1 << 23  # SD_RESOLVED_FROM_NETWORK
-EXCHANGE = {Family.IPV4: 138, Family.IPV6: 178}  # bytes of a usual question and answer, where resolved made them
+EXCHANGE = 138  # bytes of a usual question and its answer, where resolved made them
 
 
 class Found(NamedTuple):
@@ -55,9 +55,10 @@ class Names:
     def find(self, job: Job, deadline: float) -> Steps[Found]:
         """Addresses of the job's host in the job's family."""
         found = yield from _by_resolved(job, os.path.join(self._root, RESOLVED), deadline)
-        if found is not None:
-            return found
-        return (yield from self._by_servers(job, deadline))
+        if not _settled(found):
+            found = yield from self._by_servers(job, deadline, found)
+        connectivity = min(found.answer.connectivity, Connectivity.LIMITED)
+        return found._replace(answer=found.answer._replace(connectivity=connectivity))
 
     def _servers(self, job: Job) -> list[tuple[Job, str]]:
         """Servers to ask, each with a job of its own family: an IPv4 server knows IPv6 addresses, too."""
@@ -72,16 +73,15 @@ class Names:
                 usable.append((way, server))
         return usable[:MAX_SERVERS]
 
-    def _by_servers(self, job: Job, deadline: float) -> Steps[Found]:
-        """One server after the other, with time left for the next."""
+    def _by_servers(self, job: Job, deadline: float, found: Found) -> Steps[Found]:
+        """One server after the other, with time left for the next; ``found`` where there is none."""
         name = job.target.host
         try:
             query = dns.message.make_query(name, RRTYPE[job.family])
         except (dns.exception.DNSException, ValueError) as error:
             return _failed(f"not a name: {name}: {error}")
         servers = self._servers(job)
-        found = _failed(f"no DNS server of this uplink is known to ask for {name}")
-        spent = 0
+        spent = found.answer.wire_bytes
         for place, (way, server) in enumerate(servers):
             left = len(servers) - place
             now = time.monotonic()
@@ -90,18 +90,23 @@ class Names:
             reply = yield from question.ask(way, asked, query, until)
             spent += reply.answer.wire_bytes
             found = _found(job, server, reply)
-            if found.addresses or found.answer.connectivity is Connectivity.FULL:
+            if _settled(found):
                 break
-        connectivity = min(found.answer.connectivity, Connectivity.LIMITED)
-        return found._replace(answer=found.answer._replace(wire_bytes=spent, connectivity=connectivity))
+        return found._replace(answer=found.answer._replace(wire_bytes=spent))
 
 
-def _failed(words: str) -> Found:
-    return Found((), Answer(Connectivity.LIMITED, None, words))
+def _failed(words: str, spent: int = 0) -> Found:
+    """No address yet."""
+    return Found((), Answer(Connectivity.LIMITED, None, words, spent))
+
+
+def _settled(found: Found) -> bool:
+    """True if no other server need be asked: there are addresses, or it is sure that there are none."""
+    return bool(found.addresses) or found.answer.connectivity is Connectivity.FULL
 
 
 def _found(job: Job, server: str, reply: question.Reply) -> Found:
-    """Addresses out of a reply.  ``full`` without an address: there is none, and no other server need be asked."""
+    """Addresses out of a reply; ``full`` without any: it is sure that there are none."""
     name = job.target.host
     if reply.message is None:
         return Found((), reply.answer._replace(error=f"DNS server {server} for {name}: {reply.answer.error}"))
@@ -134,45 +139,65 @@ def _nameservers(path: str) -> list[str]:
     return [words[1] for words in lines if len(words) > 1 and words[0] == "nameserver"]
 
 
-def _by_resolved(job: Job, path: str, deadline: float) -> Steps[Found | None]:
-    """Ask systemd-resolved for the link; None where it is not there, has no server for it or takes too long.
+def _by_resolved(job: Job, path: str, deadline: float) -> Steps[Found]:
+    """Ask systemd-resolved for the link.
 
-    Varlink (varlink.org): one JSON object each way, ended by a zero byte; the method is described by
-    ``resolvectl`` and systemd's ``varlink-io.systemd.Resolve``.
+    Varlink (varlink.org): one JSON object each way, ended by a zero byte; the method is the one that nss-resolve calls.
     """
-    parameters = {"ifindex": job.index, "name": job.target.host, "family": job.family.af}
+    name = job.target.host
+    parameters = {"ifindex": job.index, "name": name, "family": job.family.af}
     call = json.dumps({"method": "io.systemd.Resolve.ResolveHostname", "parameters": parameters}).encode() + b"\0"
     now = time.monotonic()
     until = now + (deadline - now) / 2  # so that the lease's servers can still be asked
     got = b""
-    sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_NONBLOCK | _socket.SOCK_CLOEXEC)
     try:
-        sock.connect(path)
-        sock.send(call)
-        while b"\0" not in got and len(got) < MAX_REPLY:
-            if not (yield sock.fileno(), select.POLLIN, until):
-                return None
-            if not (part := sock.recv(MAX_REPLY)):
-                return None
-            got += part
+        with _Local() as sock:
+            sock.connect(path)
+            sock.send(call)
+            while b"\0" not in got and len(got) < MAX_REPLY:
+                if not (yield sock.fileno(), select.POLLIN, until):
+                    return _failed(f"systemd-resolved for {name}: no answer")
+                if not (part := sock.recv(MAX_REPLY)):
+                    break
+                got += part
+    except OSError:
+        return _failed(f"no DNS server of this uplink is known to ask for {name}")
+    try:
         return _resolved(job, json.loads(got.partition(b"\0")[0]))
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):  # not there, or not what it should say
-        return None
-    finally:
-        sock.close()
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):  # not of the shape that it should have
+        return _failed(f"systemd-resolved for {name}: broken answer")
 
 
-def _resolved(job: Job, reply: dict[str, Any]) -> Found | None:
+def _resolved(job: Job, reply: dict[str, Any]) -> Found:
     """Addresses out of resolved's reply."""
     parameters = reply.get("parameters") or {}
+    name = job.target.host
     if error := reply.get("error"):
-        if error == "io.systemd.Resolve.DNSError" and parameters.get("rcode") == dns.rcode.NXDOMAIN:
-            return _failed(f"no such name: {job.target.host}")
-        return _failed(_none(job)) if error == "io.systemd.Resolve.NoSuchResourceRecord" else None
+        kind = str(error).rpartition(".")[2]
+        if kind == "NoNameServers":
+            return _failed(f"no DNS server of this uplink is known to ask for {name}")
+        if kind == "NoSuchResourceRecord":
+            return Found((), Answer(Connectivity.FULL, None, _none(job), EXCHANGE))
+        if kind == "DNSError" and parameters.get("rcode") == dns.rcode.NXDOMAIN:
+            return Found((), Answer(Connectivity.FULL, None, f"no such name: {name}", EXCHANGE))
+        return _failed(f"systemd-resolved for {name}: {kind}", EXCHANGE)
     addresses = tuple(
         _socket.inet_ntop(job.family.af, bytes(entry["address"]))
         for entry in parameters["addresses"]
         if entry["family"] == job.family.af
     )
-    spent = EXCHANGE[job.family] if parameters.get("flags", 0) & FROM_NETWORK else 0
-    return Found(addresses, Answer(Connectivity.LIMITED, None, None if addresses else _none(job), spent))
+    spent = EXCHANGE if parameters.get("flags", 0) & FROM_NETWORK else 0
+    return Found(addresses, Answer(Connectivity.FULL, None, None if addresses else _none(job), spent))
+
+
+class _Local(_socket.socket):
+    """A non-blocking stream to a service of this machine."""
+
+    def __init__(self) -> None:
+        super().__init__(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_NONBLOCK | _socket.SOCK_CLOEXEC)
+
+    def __enter__(self) -> _Local:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
