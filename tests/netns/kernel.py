@@ -1,0 +1,97 @@
+"""Asking and changing the kernel of a namespace by the program's own code, under any interpreter."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from mwan_hook.model import Change, CopyRoutes, Family, Nexthop, Op, Route, Rule
+from tests.lab import Netns, wait_for
+
+HERE = Path(__file__).resolve().parent
+LIB = HERE.parent.parent / "lib"
+DEBIAN = "/usr/bin/python3"
+
+
+def interpreters() -> list[str]:
+    """Those of MWAN_TEST_PYTHONS; without it this one, and the system's where that has pyroute2."""
+    named = os.environ.get("MWAN_TEST_PYTHONS", "")
+    if named:
+        return named.split(":")
+    has = subprocess.run([DEBIAN, "-c", "import pyroute2"], capture_output=True, check=False).returncode == 0
+    return list(dict.fromkeys([sys.executable, *([DEBIAN] if has else [])]))
+
+
+class Kernel:
+    """A namespace with two or three uplinks made of veth pairs; the peers are inside, too."""
+
+    def __init__(self, ns: Netns, python: str = sys.executable) -> None:
+        self.ns, self.python = ns, python
+        ns.ip("link set lo up")
+
+    def call(self, name: str, *words: Any, prefix: tuple[str, ...] = ()) -> Any:
+        """One call of kernel_agent.py inside."""
+        argv = self.ns.argv(*prefix, self.python, str(HERE / "kernel_agent.py"))
+        environment = {**os.environ, "PYTHONPATH": str(LIB), "PYTHONDONTWRITEBYTECODE": "1"}
+        done = subprocess.run(
+            argv, input=pickle.dumps((name, words)), capture_output=True, env=environment, check=False, timeout=120
+        )
+        assert done.returncode == 0, done.stderr.decode()
+        return pickle.loads(done.stdout)
+
+    def link(self, name: str, *addresses: str) -> int:
+        """An interface that is up and has a carrier; its index."""
+        self.ns.ip(f"link add {name} type veth peer name {name}-p")
+        self.ns.sysctl({f"ipv6/conf/{name}/accept_dad": 0})
+        self.ns.batch(f"link set {name}-p up", f"link set {name} up")
+        for address in addresses:
+            self.ns.ip(f"address add {address} dev {name}" + (" nodad" if ":" in address else ""))
+        index = self.ns.index(name)
+        wait_for("the link-local route", lambda: f"dev {name} " in self.ns.ip("-6 route show fe80::/64"))
+        return index
+
+    def apply(self, *changes: Change) -> list[str]:
+        """Make changes; what failed."""
+        failed: list[str] = self.call("apply", changes)
+        return failed
+
+    def add(self, *objects: Route | Rule) -> list[str]:
+        """Add objects; what failed."""
+        return self.apply(*changes(Op.ADD, *objects))
+
+    def delete(self, *objects: Route | Rule) -> list[str]:
+        """Delete objects; what failed."""
+        return self.apply(*changes(Op.DELETE, *objects))
+
+    def routes(self, family: Family, table: int) -> tuple[Route, ...]:
+        """All routes of a table."""
+        found: tuple[Route, ...] = self.call("read", "table", family, table)
+        return found
+
+    def rules(self, family: Family) -> tuple[Rule, ...]:
+        """Our rules."""
+        found: tuple[Rule, ...] = self.call("read", "rules", family)
+        return found
+
+    def defaults(self, family: Family) -> tuple[Route, ...]:
+        """Defaults of main."""
+        found: tuple[Route, ...] = self.call("read", "defaults_of_main", family)
+        return found
+
+    def settle(self, table: int, index: int, family: Family = Family.IPV4, mode: CopyRoutes = CopyRoutes.OWN) -> Any:
+        """Copy until the table is right; (errors, what is still to do)."""
+        return self.call("settle", mode, family, table, index)
+
+
+def changes(op: Op, *objects: Route | Rule) -> list[Change]:
+    """The same done to several objects."""
+    return [Change(op, what, what.table, what.family) for what in objects]
+
+
+def hop(index: int, gateway: str | None = None, weight: int = 1, onlink: bool = False) -> Nexthop:
+    """A nexthop."""
+    return Nexthop(index, gateway, weight, onlink)

@@ -1,0 +1,73 @@
+"""Runs in a namespace, under the interpreter that a test chooses: one call on standard input, its answer on output."""
+
+from __future__ import annotations
+
+import pickle
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from mwan_hook.core import words
+from mwan_hook.model import DEFAULT, Change, Copies, CopyRoutes, Family, Op
+from mwan_hook.system import bulk, copies, rtnl
+from mwan_hook.system.copies import Copier
+from mwan_hook.system.look import Reader
+
+
+def apply(changes: Sequence[Change]) -> list[str]:
+    """Make changes."""
+    return rtnl.apply(changes)
+
+
+def read(method: str, *words_: Any) -> Any:
+    """One question to a reader."""
+    with Reader() as reader:
+        return getattr(reader, method)(*words_)
+
+
+def compare(mode: CopyRoutes, family: Family, table: int, index: int) -> Copies:
+    """What a table lacks."""
+    with Reader() as reader:
+        return Copier(reader, mode).compare(family, table, index)
+
+
+def changes_of(found: Copies) -> list[Change]:
+    """As a plan would have them; a default in the table is not a copy, so it stays."""
+    put = [Change(Op.ADD, raw, found.table, found.family) for raw in found.add]
+    put += [Change(Op.REPLACE, raw, found.table, found.family) for raw in found.replace]
+    return put + [Change(Op.DELETE, route, found.table, found.family) for route in found.extra if route.dst != DEFAULT]
+
+
+def settle(mode: CopyRoutes, family: Family, table: int, index: int) -> tuple[list[str], Copies]:
+    """Make a table right; errors, and what is still to do."""
+    errors = rtnl.apply(changes_of(compare(mode, family, table, index)))
+    return errors, compare(mode, family, table, index)
+
+
+def lines(changes: Sequence[Change]) -> list[str]:
+    """Changes in words."""
+    with Reader() as reader:
+        names = {link.index: link.name for link in reader.links()}
+    return [words.line(change, names, copies.describe) for change in changes]
+
+
+def send(messages: Sequence[bytes]) -> dict[int, tuple[int, str]]:
+    """Raw messages."""
+    return bulk.send(messages)
+
+
+def version() -> str:
+    """Which pyroute2 this is."""
+    from importlib.metadata import version as of
+
+    return of("pyroute2")
+
+
+CALLS: dict[str, Callable[..., Any]] = {
+    call.__name__: call for call in (apply, read, compare, settle, lines, send, version)
+}
+
+if __name__ == "__main__":
+    name, arguments = pickle.load(sys.stdin.buffer)
+    answer = pickle.dumps(CALLS[name](*arguments))
+    sys.stdout.buffer.write(answer)
