@@ -117,8 +117,6 @@ def _by_udp(job: Job, server: Server, query: dns.message.Message, until: float) 
 
 def _by_tcp(job: Job, server: Server, query: dns.message.Message, until: float) -> Steps[Reply]:
     """The same question over TCP, length first."""
-    wire = query.to_wire()
-    got = b""
     with Bound(job, _socket.SOCK_STREAM) as sock:
         sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_LINGER, RESET_ON_CLOSE)
         began = time.monotonic()
@@ -127,20 +125,13 @@ def _by_tcp(job: Job, server: Server, query: dns.message.Message, until: float) 
             return Reply(None, not_sent(OSError(number, "")))
         mask = yield sock.fileno(), select.POLLOUT, until
         number = sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_ERROR)
-        if mask and not number:
-            sock.send(struct.pack("!H", len(wire)) + wire)
-            while len(got) < 2 or len(got) < 2 + struct.unpack_from("!H", got)[0]:
-                if not (mask := (yield sock.fileno(), select.POLLIN, until)):
-                    break
-                if not (part := _receive(sock)):
-                    break
-                got += part
+        got = (yield from _exchange(sock, query.to_wire(), until)) if mask and not number else None
         spent = tcp_bytes(sock, job.family) + IP_HEADER[job.family] + 32
-        if not mask:
-            return Reply(None, timed_out(job, spent))
-        if number:
-            return Reply(None, failed(number, spent))
-    message = _parse(got[2:], query)
+    if number:
+        return Reply(None, failed(number, spent))
+    if got is None:
+        return Reply(None, timed_out(job, spent))
+    message = _parse(got, query)
     took = (time.monotonic() - began) * 1000
     answer = Answer(Connectivity.FULL, took, None, spent)
     if message is None:
@@ -148,9 +139,18 @@ def _by_tcp(job: Job, server: Server, query: dns.message.Message, until: float) 
     return Reply(message, answer)
 
 
-def _receive(sock: Bound) -> bytes:
-    """What a stream has; empty at its end, be it orderly or not."""
-    try:
-        return sock.recv(65537)
-    except OSError:
-        return b""
+def _exchange(sock: Bound, wire: bytes, until: float) -> Steps[bytes | None]:
+    """Send over a connection, read one message (short where the stream ends early); None when the time is over."""
+    sock.send(struct.pack("!H", len(wire)) + wire)
+    got = b""
+    while len(got) < 2 or len(got) < 2 + struct.unpack_from("!H", got)[0]:
+        if not (yield sock.fileno(), select.POLLIN, until):
+            return None
+        try:
+            part = sock.recv(65537)
+        except OSError:
+            part = b""
+        if not part:
+            break
+        got += part
+    return got[2:]
