@@ -28,6 +28,7 @@ def reconcile(root: str, loaded: Loaded, rounds: Sequence[Seen] = ()) -> Judged:
     """
     with lock.look(root):
         judged = scene.judge(scene.look(root, loaded), rounds)
+        _complain((*loaded.warnings, *judged.scene.messages) if not judged.scene.state.boot_id else ())
         if not judged.changes and judged.scene.bound.allotment == judged.scene.allotment:
             return _saved(judged, judged.scene.state, ())
     with lock.write(root):
@@ -36,52 +37,71 @@ def reconcile(root: str, loaded: Loaded, rounds: Sequence[Seen] = ()) -> Judged:
 
 def _settle(root: str, loaded: Loaded, rounds: Sequence[Seen]) -> Judged:
     """Change and look again, until nothing is left to change or nothing helps."""
-    from mwan_hook.store import allotment
-    from mwan_hook.system import names, rtnl
+    from mwan_hook.system import rtnl
 
     judged = scene.judge(scene.look(root, loaded), rounds)
-    first = judged.scene
-    errors: list[str] = []
-    if first.bound.allotment != first.allotment:
-        allotment.save(root, first.bound.allotment)
-    tables = names.of_tables((uplink.name, uplink.table) for uplink in first.uplinks)
-    routing = first.config.routing
-    complaints = names.write(root, routing.protocol, routing.default_table, tables)
+    before = judged.scene.state
+    complaints = _prepared(judged)
+    errors: tuple[str, ...] = ()
     for _ in range(PASSES):
         if not judged.changes:
-            errors = []
+            errors = ()
             break
         _print(judged)
-        errors = rtnl.apply(judged.changes)
-        before, judged = judged.changes, scene.judge(scene.look(root, loaded), rounds)
-        if judged.changes == before:
+        errors = tuple(rtnl.apply(judged.changes))
+        tried, judged = judged.changes, scene.judge(scene.look(root, loaded), rounds)
+        if judged.changes == tried:
             break
-    return _saved(judged, first.state, (*errors, *complaints))
+    return _saved(judged, before, (*errors, *complaints))
+
+
+def _prepared(judged: Judged) -> tuple[str, ...]:
+    """What must be on record before the kernel is touched, so that a run killed in the midst loses nothing.
+
+    The verdicts are not: they are judged again from what is stored, as often as the kernel is looked at.
+    """
+    from mwan_hook.store import allotment
+    from mwan_hook.system import names
+
+    seen, state = judged.scene, judged.state
+    if seen.bound.allotment != seen.allotment:
+        allotment.save(seen.root, seen.bound.allotment)
+    tables = tuple(sorted({*seen.state.tables, *state.tables}))
+    foreign = tuple(dict.fromkeys((*seen.state.foreign, *state.foreign)))
+    record = seen.state._replace(tables=tables, sysctls=state.sysctls, foreign=foreign)
+    if record != seen.state:
+        states.save(seen.root, record)
+    routing = seen.config.routing
+    named = names.of_tables((uplink.name, uplink.table) for uplink in seen.uplinks)
+    return tuple(names.write(seen.root, routing.protocol, routing.default_table, named))
 
 
 def _saved(judged: Judged, before: State, errors: tuple[str, ...]) -> Judged:
     """Store the state if it says anything new, then the history of what it changed."""
     state = judged.state._replace(errors=errors)
-    if state != judged.scene.state or before.boot_id == "":
-        states.save(judged.scene.root, state._replace(saved_at=judged.scene.now, saved_wall=judged.scene.wall))
+    root = judged.scene.root
+    if state != judged.scene.state or not before.boot_id:
+        states.save(root, state._replace(saved_at=judged.scene.now, saved_wall=judged.scene.wall))
     _tell(judged, before, state)
-    return judged._replace(state=state, stamp=states.stamp(judged.scene.root))
+    return judged._replace(state=state, stamp=states.stamp(root))
 
 
 def _tell(judged: Judged, before: State, state: State) -> None:
-    """History, the journal, and what could not be done."""
-    happened = (*transitions(before, state, judged.scene.wall), *_ways_out(before, state, judged.scene.wall))
+    """History, the journal, and what could not be done, each once."""
+    wall = judged.scene.wall
+    happened = (*transitions(before, state, wall), *_ways_out(before, state, wall))
     if happened:
         from mwan_hook.store import history
 
-        history.append(judged.scene.root, happened)
         for one in happened:
             print(f"{one.uplink or 'default'}: {_where(one)}{one.old or '-'} -> {one.new or '-'} ({one.reason})")
-    known = set(before.errors)
-    for line in state.errors:
-        if line not in known:
-            print(f"mwan-hook: {line}", file=sys.stderr)
-    for line in judged.scene.messages:
+        _complain(history.append(judged.scene.root, happened))
+    _complain([line for line in state.errors if line not in before.errors])
+    _complain([line for line in state.warnings if line not in before.warnings])
+
+
+def _complain(lines: Sequence[str]) -> None:
+    for line in lines:
         print(f"mwan-hook: {line}", file=sys.stderr)
 
 

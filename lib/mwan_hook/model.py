@@ -501,6 +501,7 @@ class State(NamedTuple):
     foreign: tuple[Route, ...] = ()  # defaults of main that ours stand for
     config: str = ""  # fingerprint of the configuration last put in force
     errors: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()  # said once, not in every run
     saved_at: float = 0.0
     saved_wall: float = 0.0  # seconds since the epoch, for people
 

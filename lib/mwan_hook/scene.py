@@ -148,6 +148,7 @@ def _remembered(state: State, seen: Scene, desired: Desired) -> State:
         tables=tuple(sorted(tables)),
         sysctls=_originals(state, seen.snapshot, desired),
         foreign=desired.foreign,
+        warnings=seen.bound.warnings,
     )
 
 

@@ -90,12 +90,11 @@ def _probe(root: str, loaded: Loaded, judged: Judged, asked: Sequence[Key]) -> J
     until = judged.scene.now + LONGEST_BURST
     online = [key for key in asked if _memory(judged, key).status is Status.ONLINE]
     for group in (online, [key for key in asked if key not in online]):
-        while group:
-            judged = act.reconcile(root, loaded, _ask(judged, group))
-            group = [key for key in _keys(judged) if schedule.in_doubt(_memory(judged, key), key.uplink.config.probe)]
-            if judged.scene.now > until:
-                break
-            _wait_for(judged, group)
+        left = group
+        while left and judged.scene.now <= until:
+            _wait_for(judged, left)
+            judged = act.reconcile(root, loaded, _ask(judged, left))
+            left = [key for key in _keys(judged) if schedule.in_doubt(_memory(judged, key), key.uplink.config.probe)]
     return judged
 
 
@@ -173,9 +172,12 @@ def _name(key: Key) -> tuple[str, Family]:
 
 
 def _wait_for(judged: Judged, asked: Sequence[Key]) -> None:
-    """Sleep until the first of them is due."""
-    due = min((_memory(judged, key).next_probe_at or 0.0 for key in asked), default=0.0)
-    time.sleep(max(0.0, due - time.clock_gettime(time.CLOCK_BOOTTIME)))
+    """In a burst: sleep until the first of them is due."""
+    bursts = [_memory(judged, key) for key in asked]
+    due = min(state.next_probe_at or 0.0 if state.burst else 0.0 for state in bursts)
+    left = due - time.clock_gettime(time.CLOCK_BOOTTIME)
+    if left > 0:
+        time.sleep(left)
 
 
 def _means(names: Sequence[str], uplink: Uplink) -> bool:

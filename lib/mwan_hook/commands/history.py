@@ -14,7 +14,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-NARROWEST = 60  # columns; a terminal narrower than that gets broken lines
+NARROWEST = 120  # columns; a terminal narrower than that gets broken lines, but the reason
+WIDEST = 48  # columns of a cell before the reason
 _HEADER = ("TIME", "UPLINK", "INTERFACE", "FAMILY", "CHANGE", "REASON")
 
 
@@ -33,7 +34,7 @@ def _is_of(one: Transition, uplink: str) -> bool:
 
 
 def _record(one: Transition) -> dict[str, object]:
-    return {**one._asdict(), "family": one.family.value if one.family else None, "at": _iso(one.at, time.gmtime)}
+    return {**one._asdict(), "family": one.family.value if one.family else None, "at": _utc(one.at)}
 
 
 def _table(found: list[Transition], width: int | None) -> list[str]:
@@ -41,7 +42,7 @@ def _table(found: list[Transition], width: int | None) -> list[str]:
     rows = [_HEADER, *(_row(one) for one in found)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADER) - 1)]
     lines = ("  ".join([*(cell.ljust(size) for cell, size in zip(row, widths, strict=False)), row[-1]]) for row in rows)
-    return [line.rstrip() if width is None or len(line) <= width else f"{line[: width - 3]}..." for line in lines]
+    return [line.rstrip() if width is None else _short(line.rstrip(), width) for line in lines]
 
 
 def _row(one: Transition) -> tuple[str, ...]:
@@ -50,17 +51,32 @@ def _row(one: Transition) -> tuple[str, ...]:
     change = f"{one.old or '-'} -> {one.new or '-'}"
     if one.event != one.new:
         change = f"{one.event}: {change}"
-    cells = (_iso(one.at), one.uplink or "-", one.interface or "-", family, change, one.reason)
-    return tuple("".join(letter if letter.isprintable() else "?" for letter in cell) for cell in cells)
+    cells = (_local(one.at), one.uplink or "-", one.interface or "-", family, change, one.reason)
+    return (*(_short(_printable(cell), WIDEST) for cell in cells[:-1]), _printable(cells[-1]))
 
 
-def _iso(at: float, broken_down: Callable[[float], time.struct_time] = time.localtime) -> str:
-    """Time with its offset; seconds since the epoch where the year is beyond time_t's."""
+def _printable(text: str) -> str:
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def _short(text: str, width: int) -> str:
+    return text if len(text) <= width else f"{text[: width - 3]}..."
+
+
+def _utc(at: float) -> str:
+    return _time("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime, at)
+
+
+def _local(at: float) -> str:
+    return _time("%Y-%m-%d %H:%M:%S", time.localtime, at)
+
+
+def _time(form: str, broken_down: Callable[[float], time.struct_time], at: float) -> str:
+    """The seconds themselves where their year is beyond the C library's."""
     try:
-        text = time.strftime("%Y-%m-%dT%H:%M:%S%z", broken_down(at))
+        return time.strftime(form, broken_down(at))
     except (OverflowError, OSError, ValueError):
         return f"{at:.0f}"
-    return f"{text[:-2]}:{text[-2:]}"
 
 
 def _width() -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 from mwan_hook import config, scene
 from mwan_hook.core.transitions import best_connectivity
@@ -156,7 +156,7 @@ def _family(seen: Scene, uplink: Uplink, family: Family, state: FamilyState) -> 
         "good": state.good,
         "bad": state.bad,
         "held_until": when(state.held_until),
-        "latency_ms": state.latency_ms,
+        "latency_ms": _rounded(state.latency_ms),
         "reason": state.reason,
         "probed_at": when(state.probed_at),
         "next_probe_at": when(state.next_probe_at),
@@ -173,5 +173,9 @@ def _family(seen: Scene, uplink: Uplink, family: Family, state: FamilyState) -> 
     }
 
 
+def _rounded(ms: float | None) -> float | None:
+    return None if ms is None else round(ms, 2)
+
+
 def _iso(wall: float) -> str:
-    return datetime.fromtimestamp(wall, timezone.utc).isoformat(timespec="seconds")
+    return datetime.fromtimestamp(wall, UTC).isoformat(timespec="seconds")

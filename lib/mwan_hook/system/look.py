@@ -26,6 +26,8 @@ LOOPBACK = 1
 _EXT_MASK = build.number(29, 1 << 3)  # IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS
 _ROUTE = Struct("=BBBBBBBBI")
 
+_PROTOCOL = 21  # offset of rtm_protocol in a message
+
 
 class Reader:
     """Looks at links, addresses, routes and rules of the network namespace it is opened in.
@@ -85,13 +87,15 @@ class Reader:
         return self.table(family, 0, protocol=self.protocol)
 
     def defaults_of_main(self, family: Family, links: Iterable[Link] = ()) -> tuple[Route, ...]:
-        """Every live default of main, ours and foreign, without reading the rest of a large table.
+        """Every live default of main, and ours dead or alive, without reading the rest of a large table.
 
+        A foreign one without a living nexthop is no way out; of ours every leg counts, because it is to be replaced.
         IPv4: the dump begins with the defaults.  IPv6: it ends with them, so a table that is not small is asked
         through each of ``links`` (all devices if none is named), which the kernel filters without copying.
         """
         ask = _defaults4 if family is Family.IPV4 else partial(self._defaults6, links)
-        return tuple(route for route in (wire.route(raw, keep_dead=False) for raw in _patiently(ask)) if route)
+        found = (wire.route(raw, keep_dead=raw[_PROTOCOL] == self.protocol) for raw in _patiently(ask))
+        return tuple(route for route in found if route)
 
     def routes(self, family: Family, table: int, use: Callable[[Iterator[bytes]], T], oif: int = 0, kind: int = 0) -> T:
         """What ``use`` makes of the buffers of a table's dump; filters of 0 let all pass.
