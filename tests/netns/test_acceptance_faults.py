@@ -52,7 +52,7 @@ def net(lab: Lab) -> Network:
         (GOOD.replace("metric = 100", "table = 0"), ("fiber", "table")),
         (GOOD.replace("metric = 100", "gateway = 10.1.0.300"), ("fiber", "gateway", "10.1.0.300")),
         (GOOD.replace("[probe]", "[probe]\nfall = 0"), ("probe", "fall")),
-        (GOOD.replace("[[lte]]", "[lte"), ("line", "lte")),
+        (GOOD.replace("[[lte]]", "[lte"), (":12", "lte")),
         (GOOD.replace("[probe]", "[nonsense]\na = 1\n[probe]"), ("nonsense",)),
     ],
 )
@@ -206,6 +206,7 @@ def test_a_clock_that_is_set_back_a_day_changes_nothing(lab: Lab, net: Network) 
         assert found["default"]["ipv4"] == ["fiber"]
         assert found["uplinks"]["fiber"]["ipv4"]["since"] <= found["time"]
     assert monitor.written() == []
+    net.router.configure(GOOD.replace("[probe]", "[probe]\nfall = 1"))  # no burst: faketime breaks sleep()
     net.isps[0].fault("blackhole")
     net.router.mwan("check", "--now", wrap=yesterday)
     assert net.router.way_out() == ["lte"]

@@ -190,7 +190,7 @@ def test_each_move_of_the_best_default_is_told_once(net: Network) -> None:
     net.router.check()
     assert moves(net) == told + 3, "by admin down"
     net.router.ns.ip("addr del 10.2.0.2/24 dev eth2")
-    net.router.lease(net.lines["eth2"]._replace(address="10.2.0.7/24"))
+    net.router.lease(net.lines["eth2"]._replace(address="10.2.0.7/24", address6=""))
     net.router.event("change", "eth2")
     net.router.check()
     assert moves(net) == told + 4, "by a new address alone"
