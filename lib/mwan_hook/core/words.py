@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from mwan_hook.model import Change
 
-    Decode = Callable[[bytes], tuple[Route, str]]
+    Decode = Callable[[bytes], tuple[str, Route, str]]
 
 SCOPES = {0: "global", 200: "site", 253: "link", 254: "host", 255: "nowhere"}
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@%+=:,./-")
@@ -20,23 +20,30 @@ def line(change: Change, names: Mapping[int, str], decode: Decode | None = None)
     """One change as one line.
 
     ``names`` gives interface names by index; an index without one is shown as ``ifN``.  ``decode`` reads a raw route
-    of a bulk copy: the route, and words for what :class:`Route` does not hold.
+    of a bulk copy: the verb, the route, and words for what :class:`Route` does not hold.
     """
-    what, more = change.what, ""
+    verb, what, more = change.op.value, change.what, ""
     if isinstance(what, bytes):
         if decode is None:
             return f"{_ip(change.family)} route {change.op.value} ({len(what)} bytes) table {change.table}"
-        what, more = decode(what)
+        verb, what, more = decode(what)
     if isinstance(what, Route):
-        text = f"{_ip(what.family)} route {change.op.value} {route(what, names, change.op is Op.DELETE)}"
+        text = f"{_ip_for(what)} route {verb} {route(what, names, change.op is Op.DELETE)}"
         return f"{text} {more}" if more else text
     if isinstance(what, Rule):
-        return f"{_ip(what.family)} rule {change.op.value} {rule(what)}"
+        return f"{_ip(what.family)} rule {verb} {rule(what)}"
     return sysctl(what)
 
 
 def _ip(family: Family) -> str:
     return "ip" if family is Family.IPV4 else f"ip {family.flag}"
+
+
+def _ip_for(what: Route) -> str:
+    """ip(8) takes the family from the first gateway where none is said."""
+    if any(hop.gateway and hop.gateway.startswith("inet6") for hop in what.nexthops):
+        return "ip -4"
+    return _ip(what.family)
 
 
 def route(what: Route, names: Mapping[int, str], delete: bool = False) -> str:
@@ -49,7 +56,9 @@ def route(what: Route, names: Mapping[int, str], delete: bool = False) -> str:
     words += [f"proto {what.protocol}"]
     words += [f"scope {SCOPES.get(what.scope, what.scope)}"] if what.scope != _usual_scope(what, delete) else []
     words += [f"src {what.src}"] if what.src else []
-    words += [f"metric {what.metric}"] if what.metric else []
+    # IPv6 takes 1024 for none, but deletes a route of any metric.
+    metric = what.metric or (1024 if what.family is Family.IPV6 else 0)
+    words += [f"metric {metric}"] if metric else []
     words += [f"mtu {what.mtu}"] if what.mtu and not delete else []
     words += ["onlink"] if single and single.onlink else []
     if not single:

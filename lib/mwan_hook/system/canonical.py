@@ -8,6 +8,7 @@ not take back (state of the nexthops, age, counters) taken out:
 
 from __future__ import annotations
 
+from _socket import AF_INET6
 from struct import unpack_from
 
 from mwan_hook.system import build, wire
@@ -70,6 +71,11 @@ def message(route: bytes, table: int, protocol: int, flags: int) -> bytes:
     where = bytes((table if table < 256 else wire.RT_TABLE_COMPAT, protocol))
     body = route[:4] + where + route[6:16] + table.to_bytes(4, "little") + route[20:]
     return build.request(wire.RTM_NEWROUTE, flags, body, 0)
+
+
+def destination(route: bytes) -> bytes:
+    """Prefix lengths, tos and destination; the kernel puts that right behind the table."""
+    return route[:4] + route[len(TABLE) + ATTRIBUTES : len(TABLE) + ATTRIBUTES + (20 if route[0] == AF_INET6 else 8)]
 
 
 def key(route: bytes) -> tuple[bytes, bytes, bytes, bytes]:

@@ -9,19 +9,18 @@ from __future__ import annotations
 from collections import Counter
 from functools import partial
 
-from mwan_hook.model import MAIN_TABLE, Copies, CopyRoutes, Family, Route
+from mwan_hook.model import MAIN_TABLE, Copies, CopyRoutes, Family, Op, Route
 from mwan_hook.system import canonical, shapes, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from mwan_hook.system.look import Reader
     from mwan_hook.system.shapes import Found
 
-# Appended, not exclusive: main may hold several routes of one destination and metric (two modems with one subnet),
-# and EEXIST then means an equal route.
-_ADD = wire.NLM_F_CREATE | wire.NLM_F_APPEND
+_ADD = wire.NLM_F_CREATE | wire.NLM_F_EXCL
+_APPEND = wire.NLM_F_CREATE | wire.NLM_F_APPEND
 _REPLACE = wire.NLM_F_CREATE | wire.NLM_F_REPLACE
 _IPV6_GATEWAY = b"\x14\0\x05\0"  # header of RTA_GATEWAY
 _METRICS = {
@@ -94,10 +93,18 @@ class Copier:
         missing.sort(key=_connected_first(copies.family))
         protocol = self._reader.protocol
         return copies._replace(
-            add=tuple(canonical.message(route, copies.table, protocol, _ADD) for route in missing),
+            add=tuple(_added(missing, have, copies.table, protocol)),
             replace=tuple(canonical.message(route, copies.table, protocol, _REPLACE) for route in replace),
             extra=tuple(_decoded(route, copies.table, protocol) for route in extra),
         )
+
+
+def _added(missing: list[bytes], have: Found, table: int, protocol: int) -> Iterator[bytes]:
+    """Main may hold several routes of one destination (two modems with one subnet): these are appended."""
+    counted = Counter(map(canonical.destination, (*missing, *have.ours, *have.others, *have.dead)))
+    for route in missing:
+        alone = counted[canonical.destination(route)] == 1
+        yield canonical.message(route, table, protocol, _ADD if alone else _APPEND)
 
 
 def _joined(routes: Sequence[bytes]) -> list[bytes]:
@@ -157,8 +164,8 @@ def _decoded(plain: bytes, table: int, protocol: int) -> Route:
     return route
 
 
-def describe(message: bytes) -> tuple[Route, str]:
-    """A raw route for people: the route, and ip(8)'s words for what the type does not hold."""
+def describe(message: bytes) -> tuple[str, Route, str]:
+    """A raw route for people: the verb, the route, and ip(8)'s words for what the type does not hold."""
     route = wire.route(message)
     assert route is not None
     found = wire.attributes(message, 28)
@@ -172,4 +179,6 @@ def describe(message: bytes) -> tuple[Route, str]:
     preference = int.from_bytes(found.get(wire.RTA_PREF, b""), "little")
     if preference in _PREFERENCES:
         words.append(f"pref {_PREFERENCES[preference]}")
-    return route, " ".join(words)
+    flags = message[6] | message[7] << 8
+    verb = Op.REPLACE if flags & wire.NLM_F_REPLACE else Op.APPEND if flags & wire.NLM_F_APPEND else Op.ADD
+    return verb.value, route, " ".join(words)

@@ -61,7 +61,7 @@ def apply(changes: Sequence[Change]) -> list[str]:
 
 def _sentence(change: Change, reason: str, names: dict[int, str]) -> str:
     """The kernel may call a gateway unreachable because the interface is gone."""
-    what = copies.describe(change.what)[0] if isinstance(change.what, bytes) else change.what
+    what = copies.describe(change.what)[1] if isinstance(change.what, bytes) else change.what
     if isinstance(what, Route) and any(hop.index not in names for hop in what.nexthops):
         reason = REASONS[ENODEV]
     return f"{words.line(change, names, copies.describe)}: {reason}"
