@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -69,5 +70,26 @@ def main(args: Sequence[str] | None = None) -> int:
     return guarded(lambda: _run(sys.argv[1:] if args is None else args))
 
 
+def start() -> None:
+    """The command itself: run, and leave without taking the interpreter down piece by piece.
+
+    A run is over before cyclic garbage matters, and its locks and sockets go with the process: collecting the one and
+    closing the other costs a seventh of the common run.
+    """
+    gc.disable()
+    code = guarded(_flushed)
+    os._exit(code)
+
+
+def _flushed() -> int:
+    try:
+        code = main()
+    except SystemExit as leaving:  # argparse: --help, or a usage error
+        code = leaving.code if isinstance(leaving.code, int) else 0
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return code
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    start()

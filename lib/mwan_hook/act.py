@@ -6,7 +6,7 @@ import sys
 
 from mwan_hook import scene
 from mwan_hook.core.transitions import transitions
-from mwan_hook.model import Family, State, Transition, WayOut
+from mwan_hook.model import Family, MwanError, State, Transition, WayOut
 from mwan_hook.scene import Judged, Seen
 from mwan_hook.store import lock
 from mwan_hook.store import state as states
@@ -64,8 +64,12 @@ def _prepared(judged: Judged) -> tuple[str, ...]:
     from mwan_hook.system import names
 
     seen, state = judged.scene, judged.state
+    complaints: list[str] = []
     if seen.bound.allotment != seen.allotment:
-        allotment.save(seen.root, seen.bound.allotment)
+        try:
+            allotment.save(seen.root, seen.bound.allotment)
+        except MwanError as error:  # without /var the same numbers are given out again, as long as nothing changes
+            complaints.append(str(error))
     tables = tuple(sorted({*seen.state.tables, *state.tables}))
     foreign = tuple(dict.fromkeys((*seen.state.foreign, *state.foreign)))
     record = seen.state._replace(tables=tables, sysctls=state.sysctls, foreign=foreign)
@@ -73,7 +77,7 @@ def _prepared(judged: Judged) -> tuple[str, ...]:
         states.save(seen.root, record)
     routing = seen.config.routing
     named = names.of_tables((uplink.name, uplink.table) for uplink in seen.uplinks)
-    return tuple(names.write(seen.root, routing.protocol, routing.default_table, named))
+    return (*complaints, *names.write(seen.root, routing.protocol, routing.default_table, named))
 
 
 def _saved(judged: Judged, before: State, errors: tuple[str, ...]) -> Judged:

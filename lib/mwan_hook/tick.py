@@ -91,10 +91,12 @@ def _probe(root: str, loaded: Loaded, judged: Judged, asked: Sequence[Key]) -> J
     online = [key for key in asked if _memory(judged, key).status is Status.ONLINE]
     for group in (online, [key for key in asked if key not in online]):
         left = group
-        while left and judged.scene.now <= until:
-            _wait_for(judged, left)
+        while left:
             judged = act.reconcile(root, loaded, _ask(judged, left))
             left = [key for key in _keys(judged) if schedule.in_doubt(_memory(judged, key), key.uplink.config.probe)]
+            if judged.scene.now > until:
+                break
+            _wait_for(judged, left)
     return judged
 
 
@@ -172,10 +174,10 @@ def _name(key: Key) -> tuple[str, Family]:
 
 
 def _wait_for(judged: Judged, asked: Sequence[Key]) -> None:
-    """In a burst: sleep until the first of them is due."""
-    bursts = [_memory(judged, key) for key in asked]
-    due = min(state.next_probe_at or 0.0 if state.burst else 0.0 for state in bursts)
-    left = due - time.clock_gettime(time.CLOCK_BOOTTIME)
+    """Sleep until the first of them is due; a link that came, or changed, while it was probed waits as long."""
+    now = time.clock_gettime(time.CLOCK_BOOTTIME)
+    waits = [(_memory(judged, key).next_probe_at, key.uplink.config.probe.burst_interval) for key in asked]
+    left = min((interval if due is None else due - now for due, interval in waits), default=0.0)
     if left > 0:
         time.sleep(left)
 

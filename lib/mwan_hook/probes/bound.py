@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Steps: TypeAlias = Generator[Wait, int, T]
 
 SO_BINDTOIFINDEX = 62  # by index, not by name: an interface that is renamed meanwhile stays the same one
-SYN_SENT = 2
+CLOSE_WAIT = 8  # linux/tcp_states.h
 IP_HEADER = {Family.IPV4: 20, Family.IPV6: 40}
 
 # What connect() and send() say themselves: no packet left.  A blackhole route gives EINVAL, a prohibit route EACCES.
@@ -141,5 +141,6 @@ def tcp_bytes(sock: _socket.socket, family: Family) -> int:
     header = IP_HEADER[family] + 20
     if not info[5]:  # no option agreed on: nobody answered the SYN, or with a reset
         return int(segments_out * (header + 20) + segments_in * header)
+    finished = info[0] == CLOSE_WAIT  # the other side's FIN counts as a byte received
     received, sent = struct.unpack_from("=Q", info, 128)[0], struct.unpack_from("=Q", info, 200)[0]
-    return int((segments_out + segments_in) * (header + 12 * (info[5] & 1)) + 16 + received + sent)
+    return int((segments_out + segments_in) * (header + 12 * (info[5] & 1)) + 16 + received - finished + sent)

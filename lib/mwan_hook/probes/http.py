@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from mwan_hook.model import Job
     from mwan_hook.probes.bound import Steps
 
+WINDOW = 16 * 1024  # of a long reply no more than this is under way when we stop reading
 PORTS = {Method.HTTP: 80, Method.HTTPS: 443}
 HEADERS = {
     "User-Agent": f"mwan-hook/{__version__}",
@@ -113,6 +114,7 @@ class Call:
             except OSError as error:
                 self.broken = not_sent(error)
                 raise
+            sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_RCVBUF, WINDOW)
             number = self._finish(sock, sock.connect_ex(endpoint(self.job, address, port)))
             if not number:
                 connection = socket.socket(fileno=sock.detach())
