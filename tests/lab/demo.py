@@ -46,10 +46,13 @@ CONFIG = """\
 TERMINAL = sys.stdout.isatty()
 BOLD, DIM, END = ("\x1b[1m", "\x1b[2m", "\x1b[0m") if TERMINAL else ("", "", "")
 DONGLE = "enp0s20u1"
+CHANGES_SHOWN = 7
+PAUSE = 1.5 if TERMINAL else 0.0  # seconds to read a chapter
 
 
 def title(text: str) -> None:
     """A new chapter."""
+    time.sleep(PAUSE)
     print(f"\n{BOLD}== {text}{END}", flush=True)
 
 
@@ -64,6 +67,16 @@ def shown(command: str, output: str) -> None:
     print("".join(f"  {line}\n" for line in output.rstrip().splitlines()), end="", flush=True)
 
 
+def abridged(output: str) -> str:
+    """What the command said, with the first of its changes only."""
+    lines = output.splitlines()
+    changes = [line for line in lines if line.startswith("[#]")]
+    shown = [line for line in changes if " -6 " not in line and "sysctl" not in line][:CHANGES_SHOWN]
+    if len(changes) > len(shown):
+        shown.append(f"... {len(changes) - len(shown)} more changes, those of IPv6 among them")
+    return "\n".join([*shown, *(line for line in lines if not line.startswith("[#]"))])
+
+
 class Demo:
     """The story, one chapter a method."""
 
@@ -75,10 +88,10 @@ class Demo:
     # -- tools
 
     def mwan(self, *words: str, quiet: bool = False) -> None:
-        """Run the real command and show it."""
+        """Run the real command and show it; `quiet`: only if it has something to say."""
         done = self.router.mwan(*words, code=None)
-        if not quiet or done.returncode:
-            shown(f"mwan-hook {' '.join(words)}", done.stdout + done.stderr)
+        if done.stdout or not quiet:
+            shown(f"mwan-hook {' '.join(words)}", abridged(done.stdout))
 
     def ip(self, line: str) -> None:
         """Run and show `ip LINE` in the router."""
@@ -90,7 +103,7 @@ class Demo:
         while not until():
             if time.monotonic() - begun > limit:
                 raise LabError(f"waited {limit:.0f} s for {what}")
-            self.router.mwan("check", code=None)
+            self.mwan("check", quiet=True)
             time.sleep(max(0.0, 1 - (time.monotonic() - begun) % 1))
         return time.monotonic() - begun
 
@@ -163,7 +176,7 @@ class Demo:
         say(f"After {time.monotonic() - begun:.1f} s of good answers it is online again, and preferred to lte.")
         self.mwan("status")
 
-    def plug(self, second: str) -> None:
+    def plug(self, first: str, second: str) -> None:
         """The dongle goes and comes; so does the cable."""
         title(f"The LTE dongle is pulled out and plugged in again, {second} as well")
         self.router.unplug(DONGLE)
@@ -177,7 +190,8 @@ class Demo:
             say(f"{isp}: {word} after {time.monotonic() - begun:.1f} s, in the table it had before.")
         self.mwan("status")
         self.ip("route show table 1000")
-        self.mwan("history")
+        lines = self.router.mwan("history", first).stdout.splitlines()
+        shown(f"mwan-hook history {first}", "\n".join(line[:150] for line in lines))
 
     def end(self) -> None:
         """What is ours goes, and nothing else."""
@@ -194,7 +208,7 @@ class Demo:
         self.unplug(flow, second)
         self.damp(flow, first)
         flow.stop()
-        self.plug(second)
+        self.plug(first, second)
 
 
 def build(lab: Lab) -> Network:
