@@ -113,7 +113,7 @@ class Internet:
         provider.listen(SLOW_TLS, lambda connection: drip(connection, b"\x16\x03\x03\x00\x7a\x02" + bytes(100)))
         provider.listen(SILENT, lambda connection: time.sleep(5))
         provider.listen(RESET, reset)
-        provider.listen(OPEN, lambda connection: None)
+        provider.listen(OPEN, lambda connection: connection.close() if connection.recv(1) else None)
         provider.listen(53, self._dns_stream)
         provider.datagrams(53, self._dns)
 

@@ -232,6 +232,14 @@ def test_bytes_are_counted_as_they_are_on_the_wire(bed: Bed, family: Family, url
     assert abs(result.wire_bytes - size) <= 2 * 72
 
 
+@both
+def test_a_body_without_end_costs_little_more_than_what_is_read(bed: Bed, family: Family) -> None:
+    with bed.uplink.capture() as packets:
+        bed.lab.run(*(bed.uplink.job(f"http://{host(family)}/endless{how}", family) for how in ("", "=...z...")))
+    size = sum(packet.size for packet in packets if packet.protocol == socket.IPPROTO_TCP)
+    assert size < 200_000
+
+
 def test_no_more_than_the_limit_of_a_body_is_read(bed: Bed) -> None:
     taken: list[int] = []
 
