@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 PATH = RUN + "/config.cache"
 FORMAT = 1
-RACY_NS = 50_000_000  # a file changed again within a tick of the kernel's clock may look the same
+RACY_NS = 20_000_000  # a file changed again within a tick of the kernel's clock may look the same
 _NOT_OTHERS = 0o022
 
 
@@ -52,9 +52,12 @@ class Watch:
         self.mode &= mode | 0o600
 
     def settled(self) -> bool:
-        """False if something changed so lately that its next change could go unseen."""
+        """Wait until a further change of anything here would show; False if one came meanwhile."""
         now = time.time_ns()
-        return all(abs(now - found[1]) > RACY_NS for found in self.seen.values() if found)
+        ages = [abs(now - found[1]) for found in self.seen.values() if found]
+        if ages and min(ages) < RACY_NS:
+            time.sleep((RACY_NS - min(ages)) / 1e9)
+        return all(stamp(path) == kept for path, kept in self.seen.items())
 
 
 def read(root: str) -> dict[str, Any] | None:
