@@ -39,6 +39,7 @@ class Reader:
     def __init__(self, protocol: int = PROTOCOL) -> None:
         self.protocol = protocol
         self._socket = netlink.connect()
+        self._watch = netlink.connect(netlink.RTMGRP_IPV6_ROUTE)
 
     def __enter__(self) -> Reader:
         return self
@@ -49,6 +50,7 @@ class Reader:
     def close(self) -> None:
         """Give the socket back."""
         self._socket.close()
+        self._watch.close()
 
     def families(self) -> tuple[Family, ...]:
         """The families that this kernel knows (``ipv6.disable=1``, or a kernel built without it)."""
@@ -75,7 +77,7 @@ class Reader:
 
         ``oif`` and ``protocol`` leave out, in the kernel, routes of other devices and programs.
         """
-        found = self._messages(wire.RTM_GETROUTE, _request(family, table, oif, protocol))
+        found = self._dump(wire.RTM_GETROUTE, _request(family, table, oif, protocol), _split)
         return tuple(route for route in map(wire.route, found) if route)
 
     def ours(self, family: Family, table: int) -> tuple[Route, ...]:
@@ -108,21 +110,23 @@ class Reader:
         return self._dump(kind, body, _split)
 
     def _dump(self, kind: int, body: bytes, use: Callable[[Iterator[bytes]], T]) -> T:
-        return _patiently(lambda: self._dump_once(kind, body, use))
+        return _patiently(partial(self._dump_once, kind, body, use))
 
-    def _dump_once(self, kind: int, body: bytes, use: Callable[[Iterator[bytes]], T]) -> T:
+    def _dump_once(self, kind: int, body: bytes, use: Callable[[Iterator[bytes]], T], last: bool) -> T:
+        watch = self._watch if kind == wire.RTM_GETROUTE and body[0] == Family.IPV6.af and not last else None
         try:
-            return use(netlink.dump(self._socket, kind, body))
+            return use(netlink.dump(self._socket, kind, body, watch))
         except frames.InterruptedDumpError:
             self._socket.close()  # with what is left of the dump
             self._socket = netlink.connect()
             raise
 
-    def _defaults6(self, links: Iterable[Link]) -> list[bytes]:
+    def _defaults6(self, links: Iterable[Link], last: bool) -> list[bytes]:
         buffers: list[bytes] = []
         sock = netlink.connect()
         try:
-            for buffer in netlink.dump(sock, wire.RTM_GETROUTE, _request(Family.IPV6, MAIN_TABLE)):
+            watch = None if last else self._watch
+            for buffer in netlink.dump(sock, wire.RTM_GETROUTE, _request(Family.IPV6, MAIN_TABLE), watch):
                 buffers.append(buffer)
                 if len(buffers) > FEW:
                     return self._defaults6_by_link(links)
@@ -139,7 +143,7 @@ class Reader:
         return list(found.values())
 
 
-def _defaults4() -> list[bytes]:
+def _defaults4(_: bool) -> list[bytes]:
     """The leaf of key 0.0.0.0 comes first, its longest prefix first: stop at the first other key."""
     found: list[bytes] = []
     sock = netlink.connect()
@@ -155,11 +159,11 @@ def _defaults4() -> list[bytes]:
     return found
 
 
-def _patiently(ask: Callable[[], T]) -> T:
-    """Ask until the answer is of one moment."""
-    for _ in range(TRIES):
+def _patiently(ask: Callable[[bool], T]) -> T:
+    """Ask until the answer is of one moment; ``ask`` is told when it is for the last time."""
+    for attempt in range(TRIES):
         try:
-            return ask()
+            return ask(attempt == TRIES - 1)
         except frames.InterruptedDumpError:
             pass
     raise MwanError("the kernel's tables change too fast to be read")

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 NETLINK_ROUTE = 0
 SOL_NETLINK = 270
+RTMGRP_IPV6_ROUTE = 0x400
 NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK = 10, 11, 12
 RECEIVE = 65536  # the kernel never makes a dump's buffer larger than 32 KiB
 
@@ -23,14 +24,30 @@ _NLMSGERR_ATTR_MSG = 1
 _ABSENT = (ENOENT, ENODEV, EAFNOSUPPORT, EOPNOTSUPP)
 
 
-def connect() -> socket:
-    """A route netlink socket that checks requests strictly and explains its refusals."""
+def connect(groups: int = 0) -> socket:
+    """A route netlink socket that checks requests strictly and explains its refusals.
+
+    ``groups`` is a mask of RTMGRP_*: kinds of changes that it hears of.
+    """
     sock = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE)
     for option in (NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK, NETLINK_CAP_ACK):
         sock.setsockopt(SOL_NETLINK, option, 1)
     sock.setsockopt(SOL_SOCKET, SO_RCVBUF, 1 << 20)
-    sock.bind((0, 0))
+    sock.bind((0, groups))
     return sock
+
+
+def heard(sock: socket) -> bool:
+    """Whether a socket with groups heard of any change since it was asked last."""
+    anything = False
+    while True:
+        try:
+            sock.recv(RECEIVE, MSG_DONTWAIT)
+        except BlockingIOError:
+            return anything
+        except OSError:  # ENOBUFS: more than it could hold
+            pass
+        anything = True
 
 
 def refusal(message: bytes) -> tuple[int, str]:
@@ -41,14 +58,18 @@ def refusal(message: bytes) -> tuple[int, str]:
     return -code, words.rstrip(b"\0").decode(errors="replace")
 
 
-def dump(sock: socket, kind: int, body: bytes) -> Iterator[bytes]:
+def dump(sock: socket, kind: int, body: bytes, watch: socket | None = None) -> Iterator[bytes]:
     """The buffers of one dump, whole messages in each; none for a table, family or device that does not exist.
 
     MwanError for what the kernel refuses, InterruptedDumpError if the dump's end is marked so; the marks on other
-    messages are for the caller to see (:func:`frames.calm`).
+    messages are for the caller to see (:func:`frames.calm`).  A dump of IPv6 routes has no marks: after each buffer
+    the kernel goes on by counting routes, and if one was deleted meanwhile it leaves another out.  So a dump of
+    several buffers counts as interrupted if ``watch``, a socket that hears of changes, heard of one.
     """
+    if watch:
+        heard(watch)
     sock.send(build.request(kind, wire.NLM_F_DUMP, body, _sequence()))
-    last, buffer = -1, b""
+    last, buffer, count = -1, b"", 0
     while last < 0:
         try:
             # The kernel fills the next buffer while it hands this one out, so there is never a wait.
@@ -59,11 +80,14 @@ def dump(sock: socket, kind: int, body: bytes) -> Iterator[bytes]:
                 raise MwanError("the kernel broke off a dump") from None
             break
         if buffer:
+            count += 1
             yield buffer
         buffer, last = following, frames.done(following)
     _check(buffer[last:])
     if last:
         yield buffer[:last]
+    if watch and count + bool(last) > 1 and heard(watch):
+        raise frames.InterruptedDumpError
 
 
 def _sequence() -> int:
