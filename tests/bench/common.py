@@ -1,0 +1,114 @@
+"""The common run: probe what is due, find nothing to change."""
+
+from __future__ import annotations
+
+import re
+import statistics
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+
+from tests.bench import subject
+from tests.bench.spawner import Spawner, interleaved
+from tests.bench.table import Row, against
+from tests.lab import Lab, Netns, Router, topologies
+
+REPETITIONS = 31
+COUNTED = 3
+PROBED = "[probe]\nportal_interval = 0\nrequired = 2\ntargets = icmp://9.9.9.9, tcp://1.1.1.1:80{more}\n"
+BOTH = ", icmp://[2620:fe::fe], tcp://[2606:4700:4700::1111]:80"
+
+
+def rows() -> Iterator[Row]:
+    """All of this module's."""
+    with Lab() as lab:
+        net = topologies.probed(lab, 3)
+        yield from _families(lab, net.router, "", "common run, 3 uplinks, ICMP and TCP", limited=True)
+        yield from _families(lab, net.router, BOTH, "the same, IPv4 and IPv6 probed", limited=False)
+        yield from _importing_all(lab, net.router)
+
+
+def _families(lab: Lab, router: Router, more: str, what: str, limited: bool) -> Iterator[Row]:
+    router.configure(PROBED.format(more=more) + subject.uplinks(3))
+    for _ in range(3):
+        router.check()
+    run = subject.words(router, "check", "--now")
+    with Spawner(router.ns, lab.dir) as spawner:
+        ours, bare = interleaved(REPETITIONS, [(spawner, run), (spawner, subject.NOTHING)])
+    probed = subject.wall(ours) - subject.slowest_answer(router)
+    yield against(f"{what}: wall, against `python3 -c pass`", probed, subject.wall(bare), "ms", 3 if limited else None)
+    counts = [statistics.median(instructions(router.ns, argv) for _ in range(COUNTED)) for argv in _counted(run)]
+    limit = 3.8 if limited else None
+    yield against(f"{what}: instructions", counts[0] / 1e6, counts[1] / 1e6, "M", limit)
+    peaks = [statistics.median(memory(router.ns, argv) for _ in range(COUNTED)) for argv in _counted(run)]
+    yield against(f"{what}: peak memory", peaks[0], peaks[1], "MiB", 1.7 if limited else None)
+
+
+def _counted(run: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+    return (sys.executable, *run), subject.NOTHING
+
+
+def memory(ns: Netns, argv: Sequence[str]) -> float:
+    """Peak resident MiB of one run, by time(1): Linux passes a parent's peak on to its child, so it must be small."""
+    said = ns.run("/usr/bin/time", "-f", "%M", *argv).stderr
+    return int(said.split()[-1]) / 1024
+
+
+def instructions(ns: Netns, argv: Sequence[str]) -> float:
+    """Instructions of one run by valgrind's count, which hardly differs between runs."""
+    valgrind = ("valgrind", "--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null", "--")
+    said = ns.run(*valgrind, *argv).stderr
+    found = re.search(r"I\s+refs:\s+([\d,]+)", said)
+    assert found, said
+    return float(found[1].replace(",", ""))
+
+
+def _importing_all(lab: Lab, router: Router) -> Iterator[Row]:
+    """What a program that imports its libraries at the top pays before it does anything."""
+    libraries = "import argparse, logging, configobj, filelock, requests, pyroute2"
+    run = (sys.executable, "-c", libraries)
+    with Spawner(router.ns, lab.dir) as spawner:
+        naive, bare = interleaved(7, [(spawner, run), (spawner, subject.NOTHING)])
+    yield against(f"for comparison: `{libraries}` alone", subject.wall(naive), subject.wall(bare), "ms")
+
+
+# -- many routes of others
+
+FOREIGN = (10, 10_000, 100_000)
+OTHER = ("link add other type veth peer name end", "link set end up", "link set other addrgenmode none up")
+NETWORK = {"ipv4": "{}.{}.{}.0/24", "ipv6": "2a00:{:x}:{:x}:{:x}::/64"}
+
+
+def foreign(count: int, family: str) -> list[str]:
+    """ip(8) commands that add so many routes through the interface `other`."""
+    places = ((20 + n // 65536, n // 256 % 256, n % 256) for n in range(count))
+    return [f"route add {NETWORK[family].format(*place)} dev other" for place in places]
+
+
+def rows_foreign() -> Iterator[Row]:
+    """The common run beside large tables that are none of its business."""
+    for family in ("ipv4", "ipv6"):
+        yield from _beside(family)
+
+
+def _beside(family: str) -> Iterator[Row]:
+    with ExitStack() as stack:
+        runs = []
+        for count in FOREIGN:
+            lab = stack.enter_context(Lab())
+            router = _crowded(lab, count, family)
+            spawner = stack.enter_context(Spawner(router.ns, lab.dir))
+            runs.append((spawner, subject.words(router, "check", "--now")))
+        few, *many = (subject.wall(took) for took in interleaved(REPETITIONS, runs))
+    for count, wall in zip(FOREIGN[1:], many, strict=True):
+        name = {"ipv4": "IPv4", "ipv6": "IPv6"}[family]
+        yield against(f"common run, {count:,} foreign {name} routes in main, against 10", wall, few, "ms", 1.6)
+
+
+def _crowded(lab: Lab, count: int, family: str) -> Router:
+    net = topologies.probed(lab, 3)
+    net.router.ns.batch(*OTHER, *foreign(count, family))
+    net.router.configure(PROBED.format(more="") + subject.uplinks(3))
+    for _ in range(3):
+        net.router.check()
+    return net.router
