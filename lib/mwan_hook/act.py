@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from mwan_hook.config import Loaded
 
+DEFAULT_ROUTE = "default-route"  # the event
 PASSES = 4  # looks after changes, until nothing is left to do
 
 
@@ -98,7 +99,8 @@ def _tell(judged: Judged, before: State, state: State) -> None:
         from mwan_hook.store import history
 
         for one in happened:
-            print(f"{one.uplink or 'default'}: {_where(one)}{one.old or '-'} -> {one.new or '-'} ({one.reason})")
+            what = one.event if one.event == DEFAULT_ROUTE else one.uplink
+            print(f"{what}: {_where(one)}{one.old} -> {one.new} ({one.reason})")
         _complain(history.append(judged.scene.root, happened))
     _complain([line for line in state.errors if line not in before.errors])
     _complain([line for line in state.warnings if line not in before.warnings])
@@ -119,9 +121,9 @@ def _ways_out(before: State, state: State, wall: float) -> list[Transition]:
     for family in Family:
         old, new = before.best.get(family, WayOut()), state.best.get(family, WayOut())
         if (old.interface, old.address, old.gateway) != (new.interface, new.address, new.gateway):
-            reason = f"the best way out is {_described(new)}"
+            reason = f"the best uplink is {new.uplink}" if new.uplink else "no uplink is online"
             was, now = _described(old), _described(new)
-            found.append(Transition("default-route", new.uplink, new.interface, family, was, now, reason, wall))
+            found.append(Transition(DEFAULT_ROUTE, new.uplink, new.interface, family, was, now, reason, wall))
     return found
 
 
