@@ -77,7 +77,7 @@ class Copier:
         collect = partial(shapes.collect, protocol=self._reader.protocol, defaults=False)
         if self._mode is CopyRoutes.OWN:
             own = partial(collect, oif=index)
-            return self._reader.routes(family, MAIN_TABLE, own, oif=index, kind=wire.UNICAST)
+            return self._reader.unicast_of_main(family, index, own)
         if family not in self._main:
             self._main[family] = self._reader.routes(family, MAIN_TABLE, collect)
         return self._main[family]

@@ -14,7 +14,7 @@ from mwan_hook.system import build, frames, netlink, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
     from typing import TypeVar
 
     T = TypeVar("T")
@@ -40,6 +40,7 @@ class Reader:
         self.protocol = protocol
         self._socket = netlink.connect()
         self._watch = netlink.connect(netlink.RTMGRP_IPV6_ROUTE)
+        self._through: dict[int, list[bytes]] = {}  # main's IPv6 routes by device, where that took a search
 
     def __enter__(self) -> Reader:
         return self
@@ -93,26 +94,33 @@ class Reader:
 
         A foreign one without a living nexthop is no way out; of ours every leg counts, because it is to be replaced.
         IPv4: the dump begins with the defaults.  IPv6: it ends with them, so a table that is not small is asked
-        through each of ``links`` (all devices if none is named), which the kernel filters without copying.
+        through each of ``links`` (all devices if none is named) that has an address, which the kernel filters
+        without copying; the loopback stands for null routes.
         """
         ask = _defaults4 if family is Family.IPV4 else partial(self._defaults6, links)
         found = (wire.route(raw, keep_dead=raw[_PROTOCOL] == self.protocol) for raw in _patiently(ask))
         return tuple(route for route in found if route)
 
-    def routes(self, family: Family, table: int, use: Callable[[Iterator[bytes]], T], oif: int = 0, kind: int = 0) -> T:
-        """What ``use`` makes of the buffers of a table's dump; filters of 0 let all pass.
+    def unicast_of_main(self, family: Family, index: int, use: Callable[[Iterable[bytes]], T]) -> T:
+        """What ``use`` makes of the buffers of main's unicast routes through a device.
 
         ``use`` raises InterruptedDumpError where a message is marked so, and is then called again.
         """
-        return self._dump(wire.RTM_GETROUTE, _request(family, table, oif, 0, kind), use)
+        if family is Family.IPV6 and index in self._through:
+            return use(self._through[index])
+        return self._dump(wire.RTM_GETROUTE, _request(family, MAIN_TABLE, index, kind=wire.UNICAST), use)
+
+    def routes(self, family: Family, table: int, use: Callable[[Iterable[bytes]], T]) -> T:
+        """The same for all routes of a table."""
+        return self._dump(wire.RTM_GETROUTE, _request(family, table), use)
 
     def _messages(self, kind: int, body: bytes) -> list[bytes]:
         return self._dump(kind, body, _split)
 
-    def _dump(self, kind: int, body: bytes, use: Callable[[Iterator[bytes]], T]) -> T:
+    def _dump(self, kind: int, body: bytes, use: Callable[[Iterable[bytes]], T]) -> T:
         return _patiently(partial(self._dump_once, kind, body, use))
 
-    def _dump_once(self, kind: int, body: bytes, use: Callable[[Iterator[bytes]], T], last: bool) -> T:
+    def _dump_once(self, kind: int, body: bytes, use: Callable[[Iterable[bytes]], T], last: bool) -> T:
         watch = self._watch if kind == wire.RTM_GETROUTE and body[0] == Family.IPV6.af and not last else None
         try:
             return use(netlink.dump(self._socket, kind, body, watch))
@@ -135,12 +143,27 @@ class Reader:
         return [message for message in _split(buffers) if not message[17]]
 
     def _defaults6_by_link(self, links: Iterable[Link]) -> list[bytes]:
-        """The loopback carries the null routes.  A multipath route shows under each of its devices."""
+        """Through each device that has an address to send from; a multipath route shows under each of its devices.
+
+        Null routes are the loopback's.  What is found stays at hand for the copies.
+        """
+        able = {address.index for address in self.addresses() if address.family is Family.IPV6 and address.usable}
         found: dict[bytes, bytes] = {}
-        for index in dict.fromkeys((LOOPBACK, *(link.index for link in (links or self.links())))):
-            messages = self.routes(Family.IPV6, MAIN_TABLE, _split, oif=index)
+        for link in links or self.links():
+            if link.index == LOOPBACK:
+                messages = self._dump(wire.RTM_GETROUTE, _request(Family.IPV6, MAIN_TABLE, LOOPBACK), _split)
+            elif link.index in able:
+                messages = _split(self._main6(link.index))
+            else:
+                continue
             found.update((_identity(message), message) for message in messages if not message[17])
         return list(found.values())
+
+    def _main6(self, index: int) -> list[bytes]:
+        """Buffers of main's IPv6 unicast routes through a device."""
+        body = _request(Family.IPV6, MAIN_TABLE, index, kind=wire.UNICAST)
+        self._through[index] = self._dump(wire.RTM_GETROUTE, body, list)
+        return self._through[index]
 
 
 def _defaults4(_: bool) -> list[bytes]:
