@@ -29,17 +29,16 @@ def reconcile(root: str, loaded: Loaded, rounds: Sequence[Seen] = ()) -> Judged:
     """
     with lock.look(root):
         judged = scene.judge(scene.look(root, loaded), rounds)
-        _complain((*loaded.warnings, *judged.scene.messages) if not judged.scene.state.boot_id else ())
-        if not judged.changes and judged.scene.bound.allotment == judged.scene.allotment:
-            return _saved(judged, judged.scene.state, ())
+        seen = judged.scene
+        _complain((*seen.messages, *(loaded.warnings if seen.state.config != loaded.fingerprint else ())))
+        if not judged.changes and seen.bound.allotment == seen.allotment and not seen.state.errors:
+            return _saved(judged, seen.state, ())
     with lock.write(root):
         return _settle(root, loaded, rounds)
 
 
 def _settle(root: str, loaded: Loaded, rounds: Sequence[Seen]) -> Judged:
     """Change and look again, until nothing is left to change or nothing helps."""
-    from mwan_hook.system import rtnl
-
     judged = scene.judge(scene.look(root, loaded), rounds)
     before = judged.scene.state
     complaints = _prepared(judged)
@@ -48,6 +47,8 @@ def _settle(root: str, loaded: Loaded, rounds: Sequence[Seen]) -> Judged:
         if not judged.changes:
             errors = ()
             break
+        from mwan_hook.system import rtnl
+
         _print(judged)
         errors = tuple(rtnl.apply(judged.changes))
         tried, judged = judged.changes, scene.judge(scene.look(root, loaded), rounds)
@@ -78,7 +79,8 @@ def _prepared(judged: Judged) -> tuple[str, ...]:
         states.save(seen.root, record)
     routing = seen.config.routing
     named = names.of_tables((uplink.name, uplink.table) for uplink in seen.uplinks)
-    return (*complaints, *names.write(seen.root, routing.protocol, routing.default_table, named))
+    _complain(names.write(seen.root, routing.protocol, routing.default_table, named))  # a read-only /etc is no failure
+    return tuple(complaints)
 
 
 def _saved(judged: Judged, before: State, errors: tuple[str, ...]) -> Judged:

@@ -34,9 +34,9 @@ def run(root: str) -> int:
                 print(f"[#] {line}")
             errors = rtnl.apply(changes)
             changes, links = _ours(protocol, state)
-        names.remove(root)
         if not changes:
             _forget(root)
+        names.remove(root)
     for line in errors if changes else []:
         print(f"mwan-hook: {line}", file=sys.stderr)
     return 1 if changes else 0

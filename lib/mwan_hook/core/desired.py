@@ -78,7 +78,7 @@ def uses(uplink: Uplink, family: Family, state: State) -> bool:
     if family not in uplink.config.families:
         return False
     memory = state.uplinks.get(uplink.name, UplinkState()).family(family)
-    return any(a.usable or a.tentative for a in way.addresses) or way.gateway is not None or memory.way != ""
+    return any(a.usable or a.tentative for a in way.addresses) or way.gateway is not None or memory.judged
 
 
 def is_online(uplink: Uplink, family: Family, state: State) -> bool:

@@ -15,7 +15,6 @@ TABLES = "etc/iproute2/rt_tables.d/mwan-hook.conf"
 PROTOCOLS = "etc/iproute2/rt_protos.d/mwan-hook.conf"
 HEAD = "# written by mwan-hook\n"
 SHARED = "mwan"
-KNOWN_PROTOCOL = 172
 
 
 def write(root: str, protocol: int, default_table: int, tables: Mapping[str, int]) -> list[str]:
