@@ -55,7 +55,7 @@ def deletion(unwanted: Route) -> bytes:
     """RTM_DELROUTE of exactly this route: the kernel compares protocol, table, type, scope, metric and nexthops."""
     af = unwanted.family.af
     value, length = (b"", 0) if unwanted.dst == DEFAULT else packed(unwanted.family, unwanted.dst)
-    kind = next(code for code, word in wire.KINDS.items() if word == unwanted.kind)
+    kind = kind_number(unwanted.kind)
     body = pack("=BBBBBBBBI", af, length, 0, unwanted.tos, 0, unwanted.protocol, unwanted.scope, kind, 0)
     body += number(wire.RTA_TABLE, unwanted.table) + (attribute(wire.RTA_DST, value) if length else b"")
     body += number(wire.RTA_PRIORITY, unwanted.metric)
@@ -67,6 +67,11 @@ def deletion(unwanted: Route) -> bytes:
         hops = [leg(0, hop.weight, hop.index, _gateway(af, hop)) for hop in unwanted.nexthops]
         body += attribute(wire.RTA_MULTIPATH, b"".join(hops))
     return request(wire.RTM_DELROUTE, 0, body)
+
+
+def kind_number(word: str) -> int:
+    """The number of a route's type; one without a name is written as its number."""
+    return next((code for code, name in wire.KINDS.items() if name == word), 0) or int(word)
 
 
 def _gateway(af: int, hop: Nexthop) -> bytes:

@@ -9,14 +9,19 @@ not take back (state of the nexthops, age, counters) taken out:
 from __future__ import annotations
 
 from _socket import AF_INET6
-from struct import unpack_from
+from struct import Struct, unpack_from
 
 from mwan_hook.system import build, wire
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 TABLE = b"\x08\0\x0f\0\0\0\0\0"  # RTA_TABLE = 0
 ATTRIBUTES = 12  # where they begin, after struct rtmsg
 RTA_ENCAP_TYPE, RTA_ENCAP = 21, 22
 
+_HEADER = Struct("=IHHII")
 _OF_A_HOP = frozenset((wire.RTA_OIF, wire.RTA_GATEWAY, wire.RTA_VIA, wire.RTA_MULTIPATH, RTA_ENCAP, RTA_ENCAP_TYPE))
 
 
@@ -66,16 +71,21 @@ def _ways(legs: list[_Leg]) -> tuple[bytes, int]:
     return build.attribute(wire.RTA_MULTIPATH, b"".join(made)), 0
 
 
-def message(route: bytes, table: int, protocol: int, flags: int) -> bytes:
-    """A canonical route as RTM_NEWROUTE into a table, as a program with this protocol number."""
+def writer(table: int, protocol: int, flags: int) -> Callable[[bytes], bytes]:
+    """What makes RTM_NEWROUTE of a canonical route, into a table and as a program with this protocol number."""
     where = bytes((table if table < 256 else wire.RT_TABLE_COMPAT, protocol))
-    body = route[:4] + where + route[6:16] + table.to_bytes(4, "little") + route[20:]
-    return build.request(wire.RTM_NEWROUTE, flags, body, 0)
+    number, flags = table.to_bytes(4, "little"), flags | wire.NLM_F_REQUEST
+
+    def message(route: bytes) -> bytes:
+        header = _HEADER.pack(16 + len(route), wire.RTM_NEWROUTE, flags, 0, 0)
+        return header + route[:4] + where + route[6:16] + number + route[20:]
+
+    return message
 
 
 def destination(route: bytes) -> bytes:
-    """Prefix lengths, tos and destination; the kernel puts that right behind the table."""
-    return route[:4] + route[len(TABLE) + ATTRIBUTES : len(TABLE) + ATTRIBUTES + (20 if route[0] == AF_INET6 else 8)]
+    """Family, prefix lengths, tos and destination; the kernel puts that right behind the table."""
+    return route[:4] + route[20 : 40 if route[0] == AF_INET6 else 28]
 
 
 def key(route: bytes) -> tuple[bytes, bytes, bytes, bytes]:

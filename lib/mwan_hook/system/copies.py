@@ -14,7 +14,7 @@ from mwan_hook.system import canonical, shapes, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable
 
     from mwan_hook.system.look import Reader
     from mwan_hook.system.shapes import Found
@@ -93,35 +93,34 @@ class Copier:
         missing.sort(key=_connected_first(copies.family))
         protocol = self._reader.protocol
         return copies._replace(
-            add=tuple(_added(missing, have, copies.table, protocol)),
-            replace=tuple(canonical.message(route, copies.table, protocol, _REPLACE) for route in replace),
+            add=_added(missing, have, copies.table, protocol),
+            replace=tuple(map(canonical.writer(copies.table, protocol, _REPLACE), replace)),
             extra=tuple(_decoded(route, copies.table, protocol) for route in extra),
         )
 
 
-def _added(missing: list[bytes], have: Found, table: int, protocol: int) -> Iterator[bytes]:
+def _added(missing: list[bytes], have: Found, table: int, protocol: int) -> tuple[bytes, ...]:
     """Main may hold several routes of one destination (two modems with one subnet): these are appended."""
-    counted = Counter(map(canonical.destination, (*missing, *have.ours, *have.others, *have.dead)))
-    for route in missing:
-        alone = counted[canonical.destination(route)] == 1
-        yield canonical.message(route, table, protocol, _ADD if alone else _APPEND)
+    destination = canonical.destination
+    counted = Counter(map(destination, (*missing, *have.ours, *have.others, *have.dead)))
+    add, append = canonical.writer(table, protocol, _ADD), canonical.writer(table, protocol, _APPEND)
+    return tuple([add(route) if counted[destination(route)] == 1 else append(route) for route in missing])
 
 
-def _joined(routes: Sequence[bytes]) -> list[bytes]:
+def _joined(routes: list[bytes]) -> list[bytes]:
     """IPv6: routes with a gateway and one key are one multipath route, as soon as a program puts them in."""
+    counted = Counter(map(canonical.destination, routes))
+    if len(counted) == len(routes):
+        return routes
+    joined = [route for route in routes if counted[canonical.destination(route)] == 1]
     by_key: dict[object, list[bytes]] = {}
     for route in routes:
-        by_key.setdefault(canonical.key(route), []).append(route)
-    if len(by_key) == len(routes):
-        return list(routes)
-    joined: list[bytes] = []
+        if counted[canonical.destination(route)] > 1:
+            by_key.setdefault(canonical.key(route), []).append(route)
     for same in by_key.values():
         with_gateway = [route for route in same if canonical.has_gateway(route)]
-        if len(with_gateway) > 1:
-            joined += [route for route in same if route not in with_gateway]
-            joined.append(canonical.join(with_gateway))
-        else:
-            joined += same
+        joined += [route for route in same if route not in with_gateway]
+        joined += [canonical.join(with_gateway)] if len(with_gateway) > 1 else with_gateway
     return joined
 
 
@@ -159,7 +158,7 @@ def _gateways_last(route: bytes) -> int:
 
 
 def _decoded(plain: bytes, table: int, protocol: int) -> Route:
-    route = wire.route(canonical.message(plain, table, protocol, 0))
+    route = wire.route(canonical.writer(table, protocol, 0)(plain))
     assert route is not None  # nothing is left out for being dead
     return route
 

@@ -21,7 +21,7 @@ class InterruptedDumpError(Exception):
 
 def stride(buffer: bytes) -> int:
     """The padded length of every message if it is the same; 0 if it is not."""
-    length = buffer[0] | buffer[1] << 8
+    length = buffer[0] | buffer[1] << 8 if len(buffer) > 1 else 0
     if length < 16 or length & 3 or len(buffer) % length:
         return 0
     count = len(buffer) // length

@@ -32,7 +32,6 @@ REASONS = {
 NOT_PERMITTED = "changing routes is not permitted: this needs root (CAP_NET_ADMIN)"
 _TO_TABLE = 1
 _ANYWHERE = {Family.IPV4: "0.0.0.0/0", Family.IPV6: "::/0"}
-_NUMBERS = {word: number for number, word in wire.KINDS.items()}
 
 
 class _DeniedError(Exception):
@@ -203,7 +202,7 @@ def _route_words(route: Route, op: Op) -> dict[str, Any]:
         "dst": _ANYWHERE[route.family] if route.dst == DEFAULT else route.dst,
         "table": route.table or MAIN_TABLE,
         "proto": route.protocol,
-        "type": _NUMBERS.get(route.kind) or int(route.kind),
+        "type": build.kind_number(route.kind),
         "scope": route.scope,
         "tos": route.tos,
         "priority": route.metric,
