@@ -28,6 +28,12 @@ def under(root: str, path: str) -> str:
     return os.path.join(root or "/", path)
 
 
+def why(error: OSError) -> str:
+    """The reason in words, with the cure where there is one."""
+    words = error.strerror or str(error)
+    return f"{words}; this needs root" if isinstance(error, PermissionError) and os.geteuid() else words
+
+
 def make_directory(path: str) -> None:
     """Make it, and its parents, 0755 whatever the umask is.  Raises MwanError."""
     if os.path.isdir(path):
@@ -42,7 +48,7 @@ def make_directory(path: str) -> None:
         if not os.path.isdir(path):
             raise MwanError(f"{path} is in the way: a directory of that name is needed") from None
     except OSError as error:
-        raise MwanError(f"cannot make the directory {path}: {error.strerror}") from error
+        raise MwanError(f"cannot make the directory {path}: {why(error)}") from error
 
 
 def read(path: str) -> bytes | None:
@@ -52,13 +58,13 @@ def read(path: str) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise MwanError(f"cannot read {path}: {error.strerror}") from error
+        raise MwanError(f"cannot read {path}: {why(error)}") from error
     try:
         return _all(descriptor)
     except IsADirectoryError:
         raise ValueError("it is a directory") from None
     except OSError as error:
-        raise MwanError(f"cannot read {path}: {error.strerror}") from error
+        raise MwanError(f"cannot read {path}: {why(error)}") from error
     finally:
         os.close(descriptor)
 
@@ -88,7 +94,7 @@ def replace(path: str, content: bytes, durable: bool = False) -> None:
             _sync(os.path.dirname(path))
     except OSError as error:
         discard(temporary)
-        raise MwanError(f"cannot write {path}: {error.strerror}") from error
+        raise MwanError(f"cannot write {path}: {why(error)}") from error
 
 
 def discard(path: str) -> None:

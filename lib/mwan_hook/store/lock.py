@@ -12,7 +12,7 @@ import os
 import time
 
 from mwan_hook.model import Busy, MwanError
-from mwan_hook.store.files import PROBE_LOCK, STATE_LOCK, make_directory, under
+from mwan_hook.store.files import PROBE_LOCK, STATE_LOCK, make_directory, under, why
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def is_at(descriptor: int, path: str) -> bool:
 
 
 def _failed(path: str, error: OSError) -> MwanError:
-    return MwanError(f"cannot lock {path}: {error.strerror}")
+    return MwanError(f"cannot lock {path}: {why(error)}")
 
 
 def _busy(path: str, wait: float) -> Busy:

@@ -66,7 +66,7 @@ def add(directory: str, content: dict[str, object]) -> str:
         os.rename(hidden, path)
     except OSError as error:
         files.discard(hidden)
-        raise MwanError(f"cannot write {path}: {error.strerror}") from error
+        raise MwanError(f"cannot write {path}: {files.why(error)}") from error
     return name
 
 
@@ -77,7 +77,7 @@ def entries_of(directory: str, most: int = MOST) -> tuple[tuple[Entry, ...], tup
     except FileNotFoundError:
         return (), ()
     except OSError as error:
-        raise MwanError(f"cannot read {directory}: {error.strerror}") from error
+        raise MwanError(f"cannot read {directory}: {files.why(error)}") from error
     found: list[Entry] = []
     messages: list[str] = []
     for name in names:
@@ -97,7 +97,7 @@ def drop(directory: str, name: str) -> None:
     except FileNotFoundError:
         pass
     except OSError as error:
-        raise MwanError(f"cannot remove {path}: {error.strerror}") from error
+        raise MwanError(f"cannot remove {path}: {files.why(error)}") from error
 
 
 def _entry(directory: str, name: str, messages: list[str]) -> Entry | None:
