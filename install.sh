@@ -47,7 +47,9 @@ tools() {
 }
 
 works() { # $1: an interpreter that is new enough and has all that the program imports
-    [ -x "$1" ] && "$1" -c 'import sys, pyroute2, requests, configobj, filelock, dns.message
+    [ -x "$1" ] && "$1" -c 'import sys, requests, filelock, dns.message
+from configobj import ConfigObj
+from pyroute2 import IPRoute
 sys.exit(sys.version_info < (3, 11))' 2>/dev/null
 }
 

@@ -62,7 +62,7 @@ def net(lab: Lab) -> Network:
 
 def test_every_target_finds_the_connectivity_of_the_contract(net: Network) -> None:
     targets = ", ".join(f'"{target}"' for target, _ in TARGETS)
-    net.router.configure(OPEN.replace("[probe]", f"[probe]\ntargets = {targets}"))
+    net.router.configure(OPEN.replace("[probe]\nportal_interval = 0\ntimeout = 1", f"[probe]\ntargets = {targets}"))
     net.router.check()
     net.router.mwan("probe", "one", "--json", code=None)
     found = {t["target"]: t["connectivity"] for t in net.router.family("one")["targets"]}
