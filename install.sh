@@ -80,7 +80,7 @@ demo() {
     [ "$(id -u)" -eq 0 ] || die "the demonstration makes network namespaces and needs root: sudo ./install.sh demo"
     tools
     interpreter
-    unset MWAN_HOOK_ROOT
+    unset MWAN_HOOK_ROOT PYTHONDONTWRITEBYTECODE
     export PYTHONPATH="$project:$project/lib" PYTHONPYCACHEPREFIX="$cache/pyc"
     cd "$project"
     exec "$python" -m tests.lab.demo "$@"
