@@ -110,6 +110,30 @@ def test_nothing_is_asked_where_a_fact_is_missing() -> None:
     assert rounds.jobs_for(BOTH._replace(link=None), Family.IPV4, PROBE) == ()
 
 
+# ---------------------------------------------------------------- timeouts in a burst
+
+
+@pytest.mark.parametrize(
+    ("own", "short"),
+    [
+        ("icmp://1.1.1.1 tcp://1.1.1.1:443", "icmp://1.1.1.1 tcp://1.1.1.1:443"),
+        ("icmp://1.1.1.1 dns://1.1.1.1/a http://a/ https://a/", "icmp://1.1.1.1"),
+        ("https://a/ tcp://1.1.1.1:443 gateway:", "tcp://1.1.1.1:443 gateway:"),
+        ("dns://1.1.1.1/a http://a/ gateway:", "dns://1.1.1.1/a"),
+        ("http://a/ https://a/ gateway:", "http://a/ https://a/"),
+        ("gateway:", "gateway:"),
+        ("", ""),
+    ],
+)
+def test_in_a_burst_only_the_methods_that_the_round_trip_was_measured_with_are_hurried(own: str, short: str) -> None:
+    jobs = [result(FULL, target=text).job for text in own.split()]
+    portal = [result(FULL, target=text, portal=True).job for text in ("icmp://9.9.9.9", "http://9.9.9.9/")]
+    hurried = rounds.hurried([*jobs, *portal], 0.3, 5)
+    assert [job._replace(timeout=3) for job in hurried] == [*jobs, *portal]
+    assert [job.target.text for job in hurried if job.timeout == 0.3] == short.split()
+    assert {job.timeout for job in hurried if job.target.text not in short.split()} == {5}
+
+
 # ---------------------------------------------------------------- rounds
 
 

@@ -17,6 +17,14 @@ CLOCKS = (
     (Method.HTTP, Method.HTTPS),
     (Method.GATEWAY,),
 )
+# Of which methods a smoothed round trip tells how soon they answer: the first group that has a target.  An echo's
+# says nothing of a web server's work, nor of a resolver's that asks others in turn; a gateway is nearer than all.
+HURRIED = (
+    ((Method.ICMP, Method.TCP), (Method.ICMP, Method.TCP, Method.GATEWAY)),
+    ((Method.DNS,), (Method.DNS,)),
+    ((Method.HTTP, Method.HTTPS), (Method.HTTP, Method.HTTPS)),
+    ((Method.GATEWAY,), (Method.GATEWAY,)),
+)
 
 
 def jobs_for(
@@ -63,6 +71,19 @@ def sparing(jobs: Sequence[Job], required: int, turn: int) -> tuple[Job, ...]:
         return ()
     start = turn % len(own)
     return (*(own[start:] + own[:start])[:needed], *portal[:1])
+
+
+def hurried(jobs: Sequence[Job], short: float, patient: float) -> tuple[Job, ...]:
+    """The jobs of one uplink and family with their timeouts (seconds) for a burst, in their order.
+
+    ``short``, which the smoothed round trip gives, is for the methods that this was measured with; ``patient`` for all
+    others and for portal targets.
+    """
+    methods = {job.target.method for job in jobs if not job.portal}
+    soon = next((those for measured, those in HURRIED if methods.intersection(measured)), ())
+    return tuple(
+        job._replace(timeout=short if job.target.method in soon and not job.portal else patient) for job in jobs
+    )
 
 
 def suffices(results: Sequence[Result]) -> bool:
