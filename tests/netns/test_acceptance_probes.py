@@ -62,7 +62,7 @@ def net(lab: Lab) -> Network:
 
 def test_every_target_finds_the_connectivity_of_the_contract(net: Network) -> None:
     targets = ", ".join(f'"{target}"' for target, _ in TARGETS)
-    net.router.configure(OPEN.replace("[probe]\nportal_interval = 0\ntimeout = 1", f"[probe]\ntargets = {targets}"))
+    net.router.configure(OPEN.replace("timeout = 1", f"targets = {targets}"))
     net.router.check()
     net.router.mwan("probe", "one", "--json", code=None)
     found = {t["target"]: t["connectivity"] for t in net.router.family("one")["targets"]}
@@ -85,7 +85,7 @@ def test_the_portal_targets_of_the_defaults_find_full_and_portal(net: Network) -
 
 def test_a_dead_line_is_limited_and_no_packet_of_a_probe_takes_another(net: Network) -> None:
     targets = "http://probe.test/generate_204, icmp://1.1.1.1, icmp://[2620:fe::fe], tcp://8.8.8.8:80"
-    net.router.configure(OPEN.replace("[probe]", f"[probe]\ntargets = {targets}"))
+    net.router.configure(OPEN.replace("[probe]", f"[probe]\nportal_interval = 0\ntargets = {targets}"))
     net.router.check()
     net.isps[0].fault("blackhole")
     for isp in net.isps:
