@@ -9,6 +9,7 @@ from mwan_hook.model import (
     MAIN_TABLE,
     Allotment,
     Config,
+    Connectivity,
     Family,
     LastResort,
     Metrics,
@@ -129,7 +130,7 @@ def test_metrics_displace_the_foreign_default_and_remember_it() -> None:
     config = b.config(b.uplink("fiber", metrics=Metrics(full=100, limited=2000)))
     state = b.state(fiber=OFF)
     memory = state.uplinks["fiber"]
-    state.uplinks["fiber"] = memory._replace(ipv4=memory.ipv4._replace(connectivity=3))
+    state.uplinks["fiber"] = memory._replace(ipv4=memory.ipv4._replace(connectivity=Connectivity.LIMITED))
     original = b.foreign("fiber", 100)
     made = desired(config, b.snapshot("fiber"), state)
     assert [(route.table, route.metric) for route in made.main] == [(MAIN_TABLE, 2000)]

@@ -6,6 +6,7 @@ import pytest
 
 from mwan_hook.core.uplinks import Bound, Surroundings, bind
 from mwan_hook.model import (
+    Address,
     Allotment,
     Config,
     Family,
@@ -148,6 +149,6 @@ def test_a_leg_of_a_foreign_multipath_default_gives_its_interface_a_gateway() ->
         (b.link("fiber"), (b.address("fiber"),), ""),
     ],
 )
-def test_what_is_missing_is_said_in_words(link: Link, addresses: tuple[object, ...], missing: str) -> None:
+def test_what_is_missing_is_said_in_words(link: Link, addresses: tuple[Address, ...], missing: str) -> None:
     snapshot = b.snapshot("fiber")._replace(links=(link,), addresses=addresses)
     assert bound(b.config(b.uplink("fiber")), snapshot).uplinks[0].ipv4.missing == missing
