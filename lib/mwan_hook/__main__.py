@@ -59,7 +59,9 @@ def guarded(action: Callable[[], int]) -> int:
         print("\n".join(f"mwan-hook: {line}" for line in str(error).splitlines()), file=sys.stderr)
         return error.code
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nobody reads on: no second complaint at exit
+        return 1  # nobody reads on
+    except OSError as error:
+        print(f"mwan-hook: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
@@ -77,6 +79,8 @@ def start() -> None:
     closing the other costs a seventh of the common run.
     """
     gc.disable()
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - closed by whoever started us
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     code = guarded(_flushed)
     os._exit(code)
 

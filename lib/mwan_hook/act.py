@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import sys
+import time
 
 from mwan_hook import scene
 from mwan_hook.core.transitions import transitions
 from mwan_hook.model import Family, MwanError, State, Transition, WayOut
-from mwan_hook.scene import Judged, Seen
-from mwan_hook.store import lock
+from mwan_hook.say import complain, say
+from mwan_hook.scene import Judged, Scene, Seen
+from mwan_hook.store import lock, spool
 from mwan_hook.store import state as states
+from mwan_hook.system import netlink
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from mwan_hook.config import Loaded
 
@@ -21,100 +23,156 @@ DEFAULT_ROUTE = "default-route"  # the event
 PASSES = 4  # looks after changes, until nothing is left to do
 
 
-def reconcile(root: str, loaded: Loaded, rounds: Sequence[Seen] = ()) -> Judged:
-    """Look, judge, and change what differs.
+class Run:
+    """One run: it looks, judges, changes and remembers, as often as its probes ask for it."""
 
-    A run that finds nothing to change never imports what changing takes; one that does takes the lock again, with
-    filelock, and looks again, because another run may have been between.
-    """
-    with lock.look(root):
-        judged = scene.judge(scene.look(root, loaded), rounds)
+    def __init__(self, root: str, loaded: Loaded) -> None:
+        self.root = root
+        self.loaded = loaded
+        self._watch = netlink.connect(netlink.EVERYTHING)  # what it does not hear of need not be looked at again
+        self._last: Scene | None = None
+        self._memory: State | None = None  # what the last look led to; the disk has it too unless it was full
+        self._stamp = (0, 0)
+        self._asked: frozenset[str] = frozenset()
+
+    def reconcile(self, rounds: Sequence[Seen] = (), asked: Iterable[str] = (), take_events: bool = False) -> Judged:
+        """Look, judge, and change what differs.  ``asked``: interfaces that are to be probed, with those of events.
+
+        A run that finds nothing to change never imports what changing takes; one that does takes the lock again, with
+        filelock, and looks again, because another run may have been between.
+        """
+        with lock.look(self.root):
+            self._asked |= {*asked, *(_spooled(self.root) if take_events else ())}
+            judged = self._judged(rounds)
+            seen = judged.scene
+            complain((*seen.messages, *(self.loaded.warnings if seen.state.config != seen.fingerprint else ())))
+            if not judged.changes and seen.bound.allotment == seen.allotment and not seen.state.errors:
+                return self._saved(judged, seen.state, ())
+        with lock.write(self.root):
+            return self._settle(rounds)
+
+    def _judged(self, rounds: Sequence[Seen]) -> Judged:
+        return scene.judge(self._look(), rounds, self._asked)
+
+    def _look(self) -> Scene:
+        """Everything anew, unless neither the kernel nor another run said that anything changed."""
+        changed = netlink.heard(self._watch)
+        same = states.stamp(self.root) == self._stamp
+        if self._last and self._memory and same and not changed:
+            now, wall = time.clock_gettime(time.CLOCK_BOOTTIME), time.time()
+            self._last = self._last._replace(state=self._memory, now=now, wall=wall, messages=())
+        else:
+            self._last = scene.look(self.root, self.loaded, self._memory if same else None)
+        return self._last
+
+    def _settle(self, rounds: Sequence[Seen]) -> Judged:
+        """Change and look again, until nothing is left to change or nothing helps."""
+        judged = self._judged(rounds)
+        before = judged.scene.state
+        complaints = self._prepare(judged)
+        errors: tuple[str, ...] = ()
+        for _ in range(PASSES):
+            if not judged.changes:
+                errors = ()
+                break
+            errors = _applied(judged)
+            self._last = None
+            tried, judged = judged.changes, self._judged(rounds)
+            if judged.changes == tried:
+                break
+        return self._saved(judged, before, (*errors, *complaints))
+
+    def _prepare(self, judged: Judged) -> tuple[str, ...]:
+        """What must be on record before the kernel is touched, so that a run killed in the midst loses nothing.
+
+        The verdicts are not: they are judged again from what is stored, as often as the kernel is looked at.
+        """
+        from mwan_hook.store import allotment
+        from mwan_hook.system import names
+
         seen = judged.scene
-        _complain((*seen.messages, *(loaded.warnings if seen.state.config != loaded.fingerprint else ())))
-        if not judged.changes and seen.bound.allotment == seen.allotment and not seen.state.errors:
-            return _saved(judged, seen.state, ())
-    with lock.write(root):
-        return _settle(root, loaded, rounds)
+        record = _on_record(seen.state, judged.state)
+        complaints: list[str] = []
+        if seen.bound.allotment != seen.allotment:
+            complaints += _attempted(lambda: allotment.save(self.root, seen.bound.allotment))
+        if record != seen.state:
+            complaints += _attempted(lambda: states.save(self.root, record))
+            self._remember(record)
+        routing = seen.config.routing
+        named = names.of_tables((uplink.name, uplink.table) for uplink in seen.uplinks)
+        complain(
+            names.write(self.root, routing.protocol, routing.default_table, named)
+        )  # a read-only /etc is no failure
+        return tuple(complaints)
+
+    def _saved(self, judged: Judged, before: State, errors: tuple[str, ...]) -> Judged:
+        """Store the state if it says anything new, then the history of what it changed."""
+        state = judged.state._replace(errors=errors)
+        if state != judged.scene.state or not before.boot_id:
+            state = state._replace(saved_at=judged.scene.now, saved_wall=judged.scene.wall)
+            failed = _attempted(lambda: states.save(self.root, state))
+            state = state._replace(errors=(*errors, *failed))
+        self._remember(state)
+        self._asked = frozenset()
+        _tell(judged, before, state)
+        return judged._replace(state=state, stamp=self._stamp)
+
+    def _remember(self, state: State) -> None:
+        """A full disk loses nothing for the rest of this run."""
+        self._memory = state if state.boot_id else state._replace(boot_id=states.boot_id())
+        self._stamp = states.stamp(self.root)
 
 
-def _settle(root: str, loaded: Loaded, rounds: Sequence[Seen]) -> Judged:
-    """Change and look again, until nothing is left to change or nothing helps."""
-    judged = scene.judge(scene.look(root, loaded), rounds)
-    before = judged.scene.state
-    complaints = _prepared(judged)
-    errors: tuple[str, ...] = ()
-    for _ in range(PASSES):
-        if not judged.changes:
-            errors = ()
-            break
-        from mwan_hook.system import rtnl
-
-        _print(judged)
-        errors = tuple(rtnl.apply(judged.changes))
-        tried, judged = judged.changes, scene.judge(scene.look(root, loaded), rounds)
-        if judged.changes == tried:
-            break
-    return _saved(judged, before, (*errors, *complaints))
+def _spooled(root: str) -> frozenset[str]:
+    """The interfaces that spooled events name; they are out of the spool then."""
+    taken = spool.take(root)
+    complain(taken.messages)
+    return frozenset(one.interface for one in taken.events)
 
 
-def _prepared(judged: Judged) -> tuple[str, ...]:
-    """What must be on record before the kernel is touched, so that a run killed in the midst loses nothing.
-
-    The verdicts are not: they are judged again from what is stored, as often as the kernel is looked at.
-    """
-    from mwan_hook.store import allotment
-    from mwan_hook.system import names
-
-    seen, state = judged.scene, judged.state
-    complaints: list[str] = []
-    if seen.bound.allotment != seen.allotment:
-        try:
-            allotment.save(seen.root, seen.bound.allotment)
-        except MwanError as error:  # without /var the same numbers are given out again, as long as nothing changes
-            complaints.append(str(error))
-    tables = tuple(sorted({*seen.state.tables, *state.tables}))
-    foreign = tuple(dict.fromkeys((*seen.state.foreign, *state.foreign)))
-    record = seen.state._replace(tables=tables, sysctls=state.sysctls, foreign=foreign)
-    if record != seen.state:
-        states.save(seen.root, record)
-    routing = seen.config.routing
-    named = names.of_tables((uplink.name, uplink.table) for uplink in seen.uplinks)
-    _complain(names.write(seen.root, routing.protocol, routing.default_table, named))  # a read-only /etc is no failure
-    return tuple(complaints)
+def _on_record(stored: State, judged: State) -> State:
+    """Displaced defaults, old sysctls, tables in use: of one and the same default the newest."""
+    foreign = {(r.family, r.metric, r.nexthops[:1]): r for r in (*stored.foreign, *judged.foreign)}
+    tables = tuple(sorted({*stored.tables, *judged.tables}))
+    return stored._replace(tables=tables, sysctls=judged.sysctls, foreign=tuple(foreign.values()))
 
 
-def _saved(judged: Judged, before: State, errors: tuple[str, ...]) -> Judged:
-    """Store the state if it says anything new, then the history of what it changed."""
-    state = judged.state._replace(errors=errors)
-    root = judged.scene.root
-    if state != judged.scene.state or not before.boot_id:
-        states.save(root, state._replace(saved_at=judged.scene.now, saved_wall=judged.scene.wall))
-    _tell(judged, before, state)
-    return judged._replace(state=state, stamp=states.stamp(root))
+def _attempted(action: Callable[[], None]) -> list[str]:
+    """The words of what failed, if it did."""
+    try:
+        action()
+    except MwanError as error:
+        return [str(error)]
+    return []
+
+
+def _applied(judged: Judged) -> tuple[str, ...]:
+    """Make the changes, and print each as the line that an operator could have typed."""
+    from mwan_hook.lines import shortened
+    from mwan_hook.system import rtnl
+
+    lines = list(shortened(judged.scene.snapshot.links, judged.changes))
+    errors = rtnl.apply(judged.changes)
+    say(f"[#] {line}" for line in lines)
+    return tuple(errors)
 
 
 def _tell(judged: Judged, before: State, state: State) -> None:
-    """History, the journal, and what could not be done, each once."""
+    """History and the journal."""
     wall = judged.scene.wall
     happened = (*transitions(before, state, wall), *_ways_out(before, state, wall))
     if happened:
         from mwan_hook.store import history
 
-        for one in happened:
-            what = one.event if one.event == DEFAULT_ROUTE else one.uplink
-            print(f"{what}: {_where(one)}{one.old} -> {one.new} ({one.reason})")
-        _complain(history.append(judged.scene.root, happened))
-    _complain([line for line in state.errors if line not in before.errors])
-    _complain([line for line in state.warnings if line not in before.warnings])
+        complain(history.append(judged.scene.root, happened))
+        say(_words(one) for one in happened)
+    complain(line for line in state.warnings if line not in before.warnings)
 
 
-def _complain(lines: Sequence[str]) -> None:
-    for line in lines:
-        print(f"mwan-hook: {line}", file=sys.stderr)
-
-
-def _where(one: Transition) -> str:
-    return f"{one.family.value} " if one.family else ""
+def _words(one: Transition) -> str:
+    what = one.event if one.event == DEFAULT_ROUTE else one.uplink
+    where = f"{one.family.value} " if one.family else ""
+    return f"{what}: {where}{one.old} -> {one.new} ({one.reason})"
 
 
 def _ways_out(before: State, state: State, wall: float) -> list[Transition]:
@@ -131,11 +189,3 @@ def _ways_out(before: State, state: State, wall: float) -> list[Transition]:
 
 def _described(way: WayOut) -> str:
     return " ".join(word for word in (way.interface, way.address, way.gateway) if word) or "none"
-
-
-def _print(judged: Judged) -> None:
-    """Each change as the line that an operator could have typed."""
-    from mwan_hook.lines import shortened
-
-    for line in shortened(judged.scene.snapshot.links, judged.changes):
-        print(f"[#] {line}")

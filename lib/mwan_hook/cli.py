@@ -76,9 +76,12 @@ def _switching(add: Add) -> None:
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
     if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text}: not a number of seconds")
+        raise argparse.ArgumentTypeError(f"expected seconds, not {text}")
     return value
 
 

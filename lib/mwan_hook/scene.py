@@ -84,9 +84,9 @@ class Judged(NamedTuple):
     stamp: tuple[int, int] = (0, 0)  # identity of the state file when it was stored
 
 
-def look(root: str, loaded: Loaded) -> Scene:
-    """Read memory and kernel."""
-    state, messages = states.load(root)
+def look(root: str, loaded: Loaded, memory: State | None = None) -> Scene:
+    """Read the kernel, and the state where ``memory`` does not stand for it."""
+    state, messages = (memory, ()) if memory else states.load(root)
     allotment, more = allotments.load(root)
     now, wall = time.clock_gettime(time.CLOCK_BOOTTIME), time.time()
     config = loaded.config
@@ -99,12 +99,18 @@ def look(root: str, loaded: Loaded) -> Scene:
     return Scene(root, config, loaded.fingerprint, state, allotment, bound, snapshot, now, wall, (*messages, *more))
 
 
-def judge(seen: Scene, rounds: Sequence[Seen] = ()) -> Judged:
-    """Facts, then rounds, then what should be in the kernel and what is to do about it.  Pure."""
+def judge(seen: Scene, rounds: Sequence[Seen] = (), asked: frozenset[str] = frozenset()) -> Judged:
+    """Facts, then rounds, then what should be in the kernel and what is to do about it.  Pure.
+
+    ``asked``: interfaces that an event named; they are due, whoever probes next.
+    """
     memories = {
         uplink.name: judge_uplink(seen.state.uplinks.get(uplink.name, UplinkState()), uplink, seen.now)
         for uplink in seen.uplinks
     }
+    for named in seen.uplinks:
+        if named.interface in asked and not rounds:
+            memories[named.name] = _due_now(memories[named.name])
     by_name = {uplink.name: uplink for uplink in seen.uplinks}
     for one in rounds:
         uplink = by_name.get(one.job.uplink)
@@ -124,6 +130,10 @@ def another_online(memories: Mapping[str, UplinkState], name: str) -> bool:
         if other != name
         for family in FAMILIES
     )
+
+
+def _due_now(memory: UplinkState) -> UplinkState:
+    return memory._replace(ipv4=memory.ipv4._replace(next_probe_at=None), ipv6=memory.ipv6._replace(next_probe_at=None))
 
 
 def _with_round(memories: Mapping[str, UplinkState], uplink: Uplink, one: Seen, now: float) -> UplinkState:

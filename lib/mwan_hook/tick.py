@@ -6,14 +6,15 @@ that an unplug is served while a slow server is waited for.
 
 from __future__ import annotations
 
-import sys
 import time
 
-from mwan_hook import act, config
+from mwan_hook import config
+from mwan_hook.act import Run
 from mwan_hook.core import rounds, schedule
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import FAMILIES, Family, Job, Result, Status, Uplink
+from mwan_hook.model import FAMILIES, Busy, ConfigError, Family, Job, Result, Round, Status, Uplink
 from mwan_hook.probes import runner
+from mwan_hook.say import complain
 from mwan_hook.scene import Judged, Seen, another_online
 from mwan_hook.store import lock, spool
 from mwan_hook.store import state as states
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from mwan_hook.model import FamilyState
 
 LONGEST_BURST = 20.0  # seconds; what takes longer goes on in the next run
+LONGEST_COMEBACK = 5.0  # of an offline uplink's burst: others may wait to probe
 WAIT_FOR_PROBER = 10.0
 
 
@@ -33,30 +35,27 @@ class Wish(NamedTuple):
     """What this run was asked to probe."""
 
     names: tuple[str, ...] = ()  # uplinks; empty: all
-    interfaces: frozenset[str] = frozenset()  # named by events: due, whatever the schedule says
+    interfaces: tuple[str, ...] = ()  # named by an event: due, whatever the schedule says
     since: float | None = None  # --now: whatever was not probed since then is due
     wait: float = WAIT_FOR_PROBER  # for another run that is probing
 
 
 def check(root: str, names: Sequence[str] = (), now: bool = False) -> int:
     """``mwan-hook check``: what the timer runs.  Raises MwanError."""
-    started = time.clock_gettime(time.CLOCK_BOOTTIME)
-    loaded = config.load(root)
-    return tick(root, loaded, Wish(tuple(names), _named(root), started if now else None))
+    return tick(root, config.load(root), Wish(tuple(names), since=_clock() if now else None))
 
 
 def event(root: str, given: tuple[str, str] | None = None) -> int:
-    """``mwan-hook event``: the facts first, then probes of what changed.  Raises MwanError."""
-    loaded = config.load(root)
-    return tick(root, loaded, Wish(interfaces=frozenset(given[1:]) if given else _named(root), wait=0))
+    """``mwan-hook event``: the facts first, then probes of what changed.  Raises MwanError.
 
-
-def _named(root: str) -> frozenset[str]:
-    """The interfaces that spooled events name; they are out of the spool then."""
-    taken = spool.take(root)
-    for line in taken.messages:
-        print(f"mwan-hook: {line}", file=sys.stderr)
-    return frozenset(one.interface for one in taken.events)
+    A bad configuration takes the events all the same: a spool that never empties would start run after run.
+    """
+    try:
+        loaded = config.load(root)
+    except ConfigError:
+        spool.take(root)
+        raise
+    return tick(root, loaded, Wish(interfaces=given[1:] if given else (), wait=0))
 
 
 def tick(root: str, loaded: Loaded, wish: Wish) -> int:
@@ -65,39 +64,63 @@ def tick(root: str, loaded: Loaded, wish: Wish) -> int:
     A run that finds another one probing leaves its wish in the state and need not wait: the other one looks again
     after it has let the lock go.
     """
-    started = time.clock_gettime(time.CLOCK_BOOTTIME)
-    judged = act.reconcile(root, loaded)
+    started, run = _clock(), Run(root, loaded)
+    judged = run.reconcile(asked=wish.interfaces, take_events=True)
     _refuse_strangers(judged, wish.names)
-    while _due(judged, wish, started):
+    while _due(judged, wish, _clock()):
         prober = lock.prober(root, wish.wait)
         if not prober.acquire():
+            if wish.names or wish.since:
+                raise Busy("another run is probing; what was asked for was not probed")
             break
         try:
             if prober.waited:
-                judged = act.reconcile(root, loaded)
-            judged = _probe(root, loaded, judged, _due(judged, wish, started))
+                judged = run.reconcile()
+            judged = _probe(run, judged, wish, started)
         finally:
             prober.release()
         if states.stamp(root) == judged.stamp:
             break
-        wish = wish._replace(interfaces=frozenset())
-        judged = act.reconcile(root, loaded)
+        judged = run.reconcile()
+    complain(judged.state.errors)
     return 1 if judged.state.errors else 0
 
 
-def _probe(root: str, loaded: Loaded, judged: Judged, asked: Sequence[Key]) -> Judged:
-    """Rounds until nothing is in doubt.  What is online comes first: it must not wait for a dead one's time-out."""
-    until = judged.scene.now + LONGEST_BURST
-    online = [key for key in asked if _memory(judged, key).status is Status.ONLINE]
-    for group in (online, [key for key in asked if key not in online]):
-        left = group
-        while left:
-            judged = act.reconcile(root, loaded, _ask(judged, left))
-            left = [key for key in _keys(judged) if schedule.in_doubt(_memory(judged, key), key.uplink.config.probe)]
-            if judged.scene.now > until:
-                break
-            _wait_for(judged, left)
-    return judged
+def _probe(run: Run, judged: Judged, wish: Wish, started: float) -> Judged:
+    """Rounds until nothing is due or in doubt.
+
+    What is online is asked first and alone: it must not wait for a dead one's time-out.  A burst ends by itself, and
+    is cut short where it would keep others from probing.
+    """
+    asked: dict[tuple[str, Family], float] = {}
+    while True:
+        now = _clock()
+        doubtful = [key for key in _keys(judged, wish.names) if _in_doubt(judged, key, now - started)]
+        again = [key for key in doubtful if now - asked.get(_name(key), 0.0) >= _pause(key)]
+        due = [key for key in _due(judged, wish, now) if _name(key) not in asked]
+        ready = list({_name(key): key for key in (*due, *again)}.values())
+        online = [key for key in ready if _memory(judged, key).status is Status.ONLINE]
+        if ready:
+            asked.update((_name(key), now) for key in online or ready)
+            judged = run.reconcile(_ask(judged, online or ready))
+        elif doubtful:
+            time.sleep(max(0.01, min(asked.get(_name(key), 0.0) + _pause(key) for key in doubtful) - now))
+        else:
+            return judged
+
+
+def _in_doubt(judged: Judged, key: Key, running: float) -> bool:
+    memory = _memory(judged, key)
+    longest = LONGEST_BURST if memory.status is Status.ONLINE else LONGEST_COMEBACK
+    return running < longest and schedule.in_doubt(memory, key.uplink.config.probe)
+
+
+def _pause(key: Key) -> float:
+    return key.uplink.config.probe.burst_interval
+
+
+def _clock() -> float:
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 class Key(NamedTuple):
@@ -107,59 +130,86 @@ class Key(NamedTuple):
     family: Family
 
 
-def _keys(judged: Judged) -> list[Key]:
-    return [Key(uplink, family) for uplink in judged.scene.uplinks for family in FAMILIES]
+def _keys(judged: Judged, names: Sequence[str] = ()) -> list[Key]:
+    """Every family of the uplinks named, or of all."""
+    uplinks = [uplink for uplink in judged.scene.uplinks if not names or _means(names, uplink)]
+    return [Key(uplink, family) for uplink in uplinks for family in FAMILIES]
 
 
 def _memory(judged: Judged, key: Key) -> FamilyState:
     return judged.state.uplinks[key.uplink.name].family(key.family)
 
 
-def _due(judged: Judged, wish: Wish, started: float) -> list[Key]:
+def _due(judged: Judged, wish: Wish, now: float) -> list[Key]:
     """What a round shall be made of now."""
-    found = []
-    for key in _keys(judged):
-        if wish.names and not _means(wish.names, key.uplink):
-            continue
-        another = another_online(judged.state.uplinks, key.uplink.name)
-        since = started if key.uplink.interface in wish.interfaces else wish.since
-        if schedule.due(_memory(judged, key), key.uplink.config, judged.scene.now, another, since):
-            found.append(key)
-    return found
+    return [
+        key
+        for key in _keys(judged, wish.names)
+        if schedule.due(
+            _memory(judged, key),
+            key.uplink.config,
+            now,
+            another_online(judged.state.uplinks, key.uplink.name),
+            wish.since,
+        )
+    ]
+
+
+class Questions(NamedTuple):
+    """What one round may ask: as little as will do while all is well (empty: it would save nothing), or everything."""
+
+    spared: tuple[Job, ...]
+    whole: tuple[Job, ...]
+
+    def after(self, results: Sequence[Result]) -> tuple[Job, ...]:
+        """What is to be asked still: nothing if the spared ones answered; else all of the kind that did not."""
+        if not self.spared:
+            return ()
+        own, portal = _parted(results)
+        if not rounds.suffices(own):
+            return tuple(job for job in self.whole if not job.portal)
+        return () if rounds.suffices(portal) else tuple(job for job in self.whole if job.portal)
+
+
+def _parted(results: Sequence[Result]) -> tuple[list[Result], list[Result]]:
+    """Those of targets, and those of the portal check."""
+    return [r for r in results if not r.job.portal], [r for r in results if r.job.portal]
 
 
 def _ask(judged: Judged, asked: Sequence[Key]) -> list[Seen]:
-    """One round of each, all at once, and what each says.
-
-    While all is well a round asks only as many targets as must answer; where one of those does not, it asks all.
-    """
-    begun = time.clock_gettime(time.CLOCK_BOOTTIME)
-    first = {key: _jobs(judged, key) for key in asked}
-    answers = _answers(judged.scene.root, [job for spared, jobs in first.values() for job in spared or jobs])
-    unsure = [key for key, (spared, _) in first.items() if spared and not rounds.suffices(answers[_name(key)])]
-    more = _answers(judged.scene.root, [job for key in unsure for job in first[key][1]])
-    seen = []
-    for key, (spared, _) in first.items():
-        results = answers.get(_name(key))
-        if results:
-            spent = sum(result.wire_bytes for result in results) if key in unsure else 0
-            one = rounds.summarise(more.get(_name(key), results), key.uplink.config.probe.required)
-            partial = bool(spared) and key not in unsure
-            one = one._replace(wire_bytes=one.wire_bytes + spent, partial=partial)
-            seen.append(Seen(results[0].job, one, begun))
-    return seen
+    """One round of each, all at once, and what each says."""
+    begun = _clock()
+    questions = {_name(key): _questions(judged, key) for key in asked}
+    first = _answers(judged.scene.root, [job for one in questions.values() for job in one.spared or one.whole])
+    more = {name: questions[name].after(results) for name, results in first.items()}
+    second = _answers(judged.scene.root, [job for jobs in more.values() for job in jobs])
+    required = {_name(key): key.uplink.config.probe.required for key in asked}
+    return [
+        Seen(results[0].job, _round(questions[name], results, second.get(name, []), required[name]), begun)
+        for name, results in first.items()
+    ]
 
 
-def _jobs(judged: Judged, key: Key) -> tuple[Sequence[Job], Sequence[Job]]:
-    """The spared round (empty: none) and the whole one."""
+def _round(questions: Questions, first: Sequence[Result], second: Sequence[Result], required: int) -> Round:
+    """Of targets that were asked twice the second answer counts; the bytes of both were spent."""
+    own, portal = _parted(first)
+    own_again, portal_again = _parted(second)
+    spent = sum(r.wire_bytes for r in (*(own if own_again else ()), *(portal if portal_again else ())))
+    one = rounds.summarise([*(own_again or own), *(portal_again or portal)], required)
+    partial = bool(questions.spared) and not own_again
+    return one._replace(wire_bytes=one.wire_bytes + spent, partial=partial)
+
+
+def _questions(judged: Judged, key: Key) -> Questions:
     state, probe = _memory(judged, key), key.uplink.config.probe
-    in_peace = state.status is Status.ONLINE and state.bad == 0 and state.good > 0
-    hurried = state.burst or in_peace
-    timeout = schedule.burst_timeout(state, probe) if hurried else probe.timeout
-    with_portal = schedule.portal_due(state, probe, key.family, judged.scene.now)
-    jobs = rounds.jobs_for(key.uplink, key.family, probe, with_portal=with_portal, timeout=timeout)
-    jobs = tuple(job._replace(timeout=probe.timeout) if job.portal else job for job in jobs)  # names, TCP, a web server
-    return rounds.sparing(jobs, probe.required, state.good) if in_peace else (), jobs
+    online = state.status is Status.ONLINE
+    in_peace = online and state.bad == 0 and state.good > 0
+    # In doubt only the line is asked for: a portal check waits longer than a failover may take.
+    with_portal = not (online and state.bad) and schedule.portal_due(state, probe, key.family, judged.scene.now)
+    jobs = rounds.jobs_for(key.uplink, key.family, probe, with_portal=with_portal)
+    if state.burst or in_peace:
+        jobs = rounds.hurried(jobs, schedule.burst_timeout(state, probe), probe.timeout)
+    return Questions(rounds.sparing(jobs, probe.required, state.good) if in_peace else (), jobs)
 
 
 def _answers(root: str, jobs: Sequence[Job]) -> dict[tuple[str, Family], list[Result]]:
@@ -171,15 +221,6 @@ def _answers(root: str, jobs: Sequence[Job]) -> dict[tuple[str, Family], list[Re
 
 def _name(key: Key) -> tuple[str, Family]:
     return key.uplink.name, key.family
-
-
-def _wait_for(judged: Judged, asked: Sequence[Key]) -> None:
-    """Sleep until the first of them is due; a link that came, or changed, while it was probed waits as long."""
-    now = time.clock_gettime(time.CLOCK_BOOTTIME)
-    waits = [(_memory(judged, key).next_probe_at, key.uplink.config.probe.burst_interval) for key in asked]
-    left = min((interval if due is None else due - now for due, interval in waits), default=0.0)
-    if left > 0:
-        time.sleep(left)
 
 
 def _means(names: Sequence[str], uplink: Uplink) -> bool:

@@ -18,7 +18,7 @@ def run(root: str, name: str, enabled: bool) -> int:
             names = {name}
         kept = {known: value for known, value in stored.enabled.items() if not _below(known, names)}
         allotment.save(root, stored._replace(enabled={**kept, **dict.fromkeys(names, enabled)}))
-    return tick.tick(root, loaded, tick.Wish((), interfaces=frozenset()))
+    return tick.tick(root, loaded, tick.Wish())
 
 
 def _below(known: str, names: set[str]) -> bool:

@@ -35,6 +35,8 @@ def judge_round(
         return state._replace(probe_bytes=state.probe_bytes + seen.wire_bytes)
     begun = now if begun is None else begun
     before = state.status
+    if probe.portal_interval <= 0 or not probe.portal_targets:
+        state = state._replace(portal=False)  # nobody is left to take it back
     state = _noted(state, seen, now, begun)
     good = _good(state, probe) if seen.connectivity or seen.portal else None
     if good is None:

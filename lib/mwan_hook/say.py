@@ -1,0 +1,28 @@
+"""What a run says.  Routing must not depend on who listens: a closed pipe or a full disk silences, and no more."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def say(lines: Iterable[str]) -> None:
+    """To the operator, or the journal."""
+    try:
+        for line in lines:
+            print(line)
+    except (OSError, ValueError):
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - for the rest of the run
+
+
+def complain(lines: Iterable[str]) -> None:
+    """What is wrong, to stderr."""
+    try:
+        for line in lines:
+            print(f"mwan-hook: {line}", file=sys.stderr)
+    except (OSError, ValueError):
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - for the rest of the run
