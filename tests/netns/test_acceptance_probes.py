@@ -85,7 +85,7 @@ def test_the_portal_targets_of_the_defaults_find_full_and_portal(net: Network) -
 
 def test_a_dead_line_is_limited_and_no_packet_of_a_probe_takes_another(net: Network) -> None:
     targets = "http://probe.test/generate_204, icmp://1.1.1.1, icmp://[2620:fe::fe], tcp://8.8.8.8:80"
-    net.router.configure(OPEN.replace("[probe]", f"[probe]\nportal_interval = 0\ntargets = {targets}"))
+    net.router.configure(OPEN.replace("[probe]", f"[probe]\ntargets = {targets}"))
     net.router.check()
     net.isps[0].fault("blackhole")
     for isp in net.isps:
