@@ -148,3 +148,22 @@ def test_a_remembered_default_is_put_back_when_the_metrics_are_taken_out_of_the_
     snapshot = b.snapshot("fiber")._replace(defaults=(original._replace(metric=2000, protocol=172),))
     made = desired(b.config(b.uplink("fiber")), snapshot, b.state(fiber=ON)._replace(foreign=(original,)))
     assert made.restored == (original,) and made.main == ()
+
+
+def test_a_remembered_default_is_forgotten_when_its_address_is_gone_and_a_newer_one_is_known() -> None:
+    config = b.config(b.uplink("fiber", metrics=Metrics(full=50)))
+    dead = b.foreign("fiber", 100)._replace(src="192.168.2.9")
+    newer = b.foreign("fiber", 200)._replace(src="192.168.2.2")
+    snapshot, state = b.snapshot("fiber")._replace(defaults=(newer,)), b.state(fiber=ON)._replace(foreign=(dead,))
+    made = desired(config, snapshot, state)
+    assert made.foreign == (newer,) and [route.src for route in made.main] == ["192.168.2.2"]
+    without = desired(b.config(b.uplink("fiber")), snapshot._replace(defaults=()), state)
+    assert without.restored == (), "the kernel takes no route from an address that is gone"
+
+
+def test_a_default_for_one_type_of_service_is_not_displaced() -> None:
+    special = b.foreign("fiber", 100)._replace(tos=0x10)
+    snapshot = b.snapshot("fiber")
+    snapshot = snapshot._replace(defaults=(special, *snapshot.defaults))
+    made = desired(b.config(b.uplink("fiber", metrics=Metrics(full=50))), snapshot, b.state(fiber=ON))
+    assert made.displaced == (b.foreign("fiber", 100),)

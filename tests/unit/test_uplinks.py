@@ -13,6 +13,7 @@ from mwan_hook.model import (
     Lease,
     Link,
     Match,
+    Nexthop,
     Route,
     Routing,
     Snapshot,
@@ -152,3 +153,27 @@ def test_a_leg_of_a_foreign_multipath_default_gives_its_interface_a_gateway() ->
 def test_what_is_missing_is_said_in_words(link: Link, addresses: tuple[Address, ...], missing: str) -> None:
     snapshot = b.snapshot("fiber")._replace(links=(link,), addresses=addresses)
     assert bound(b.config(b.uplink("fiber")), snapshot).uplinks[0].ipv4.missing == missing
+
+
+def gateways(snapshot: Snapshot, state: State) -> list[tuple[str | None, str | None]]:
+    ways = [u.ipv4 for u in bound(b.config(b.uplink("fiber")), snapshot, state=state).uplinks]
+    return [(way.gateway, way.default.src if way.default else None) for way in ways]
+
+
+def test_a_remembered_default_from_an_address_that_is_gone_counts_no_more() -> None:
+    dead, alive = (b.foreign("fiber", 100)._replace(src=f"192.168.2.{last}") for last in (9, 2))
+    bare = b.snapshot("fiber")._replace(defaults=())
+    assert gateways(bare, State(foreign=(dead, alive))) == [("192.168.2.1", "192.168.2.2")]
+    assert gateways(bare, State(foreign=(dead,))) == [(None, None)]
+
+
+def test_a_default_for_one_type_of_service_is_not_an_uplinks_default() -> None:
+    special = b.foreign("fiber", 10)._replace(tos=0x10, nexthops=(Nexthop(2, "192.168.2.70"),))
+    snapshot = b.snapshot("fiber")._replace(defaults=(special, b.foreign("fiber", 100)))
+    assert gateways(snapshot, State()) == [("192.168.2.1", None)]
+    assert bound(Config(), snapshot._replace(defaults=(special,))).uplinks == ()
+
+
+def test_of_defaults_of_equal_metric_the_kernel_takes_the_first() -> None:
+    two = tuple(b.foreign("fiber", 50)._replace(nexthops=(Nexthop(2, f"192.168.2.{n}"),)) for n in (9, 10))
+    assert gateways(b.snapshot("fiber")._replace(defaults=two), State()) == [("192.168.2.9", None)]

@@ -6,7 +6,7 @@ taken out and remembered, so that it can be put back.
 
 from __future__ import annotations
 
-from mwan_hook.core.ways import canonical_metric
+from mwan_hook.core.ways import canonical_metric, still_valid
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import (
     DEFAULT,
@@ -27,7 +27,7 @@ from mwan_hook.model import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 
 class OwnDefaults(NamedTuple):
@@ -54,7 +54,15 @@ def own_defaults(config: Config, uplinks: Sequence[Uplink], state: State, snapsh
     foreign = {(*_leg(route), route.metric): route for route in _still_meant(managed, wanted, state)}
     foreign.update({(*_leg(route), route.metric): route for route in displaced})
     restored = _to_restore(managed, state, snapshot)
-    return OwnDefaults(tuple(wanted), tuple(displaced), tuple(foreign.values()), restored)
+    return OwnDefaults(tuple(wanted), tuple(displaced), _without_dead(foreign.values(), snapshot), restored)
+
+
+def _without_dead(remembered: Iterable[Route], snapshot: Snapshot) -> tuple[Route, ...]:
+    """One from an address that is gone waits for it only as long as nothing newer is known of the same leg."""
+    remembered = tuple(remembered)
+    valid = [route for route in remembered if route in still_valid((route,), snapshot.addresses)]
+    known = {_leg(route) for route in valid}
+    return tuple(route for route in remembered if route in valid or _leg(route) not in known)
 
 
 def _still_meant(managed: Sequence[Uplink], wanted: Sequence[Route], state: State) -> list[Route]:
@@ -74,7 +82,8 @@ def _to_restore(managed: Sequence[Uplink], state: State, snapshot: Snapshot) -> 
         for leg in legs(snapshot, family, index)
         if leg.protocol != snapshot.protocol
     }
-    return tuple(route for route in state.foreign if route.nexthops[0].index in up and _leg(route) not in there)
+    remembered = still_valid(state.foreign, snapshot.addresses)
+    return tuple(route for route in remembered if route.nexthops[0].index in up and _leg(route) not in there)
 
 
 def _leg(route: Route) -> tuple[Family, int, str | None]:
@@ -127,7 +136,7 @@ def legs(snapshot: Snapshot, family: Family, index: int) -> list[Route]:
     return [
         route._replace(nexthops=(hop._replace(weight=1),))
         for route in snapshot.defaults
-        if route.family is family and route.dst == DEFAULT and route.kind == "unicast"
+        if route.family is family and route.dst == DEFAULT and route.kind == "unicast" and not route.tos
         if family is Family.IPV6 or len(route.nexthops) == 1
         for hop in route.nexthops
         if hop.index == index

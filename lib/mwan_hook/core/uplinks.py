@@ -115,7 +115,8 @@ def _gone(entry: UplinkConfig, present: list[str], state: State) -> list[_Seat]:
 def _zero_configuration(config: Config, around: Surroundings) -> list[_Seat]:
     """Interfaces with a default in main, and those that had one in this boot."""
     names = {link.index: link.name for link in around.snapshot.links}
-    foreign = [route for route in around.snapshot.defaults if route.protocol != around.snapshot.protocol]
+    protocol = around.snapshot.protocol
+    foreign = [route for route in around.snapshot.defaults if route.protocol != protocol and not route.tos]
     wanted = [names.get(hop.index, "") for route in foreign for hop in route.nexthops]
     wanted += [memory.interface for name, memory in around.state.uplinks.items() if name == memory.interface]
     links = {link.name: link for link in around.snapshot.links}

@@ -77,7 +77,7 @@ def _default(
     snapshot = sources.snapshot
     foreign = [route for route in snapshot.defaults if route.protocol != snapshot.protocol]
     found = _best(foreign, family, link.index)
-    known = _best(sources.remembered, family, link.index)
+    known = _best(still_valid(sources.remembered, snapshot.addresses), family, link.index)
     wanted = config.gateway(family)
     if wanted is None and found is None:
         wanted = sources.lease.gateway4 if family is Family.IPV4 else None
@@ -96,15 +96,31 @@ def _made(family: Family, config: UplinkConfig, link: Link, addresses: Sequence[
 
 
 def _best(routes: Iterable[Route], family: Family, index: int) -> Route | None:
-    """The leg through one interface of the default that the kernel would prefer, as a route of its own."""
+    """The leg through one interface of the default that the kernel would prefer, as a route of its own.
+
+    Among equal metrics the kernel takes the first that it lists; a route for one type of service is no default.
+    """
     legs = [
         single(route, hop)
         for route in routes
-        if route.family is family and route.dst == DEFAULT and route.kind == "unicast"
+        if route.family is family and route.dst == DEFAULT and route.kind == "unicast" and not route.tos
         for hop in route.nexthops
         if hop.index == index
     ]
-    return min(legs, key=lambda leg: (leg.metric, leg.nexthops[0].gateway or "")) if legs else None
+    return min(legs, key=lambda leg: leg.metric) if legs else None
+
+
+def still_valid(remembered: Iterable[Route], addresses: Iterable[Address]) -> list[Route]:
+    """What the kernel would have left of routes when addresses went.
+
+    It takes out IPv4 routes from an address that is gone, and lets IPv6 ones forget it.
+    """
+    here = {None, *(address.address for address in addresses)}
+    return [
+        route if route.src in here else route._replace(src=None)
+        for route in remembered
+        if route.src in here or route.family is Family.IPV6
+    ]
 
 
 def single(route: Route, hop: Nexthop) -> Route:
