@@ -536,6 +536,7 @@ class Op(str, Enum):
     ADD = "add"
     REPLACE = "replace"
     APPEND = "append"
+    PREPEND = "prepend"  # IPv4: in front of what stands at its destination and metric
     DELETE = "del"
 
 
