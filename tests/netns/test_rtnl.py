@@ -252,3 +252,46 @@ def test_two_interfaces_with_one_address_and_gateway_are_told_apart(bed: Bed, fa
         assert (errors, left.add, left.extra) == ([], (), (routes[table - 31],))
     assert bed.delete(routes[0]) == []
     assert routes[1] in bed.routes(family, 32)
+
+
+@pytest.mark.parametrize("op", [Op.PREPEND, Op.ADD, Op.REPLACE])
+@pytest.mark.parametrize("legs", [1, 2])
+def test_an_ipv4_route_goes_in_front_of_a_foreign_one(bed: Bed, op: Op, legs: int) -> None:
+    foreign = Route(Family.IPV4, 1000, metric=1, nexthops=(hop(bed.two, "192.168.3.9"),), protocol=4)
+    hops = (hop(bed.one, A4, onlink=True), hop(bed.two, B4, 3))[:legs]
+    ours = Route(Family.IPV4, 1000, metric=1, nexthops=hops, src=SOURCES[Family.IPV4], mtu=1400)
+    assert bed.add(foreign) == []
+    for _ in range(2):
+        assert bed.apply(*changes(op, ours)) == []
+        assert bed.routes(Family.IPV4, 1000) == (ours, foreign)
+    assert bed.delete(ours) == []
+    assert bed.routes(Family.IPV4, 1000) == (foreign,)
+
+
+def test_an_ipv4_route_does_not_go_beside_another_of_ours(bed: Bed) -> None:
+    one, two = (Route(Family.IPV4, 1000, metric=1, nexthops=(hop(bed.two, gw),)) for gw in (B4, "192.168.3.9"))
+    assert bed.add(one) == []
+    assert len(bed.add(two)) == 1
+    assert bed.routes(Family.IPV4, 1000) == (one,)
+
+
+@pytest.mark.parametrize("op", [Op.PREPEND, Op.ADD])
+def test_an_ipv6_route_does_not_join_a_foreign_one(bed: Bed, op: Op) -> None:
+    foreign = Route(Family.IPV6, 1000, metric=1, nexthops=(hop(bed.one, A6),), protocol=4)
+    assert bed.add(foreign) == []
+    failed = bed.apply(*changes(op, foreign._replace(nexthops=(hop(bed.two, B6),), protocol=172)))
+    assert failed == [
+        f"ip -6 route add default via {B6} dev wan2 table 1000 proto 172 metric 1: "
+        "another route has this destination and metric"
+    ]
+    assert bed.routes(Family.IPV6, 1000) == (foreign,)
+
+
+def test_a_dead_foreign_default_of_main_is_not_replaced(bed: Bed) -> None:
+    foreign = Route(Family.IPV4, MAIN_TABLE, metric=1, nexthops=(hop(bed.two, B4),), protocol=4)
+    ours = Route(Family.IPV4, MAIN_TABLE, metric=1, nexthops=(hop(bed.one, A4),))
+    bed.ns.sysctl({"ipv4/conf/wan2/ignore_routes_with_linkdown": 1})
+    assert bed.add(foreign) == []
+    bed.ns.ip("link set wan2-p down")
+    assert bed.apply(*changes(Op.REPLACE, ours)) == []
+    assert bed.ns.ip("route show default").count("default") == 2

@@ -53,20 +53,35 @@ def packed(family: Family, prefix: str) -> tuple[bytes, int]:
 
 def deletion(unwanted: Route) -> bytes:
     """RTM_DELROUTE of exactly this route: the kernel compares protocol, table, type, scope, metric and nexthops."""
-    af = unwanted.family.af
-    value, length = (b"", 0) if unwanted.dst == DEFAULT else packed(unwanted.family, unwanted.dst)
-    kind = kind_number(unwanted.kind)
-    body = pack("=BBBBBBBBI", af, length, 0, unwanted.tos, 0, unwanted.protocol, unwanted.scope, kind, 0)
-    body += number(wire.RTA_TABLE, unwanted.table) + (attribute(wire.RTA_DST, value) if length else b"")
-    body += number(wire.RTA_PRIORITY, unwanted.metric)
-    if unwanted.src:
-        body += attribute(wire.RTA_PREFSRC, inet_pton(af, unwanted.src))
-    if len(unwanted.nexthops) == 1:
-        body += number(wire.RTA_OIF, unwanted.nexthops[0].index) + _gateway(af, unwanted.nexthops[0])
-    elif unwanted.nexthops:
-        hops = [leg(0, hop.weight, hop.index, _gateway(af, hop)) for hop in unwanted.nexthops]
-        body += attribute(wire.RTA_MULTIPATH, b"".join(hops))
-    return request(wire.RTM_DELROUTE, 0, body)
+    return request(wire.RTM_DELROUTE, 0, _body(unwanted))
+
+
+def insertion(wanted: Route, flags: int) -> bytes:
+    """RTM_NEWROUTE with these NLM_F_* flags."""
+    mtu = attribute(wire.RTA_METRICS, number(wire.RTAX_MTU, wanted.mtu)) if wanted.mtu else b""
+    return request(wire.RTM_NEWROUTE, flags, _body(wanted) + mtu)
+
+
+def _body(route: Route) -> bytes:
+    af, hops = route.family.af, route.nexthops
+    value, length = (b"", 0) if route.dst == DEFAULT else packed(route.family, route.dst)
+    kind = kind_number(route.kind)
+    flags = _onlink(hops[0]) if len(hops) == 1 else 0
+    body = pack("=BBBBBBBBI", af, length, 0, route.tos, 0, route.protocol, route.scope, kind, flags)
+    body += number(wire.RTA_TABLE, route.table) + (attribute(wire.RTA_DST, value) if length else b"")
+    body += number(wire.RTA_PRIORITY, route.metric)
+    if route.src:
+        body += attribute(wire.RTA_PREFSRC, inet_pton(af, route.src))
+    if len(hops) == 1:
+        body += number(wire.RTA_OIF, hops[0].index) + _gateway(af, hops[0])
+    elif hops:
+        ways = [leg(_onlink(hop), hop.weight, hop.index, _gateway(af, hop)) for hop in hops]
+        body += attribute(wire.RTA_MULTIPATH, b"".join(ways))
+    return body
+
+
+def _onlink(hop: Nexthop) -> int:
+    return wire.RTNH_F_ONLINK if hop.onlink else 0
 
 
 def kind_number(word: str) -> int:

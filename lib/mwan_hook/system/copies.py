@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from functools import partial
 
-from mwan_hook.model import MAIN_TABLE, Copies, CopyRoutes, Family, Op, Route
+from mwan_hook.model import GUARD_METRIC, MAIN_TABLE, Copies, CopyRoutes, Family, Op, Route
 from mwan_hook.system import canonical, shapes, wire
 
 TYPE_CHECKING = False
@@ -92,10 +92,11 @@ class Copier:
             missing, extra, replace = _replaceable(missing, extra, have)
         missing.sort(key=_connected_first(copies.family))
         protocol = self._reader.protocol
+        decoded = [_decoded(route, copies.table, protocol) for route in extra]
         return copies._replace(
             add=_added(missing, have, copies.table, protocol),
             replace=tuple(map(canonical.writer(copies.table, protocol, _REPLACE), replace)),
-            extra=tuple(_decoded(route, copies.table, protocol) for route in extra),
+            extra=(*decoded, *_foreign_guards(decoded, have.others, copies.table, protocol)),
         )
 
 
@@ -155,6 +156,13 @@ def _widest_scope_last(route: bytes) -> int:
 
 def _gateways_last(route: bytes) -> int:
     return _IPV6_GATEWAY in route
+
+
+def _foreign_guards(ours: list[Route], others: list[bytes], table: int, protocol: int) -> list[Route]:
+    """Another program's guard counts as ours: it does the same, and IPv6 takes no second one."""
+    candidates = [route for route in others if not canonical.length(route) and route[7] != wire.UNICAST]
+    found = [_decoded(route, table, protocol) for route in candidates]
+    return [r for r in found if r.kind == "unreachable" and r.metric == GUARD_METRIC and r not in ours]
 
 
 def _decoded(plain: bytes, table: int, protocol: int) -> Route:

@@ -26,7 +26,7 @@ LOOPBACK = 1
 _EXT_MASK = build.number(29, 1 << 3)  # IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS
 _ROUTE = Struct("=BBBBBBBBI")
 
-_PROTOCOL = 21  # offset of rtm_protocol in a message
+_SRC_LEN, _PROTOCOL = 18, 21  # offsets in a message
 
 
 class Reader:
@@ -89,16 +89,21 @@ class Reader:
         """Our routes of every table."""
         return self.table(family, 0, protocol=self.protocol)
 
-    def defaults_of_main(self, family: Family, links: Iterable[Link] = ()) -> tuple[Route, ...]:
+    def defaults_of_main(self, family: Family, links: Iterable[Link] = (), dead: bool = False) -> tuple[Route, ...]:
         """Every live default of main, and ours dead or alive, without reading the rest of a large table.
 
-        A foreign one without a living nexthop is no way out; of ours every leg counts, because it is to be replaced.
+        A foreign one without a living nexthop is no way out, and is told only with ``dead``; of ours every leg
+        counts, because it is to be replaced.  One for some sources only (IPv6's ``from``) is nobody's way out.
         IPv4: the dump begins with the defaults.  IPv6: it ends with them, so a table that is not small is asked
         through each of ``links`` (all devices if none is named) that has an address, which the kernel filters
         without copying; the loopback stands for null routes.
         """
-        ask = _defaults4 if family is Family.IPV4 else partial(self._defaults6, links)
-        found = (wire.route(raw, keep_dead=raw[_PROTOCOL] == self.protocol) for raw in _patiently(ask))
+        ask = _defaults4 if family is Family.IPV4 else partial(self._defaults6, links, dead)
+        found = (
+            wire.route(raw, keep_dead=dead or raw[_PROTOCOL] == self.protocol)
+            for raw in _patiently(ask)
+            if not raw[_SRC_LEN]
+        )
         return tuple(route for route in found if route)
 
     def unicast_of_main(self, family: Family, index: int, use: Callable[[Iterable[bytes]], T]) -> T:
@@ -129,7 +134,7 @@ class Reader:
             self._socket = netlink.connect()
             raise
 
-    def _defaults6(self, links: Iterable[Link], last: bool) -> list[bytes]:
+    def _defaults6(self, links: Iterable[Link], dead: bool, last: bool) -> list[bytes]:
         buffers: list[bytes] = []
         sock = netlink.connect()
         try:
@@ -137,22 +142,22 @@ class Reader:
             for buffer in netlink.dump(sock, wire.RTM_GETROUTE, _request(Family.IPV6, MAIN_TABLE), watch):
                 buffers.append(buffer)
                 if len(buffers) > FEW:
-                    return self._defaults6_by_link(links)
+                    return self._defaults6_by_link(links, dead)
         finally:
             sock.close()
         return [message for message in _split(buffers) if not message[17]]
 
-    def _defaults6_by_link(self, links: Iterable[Link]) -> list[bytes]:
-        """Through each device that has an address to send from; a multipath route shows under each of its devices.
+    def _defaults6_by_link(self, links: Iterable[Link], dead: bool) -> list[bytes]:
+        """Through each device, without ``dead`` each that has an address to send from.
 
-        Null routes are the loopback's.  What is found stays at hand for the copies.
+        A multipath route shows under each of its devices.  Null routes are the loopback's.  What is found stays at hand for the copies.
         """
         able = {address.index for address in self.addresses() if address.family is Family.IPV6 and address.usable}
         found: dict[bytes, bytes] = {}
         for link in links or self.links():
             if link.index == LOOPBACK:
                 messages = self._dump(wire.RTM_GETROUTE, _request(Family.IPV6, MAIN_TABLE, LOOPBACK), _split)
-            elif link.index in able:
+            elif dead or link.index in able:
                 messages = _split(self._main6(link.index))
             else:
                 continue

@@ -144,10 +144,23 @@ class _Kernel:
         """Why it failed; empty if it did not."""
         if op is Op.REPLACE:
             return self._replace(route)
-        code, reason = self._request("route", op, _route_words(route, op))
-        if code == EEXIST and op is not Op.DELETE and any(_holds(there, route) for there in _at(route)):
+        if op is Op.PREPEND and route.family is Family.IPV4:
+            code, reason = _prepend(route)
+        else:
+            code, reason = self._request("route", Op.ADD if op is Op.PREPEND else op, _route_words(route, op))
+        if op is Op.DELETE:
+            return "" if code in GONE else reason
+        return self._beside(op, route) if code == EEXIST else reason
+
+    def _beside(self, op: Op, route: Route) -> str:
+        """Something stands at the destination and metric of a route to put in."""
+        there = _at(route)
+        if any(_holds(old, route) for old in there):
             return ""
-        return "" if op is Op.DELETE and code in GONE else reason
+        foreign = all(old.protocol != route.protocol for old in there)
+        if op is Op.ADD and route.family is Family.IPV4 and foreign:
+            return self.route(Op.PREPEND, route)
+        return REASONS[EEXIST]
 
     def _replace(self, route: Route) -> str:
         """The kernel replaces whatever comes first at a destination and metric, so look whose that is."""
@@ -156,7 +169,7 @@ class _Kernel:
             return self._request("route", Op.REPLACE, _route_words(route, Op.REPLACE))[1]
         if route.family is Family.IPV6:  # would become one multipath route with the foreign one
             return REASONS[EEXIST]
-        failed = self.route(Op.APPEND, route)
+        failed = self.route(Op.PREPEND, route)
         ours = [old for old in there if old.protocol == route.protocol and old != route]
         return failed or next(filter(None, [self.route(Op.DELETE, old) for old in ours]), "")
 
@@ -175,11 +188,18 @@ class _Kernel:
         return 0, ""
 
 
+def _prepend(route: Route) -> tuple[int, str]:
+    """(errno, words), both empty for success; pyroute2 has no word for these flags."""
+    refused = bulk.send([build.insertion(route, wire.NLM_F_CREATE)])
+    code, said = refused.get(0, (0, ""))
+    return code, _reason(code, said) if code else ""
+
+
 def _at(route: Route) -> list[Route]:
     """What the kernel has at the destination and metric of a route, of any program."""
     with Reader(route.protocol) as reader:
         if route.table == MAIN_TABLE and route.dst == DEFAULT:
-            there = reader.defaults_of_main(route.family)
+            there = reader.defaults_of_main(route.family, dead=True)
         else:
             there = reader.table(route.family, route.table)
     key = (route.dst, route.tos, route.metric)
