@@ -96,15 +96,15 @@ def _probe(run: Run, judged: Judged, wish: Wish, started: float) -> Judged:
     while True:
         now = _clock()
         doubtful = [key for key in _keys(judged, wish.names) if _in_doubt(judged, key, now - started)]
-        again = [key for key in doubtful if now - asked.get(_name(key), 0.0) >= _pause(key)]
-        due = [key for key in _due(judged, wish, now) if _name(key) not in asked]
-        ready = list({_name(key): key for key in (*due, *again)}.values())
+        due = [key for key in _due(judged, wish, now) if _name(key) not in asked or now - started < LONGEST_BURST]
+        wanted = {_name(key): key for key in (*due, *doubtful)}
+        ready = [key for name, key in wanted.items() if now - asked.get(name, 0.0) >= _pause(key)]
         online = [key for key in ready if _memory(judged, key).status is Status.ONLINE]
         if ready:
             asked.update((_name(key), now) for key in online or ready)
             judged = run.reconcile(_ask(judged, online or ready))
         elif doubtful:
-            time.sleep(max(0.01, min(asked.get(_name(key), 0.0) + _pause(key) for key in doubtful) - now))
+            time.sleep(max(0.01, min(asked.get(_name(key), 0.0) + _pause(key) - now for key in doubtful)))
         else:
             return judged
 
