@@ -167,3 +167,50 @@ def test_a_default_for_one_type_of_service_is_not_displaced() -> None:
     snapshot = snapshot._replace(defaults=(special, *snapshot.defaults))
     made = desired(b.config(b.uplink("fiber", metrics=Metrics(full=50))), snapshot, b.state(fiber=ON))
     assert made.displaced == (b.foreign("fiber", 100),)
+
+
+def in_main(*foreign: Route, families: tuple[Family, ...]) -> list[int]:
+    """Metrics of the shared default of two uplinks in main, beside these foreign ones."""
+    config = b.config(b.uplink("fiber", metric=1), b.uplink("lte", metric=2), default_table=MAIN_TABLE)
+    snapshot = b.snapshot("fiber", "lte", families=families)
+    snapshot = snapshot._replace(defaults=(*snapshot.defaults, *foreign))
+    return [route.metric for route in desired(config, snapshot, b.state(fiber=ON, lte=ON)).shared]
+
+
+def test_the_shared_default_in_main_begins_at_metric_0_only_beside_a_foreign_one_of_metric_0() -> None:
+    assert in_main(b.foreign("lte", 1), families=(Family.IPV4,)) == [1, 2, 3]
+    assert in_main(b.foreign("lte", 0), families=(Family.IPV4,)) == [0, 1, 2]
+    assert in_main(b.foreign("lte", 0)._replace(tos=8), families=(Family.IPV4,)) == [1, 2, 3]
+
+
+def test_the_shared_default_in_main_keeps_out_of_the_way_of_foreign_ipv6_ones() -> None:
+    foreign = [b.foreign("lte", metric, Family.IPV6) for metric in (1, 3)]
+    assert in_main(*foreign, families=(Family.IPV6,)) == [2, 4, 5]
+
+
+def test_an_ipv6_default_is_not_merged_into_that_of_another_interface() -> None:
+    config = b.config(b.uplink("fiber", metrics=Metrics(full=50)), b.uplink("lte"))
+    other = b.foreign("lte", 50, Family.IPV6)
+    original = b.foreign("fiber", 100, Family.IPV6)
+    snapshot = b.snapshot("fiber", "lte", families=(Family.IPV6,))._replace(defaults=(other, original))
+    made = desired(config, snapshot, b.state(fiber=ON, lte=ON))
+    assert [route.metric for route in made.main] == [51] and made.displaced == (original,)
+    mine = made.main[0]._replace(metric=50)
+    joined = mine._replace(nexthops=(*mine.nexthops, *other.nexthops))
+    again = desired(config, snapshot._replace(defaults=(joined,)), b.state(fiber=ON)._replace(foreign=(original,)))
+    assert again.main == made.main and again.foreign == (original,)
+
+
+def test_every_source_rule_stands_before_the_shared_default() -> None:
+    config = b.config(b.uplink("fiber", rule_priority=2000), b.uplink("lte", rule_priority=3000))
+    rules = desired(config, b.snapshot("fiber", "lte"), b.state(fiber=ON)).rules
+    assert [rule.priority for rule in rules if rule.table == 1000] == [3001]
+    late = desired(b.config(b.uplink("fiber", rule_priority=40000)), b.snapshot("fiber"), b.state(fiber=ON)).rules
+    assert [rule.priority for rule in late if rule.table == 1000] == [32765]
+
+
+def test_an_uplink_that_is_plugged_in_anew_is_used_as_if_it_had_never_been() -> None:
+    snapshot = b.snapshot("fiber")._replace(addresses=(), defaults=())
+    anew = snapshot._replace(links=(b.link("fiber")._replace(index=9),))
+    assert desired(b.config(b.uplink("fiber")), snapshot, b.state(fiber=OFF)).rules
+    assert not desired(b.config(b.uplink("fiber")), anew, b.state(fiber=OFF)).rules

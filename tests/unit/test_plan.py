@@ -106,3 +106,20 @@ def test_any_shared_default_becomes_any_other_and_a_second_plan_is_empty(have: l
     after = applied(have, plan(Routing(), desired, Snapshot(shared=tuple(have))))
     assert after == sorted(want, key=lambda route: route.metric)
     assert plan(Routing(), desired, Snapshot(shared=tuple(after))) == ()
+
+
+def test_in_main_ours_is_put_in_front_of_a_foreign_one_of_the_same_metric() -> None:
+    to_main, ours = Routing(default_table=MAIN_TABLE), default(1, 2, table=MAIN_TABLE)
+    old, foreign = default(1, 3, table=MAIN_TABLE), default(1, 4, table=MAIN_TABLE)._replace(protocol=4)
+    put = steps(plan(to_main, Desired(shared=(ours,)), Snapshot(defaults=(foreign,))))
+    assert put == [("prepend", ours)]
+    changed = steps(plan(to_main, Desired(shared=(ours,)), Snapshot(defaults=(old, foreign))))
+    assert changed == [("prepend", ours), ("del", old)]
+    assert plan(to_main, Desired(shared=(ours,)), Snapshot(defaults=(ours, foreign))) == ()
+
+
+def test_ours_behind_a_foreign_one_of_the_same_metric_is_put_in_front_again() -> None:
+    to_main, ours = Routing(default_table=MAIN_TABLE), default(1, 2, table=MAIN_TABLE)
+    foreign = default(1, 4, table=MAIN_TABLE)._replace(protocol=4)
+    changes = plan(to_main, Desired(shared=(ours,)), Snapshot(defaults=(foreign, ours)))
+    assert steps(changes) == [("del", ours), ("prepend", ours)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mwan_hook.core.metrics import own_defaults
+from mwan_hook.core.metrics import BEST_METRIC, ladder, own_defaults
 from mwan_hook.core.ways import SCOPE_LINK, canonical_metric
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import (
@@ -27,7 +27,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-BEST_METRIC = 1  # of the shared default; its fallbacks follow at 2, 3, ...
+LAST_PRIORITY = 32765  # the kernel's own rule for main follows
 
 
 class Desired(NamedTuple):
@@ -54,10 +54,11 @@ def desire(config: Config, uplinks: Sequence[Uplink], state: State, snapshot: Sn
         used = [uplink for uplink in uplinks if uplink.present and uses(uplink, family, state)]
         carrying = _by_preference(uplink for uplink in used if is_online(uplink, family, state))
         online[family] = tuple(uplink.name for uplink in carrying)
-        ways_out = _shared(family, config.routing, used, carrying, state)
+        ways_out = _placed(_shared(family, config.routing, used, carrying, state), snapshot)
+        last = _last_priority(config) if ways_out and config.routing.default_table != MAIN_TABLE else None
         tables += [route for uplink in used for route in _table(family, uplink)]
         shared += ways_out
-        rules += _rules(family, config.routing, used, carrying, bool(ways_out))
+        rules += _rules(family, config.routing, used, carrying, last)
     metrics = own_defaults(config, uplinks, state, snapshot)
     return Desired(
         tables=_tagged(tables, config.routing),
@@ -77,8 +78,9 @@ def uses(uplink: Uplink, family: Family, state: State) -> bool:
     way = uplink.way(family)
     if family not in uplink.config.families:
         return False
-    memory = state.uplinks.get(uplink.name, UplinkState()).family(family)
-    return any(a.usable or a.tentative for a in way.addresses) or way.gateway is not None or memory.judged
+    memory = state.uplinks.get(uplink.name, UplinkState())
+    judged = memory.index == uplink.index and memory.family(family).judged  # what is plugged in anew begins anew
+    return any(a.usable or a.tentative for a in way.addresses) or way.gateway is not None or judged
 
 
 def is_online(uplink: Uplink, family: Family, state: State) -> bool:
@@ -145,6 +147,14 @@ def _shared(
     return [best, *rest]
 
 
+def _placed(routes: Sequence[Route], snapshot: Snapshot) -> list[Route]:
+    """The shared default with the metrics that it can have where it stands."""
+    if not routes or routes[0].table != MAIN_TABLE:
+        return list(routes)
+    metrics = ladder(routes[0].family, snapshot, len(routes))
+    return [route._replace(metric=metric) for route, metric in zip(routes, metrics, strict=True)]
+
+
 def _last_known(family: Family, used: Sequence[Uplink], state: State) -> list[Uplink]:
     """For ``last_resort = keep``: who was online last, as far as it still can be routed to; else whoever can."""
     able = [uplink for uplink in used if uplink.enabled and not uplink.way(family).missing]
@@ -166,7 +176,7 @@ def _best(family: Family, table: int, tier: Sequence[Uplink]) -> Route:
 
 
 def _rules(
-    family: Family, routing: Routing, used: Sequence[Uplink], carrying: Sequence[Uplink], has_way_out: bool
+    family: Family, routing: Routing, used: Sequence[Uplink], carrying: Sequence[Uplink], last: int | None
 ) -> list[Rule]:
     base = routing.rule_priority
     if not used:
@@ -180,6 +190,12 @@ def _rules(
     for uplink in carrying:
         if uplink.mark:
             rules.append(Rule(family, base + 300, uplink.table, mark=uplink.mark, mask=uplink.mask))
-    if has_way_out and routing.default_table != MAIN_TABLE:
-        rules.append(Rule(family, base + 900, routing.default_table))
+    if last is not None:
+        rules.append(Rule(family, last, routing.default_table))
     return rules
+
+
+def _last_priority(config: Config) -> int:
+    """Of the shared default's rule: an uplink's addresses are served before it, wherever their rules stand."""
+    own = [uplink.rule_priority + 1 for uplink in config.uplinks if uplink.rule_priority is not None]
+    return min(max(config.routing.rule_priority + 900, *own, 0), LAST_PRIORITY)

@@ -6,6 +6,8 @@ taken out and remembered, so that it can be put back.
 
 from __future__ import annotations
 
+from itertools import count, islice
+
 from mwan_hook.core.ways import canonical_metric, still_valid
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import (
@@ -29,6 +31,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+BEST_METRIC = 1  # of the shared default; its fallbacks follow at 2, 3, ...
+
 
 class OwnDefaults(NamedTuple):
     """What main should hold of uplinks' own defaults."""
@@ -39,16 +43,42 @@ class OwnDefaults(NamedTuple):
     restored: tuple[Route, ...] = ()  # remembered ones to put back
 
 
+class _Others(NamedTuple):
+    """Who else has defaults in main."""
+
+    shared: list[int]  # metrics of the shared default, if that is in main
+    managed: frozenset[int]  # interfaces whose own defaults are ours
+
+
+def ladder(family: Family, snapshot: Snapshot, length: int) -> list[int]:
+    """Metrics of the shared default and its fallbacks in main, where others may have defaults too.
+
+    IPv4: ours are put in front of those of the same metric, and nothing but metric 0 precedes metric 0.  IPv6
+    would make one route of two of the same metric, so metrics of others are left out.
+    """
+    foreign = {
+        route.metric
+        for route in snapshot.defaults
+        if route.family is family and route.protocol != snapshot.protocol and route.dst == DEFAULT and not route.tos
+    }
+    if family is Family.IPV4:
+        first = 0 if 0 in foreign else BEST_METRIC
+        return list(range(first, first + length))
+    return list(islice((metric for metric in count(BEST_METRIC) if metric not in foreign), length))
+
+
 def own_defaults(config: Config, uplinks: Sequence[Uplink], state: State, snapshot: Snapshot) -> OwnDefaults:
     """Own defaults of every uplink that has ``[[[metrics]]]``, both families."""
     wanted: list[Route] = []
     displaced: list[Route] = []
     managed = [uplink for uplink in uplinks if uplink.present and uplink.config.metrics != Metrics()]
-    shared_up_to = len(uplinks) + 1 if config.routing.default_table == MAIN_TABLE else 0
-    for uplink in managed:
-        for family in FAMILIES:
+    in_main = config.routing.default_table == MAIN_TABLE
+    for family in FAMILIES:
+        shared = ladder(family, snapshot, len(uplinks) + 1) if in_main else []
+        others = _Others(shared, frozenset(uplink.index for uplink in managed))
+        for uplink in managed:
             if not uplink.way(family).missing:
-                route, replaced = _one(uplink, family, state, snapshot, shared_up_to)
+                route, replaced = _one(uplink, family, state, snapshot, others)
                 wanted += [route] if route else []
                 displaced += replaced
     foreign = {(*_leg(route), route.metric): route for route in _still_meant(managed, wanted, state)}
@@ -92,21 +122,39 @@ def _leg(route: Route) -> tuple[Family, int, str | None]:
 
 
 def _one(
-    uplink: Uplink, family: Family, state: State, snapshot: Snapshot, shared_up_to: int
+    uplink: Uplink, family: Family, state: State, snapshot: Snapshot, others: _Others
 ) -> tuple[Route | None, list[Route]]:
     """Our default for one uplink and family (None: the foreign one may stay), and the foreign ones it displaces."""
     way = uplink.way(family)
     memory = state.uplinks.get(uplink.name, UplinkState()).family(family)
     there = legs(snapshot, family, uplink.index)
-    mine = [leg for leg in there if leg.protocol == snapshot.protocol and leg.metric > shared_up_to]
+    mine = [leg for leg in there if leg.protocol == snapshot.protocol and leg.metric > max(others.shared, default=0)]
     foreign = [leg for leg in there if leg.protocol != snapshot.protocol]
     metric = _metric(uplink.config.metrics, memory, mine)
     if metric is None or way.default is None:
         return (mine[0] if mine and not foreign else None), []
-    metric = canonical_metric(family, metric)
-    if any(route.metric == metric for route in foreign):
+    taken = {*others.shared, *_occupied(family, snapshot, uplink.index, others.managed)}
+    own = {route.metric for route in foreign}
+    metric = next(free for free in count(canonical_metric(family, metric)) if free in own or free not in taken)
+    if metric in own:
         return None, [route for route in foreign if route.metric != metric]
     return way.default._replace(table=MAIN_TABLE, metric=metric), foreign
+
+
+def _occupied(family: Family, snapshot: Snapshot, index: int, managed: frozenset[int]) -> set[int]:
+    """IPv6 metrics of foreign defaults through other interfaces: ours would become one route with them.
+
+    The kernel shows such a route with the protocol of its first leg, so one of ours may have foreign legs.
+    """
+    if family is Family.IPV4:
+        return set()
+    return {
+        route.metric
+        for route in snapshot.defaults
+        if route.family is family
+        for hop in route.nexthops
+        if hop.index != index and (route.protocol != snapshot.protocol or hop.index not in managed)
+    }
 
 
 def _metric(metrics: Metrics, memory: FamilyState, mine: Sequence[Route]) -> int | None:

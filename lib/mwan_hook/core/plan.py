@@ -33,7 +33,7 @@ def plan(routing: Routing, desired: Desired, snapshot: Snapshot) -> tuple[Change
     lead there; only then what is no longer wanted goes.  Nothing to do gives an empty tuple.
     """
     tables = _tables(desired, snapshot)
-    shared = _routes(desired.shared, _present_shared(routing, desired, snapshot))
+    shared = _routes(desired.shared, _present_shared(routing, desired, snapshot), _Foreign.of(routing, snapshot))
     rules = _rules(desired.rules, snapshot.rules)
     main = _own_defaults(routing, desired, snapshot)
     orphans = [_change(Op.DELETE, route) for route in snapshot.orphans]
@@ -78,8 +78,34 @@ def _tables(desired: Desired, snapshot: Snapshot) -> _Diff:
     return all_of_them
 
 
-def _routes(wanted: Iterable[Route], present: Iterable[Route]) -> _Diff:
-    """Difference by the kernel's key (destination, type of service, metric)."""
+class _Foreign(NamedTuple):
+    """Foreign IPv4 defaults where the shared default stands; IPv6 keeps out of their way."""
+
+    keys: frozenset[object] = frozenset()
+    preceded: frozenset[Route] = frozenset()  # ours that one of the same metric stands in front of
+
+    @classmethod
+    def of(cls, routing: Routing, snapshot: Snapshot) -> _Foreign:
+        """Those of main; in a table of our own nobody else has any."""
+        if routing.default_table != MAIN_TABLE:
+            return cls()
+        keys, preceded = set(), set()
+        for route in snapshot.defaults:
+            if route.family is Family.IPV4 and route.protocol != snapshot.protocol:
+                keys.add(_key(route))
+            elif _key(route) in keys:
+                preceded.add(route)
+        return cls(frozenset(keys), frozenset(preceded))
+
+
+_NOBODY = _Foreign()
+
+
+def _routes(wanted: Iterable[Route], present: Iterable[Route], foreign: _Foreign = _NOBODY) -> _Diff:
+    """Difference by the kernel's key (destination, type of service, metric).
+
+    In front of a foreign one of the same key ours is put; what replaces would take the foreign one's place.
+    """
     have: dict[object, list[Route]] = {}
     for route in present:
         have.setdefault(_key(route), []).append(route)
@@ -88,6 +114,10 @@ def _routes(wanted: Iterable[Route], present: Iterable[Route]) -> _Diff:
         twins = have.pop(_key(route), [])
         if route in twins:
             twins.remove(route)
+            if route in foreign.preceded:
+                put += [_change(Op.DELETE, route), _change(Op.PREPEND, route)]
+        elif _key(route) in foreign.keys:
+            put.append(_change(Op.PREPEND, route))
         elif twins and _replaceable(twins[0], route):
             put.append(_change(Op.REPLACE, route))
             twins.pop(0)
