@@ -504,6 +504,7 @@ class State(NamedTuple):
     warnings: tuple[str, ...] = ()  # said once, not in every run
     saved_at: float = 0.0
     saved_wall: float = 0.0  # seconds since the epoch, for people
+    protocols: tuple[int, ...] = ()  # numbers that objects of ours may carry
 
 
 class Allotment(NamedTuple):

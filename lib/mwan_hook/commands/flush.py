@@ -6,8 +6,9 @@ import os
 import sys
 
 from mwan_hook import config
+from mwan_hook.light import NamedTuple
 from mwan_hook.lines import shortened
-from mwan_hook.model import Change, Link, Op, Route, Rule, State, Sysctl
+from mwan_hook.model import Change, Family, Link, Op, Route, Rule, State, Sysctl
 from mwan_hook.store import files, lock
 from mwan_hook.store import state as states
 from mwan_hook.system import names, rtnl, sysctl
@@ -20,43 +21,73 @@ if TYPE_CHECKING:
 PASSES = 3
 
 
+class _Work(NamedTuple):
+    """What is left to do."""
+
+    back: list[Change]  # defaults that we displaced: they come back before ours go
+    out: list[Change]  # all that is ours, and sysctls that get their old values
+    links: Sequence[Link]
+
+    @property
+    def all(self) -> list[Change]:
+        """In the order to do it."""
+        return self.back + self.out
+
+
 def run(root: str) -> int:
     """0, or 1 if something of ours could not be taken out.  Raises MwanError."""
     protocol = config.load(root).config.routing.protocol
     with lock.write(root):
         state, _ = states.load(root)
+        protocols = tuple(dict.fromkeys((protocol, *state.protocols)))
         errors: list[str] = []
-        changes, links = _ours(protocol, state)
+        work = _work(protocols, state)
         for _ in range(PASSES):
-            if not changes:
+            if not work.all:
                 break
-            for line in shortened(links, changes):
+            for line in shortened(work.links, work.all):
                 print(f"[#] {line}")
-            errors = rtnl.apply(changes)
-            changes, links = _ours(protocol, state)
-        if not changes:
+            errors = rtnl.apply(work.all)
+            work = _work(protocols, state)
+        if not work.out:
             _forget(root)
         names.remove(root)
-    for line in errors if changes else []:
+    for line in errors if work.all else []:
         print(f"mwan-hook: {line}", file=sys.stderr)
-    return 1 if changes else 0
+    return 1 if work.out else 0  # a default that the kernel no longer takes is for its owner to make anew
 
 
-def _ours(protocol: int, state: State) -> tuple[list[Change], Sequence[Link]]:
-    """What is to be done: defaults that we displaced come back before ours go, and sysctls get their old values."""
-    with Reader(protocol) as reader:
+def _work(protocols: Sequence[int], state: State) -> _Work:
+    ours: list[Rule | Route] = []
+    for protocol in protocols:
+        with Reader(protocol) as reader:
+            families = reader.families()
+            ours += [rule for family in families for rule in reader.rules(family)]
+            ours += [route for family in families for route in reader.ours_anywhere(family)]
+    with Reader(protocols[0]) as reader:
         links = reader.links()
-        families = reader.families()
-        rules = [rule for family in families for rule in reader.rules(family)]
-        routes = [route for family in families for route in reader.ours_anywhere(family)]
-        defaults = {route for family in families for route in reader.defaults_of_main(family)}
+        defaults = [route for family in families for route in reader.defaults_of_main(family, dead=True)]
+        able = {(address.family, address.address) for address in reader.addresses() if not address.tentative}
     up = {link.index for link in links if link.up}
-    back = [r for r in state.foreign if r not in defaults and all(hop.index in up for hop in r.nexthops)]
-    changes = [_change(Op.APPEND, route) for route in back]
-    changes += [_change(Op.DELETE, rule) for rule in rules]
-    changes += [_change(Op.DELETE, route) for route in routes]
-    changes += [Change(Op.REPLACE, old) for old in state.sysctls if _differs(old)]
-    return changes, links
+    gone = [r for r in state.foreign if r.family in families and all(hop.index in up for hop in r.nexthops)]
+    theirs = {leg for route in defaults if route.protocol not in protocols for leg in _legs(route)}
+    back = [_change(Op.APPEND, _sourced(route, able)) for route in gone if not theirs.issuperset(_legs(route))]
+    out = [_change(Op.DELETE, what) for what in sorted(ours, key=_rules_first)]
+    return _Work(back, out + [Change(Op.REPLACE, old) for old in state.sysctls if _differs(old)], links)
+
+
+def _rules_first(what: Rule | Route) -> bool:
+    return isinstance(what, Route)
+
+
+def _legs(route: Route) -> list[tuple[Family, int, int, int, str | None]]:
+    """Ways that it takes; IPv6 may have merged it with another of its metric."""
+    return [(route.family, route.tos, route.metric, hop.index, hop.gateway) for hop in route.nexthops]
+
+
+def _sourced(route: Route, able: set[tuple[Family, str]]) -> Route:
+    """The kernel takes no source address that the machine has not."""
+    return route if (route.family, route.src) in able else route._replace(src=None)
 
 
 def _change(op: Op, what: Route | Rule) -> Change:

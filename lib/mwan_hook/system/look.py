@@ -150,7 +150,8 @@ class Reader:
     def _defaults6_by_link(self, links: Iterable[Link], dead: bool) -> list[bytes]:
         """Through each device, without ``dead`` each that has an address to send from.
 
-        A multipath route shows under each of its devices.  Null routes are the loopback's.  What is found stays at hand for the copies.
+        A multipath route shows under each of its devices.  Null routes are the loopback's.  What is found stays at
+        hand for the copies.
         """
         able = {address.index for address in self.addresses() if address.family is Family.IPV6 and address.usable}
         found: dict[bytes, bytes] = {}

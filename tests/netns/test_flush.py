@@ -1,0 +1,70 @@
+"""``flush`` takes out all that is ours, whatever has become of the machine meanwhile."""
+
+from __future__ import annotations
+
+import pytest
+
+from mwan_hook.model import FAMILIES
+from tests.lab import Lab, Network, topologies
+from tests.netns.layout import defaults, ours, plain
+from tests.netns.test_acceptance_changes import config
+
+METRICS = "[[[metrics]]]\nfull = 50\nlimited = 2000\nnone = 2000\n"
+
+
+@pytest.fixture
+def net(lab: Lab) -> Network:
+    """Two lines; ours stands for the default of the first."""
+    made = topologies.probed(lab, 2)
+    made.router.ns.sysctl({"ipv4/conf/eth1/ignore_routes_with_linkdown": 1})  # by its owner, so it stays
+    made.router.configure(config(one=METRICS))
+    made.router.check()
+    assert [route.get("metric") for route in defaults(made.router.ns, "main")] == [50, 200]
+    return made
+
+
+def test_a_default_of_a_line_without_carrier_comes_back(net: Network) -> None:
+    router = net.router
+    router.carrier("eth1", False)
+    router.event("change", "eth1")
+    router.mwan("flush")
+    assert ours(router.ns) == []
+    found = defaults(router.ns, "main")
+    assert [(route["dev"], route["metric"], route["protocol"]) for route in found] == [
+        ("eth1", 100, "16"),
+        ("eth2", 200, "16"),
+    ]
+    assert router.mwan("flush").stdout == ""
+
+
+def test_a_default_comes_back_without_the_address_that_is_gone(net: Network) -> None:
+    router = net.router
+    router.ns.batch("address del 10.1.0.2/24 dev eth1", "address add 10.1.0.77/24 dev eth1")
+    router.mwan("flush")
+    assert ours(router.ns) == []
+    found = next(route for route in defaults(router.ns, "main") if route["dev"] == "eth1")
+    assert (found["metric"], found["protocol"], found.get("prefsrc")) == (100, "16", None)
+    assert router.mwan("flush").stdout == ""
+
+
+def test_a_default_that_the_kernel_no_longer_takes_is_told_and_nothing_of_ours_stays(net: Network) -> None:
+    router = net.router
+    router.ns.batch("address flush dev eth1", "route flush dev eth1")
+    assert "the gateway cannot be reached" in router.mwan("flush").stderr
+    assert ours(router.ns) == []
+    assert router.mwan("flush").stderr == ""
+
+
+def test_objects_of_every_number_that_was_ours_go(net: Network) -> None:
+    router = net.router
+    for family in FAMILIES:
+        router.ns.ip(f"{family.flag} route add unreachable default table 4000 proto 99 metric 7")
+        router.ns.ip(f"{family.flag} rule add priority 1234 lookup 4000 protocol 99")
+    state = router.state_file.read_text().rstrip().removesuffix("}")
+    router.state_file.write_text(f'{state},"protocols":[172,99]}}\n')
+    before = [plain(route) for route in defaults(router.ns, "main") if route["dev"] == "eth2"]
+    router.mwan("flush")
+    for family in FAMILIES:
+        assert router.ns.ip(f"{family.flag} route show table 4000", check=False) == ""
+        assert "1234" not in router.ns.ip(f"{family.flag} rule show")
+    assert [plain(route) for route in defaults(router.ns, "main") if route["dev"] == "eth2"] == before
