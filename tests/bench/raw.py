@@ -94,7 +94,7 @@ def compare(family: str, root: str, repetitions: int) -> None:
             begun = time.monotonic()
             count = len(dump(sock, family, MAIN))
             between = time.monotonic()
-            judged = act.reconcile(root, loaded)
+            judged = act.Run(root, loaded).reconcile()
             times[0].append(between - begun)
             times[1].append(time.monotonic() - between)
             assert not judged.changes
