@@ -10,6 +10,7 @@ import _socket
 import errno
 import os
 import struct
+import time
 
 from mwan_hook.light import TYPE_CHECKING, NamedTuple
 from mwan_hook.model import Connectivity, Family, MwanError
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     Steps: TypeAlias = Generator[Wait, int, T]
 
 SO_BINDTOIFINDEX = 62  # by index, not by name: an interface that is renamed meanwhile stays the same one
+SO_TIMESTAMPNS = 35
 CLOSE_WAIT = 8  # linux/tcp_states.h
 IP_HEADER = {Family.IPV4: 20, Family.IPV6: 40}
 
@@ -85,6 +87,12 @@ class Bound(_socket.socket):
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def moved(self) -> Bound:
+        """The same open socket in another object; closing this one then closes nothing."""
+        other = Bound.__new__(Bound)
+        _socket.socket.__init__(other, fileno=self.detach())
+        return other
+
 
 def endpoint(job: Job, address: str, port: int = 0) -> tuple[str, int] | tuple[str, int, int, int]:
     """Socket address; a link-local one is that of the job's link."""
@@ -108,6 +116,21 @@ def receive(sock: _socket.socket, size: int) -> bytes:
         return sock.recv(size)
     except BlockingIOError:
         return b""
+
+
+def stamped(sock: _socket.socket, size: int) -> tuple[bytes, float]:
+    """One packet, and when the kernel received it: reading it may wait for other threads, or for the next round.
+
+    The socket wants SO_TIMESTAMPNS set; without a stamp the time is now's.  Raises OSError.
+    """
+    packet, control, _, _ = sock.recvmsg(size, 64)
+    now = time.monotonic()
+    for level, kind, data in control:
+        if (level, kind) == (_socket.SOL_SOCKET, SO_TIMESTAMPNS) and len(data) == 16:
+            seconds, nanoseconds = struct.unpack("=qq", data)
+            # The stamp is of the wall clock, which may be set meanwhile; a packet is never from the future.
+            return packet, now - max(0.0, time.time() - seconds - nanoseconds / 1e9)
+    return packet, now
 
 
 def timed_out(job: Job, wire_bytes: int = 0) -> Answer:

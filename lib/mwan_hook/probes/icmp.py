@@ -10,13 +10,25 @@ import time
 
 from mwan_hook.light import TYPE_CHECKING
 from mwan_hook.model import Connectivity, Family
-from mwan_hook.probes.bound import IP_HEADER, Answer, Bound, endpoint, failed, not_sent, timed_out
+from mwan_hook.probes.bound import (
+    IP_HEADER,
+    SO_TIMESTAMPNS,
+    Answer,
+    Bound,
+    endpoint,
+    failed,
+    not_sent,
+    stamped,
+    timed_out,
+)
+from mwan_hook.probes.late import Asked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mwan_hook.model import Job
     from mwan_hook.probes.bound import Steps
+    from mwan_hook.probes.late import Late
 
 SOL_RAW = 255
 FILTER = 1  # ICMP_FILTER and ICMPV6_FILTER
@@ -27,25 +39,36 @@ REPLY = {Family.IPV4: 0, Family.IPV6: 129}
 LENGTH = 16  # header and payload
 
 
-def probe(job: Job, addresses: Sequence[str], deadline: float) -> Steps[Answer]:
+def probe(job: Job, addresses: Sequence[str], deadline: float, late: Late | None = None) -> Steps[Answer]:
     """Ask the first address.  An unreachable error for our own request ends the wait at once."""
-    size = IP_HEADER[job.family] + LENGTH
     token = os.urandom(12)  # identifier, sequence number, nonce: others' answers and forged ones do not match
     try:
         with raw(job, REPLY[job.family]) as sock:
             sock.setsockopt(*RECVERR[job.family], 1)
+            sock.setsockopt(_socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
             # Connected, the kernel hands over packets of the asked address alone.
             sock.connect(endpoint(job, addresses[0]))
+            request = _request(job.family, token)
             sent = time.monotonic()
-            sock.send(_request(job.family, token))
-            while mask := (yield sock.fileno(), select.POLLIN, deadline):
-                if mask & select.POLLERR and (error := _unreachable(sock, job, token)):
-                    return error
-                if _answered(sock, job.family, token):
-                    return Answer(Connectivity.FULL, (time.monotonic() - sent) * 1000, None, 2 * size)
-            return timed_out(job, size)
+            sock.send(request)
+            asked = Asked(sock, sent, token, IP_HEADER[job.family] + LENGTH)
+            return (yield from listen(job, asked, deadline, late))
     except OSError as error:
         return not_sent(error)
+
+
+def listen(job: Job, asked: Asked, deadline: float, late: Late | None = None) -> Steps[Answer]:
+    """Wait for the reply; when the time is over, ``late`` keeps the request."""
+    with asked.sock as sock:
+        size = IP_HEADER[job.family] + LENGTH
+        while mask := (yield sock.fileno(), select.POLLIN, deadline):
+            if mask & select.POLLERR and (error := _unreachable(sock, job, asked.token)):
+                return error
+            if came := _answered(sock, job.family, asked.token):
+                return Answer(Connectivity.FULL, max(0.0, came - asked.sent) * 1000, None, 2 * size)
+        if late is not None:
+            late.keep(job, asked)
+        return timed_out(job, size)
 
 
 def raw(job: Job, wanted: int) -> Bound:
@@ -75,17 +98,17 @@ def _checksum(message: bytes) -> int:
     return ~(total + (total >> 16)) & 0xFFFF
 
 
-def _answered(sock: Bound, family: Family, token: bytes) -> bool:
-    """Read one packet; True if it is the reply to our request."""
+def _answered(sock: Bound, family: Family, token: bytes) -> float | None:
+    """Read one packet; when it came, if it is the reply to our request."""
     try:
-        message = sock.recv(256)
+        message, came = stamped(sock, 256)
     except OSError:  # nothing there, or an error of somebody else's packet
-        return False
+        return None
     if family is Family.IPV4:
         message = message[(message[0] & 15) * 4 :]  # with IP header; raw sockets see it before the checksum is verified
         if len(message) != LENGTH or _checksum(message):
-            return False
-    return message[:2] == bytes((REPLY[family], 0)) and message[4:] == token
+            return None
+    return came if message[:2] == bytes((REPLY[family], 0)) and message[4:] == token else None
 
 
 def _unreachable(sock: Bound, job: Job, token: bytes) -> Answer | None:
