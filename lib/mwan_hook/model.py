@@ -274,6 +274,7 @@ class Route(NamedTuple):
     scope: int = 0
     tos: int = 0
     protocol: int = PROTOCOL
+    from_: str | None = None  # IPv6: the prefix of sources that it is for
 
 
 class Rule(NamedTuple):
@@ -304,10 +305,11 @@ class Copies(NamedTuple):
 
 
 class Sysctl(NamedTuple):
-    """A value under /proc/sys: ``key`` is the path with slashes."""
+    """A value under /proc/sys: ``key`` is the path with slashes, ``index`` the interface's, as far as it is known."""
 
     key: str
     value: str
+    index: int = 0  # type: ignore[assignment]  # not tuple.index
 
 
 class Snapshot(NamedTuple):
@@ -323,6 +325,8 @@ class Snapshot(NamedTuple):
     families: tuple[Family, ...] = FAMILIES  # that this kernel knows
     protocol: int = PROTOCOL  # what marks an object as ours
     orphans: tuple[Route, ...] = ()  # ours in tables that belong to no uplink any more (full look only)
+    former_routes: tuple[Route, ...] = ()  # ours of an earlier protocol number, in any table
+    former_rules: tuple[Rule, ...] = ()
 
 
 # ---------------------------------------------------------------- uplinks as they stand

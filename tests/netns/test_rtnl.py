@@ -295,3 +295,45 @@ def test_a_dead_foreign_default_of_main_is_not_replaced(bed: Bed) -> None:
     bed.ns.ip("link set wan2-p down")
     assert bed.apply(*changes(Op.REPLACE, ours)) == []
     assert bed.ns.ip("route show default").count("default") == 2
+
+
+@pytest.mark.parametrize("count", [1, 70])
+@pytest.mark.parametrize("table", [77, MAIN_TABLE])
+def test_a_delete_of_metric_0_takes_no_other_metric(bed: Bed, count: int, table: int) -> None:
+    routes = [Route(Family.IPV4, table, nexthops=(hop(bed.one, A4),))]
+    routes += [Route(Family.IPV4, table, f"10.{n}.0.0/16", nexthops=(hop(bed.one, A4),)) for n in range(1, count)]
+    others = [route._replace(metric=5) for route in routes]
+    assert bed.add(*routes, *others) == []
+    for _ in range(2):
+        assert bed.delete(*routes) == []
+        assert {r for r in bed.routes(Family.IPV4, table) if r.metric} == set(others)
+        assert not set(routes) & set(bed.routes(Family.IPV4, table))
+
+
+@pytest.mark.parametrize("count", [1, 70])
+def test_a_route_for_some_sources_is_read_and_deleted(bed: Bed, count: int) -> None:
+    plain = Route(Family.IPV6, 1001, metric=5, nexthops=(hop(bed.one, A6),))
+    sourced = plain._replace(from_="2001:db8:1::/64")
+    for word in ("", "from 2001:db8:1::/64"):
+        bed.ns.ip(f"-6 route add default {word} via {A6} dev wan1 table 1001 metric 5 proto 172")
+    assert set(bed.routes(Family.IPV6, 1001)) == {plain, sourced}
+    assert bed.delete(*[sourced] * count) == []
+    assert bed.routes(Family.IPV6, 1001) == (plain,)
+
+
+def test_a_default_for_some_sources_is_no_way_out(bed: Bed) -> None:
+    bed.ns.ip(f"-6 route add default from 2001:db8:1::/64 via {A6} dev wan1")
+    assert bed.defaults(Family.IPV6) == ()
+
+
+@pytest.mark.parametrize("count", [1, 70])
+@pytest.mark.parametrize("legs", [1, 2])
+def test_a_foreign_leg_that_joined_ours_survives_a_delete(bed: Bed, legs: int, count: int) -> None:
+    ours = Route(Family.IPV6, 1000, metric=1, nexthops=(hop(bed.one, A6), hop(bed.two, B6))[:legs])
+    assert bed.add(ours) == []
+    bed.ns.ip("-6 route append default via 2001:db8:3::9 dev wan2 table 1000 metric 1 proto static")
+    (joined,) = bed.all_ours(Family.IPV6)
+    assert len(joined.nexthops) == legs + 1
+    assert bed.delete(*[joined] * count) == []
+    foreign = Route(Family.IPV6, 1000, metric=1, nexthops=(hop(bed.two, "2001:db8:3::9"),), protocol=4)
+    assert bed.routes(Family.IPV6, 1000) == (foreign,)

@@ -326,3 +326,14 @@ def test_a_foreign_guard_is_as_good_as_ours(bed: Bed, family: Family) -> None:
     assert copied(bed, family, 1001, bed.one).extra == ()
     assert bed.add(guard) == []
     assert copied(bed, family, 1001, bed.one).extra == (guard,)
+
+
+@pytest.mark.parametrize("mode", list(CopyRoutes))
+def test_routes_for_some_sources_are_not_copied_and_one_that_stands_goes(bed: Bed, mode: CopyRoutes) -> None:
+    for n in range(3):
+        ip(bed, V6, f"route add 2001:db8:a{n}::/48 from 2001:db8:1::/64 via fe80::1 dev wan1")
+    ip(bed, V6, "route add 2001:db8:a1::/48 via fe80::1 dev wan1")
+    ip(bed, V6, "route add 2001:db8:a0::/48 from 2001:db8:1::/64 via fe80::1 dev wan1 table 1001 proto 172")
+    assert copied(bed, V6, 1001, bed.one, mode).extra == ()
+    assert {r.dst for r in bed.routes(V6, 1001) if r.from_} == set()
+    assert "2001:db8:a1::/48" in {r.dst for r in bed.routes(V6, 1001)}

@@ -91,7 +91,13 @@ routes = st.builds(
     scope=st.sampled_from([0, 253]),
     tos=st.sampled_from([0, 8]),
     protocol=st.integers(1, 255),
+    from_=st.none(),
 )
+
+
+def test_a_deletion_names_the_sources_that_a_route_is_for() -> None:
+    route = Route(Family.IPV6, 9, "2001:db8::/32", 7, (Nexthop(1, "fe80::1"),), from_="2001:db8:1::/48")
+    assert wire.route(build.deletion(route)) == route
 
 
 @given(routes)

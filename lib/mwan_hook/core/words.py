@@ -52,6 +52,7 @@ def route(what: Route, names: Mapping[int, str], delete: bool = False) -> str:
     """What follows ``ip route add``.  A route to delete needs no words for what the kernel does not look at."""
     single = what.nexthops[0] if len(what.nexthops) == 1 else None
     words = [what.dst if what.kind == "unicast" else f"{what.kind} {what.dst}"]
+    words += [f"from {what.from_}"] if what.from_ else []
     words += [f"tos {what.tos:#04x}"] if what.tos else []
     words += [_hop(single, names)] if single else []
     words += [f"table {what.table}"] if what.table not in (0, MAIN_TABLE) else []

@@ -65,10 +65,12 @@ def insertion(wanted: Route, flags: int) -> bytes:
 def _body(route: Route) -> bytes:
     af, hops = route.family.af, route.nexthops
     value, length = (b"", 0) if route.dst == DEFAULT else packed(route.family, route.dst)
+    sources, source_length = packed(route.family, route.from_) if route.from_ else (b"", 0)
     kind = kind_number(route.kind)
     flags = _onlink(hops[0]) if len(hops) == 1 else 0
-    body = pack("=BBBBBBBBI", af, length, 0, route.tos, 0, route.protocol, route.scope, kind, flags)
+    body = pack("=BBBBBBBBI", af, length, source_length, route.tos, 0, route.protocol, route.scope, kind, flags)
     body += number(wire.RTA_TABLE, route.table) + (attribute(wire.RTA_DST, value) if length else b"")
+    body += attribute(wire.RTA_SRC, sources) if source_length else b""
     body += number(wire.RTA_PRIORITY, route.metric)
     if route.src:
         body += attribute(wire.RTA_PREFSRC, inet_pton(af, route.src))

@@ -90,6 +90,7 @@ def _raw(_: _Kernel, changes: Sequence[Change]) -> Iterator[tuple[Change, str]]:
 
 
 def _deletions(kernel: _Kernel, changes: Sequence[Change]) -> Iterator[tuple[Change, str]]:
+    changes = _standing(changes)
     routes = [change.what for change in changes if isinstance(change.what, Route)]
     if len(routes) <= MANY:
         yield from _one_by_one(kernel, changes)
@@ -97,6 +98,34 @@ def _deletions(kernel: _Kernel, changes: Sequence[Change]) -> Iterator[tuple[Cha
     for position, (code, said) in sorted(bulk.send([build.deletion(route) for route in routes]).items()):
         if code not in GONE:
             yield changes[position], _reason(code, said)
+
+
+def _standing(changes: Sequence[Change]) -> list[Change]:
+    """The changes without loose ones whose route is gone: the kernel would take another."""
+    there: dict[tuple[Family, int, int, bool], list[tuple[object, ...]]] = {}
+    kept = []
+    for change in changes:
+        what = change.what
+        if isinstance(what, Route) and _is_loose(what):
+            place = what.family, what.table, what.protocol, what.dst == DEFAULT and not what.from_
+            if place not in there:
+                there[place] = [_named(old) for old in _near(what) if _is_loose(old)]
+            if _named(what) not in there[place]:
+                continue
+            there[place].remove(_named(what))
+        kept.append(change)
+    return kept
+
+
+def _is_loose(route: Route) -> bool:
+    """To a delete, IPv4's metric 0 is any; IPv6 takes the route for all sources where none is for these."""
+    return bool(route.from_) or (route.family is Family.IPV4 and not route.metric)
+
+
+def _named(route: Route) -> tuple[object, ...]:
+    """What the kernel looks at; of nexthops only the first, as it does itself where one is named."""
+    hop = route.nexthops[0] if route.nexthops else Nexthop(0)
+    return route.protocol, route.dst, route.from_, route.metric, route.tos, route.kind, hop.index, hop.gateway
 
 
 def _sysctls(_: _Kernel, changes: Sequence[Change]) -> Iterator[tuple[Change, str]]:
@@ -145,7 +174,9 @@ class _Kernel:
         if op is Op.REPLACE:
             return self._replace(route)
         if op is Op.PREPEND and route.family is Family.IPV4:
-            code, reason = _prepend(route)
+            code, reason = _raw_one(build.insertion(route, wire.NLM_F_CREATE))
+        elif op is Op.DELETE and route.from_:
+            code, reason = _raw_one(build.deletion(route))
         else:
             code, reason = self._request("route", Op.ADD if op is Op.PREPEND else op, _route_words(route, op))
         if op is Op.DELETE:
@@ -188,22 +219,24 @@ class _Kernel:
         return 0, ""
 
 
-def _prepend(route: Route) -> tuple[int, str]:
-    """(errno, words), both empty for success; pyroute2 has no word for these flags."""
-    refused = bulk.send([build.insertion(route, wire.NLM_F_CREATE)])
-    code, said = refused.get(0, (0, ""))
+def _raw_one(message: bytes) -> tuple[int, str]:
+    """(errno, words), both empty for success, of what pyroute2 has no words for."""
+    code, said = bulk.send([message]).get(0, (0, ""))
     return code, _reason(code, said) if code else ""
 
 
 def _at(route: Route) -> list[Route]:
     """What the kernel has at the destination and metric of a route, of any program."""
+    key = (route.dst, route.tos, route.metric, route.from_)
+    return [old for old in _near(route) if (old.dst, old.tos, old.metric, old.from_) == key]
+
+
+def _near(route: Route) -> tuple[Route, ...]:
+    """All defaults of main for one of them, else the whole table of a route."""
     with Reader(route.protocol) as reader:
-        if route.table == MAIN_TABLE and route.dst == DEFAULT:
-            there = reader.defaults_of_main(route.family, dead=True)
-        else:
-            there = reader.table(route.family, route.table)
-    key = (route.dst, route.tos, route.metric)
-    return [old for old in there if (old.dst, old.tos, old.metric) == key]
+        if route.table == MAIN_TABLE and route.dst == DEFAULT and not route.from_:
+            return reader.defaults_of_main(route.family, dead=True)
+        return reader.table(route.family, route.table)
 
 
 def _holds(there: Route, wanted: Route) -> bool:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _HEADER = 16
 # A piece is a message without its first twelve bytes, with the length of the next message behind it.
 _PIECE, _TAIL = 4, 4
-_LENGTH, _TABLE, _PROTOCOL, _FLAGS = 1, 4, 5, 8  # places in struct rtmsg
+_LENGTH, _SOURCE_LENGTH, _TABLE, _PROTOCOL, _FLAGS = 1, 2, 4, 5, 8  # places in struct rtmsg
 _CLEARED = (_TABLE, _PROTOCOL, 9, 10, 11, 16, 17, 18, 19)  # and flags that are not the nexthop's, RTA_TABLE
 _ODD = frozenset((wire.RTA_MULTIPATH, wire.RTA_NH_ID))  # take more than cutting
 _ONLINK_ALONE = bytes(flags & wire.RTNH_F_ONLINK for flags in range(256))
@@ -57,9 +57,9 @@ def collect(buffers: Iterable[bytes], protocol: int, oif: int = 0, defaults: boo
     """Sort the routes of a dump; InterruptedDumpError if it is not of one moment.
 
     Of multipath routes only the legs through ``oif`` are taken, if it is given; of other programs' default routes
-    none without ``defaults``.
+    none without ``defaults``, nor any that is for some sources only.
     """
-    sorter = _Sorter(protocol, oif, 0 if defaults else 1)
+    sorter = _Sorter(protocol, oif, all_kinds=defaults)
     for buffer in buffers:
         step = frames.stride(buffer)
         if step:
@@ -77,11 +77,11 @@ def collect(buffers: Iterable[bytes], protocol: int, oif: int = 0, defaults: boo
 
 
 class _Sorter:
-    def __init__(self, protocol: int, oif: int, shortest: int) -> None:
+    def __init__(self, protocol: int, oif: int, all_kinds: bool) -> None:
         self.found = Found([], [], [])
         self._protocol = protocol
         self._oif = oif
-        self._shortest = shortest  # prefix length of other programs' routes
+        self._all_kinds = all_kinds  # of other programs' routes; else only those that are copied
         self._shapes: dict[tuple[int, int], list[_Shape]] = {}
 
     def pieces(self, buffer: bytes, mark: bytes) -> None:
@@ -124,11 +124,13 @@ class _Sorter:
     def _same_shape(self, data: bytes, shape: _Shape) -> None:
         size, body = shape.size, shape.body
         ours = data[body + _PROTOCOL :: size].count(self._protocol)
-        short = self._shortest > 0 and 0 in data[body + _LENGTH :: size]
+        left_out = not self._all_kinds and (
+            0 in data[body + _LENGTH :: size] or any(data[body + _SOURCE_LENGTH :: size])
+        )
         dying = data[body + _FLAGS :: size].translate(None, _LIVING)
         if ours == len(data) // size and not (shape.odd or dying):
             self.found.ours.extend(_cut(data, shape))
-        elif not (ours or short or shape.odd or dying):
+        elif not (ours or left_out or shape.odd or dying):
             self.found.others.extend(_cut(data, shape))
         else:
             for start in range(0, len(data), size):
@@ -137,7 +139,7 @@ class _Sorter:
     def _one(self, route: bytes) -> None:
         if route[_PROTOCOL] == self._protocol:
             self.found.ours.append(canonical.rewrite(route, self._oif)[1])
-        elif route[_LENGTH] >= self._shortest:
+        elif self._all_kinds or (route[_LENGTH] and not route[_SOURCE_LENGTH]):
             alive, made = canonical.rewrite(route, self._oif)
             (self.found.others if alive else self.found.dead).append(made)
 

@@ -123,7 +123,7 @@ def route(message: bytes, keep_dead: bool = True) -> Route | None:
 
     The kernel calls a nexthop dead when its device is down, or without carrier under ignore_routes_with_linkdown.
     """
-    af, length, _, tos, table, protocol, scope, kind, flags = unpack_from("=BBBBBBBBI", message, 16)
+    af, length, sources, tos, table, protocol, scope, kind, flags = unpack_from("=BBBBBBBBI", message, 16)
     found = attributes(message, 28)
     family = _FAMILIES[af]
     word = KINDS.get(kind, str(kind))
@@ -143,6 +143,7 @@ def route(message: bytes, keep_dead: bool = True) -> Route | None:
         scope,
         tos,
         protocol,
+        f"{inet_ntop(af, found[RTA_SRC])}/{sources}" if sources else None,
     )
 
 
