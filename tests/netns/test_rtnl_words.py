@@ -71,6 +71,11 @@ def test_lines_of_raw_copies_make_the_same_copies(bed: Bed, family: Family, mode
     words = (
         "via {g} metric 5 mtu 1400 advmss 1360 initcwnd 12 hoplimit 33",
         "via {g} rto_min 40ms quickack 1" if v4 else "via {g} pref high",
+        "via {g} mtu lock 1300 hoplimit lock 9 cwnd lock 7 ssthresh lock 3 advmss lock 1200 features ecn",
+        "via {g} congctl reno window lock 3000 reordering lock 5 initcwnd lock 9 initrwnd lock 4 rtt lock 8ms",
+        "via {g} congctl lock reno rttvar lock 8ms",
+        "via {g} realm 5" if v4 else "via {g} metric 3",
+        "via {g} realm 7/9 metric 3" if v4 else "via {g} mtu lock 1400",
         "via {g} onlink" + (" src 192.168.1.80" if v4 else " src 2001:db8:1::80"),
         "dev wan1 metric 9",
         "dev wan1 tos 0x10" if v4 else "dev wan1 metric 7",
@@ -105,3 +110,14 @@ def test_odd_interface_names_survive_the_shell(lab: Lab, name: str) -> None:
     assert kernel.delete(route, rule) == []
     assert kernel.apply(*everything) == []
     assert (kernel.routes(Family.IPV4, 1001), kernel.rules(Family.IPV4)) == ((route,), (rule,))
+
+
+def test_what_no_words_say_is_named_in_a_comment(bed: Bed) -> None:
+    encap = "encap ip id 7 dst 192.0.2.9"
+    bed.ns.ip(f"route add 10.40.0.0/16 {encap} via {A4} dev wan1")
+    bed.ns.ip(f"route add 10.41.0.0/16 nexthop via {A4} dev wan1 realm 4 nexthop via 192.168.3.1 dev wan2")
+    found = bed.call("compare", CopyRoutes.MAIN, Family.IPV4, 55, bed.one)
+    lines = type_in(bed, [Change(Op.ADD, raw, 55, Family.IPV4) for raw in found.add])
+    said = {line.split()[3]: line.partition(" # ")[2] for line in lines}
+    assert said["10.40.0.0/16"] == "with encap ip"
+    assert said["10.41.0.0/16"] == "with realm 4 of a nexthop"
