@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 
 from mwan_hook.config import for_interface
+from mwan_hook.core import former
 from mwan_hook.core.decide import judge_round
-from mwan_hook.core.desired import Desired, desire, linkdown, uses
+from mwan_hook.core.desired import Desired, desire, linkdown, strangers, uses
 from mwan_hook.core.facts import fits, judge_uplink
 from mwan_hook.core.plan import plan
 from mwan_hook.core.schedule import interval
@@ -24,6 +25,7 @@ from mwan_hook.model import (
     Link,
     Round,
     Route,
+    Rule,
     Snapshot,
     State,
     Status,
@@ -158,6 +160,7 @@ def _remembered(state: State, seen: Scene, desired: Desired) -> State:
         tables=tuple(sorted(tables)),
         sysctls=_originals(state, seen.snapshot, desired),
         foreign=desired.foreign,
+        protocols=former.carried(state, seen.snapshot),
         warnings=seen.bound.warnings,
     )
 
@@ -171,10 +174,12 @@ def _way_out(uplinks: Sequence[Uplink], family: Family, names: Sequence[str]) ->
 
 
 def _originals(state: State, snapshot: Snapshot, desired: Desired) -> tuple[Sysctl, ...]:
-    """Values from before us, of interfaces that are still there."""
-    before = {sysctl.key: sysctl for sysctl in state.sysctls}
-    wanted = {sysctl.key for sysctl in desired.sysctls}
-    return tuple(before.get(current.key, current) for current in snapshot.sysctls if current.key in wanted)
+    """Values from before us, until they are back or the interface is gone."""
+    before = {old.key: old.value for old in former.followed(state.sysctls, snapshot.links)}
+    current = {found.key: found for found in snapshot.sysctls}
+    changed = [current[want.key] for want in desired.sysctls if want.key in current]
+    missing = [old for old in desired.originals if current.get(old.key, old).value != old.value]
+    return (*(found._replace(value=before.get(found.key, found.value)) for found in changed), *missing)
 
 
 def _outlines(reader: Reader) -> Snapshot:
@@ -213,13 +218,28 @@ def _overlaid(loaded: Loaded, bound: Bound) -> Bound:
 def _details(reader: Reader, loaded: Loaded, uplinks: Sequence[Uplink], state: State, outlines: Snapshot) -> Snapshot:
     """Rules, tables and sysctls, as far as they are ours or stand for an uplink."""
     families, shared = outlines.families, loaded.config.routing.default_table
-    return outlines._replace(
+    routes, rules = _former(former.protocols(state, outlines), families)
+    return former.without_former(outlines, state)._replace(
         shared=() if shared == MAIN_TABLE else tuple(r for family in families for r in reader.ours(family, shared)),
         rules=tuple(rule for family in families for rule in reader.rules(family)),
         copies=tuple(_copies(reader, loaded.config, uplinks, state, families)),
-        sysctls=tuple(found for uplink in uplinks if uplink.link for found in _current(uplink, outlines)),
+        sysctls=tuple(_current(uplinks, state, outlines)),
         orphans=_orphans(reader, loaded, uplinks, state, families),
+        former_routes=routes,
+        former_rules=rules,
     )
+
+
+def _former(protocols: Sequence[int], families: Sequence[Family]) -> tuple[tuple[Route, ...], tuple[Rule, ...]]:
+    """All that carries an earlier protocol number of ours."""
+    routes: list[Route] = []
+    rules: list[Rule] = []
+    for number in protocols:
+        with Reader(number) as reader:
+            for family in families:
+                routes += reader.ours_anywhere(family)
+                rules += reader.rules(family)
+    return tuple(routes), tuple(rules)
 
 
 def _copies(
@@ -247,8 +267,9 @@ def _orphans(
     return tuple(route for route in found if route.table not in known)
 
 
-def _current(uplink: Uplink, outlines: Snapshot) -> Iterator[Sysctl]:
-    for wanted in linkdown(uplink, outlines):
-        value = sysctl.read(wanted.key)
+def _current(uplinks: Sequence[Uplink], state: State, outlines: Snapshot) -> Iterator[Sysctl]:
+    wanted = [found for uplink in uplinks if uplink.link for found in linkdown(uplink, outlines)]
+    for one in (*wanted, *strangers(wanted, state, outlines)):
+        value = sysctl.read(one.key)
         if value is not None:
-            yield Sysctl(wanted.key, value)
+            yield one._replace(value=value)

@@ -18,6 +18,7 @@ from mwan_hook.model import (
     Snapshot,
     State,
     Status,
+    Sysctl,
 )
 from tests.unit import builders as b
 
@@ -214,3 +215,21 @@ def test_an_uplink_that_is_plugged_in_anew_is_used_as_if_it_had_never_been() -> 
     anew = snapshot._replace(links=(b.link("fiber")._replace(index=9),))
     assert desired(b.config(b.uplink("fiber")), snapshot, b.state(fiber=OFF)).rules
     assert not desired(b.config(b.uplink("fiber")), anew, b.state(fiber=OFF)).rules
+
+
+def test_a_value_from_before_us_is_put_back_and_follows_its_interface_through_a_rename() -> None:
+    key = "net/ipv4/conf/{}/ignore_routes_with_linkdown"
+    before = (Sysctl(key.format("wan0"), "0", 2), Sysctl(key.format("gone"), "0", 77))
+    state = b.state(fiber=ON)._replace(sysctls=before)
+    kept = desired(b.config(b.uplink("fiber")), b.snapshot("fiber"), state)
+    assert kept.originals == () and kept.sysctls == (Sysctl(key.format("fiber"), "1", 2),)
+    given_back = desired(b.config(b.uplink("lte")), b.snapshot("fiber"), state)
+    assert given_back.originals == (Sysctl(key.format("fiber"), "0", 2),) and given_back.sysctls == ()
+
+
+def test_a_default_of_an_earlier_protocol_number_is_not_foreign() -> None:
+    former = b.foreign("fiber", 50, protocol=99)._replace(nexthops=(Nexthop(2, "192.168.2.99"),))
+    snapshot = b.snapshot("fiber")
+    snapshot = snapshot._replace(defaults=(former, *snapshot.defaults))
+    made = desired(b.config(b.uplink("fiber")), snapshot, b.state(fiber=ON)._replace(protocols=(99, 172)))
+    assert {hop.gateway for route in made.tables for hop in route.nexthops} == {"192.168.2.1"}

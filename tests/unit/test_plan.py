@@ -123,3 +123,27 @@ def test_ours_behind_a_foreign_one_of_the_same_metric_is_put_in_front_again() ->
     foreign = default(1, 4, table=MAIN_TABLE)._replace(protocol=4)
     changes = plan(to_main, Desired(shared=(ours,)), Snapshot(defaults=(foreign, ours)))
     assert steps(changes) == [("del", ours), ("prepend", ours)]
+
+
+def test_an_earlier_protocol_number_leaves_one_key_after_the_other() -> None:
+    new = tuple(default(metric, 2) for metric in (1, 2))
+    old = tuple(route._replace(protocol=99) for route in (*new, default(7, 2)))
+    rule, earlier = Rule(V4, 1900, 1000), Rule(V4, 1900, 1000, protocol=99)
+    snapshot = Snapshot(former_routes=old, former_rules=(earlier,))
+    assert steps(plan(Routing(), Desired(shared=new, rules=(rule,)), snapshot)) == [
+        ("del", old[0]),
+        ("add", new[0]),
+        ("del", old[1]),
+        ("add", new[1]),
+        ("add", rule),
+        ("del", earlier),
+        ("del", old[2]),
+    ]
+
+
+def test_a_value_from_before_us_is_written_where_it_is_not_back_yet() -> None:
+    old = Sysctl("net/x", "0", 2)
+    assert steps(plan(Routing(), Desired(originals=(old,)), Snapshot(sysctls=(Sysctl("net/x", "1", 2),)))) == [
+        ("replace", old)
+    ]
+    assert plan(Routing(), Desired(originals=(old,)), Snapshot(sysctls=(old,))) == ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mwan_hook.core.former import followed
 from mwan_hook.core.metrics import BEST_METRIC, ladder, own_defaults
 from mwan_hook.core.ways import SCOPE_LINK, canonical_metric
 from mwan_hook.light import NamedTuple
@@ -38,6 +39,7 @@ class Desired(NamedTuple):
     main: tuple[Route, ...] = ()  # uplinks' own defaults in main at the metric of their verdict
     rules: tuple[Rule, ...] = ()
     sysctls: tuple[Sysctl, ...] = ()
+    originals: tuple[Sysctl, ...] = ()  # values from before us, of interfaces that are no uplinks any more
     displaced: tuple[Route, ...] = ()  # foreign defaults that one of `main` stands for
     foreign: tuple[Route, ...] = ()  # displaced ones to remember from now on
     restored: tuple[Route, ...] = ()  # displaced ones to put back: nothing of ours stands for them any more
@@ -60,12 +62,14 @@ def desire(config: Config, uplinks: Sequence[Uplink], state: State, snapshot: Sn
         shared += ways_out
         rules += _rules(family, config.routing, used, carrying, last)
     metrics = own_defaults(config, uplinks, state, snapshot)
+    sysctls = tuple(sysctl for uplink in uplinks if uplink.present for sysctl in linkdown(uplink, snapshot))
     return Desired(
         tables=_tagged(tables, config.routing),
         shared=_tagged(shared, config.routing),
         main=_tagged(metrics.wanted, config.routing),
         rules=tuple(rule._replace(protocol=config.routing.protocol) for rule in rules),
-        sysctls=tuple(sysctl for uplink in uplinks if uplink.present for sysctl in linkdown(uplink, snapshot)),
+        sysctls=sysctls,
+        originals=strangers(sysctls, state, snapshot),
         displaced=metrics.displaced,
         foreign=metrics.foreign,
         restored=metrics.restored,
@@ -92,9 +96,15 @@ def is_online(uplink: Uplink, family: Family, state: State) -> bool:
 def linkdown(uplink: Uplink, snapshot: Snapshot) -> tuple[Sysctl, ...]:
     """Carrier loss shall move traffic inside the kernel."""
     return tuple(
-        Sysctl(f"net/{family.value}/conf/{uplink.interface}/ignore_routes_with_linkdown", "1")
+        Sysctl(f"net/{family.value}/conf/{uplink.interface}/ignore_routes_with_linkdown", "1", uplink.index)
         for family in snapshot.families
     )
+
+
+def strangers(wanted: Iterable[Sysctl], state: State, snapshot: Snapshot) -> tuple[Sysctl, ...]:
+    """Remembered values of interfaces that nothing is wanted of: they are put back."""
+    keys = {sysctl.key for sysctl in wanted}
+    return tuple(old for old in followed(state.sysctls, snapshot.links) if old.key not in keys)
 
 
 def _by_preference(uplinks: Iterable[Uplink]) -> list[Uplink]:

@@ -36,19 +36,35 @@ def plan(routing: Routing, desired: Desired, snapshot: Snapshot) -> tuple[Change
     shared = _routes(desired.shared, _present_shared(routing, desired, snapshot), _Foreign.of(routing, snapshot))
     rules = _rules(desired.rules, snapshot.rules)
     main = _own_defaults(routing, desired, snapshot)
-    orphans = [_change(Op.DELETE, route) for route in snapshot.orphans]
+    routes = _with_room([*tables.put, *shared.put, *rules.put, *main.put], snapshot.former_routes)
     return (
         *_sysctls(desired, snapshot),
-        *tables.put,
-        *shared.put,
-        *rules.put,
-        *main.put,
+        *routes.put,
         *rules.drop,
+        *(_change(Op.DELETE, rule) for rule in snapshot.former_rules),
         *shared.drop,
         *main.drop,
         *tables.drop,
-        *orphans,
+        *routes.drop,
+        *(_change(Op.DELETE, route) for route in snapshot.orphans),
     )
+
+
+def _with_room(put: Iterable[Change], former: Iterable[Route]) -> _Diff:
+    """Ours of an earlier protocol number leave the place to ours of today's.
+
+    The kernel has one route at a key.  They change one key after the other, so that of the shared default either the
+    best or its fallback stands at any time.
+    """
+    there: dict[object, list[Route]] = {}
+    for route in former:
+        there.setdefault(_key(route), []).append(route)
+    changes: list[Change] = []
+    for change in put:
+        if isinstance(change.what, Route):
+            changes += [_change(Op.DELETE, route) for route in there.pop(_key(change.what), ())]
+        changes.append(change)
+    return _Diff(changes, [_change(Op.DELETE, route) for routes in there.values() for route in routes])
 
 
 def _change(op: Op, what: Route | Rule) -> Change:
@@ -58,7 +74,8 @@ def _change(op: Op, what: Route | Rule) -> Change:
 def _sysctls(desired: Desired, snapshot: Snapshot) -> list[Change]:
     """Only those that exist: an interface that is gone, or a kernel without IPv6, has none."""
     current = {sysctl.key: sysctl.value for sysctl in snapshot.sysctls}
-    return [Change(Op.REPLACE, want) for want in desired.sysctls if current.get(want.key, want.value) != want.value]
+    wanted = (*desired.sysctls, *desired.originals)
+    return [Change(Op.REPLACE, want) for want in wanted if current.get(want.key, want.value) != want.value]
 
 
 def _tables(desired: Desired, snapshot: Snapshot) -> _Diff:

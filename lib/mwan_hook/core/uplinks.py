@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mwan_hook.core.former import without_former
 from mwan_hook.core.ways import Sources, way
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import (
@@ -59,6 +60,7 @@ def bind(config: Config, around: Surroundings) -> Bound:
     Templates give one uplink an interface, ``NAME@INTERFACE``; without ``[uplinks]`` every interface with a
     default route in main is one.  Uplinks seen in this boot stay in the list when their interface is gone.
     """
+    around = around._replace(snapshot=without_former(around.snapshot, around.state))
     seats = _zero_configuration(config, around) if not config.uplinks else _seats(config, around)
     warnings = tuple(
         f"uplink {entry.name}: no interface matches"
