@@ -68,3 +68,18 @@ def test_objects_of_every_number_that_was_ours_go(net: Network) -> None:
         assert router.ns.ip(f"{family.flag} route show table 4000", check=False) == ""
         assert "1234" not in router.ns.ip(f"{family.flag} rule show")
     assert [plain(route) for route in defaults(router.ns, "main") if route["dev"] == "eth2"] == before
+
+
+@pytest.mark.parametrize("ours_first", [True, False])
+@pytest.mark.parametrize("table", ["main", "1000"])
+def test_of_merged_routes_only_our_part_goes(net: Network, table: str, ours_first: bool) -> None:
+    ns = net.router.ns
+    parts = [
+        f"via fe80::77 dev eth1 proto 172 metric 77 table {table}",
+        f"via fe80::88 dev eth2 proto 4 metric 77 table {table}",
+    ]
+    for part in parts if ours_first else reversed(parts):
+        ns.ip(f"-6 route append default {part}")
+    net.router.mwan("flush")
+    (left,) = [route for route in defaults(ns, table, "ipv6") if route["metric"] == 77]
+    assert (left["dev"], left["gateway"], left["protocol"]) == ("eth2", "fe80::88", "4")

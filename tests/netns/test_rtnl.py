@@ -337,3 +337,29 @@ def test_a_foreign_leg_that_joined_ours_survives_a_delete(bed: Bed, legs: int, c
     assert bed.delete(*[joined] * count) == []
     foreign = Route(Family.IPV6, 1000, metric=1, nexthops=(hop(bed.two, "2001:db8:3::9"),), protocol=4)
     assert bed.routes(Family.IPV6, 1000) == (foreign,)
+
+
+@pytest.mark.parametrize("new", [1, 2])
+def test_a_foreign_leg_that_joined_ours_survives_a_replace(bed: Bed, new: int) -> None:
+    ours = Route(Family.IPV6, 1000, metric=1, nexthops=(hop(bed.one, A6),))
+    assert bed.add(ours) == []
+    bed.ns.ip("-6 route append default via 2001:db8:3::9 dev wan2 table 1000 metric 1 proto static")
+    hops = (hop(bed.two, B6), hop(bed.one, A6))[:new]
+    failed = bed.apply(*changes(Op.REPLACE, ours._replace(nexthops=hops)))
+    assert [line.rpartition(": ")[2] for line in failed] == ["a route of another program has become one with it"]
+    assert "via 2001:db8:3::9 dev wan2" in bed.ns.ip("-6 route show table 1000")
+    bed.ns.ip("-6 route del default via 2001:db8:3::9 dev wan2 table 1000 metric 1 proto static")
+    assert bed.apply(*changes(Op.REPLACE, ours._replace(nexthops=hops))) == []
+    assert bed.routes(Family.IPV6, 1000) == (ours._replace(nexthops=hops),)
+
+
+def test_legs_of_ours_are_replaced_by_others(bed: Bed) -> None:
+    ours = Route(Family.IPV6, 1000, metric=1, nexthops=(hop(bed.one, A6), hop(bed.two, B6, 3)))
+    assert bed.add(ours) == []
+    for hops in (
+        (hop(bed.one, "2001:db8:1::9"), hop(bed.two, "2001:db8:3::9", 5)),
+        (hop(bed.two, B6),),
+        ours.nexthops,
+    ):
+        assert bed.apply(*changes(Op.REPLACE, ours._replace(nexthops=hops))) == []
+        assert bed.routes(Family.IPV6, 1000) == (ours._replace(nexthops=hops),)

@@ -8,7 +8,7 @@ import sys
 from mwan_hook import config
 from mwan_hook.light import NamedTuple
 from mwan_hook.lines import shortened
-from mwan_hook.model import Change, Family, Link, Op, Route, Rule, State, Sysctl
+from mwan_hook.model import MAIN_TABLE, Change, Family, Link, Op, Route, Rule, State, Sysctl
 from mwan_hook.store import files, lock
 from mwan_hook.store import state as states
 from mwan_hook.system import names, rtnl, sysctl
@@ -43,12 +43,13 @@ def run(root: str) -> int:
         errors: list[str] = []
         work = _work(protocols, state)
         for _ in range(PASSES):
-            if not work.all:
-                break
             for line in shortened(work.links, work.all):
                 print(f"[#] {line}")
             errors = rtnl.apply(work.all)
+            rtnl.apply(_hidden(protocols, state))
             work = _work(protocols, state)
+            if not work.all:
+                break
         if not work.out:
             _forget(root)
         names.remove(root)
@@ -74,6 +75,27 @@ def _work(protocols: Sequence[int], state: State) -> _Work:
     back = [_change(Op.APPEND, _sourced(route, able)) for route in gone if not theirs.issuperset(_legs(route))]
     out = [_change(Op.DELETE, what) for what in sorted(ours, key=_rules_first)]
     return _Work(back, out + [Change(Op.REPLACE, old) for old in state.sysctls if _differs(old)], links)
+
+
+def _hidden(protocols: Sequence[int], state: State) -> list[Change]:
+    """Nexthops that may be ours inside foreign routes.
+
+    Of IPv6 routes that it has merged the kernel tells the first one's protocol only, but it deletes a nexthop only if
+    that nexthop's own protocol is the one named; so each is asked for, and nothing foreign goes.
+    """
+    with Reader(protocols[0]) as reader:
+        if Family.IPV6 not in reader.families():
+            return []
+        there = list(reader.defaults_of_main(Family.IPV6, dead=True))
+        there += [r for table in state.tables if table != MAIN_TABLE for r in reader.table(Family.IPV6, table)]
+    merged = [route for route in there if route.protocol not in protocols and len(route.nexthops) > 1]
+    return [
+        _change(Op.DELETE, route._replace(nexthops=(hop,), protocol=protocol))
+        for route in merged
+        for hop in route.nexthops
+        if hop.gateway
+        for protocol in protocols
+    ]
 
 
 def _rules_first(what: Rule | Route) -> bool:

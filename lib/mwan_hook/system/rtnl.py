@@ -29,6 +29,7 @@ REASONS = {
     ENETDOWN: "the interface is down",
     ENODEV: "there is no such interface",
 }
+JOINED = "a route of another program has become one with it"
 NOT_PERMITTED = "changing routes is not permitted: this needs root (CAP_NET_ADMIN)"
 _TO_TABLE = 1
 _ANYWHERE = {Family.IPV4: "0.0.0.0/0", Family.IPV6: "::/0"}
@@ -197,12 +198,30 @@ class _Kernel:
         """The kernel replaces whatever comes first at a destination and metric, so look whose that is."""
         there = _at(route)
         if all(old.protocol == route.protocol for old in there):
-            return self._request("route", Op.REPLACE, _route_words(route, Op.REPLACE))[1]
+            kept = self._kept_legs(route, there) if route.family is Family.IPV6 else ""
+            return kept or self._request("route", Op.REPLACE, _route_words(route, Op.REPLACE))[1]
         if route.family is Family.IPV6:  # would become one multipath route with the foreign one
             return REASONS[EEXIST]
         failed = self.route(Op.PREPEND, route)
         ours = [old for old in there if old.protocol == route.protocol and old != route]
         return failed or next(filter(None, [self.route(Op.DELETE, old) for old in ours]), "")
+
+    def _kept_legs(self, route: Route, there: Sequence[Route]) -> str:
+        """IPv6: why a route must not be replaced; empty if all that the kernel would take is ours.
+
+        It may have merged a foreign route into ours, and then tells of one multipath route of ours.  Only a delete
+        compares the protocol of each nexthop, so those that are not wanted any more are deleted one by one.
+        """
+        spare = _spare_legs(route, there)
+        if not spare:
+            return ""
+        if not any(_same_ways(old, route) for old in there):
+            failed = self.route(Op.APPEND, route)
+            if failed:
+                return failed
+        for leg in spare:
+            self._request("route", Op.DELETE, _route_words(leg, Op.DELETE))
+        return JOINED if _spare_legs(route, _at(route)) else ""
 
     def _request(self, kind: str, op: Op, values: dict[str, Any]) -> tuple[int, str]:
         """(errno, words), both empty for success."""
@@ -237,6 +256,23 @@ def _near(route: Route) -> tuple[Route, ...]:
         if route.table == MAIN_TABLE and route.dst == DEFAULT and not route.from_:
             return reader.defaults_of_main(route.family, dead=True)
         return reader.table(route.family, route.table)
+
+
+def _same_ways(one: Route, other: Route) -> bool:
+    """Whether they have a nexthop in common."""
+    return bool({(hop.index, hop.gateway) for hop in one.nexthops} & {(h.index, h.gateway) for h in other.nexthops})
+
+
+def _spare_legs(wanted: Route, there: Sequence[Route]) -> list[Route]:
+    """Of multipath routes, each nexthop with a gateway that the wanted route has not, as a route of its own."""
+    legs = {(hop.index, hop.gateway) for hop in wanted.nexthops}
+    return [
+        old._replace(nexthops=(hop._replace(weight=1),))
+        for old in there
+        if len(old.nexthops) > 1
+        for hop in old.nexthops
+        if hop.gateway and (hop.index, hop.gateway) not in legs
+    ]
 
 
 def _holds(there: Route, wanted: Route) -> bool:
