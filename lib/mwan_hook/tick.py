@@ -14,6 +14,7 @@ from mwan_hook.core import rounds, schedule
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import FAMILIES, Busy, ConfigError, Family, Job, Result, Round, Status, Uplink
 from mwan_hook.probes import runner
+from mwan_hook.probes.late import Late
 from mwan_hook.say import complain
 from mwan_hook.scene import Judged, Seen, another_online
 from mwan_hook.store import lock, spool
@@ -64,7 +65,7 @@ def tick(root: str, loaded: Loaded, wish: Wish) -> int:
     A run that finds another one probing leaves its wish in the state and need not wait: the other one looks again
     after it has let the lock go.
     """
-    started, run = _clock(), Run(root, loaded)
+    started, run, late = _clock(), Run(root, loaded), Late()
     judged = run.reconcile(asked=wish.interfaces, take_events=True)
     _refuse_strangers(judged, wish.names)
     while _due(judged, wish, _clock()):
@@ -76,7 +77,7 @@ def tick(root: str, loaded: Loaded, wish: Wish) -> int:
         try:
             if prober.waited:
                 judged = run.reconcile()
-            judged = _probe(run, judged, wish, started)
+            judged = _probe(run, judged, wish, started, late)
         finally:
             prober.release()
         if states.stamp(root) == judged.stamp:
@@ -86,7 +87,7 @@ def tick(root: str, loaded: Loaded, wish: Wish) -> int:
     return 1 if judged.state.errors else 0
 
 
-def _probe(run: Run, judged: Judged, wish: Wish, started: float) -> Judged:
+def _probe(run: Run, judged: Judged, wish: Wish, started: float, late: Late) -> Judged:
     """Rounds until nothing is due or in doubt.
 
     What is online is asked first and alone: it must not wait for a dead one's time-out.  A burst ends by itself, and
@@ -102,7 +103,7 @@ def _probe(run: Run, judged: Judged, wish: Wish, started: float) -> Judged:
         online = [key for key in ready if _memory(judged, key).status is Status.ONLINE]
         if ready:
             asked.update((_name(key), now) for key in online or ready)
-            judged = run.reconcile(_ask(judged, online or ready))
+            judged = run.reconcile(_ask(judged, online or ready, late))
         elif doubtful:
             time.sleep(max(0.01, min(asked.get(_name(key), 0.0) + _pause(key) - now for key in doubtful)))
         else:
@@ -176,13 +177,14 @@ def _parted(results: Sequence[Result]) -> tuple[list[Result], list[Result]]:
     return [r for r in results if not r.job.portal], [r for r in results if r.job.portal]
 
 
-def _ask(judged: Judged, asked: Sequence[Key]) -> list[Seen]:
+def _ask(judged: Judged, asked: Sequence[Key], late: Late) -> list[Seen]:
     """One round of each, all at once, and what each says."""
     begun = _clock()
     questions = {_name(key): _questions(judged, key) for key in asked}
-    first = _answers(judged.scene.root, [job for one in questions.values() for job in one.spared or one.whole])
+    root = judged.scene.root
+    first = _answers(root, [job for one in questions.values() for job in one.spared or one.whole], late)
     more = {name: questions[name].after(results) for name, results in first.items()}
-    second = _answers(judged.scene.root, [job for jobs in more.values() for job in jobs])
+    second = _answers(root, [job for jobs in more.values() for job in jobs], late)
     required = {_name(key): key.uplink.config.probe.required for key in asked}
     return [
         Seen(results[0].job, _round(questions[name], results, second.get(name, []), required[name]), begun)
@@ -212,9 +214,9 @@ def _questions(judged: Judged, key: Key) -> Questions:
     return Questions(rounds.sparing(jobs, probe.required, state.good) if in_peace else (), jobs)
 
 
-def _answers(root: str, jobs: Sequence[Job]) -> dict[tuple[str, Family], list[Result]]:
+def _answers(root: str, jobs: Sequence[Job], late: Late) -> dict[tuple[str, Family], list[Result]]:
     found: dict[tuple[str, Family], list[Result]] = {}
-    for result in runner.run(jobs, root=root) if jobs else ():
+    for result in runner.run(jobs, root=root, late=late) if jobs else ():
         found.setdefault((result.job.uplink, result.job.family), []).append(result)
     return found
 

@@ -233,3 +233,11 @@ def test_a_default_of_an_earlier_protocol_number_is_not_foreign() -> None:
     snapshot = snapshot._replace(defaults=(former, *snapshot.defaults))
     made = desired(b.config(b.uplink("fiber")), snapshot, b.state(fiber=ON)._replace(protocols=(99, 172)))
     assert {hop.gateway for route in made.tables for hop in route.nexthops} == {"192.168.2.1"}
+
+
+def test_without_memory_the_standing_default_stays_until_there_are_verdicts() -> None:
+    """A state file that was lost must not take the way out with it."""
+    before = desired(three(), b.snapshot(*b.NAMES), b.state(fiber=ON, cable=ON, lte=ON))
+    found = b.snapshot(*b.NAMES)._replace(shared=before.shared)
+    assert desired(three(), found, State()).shared == before.shared
+    assert desired(three(), found, b.state(fiber=OFF, cable=OFF, lte=OFF)).shared == ()

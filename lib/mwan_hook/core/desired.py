@@ -57,6 +57,8 @@ def desire(config: Config, uplinks: Sequence[Uplink], state: State, snapshot: Sn
         carrying = _by_preference(uplink for uplink in used if is_online(uplink, family, state))
         online[family] = tuple(uplink.name for uplink in carrying)
         ways_out = _placed(_shared(family, config.routing, used, carrying, state), snapshot)
+        if not carrying and any(_unjudged(uplink, family, state) for uplink in used):
+            ways_out = _standing(family, config.routing, len(uplinks), snapshot) or ways_out
         last = _last_priority(config) if ways_out and config.routing.default_table != MAIN_TABLE else None
         tables += [route for uplink in used for route in _table(family, uplink)]
         shared += ways_out
@@ -91,6 +93,19 @@ def is_online(uplink: Uplink, family: Family, state: State) -> bool:
     """The verdict, as far as the facts still allow it."""
     memory = state.uplinks.get(uplink.name, UplinkState()).family(family)
     return memory.status is Status.ONLINE and uplink.enabled and not uplink.way(family).missing
+
+
+def _unjudged(uplink: Uplink, family: Family, state: State) -> bool:
+    """It can be used, and nobody knows yet whether it works."""
+    memory = state.uplinks.get(uplink.name, UplinkState()).family(family)
+    return uplink.enabled and not uplink.way(family).missing and not memory.judged
+
+
+def _standing(family: Family, routing: Routing, count: int, snapshot: Snapshot) -> list[Route]:
+    """The shared default as an earlier run left it: it stays until there are verdicts (the state file was lost)."""
+    there = snapshot.defaults if routing.default_table == MAIN_TABLE else snapshot.shared
+    ladder = range(BEST_METRIC, BEST_METRIC + count + 1)
+    return [r for r in there if r.family is family and r.protocol == snapshot.protocol and r.metric in ladder]
 
 
 def linkdown(uplink: Uplink, snapshot: Snapshot) -> tuple[Sysctl, ...]:

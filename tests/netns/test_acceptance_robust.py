@@ -1,0 +1,147 @@
+"""What must not keep a run from doing its work: listeners, full disks, slow and dead neighbours, busy probers."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+
+import pytest
+
+from tests.lab import Lab, Network, topologies
+from tests.netns.layout import defaults, hops, layout
+
+CONFIG = """
+[probe]
+portal_interval = 0
+timeout = 2
+burst_interval = 0.1
+hysteresis_delay = 0
+targets = icmp://9.9.9.9
+[uplinks]
+[[fiber]]
+match = eth1
+metric = 100
+families = ipv4
+[[lte]]
+match = eth2
+metric = 200
+families = ipv4
+"""
+
+
+@pytest.fixture
+def net(lab: Lab) -> Network:
+    made = topologies.probed(lab, 2)
+    made.router.configure(CONFIG)
+    return made
+
+
+def good_rounds(net: Network, uplink: str) -> int:
+    return int(net.router.family(uplink)["good"])
+
+
+def test_a_reader_that_goes_away_or_a_full_output_keeps_no_route_from_its_place(net: Network) -> None:
+    net.router.check()
+    wanted = layout(net.router.ns)
+    for output in (">&-", ">/dev/full", "| true"):
+        net.router.mwan("flush")
+        words = " ".join(net.router.argv("check", "--now"))
+        done = subprocess.run(
+            ["sh", "-c", f"{words} {output}"],
+            env={**net.router.environment(), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "PYTHONUNBUFFERED": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert "Traceback" not in done.stderr, output
+        assert layout(net.router.ns) == wanted, output
+
+
+def test_a_black_hole_is_left_although_run_is_full(lab: Lab, net: Network) -> None:
+    net.router.check()
+    run = net.router.root / "run/mwan-hook"
+    script = (
+        f"mount -t tmpfs -o size=16k full {run}; cp -a {lab.dir}/kept/. {run}; "
+        f"dd if=/dev/zero of={run}/filler bs=1k count=64 2>/dev/null; exec "
+    )
+    subprocess.run(["cp", "-a", str(run), str(lab.dir / "kept")], check=True)
+    net.isps[0].fault("blackhole")
+    wrap = ("unshare", "-m", "sh", "-c", f'{script} "$@"', "sh")
+    done = net.router.mwan("check", "--now", wrap=wrap, code=1)
+    assert "No space left" in done.stderr
+    assert set(hops(defaults(net.router.ns, 1000)[0])) == {"eth2"}
+
+
+def test_a_line_that_grows_slow_is_not_taken_for_a_dead_one(lab: Lab, net: Network) -> None:
+    net.router.check()
+    lab.delay(net.isps[0], 500)
+    for _ in range(3):
+        net.router.check()
+        assert net.router.family("fiber")["status"] == "online"
+
+
+def test_an_offline_uplinks_slow_round_does_not_delay_anothers_failover(net: Network) -> None:
+    net.isps[1].fault("blackhole")
+    net.router.check()
+    assert net.router.family("lte")["status"] == "offline"
+    net.isps[0].fault("blackhole")
+    began = time.monotonic()
+    running = net.router.start("check", "--now")
+    while net.router.family("fiber")["status"] == "online" and time.monotonic() - began < 20:
+        time.sleep(0.05)
+    took = time.monotonic() - began
+    running.communicate(timeout=60)
+    assert took < 2, "before the two seconds that the offline one waits are over"
+
+
+def test_switching_portal_checks_off_takes_their_word_back(net: Network) -> None:
+    portal = CONFIG.replace(
+        "portal_interval = 0", "portal_interval = 600\nportal_targets = http://9.9.9.9/generate_204"
+    )
+    net.router.configure(portal)
+    net.isps[0].fault("portal")
+    net.router.check()
+    assert net.router.family("fiber")["connectivity"] == "portal"
+    net.router.configure(CONFIG)
+    for _ in range(3):
+        net.router.check()
+    assert net.router.family("fiber")["connectivity"] == "full"
+
+
+def test_an_event_stays_in_the_spool_until_the_lock_is_had(net: Network) -> None:
+    net.router.check()
+    spooled = net.router.write("run/mwan-hook/events/1", '{"action": "add", "interface": "eth1"}')
+    lock = net.router.root / "run/mwan-hook/state.json.lock"
+    holder = subprocess.Popen(["flock", str(lock), "sleep", "13"])
+    try:
+        net.router.mwan("event", code=75)
+        assert spooled.exists()
+    finally:
+        holder.kill()
+        holder.wait()
+    subprocess.run(["flock", "-w", "15", str(lock), "true"], check=True)
+    before = good_rounds(net, "fiber")
+    net.router.mwan("event")
+    assert not spooled.exists() and good_rounds(net, "fiber") == before + 1
+
+
+def test_an_event_that_meets_a_prober_is_probed_by_it(net: Network) -> None:
+    net.isps[1].fault("blackhole")
+    net.router.check()
+    before = good_rounds(net, "fiber")
+    prober = net.router.start("check")
+    time.sleep(0.1)
+    net.router.event("change", "eth1")
+    prober.communicate(timeout=60)
+    net.router.mwan("check")
+    assert good_rounds(net, "fiber") > before
+
+
+def test_what_keeps_failing_is_said_by_every_run(net: Network) -> None:
+    wrap = ("unshare", "-m", "sh", "-c", f'mount -t tmpfs -o ro none {net.router.root}/var && exec "$@"', "sh")
+    (net.router.root / "var").mkdir(exist_ok=True)
+    for _ in range(2):
+        done = net.router.mwan("check", "--now", wrap=wrap, code=1)
+        assert "Read-only file system" in done.stderr
+    assert net.router.way_out() == ["fiber"]
