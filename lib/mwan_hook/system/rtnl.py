@@ -12,7 +12,7 @@ from itertools import groupby
 
 from mwan_hook.core import words
 from mwan_hook.model import DEFAULT, MAIN_TABLE, Change, Family, Nexthop, Op, Route, Rule, Sysctl
-from mwan_hook.system import build, bulk, copies, sysctl, wire
+from mwan_hook.system import build, bulk, copies, standing, sysctl, wire
 from mwan_hook.system.look import Reader
 
 TYPE_CHECKING = False
@@ -91,7 +91,7 @@ def _raw(_: _Kernel, changes: Sequence[Change]) -> Iterator[tuple[Change, str]]:
 
 
 def _deletions(kernel: _Kernel, changes: Sequence[Change]) -> Iterator[tuple[Change, str]]:
-    changes = _standing(changes)
+    changes = standing.still_there(changes)
     routes = [change.what for change in changes if isinstance(change.what, Route)]
     if len(routes) <= MANY:
         yield from _one_by_one(kernel, changes)
@@ -99,34 +99,6 @@ def _deletions(kernel: _Kernel, changes: Sequence[Change]) -> Iterator[tuple[Cha
     for position, (code, said) in sorted(bulk.send([build.deletion(route) for route in routes]).items()):
         if code not in GONE:
             yield changes[position], _reason(code, said)
-
-
-def _standing(changes: Sequence[Change]) -> list[Change]:
-    """The changes without loose ones whose route is gone: the kernel would take another."""
-    there: dict[tuple[Family, int, int, bool], list[tuple[object, ...]]] = {}
-    kept = []
-    for change in changes:
-        what = change.what
-        if isinstance(what, Route) and _is_loose(what):
-            place = what.family, what.table, what.protocol, what.dst == DEFAULT and not what.from_
-            if place not in there:
-                there[place] = [_named(old) for old in _near(what) if _is_loose(old)]
-            if _named(what) not in there[place]:
-                continue
-            there[place].remove(_named(what))
-        kept.append(change)
-    return kept
-
-
-def _is_loose(route: Route) -> bool:
-    """To a delete, IPv4's metric 0 is any; IPv6 takes the route for all sources where none is for these."""
-    return bool(route.from_) or (route.family is Family.IPV4 and not route.metric)
-
-
-def _named(route: Route) -> tuple[object, ...]:
-    """What the kernel looks at; of nexthops only the first, as it does itself where one is named."""
-    hop = route.nexthops[0] if route.nexthops else Nexthop(0)
-    return route.protocol, route.dst, route.from_, route.metric, route.tos, route.kind, hop.index, hop.gateway
 
 
 def _sysctls(_: _Kernel, changes: Sequence[Change]) -> Iterator[tuple[Change, str]]:
@@ -186,8 +158,8 @@ class _Kernel:
 
     def _beside(self, op: Op, route: Route) -> str:
         """Something stands at the destination and metric of a route to put in."""
-        there = _at(route)
-        if any(_holds(old, route) for old in there):
+        there = standing.at(route)
+        if any(standing.holds(old, route) for old in there):
             return ""
         foreign = all(old.protocol != route.protocol for old in there)
         if op is Op.ADD and route.family is Family.IPV4 and foreign:
@@ -196,7 +168,7 @@ class _Kernel:
 
     def _replace(self, route: Route) -> str:
         """The kernel replaces whatever comes first at a destination and metric, so look whose that is."""
-        there = _at(route)
+        there = standing.at(route)
         if all(old.protocol == route.protocol for old in there):
             kept = self._kept_legs(route, there) if route.family is Family.IPV6 else ""
             return kept or self._request("route", Op.REPLACE, _route_words(route, Op.REPLACE))[1]
@@ -212,16 +184,16 @@ class _Kernel:
         It may have merged a foreign route into ours, and then tells of one multipath route of ours.  Only a delete
         compares the protocol of each nexthop, so those that are not wanted any more are deleted one by one.
         """
-        spare = _spare_legs(route, there)
+        spare = standing.spare_legs(route, there)
         if not spare:
             return ""
-        if not any(_same_ways(old, route) for old in there):
+        if not any(standing.share_a_way(old, route) for old in there):
             failed = self.route(Op.APPEND, route)
             if failed:
                 return failed
         for leg in spare:
             self._request("route", Op.DELETE, _route_words(leg, Op.DELETE))
-        return JOINED if _spare_legs(route, _at(route)) else ""
+        return JOINED if standing.spare_legs(route, standing.at(route)) else ""
 
     def _request(self, kind: str, op: Op, values: dict[str, Any]) -> tuple[int, str]:
         """(errno, words), both empty for success."""
@@ -242,46 +214,6 @@ def _raw_one(message: bytes) -> tuple[int, str]:
     """(errno, words), both empty for success, of what pyroute2 has no words for."""
     code, said = bulk.send([message]).get(0, (0, ""))
     return code, _reason(code, said) if code else ""
-
-
-def _at(route: Route) -> list[Route]:
-    """What the kernel has at the destination and metric of a route, of any program."""
-    key = (route.dst, route.tos, route.metric, route.from_)
-    return [old for old in _near(route) if (old.dst, old.tos, old.metric, old.from_) == key]
-
-
-def _near(route: Route) -> tuple[Route, ...]:
-    """All defaults of main for one of them, else the whole table of a route."""
-    with Reader(route.protocol) as reader:
-        if route.table == MAIN_TABLE and route.dst == DEFAULT and not route.from_:
-            return reader.defaults_of_main(route.family, dead=True)
-        return reader.table(route.family, route.table)
-
-
-def _same_ways(one: Route, other: Route) -> bool:
-    """Whether they have a nexthop in common."""
-    return bool({(hop.index, hop.gateway) for hop in one.nexthops} & {(h.index, h.gateway) for h in other.nexthops})
-
-
-def _spare_legs(wanted: Route, there: Sequence[Route]) -> list[Route]:
-    """Of multipath routes, each nexthop with a gateway that the wanted route has not, as a route of its own."""
-    legs = {(hop.index, hop.gateway) for hop in wanted.nexthops}
-    return [
-        old._replace(nexthops=(hop._replace(weight=1),))
-        for old in there
-        if len(old.nexthops) > 1
-        for hop in old.nexthops
-        if hop.gateway and (hop.index, hop.gateway) not in legs
-    ]
-
-
-def _holds(there: Route, wanted: Route) -> bool:
-    """Whether a route is the wanted one, or an IPv6 one that it has become a nexthop of."""
-    if there.protocol != wanted.protocol or there.kind != wanted.kind:
-        return False
-    legs = {(hop.index, hop.gateway) for hop in there.nexthops}
-    joined = wanted.family is Family.IPV6 and {(hop.index, hop.gateway) for hop in wanted.nexthops} <= legs
-    return there == wanted or (joined and bool(legs))
 
 
 def _route_words(route: Route, op: Op) -> dict[str, Any]:
