@@ -74,6 +74,13 @@ REPLIES = {
     "/large": plain("200 OK", b"a" + b"y" * KIB64 + b"z"),
     "/endless": b"HTTP/1.1 200 OK\r\n\r\na" + b"y" * (8 * KIB64) + b"z",
     "/continue": b"HTTP/1.1 100 Continue\r\n\r\n" + plain("200 OK"),
+    "/early-hints": b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n" + plain("200 OK"),
+    "/interim": b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n"
+    b"HTTP/1.1 103 Early Hints\r\nContent-Length: 7\r\n\r\n" + plain("200 OK", b"final"),
+    "/interim-redirect": b"HTTP/1.1 103 Early Hints\r\n\r\n" + plain("302 Found", b"", "Location: /204"),
+    "/interim-endless": b"HTTP/1.1 103 Early Hints\r\n\r\n" * 10000,
+    "/interim-only": b"HTTP/1.1 103 Early Hints\r\n\r\n",
+    "/101": b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
     "/garbage": b"\0\1\2 what is this\r\n\r\n",
     "/closed": b"",
     "/half": b"HTTP/1.1 200 O",

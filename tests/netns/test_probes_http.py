@@ -113,6 +113,12 @@ MAPPING = [
     ("/endless=a...", FULL),
     ("/endless=...z", PORTAL),
     ("/endless", PORTAL),
+    ("/early-hints", FULL),
+    ("/interim=final", FULL),
+    ("/interim-redirect", PORTAL),
+    ("/interim-endless", LIMITED),
+    ("/interim-only", LIMITED),
+    ("/101", LIMITED),
     ("/garbage", LIMITED),
     ("/closed", LIMITED),
     ("/half", LIMITED),
@@ -131,6 +137,29 @@ def test_status_and_body_map_to_connectivity(bed: Bed, family: Family) -> None:
     results = bed.lab.run(*jobs)
     assert [(r.job.target.text, r.connectivity) for r in results] == rows, [r.error for r in results]
     assert all((result.error is None) == (result.connectivity is FULL) for result in results)
+
+
+WORDS = {
+    "/closed": "closed without an answer",
+    "/reset": "connection reset",
+    "/garbage": "no HTTP reply",
+    "/half": "broken reply: it ends too early",
+    "/half-headers": "broken reply: it ends too early",
+    "/cut=Network...": "broken reply: the body ends too early",
+    "/chunked-cut=Netw...": "broken reply: it ends too early",
+    "/gzip-broken=packed": "broken reply: the body cannot be unpacked",
+    "/headers": "broken reply: got more than 100 headers",
+    "/long": "broken reply: a header line without end",
+    "/interim-endless": "broken reply: no end of interim replies",
+    "/interim-only": "broken reply: it ends too early",
+    "/101": "HTTP status 101",
+    "/404": "HTTP status 404",
+}
+
+
+def test_a_failure_says_what_happened_on_the_wire(bed: Bed) -> None:
+    results = bed.lab.run(*(bed.uplink.job(f"http://9.9.9.9{path}") for path in WORDS))
+    assert {r.job.target.text.removeprefix("http://9.9.9.9"): r.error for r in results} == WORDS
 
 
 @both

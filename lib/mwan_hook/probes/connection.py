@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http
 import http.client
 import io
 import os
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
     from mwan_hook.probes.http import Call
 
+INTERIM = 16  # replies before the final one
+
 
 class Lines(io.BufferedReader):
     """A reader that takes no half line for a whole one while the headers are read.
@@ -27,17 +30,19 @@ class Lines(io.BufferedReader):
     """
 
     headers = True
+    begun = False
 
     def readline(self, size: int | None = -1, /) -> bytes:
         """One line."""
         line = super().readline(size)
-        if self.headers and not line.endswith(b"\n") and len(line) != size:
+        if self.headers and (line or self.begun) and not line.endswith(b"\n") and len(line) != size:
             raise http.client.IncompleteRead(line)
+        self.begun = True
         return line
 
 
 class Reply(http.client.HTTPResponse):
-    """A reply whose headers have an end."""
+    """The final reply, whose headers have an end."""
 
     def __init__(self, *args: Any, **kw: Any) -> None:
         super().__init__(*args, **kw)
@@ -45,8 +50,15 @@ class Reply(http.client.HTTPResponse):
         self.fp = self._lines
 
     def begin(self) -> None:
-        """Read the headers."""
+        """Read the headers, past interim replies (RFC 9110, 15.2), of which http.client knows 100 alone."""
         super().begin()
+        interim = 0
+        while 100 <= self.status < 200 and self.status != http.HTTPStatus.SWITCHING_PROTOCOLS:
+            interim += 1
+            if interim > INTERIM:
+                raise http.client.HTTPException("no end of interim replies")
+            self.headers = None  # type: ignore[assignment]  # not begun, for the superclass
+            super().begin()
         self._lines.headers = False
 
 

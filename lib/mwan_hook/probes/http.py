@@ -14,19 +14,17 @@ import select
 import socket
 import threading
 import time
-import zlib
 
 import requests
 import requests.adapters
 import requests.utils
-import urllib3
 
 from mwan_hook import __version__
 from mwan_hook.light import TYPE_CHECKING
 from mwan_hook.model import Connectivity, Method
 from mwan_hook.probes.bound import IP_HEADER, Answer, Bound, endpoint, failed, not_sent, tcp_bytes, timed_out
 from mwan_hook.probes.connection import PlainPool, SecurePool, Trust
-from mwan_hook.probes.reply import judge
+from mwan_hook.probes.reply import BROKEN, chain, judge, why
 from mwan_hook.probes.tcp import TRIES
 
 if TYPE_CHECKING:
@@ -202,8 +200,7 @@ def _get(call: Call) -> Answer:
                 f"{target.method.value}://{where}{target.path or '/'}", allow_redirects=False, stream=True, timeout=left
             ) as response:
                 connectivity, words = judge(target, response)
-        # Everything that a broken reply can raise on the way through requests, urllib3 and http.client.
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError, zlib.error) as error:
+        except BROKEN as error:
             return _broken(call, error)
     return Answer(connectivity, (time.monotonic() - call.began) * 1000, words)
 
@@ -214,8 +211,8 @@ def _broken(call: Call, error: BaseException) -> Answer:
         return call.broken
     if time.monotonic() >= call.deadline:
         return timed_out(call.job)
-    while error.__context__ is not None:
-        error = error.__context__
-    if isinstance(error, OSError) and error.errno:
-        return failed(error.errno)
-    return Answer(Connectivity.LIMITED, None, f"broken reply: {error}" if str(error) else "broken reply")
+    errors = chain(error)
+    for cause in reversed(errors):
+        if isinstance(cause, OSError) and cause.errno:
+            return failed(cause.errno)
+    return Answer(Connectivity.LIMITED, None, why(errors))

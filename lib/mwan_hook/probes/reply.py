@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import http.client
 import zlib
+
+import urllib3
 
 from mwan_hook.light import TYPE_CHECKING
 from mwan_hook.model import Connectivity, Expect
@@ -17,6 +20,22 @@ AUTHENTICATION_REQUIRED = 511  # RFC 6585: a portal's own status
 NO_BODY = (204, 205)
 PACKED = ("gzip", "x-gzip", "deflate")
 EITHER_HEADER = 47  # zlib's window bits for gzip or zlib
+# What a broken reply raises on its way through requests, urllib3 and http.client.
+BROKEN = (
+    urllib3.exceptions.HTTPError,
+    http.client.HTTPException,
+    OSError,  # and with it requests' own
+    ValueError,
+    zlib.error,
+)
+_WORDS = (
+    (http.client.RemoteDisconnected, "closed without an answer"),
+    (http.client.LineTooLong, "broken reply: a header line without end"),
+    (http.client.BadStatusLine, "no HTTP reply"),
+    (http.client.UnknownProtocol, "no HTTP reply"),
+    (http.client.IncompleteRead, "broken reply: it ends too early"),
+    (zlib.error, "broken reply: the body cannot be unpacked"),
+)
 
 
 def judge(target: Target, response: requests.Response) -> tuple[Connectivity, str | None]:
@@ -50,6 +69,28 @@ def _body(response: requests.Response, limit: int) -> tuple[bytes, bool]:
         body = unpacking.decompress(body, limit)
         whole = whole and unpacking.eof
     return body, whole
+
+
+def chain(error: BaseException) -> list[BaseException]:
+    """A broken reply's exception and what led to it.
+
+    urllib3 1.26 first calls getresponse() with an argument it does not have; that TypeError, swallowed, is still the
+    context of what the second call raises, and tells nothing.
+    """
+    errors = [error]
+    while isinstance(error.__context__, BROKEN):
+        error = error.__context__
+        errors.append(error)
+    return errors
+
+
+def why(errors: list[BaseException]) -> str:
+    """Words for a broken reply."""
+    for kind, words in _WORDS:
+        if any(isinstance(error, kind) for error in errors):
+            return words
+    text = "".join(letter if letter.isprintable() else "?" for letter in str(errors[-1])[:80])
+    return f"broken reply: {text}" if text else "broken reply"
 
 
 def matches(target: Target, body: bytes, whole: bool) -> bool:
