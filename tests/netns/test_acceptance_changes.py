@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.lab import Lab, Line, Network, topologies
-from tests.netns.layout import FAMILIES, defaults, hops, layout, ours, plain, sources
+from tests.netns.layout import FAMILIES, GUARD, defaults, hops, layout, ours, plain, sources
 
 BASE = """
 [routing]
@@ -104,14 +104,16 @@ def test_a_lease_that_is_renewed_does_not_undo_the_metric_of_a_bad_line(net: Net
     assert [plain(route) for route in defaults(net.router.ns, "main")] == before
 
 
-def test_a_foreign_default_in_our_place_is_told_and_not_lost(net: Network) -> None:
+def test_a_foreign_default_in_our_place_stays_behind_ours_and_is_not_lost(net: Network) -> None:
     net.router.ns.ip("route add default via 10.1.0.1 dev eth1 proto static metric 1")
     net.router.configure(config(routing="default_table = main"))
-    assert "another route has this destination and metric" in net.router.mwan("check", "--now", code=1).stderr
-    assert net.router.status()["errors"]
+    net.router.check()
+    assert net.router.check().stdout == ""
+    assert net.router.status()["errors"] == []
     with net.isps[0].broken("blackhole"):
-        net.router.mwan("check", "--now", code=None)
-    net.router.mwan("check", "--now", code=1)
+        net.router.check()
+        assert net.router.way_out() == ["two"]
+    net.router.check()
     net.router.mwan("flush")
     kept = [(r["dev"], r.get("metric"), r["protocol"]) for r in defaults(net.router.ns, "main")]
     assert kept == [("eth1", 1, "4"), ("eth1", 100, "16"), ("eth2", 200, "16")]
@@ -217,3 +219,26 @@ def test_a_default_is_there_at_every_instant(net: Network) -> None:
             net.router.check()
         net.router.check()
     assert log.read_text() == ""
+
+
+def test_foreign_guards_in_our_tables_are_left_and_make_no_work(net: Network) -> None:
+    net.router.mwan("flush")
+    for family in ("-4", "-6"):
+        net.router.ns.ip(f"{family} route add unreachable default table 1001 metric {GUARD} proto static")
+    net.router.check()
+    assert net.router.check().stdout == ""
+    assert net.router.status()["errors"] == []
+    net.router.mwan("flush")
+    for family in ("ipv4", "ipv6"):
+        (left,) = net.router.ns.routes("1001", family)
+        assert (left["metric"], left["protocol"]) == (GUARD, "4")
+
+
+def test_routes_for_some_sources_make_no_work(net: Network) -> None:
+    for route in ("default", "2001:db8:99::/48"):
+        net.router.ns.ip(f"-6 route add {route} from 2001:db8:1:1::/64 via fe80::9 dev eth1 proto static metric 50")
+        net.router.ns.ip(f"-6 route add {route} from 2001:db8:1:1::/64 via fe80::9 dev eth1 proto 172 table 1001")
+    net.router.check()
+    assert net.router.check().stdout == ""
+    assert net.router.family("one", "ipv6")["gateway"] == "fe80::1"
+    assert "from" not in net.router.ns.ip("-6 route show table 1001")
