@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 _HEADER = 16
+_SMALL = 2048  # bytes of a buffer in which a shape is not worth its measuring
 # A piece is a message without its first twelve bytes, with the length of the next message behind it.
 _PIECE, _TAIL = 4, 4
 _LENGTH, _SOURCE_LENGTH, _TABLE, _PROTOCOL, _FLAGS = 1, 2, 4, 5, 8  # places in struct rtmsg
@@ -61,6 +62,10 @@ def collect(buffers: Iterable[bytes], protocol: int, oif: int = 0, defaults: boo
     """
     sorter = _Sorter(protocol, oif, all_kinds=defaults)
     for buffer in buffers:
+        if len(buffer) < _SMALL:
+            for message in frames.split(frames.calm(buffer)):
+                sorter.one(message[_HEADER:])
+            continue
         step = frames.stride(buffer)
         if step:
             sorter.items(frames.calm(buffer), step, _HEADER, 0)
@@ -134,9 +139,10 @@ class _Sorter:
             self.found.others.extend(_cut(data, shape))
         else:
             for start in range(0, len(data), size):
-                self._one(data[start + body : start + shape.end])
+                self.one(data[start + body : start + shape.end])
 
-    def _one(self, route: bytes) -> None:
+    def one(self, route: bytes) -> None:
+        """One route, looked at by itself."""
         if route[_PROTOCOL] == self._protocol:
             self.found.ours.append(canonical.rewrite(route, self._oif)[1])
         elif self._all_kinds or (route[_LENGTH] and not route[_SOURCE_LENGTH]):
