@@ -7,8 +7,12 @@ other defaults where they are missing.
 from __future__ import annotations
 
 import os
+import sys
 from errno import EADDRNOTAVAIL, EEXIST, EHOSTUNREACH, ENETDOWN, ENETUNREACH, ENODEV, ENOENT, EPERM, ESRCH
+from importlib.machinery import PathFinder
+from importlib.util import module_from_spec
 from itertools import groupby
+from types import ModuleType
 
 from mwan_hook.core import words
 from mwan_hook.model import DEFAULT, MAIN_TABLE, Change, Family, Nexthop, Op, Route, Rule, Sysctl
@@ -197,17 +201,35 @@ class _Kernel:
 
     def _request(self, kind: str, op: Op, values: dict[str, Any]) -> tuple[int, str]:
         """(errno, words), both empty for success."""
-        from pyroute2 import IPRoute
-        from pyroute2.netlink.exceptions import NetlinkError
-
+        make, refused = _pyroute2()
         try:
-            self._opened = self._opened or IPRoute()
+            self._opened = self._opened or make()
             getattr(self._opened, kind)(op.value, **values)
-        except NetlinkError as error:
+        except refused as error:
             return error.code, _reason(error.code)
         except OSError as error:
             return error.errno or 0, _reason(error.errno or 0)
         return 0, ""
+
+
+def _pyroute2() -> tuple[Any, Any]:
+    """IPRoute and NetlinkError, without the package's ``__init__``.
+
+    That imports everything there is, and (0.7.2) starts two processes: a third of what a change costs.  Should a
+    release need it, it is run after all.
+    """
+    try:
+        if "pyroute2" not in sys.modules:
+            spec = PathFinder.find_spec("pyroute2")
+            sys.modules["pyroute2"] = module_from_spec(spec) if spec else ModuleType("pyroute2")
+        from pyroute2.iproute import IPRoute
+        from pyroute2.netlink.exceptions import NetlinkError
+    except (ImportError, AttributeError):
+        for name in [name for name in sys.modules if name.partition(".")[0] == "pyroute2"]:
+            del sys.modules[name]
+        from pyroute2 import IPRoute
+        from pyroute2.netlink.exceptions import NetlinkError
+    return IPRoute, NetlinkError
 
 
 def _raw_one(message: bytes) -> tuple[int, str]:
