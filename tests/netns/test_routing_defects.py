@@ -182,3 +182,16 @@ def test_of_gateways_of_equal_metric_the_one_that_main_uses_counts(net: Network)
         ns.ip(f"route append default via 172.30.255.{last} dev enp0s8 metric 50")
     settled(net)
     assert [hops(r)["enp0s8"][0] for r in defaults(ns, 1001)] == ["172.30.255.9"]
+
+
+@pytest.mark.parametrize("metric", [1, 2])
+def test_a_foreign_ipv6_default_that_joins_ours_in_main_gets_the_metric_for_itself(net: Network, metric: int) -> None:
+    ns = net.router.ns
+    net.router.configure(config("default_table = main"))
+    settled(net)
+    ns.ip(f"-6 route append default via fe80::77 dev enp0s9 proto static metric {metric}")
+    settled(net)
+    found = [(r["metric"], hops(r)) for r in defaults(ns, "main", "ipv6") if r["protocol"] == "4"]
+    assert found == [(metric, {"enp0s9": ("fe80::77", 1)})]
+    mine = [r["metric"] for r in defaults(ns, "main", "ipv6") if r["protocol"] == "172"]
+    assert mine == [number for number in (1, 2, 3, 4) if number != metric]

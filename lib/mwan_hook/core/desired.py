@@ -56,7 +56,7 @@ def desire(config: Config, uplinks: Sequence[Uplink], state: State, snapshot: Sn
         used = [uplink for uplink in uplinks if uplink.present and uses(uplink, family, state)]
         carrying = _by_preference(uplink for uplink in used if is_online(uplink, family, state))
         online[family] = tuple(uplink.name for uplink in carrying)
-        ways_out = _placed(_shared(family, config.routing, used, carrying, state), snapshot)
+        ways_out = _placed(_shared(family, config.routing, used, carrying, state), snapshot, uplinks)
         if not carrying and any(_unjudged(uplink, family, state) for uplink in used):
             ways_out = _standing(family, config.routing, len(uplinks), snapshot) or ways_out
         last = _last_priority(config) if ways_out and config.routing.default_table != MAIN_TABLE else None
@@ -172,11 +172,11 @@ def _shared(
     return [best, *rest]
 
 
-def _placed(routes: Sequence[Route], snapshot: Snapshot) -> list[Route]:
+def _placed(routes: Sequence[Route], snapshot: Snapshot, uplinks: Sequence[Uplink]) -> list[Route]:
     """The shared default with the metrics that it can have where it stands."""
     if not routes or routes[0].table != MAIN_TABLE:
         return list(routes)
-    metrics = ladder(routes[0].family, snapshot, len(routes))
+    metrics = ladder(routes[0].family, snapshot, uplinks, len(routes))
     return [route._replace(metric=metric) for route, metric in zip(routes, metrics, strict=True)]
 
 

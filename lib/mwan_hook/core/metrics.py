@@ -50,21 +50,28 @@ class _Others(NamedTuple):
     managed: frozenset[int]  # interfaces whose own defaults are ours
 
 
-def ladder(family: Family, snapshot: Snapshot, length: int) -> list[int]:
+def ladder(family: Family, snapshot: Snapshot, uplinks: Sequence[Uplink], length: int) -> list[int]:
     """Metrics of the shared default and its fallbacks in main, where others may have defaults too.
 
     IPv4: ours are put in front of those of the same metric, and nothing but metric 0 precedes metric 0.  IPv6
-    would make one route of two of the same metric, so metrics of others are left out.
+    would make one route of two of the same metric, so metrics of others are left out; one of ours that a way of no
+    uplink has joined is theirs too.
     """
+    ways = {(uplink.index, uplink.way(family).gateway) for uplink in uplinks}
     foreign = {
         route.metric
         for route in snapshot.defaults
-        if route.family is family and route.protocol != snapshot.protocol and route.dst == DEFAULT and not route.tos
+        if route.family is family and route.dst == DEFAULT and not route.tos
+        if route.protocol != snapshot.protocol or (family is Family.IPV6 and _joined(route, ways))
     }
     if family is Family.IPV4:
         first = 0 if 0 in foreign else BEST_METRIC
         return list(range(first, first + length))
     return list(islice((metric for metric in count(BEST_METRIC) if metric not in foreign), length))
+
+
+def _joined(route: Route, ways: set[tuple[int, str | None]]) -> bool:
+    return len(route.nexthops) > 1 and not ways.issuperset((hop.index, hop.gateway) for hop in route.nexthops)
 
 
 def own_defaults(config: Config, uplinks: Sequence[Uplink], state: State, snapshot: Snapshot) -> OwnDefaults:
@@ -74,7 +81,7 @@ def own_defaults(config: Config, uplinks: Sequence[Uplink], state: State, snapsh
     managed = [uplink for uplink in uplinks if uplink.present and uplink.config.metrics != Metrics()]
     in_main = config.routing.default_table == MAIN_TABLE
     for family in FAMILIES:
-        shared = ladder(family, snapshot, len(uplinks) + 1) if in_main else []
+        shared = ladder(family, snapshot, uplinks, len(uplinks) + 1) if in_main else []
         others = _Others(shared, frozenset(uplink.index for uplink in managed))
         for uplink in managed:
             if not uplink.way(family).missing:
