@@ -15,8 +15,8 @@ from itertools import groupby
 from types import ModuleType
 
 from mwan_hook.core import words
-from mwan_hook.model import DEFAULT, MAIN_TABLE, Change, Family, Nexthop, Op, Route, Rule, Sysctl
-from mwan_hook.system import build, bulk, copies, standing, sysctl, wire
+from mwan_hook.model import Change, Family, Op, Route, Rule, Sysctl
+from mwan_hook.system import build, bulk, copies, keywords, standing, sysctl, wire
 from mwan_hook.system.look import Reader
 
 TYPE_CHECKING = False
@@ -35,8 +35,6 @@ REASONS = {
 }
 JOINED = "a route of another program has become one with it"
 NOT_PERMITTED = "changing routes is not permitted: this needs root (CAP_NET_ADMIN)"
-_TO_TABLE = 1
-_ANYWHERE = {Family.IPV4: "0.0.0.0/0", Family.IPV6: "::/0"}
 
 
 class _DeniedError(Exception):
@@ -141,7 +139,7 @@ class _Kernel:
 
     def rule(self, op: Op, rule: Rule) -> str:
         """Why it failed; empty if it did not."""
-        code, reason = self._request("rule", op, _rule_words(rule))
+        code, reason = self._request("rule", op, keywords.of_rule(rule))
         # With its priority a rule exists only as an equal one, its protocol included.
         done = code in (EEXIST if op is Op.ADD else 0, *(GONE if op is Op.DELETE else ()))
         return "" if done else reason
@@ -155,7 +153,7 @@ class _Kernel:
         elif op is Op.DELETE and route.from_:
             code, reason = _raw_one(build.deletion(route))
         else:
-            code, reason = self._request("route", Op.ADD if op is Op.PREPEND else op, _route_words(route, op))
+            code, reason = self._request("route", Op.ADD if op is Op.PREPEND else op, keywords.of_route(route, op))
         if op is Op.DELETE:
             return "" if code in GONE else reason
         return self._beside(op, route) if code == EEXIST else reason
@@ -175,7 +173,7 @@ class _Kernel:
         there = standing.at(route)
         if all(old.protocol == route.protocol for old in there):
             kept = self._kept_legs(route, there) if route.family is Family.IPV6 else ""
-            return kept or self._request("route", Op.REPLACE, _route_words(route, Op.REPLACE))[1]
+            return kept or self._request("route", Op.REPLACE, keywords.of_route(route, Op.REPLACE))[1]
         if route.family is Family.IPV6:  # would become one multipath route with the foreign one
             return REASONS[EEXIST]
         failed = self.route(Op.PREPEND, route)
@@ -196,7 +194,7 @@ class _Kernel:
             if failed:
                 return failed
         for leg in spare:
-            self._request("route", Op.DELETE, _route_words(leg, Op.DELETE))
+            self._request("route", Op.DELETE, keywords.of_route(leg, Op.DELETE))
         return JOINED if standing.spare_legs(route, standing.at(route)) else ""
 
     def _request(self, kind: str, op: Op, values: dict[str, Any]) -> tuple[int, str]:
@@ -236,60 +234,3 @@ def _raw_one(message: bytes) -> tuple[int, str]:
     """(errno, words), both empty for success, of what pyroute2 has no words for."""
     code, said = bulk.send([message]).get(0, (0, ""))
     return code, _reason(code, said) if code else ""
-
-
-def _route_words(route: Route, op: Op) -> dict[str, Any]:
-    """pyroute2's keywords; a route to delete is named as narrowly as the kernel compares."""
-    values: dict[str, Any] = {
-        "family": route.family.af,
-        "dst": _ANYWHERE[route.family] if route.dst == DEFAULT else route.dst,
-        "table": route.table or MAIN_TABLE,
-        "proto": route.protocol,
-        "type": build.kind_number(route.kind),
-        "scope": route.scope,
-        "tos": route.tos,
-        "priority": route.metric,
-    }
-    if route.src:
-        values["prefsrc"] = route.src
-    if route.mtu and op is not Op.DELETE:
-        values["metrics"] = {"mtu": route.mtu}
-    if len(route.nexthops) == 1:
-        values["flags"] = wire.RTNH_F_ONLINK if route.nexthops[0].onlink else 0
-        values.update(_hop_words(route.nexthops[0]))
-    elif route.nexthops:
-        values["multipath"] = [
-            {**_hop_words(hop), "hops": hop.weight - 1, "flags": wire.RTNH_F_ONLINK if hop.onlink else 0}
-            for hop in route.nexthops
-        ]
-    return values
-
-
-def _hop_words(hop: Nexthop) -> dict[str, Any]:
-    values: dict[str, Any] = {"oif": hop.index}
-    if hop.gateway and hop.gateway.startswith("inet6 "):
-        values["via"] = {"family": Family.IPV6.af, "addr": hop.gateway.removeprefix("inet6 ")}
-    elif hop.gateway:
-        values["gateway"] = hop.gateway
-    return values
-
-
-def _rule_words(rule: Rule) -> dict[str, Any]:
-    names = {
-        "src": rule.src,
-        "dst": rule.dst,
-        "iifname": rule.iif,
-        "oifname": rule.oif,
-        "fwmark": rule.mark,
-        "fwmask": rule.mask,
-        "FRA_SUPPRESS_PREFIXLEN": rule.suppress_prefixlength,
-    }
-    values: dict[str, Any] = {key: value for key, value in names.items() if value is not None}
-    return {
-        "family": rule.family.af,
-        "priority": rule.priority,
-        "table": rule.table,
-        "protocol": rule.protocol,
-        "action": _TO_TABLE,
-        **values,
-    }
