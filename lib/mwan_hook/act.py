@@ -134,7 +134,8 @@ def _on_record(stored: State, judged: State) -> State:
     """Displaced defaults, old sysctls, tables in use: of one and the same default the newest."""
     foreign = {(r.family, r.metric, r.nexthops[:1]): r for r in (*stored.foreign, *judged.foreign)}
     tables = tuple(sorted({*stored.tables, *judged.tables}))
-    return stored._replace(tables=tables, sysctls=judged.sysctls, foreign=tuple(foreign.values()))
+    protocols = tuple(sorted({*stored.protocols, *judged.protocols}))
+    return stored._replace(tables=tables, sysctls=judged.sysctls, foreign=tuple(foreign.values()), protocols=protocols)
 
 
 def _attempted(action: Callable[[], None]) -> list[str]:

@@ -261,7 +261,7 @@ def _orphans(
     """Ours in tables of nobody: the whole kernel is searched only after the configuration or the memory changed."""
     known = {uplink.table for uplink in uplinks} | {loaded.config.routing.default_table, MAIN_TABLE}
     if state.config != loaded.fingerprint:
-        found = [route for family in families for route in reader.ours_anywhere(family)]
+        found = [route for family in families for route in reader.ours_anywhere(family, but=known)]
     else:
         found = [r for table in state.tables if table not in known for f in families for r in reader.ours(f, table)]
     return tuple(route for route in found if route.table not in known)

@@ -6,6 +6,7 @@ import os
 import sys
 
 from mwan_hook import config
+from mwan_hook.core.former import followed
 from mwan_hook.light import NamedTuple
 from mwan_hook.lines import shortened
 from mwan_hook.model import MAIN_TABLE, Change, Family, Link, Op, Route, Rule, State, Sysctl
@@ -74,7 +75,8 @@ def _work(protocols: Sequence[int], state: State) -> _Work:
     theirs = {leg for route in defaults if route.protocol not in protocols for leg in _legs(route)}
     back = [_change(Op.APPEND, _sourced(route, able)) for route in gone if not theirs.issuperset(_legs(route))]
     out = [_change(Op.DELETE, what) for what in sorted(ours, key=_rules_first)]
-    return _Work(back, out + [Change(Op.REPLACE, old) for old in state.sysctls if _differs(old)], links)
+    out += [Change(Op.REPLACE, old) for old in followed(state.sysctls, links) if _differs(old)]
+    return _Work(back, out, links)
 
 
 def _hidden(protocols: Sequence[int], state: State) -> list[Change]:

@@ -85,9 +85,11 @@ class Reader:
         """Our routes of one table."""
         return self.table(family, table, protocol=self.protocol)
 
-    def ours_anywhere(self, family: Family) -> tuple[Route, ...]:
-        """Our routes of every table."""
-        return self.table(family, 0, protocol=self.protocol)
+    def ours_anywhere(self, family: Family, but: Iterable[int] = ()) -> tuple[Route, ...]:
+        """Our routes of every table, those ``but`` left out before they are decoded: they may hold thousands."""
+        known = {build.number(wire.RTA_TABLE, table) for table in but}  # the kernel's first attribute
+        found = self._dump(wire.RTM_GETROUTE, _request(family, 0, 0, self.protocol), _split)
+        return tuple(route for route in (wire.route(raw) for raw in found if raw[28:36] not in known) if route)
 
     def defaults_of_main(self, family: Family, links: Iterable[Link] = (), dead: bool = False) -> tuple[Route, ...]:
         """Every live default of main, and ours dead or alive, without reading the rest of a large table.
