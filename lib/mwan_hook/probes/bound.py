@@ -16,7 +16,7 @@ from mwan_hook.light import TYPE_CHECKING, NamedTuple
 from mwan_hook.model import Connectivity, Family, MwanError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Sequence
     from typing import TypeAlias, TypeVar
 
     from mwan_hook.model import Job
@@ -110,27 +110,25 @@ def literal(text: str, family: Family) -> bool:
     return True
 
 
-def receive(sock: _socket.socket, size: int) -> bytes:
-    """One packet, or nothing where poll was mistaken.  Raises OSError for errors of the socket."""
-    try:
-        return sock.recv(size)
-    except BlockingIOError:
-        return b""
-
-
 def stamped(sock: _socket.socket, size: int) -> tuple[bytes, float]:
     """One packet, and when the kernel received it: reading it may wait for other threads, or for the next round.
 
     The socket wants SO_TIMESTAMPNS set; without a stamp the time is now's.  Raises OSError.
     """
     packet, control, _, _ = sock.recvmsg(size, 64)
+    return packet, received(control)
+
+
+def received(control: Sequence[tuple[int, int, bytes]]) -> float:
+    """When the kernel received a packet that was just read, by its control messages."""
     now = time.monotonic()
     for level, kind, data in control:
         if (level, kind) == (_socket.SOL_SOCKET, SO_TIMESTAMPNS) and len(data) == 16:
             seconds, nanoseconds = struct.unpack("=qq", data)
             # The stamp is of the wall clock, which may be set meanwhile; a packet is never from the future.
-            return packet, now - max(0.0, time.time() - seconds - nanoseconds / 1e9)
-    return packet, now
+            age: float = time.time() - seconds - nanoseconds / 1e9
+            return now - max(0.0, age)
+    return now
 
 
 def timed_out(job: Job, wire_bytes: int = 0) -> Answer:

@@ -19,7 +19,18 @@ import dns.rcode
 
 from mwan_hook.light import TYPE_CHECKING, NamedTuple
 from mwan_hook.model import Connectivity
-from mwan_hook.probes.bound import IP_HEADER, Answer, Bound, endpoint, failed, not_sent, receive, tcp_bytes, timed_out
+from mwan_hook.probes.bound import (
+    IP_HEADER,
+    SO_TIMESTAMPNS,
+    Answer,
+    Bound,
+    endpoint,
+    failed,
+    not_sent,
+    stamped,
+    tcp_bytes,
+    timed_out,
+)
 from mwan_hook.probes.icmp import RECVERR
 from mwan_hook.probes.tcp import RESET_ON_CLOSE
 
@@ -92,6 +103,7 @@ def _by_udp(job: Job, server: Server, query: dns.message.Message, until: float) 
     header = IP_HEADER[job.family] + 8
     with Bound(job, _socket.SOCK_DGRAM) as sock:
         sock.setsockopt(*RECVERR[job.family], 1)
+        sock.setsockopt(_socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         sock.connect(endpoint(job, server.address, server.port))
         began = time.monotonic()
         sock.send(wire)
@@ -100,12 +112,14 @@ def _by_udp(job: Job, server: Server, query: dns.message.Message, until: float) 
         while True:
             if (yield sock.fileno(), select.POLLIN, again):
                 try:
-                    packet = receive(sock, 65535)
+                    packet, came = stamped(sock, 65535)
+                except BlockingIOError:
+                    continue
                 except OSError as error:
                     return Reply(None, failed(error.errno or errno.EIO, spent))
                 spent += header + len(packet) if packet else 0
                 if (message := _parse(packet, query)) is not None:
-                    took = (time.monotonic() - began) * 1000
+                    took = max(0.0, came - began) * 1000
                     return Reply(message, Answer(Connectivity.FULL, took, None, spent))
             elif again >= until:
                 return Reply(None, timed_out(job, spent))

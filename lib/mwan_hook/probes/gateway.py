@@ -13,7 +13,7 @@ import time
 
 from mwan_hook.light import TYPE_CHECKING
 from mwan_hook.model import Connectivity, Family, MwanError
-from mwan_hook.probes.bound import Answer, literal, not_sent, receive, timed_out
+from mwan_hook.probes.bound import SO_TIMESTAMPNS, Answer, literal, not_sent, received, stamped, timed_out
 from mwan_hook.probes.icmp import raw
 
 if TYPE_CHECKING:
@@ -66,14 +66,18 @@ def _arp(job: Job, gateway: str, deadline: float) -> Steps[Answer]:
         if not mac:
             return Answer(Connectivity.UNKNOWN, None, "no gateway to ask: not an Ethernet")
         ours, asked = _socket.inet_aton(job.source), _socket.inet_aton(gateway)
-        sent = time.monotonic()
+        sock.setsockopt(_socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         request = ARP_HEADER + struct.pack("!H6s4s6x4s", 1, mac, ours, asked)
+        sent = time.monotonic()
         sock.sendto(request, (name, ETH_P_ARP, 0, 0, b"\xff" * 6))
         while (yield sock.fileno(), select.POLLIN, deadline):
-            packet = receive(sock, 256)
+            try:
+                packet, came = stamped(sock, 256)
+            except BlockingIOError:
+                continue
             # ARP reply to us from the asked address; padded to the Ethernet's minimum
             if packet[:8] == ARP_HEADER + b"\0\2" and packet[14:18] == asked and packet[24:28] == ours:
-                return Answer(Connectivity.FULL, (time.monotonic() - sent) * 1000, None, 56)
+                return Answer(Connectivity.FULL, max(0.0, came - sent) * 1000, None, 56)
         return timed_out(job, 28)
     finally:
         sock.close()
@@ -89,16 +93,17 @@ def _solicit(job: Job, gateway: str, deadline: float) -> Steps[Answer]:
         ns.setsockopt(_socket.IPPROTO_IPV6, IPV6_MULTICAST_IF, job.index)
         ns.setsockopt(_socket.IPPROTO_IPV6, IPV6_MULTICAST_HOPS, ON_LINK)
         ns.setsockopt(_socket.IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1)
+        ns.setsockopt(_socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         option = SOURCE_LINK_ADDRESS + mac if mac else b""
         sent = time.monotonic()
         # The kernel fills in the checksum.
         ns.sendto(struct.pack("!BBHI", SOLICITATION, 0, 0, 0) + asked + option, (group, 0, 0, job.index))
         while (yield ns.fileno(), select.POLLIN, deadline):
             try:
-                packet, control, _, _ = ns.recvmsg(256, 64)
+                packet, control, _, _ = ns.recvmsg(256, 128)
             except BlockingIOError:
                 continue
             hops = (_socket.IPPROTO_IPV6, IPV6_HOPLIMIT, struct.pack("=i", ON_LINK))
             if packet[:2] == bytes((ADVERTISEMENT, 0)) and packet[8:24] == asked and hops in control:
-                return Answer(Connectivity.FULL, (time.monotonic() - sent) * 1000, None, 144)
+                return Answer(Connectivity.FULL, max(0.0, received(control) - sent) * 1000, None, 144)
         return timed_out(job, 72)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     Done: TypeAlias = Callable[[Any], None]
 
 KEPT = (Method.ICMP, Method.TCP)  # what a late reply may answer
+THREADED = (Method.HTTP, Method.HTTPS)
 
 
 def run(jobs: Sequence[Job], *, root: str = "/", late: Late | None = None) -> list[Result]:
@@ -81,7 +82,8 @@ class _Run:
         try:
             if named:
                 self._ask_named(list(named.values()))
-            for place in known:
+            # Threads come last: they would hold up what is sent after them.
+            for place in sorted(known, key=lambda place: self.jobs[place].target.method in THREADED):
                 self._ask(place, (self.jobs[place].target.host,))
             self._listen()
             self.loop.drain()
