@@ -6,7 +6,7 @@ import time
 
 from mwan_hook import scene
 from mwan_hook.core.transitions import transitions
-from mwan_hook.model import Family, MwanError, State, Transition, WayOut
+from mwan_hook.model import Busy, Family, MwanError, State, Transition, WayOut
 from mwan_hook.say import complain, say
 from mwan_hook.scene import Judged, Scene, Seen
 from mwan_hook.store import lock, spool
@@ -48,8 +48,13 @@ class Run:
             complain((*seen.messages, *(self.loaded.warnings if seen.state.config != seen.fingerprint else ())))
             if not judged.changes and seen.bound.allotment == seen.allotment and not seen.state.errors:
                 return self._saved(judged, seen.state, ())
-        with lock.write(self.root):
-            return self._settle(rounds)
+        try:
+            with lock.write(self.root):
+                return self._settle(rounds)
+        except Busy:
+            for interface in self._asked:  # taken, and nothing came of it: the next run shall know
+                spool.put(self.root, "again", interface)
+            raise
 
     def _judged(self, rounds: Sequence[Seen]) -> Judged:
         return scene.judge(self._look(), rounds, self._asked)
@@ -100,9 +105,8 @@ class Run:
             self._remember(record)
         routing = seen.config.routing
         named = names.of_tables((uplink.name, uplink.table) for uplink in seen.uplinks)
-        complain(
-            names.write(self.root, routing.protocol, routing.default_table, named)
-        )  # a read-only /etc is no failure
+        # A read-only /etc is no failure.
+        complain(names.write(self.root, routing.protocol, routing.default_table, named))
         return tuple(complaints)
 
     def _saved(self, judged: Judged, before: State, errors: tuple[str, ...]) -> Judged:

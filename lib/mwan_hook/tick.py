@@ -12,7 +12,7 @@ from mwan_hook import config
 from mwan_hook.act import Run
 from mwan_hook.core import rounds, schedule
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import FAMILIES, Busy, ConfigError, Family, Job, Result, Round, Status, Uplink
+from mwan_hook.model import FAMILIES, Busy, ConfigError, Family, Job, Probe, Result, Round, Status, Uplink
 from mwan_hook.probes import runner
 from mwan_hook.probes.late import Late
 from mwan_hook.say import complain
@@ -117,7 +117,8 @@ def _in_doubt(judged: Judged, key: Key, running: float) -> bool:
 
 
 def _pause(key: Key) -> float:
-    return key.uplink.config.probe.burst_interval
+    """Seconds between two rounds; without bursts too, what changes under every probe is not asked without end."""
+    return key.uplink.config.probe.burst_interval or Probe().burst_interval
 
 
 def _clock() -> float:

@@ -104,8 +104,8 @@ def _unjudged(uplink: Uplink, family: Family, state: State) -> bool:
 def _standing(family: Family, routing: Routing, count: int, snapshot: Snapshot) -> list[Route]:
     """The shared default as an earlier run left it: it stays until there are verdicts (the state file was lost)."""
     there = snapshot.defaults if routing.default_table == MAIN_TABLE else snapshot.shared
-    ladder = range(BEST_METRIC, BEST_METRIC + count + 1)
-    return [r for r in there if r.family is family and r.protocol == snapshot.protocol and r.metric in ladder]
+    last = BEST_METRIC + count  # beside a foreign metric 0 the best stands at 0
+    return [r for r in there if r.family is family and r.protocol == snapshot.protocol and r.metric <= last]
 
 
 def linkdown(uplink: Uplink, snapshot: Snapshot) -> tuple[Sysctl, ...]:
