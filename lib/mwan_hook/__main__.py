@@ -1,4 +1,4 @@
-"""Entry point.  The common runs, ``check`` and ``event``, skip argparse: it costs as much as the run itself."""
+"""Entry point.  What runs often, ``check``, ``event`` and ``track``, skips argparse: it costs as much as the run."""
 
 from __future__ import annotations
 
@@ -6,56 +6,56 @@ import gc
 import os
 import sys
 
-from mwan_hook.light import NamedTuple
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-
-class Quick(NamedTuple):
-    """A common run's arguments."""
-
-    root: str
-    command: str
-    names: tuple[str, ...]
-    now: bool
+    from mwan_hook.model import MwanError
 
 
-def quick(args: Sequence[str], root: str) -> Quick | None:
-    """``[--root DIR] check [UPLINK...] [--now]`` or ``[--root DIR] event``; None for whatever argparse should see."""
+def quick(args: Sequence[str], root: str) -> int | None:
+    """Run ``[--root DIR]`` and ``check [UPLINK...] [--now]``, ``event`` or ``track``; None: argparse should see it."""
     rest = list(args)
     if rest[:1] == ["--root"] and len(rest) > 1:
         root, rest = rest[1], rest[2:]
     elif rest[:1] and rest[0].startswith("--root="):
         root, rest = rest[0][7:], rest[1:]
-    if not rest or rest[0] not in ("check", "event") or not root:
+    if not rest or rest[0] not in ("check", "event", "track") or not root:
         return None
+    if rest[0] == "track":
+        from mwan_hook.commands.track import quick as track
+
+        return track(root, rest[1:])
     now = rest[0] == "check" and "--now" in rest
     names = tuple(word for word in rest[1:] if not (now and word == "--now"))
     if any(name.startswith("-") for name in names) or (rest[0] == "event" and names):
         return None
-    return Quick(root, rest[0], names, now)
+    from mwan_hook.tick import check, event
+
+    return event(root) if rest[0] == "event" else check(root, names, now)
 
 
 def _run(args: Sequence[str]) -> int:
-    simple = quick(args, os.environ.get("MWAN_HOOK_ROOT") or "/")
-    if simple is None:
+    code = quick(args, os.environ.get("MWAN_HOOK_ROOT") or "/")
+    if code is None:
         from mwan_hook.cli import run
 
         return run(args)
-    from mwan_hook.tick import check, event
+    return code
 
-    return event(simple.root) if simple.command == "event" else check(simple.root, simple.names, simple.now)
+
+def _worded() -> type[MwanError]:
+    """Imported only when something was raised: ``track`` needs no model."""
+    from mwan_hook.model import MwanError
+
+    return MwanError
 
 
 def guarded(action: Callable[[], int]) -> int:
     """Run ``action``; an error that has words for the operator becomes a line on stderr and its exit code."""
-    from mwan_hook.model import MwanError
-
     try:
         return action()
-    except MwanError as error:
+    except _worded() as error:
         print("\n".join(f"mwan-hook: {line}" for line in str(error).splitlines()), file=sys.stderr)
         return error.code
     except BrokenPipeError:

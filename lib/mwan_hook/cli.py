@@ -48,6 +48,9 @@ def _running(add: Add) -> None:
     one.add_argument("what", nargs="*", metavar="ACTION IFACE")
     one = add("wait-online", wait_online, "return when an uplink is online")
     one.add_argument("--timeout", type=_seconds, default=None, metavar="S", help="give up after so many seconds")
+    one = add("track", track, "exit with 0 while anything, or one of these, is online, else with 1: for keepalived")
+    one.add_argument("uplinks", nargs="*", metavar="UPLINK", help="name, template's name or interface")
+    one.add_argument("--family", choices=("ipv4", "ipv6"), help="online in this one; else in either")
 
 
 def _looking(add: Add) -> None:
@@ -106,6 +109,13 @@ def wait_online(options: argparse.Namespace) -> int:
     from mwan_hook.commands import wait_online as command
 
     return command.run(options.root, options.timeout)
+
+
+def track(options: argparse.Namespace) -> int:
+    """``mwan-hook track``."""
+    from mwan_hook.commands import track as command
+
+    return command.run(options.root, options.uplinks, (options.family,) if options.family else command.FAMILIES)
 
 
 def status(options: argparse.Namespace) -> int:
