@@ -106,6 +106,7 @@ def _parse(file: Source, problems: Problems) -> dict[str, Any]:
     from configobj.validate import Validator
 
     from mwan_hook.configfile import doubt_comments, prune
+    from mwan_hook.confignotify import CHECKS as MORE_CHECKS
     from mwan_hook.configspec import SPEC
     from mwan_hook.configvalues import CHECKS
 
@@ -121,7 +122,7 @@ def _parse(file: Source, problems: Problems) -> dict[str, Any]:
     prune(parsed, spec, file, problems)
     doubt_comments(parsed, file, problems)
     parsed.configspec = spec
-    validator = Validator({name: _checked(check) for name, check in CHECKS.items()})
+    validator = Validator({name: _checked(check) for name, check in (CHECKS | MORE_CHECKS).items()})
     results = parsed.validate(validator, preserve_errors=True)
     for sections, key, mistake in flatten_errors(parsed, results):
         if key is not None and mistake:
@@ -148,7 +149,7 @@ def _checked(check: Callable[..., object]) -> Callable[..., object]:
 
 def _plain(parsed: ConfigObj) -> dict[str, Any]:
     """Ordinary dicts without the sections that validation made up; an empty uplink stays."""
-    found: dict[str, Any] = {name: dict(parsed[name]) for name in ("routing", "probe") if parsed[name]}
+    found: dict[str, Any] = {name: dict(parsed[name]) for name in settings.PLAIN_SECTIONS if parsed[name]}
     uplinks = {name: dict(values) for name, values in parsed["uplinks"].items()}
     for values in uplinks.values():
         values["metrics"] = dict(values["metrics"])

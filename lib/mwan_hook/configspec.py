@@ -31,6 +31,31 @@ last_resort = choice(main, keep, unreachable, blackhole)
 mark_mask = mask
 protocol = protocol
 
+[hooks]
+timeout = some_seconds
+
+[mail]
+to = recipients
+from = sender
+smtp_host = host
+smtp_port = whole(0, 65535)
+security = choice(none, starttls, tls)
+user = text
+password_file = path
+sendmail = path
+timeout = some_seconds
+min_interruption = seconds
+backoff_min = seconds
+backoff_step = seconds
+backoff_max = seconds
+
+[prometheus]
+textfile = textfile
+interval = some_seconds
+
+[snmp]
+oid = oid
+
 [probe]
 {_PROBE}
 [uplinks]

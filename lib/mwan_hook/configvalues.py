@@ -38,13 +38,14 @@ def uplink_name(name: str) -> None:
         raise ValueError("expected a name that ip(8) does not take for another routing table or for a number")
 
 
-def _one(value: Value) -> str:
+def one(value: Value) -> str:
+    """A single value's text; a comma makes a list."""
     if isinstance(value, str):
         return value.strip()
     raise ValueError("expected one value, not a list (a comma inside a value needs quotes around it)")
 
 
-def _list(value: Value) -> list[str]:
+def several(value: Value) -> list[str]:
     """One value is a list too; an empty one is the empty list."""
     if isinstance(value, str):
         return [value.strip()] if value.strip() else []
@@ -52,7 +53,7 @@ def _list(value: Value) -> list[str]:
 
 
 def _number(value: Value, low: int, high: int, what: str) -> int:
-    text = _one(value)
+    text = one(value)
     if text.isascii() and text.isdigit() and len(text) < 20 and low <= int(text) <= high:
         return int(text)
     raise ValueError(f"expected {what}")
@@ -70,7 +71,7 @@ def metric(value: Value) -> int:
 
 def boolean(value: Value) -> bool:
     """Yes or no, in ConfigObj's words."""
-    found = _WORDS.get(_one(value).lower())
+    found = _WORDS.get(one(value).lower())
     if found is None:
         raise ValueError("expected yes or no")
     return found
@@ -78,7 +79,7 @@ def boolean(value: Value) -> bool:
 
 def choice(value: Value, *words: str) -> str:
     """One of the words that the spec gives."""
-    text = _one(value)
+    text = one(value)
     if text not in words:
         raise ValueError(f"expected {', '.join(words[:-1])} or {words[-1]}")
     return text
@@ -131,7 +132,7 @@ def milliseconds(value: Value) -> float:
 
 
 def _decimal(value: Value, high: float, what: str) -> float:
-    text = _one(value)
+    text = one(value)
     try:
         found = float(text)
     except ValueError:
@@ -154,12 +155,12 @@ def _bits(text: str, what: str) -> int:
 
 def mask(value: Value) -> int:
     """The bits of fwmark that are ours."""
-    return _bits(_one(value), "a mask of 32 bits that is not 0, as in 0x3f00")
+    return _bits(one(value), "a mask of 32 bits that is not 0, as in 0x3f00")
 
 
 def mark(value: Value) -> list[int | None]:
     """``[mark, mask]``; the mask is None where none is given."""
-    number, slash, bits = _one(value).partition("/")
+    number, slash, bits = one(value).partition("/")
     what = "a mark of 32 bits that is not 0, as in 0x4 or 0x4/0xff"
     found, covered = _bits(number, what), _bits(bits, what) if slash else None
     if covered is not None and found & ~covered:
@@ -208,7 +209,7 @@ def _router(text: str) -> None:
 def families(value: Value) -> list[str]:
     """A non-empty selection, in our order."""
     known = [family.value for family in FAMILIES]
-    found = _list(value)
+    found = several(value)
     if not found or set(found) - set(known) or len(set(found)) < len(found):
         raise ValueError("expected ipv4, ipv6 or both")
     return [word for word in known if word in found]
@@ -216,7 +217,7 @@ def families(value: Value) -> list[str]:
 
 def _each(value: Value, check: Callable[[str], object]) -> list[str]:
     """Every item checked, all its mistakes in one error; twice the same is one."""
-    wrong, found = [], _list(value)
+    wrong, found = [], several(value)
     for text in found:
         try:
             check(text)

@@ -209,6 +209,61 @@ class UplinkConfig(NamedTuple):
         return self.gateway4 if family is Family.IPV4 else self.gateway6
 
 
+class Hooks(NamedTuple):
+    """``[hooks]``: the operator's programs."""
+
+    timeout: float = 30  # of each
+
+
+class Security(str, Enum):
+    """How an SMTP connection is kept private."""
+
+    NONE = "none"
+    STARTTLS = "starttls"
+    TLS = "tls"
+
+    @property
+    def port(self) -> int:
+        """Where such a server listens by custom."""
+        return {Security.NONE: 25, Security.STARTTLS: 587, Security.TLS: 465}[self]
+
+
+class Mail(NamedTuple):
+    """``[mail]``.  No ``to``: no mail.  Either ``smtp_host`` or ``sendmail`` is set where ``to`` is."""
+
+    to: tuple[str, ...] = ()
+    sender: str = ""  # `from`; empty: left to the mailer
+    smtp_host: str = ""
+    smtp_port: int = 0  # 0: that of `security`
+    security: Security = Security.NONE  # where nothing is said: starttls with a `user`
+    user: str = ""
+    password_file: str = ""  # below --root
+    sendmail: str = ""  # a program, wherever --root is
+    timeout: float = 30
+    min_interruption: float = 5
+    backoff_min: float = 60
+    backoff_step: float = 300
+    backoff_max: float = 3600
+
+    @property
+    def port(self) -> int:
+        """The port to speak to."""
+        return self.smtp_port or self.security.port
+
+
+class Prometheus(NamedTuple):
+    """``[prometheus]``: a file for node_exporter's textfile collector."""
+
+    textfile: str = ""  # below --root; empty: none is written
+    interval: float = 60
+
+
+class Snmp(NamedTuple):
+    """``[snmp]``."""
+
+    oid: str = ".1.3.6.1.4.1.99999"  # the tree's root
+
+
 class Config(NamedTuple):
     """All that the files say.  No uplinks: zero configuration (``probe`` is what they get then)."""
 
@@ -216,6 +271,10 @@ class Config(NamedTuple):
     probe: Probe = Probe()
     uplinks: tuple[UplinkConfig, ...] = ()
     explicit_probe: frozenset[str] = frozenset()  # keys of [probe] set in a file: they beat .network files
+    hooks: Hooks = Hooks()
+    mail: Mail = Mail()
+    prometheus: Prometheus = Prometheus()
+    snmp: Snmp = Snmp()
 
 
 # ---------------------------------------------------------------- what the kernel has
@@ -493,6 +552,36 @@ class WayOut(NamedTuple):
     gateway: str = ""
 
 
+class Contact(NamedTuple):
+    """Where one family of an uplink stands: empty where there is none."""
+
+    address: str = ""
+    gateway: str = ""
+
+
+class Notice(NamedTuple):
+    """A transition on its way to hooks, mail and the like: all that they need to know, as it was then."""
+
+    id: str  # digits that sort by age, unique in this boot; hooks know it as EVENT_ID
+    event: str  # those of Transition, and flushed
+    uplink: str = ""
+    interface: str = ""
+    index: int = 0  # type: ignore[assignment]  # not tuple.index
+    family: Family | None = None
+    old: str = ""
+    new: str = ""
+    state: Connectivity = Connectivity.UNKNOWN  # of the uplink, best of its families
+    old_state: Connectivity = Connectivity.UNKNOWN
+    reason: str = ""
+    at: float = 0.0  # seconds since the epoch
+    boottime: float = 0.0
+    ipv4: Contact = Contact()  # of the uplink; of a default-route event: of the way out
+    ipv6: Contact = Contact()
+    online: tuple[str, ...] = ()  # uplinks that are, in any family
+    offline: tuple[str, ...] = ()  # interfaces of uplinks that are there and not online
+    default: dict[Family, WayOut] = {}
+
+
 class State(NamedTuple):
     """The state file."""
 
@@ -509,6 +598,8 @@ class State(NamedTuple):
     saved_at: float = 0.0
     saved_wall: float = 0.0  # seconds since the epoch, for people
     protocols: tuple[int, ...] = ()  # numbers that objects of ours may carry
+    outbox: tuple[Notice, ...] = ()  # not yet in the spool of notices: stored at one stroke with what they tell of
+    unheard: int = 0  # notices that were dropped lately, because nobody took them out of the spool
 
 
 class Allotment(NamedTuple):

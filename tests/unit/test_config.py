@@ -15,11 +15,16 @@ from mwan_hook.model import (
     ConfigError,
     CopyRoutes,
     Family,
+    Hooks,
     LastResort,
+    Mail,
     Match,
     Metrics,
     Probe,
+    Prometheus,
     Routing,
+    Security,
+    Snmp,
     UplinkConfig,
 )
 
@@ -289,13 +294,41 @@ def test_a_link_to_dev_null_masks_a_file(tmp_path: Path) -> None:
         ("[probe]\n[[eth0]]\n", "2: [probe] [[eth0]]: unknown section"),
         ("[probe\n", "1: [probe: expected `key = value` or [section]"),
         ("probe = 1\n", "1: probe: expected a section"),
-        ("interval = 1\n", "1: interval: unknown key here (it belongs in [probe] or an uplink)"),
+        ("interval = 1\n", "1: interval: unknown key here (it belongs in [probe] or [prometheus] or an uplink)"),
         ("[probe]\ntable = 1\n", "2: [probe] table: unknown key here (it belongs in an uplink)"),
         ("[probe]\nintervall = 1\n", "unknown key (did you mean interval?)"),
         ("[probe]\nPortal-Is-Online = 1\n", "unknown key (did you mean portal_is_online?)"),
         ("[uplink]\n", "1: [uplink]: unknown section (did you mean [uplinks]?)"),
         ("[policies]\n", "1: [policies]: unknown section"),
         ("[DEFAULT]\n", "1: [DEFAULT]: unknown section"),
+        ("[hooks]\ntimeout = 0\n", "2: [hooks] timeout = 0: expected seconds, more than 0"),
+        ("[hooks]\ntimeouts = 1\n", "unknown key (did you mean timeout?)"),
+        ("[mail]\nto = a@b\n", "2: [mail] to = a@b: expected smtp_host or sendmail too"),
+        ("[mail]\nto = a b@c\nsmtp_host = h\n", "expected addresses of mail"),
+        ("[mail]\nto = a@b@c\nsmtp_host = h\n", "expected addresses of mail"),
+        ("[mail]\nto = @c\nsmtp_host = h\n", "expected addresses of mail"),
+        ("[mail]\nto = A <a@b\nsmtp_host = h\n", "expected addresses of mail"),
+        ("[mail]\nto = a@b>\nsmtp_host = h\n", "expected addresses of mail"),
+        ("[mail]\nto = a@b, c@\nsmtp_host = h\n", "(not 'c@')"),
+        ("[mail]\nfrom = a, b\n", "one value, not a list"),
+        ("[mail]\nto = a@b\nsmtp_host = h:25\nsendmail = /s\n", "4: [mail] sendmail = /s: expected smtp_host or"),
+        ("[mail]\nto = a@b\nsmtp_host = h/\n", "3: [mail] smtp_host = h/: expected the name or address of a server"),
+        ("[mail]\nsmtp_port = 65536\n", "whole number from 0 to 65535"),
+        ("[mail]\nsecurity = ssl\n", "expected none, starttls or tls"),
+        ("[mail]\nuser = me\n", "2: [mail] user = me: expected password_file too"),
+        ("[mail]\npassword_file = /p\n", "2: [mail] password_file = /p: expected user too"),
+        ("[mail]\nsendmail = sendmail\n", "expected the absolute path of a file"),
+        ("[mail]\nsendmail = /usr/sbin/\n", "expected the absolute path of a file"),
+        ("[mail]\nmin_interruption = -1\n", "expected seconds, 0 or more"),
+        ("[mail]\nbackoff_min = 4000\n", "expected backoff_min (4000) to be at most backoff_max (3600)"),
+        ("[mail]\nbackoff_max = 0\n", "2: [mail] backoff_max: expected backoff_min (60) to be at most"),
+        ("[prometheus]\ntextfile = /var/lib/x.txt\n", "expected a path that ends in .prom"),
+        ("[prometheus]\ntextfile = x.prom\n", "expected the absolute path of a file"),
+        ("[snmp]\noid = iso.3.6\n", "2: [snmp] oid = iso.3.6: expected an object identifier in numbers"),
+        ("[snmp]\noid = 1.40.1\n", "expected an object identifier"),
+        ("[snmp]\noid = .1.3\n", "expected an object identifier"),
+        ("[snmp]\noid = 1..3.1\n", "expected an object identifier"),
+        ("[snmp]\noid = 1.3.4294967296\n", "expected an object identifier"),
         ("[uplinks]\nmatch = eth0\n", "2: [uplinks] match: unknown key here (it belongs in an uplink)"),
         ("[uplinks]\n[[lte@x]]\n", "NAME@INTERFACE is made by mwan-hook"),
         ("[uplinks]\n[[a/b]]\n", "expected letters, digits"),
@@ -455,6 +488,68 @@ def test_a_doubt_is_a_warning_with_its_place(tmp_path: Path, text: str, said: st
         assert len(warnings) == 1
         assert warnings[0].startswith(f"{tmp_path}/etc/mwan-hook/mwan-hook.conf:")
         assert said in warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("smtp_host = h\n", "[mail] to: is missing: no mail is sent"),
+        ("to = a@b\nsendmail = /s\nuser = me\npassword_file = /p\n", "[mail] user = me: is not used with sendmail"),
+        (
+            "to = a@b\nsmtp_host = h\nuser = me\npassword_file = /p\nsecurity = none\n",
+            "[mail] security = none: the password goes over the line for all to read",
+        ),
+    ],
+)
+def test_a_doubt_about_mail_is_a_warning(tmp_path: Path, text: str, said: str) -> None:
+    put(tmp_path, f"[mail]\n{text}")
+    warnings = config.load(str(tmp_path)).warnings
+    assert len(warnings) == 1
+    assert said in warnings[0]
+
+
+def test_who_is_told_is_read(tmp_path: Path) -> None:
+    put(
+        tmp_path,
+        "[hooks]\ntimeout = 5\n[prometheus]\ntextfile = /var/lib/node/mwan.prom\ninterval = 15\n"
+        "[snmp]\noid = 1.3.6.1.4.1.08072\n"
+        "[mail]\nto = root, Ada <ada@example.org>, root\nfrom = Router <r@example.org>\nsmtp_host = mail.example.org\n"
+        "user = me\npassword_file = /etc/mwan-hook/password\nbackoff_step = 0\n",
+    )
+    for _ in ("parsed", "cached"):
+        found = config.load(str(tmp_path)).config
+        assert found.hooks == Hooks(timeout=5)
+        assert found.prometheus == Prometheus("/var/lib/node/mwan.prom", 15)
+        assert found.snmp == Snmp(".1.3.6.1.4.1.8072")
+        assert found.mail == Mail(
+            to=("root", "Ada <ada@example.org>"),
+            sender="Router <r@example.org>",
+            smtp_host="mail.example.org",
+            security=Security.STARTTLS,
+            user="me",
+            password_file="/etc/mwan-hook/password",
+            backoff_step=0,
+        )
+
+
+@pytest.mark.parametrize(
+    ("text", "port"),
+    [
+        ("", 25),
+        ("security = starttls\n", 587),
+        ("security = tls\n", 465),
+        ("user = me\npassword_file = /p\n", 587),
+        ("security = tls\nsmtp_port = 4650\n", 4650),
+    ],
+)
+def test_the_port_of_the_mail_server_follows_from_its_security(tmp_path: Path, text: str, port: int) -> None:
+    put(tmp_path, f"[mail]\nto = a@b\nsmtp_host = h\n{text}")
+    assert config.load(str(tmp_path)).config.mail.port == port
+
+
+def test_nobody_is_told_without_configuration(tmp_path: Path) -> None:
+    found = config.load(str(tmp_path)).config
+    assert (found.hooks, found.mail, found.prometheus, found.snmp) == (Hooks(), Mail(), Prometheus(), Snmp())
 
 
 WORDS = ("[", "]", "[[", "]]", "[[[", "probe", "uplinks", "routing", "metrics", "a", "match", "targets", "required")

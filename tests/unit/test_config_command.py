@@ -16,6 +16,14 @@ main_first = no
 targets = "http://h/a,b=c#d", icmp://1.1.1.1
 interval = 2.5
 portal_targets =
+[hooks]
+timeout = 9.5
+[mail]
+to = root, "Ada, L. <ada@example.org>"
+from = "Router #1 <r@example.org>"
+smtp_host = 2001:db8::25
+user = me
+password_file = /etc/mwan-hook/password
 [uplinks]
 [[fiber]]
 match = eth0
@@ -62,6 +70,7 @@ def test_what_is_in_force_reads_back_as_the_same_configuration(
     first, second = config.load(str(tmp_path)).config, config.load(str(tmp_path / "again")).config
     assert second.routing == first.routing
     assert second.probe == first.probe
+    assert second[4:] == first[4:]  # hooks, mail, prometheus, snmp
     assert [one._replace(explicit=frozenset()) for one in second.uplinks] == [
         one._replace(explicit=frozenset()) for one in first.uplinks
     ]
@@ -77,9 +86,13 @@ def test_every_value_in_force_says_where_it_came_from(tmp_path: Path, capsys: py
     assert "first_table = 1001 # default" in lines
     assert f"weight = 4 # {directory}/conf.d/a.conf:3" in lines
     assert f"interval = 2.5 # {directory}/mwan-hook.conf:7" in lines
-    assert f"fall = 9 # {directory}/mwan-hook.conf:24" in lines
-    assert f"mark = 0x10/0xf0 # {directory}/mwan-hook.conf:13" in lines
+    assert f"fall = 9 # {directory}/mwan-hook.conf:32" in lines
+    assert f"mark = 0x10/0xf0 # {directory}/mwan-hook.conf:21" in lines
     assert "# table: the next free one" in lines
+    assert f"timeout = 9.5 # {directory}/mwan-hook.conf:10" in lines
+    assert f'from = "Router #1 <r@example.org>" # {directory}/mwan-hook.conf:13' in lines
+    assert "security = starttls # default" in lines
+    assert "oid = .1.3.6.1.4.1.99999 # default" in lines
 
 
 def test_values_of_a_network_file_are_shown_with_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,20 @@ from _socket import if_nameindex
 
 from mwan_hook import config, configcache
 from mwan_hook.core import settings
-from mwan_hook.model import MAIN_TABLE, Config, Family, Link, Match, Metrics, Probe, UplinkConfig
+from mwan_hook.model import (
+    MAIN_TABLE,
+    Config,
+    Family,
+    Hooks,
+    Link,
+    Mail,
+    Match,
+    Metrics,
+    Probe,
+    Prometheus,
+    Snmp,
+    UplinkConfig,
+)
 from mwan_hook.system.networkd import Network, network_for
 
 TYPE_CHECKING = False
@@ -58,14 +71,11 @@ def as_read(reading: Reading) -> str:
 
 def in_force(loaded: Loaded, reading: Reading) -> Iterator[str]:
     """Every key in the syntax of the files; the comment says which file, or .network file, or that it is a default."""
-    yield "[routing]"
-    for key, value in _routing(loaded.config).items():
-        yield _line(1, key, value, _origin(reading, ("routing", key)))
-    yield ""
-    yield "[probe]"
-    for key, value in _probe(loaded.config.probe).items():
-        yield _line(1, key, value, _origin(reading, ("probe", key)))
-    yield ""
+    for section, values in _sections(loaded.config).items():
+        yield f"[{section}]"
+        for key, value in values.items():
+            yield _line(1, key, value, _origin(reading, (section, key)))
+        yield ""
     yield "[uplinks]"
     if not loaded.config.uplinks:
         yield "  # none: every interface with a default route in main is one"
@@ -105,6 +115,27 @@ def _metrics(reading: Reading, uplink: UplinkConfig, metrics: Metrics, network: 
         if network and getattr(uplink.metrics, key) is None:
             origin = network.places.get(f"metrics.{key}", network.path)
         yield f"      # {key}: changes nothing" if value is None else _line(3, key, _text(value), origin)
+
+
+def _sections(wanted: Config) -> dict[str, dict[str, str]]:
+    """Those that hold nothing but keys."""
+    return {
+        "routing": _routing(wanted),
+        "probe": _probe(wanted.probe),
+        "hooks": _texts(wanted.hooks),
+        "mail": _mail(wanted.mail),
+        "prometheus": _texts(wanted.prometheus),
+        "snmp": _texts(wanted.snmp),
+    }
+
+
+def _texts(values: Hooks | Prometheus | Snmp) -> dict[str, str]:
+    return {key: _quoted(_text(value)) for key, value in values._asdict().items()}
+
+
+def _mail(mail: Mail) -> dict[str, str]:
+    found = {("from" if key == "sender" else key): _quoted(_text(value)) for key, value in mail._asdict().items()}
+    return found | {"to": _list(iter(mail.to))}
 
 
 def _routing(wanted: Config) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mwan_hook.core.settings import single
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import Config, Family, Match, Probe, UplinkConfig
+from mwan_hook.model import Config, Family, Mail, Match, Probe, Security, UplinkConfig
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def check(config: Config, plain: Mapping[str, Any]) -> list[Finding]:
     found += _tables(config)
     found += _marks(config)
     found += _matches(config)
+    found += _mail(config.mail, plain.get("mail", {}))
     return found
 
 
@@ -103,3 +104,25 @@ def _matches(config: Config) -> Iterator[Finding]:
                 words = f"{match.glob} is matched by uplink {owners[match]} too"
                 yield Finding(("uplinks", uplink.name, "match"), words)
             owners.setdefault(match, uplink.name)
+
+
+def _mail(mail: Mail, own: Mapping[str, Any]) -> Iterator[Finding]:
+    """A mailer that is whole: one way out, and a password where there is a user, which nobody else reads."""
+    if mail.smtp_host and mail.sendmail:
+        yield Finding(("mail", "sendmail"), "expected smtp_host or sendmail, not both")
+    if mail.to and not (mail.smtp_host or mail.sendmail):
+        yield Finding(("mail", "to"), "expected smtp_host or sendmail too: mail needs a way out")
+    if (mail.smtp_host or mail.sendmail) and not mail.to:
+        yield Finding(("mail", "to"), "is missing: no mail is sent", fatal=False)
+    for key in ("user", "password_file"):
+        other = "password_file" if key == "user" else "user"
+        if getattr(mail, key) and not getattr(mail, other):
+            yield Finding(("mail", key), f"expected {other} too")
+    if mail.sendmail and mail.user and not mail.smtp_host:
+        yield Finding(("mail", "user"), "is not used with sendmail", fatal=False)
+    if mail.user and mail.smtp_host and mail.security is Security.NONE:
+        yield Finding(("mail", "security"), "the password goes over the line for all to read", fatal=False)
+    if mail.backoff_min > mail.backoff_max:
+        key = "backoff_min" if "backoff_min" in own else "backoff_max"
+        words = f"expected backoff_min ({mail.backoff_min:g}) to be at most backoff_max ({mail.backoff_max:g})"
+        yield Finding(("mail", key), words)

@@ -1,7 +1,7 @@
 """Plain, validated values to :class:`Config`: the half of reading a configuration that every run needs.
 
 ``plain`` is what the files say after validation, and what the cache keeps: ``{"routing": {...}, "probe":
-{...}, "uplinks": {name: {..., "metrics": {...}}}}`` with numbers, booleans, text and lists of text.
+{...}, "mail": {...}, ..., "uplinks": {name: {..., "metrics": {...}}}}`` with numbers, booleans, text and lists of text.
 Only keys that a file sets are in it.  Defaults stand here and in :mod:`mwan_hook.model`, nowhere else.
 """
 
@@ -12,11 +12,16 @@ from mwan_hook.model import (
     Config,
     CopyRoutes,
     Family,
+    Hooks,
     LastResort,
+    Mail,
     Match,
     Metrics,
     Probe,
+    Prometheus,
     Routing,
+    Security,
+    Snmp,
     Target,
     UplinkConfig,
 )
@@ -38,6 +43,7 @@ PORTAL_TARGETS = (
     "http://nmcheck.gnome.org/check_network_status.txt=NetworkManager%20is%20online",
     "http://gstatic.com/generate_204",
 )
+PLAIN_SECTIONS = ("routing", "probe", "hooks", "mail", "prometheus", "snmp")  # without sections of their own
 MATCH_KINDS = ("driver", "mac", "path", "id")
 PROPERTY = "property"
 GLOB = frozenset("*?[")
@@ -55,6 +61,10 @@ def build(plain: Mapping[str, Any]) -> Config:
         probe=probe,
         uplinks=tuple(_uplink(name, values, probe) for name, values in plain.get("uplinks", {}).items()),
         explicit_probe=frozenset(own),
+        hooks=Hooks(**plain.get("hooks", {})),
+        mail=_mail(plain.get("mail", {})),
+        prometheus=Prometheus(**plain.get("prometheus", {})),
+        snmp=Snmp(**plain.get("snmp", {})),
     )
 
 
@@ -110,6 +120,14 @@ def _routing(values: Mapping[str, Any]) -> Routing:
     if "last_resort" in own:
         own["last_resort"] = LastResort(own["last_resort"])
     return Routing(**own)
+
+
+def _mail(values: Mapping[str, Any]) -> Mail:
+    own = {("sender" if key == "from" else key): value for key, value in values.items()}
+    usual = Security.STARTTLS if own.get("user") else Security.NONE
+    own["to"] = tuple(own.get("to", ()))
+    own["security"] = Security(own.get("security", usual))
+    return Mail(**own)
 
 
 def _uplink(name: str, values: Mapping[str, Any], probe: Probe) -> UplinkConfig:

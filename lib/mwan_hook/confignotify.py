@@ -1,0 +1,85 @@
+"""The checks of [mail], [prometheus] and [snmp] that the configspec names; what a check is stands in configvalues."""
+
+from __future__ import annotations
+
+from mwan_hook.configvalues import one, several
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mwan_hook.configvalues import Value
+
+LARGEST_ARC = 0xFFFFFFFF  # of an object identifier
+MOST_ARCS = 120  # of 128, so that the tree below has room
+
+
+def text(value: Value) -> str:
+    """Any words without control characters, possibly none."""
+    found = one(value)
+    if not found.isprintable():
+        raise ValueError("expected printable text")
+    return found
+
+
+def host(value: Value) -> str:
+    """A server's name or address."""
+    found = one(value)
+    if found and (not found.isprintable() or set(found) & set(" /@[]")):
+        raise ValueError("expected the name or address of a server, without port")
+    return found
+
+
+def recipients(value: Value) -> list[str]:
+    """Addresses of mail, each once; none: no mail."""
+    found = several(value)
+    for address in found:
+        _mailbox(address)
+    return list(dict.fromkeys(found))
+
+
+def sender(value: Value) -> str:
+    """An address of mail, with or without a name before it, or nothing."""
+    found = one(value)
+    if found:
+        _mailbox(found)
+    return found
+
+
+def _mailbox(found: str) -> None:
+    """ValueError unless it is ``ADDRESS`` or ``NAME <ADDRESS>``; ``root`` is an address on the machine itself."""
+    address = found[found.index("<") + 1 : -1] if "<" in found and found.endswith(">") else found
+    strange = set(address) & set(' <>,;:"()') or address.count("@") > 1 or address.startswith("@")
+    if not address or strange or address.endswith("@") or not found.isprintable():
+        raise ValueError(f"expected addresses of mail, as in someone@example.org (not {found!r})")
+
+
+def path(value: Value) -> str:
+    """A file's absolute path, or nothing."""
+    found = one(value)
+    if found and (not found.startswith("/") or found.endswith("/") or not found.isprintable()):
+        raise ValueError("expected the absolute path of a file")
+    return found
+
+
+def textfile(value: Value) -> str:
+    """A path that node_exporter reads, or nothing."""
+    found = path(value)
+    if found and not found.endswith(".prom"):
+        raise ValueError("expected a path that ends in .prom: node_exporter reads no other")
+    return found
+
+
+def oid(value: Value) -> str:
+    """An object identifier in numbers, with its leading dot."""
+    found = one(value).removeprefix(".")
+    arcs = found.split(".")
+    good = all(arc.isascii() and arc.isdigit() and len(arc) < 11 and int(arc) <= LARGEST_ARC for arc in arcs)
+    if not good or not 2 < len(arcs) <= MOST_ARCS or int(arcs[0]) > 2 or (int(arcs[0]) < 2 and int(arcs[1]) > 39):
+        raise ValueError("expected an object identifier in numbers, as in .1.3.6.1.4.1.99999")
+    return "." + ".".join(str(int(arc)) for arc in arcs)
+
+
+CHECKS: dict[str, Callable[..., object]] = {
+    check.__name__: check for check in (text, host, recipients, sender, path, textfile, oid)
+}
