@@ -47,10 +47,10 @@ def run(root: str, names: Sequence[str] = (), families: Sequence[str] = FAMILIES
         uplinks: dict[str, Any] = state.get("uplinks", {})
         strangers = [name for name in names if not any(_means([name], *known) for known in uplinks.items())]
         meant = {name: uplink for name, uplink in uplinks.items() if not names or _means(names, name, uplink)}
-        doubts = _doubts(meant, families, state["saved_at"])
+        doubts = _doubts(meant, families, state.get("saved_at", 0.0))
     except FileNotFoundError:
         return _offline([f"there is no {path}: no run of mwan-hook in this boot"])
-    except (OSError, AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
+    except (OSError, AttributeError, OverflowError, TypeError, ValueError, RecursionError) as error:
         return _offline([f"{path} cannot be used: {error}"])
     if strangers:
         _refuse(root, strangers)
@@ -69,10 +69,10 @@ def _state(path: str) -> dict[str, Any]:
     """The state file of this boot.  It is only looked at: a bad one is for the next run to set aside."""
     with open(path, "rb") as file:
         state: dict[str, Any] = _parsed(file.read().decode())
-    if state["version"] != VERSION:
-        raise ValueError(f"it is of version {state['version']}, this program knows {VERSION}")
+    if state.get("version") != VERSION:
+        raise ValueError(f"it is of version {state.get('version')}, this program knows {VERSION}")
     with open(BOOT_ID, "rb") as file:
-        if state["boot_id"] != file.read().decode().strip():
+        if state.get("boot_id") != file.read().decode().strip():
             raise ValueError("it is of another boot")
     return state
 
