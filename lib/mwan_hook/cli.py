@@ -35,6 +35,7 @@ def parser() -> argparse.ArgumentParser:
         return one
 
     _running(add)
+    _serving(add)
     _looking(add)
     _switching(add)
     return top
@@ -48,15 +49,25 @@ def _running(add: Add) -> None:
     one.add_argument("what", nargs="*", metavar="ACTION IFACE")
     one = add("wait-online", wait_online, "return when an uplink is online")
     one.add_argument("--timeout", type=_seconds, default=None, metavar="S", help="give up after so many seconds")
+    one = add("mail", mail, "interruptions that wait to be told by mail")
+    one.add_argument("--send", action="store_true", help="send what is due; what the timer runs")
+    one.add_argument("--test", action="store_true", help="send a test mail now and say every step")
     one = add("track", track, "exit with 0 while anything, or one of these, is online, else with 1: for keepalived")
     one.add_argument("uplinks", nargs="*", metavar="UPLINK", help="name, template's name or interface")
     one.add_argument("--family", choices=("ipv4", "ipv6"), help="online in this one; else in either")
+
+
+def _serving(add: Add) -> None:
+    one = add("bus", bus, "answer on D-Bus until nobody calls; what the bus starts")
+    one.add_argument("--idle", type=_seconds, default=30.0, metavar="S", help="seconds without a call (30)")
 
 
 def _looking(add: Add) -> None:
     one = add("status", status, "how the uplinks stand")
     one.add_argument("--json", action="store_true")
     one.add_argument("--watch", action="store_true", help="again and again")
+    one.add_argument("-H", "--no-header", action="store_true")
+    one = add("connectivity-state", connectivity_state, "what networkd-connectivity's command of this name prints")
     one.add_argument("-H", "--no-header", action="store_true")
     one = add("plan", plan, "the changes a run would make, in ip(8) syntax; changes nothing")
     one.add_argument("--json", action="store_true")
@@ -66,6 +77,11 @@ def _looking(add: Add) -> None:
     one = add("config", config, "validate the configuration and print it")
     one.add_argument("--check", action="store_true", help="validate only")
     one.add_argument("--effective", action="store_true", help="what is in force, and where each value came from")
+    one = add("snmp", snmp, "answer net-snmp: pass_persist on stdin; pass with -g, -n or -s")
+    one.add_argument("--oid", default=None, help="root of the tree, instead of [snmp] oid")
+    one.add_argument("-g", dest="get", metavar="OID", help="the value of this name")
+    one.add_argument("-n", dest="getnext", metavar="OID", help="the one after it")
+    one.add_argument("-s", dest="set", nargs=argparse.REMAINDER, metavar="OID TYPE VALUE", help="refused: read-only")
     one = add("history", history, "transitions with their reason")
     one.add_argument("uplink", nargs="?", metavar="UPLINK")
     one.add_argument("--json", action="store_true")
@@ -118,11 +134,32 @@ def track(options: argparse.Namespace) -> int:
     return command.run(options.root, options.uplinks, (options.family,) if options.family else command.FAMILIES)
 
 
+def mail(options: argparse.Namespace) -> int:
+    """``mwan-hook mail``."""
+    from mwan_hook.commands import mail as command
+
+    return command.run(options.root, options.send, options.test)
+
+
 def status(options: argparse.Namespace) -> int:
     """``mwan-hook status``."""
     from mwan_hook.commands import status as command
 
     return command.run(options.root, options.json, options.watch, not options.no_header)
+
+
+def connectivity_state(options: argparse.Namespace) -> int:
+    """``mwan-hook connectivity-state``."""
+    from mwan_hook.commands import connectivity_state as command
+
+    return command.run(options.root, not options.no_header)
+
+
+def bus(options: argparse.Namespace) -> int:
+    """``mwan-hook bus``."""
+    from mwan_hook.notify import bus as command
+
+    return command.serve(options.root, options.idle)
 
 
 def plan(options: argparse.Namespace) -> int:
@@ -144,6 +181,13 @@ def config(options: argparse.Namespace) -> int:
     from mwan_hook.commands import config as command
 
     return command.run(options.root, options.check, options.effective)
+
+
+def snmp(options: argparse.Namespace) -> int:
+    """``mwan-hook snmp``."""
+    from mwan_hook.commands import snmp as command
+
+    return command.run(options.root, options.oid, options.get, options.getnext, options.set is not None)
 
 
 def history(options: argparse.Namespace) -> int:

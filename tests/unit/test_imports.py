@@ -22,6 +22,7 @@ RESERVED = {
     "configobj": ("config.py",),
     "validate": ("config.py",),
     "filelock": ("store/",),
+    "jeepney": ("notify/buslink.py",),
 }
 # what core/ may use: no input, no output, no clock
 PURE = {"__future__", "collections", "enum", "fnmatch", "functools", "itertools", "math", "operator", "re"}
@@ -91,6 +92,7 @@ HEAVY = {
     "dns",
     "filelock",
     "ipaddress",
+    "jeepney",
     "logging",
     "pathlib",
     "pyroute2",

@@ -1,0 +1,28 @@
+"""``connectivity-state``: networkd-connectivity's command, with its output, from the state file.  Needs no root."""
+
+from __future__ import annotations
+
+import sys
+
+from mwan_hook.notify.busnames import devices
+from mwan_hook.store import state as states
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mwan_hook.model import State
+
+
+def run(root: str, header: bool) -> int:
+    """One line an interface.  Raises MwanError."""
+    state, messages = states.load(root)
+    for line in lines(state, header):
+        print(line)
+    for message in messages:
+        print(f"mwan-hook: {message}", file=sys.stderr)
+    return 0
+
+
+def lines(state: State, header: bool) -> list[str]:
+    """Columns of fixed width, as programs have learnt to read them."""
+    rows = [f"{d.interface:10} {int(d.connectivity):<3}  {d.connectivity.word}" for d in devices(state)]
+    return [f"{'IFACE':10} {'#':<3} STATE", *rows] if header else rows

@@ -1,0 +1,103 @@
+"""What makes the bus start us for a name and lets others call it: a service file a name, and one policy for all.
+
+They are below ``/run/mwan-hook/dbus-1``, because names come and go with interfaces; the installed policy names the
+place.  A policy that lists the names is what dbus-daemon and dbus-broker both understand: the latter knows no
+``send_destination_prefix``.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from mwan_hook.model import MwanError
+from mwan_hook.notify.busnames import bus_name
+from mwan_hook.store import files
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+PLACE = files.RUN + "/dbus-1"
+SERVICES = PLACE + "/services"
+POLICIES = PLACE + "/policy.d"
+POLICY = POLICIES + "/uplinks.conf"
+INSTALLED = ("etc/dbus-1/system.d/mwan-hook.conf", "usr/share/dbus-1/system.d/mwan-hook.conf")
+UNIT = "mwan-hook-bus.service"
+
+
+def installed(root: str) -> bool:
+    """True if D-Bus is set up: the bus's policy for us is there."""
+    return any(os.path.exists(files.under(root, path)) for path in INSTALLED)
+
+
+def bring(root: str, words: Iterable[str]) -> bool:
+    """Have files for the names with these last elements and no others; True if something changed.  Raises MwanError."""
+    names = sorted(bus_name(word) for word in words)
+    wanted = {f"{SERVICES}/{name}.service": service(root, name) for name in names}
+    wanted[POLICY] = policy(names)
+    changed = False
+    for path, content in wanted.items():
+        changed |= _put(files.under(root, path), content)
+    return _drop(root, {path.rpartition("/")[2] for path in wanted}) or changed
+
+
+def remove(root: str) -> bool:
+    """Take all files away; True if there were any.  Raises MwanError."""
+    changed = _drop(root, set())
+    for path in (SERVICES, POLICIES, PLACE):
+        try:
+            os.rmdir(files.under(root, path))
+        except OSError:
+            continue  # not there, or holds what is not ours
+    return changed
+
+
+def service(root: str, name: str) -> bytes:
+    """A service file.  Where systemd runs the bus starts our unit, elsewhere the command."""
+    command = " ".join(_quoted(word) for word in (*_program(), "--root", os.path.abspath(root or "/"), "bus"))
+    return f"[D-BUS Service]\nName={name}\nExec={command}\nUser=root\nSystemdService={UNIT}\n".encode()
+
+
+def policy(names: Iterable[str]) -> bytes:
+    """Everyone may call these names; who may own them the installed policy says."""
+    rules = "".join(f'    <allow send_destination="{name}"/>\n' for name in names)
+    return f'<busconfig>\n  <policy context="default">\n{rules}  </policy>\n</busconfig>\n'.encode()
+
+
+def _program() -> tuple[str, ...]:
+    """How this program was started, for the bus to do likewise."""
+    own = os.path.abspath(sys.argv[0])
+    return (own,) if os.path.basename(own) == "mwan-hook" else (sys.executable, "-m", "mwan_hook")
+
+
+def _quoted(word: str) -> str:
+    plain = all(c.isalnum() or c in "/._-+@:" for c in word)
+    return word if plain else "'" + word.replace("'", "'\\''") + "'"
+
+
+def _put(path: str, content: bytes) -> bool:
+    try:
+        if files.read(path) == content:
+            return False
+    except ValueError:
+        pass  # nothing of ours; it is replaced, or the words come from there
+    files.make_directory(os.path.dirname(path))
+    files.replace(path, content)
+    return True
+
+
+def _drop(root: str, kept: set[str]) -> bool:
+    changed = False
+    for place in (SERVICES, POLICIES):
+        directory = files.under(root, place)
+        try:
+            names = set(os.listdir(directory)) - kept
+            for name in names:
+                os.unlink(os.path.join(directory, name))
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise MwanError(f"cannot take files out of {directory}: {files.why(error)}") from error
+        changed |= bool(names)
+    return changed

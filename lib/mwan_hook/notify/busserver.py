@@ -1,0 +1,66 @@
+"""``mwan-hook bus``: the process that the bus starts for a call.  It leaves when nobody has called for a while."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+
+from mwan_hook.model import MwanError
+from mwan_hook.notify.buslink import Link
+
+LOOK = 1.0  # seconds between two looks at the state file while nobody calls
+BARRIER = 2.0  # seconds that systemd gets to read what it was told
+
+
+def serve(root: str, idle: float) -> int:
+    """Answer for every interface until ``idle`` seconds went by without a call.  Raises MwanError."""
+    with Link(root) as link:
+        if not link.devices:
+            raise MwanError("no run has seen an uplink's interface yet: there is nothing to tell")
+        _names(link)
+        tell_systemd("READY=1")
+        end = time.monotonic() + idle
+        while (now := time.monotonic()) < end:
+            message = link.receive(min(LOOK, end - now))
+            if message is not None and link.handle(message):
+                end = time.monotonic() + idle
+            link.refresh()
+            _names(link)
+            link.look()
+        tell_systemd("STOPPING=1")  # before the names go: a call after that starts us anew
+    return 0
+
+
+def _names(link: Link) -> None:
+    """Own exactly the names of what there is; behind another owner, wait for it to leave."""
+    for word in link.devices.keys() - link.names:
+        link.own(word)
+    link.give_up(*(link.names - link.devices.keys()))
+
+
+def tell_systemd(words: str) -> None:
+    """sd_notify(3), and wait until it is read; nothing where systemd does not ask for it."""
+    name = os.environ.get("NOTIFY_SOCKET", "")
+    if not name.startswith(("/", "@")):
+        return
+    where = "\0" + name[1:] if name.startswith("@") else name
+    ours, theirs = os.pipe()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
+        try:
+            sender.connect(where)
+            sender.send(words.encode())
+            socket.send_fds(sender, [b"BARRIER=1"], [theirs])
+        finally:
+            os.close(theirs)
+    _closed(ours)
+
+
+def _closed(descriptor: int) -> None:
+    """Wait until the other end of the pipe is closed."""
+    import select
+
+    try:
+        select.select([descriptor], [], [], BARRIER)
+    finally:
+        os.close(descriptor)
