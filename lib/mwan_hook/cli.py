@@ -82,11 +82,6 @@ def _looking(add: Add) -> None:
     one.add_argument("-g", dest="get", metavar="OID", help="the value of this name")
     one.add_argument("-n", dest="getnext", metavar="OID", help="the one after it")
     one.add_argument("-s", dest="set", nargs=argparse.REMAINDER, metavar="OID TYPE VALUE", help="refused: read-only")
-    one = add("snmp", snmp, "answer net-snmp: pass_persist on stdin; pass with -g, -n or -s")
-    one.add_argument("--oid", default=None, help="root of the tree, instead of [snmp] oid")
-    one.add_argument("-g", dest="get", metavar="OID", help="the value of this name")
-    one.add_argument("-n", dest="getnext", metavar="OID", help="the one after it")
-    one.add_argument("-s", dest="set", nargs=argparse.REMAINDER, metavar="OID TYPE VALUE", help="refused: read-only")
     one = add("history", history, "transitions with their reason")
     one.add_argument("uplink", nargs="?", metavar="UPLINK")
     one.add_argument("--json", action="store_true")
@@ -186,13 +181,6 @@ def config(options: argparse.Namespace) -> int:
     from mwan_hook.commands import config as command
 
     return command.run(options.root, options.check, options.effective)
-
-
-def snmp(options: argparse.Namespace) -> int:
-    """``mwan-hook snmp``."""
-    from mwan_hook.commands import snmp as command
-
-    return command.run(options.root, options.oid, options.get, options.getnext, options.set is not None)
 
 
 def snmp(options: argparse.Namespace) -> int:
