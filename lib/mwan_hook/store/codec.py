@@ -59,6 +59,12 @@ def _plain(value: Any) -> dict[str, Any]:
     }
 
 
+def teach(*kinds: Any) -> None:
+    """Nouns that are not the model's, each after those that it is made of."""
+    for kind in kinds:
+        _decoders[kind.__name__] = _record(kind)
+
+
 def decoder(kind: str) -> Decoder:
     """What turns JSON into the type that an annotation names."""
     found = _decoders.get(kind)

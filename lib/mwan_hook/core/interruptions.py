@@ -1,0 +1,229 @@
+"""What a person is told by mail: interruptions of each uplink and of the whole machine, and when a mail may go.
+
+Times are CLOCK_BOOTTIME seconds of the boot that the book was last written in; what happened in an earlier boot has
+small or negative ones.  Those that end in ``wall`` are seconds since the epoch and only shown.
+"""
+
+from __future__ import annotations
+
+from mwan_hook.light import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from mwan_hook.model import Mail, Notice
+
+MACHINE = ""  # whose interruptions are those of all uplinks together
+STILL = 60.0  # seconds after which an uplink's interruption is told while it lasts, if there is another way out
+MOST = 200  # interruptions kept for the next mail; of older ones only the number and the time
+TENTH = 1  # digits: what a look at the kernel may come late must not make an interruption too short
+
+
+class Span(NamedTuple):
+    """One interruption; ``length`` is None while it lasts."""
+
+    serial: int
+    subject: str  # the uplink's name, or MACHINE
+    interface: str
+    begin: float
+    begin_wall: float
+    reason: str = ""
+    length: float | None = None
+    end_wall: float = 0.0
+    rebooted: bool = False  # a reboot lies within: measured by the clock on the wall
+    told: bool = False  # while it lasted
+
+
+class Lost(NamedTuple):
+    """Interruptions that are told by number and time alone."""
+
+    count: int = 0  # type: ignore[assignment]  # not tuple.count
+    seconds: float = 0.0
+
+
+class Outgoing(NamedTuple):
+    """A mail as it was handed over, until it is known what became of it.  ``open``: serials of what still lasts."""
+
+    message: str
+    upto: int  # serial: what has a smaller one, and has ended, is in it
+    open: tuple[int, ...] = ()
+    short: int = 0
+    lost: Lost = Lost()
+
+
+class Book(NamedTuple):
+    """All that is remembered between runs and boots."""
+
+    boot_id: str = ""
+    at: float = 0.0  # of the last writing
+    wall: float = 0.0
+    last: str = ""  # the last notice's id
+    serial: int = 1  # of the next interruption
+    open: tuple[Span, ...] = ()
+    ended: tuple[Span, ...] = ()  # not told yet
+    lost: Lost = Lost()
+    short: int = 0  # shorter than min_interruption, since the last mail
+    calm: float | None = None  # end of the last interruption
+    gap: float = 0.0  # seconds that must lie between the last mail and the next
+    sent: float | None = None  # when a server last took a mail
+    outgoing: Outgoing | None = None
+    failures: int = 0  # since a server last took one
+    retry: float = 0.0
+    error: str = ""
+    unreached: str = ""  # recipients that the last mail was refused for
+
+    @property
+    def waits(self) -> bool:
+        """There is something to tell, now or when it has lasted long enough."""
+        return bool(self.ended or self.lost.count or self.outgoing or any(_news(span) for span in self.open))
+
+
+def rebased(book: Book, boot_id: str, now: float, wall: float) -> Book:
+    """The same book in another boot: the clock on the wall says how long ago it was written, or the uptime does."""
+    if book.boot_id == boot_id:
+        return book
+    book = book._replace(boot_id=boot_id, last="")
+    if not book.at:
+        return book
+    by = now - max(now, wall - book.wall) - book.at
+    return book._replace(
+        open=tuple(span._replace(begin=span.begin + by, rebooted=True) for span in book.open),
+        ended=tuple(span._replace(begin=span.begin + by) for span in book.ended),
+        calm=None if book.calm is None else book.calm + by,
+        sent=None if book.sent is None else book.sent + by,
+        retry=min(book.retry + by, now),
+    )
+
+
+def recorded(book: Book, notices: Iterable[Notice], watched: Callable[[str], bool], mail: Mail) -> Book:
+    """The book with what happened.  Notices that it knows already change nothing: they may be delivered again.
+
+    ``watched`` is False for uplinks that are configured or switched off: their interruption is forgotten.
+    """
+    for notice in notices:
+        if not book.last or _order(notice.id) > _order(book.last):
+            book = _noted(book, notice, mail)._replace(last=notice.id)
+    kept = tuple(span for span in book.open if span.subject == MACHINE or watched(span.subject))
+    return book if kept == book.open else book._replace(open=kept)
+
+
+def _order(name: str) -> tuple[int, int]:
+    """Of ``<boottime>-<number>``."""
+    first, _, second = name.partition("-")
+    return int(first) if first.isdigit() else 0, int(second) if second.isdigit() else 0
+
+
+def _noted(book: Book, notice: Notice, mail: Mail) -> Book:
+    """One notice: who is online now ends, and who went offline without being switched off begins."""
+    for span in book.open:
+        if span.subject in notice.online or (span.subject == MACHINE and notice.online):
+            book = _ended(book, span, notice, mail)
+    if notice.event != "offline" or notice.new == "disabled":
+        return book
+    if notice.uplink not in notice.online:
+        book = _begun(book, notice.uplink, notice)
+    return book if notice.online else _begun(book, MACHINE, notice)
+
+
+def _begun(book: Book, subject: str, notice: Notice) -> Book:
+    if len(book.open) >= MOST or any(span.subject == subject for span in book.open):
+        return book
+    interface, reason = ("", "") if subject == MACHINE else (notice.interface, notice.reason)
+    span = Span(book.serial, subject, interface, notice.boottime, notice.at, reason)
+    return book._replace(serial=book.serial + 1, open=(*book.open, span))
+
+
+def _ended(book: Book, span: Span, notice: Notice, mail: Mail) -> Book:
+    """Into the report, unless it was short.  A spell of calm before it takes the gap between mails back."""
+    others = tuple(other for other in book.open if other.serial != span.serial)
+    length = max(0.0, notice.boottime - span.begin)
+    if round(length, TENTH) < mail.min_interruption:
+        return book._replace(open=others, short=book.short + 1)
+    first = min(other.begin for other in book.open)
+    calm = 0.0 if book.calm is None else first - book.calm
+    end = max(notice.boottime, notice.boottime if book.calm is None else book.calm)
+    done = span._replace(serial=book.serial, length=length, end_wall=notice.at)
+    book = book._replace(serial=book.serial + 1, open=others, ended=(*book.ended, done), calm=end)
+    return _bounded(book._replace(gap=0.0) if calm >= mail.backoff_max else book)
+
+
+def _bounded(book: Book) -> Book:
+    """The newest ones; what a mail in an unknown state holds may be told twice then, but never not at all."""
+    over = len(book.ended) - MOST
+    if over <= 0:
+        return book
+    seconds = sum(span.length or 0.0 for span in book.ended[:over])
+    lost = Lost(book.lost.count + over, book.lost.seconds + seconds)
+    return book._replace(ended=book.ended[over:], lost=lost)
+
+
+def _news(span: Span) -> bool:
+    return span.subject != MACHINE and not span.told
+
+
+def lasting(book: Book, mail: Mail, now: float) -> tuple[Span, ...]:
+    """Interruptions that go on and are long enough to be named."""
+    return tuple(span for span in book.open if now - span.begin >= mail.min_interruption)
+
+
+def to_tell(book: Book, mail: Mail, now: float) -> bool:
+    """Whether there is anything worth a mail: one has ended, or one has lasted for long."""
+    long = max(STILL, mail.min_interruption)
+    late = any(_news(span) and now - span.begin >= long for span in book.open)
+    return bool(book.ended or book.lost.count or book.outgoing or late)
+
+
+def next_mail(book: Book, mail: Mail, now: float) -> float | None:
+    """When a mail may go, if something is online then; None while there is nothing to tell."""
+    if not to_tell(book, mail, now):
+        return None
+    when = book.retry if book.failures else 0.0
+    if book.sent is not None:
+        when = max(when, book.sent + max(book.gap, min(mail.backoff_min, mail.backoff_max)))
+    return when
+
+
+def due(book: Book, mail: Mail, now: float, online: bool) -> bool:
+    """A mail may go now."""
+    when = next_mail(book, mail, now)
+    return online and when is not None and now >= when
+
+
+def handed(book: Book, message: str, mail: Mail, now: float) -> Book:
+    """On record before a server sees it, so that a run killed in between hands over the same one again."""
+    still = tuple(span.serial for span in lasting(book, mail, now))
+    return book._replace(outgoing=Outgoing(message, book.serial, still, book.short, book.lost))
+
+
+def taken(book: Book, mail: Mail, now: float, unreached: str = "") -> Book:
+    """A server took the mail: what was in it is told, and the next gap is longer."""
+    out = book.outgoing
+    if out is None:
+        return book
+    gap = min(book.gap + mail.backoff_step if book.gap else mail.backoff_min, mail.backoff_max)
+    return book._replace(
+        open=tuple(span._replace(told=span.told or span.serial in out.open) for span in book.open),
+        ended=tuple(span for span in book.ended if span.serial >= out.upto),
+        lost=_less(book.lost, out.lost),
+        short=max(0, book.short - out.short),
+        gap=gap,
+        sent=now,
+        outgoing=None,
+        failures=0,
+        retry=0.0,
+        error="",
+        unreached=unreached,
+    )
+
+
+def _less(now: Lost, then: Lost) -> Lost:
+    return Lost(max(0, now.count - then.count), max(0.0, now.seconds - then.seconds))
+
+
+def failed(book: Book, mail: Mail, now: float, error: str, certain: bool) -> Book:
+    """No server took it; ``certain``: one may not have taken it without our knowing, so the next may be a new one."""
+    pause = min(max(mail.backoff_min, 1.0) * 2 ** min(book.failures, 20), max(mail.backoff_max, 1.0))
+    return book._replace(
+        outgoing=None if certain else book.outgoing, failures=book.failures + 1, retry=now + pause, error=error
+    )

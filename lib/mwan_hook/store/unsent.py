@@ -1,0 +1,75 @@
+"""What is to be told by mail, kept across runs and boots.
+
+Beside the book stands an empty file while anything waits in it: systemd looks at that, and starts nothing without it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from mwan_hook.core.interruptions import Book, Lost, Outgoing, Span, rebased
+from mwan_hook.model import MwanError
+from mwan_hook.say import complain
+from mwan_hook.store import codec, files
+from mwan_hook.store.lock import Flock
+from mwan_hook.store.state import boot_id
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+BOOK = files.LIB + "/mail.json"
+WAITING = files.LIB + "/mail.waiting"
+LOCK = files.RUN + "/mail.lock"
+SENDING = files.RUN + "/mail-sending.lock"
+WAIT = 10.0  # seconds for the book, which is held for milliseconds
+
+codec.teach(Span, Lost, Outgoing, Book)
+
+
+def load(root: str) -> Book:
+    """The book, its times in this boot's.  Raises MwanError if it cannot be read."""
+    book, messages = files.load(files.under(root, BOOK), "Book", Book())
+    complain(messages)
+    kept: Book = rebased(book, boot_id(), time.clock_gettime(time.CLOCK_BOOTTIME), time.time())
+    return kept
+
+
+def change(root: str, action: Callable[[Book], Book]) -> Book:
+    """The book after ``action``, on the disk if that changed anything.  Raises MwanError; the old one is whole then."""
+    with Flock(files.under(root, LOCK), WAIT):
+        before = load(root)
+        after = action(before)
+        if after != before:
+            after = after._replace(at=time.clock_gettime(time.CLOCK_BOOTTIME), wall=time.time())
+            _save(root, after)
+        _mark(root, after.waits)
+        return after
+
+
+def sending(root: str) -> Flock:
+    """Held by whoever hands a mail over; one that finds it taken has nothing to do."""
+    return Flock(files.under(root, SENDING), 0.0)
+
+
+def _save(root: str, book: Book) -> None:
+    """The mark comes first: a run killed in between leaves one too many, which the next run takes away."""
+    path = files.under(root, BOOK)
+    files.make_directory(os.path.dirname(path))
+    if book.waits:
+        _mark(root, True)
+    files.replace(path, codec.encode(book), durable=True)
+
+
+def _mark(root: str, waits: bool) -> None:
+    path = files.under(root, WAITING)
+    try:
+        if waits and not os.path.exists(path):
+            files.write(path, b"")
+        elif not waits:
+            os.unlink(path)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise MwanError(f"cannot change {path}: {files.why(error)}") from error
