@@ -1,0 +1,88 @@
+"""``mwan-hook mail``: what waits to be told, tell it, or try whether mail works at all."""
+
+from __future__ import annotations
+
+import time
+
+from mwan_hook import config
+from mwan_hook.core.interruptions import MACHINE, next_mail
+from mwan_hook.model import MwanError
+from mwan_hook.notify import mail as notify
+from mwan_hook.notify import mailsend, mailtext
+from mwan_hook.say import complain, say
+from mwan_hook.store import unsent
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mwan_hook.core.interruptions import Book, Span
+    from mwan_hook.model import Mail
+    from mwan_hook.notify.mailtext import Now
+
+
+class NoMailError(MwanError):
+    """Nothing to do without a recipient; a mistake of the configuration where mail is asked for."""
+
+    code = 2
+
+
+def run(root: str, send: bool, test: bool) -> int:
+    """0; 1 if a mail was not taken.  Raises MwanError."""
+    loaded = config.load(root)
+    mail = loaded.config.mail
+    if not mail.to:
+        if send:
+            return 0  # what the timer runs; mail was switched off
+        raise NoMailError("[mail] to is not set: expected addresses, as in to = someone@example.org")
+    if test:
+        return _tested(root, mail)
+    if send:
+        notify.record(root, loaded.config, ())  # an uplink that was switched off meanwhile is no news
+        return 0 if notify.send_due(root, loaded.config) else 1
+    now = notify.present(root)
+    say(_waiting(unsent.load(root), mail, now))
+    return 0
+
+
+def _tested(root: str, mail: Mail) -> int:
+    """A mail now, whatever waits; every step is said."""
+    now = notify.present(root)
+    text = f"This is a test of mwan-hook on {now.host}. Mail works.\n\n{mailtext.ways_out(now)}\n"
+    message = notify.compose(mail, f"{now.host}: test of mwan-hook", text, now)
+    outcome = mailsend.hand_over(root, mail, message, lambda words: say([f"{words} ..."]))
+    if not outcome.accepted:
+        complain([f"mail: {outcome.words}"])
+        return 1
+    say([f"{outcome.words}; look for it at {', '.join(mail.to)}"])
+    if outcome.unreached:
+        complain([f"mail: refused for {outcome.unreached}"])
+    return 1 if outcome.unreached else 0
+
+
+def _waiting(book: Book, mail: Mail, now: Now) -> Iterator[str]:
+    """The book for people."""
+    for span in book.ended:
+        yield f"{_who(span)}: offline for {mailtext.duration(span.length or 0.0)}, {_since(span)}"
+    if book.lost.count:
+        yield f"{book.lost.count} before, {mailtext.duration(book.lost.seconds)} altogether"
+    for span in book.open:
+        yield f"{_who(span)}: offline, {_since(span)}"
+    if not book.waits:
+        yield "nothing waits to be told"
+    when = next_mail(book, mail, now.boottime)
+    if when is not None:
+        pause = f"in {mailtext.duration(when - now.boottime)}" if when > now.boottime else "now"
+        yield f"next mail: {pause}{'' if now.online else ', but nothing is online'}"
+    if book.error:
+        yield f"last try: {book.error}"
+    if book.sent is not None:
+        yield f"last mail: {mailtext.clock(time.time() - now.boottime + book.sent, now.wall)}"
+
+
+def _who(span: Span) -> str:
+    return "the whole machine" if span.subject == MACHINE else mailtext.printable(span.subject)
+
+
+def _since(span: Span) -> str:
+    return f"since {mailtext.clock(span.begin_wall, time.time())}"

@@ -1,0 +1,167 @@
+"""The conversation with an SMTP server, step by step, and each failure in words."""
+
+from __future__ import annotations
+
+import smtplib
+import socket
+import ssl
+from email import message_from_string, policy
+from email.utils import getaddresses
+
+from mwan_hook.light import NamedTuple
+from mwan_hook.model import Security
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from email.message import EmailMessage
+
+    Hear = Callable[[tuple[str, str, "Outcome | None"]], None]
+
+RESOLVE, CONNECT, TLS, AUTH, CONTENT = "resolve", "connect", "tls", "auth", "content"
+_HINTS: dict[type[Exception], str] = {
+    ConnectionRefusedError: "connection refused: no server there, or the wrong port",
+    TimeoutError: "no answer: nobody there, or something on the way swallows it",
+}
+QUIT = 1.0  # seconds; the mail is taken by then
+
+
+class Server(NamedTuple):
+    """Where to, and how.  ``timeout`` is for all of it."""
+
+    host: str
+    port: int
+    security: Security
+    user: str
+    password: str
+    timeout: float
+
+    @property
+    def where(self) -> str:
+        """For people."""
+        return f"{self.host} port {self.port}"
+
+
+class Outcome(NamedTuple):
+    """``certain``: False if a server may have taken it and its answer was not heard."""
+
+    accepted: bool
+    certain: bool
+    words: str
+    unreached: str = ""  # recipients that were refused, with the server's words
+
+
+def converse(server: Server, message: str, hear: Hear) -> None:
+    """All of it; the last thing heard is the outcome."""
+    steps = _Steps(hear)
+    try:
+        refused = _conversation(server, message, steps)
+    except (OSError, smtplib.SMTPException, ValueError) as error:
+        # A server's words are an answer at any step; silence may hide one only after the content has begun.
+        certain = steps.now != CONTENT or (isinstance(error, smtplib.SMTPResponseException) and error.smtp_code > 0)
+        hear((steps.now, "", Outcome(False, certain, f"{steps.words}: {_why(error)}")))
+        return
+    hear((steps.now, "", Outcome(True, True, f"{server.where} took it", refused)))
+    steps.goodbye()
+
+
+class _Steps:
+    """Where the conversation is."""
+
+    def __init__(self, hear: Hear) -> None:
+        self._hear = hear
+        self.now = self.words = ""
+        self.client: smtplib.SMTP | None = None
+
+    def begin(self, step: str, words: str) -> None:
+        """The next step."""
+        self.now, self.words = step, words
+        self._hear((step, words, None))
+
+    def goodbye(self) -> None:
+        """Politely, but not at any price."""
+        if self.client is None or self.client.sock is None:
+            return
+        self.client.sock.settimeout(QUIT)
+        try:
+            self.client.quit()
+        except (OSError, smtplib.SMTPException):
+            return
+
+
+def _conversation(server: Server, message: str, steps: _Steps) -> str:
+    """Words about refused recipients, if others were not."""
+    parsed: EmailMessage = message_from_string(message, policy=policy.SMTP)
+    steps.begin(RESOLVE, f"looking up {server.host}")
+    found = socket.getaddrinfo(server.host, server.port, type=socket.SOCK_STREAM)
+    addresses = list(dict.fromkeys(str(one[4][0]) for one in found))
+    steps.begin(CONNECT, f"connecting to {server.where} ({', '.join(addresses)})")
+    client = steps.client = _connected(server, server.timeout / len(addresses), steps)
+    assert client.sock is not None
+    client.sock.settimeout(server.timeout)
+    here = client.sock.getsockname()[0]
+    client.local_hostname = f"[IPv6:{here}]" if ":" in here else f"[{here}]"  # the machine's name may be no domain
+    if server.security is Security.STARTTLS:
+        steps.begin(TLS, f"encrypting (STARTTLS) with {server.host}")
+        client.starttls(context=ssl.create_default_context())
+    if server.user:
+        steps.begin(AUTH, f"logging in as {server.user}")
+        client.login(server.user, server.password)
+    recipients = [address for _, address in getaddresses(parsed.get_all("To", []))]
+    steps.begin("recipients", f"handing over to {', '.join(recipients)}")
+    refused = client.send_message(parsed, to_addrs=recipients)
+    return _refusals(refused)
+
+
+def _connected(server: Server, timeout: float, steps: _Steps) -> smtplib.SMTP:
+    """After the server's greeting; its name, not an address of it, must be in the certificate."""
+    client: smtplib.SMTP
+    if server.security is Security.TLS:
+        context = ssl.create_default_context()
+        client = smtplib.SMTP_SSL(server.host, server.port, "localhost", timeout=timeout, context=context)
+    else:
+        client = smtplib.SMTP(server.host, server.port, "localhost", timeout)
+    send = client.data
+
+    def data(message: str | bytes) -> tuple[int, bytes]:
+        steps.begin(CONTENT, f"sending the text to {server.host}")
+        return send(message)
+
+    client.data = data  # type: ignore[method-assign,assignment]
+    return client
+
+
+def _why(error: Exception) -> str:
+    """A failure for people."""
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        return f"every recipient was refused: {_refusals(error.recipients)}"
+    if isinstance(error, smtplib.SMTPResponseException):
+        who = "user or password refused: " if isinstance(error, smtplib.SMTPAuthenticationError) else "the server said "
+        return who + _reply(error.smtp_code, error.smtp_error)
+    if isinstance(error, smtplib.SMTPNotSupportedError):
+        return f"the server cannot do that: {error}"
+    if isinstance(error, smtplib.SMTPServerDisconnected):
+        return f"the server hung up: {error}"
+    return _network(error)
+
+
+def _network(error: Exception) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"the certificate is not to be trusted: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        return f"no TLS there: {error.reason or error}"
+    if isinstance(error, socket.gaierror):
+        return f"the name has no address: {error.strerror}"
+    if isinstance(error, UnicodeError):
+        return f"user, password or an address has letters that the server cannot be told: {error}"
+    return _HINTS.get(type(error)) or str(getattr(error, "strerror", None) or error)
+
+
+def _refusals(refused: dict[str, tuple[int, bytes]]) -> str:
+    return "; ".join(f"{address}: {_reply(*answer)}" for address, answer in refused.items())
+
+
+def _reply(code: int, words: bytes | str) -> str:
+    text = words.decode("utf-8", "replace") if isinstance(words, bytes) else words
+    kind = " (for good)" if 500 <= code < 600 else " (for now)" if 400 <= code < 500 else ""
+    return f"{code} {' '.join(text.split())[:300]}{kind}"

@@ -1,0 +1,173 @@
+"""What a mail says, for a person with a phone: what, how long, since when, and which way out there is now."""
+
+from __future__ import annotations
+
+import os
+import time
+from datetime import datetime
+from email import policy
+from email.message import EmailMessage
+from email.utils import format_datetime, make_msgid
+
+from mwan_hook.core.interruptions import MACHINE, lasting
+from mwan_hook.light import NamedTuple
+from mwan_hook.model import FAMILIES, WayOut
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mwan_hook.core.interruptions import Book, Span
+    from mwan_hook.model import Family, Mail
+
+MINUTE, HOUR, DAY = 60, 3600, 86400
+MACHINES = "No internet at all"
+LONGEST = 160  # characters of a reason
+
+
+class Now(NamedTuple):
+    """The moment that a mail is written in."""
+
+    boottime: float
+    wall: float
+    host: str
+    online: tuple[str, ...] = ()
+    best: dict[Family, WayOut] = {}
+
+
+def message(sender: str, to: Sequence[str], subject: str, body: str, now: Now) -> str:
+    """The whole mail as it goes over the wire, in ASCII."""
+    domain = now.host if now.host else "localhost"
+    made = EmailMessage(policy.SMTP)
+    made["From"] = sender
+    made["To"] = ", ".join(to)
+    made["Subject"] = subject
+    made["Date"] = format_datetime(datetime.fromtimestamp(now.wall).astimezone())
+    made["Message-ID"] = make_msgid("mwan-hook", domain=domain)
+    made["Auto-Submitted"] = "auto-generated"
+    made.set_content(body, charset="utf-8", cte="quoted-printable")
+    return made.as_bytes().decode("ascii")
+
+
+def host() -> str:
+    """This machine's name; the rest of it is nobody's business, and asking for it could take long."""
+    return printable(os.uname().nodename) or "localhost"
+
+
+def sender(mail: Mail) -> str:
+    """``from``; without it the account at the server, else this program at this machine."""
+    return mail.sender or (mail.user if "@" in mail.user else f"mwan-hook@{host()}")
+
+
+def subject(book: Book, mail: Mail, now: Now) -> str:
+    """The most important of it in one line."""
+    words = [_summary(spans) for spans in _by_subject(book.ended).values()]
+    words += [
+        f"{printable(span.subject)} is offline since {clock(span.begin_wall, now.wall)}"
+        for span in lasting(book, mail, now.boottime)
+        if span.subject != MACHINE
+    ]
+    if book.lost.count:
+        words.append(f"{_times(book.lost.count)} more")
+    return f"{now.host}: {'; '.join(words) or 'an interruption'}"
+
+
+def _summary(spans: Sequence[Span]) -> str:
+    total = duration(sum(span.length or 0.0 for span in spans))
+    often = f"{_times(len(spans))}, {total} altogether" if len(spans) > 1 else f"for {total}"
+    machine = spans[0].subject == MACHINE
+    return f"no internet {often}" if machine else f"{printable(spans[0].subject)} was offline {often}"
+
+
+def body(book: Book, mail: Mail, now: Now) -> str:
+    """The mail's text: the whole machine first, then each uplink, the oldest interruption first."""
+    going_on = lasting(book, mail, now.boottime)
+    parts = [f"{now.host}, {_moment(now.wall)}"]
+    for spans in _by_subject((*book.ended, *going_on)).values():
+        lines = (_line(span, now) for span in sorted(spans, key=lambda one: (one.begin_wall, one.serial)))
+        parts.append("\n".join([_heading(spans[-1]), *lines]))
+    parts += _left_out(book, mail)
+    if book.unreached:
+        parts.append(f"The mail before this one did not reach\n  {book.unreached}")
+    return "\n\n".join([*parts, ways_out(now)]) + "\n"
+
+
+def _by_subject(spans: Sequence[Span]) -> dict[str, list[Span]]:
+    names = sorted({span.subject for span in spans}, key=lambda name: (name != MACHINE, name))
+    return {name: [span for span in spans if span.subject == name] for name in names}
+
+
+def _heading(span: Span) -> str:
+    if span.subject == MACHINE:
+        return MACHINES
+    where = f" ({printable(span.interface)})" if span.interface not in ("", span.subject) else ""
+    return f"{printable(span.subject)}{where} offline"
+
+
+def _line(span: Span, now: Now) -> str:
+    """One interruption: its times, how long, why."""
+    begin = clock(span.begin_wall, now.wall)
+    if span.length is None:
+        times = f"since {begin}, {duration(now.boottime - span.begin)} so far"
+    else:
+        end = clock(span.end_wall, span.begin_wall)
+        times = f"{begin} to {end}, {duration(span.length)}"
+    reboot = " (over a reboot)" if span.rebooted else ""
+    reason = printable(span.reason)[:LONGEST]
+    return f"  {times}{reboot}" + (f"\n    {reason}" if reason else "")
+
+
+def _left_out(book: Book, mail: Mail) -> list[str]:
+    parts = []
+    if book.lost.count:
+        parts.append(f"And {_times(book.lost.count)} before, {duration(book.lost.seconds)} altogether.")
+    if book.short:
+        parts.append(f"{_times(book.short).capitalize()} shorter than {mail.min_interruption:g} s.")
+    return parts
+
+
+def ways_out(now: Now) -> str:
+    """How traffic leaves now."""
+    lines = [f"  {'IPv4' if family.af == 2 else 'IPv6'}: {_way(now.best.get(family))}" for family in FAMILIES]
+    online = ", ".join(printable(name) for name in now.online) or "nothing"
+    return "\n".join(["Way out now", *lines, f"  Online: {online}"])
+
+
+def _way(way: WayOut | None) -> str:
+    if way is None or not way.uplink:
+        return "none"
+    gateway = f" via {way.gateway}" if way.gateway else ""
+    return f"{printable(way.uplink)} ({printable(way.interface)}), {way.address}{gateway}"
+
+
+def _times(count: int) -> str:
+    return f"{count} times" if count > 1 else "once"
+
+
+def duration(seconds: float) -> str:
+    """In the two largest units: ``42 s``, ``2 min 3 s``, ``1 h 5 min``, ``3 d 4 h``."""
+    whole = round(max(0.0, seconds))
+    for size, word, smaller, small in ((DAY, "d", HOUR, "h"), (HOUR, "h", MINUTE, "min"), (MINUTE, "min", 1, "s")):
+        if whole >= size:
+            rest = whole % size // smaller
+            return f"{whole // size} {word}" + (f" {rest} {small}" if rest else "")
+    return f"{whole} s"
+
+
+def clock(at: float, seen_from: float) -> str:
+    """Local time with its zone; the day only where it is another one."""
+    try:
+        there, here = time.localtime(at), time.localtime(seen_from)
+        form = "%H:%M:%S %Z" if there[:3] == here[:3] else "%a %d %b %Y %H:%M:%S %Z"
+        return time.strftime(form, there)
+    except (OverflowError, OSError, ValueError):
+        return f"{at:.0f}"
+
+
+def _moment(at: float) -> str:
+    return time.strftime("%a %d %b %Y %H:%M:%S %Z (%z)", time.localtime(at))
+
+
+def printable(text: str) -> str:
+    """Names and reasons come from outside: nothing of them may end a line or a header."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
