@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 
 from mwan_hook import scene
+from mwan_hook.core.notices import DEFAULT_ROUTE, notices, ways_out
 from mwan_hook.core.transitions import transitions
-from mwan_hook.model import Busy, Family, MwanError, State, Transition, WayOut
+from mwan_hook.model import Busy, MwanError, State, Transition
 from mwan_hook.say import complain, say
 from mwan_hook.scene import Judged, Scene, Seen
 from mwan_hook.store import lock, spool
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     from mwan_hook.config import Loaded
 
-DEFAULT_ROUTE = "default-route"  # the event
 PASSES = 4  # looks after changes, until nothing is left to do
 
 
@@ -34,6 +34,7 @@ class Run:
         self._memory: State | None = None  # what the last look led to; the disk has it too unless it was full
         self._stamp = (0, 0)
         self._asked: frozenset[str] = frozenset()
+        self._started = time.clock_gettime(time.CLOCK_BOOTTIME)
 
     def reconcile(self, rounds: Sequence[Seen] = (), asked: Iterable[str] = (), take_events: bool = False) -> Judged:
         """Look, judge, and change what differs.  ``asked``: interfaces that are to be probed, with those of events.
@@ -110,15 +111,22 @@ class Run:
         return tuple(complaints)
 
     def _saved(self, judged: Judged, before: State, errors: tuple[str, ...]) -> Judged:
-        """Store the state if it says anything new, then the history of what it changed."""
+        """Store the state, and what to tell of it, if it says anything new; then tell."""
         state = judged.state._replace(errors=errors)
+        happened = (*transitions(before, state, judged.scene.wall), *ways_out(before, state, judged.scene.wall))
+        if happened:
+            state = _with_notices(judged, before, state, happened)
+        failed: list[str] = []
         if state != judged.scene.state or not before.boot_id:
-            state = state._replace(saved_at=judged.scene.now, saved_wall=judged.scene.wall)
+            took = round(time.clock_gettime(time.CLOCK_BOOTTIME) - self._started, 6)
+            state = state._replace(saved_at=judged.scene.now, saved_wall=judged.scene.wall, run_seconds=took)
             failed = _attempted(lambda: states.save(self.root, state))
             state = state._replace(errors=(*errors, *failed))
+        if state.outbox and not failed:
+            state = _handed_over(self.root, self.loaded, state)
         self._remember(state)
         self._asked = frozenset()
-        _tell(judged, before, state)
+        _tell(judged, before, state, happened)
         return judged._replace(state=state, stamp=self._stamp)
 
     def _remember(self, state: State) -> None:
@@ -162,10 +170,37 @@ def _applied(judged: Judged) -> tuple[str, ...]:
     return tuple(errors)
 
 
-def _tell(judged: Judged, before: State, state: State) -> None:
+def _with_notices(judged: Judged, before: State, state: State, happened: Sequence[Transition]) -> State:
+    """What hooks and the like shall hear is stored with what they hear of, so that no kill comes between."""
+    from mwan_hook.store import outbox
+
+    ids = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    fresh = notices(happened, before, state, judged.scene.uplinks, judged.scene.now, ids)
+    return state._replace(outbox=outbox.pending(state.outbox, fresh))
+
+
+def _handed_over(root: str, loaded: Loaded, state: State) -> State:
+    """Out of the stored state into the spool; what fails stays for the next run."""
+    from mwan_hook.store import outbox
+    from mwan_hook.system import notifier
+
+    try:
+        if notifier.needed(root, loaded.config):
+            lost = outbox.hand_over(root, state.outbox)
+            notifier.wake(root)
+            if lost and not state.unheard:
+                complain((f"nobody takes notices out of {root}: the oldest go (is mwan-hook-notify.path on?)",))
+            state = state._replace(unheard=state.unheard + lost if lost else 0)
+        told = state._replace(outbox=())
+        states.save(root, told)
+    except MwanError as error:
+        complain((str(error),))
+        return state
+    return told
+
+
+def _tell(judged: Judged, before: State, state: State, happened: Sequence[Transition]) -> None:
     """History and the journal."""
-    wall = judged.scene.wall
-    happened = (*transitions(before, state, wall), *_ways_out(before, state, wall))
     if happened:
         from mwan_hook.store import history
 
@@ -175,22 +210,6 @@ def _tell(judged: Judged, before: State, state: State) -> None:
 
 
 def _words(one: Transition) -> str:
-    what = one.event if one.event == DEFAULT_ROUTE else one.uplink
+    what = one.uplink if one.event != DEFAULT_ROUTE else one.event
     where = f"{one.family.value} " if one.family else ""
     return f"{what}: {where}{one.old} -> {one.new} ({one.reason})"
-
-
-def _ways_out(before: State, state: State, wall: float) -> list[Transition]:
-    """``default-route`` events: the best way out has another interface, address or gateway."""
-    found = []
-    for family in Family:
-        old, new = before.best.get(family, WayOut()), state.best.get(family, WayOut())
-        if (old.interface, old.address, old.gateway) != (new.interface, new.address, new.gateway):
-            reason = f"the best uplink is {new.uplink}" if new.uplink else "no uplink is online"
-            was, now = _described(old), _described(new)
-            found.append(Transition(DEFAULT_ROUTE, new.uplink, new.interface, family, was, now, reason, wall))
-    return found
-
-
-def _described(way: WayOut) -> str:
-    return " ".join(word for word in (way.interface, way.address, way.gateway) if word) or "none"

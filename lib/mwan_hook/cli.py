@@ -58,6 +58,8 @@ def _running(add: Add) -> None:
 
 
 def _serving(add: Add) -> None:
+    one = add("notify", notify, "tell hooks, mail, Prometheus and D-Bus what is spooled; what the path unit starts")
+    one.add_argument("--no-wait", action="store_true", help="leave it to another one that is at it")
     one = add("bus", bus, "answer on D-Bus until nobody calls; what the bus starts")
     one.add_argument("--idle", type=_seconds, default=30.0, metavar="S", help="seconds without a call (30)")
 
@@ -153,6 +155,13 @@ def connectivity_state(options: argparse.Namespace) -> int:
     from mwan_hook.commands import connectivity_state as command
 
     return command.run(options.root, not options.no_header)
+
+
+def notify(options: argparse.Namespace) -> int:
+    """``mwan-hook notify``."""
+    from mwan_hook.commands import notify as command
+
+    return command.run(options.root, not options.no_wait)
 
 
 def bus(options: argparse.Namespace) -> int:

@@ -582,6 +582,15 @@ class Notice(NamedTuple):
     default: dict[Family, WayOut] = {}
 
 
+class Notified(NamedTuple):
+    """How far hooks have been told."""
+
+    boot_id: str = ""
+    last: str = ""  # id of the last notice that all had
+    begun: str = ""  # id of the one that they are getting,
+    done: tuple[str, ...] = ()  # and who had it
+
+
 class State(NamedTuple):
     """The state file."""
 

@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-def say(lines: Iterable[str]) -> None:
-    """To the operator, or the journal."""
+def say(lines: Iterable[str], at_once: bool = False) -> None:
+    """To the operator, or the journal.  ``at_once``: a program that goes on for long is heard while it does."""
     try:
         for line in lines:
-            print(line)
+            print(line, flush=at_once)
     except (OSError, ValueError):
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - for the rest of the run
 

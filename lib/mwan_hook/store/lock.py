@@ -1,4 +1,4 @@
-"""The two locks.  Both are flock(2), which the kernel drops with the process, however it ends.
+"""The locks.  All are flock(2), which the kernel drops with the process, however it ends.
 
 ``look`` takes it with fcntl, because importing filelock costs more than the whole common run;
 ``write`` takes the same file with filelock.  They exclude each other.
@@ -12,7 +12,7 @@ import os
 import time
 
 from mwan_hook.model import Busy, MwanError
-from mwan_hook.store.files import PROBE_LOCK, STATE_LOCK, make_directory, under, why
+from mwan_hook.store.files import NOTIFY_LOCK, PROBE_LOCK, STATE_LOCK, make_directory, under, why
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,6 +33,11 @@ def look(root: str, wait: float = WAIT) -> Flock:
 def prober(root: str, wait: float) -> Flock:
     """The lock that keeps probers single.  ``with`` raises Busy after ``wait`` seconds."""
     return Flock(under(root, PROBE_LOCK), wait)
+
+
+def notifier(root: str) -> Flock:
+    """The lock that keeps those who tell of transitions single, and so in order."""
+    return Flock(under(root, NOTIFY_LOCK), 0)
 
 
 def write(root: str, wait: float = WAIT) -> FileLocked:

@@ -56,10 +56,11 @@ def take(root: str) -> Taken:
     return Taken(tuple(events), messages)
 
 
-def add(directory: str, content: dict[str, object]) -> str:
-    """Spool ``content``; the entry's name.  Raises MwanError."""
+def add(directory: str, content: dict[str, object], name: str = "") -> str:
+    """Spool ``content``, in the place of one of that name; the entry's name.  Raises MwanError."""
     files.make_directory(directory)
-    name = f"{time.clock_gettime_ns(time.CLOCK_BOOTTIME):020d}-{os.getpid()}"  # a step of the clock changes no order
+    if not name:  # a step of the clock changes no order
+        name = f"{time.clock_gettime_ns(time.CLOCK_BOOTTIME):020d}-{os.getpid()}"
     path, hidden = os.path.join(directory, name), os.path.join(directory, f".{name}")
     try:
         files.write(hidden, json.dumps(content).encode())

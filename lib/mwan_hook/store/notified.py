@@ -1,0 +1,23 @@
+"""How far notices have been told, so that nobody hears one twice.  Guarded by the notifier's lock."""
+
+from __future__ import annotations
+
+import os
+
+from mwan_hook.model import Notified
+from mwan_hook.store import codec, files
+from mwan_hook.store.state import boot_id
+
+
+def load(root: str) -> tuple[Notified, tuple[str, ...]]:
+    """What was told in this boot, and messages: ids of another one mean nothing.  Raises MwanError."""
+    fresh = Notified(boot_id())
+    found, messages = files.load(files.under(root, files.NOTIFIED), "Notified", fresh)
+    return (found if found.boot_id == fresh.boot_id else fresh), messages
+
+
+def save(root: str, notified: Notified) -> None:
+    """Raises MwanError."""
+    path = files.under(root, files.NOTIFIED)
+    files.make_directory(os.path.dirname(path))
+    files.replace(path, codec.encode(notified))

@@ -1,0 +1,65 @@
+"""The last step of a transition out of the state: into the spool of notices, each under its own id.
+
+Notices are stored in the state at one stroke with what they tell of.  Then they are put into the spool, and only then
+taken out of the state: a run that is killed in between leaves them to the next one, which may put them there again
+under the same name.  Who takes them out of the spool knows which it had.
+"""
+
+from __future__ import annotations
+
+import os
+
+from mwan_hook.model import Notice
+from mwan_hook.store import codec, files, spool
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MOST = 4096  # in the spool: where nobody takes them out, the oldest go
+MOST_PENDING = 256  # in the state, while the spool cannot be written
+
+
+def pending(stored: Sequence[Notice], fresh: Sequence[Notice]) -> tuple[Notice, ...]:
+    """What waits in the state for the spool; not without end."""
+    return (*stored, *fresh)[-MOST_PENDING:]
+
+
+def hand_over(root: str, notices: Sequence[Notice]) -> int:
+    """Spool them; how many old ones had to make room.  The caller holds the state lock.  Raises MwanError."""
+    directory = files.under(root, files.NOTIFY)
+    for one in notices:
+        spool.add(directory, codec.plain(one), one.id)
+    waiting = sorted(name for name in os.listdir(directory) if not name.startswith("."))
+    old = waiting[: max(0, len(waiting) - MOST)]
+    for name in old:
+        spool.drop(directory, name)
+    return len(old)
+
+
+def waiting(root: str) -> tuple[tuple[Notice, ...], tuple[str, ...]]:
+    """The spooled notices, the oldest first, left where they are, and messages.  Raises MwanError."""
+    directory = files.under(root, files.NOTIFY)
+    entries, messages = spool.entries_of(directory)
+    found: list[Notice] = []
+    strange: list[str] = []
+    for entry in entries:
+        try:
+            found.append(codec.decoder("Notice")(entry.content)._replace(id=entry.name))
+        except (ValueError, RecursionError) as error:
+            spool.drop(directory, entry.name)
+            strange.append(f"{directory}/{entry.name} is no notice ({error}); removed")
+    return tuple(found), (*messages, *strange)
+
+
+def any_waiting(root: str) -> bool:
+    """Whether there is something in the spool."""
+    try:
+        return any(not name.startswith(".") for name in os.listdir(files.under(root, files.NOTIFY)))
+    except OSError:
+        return False
+
+
+def drop(root: str, notice: Notice) -> None:
+    """Everybody had it.  Raises MwanError."""
+    spool.drop(files.under(root, files.NOTIFY), notice.id)

@@ -1,0 +1,71 @@
+"""Who takes notices out of their spool: systemd's path unit, or where there is none, a process that a run starts.
+
+That is so in a namespace with ``--root``, and in a container without systemd: there `mwan-hook notify` is started
+when there is something to tell and somebody to hear it, and nobody waits for it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from mwan_hook.store import files
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mwan_hook.model import Config
+
+SYSTEMD = "/run/systemd/system"  # there while systemd is the manager
+HOOKS = ("etc/mwan-hook", "usr/lib/mwan-hook")
+LARGEST_LOG = 1 << 16  # bytes of what hooks said; beyond that it is begun anew
+# The same interpreter, the same modules, and nothing of the directory that the run stands in.
+_CODE = "import sys; sys.path[:] = sys.argv.pop(1).split(':'); from mwan_hook.__main__ import start; start()"
+
+
+def watched(root: str) -> bool:
+    """True where the path unit sees the spool, or the operator has switched it off."""
+    return os.path.realpath(root or "/") == "/" and os.path.isdir(SYSTEMD)
+
+
+def needed(root: str, config: Config) -> bool:
+    """Whether notices are to be spooled: without a unit only for those who are there to hear them."""
+    if watched(root) or config.mail.to or config.prometheus.textfile:
+        return True
+    if any(_has_hooks(files.under(root, place)) for place in HOOKS):
+        return True
+    from mwan_hook.notify import busfiles
+
+    return busfiles.installed(root)
+
+
+def wake(root: str) -> None:
+    """Start a process of its own that empties the spool, where no unit does.  Nobody waits for it."""
+    if watched(root):
+        return
+    log = _log(root)
+    path = ":".join(os.path.abspath(place) for place in sys.path if place)
+    argv = [sys.executable, "-I", "-c", _CODE, path, "--root", root or "/", "notify", "--no-wait"]
+    actions: list[tuple[int, int, str, int, int] | tuple[int, int, int]] = [
+        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+        (os.POSIX_SPAWN_OPEN, 1, log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o644),
+        (os.POSIX_SPAWN_DUP2, 1, 2),
+    ]
+    os.posix_spawn(sys.executable, argv, os.environ, file_actions=actions, setsid=True)
+
+
+def _has_hooks(place: str) -> bool:
+    try:
+        return any(name.endswith(".d") and name != "conf.d" for name in os.listdir(place))
+    except OSError:
+        return False
+
+
+def _log(root: str) -> str:
+    """Where its words go, since no journal hears them; too long a file is emptied."""
+    path = files.under(root, files.NOTIFY_LOG)
+    try:
+        if os.stat(path).st_size > LARGEST_LOG:
+            os.truncate(path, 0)
+    except OSError:
+        return path
+    return path
