@@ -524,6 +524,9 @@ class FamilyState(NamedTuple):
     probe_bytes: int = 0
     targets: tuple[TargetResult, ...] = ()
     by_facts: bool = False  # no target applies: link, address and gateway alone judge
+    rounds: int = 0  # judged in this boot
+    bad_rounds: int = 0  # of them
+    transitions: int = 0  # to online or from it, in this boot
 
 
 class UplinkState(NamedTuple):
@@ -606,6 +609,7 @@ class State(NamedTuple):
     warnings: tuple[str, ...] = ()  # said once, not in every run
     saved_at: float = 0.0
     saved_wall: float = 0.0  # seconds since the epoch, for people
+    run_seconds: float = 0.0  # from the start of the run that saved it
     protocols: tuple[int, ...] = ()  # numbers that objects of ours may carry
     outbox: tuple[Notice, ...] = ()  # not yet in the spool of notices: stored at one stroke with what they tell of
     unheard: int = 0  # notices that were dropped lately, because nobody took them out of the spool

@@ -11,6 +11,7 @@ from mwan_hook.core.desired import Desired, desire, linkdown, strangers, uses
 from mwan_hook.core.facts import fits, judge_uplink
 from mwan_hook.core.plan import plan
 from mwan_hook.core.schedule import interval
+from mwan_hook.core.transitions import counted
 from mwan_hook.core.uplinks import Bound, Surroundings, bind, interfaces_to_describe
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import (
@@ -118,6 +119,7 @@ def judge(seen: Scene, rounds: Sequence[Seen] = (), asked: frozenset[str] = froz
         uplink = by_name.get(one.job.uplink)
         if uplink and fits(one.job, uplink):
             memories[uplink.name] = _with_round(memories, uplink, one, seen.now)
+    memories = {name: counted(seen.state.uplinks.get(name, UplinkState()), one) for name, one in memories.items()}
     state = seen.state._replace(uplinks=memories, config=seen.fingerprint)
     desired = desire(seen.config, seen.uplinks, state, seen.snapshot)
     state = _remembered(state, seen, desired)

@@ -84,6 +84,10 @@ def tick(root: str, loaded: Loaded, wish: Wish) -> int:
             break
         judged = run.reconcile()
     complain(judged.state.errors)
+    if loaded.config.prometheus.textfile:
+        from mwan_hook.notify import prometheus
+
+        complain(prometheus.refresh(root, loaded))
     return 1 if judged.state.errors else 0
 
 

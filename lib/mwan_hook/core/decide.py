@@ -34,7 +34,7 @@ def judge_round(
     if not state.way or state.status is Status.DISABLED:
         return state._replace(probe_bytes=state.probe_bytes + seen.wire_bytes)
     begun = now if begun is None else begun
-    before = state.status
+    before, state = state.status, state._replace(rounds=state.rounds + 1)
     if probe.portal_interval <= 0 or not probe.portal_targets:
         state = state._replace(portal=False)  # nobody is left to take it back
     state = _noted(state, seen, now, begun)
@@ -135,6 +135,7 @@ def _after_bad(state: FamilyState, probe: Probe, now: float) -> FamilyState:
         judged=True,
         good=0,
         bad=bad,
+        bad_rounds=state.bad_rounds + 1,
         held_until=None,
         passes=passes,
         may_pass=False,

@@ -16,6 +16,15 @@ def best_connectivity(state: UplinkState) -> Connectivity:
     return Connectivity.UNKNOWN if best is Connectivity.NONE and unknown else best
 
 
+def counted(old: UplinkState, new: UplinkState) -> UplinkState:
+    """``new`` with one more transition in each family whose verdict turned since ``old``, which is as it was stored."""
+    for family in FAMILIES:
+        was, now = old.family(family), new.family(family)
+        if was is not now and (was.status is Status.ONLINE) is not (now.status is Status.ONLINE):
+            new = new.with_family(family, now._replace(transitions=was.transitions + 1))
+    return new
+
+
 def transitions(before: State, after: State, wall: float) -> tuple[Transition, ...]:
     """Events from one saved state to the next; ``wall`` is seconds since the epoch."""
     found: list[Transition] = []

@@ -1,0 +1,223 @@
+"""The uplinks as Prometheus reads them: the text format, without timestamps.  Pure.
+
+Names follow Prometheus' conventions: base units (seconds, bytes), ``_total`` for what only grows (until a boot),
+``_timestamp_seconds`` for moments since the epoch, ``_info`` for facts that are text, always 1.
+"""
+
+from __future__ import annotations
+
+from mwan_hook.core.desired import is_online, uses
+from mwan_hook.light import NamedTuple
+from mwan_hook.model import FAMILIES, FamilyState, Status, UplinkState
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from mwan_hook.model import Family, State, Uplink
+
+    Number = int | float | None
+    Sample = tuple[dict[str, str], Number]
+
+GAUGE, COUNTER = "gauge", "counter"
+_ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
+
+
+class Metric(NamedTuple):
+    """One name with all its samples; a sample of None is left out."""
+
+    name: str
+    kind: str
+    help: str
+    samples: Sequence[Sample]
+
+
+class One(NamedTuple):
+    """One family of one uplink; ``epoch`` is what makes a boot time seconds since the epoch."""
+
+    uplink: Uplink
+    family: Family
+    memory: FamilyState
+    carries: bool  # it is of the best default
+    epoch: float
+
+
+def text(version: str, uplinks: Sequence[Uplink], state: State, now: float, wall: float) -> str:
+    """The whole file.  ``now`` is CLOCK_BOOTTIME seconds, ``wall`` seconds since the epoch, of the same moment."""
+    return "".join(line for metric in metrics(version, uplinks, state, wall - now) for line in _lines(metric))
+
+
+def metrics(version: str, uplinks: Sequence[Uplink], state: State, epoch: float) -> list[Metric]:
+    """Everything that is told, in the order of the file."""
+    ones = [
+        One(uplink, family, _memory(state, uplink).family(family), uplink.name in _tier(uplinks, family, state), epoch)
+        for uplink in uplinks
+        for family in FAMILIES
+        if family in uplink.config.families
+    ]
+    found = [Metric(name, kind, words, [(_place(u), of(u)) for u in uplinks]) for name, kind, words, of in _UPLINK]
+    found += [
+        Metric(name, kind, words, [({**_place(one.uplink), "family": one.family.value}, of(one)) for one in ones])
+        for name, kind, words, of in _FAMILY
+    ]
+    return [*_program(version, state), Metric(*_INFO, [_info(uplink) for uplink in uplinks]), *found, _default(state)]
+
+
+def _memory(state: State, uplink: Uplink) -> UplinkState:
+    return state.uplinks.get(uplink.name, UplinkState())
+
+
+def _place(uplink: Uplink) -> dict[str, str]:
+    return {"uplink": uplink.name, "interface": uplink.interface}
+
+
+def _tier(uplinks: Sequence[Uplink], family: Family, state: State) -> frozenset[str]:
+    """The online uplinks that share the best default."""
+    online = [u for u in uplinks if u.present and uses(u, family, state) and is_online(u, family, state)]
+    best = min((uplink.metric for uplink in online), default=0)
+    return frozenset(uplink.name for uplink in online if uplink.metric == best)
+
+
+def _program(version: str, state: State) -> Iterator[Metric]:
+    yield Metric("mwan_build_info", GAUGE, "The program that wrote this; always 1.", [({"version": version}, 1)])
+    yield Metric(
+        "mwan_run_duration_seconds",
+        GAUGE,
+        "From the start of the last run that had something to remember to its last save, its probes included.",
+        [({}, state.run_seconds if state.boot_id else None)],
+    )
+    yield Metric(
+        "mwan_last_run_timestamp_seconds",
+        GAUGE,
+        "When a run last had something to remember, as each that probes has.",
+        [({}, _moment(state.saved_wall or None))],
+    )
+    yield Metric("mwan_errors", GAUGE, "What the last run could not do.", [({}, len(state.errors))])
+
+
+def _info(uplink: Uplink) -> Sample:
+    metered = "yes" if uplink.config.metered else "no"
+    return {**_place(uplink), "table": str(uplink.table), "metered": metered}, 1
+
+
+def _default(state: State) -> Metric:
+    words = "The best way out of each family that has one; always 1."
+    samples: list[Sample] = []
+    for family, way in state.best.items():
+        if way.uplink:
+            labels = {"family": family.value, "uplink": way.uplink, "interface": way.interface}
+            samples.append(({**labels, "address": way.address, "gateway": way.gateway}, 1))
+    return Metric("mwan_default_route_info", GAUGE, words, samples)
+
+
+def _moment(seconds: float | None) -> float | None:
+    """To the millisecond: what comes of two clocks is no surer than that."""
+    return None if seconds is None else round(seconds, 3)
+
+
+def _seconds(ms: float | None) -> float | None:
+    return None if ms is None else round(ms / 1000, 6)
+
+
+def _since(one: One, boottime: float | None) -> float | None:
+    return _moment(boottime + one.epoch) if boottime else None
+
+
+_INFO = ("mwan_uplink_info", GAUGE, "The uplink's routing table, and whether it is probed sparingly; always 1.")
+
+_UPLINK: tuple[tuple[str, str, str, Callable[[Uplink], Number]], ...] = (
+    ("mwan_uplink_present", GAUGE, "Whether the interface is there.", lambda u: int(u.present)),
+    (
+        "mwan_uplink_carrier",
+        GAUGE,
+        "Whether the interface is up and has a carrier.",
+        lambda u: int(bool(u.link and u.link.up and u.link.carrier)),
+    ),
+    ("mwan_uplink_enabled", GAUGE, "Whether the uplink may carry traffic at all.", lambda u: int(u.enabled)),
+    ("mwan_uplink_metric", GAUGE, "Preference: lower is better, equals share.", lambda u: u.metric),
+    ("mwan_uplink_weight", GAUGE, "Share among equals.", lambda u: u.config.weight),
+)
+
+_FAMILY: tuple[tuple[str, str, str, Callable[[One], Number]], ...] = (
+    (
+        "mwan_uplink_connectivity",
+        GAUGE,
+        "What the last round saw: 0 unknown, 1 none, 2 portal, 3 limited, 4 full.",
+        lambda one: int(one.memory.connectivity),
+    ),
+    (
+        "mwan_uplink_online",
+        GAUGE,
+        "The verdict that routing obeys.",
+        lambda one: int(one.memory.status is Status.ONLINE),
+    ),
+    (
+        "mwan_uplink_default",
+        GAUGE,
+        "Whether the uplink carries, alone or with its equals, what is not bound elsewhere.",
+        lambda one: int(one.carries),
+    ),
+    (
+        "mwan_uplink_held",
+        GAUGE,
+        "Whether the uplink came back too often and is kept offline for a while.",
+        lambda one: int(one.memory.held_until is not None),
+    ),
+    (
+        "mwan_uplink_latency_seconds",
+        GAUGE,
+        "Median round trip of the last round; missing where nothing answered.",
+        lambda one: _seconds(one.memory.latency_ms),
+    ),
+    ("mwan_uplink_rounds_total", COUNTER, "Rounds of probes judged in this boot.", lambda one: one.memory.rounds),
+    (
+        "mwan_uplink_bad_rounds_total",
+        COUNTER,
+        "Rounds that counted against the uplink: not full, or too slow.",
+        lambda one: one.memory.bad_rounds,
+    ),
+    (
+        "mwan_uplink_consecutive_bad_rounds",
+        GAUGE,
+        "Bad rounds since the last good one.",
+        lambda one: one.memory.bad,
+    ),
+    (
+        "mwan_uplink_transitions_total",
+        COUNTER,
+        "Changes of the verdict, to online or from it, in this boot.",
+        lambda one: one.memory.transitions,
+    ),
+    (
+        "mwan_uplink_probe_bytes_total",
+        COUNTER,
+        "Bytes that probes have cost in this boot, both ways, from the IP header up.",
+        lambda one: one.memory.probe_bytes,
+    ),
+    (
+        "mwan_uplink_last_probe_timestamp_seconds",
+        GAUGE,
+        "When the last round began; missing before the first.",
+        lambda one: _since(one, one.memory.probed_at),
+    ),
+    (
+        "mwan_uplink_verdict_timestamp_seconds",
+        GAUGE,
+        "Since when the verdict stands.",
+        lambda one: _since(one, one.memory.since),
+    ),
+)
+
+
+def _lines(metric: Metric) -> Iterator[str]:
+    """HELP and TYPE stand even where there is no sample: who reads the file sees what there could be."""
+    yield f"# HELP {metric.name} {metric.help}\n# TYPE {metric.name} {metric.kind}\n"
+    for labels, value in metric.samples:
+        if value is not None:
+            yield f"{metric.name}{_braced(labels)} {value!r}\n"
+
+
+def _braced(labels: Mapping[str, str]) -> str:
+    if not labels:
+        return ""
+    return "{" + ",".join(f'{key}="{value.translate(_ESCAPES)}"' for key, value in labels.items()) + "}"

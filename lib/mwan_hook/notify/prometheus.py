@@ -1,0 +1,70 @@
+"""The textfile for Prometheus' node_exporter: replaced whole after transitions, and by the check run when it is old.
+
+No daemon and no timer of its own: the check run comes every few seconds anyway, and looks at the age of one file.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from mwan_hook import __version__
+from mwan_hook.model import Busy, MwanError
+from mwan_hook.store import files, lock
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mwan_hook.config import Loaded
+
+LOCK = files.RUN + "/prometheus.lock"  # its time is that of the last attempt: a message comes once an interval, too
+WAIT = 5.0  # seconds for another run that is just writing
+
+
+def refresh(root: str, loaded: Loaded) -> tuple[str, ...]:
+    """Write it if the last attempt is ``interval`` ago.  Returns messages and raises nothing."""
+    try:
+        age = time.time() - os.stat(files.under(root, LOCK)).st_mtime
+    except OSError:
+        return write(root, loaded)
+    # a clock that was set back makes no file young
+    return () if 0 <= age < loaded.config.prometheus.interval else write(root, loaded)
+
+
+def write(root: str, loaded: Loaded) -> tuple[str, ...]:
+    """Write it now, if the configuration names a file.  Returns messages and raises nothing: nothing waits for it.
+
+    The look is taken under the lock, so that of two runs the later one has the last word.
+    """
+    textfile = loaded.config.prometheus.textfile
+    if not textfile:
+        return ()
+    path = files.under(root, textfile.lstrip("/"))
+    try:
+        with lock.Flock(files.under(root, LOCK), WAIT) as held:
+            os.utime(held.path)
+            _refuse_without_directory(path)
+            files.replace(path, _content(root, loaded).encode())
+    except Busy:
+        return ()  # whoever writes looks at the same uplinks
+    except MwanError as error:
+        return (f"[prometheus] textfile: {error}",)
+    except OSError as error:
+        return (f"[prometheus] textfile: cannot write {path}: {files.why(error)}",)
+    return ()
+
+
+def _refuse_without_directory(path: str) -> None:
+    directory = os.path.dirname(path)
+    if not os.path.isdir(directory):
+        raise MwanError(
+            f"there is no directory {directory}; "
+            f"name one that node_exporter reads (--collector.textfile.directory), or make it"
+        )
+
+
+def _content(root: str, loaded: Loaded) -> str:
+    from mwan_hook import scene
+    from mwan_hook.core import exposition
+
+    seen = scene.look(root, loaded)
+    return exposition.text(__version__, seen.uplinks, seen.state, seen.now, seen.wall)
