@@ -56,7 +56,7 @@ def run(root: str, names: Sequence[str] = (), families: Sequence[str] = FAMILIES
         _refuse(root, strangers)
     if doubts is None:
         return 0
-    return _offline(doubts or [f"{' and '.join(names) or 'nothing'} is {'not ' * bool(names)}online"])
+    return _offline(doubts or [f"not online: {', '.join(names)}" if names else "nothing is online"])
 
 
 def _offline(reasons: Iterable[str]) -> int:
