@@ -18,20 +18,9 @@ from mwan_hook.store.files import under
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Protocol
 
+    from mwan_hook.model import Notice
     from mwan_hook.notify.buslink import Link
-
-    class Notice(Protocol):
-        """What matters here of a transition."""
-
-        @property
-        def event(self) -> str: ...
-        @property
-        def interface(self) -> str: ...
-        @property
-        def state(self) -> int: ...
-
 
 EVENTS = frozenset(one.word for one in Connectivity)
 TRIES = 20  # times that a name may change hands while we try to get it
@@ -57,7 +46,7 @@ def poke(root: str, notices: Sequence[Notice]) -> None:
             link.ask("ReloadConfig")
         for word, notice in told.items():
             try:
-                _announce(link, word, Device(notice.interface, Connectivity(notice.state)))
+                _announce(link, word, Device(notice.interface, notice.state))
             except MwanError as error:
                 errors.append(f"{bus_name(word)}: {error}")
         if link.names:

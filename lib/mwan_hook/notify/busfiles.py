@@ -34,6 +34,8 @@ def installed(root: str) -> bool:
 def bring(root: str, words: Iterable[str]) -> bool:
     """Have files for the names with these last elements and no others; True if something changed.  Raises MwanError."""
     names = sorted(bus_name(word) for word in words)
+    if not names:
+        return remove(root)
     wanted = {f"{SERVICES}/{name}.service": service(root, name) for name in names}
     wanted[POLICY] = policy(names)
     changed = False

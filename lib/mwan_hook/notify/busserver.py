@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 import time
@@ -15,9 +16,11 @@ BARRIER = 2.0  # seconds that systemd gets to read what it was told
 
 def serve(root: str, idle: float) -> int:
     """Answer for every interface until ``idle`` seconds went by without a call.  Raises MwanError."""
+    gc.enable()  # callers may keep us for long
     with Link(root) as link:
         if not link.devices:
             raise MwanError("no run has seen an uplink's interface yet: there is nothing to tell")
+        link.look()
         _names(link)
         tell_systemd("READY=1")
         end = time.monotonic() + idle
@@ -26,8 +29,8 @@ def serve(root: str, idle: float) -> int:
             if message is not None and link.handle(message):
                 end = time.monotonic() + idle
             link.refresh()
-            _names(link)
             link.look()
+            _names(link)
         tell_systemd("STOPPING=1")  # before the names go: a call after that starts us anew
     return 0
 
