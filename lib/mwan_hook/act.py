@@ -7,7 +7,7 @@ import time
 from mwan_hook import scene
 from mwan_hook.core.notices import DEFAULT_ROUTE, notices, ways_out
 from mwan_hook.core.transitions import transitions
-from mwan_hook.model import Busy, MwanError, State, Transition
+from mwan_hook.model import Busy, MwanError, Notice, State, Transition
 from mwan_hook.say import complain, say
 from mwan_hook.scene import Judged, Scene, Seen
 from mwan_hook.store import lock, spool
@@ -122,11 +122,11 @@ class Run:
             state = state._replace(saved_at=judged.scene.now, saved_wall=judged.scene.wall, run_seconds=took)
             failed = _attempted(lambda: states.save(self.root, state))
             state = state._replace(errors=(*errors, *failed))
-        if state.outbox and not failed:
+        _write_down(judged, before, state, (*_unwritten(self.root, judged.state.outbox), *happened))
+        if state.outbox and not failed:  # only now: what is in the outbox still can be written down again
             state = _handed_over(self.root, self.loaded, state)
         self._remember(state)
         self._asked = frozenset()
-        _tell(judged, before, state, happened)
         return judged._replace(state=state, stamp=self._stamp)
 
     def _remember(self, state: State) -> None:
@@ -199,7 +199,21 @@ def _handed_over(root: str, loaded: Loaded, state: State) -> State:
     return told
 
 
-def _tell(judged: Judged, before: State, state: State, happened: Sequence[Transition]) -> None:
+def _unwritten(root: str, pending: Sequence[Notice]) -> list[Transition]:
+    """Of what a killed run has left to be told, what it has not written into the history either."""
+    if not pending:
+        return []
+    from mwan_hook.store import history
+
+    try:
+        written = set(history.read(root))
+    except MwanError:
+        return []  # appending will say so
+    known = [Transition(*(getattr(one, field) for field in Transition._fields)) for one in pending]
+    return [one for one in known if one not in written]
+
+
+def _write_down(judged: Judged, before: State, state: State, happened: Sequence[Transition]) -> None:
     """History and the journal."""
     if happened:
         from mwan_hook.store import history
