@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -60,10 +61,12 @@ class PrivateBus:
 
     def start(self) -> None:
         """Run the daemon and wait until it listens."""
-        socket = Path(self.root, "run/dbus/system_bus_socket")
-        socket.unlink(missing_ok=True)
         self.daemon = spawn(["dbus-daemon", "--nofork", f"--config-file={self.root}/bus.conf"], self.log)
-        wait_for("the bus", socket.exists)
+        wait_for("the bus", self._listens)
+
+    def _listens(self) -> bool:
+        with socket.socket(socket.AF_UNIX) as client:
+            return client.connect_ex(self.address.removeprefix("unix:path=")) == 0
 
     def stop(self) -> None:
         """Kill the daemon; what it has started goes with it."""

@@ -11,7 +11,7 @@ import os
 import sys
 
 from mwan_hook.model import MwanError
-from mwan_hook.notify.busnames import bus_name
+from mwan_hook.notify.busnames import BASE, bus_name
 from mwan_hook.store import files
 
 TYPE_CHECKING = False
@@ -31,9 +31,9 @@ def installed(root: str) -> bool:
     return any(os.path.exists(files.under(root, path)) for path in INSTALLED)
 
 
-def bring(root: str, words: Iterable[str]) -> bool:
+def bring(root: str, elements: Iterable[str]) -> bool:
     """Have files for the names with these last elements and no others; True if something changed.  Raises MwanError."""
-    names = sorted(bus_name(word) for word in words)
+    names = sorted(bus_name(word) for word in elements)
     if not names:
         return remove(root)
     wanted = {f"{SERVICES}/{name}.service": service(root, name) for name in names}
@@ -42,6 +42,15 @@ def bring(root: str, words: Iterable[str]) -> bool:
     for path, content in wanted.items():
         changed |= _put(files.under(root, path), content)
     return _drop(root, {path.rpartition("/")[2] for path in wanted}) or changed
+
+
+def words(root: str) -> set[str]:
+    """Last elements of the names that the bus starts us for."""
+    try:
+        names = os.listdir(files.under(root, SERVICES))
+    except OSError:
+        return set()
+    return {name[len(BASE) + 1 : -len(".service")] for name in names if name.startswith(f"{BASE}.")}
 
 
 def remove(root: str) -> bool:

@@ -8,6 +8,7 @@ import socket
 import time
 
 from mwan_hook.model import MwanError
+from mwan_hook.notify import busfiles
 from mwan_hook.notify.buslink import Link
 
 LOOK = 1.0  # seconds between two looks at the state file while nobody calls
@@ -18,10 +19,10 @@ def serve(root: str, idle: float) -> int:
     """Answer for every interface until ``idle`` seconds went by without a call.  Raises MwanError."""
     gc.enable()  # callers may keep us for long
     with Link(root) as link:
-        if not link.devices:
-            raise MwanError("no run has seen an uplink's interface yet: there is nothing to tell")
         link.look()
         _names(link)
+        if not link.names:
+            raise MwanError("no run has seen an uplink's interface yet: there is nothing to tell")
         tell_systemd("READY=1")
         end = time.monotonic() + idle
         while (now := time.monotonic()) < end:
@@ -36,10 +37,14 @@ def serve(root: str, idle: float) -> int:
 
 
 def _names(link: Link) -> None:
-    """Own exactly the names of what there is; behind another owner, wait for it to leave."""
-    for word in link.devices.keys() - link.names:
+    """Own exactly the names of what there is; behind another owner, wait for it to leave.
+
+    Those too that only the bus still knows, so that a call of them gets an error at once and not a time-out.
+    """
+    wanted = link.devices.keys() | busfiles.words(link.root)
+    for word in wanted - link.names:
         link.own(word)
-    link.give_up(*(link.names - link.devices.keys()))
+    link.give_up(*(link.names - wanted))
 
 
 def tell_systemd(words: str) -> None:
