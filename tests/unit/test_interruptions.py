@@ -228,7 +228,7 @@ def test_a_gap_that_was_taken_back_is_still_backoff_min() -> None:
     line = Line("fiber", "cable")
     line.count = 10
     book = book_of([line.notice("offline", "fiber", 3610.0), line.notice("online", "fiber", 3620.0)], before=book)
-    assert book.gap == 0 and next_mail(book, MAIL, 3620.0) == 3660.0
+    assert book.gap is None and next_mail(book, MAIL, 3620.0) == 3660.0
 
 
 def test_the_first_mail_goes_at_once_and_only_when_something_is_online() -> None:

@@ -65,7 +65,7 @@ class Book(NamedTuple):
     lost: Lost = Lost()
     short: int = 0  # shorter than min_interruption, since the last mail
     calm: float | None = None  # end of the last interruption
-    gap: float = 0.0  # seconds that must lie between the last mail and the next
+    gap: float | None = None  # seconds that must lie between the last mail and the next; None: none since a calm
     sent: float | None = None  # when a server last took a mail
     outgoing: Outgoing | None = None
     failures: int = 0  # since a server last took one
@@ -145,7 +145,7 @@ def _ended(book: Book, span: Span, notice: Notice, mail: Mail) -> Book:
     end = max(notice.boottime, notice.boottime if book.calm is None else book.calm)
     done = span._replace(serial=book.serial, length=length, end_wall=notice.at)
     book = book._replace(serial=book.serial + 1, open=others, ended=(*book.ended, done), calm=end)
-    return _bounded(book._replace(gap=0.0) if calm >= mail.backoff_max else book)
+    return _bounded(book._replace(gap=None) if calm >= mail.backoff_max else book)
 
 
 def _bounded(book: Book) -> Book:
@@ -180,7 +180,7 @@ def next_mail(book: Book, mail: Mail, now: float) -> float | None:
         return None
     when = book.retry if book.failures else 0.0
     if book.sent is not None:
-        when = max(when, book.sent + max(book.gap, min(mail.backoff_min, mail.backoff_max)))
+        when = max(when, book.sent + (_first_gap(mail) if book.gap is None else book.gap))
     return when
 
 
@@ -201,7 +201,7 @@ def taken(book: Book, mail: Mail, now: float, unreached: str = "") -> Book:
     out = book.outgoing
     if out is None:
         return book
-    gap = min(book.gap + mail.backoff_step if book.gap else mail.backoff_min, mail.backoff_max)
+    gap = _first_gap(mail) if book.gap is None else min(book.gap + mail.backoff_step, mail.backoff_max)
     return book._replace(
         open=tuple(span._replace(told=span.told or span.serial in out.open) for span in book.open),
         ended=tuple(span for span in book.ended if span.serial >= out.upto),
@@ -215,6 +215,10 @@ def taken(book: Book, mail: Mail, now: float, unreached: str = "") -> Book:
         error="",
         unreached=unreached,
     )
+
+
+def _first_gap(mail: Mail) -> float:
+    return min(mail.backoff_min, mail.backoff_max)
 
 
 def _less(now: Lost, then: Lost) -> Lost:

@@ -67,11 +67,13 @@ def _by_child(server: Server, message: str, tell: Tell) -> Outcome:
         os.close(reading)
         _child(server, message, writing)
     os.close(writing)
+    grace = 0.0
     try:
-        return _heard(reading, server, end, tell)
+        outcome, grace = _heard(reading, server, end, tell)
+        return outcome
     finally:
         os.close(reading)
-        _leave(child)
+        _leave(child, grace)
 
 
 def _child(server: Server, message: str, writing: int) -> None:
@@ -90,7 +92,8 @@ def _write(descriptor: int, line: tuple[str, str, Outcome | None]) -> None:
     os.write(descriptor, json.dumps([step, words, list(outcome) if outcome else None]).encode() + b"\n")
 
 
-def _heard(reading: int, server: Server, end: float, tell: Tell) -> Outcome:
+def _heard(reading: int, server: Server, end: float, tell: Tell) -> tuple[Outcome, float]:
+    """The outcome, and for how long the child may say goodbye to the server."""
     step = mailsmtp.RESOLVE
     words = ""
     rest = b""
@@ -99,18 +102,18 @@ def _heard(reading: int, server: Server, end: float, tell: Tell) -> Outcome:
         part = os.read(reading, 1 << 16) if ready else b""
         if not part:
             why = "the sender ended without a word" if ready else f"no end of it within {server.timeout:g} s"
-            return Outcome(False, step != mailsmtp.CONTENT, f"{words}: {why}")
+            return Outcome(False, step != mailsmtp.CONTENT, f"{words}: {why}"), 0.0
         *lines, rest = (rest + part).split(b"\n")
         for line in lines:
             step, words, outcome = json.loads(line)
             if outcome:
-                return Outcome(*outcome)
+                return Outcome(*outcome), GOODBYE
             tell(words)
 
 
-def _leave(child: int) -> None:
-    """It says goodbye to the server for a moment, or is killed."""
-    end = time.monotonic() + GOODBYE
+def _leave(child: int, grace: float) -> None:
+    """It is gone, or killed."""
+    end = time.monotonic() + grace
     while os.waitpid(child, os.WNOHANG)[0] == 0:
         if time.monotonic() > end:
             os.kill(child, signal.SIGKILL)
