@@ -34,7 +34,7 @@ def judge_round(
     if not state.way or state.status is Status.DISABLED:
         return state._replace(probe_bytes=state.probe_bytes + seen.wire_bytes)
     begun = now if begun is None else begun
-    before, state = state.status, state._replace(rounds=state.rounds + 1)
+    before = state.status
     if probe.portal_interval <= 0 or not probe.portal_targets:
         state = state._replace(portal=False)  # nobody is left to take it back
     state = _noted(state, seen, now, begun)
@@ -71,6 +71,7 @@ def _noted(state: FamilyState, seen: Round, now: float, begun: float) -> FamilyS
         srtt_ms=srtt,
         reason=reason,
         probe_bytes=state.probe_bytes + seen.wire_bytes,
+        rounds=state.rounds + 1,
         targets=seen.targets,
         held_until=state.held_until if state.held_until is not None and state.held_until > now else None,
     )
