@@ -24,6 +24,8 @@ def append(root: str, happened: Iterable[Transition]) -> tuple[str, ...]:
     lines = b"".join(json.dumps(codec.plain(one), separators=(",", ":")).encode() + b"\n" for one in happened)
     if not lines:
         return ()
+    if len(lines) > LARGEST:
+        lines = lines[-LARGEST:].partition(b"\n")[2]  # the newest that fit, whole
     path = files.under(root, files.HISTORY)
     try:
         files.make_directory(os.path.dirname(path))
