@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -36,7 +35,9 @@ match = eth2
 metric = 200
 families = ipv4
 """
-TELL = 'echo "$EVENT_ID|$EVENT|$IFACE|$STATE|$OLD_STATE|$UPLINK|$FAMILY|$IPV4_ADDR|$IPV4_GATEWAY" >>"$MWAN_HOOK_ROOT/told"'
+TELL = (
+    'echo "$EVENT_ID|$EVENT|$IFACE|$STATE|$OLD_STATE|$UPLINK|$FAMILY|$IPV4_ADDR|$IPV4_GATEWAY" >>"$MWAN_HOOK_ROOT/told"'
+)
 EVENTS = ("full", "portal", "limited", "none", "online", "offline", "default-route", "plugged", "unplugged")
 
 
@@ -103,3 +104,306 @@ def test_default_route_hooks_run_once_for_each_way_that_it_changes(net: Network)
         net.router.ns.ip(f"link set {interface} down")
     net.router.event("change", "eth1")
     assert moved() == [["", "", "", "", "ipv4", "", ""]]
+
+
+def test_hooks_get_all_of_the_event_in_their_environment_and_as_json(net: Network) -> None:
+    hook(
+        net, "offline", 'cat >"$MWAN_HOOK_ROOT/json"; env >"$MWAN_HOOK_ROOT/env"; pwd >"$MWAN_HOOK_ROOT/pwd"', "90-all"
+    )
+    net.isps[0].fault("blackhole")
+    net.router.check()
+    quiet(net)
+    given = json.loads((net.router.root / "json").read_text())
+    variables = dict(line.split("=", 1) for line in (net.router.root / "env").read_text().splitlines() if "=" in line)
+    fiber, lte = net.router.lines["eth1"], net.router.lines["eth2"]
+    assert {key: given[key] for key in ("event", "uplink", "interface", "family", "old", "new")} == {
+        "event": "offline",
+        "uplink": "fiber",
+        "interface": "eth1",
+        "family": "ipv4",
+        "old": "online",
+        "new": "offline",
+    }
+    assert given["id"] == variables["EVENT_ID"]
+    assert given["reason"] == variables["REASON"] != ""
+    assert (given["old_state"], given["state"]) == (3, 3), "limited since its first bad round"
+    assert given["ipv4"] == {"address": fiber.source, "gateway": fiber.isp.gateway}
+    assert (given["online"], given["offline"]) == (["lte"], ["eth1"])
+    way = {"uplink": "lte", "interface": "eth2", "address": lte.source, "gateway": lte.isp.gateway}
+    assert given["default"]["ipv4"] == way
+    assert abs(given["at"] - time.time()) < 60
+    assert (variables["ONLINE"], variables["OFFLINE_IFACES"], variables["OLD_STATE"]) == ("lte", "eth1", "online")
+    assert (variables["IPV6_ADDR"], variables["IPV6_GATEWAY"]) == ("", ""), "families = ipv4"
+    assert not [name for name in variables if name.startswith("PYTHON")]
+
+
+def test_hooks_of_other_dispatchers_work_unchanged(net: Network) -> None:
+    hook(net, "limited", 'IFS= read -r none; echo "$IFACE $STATE" >>"$MWAN_HOOK_ROOT/dispatcher"', "a-reads-a-line")
+    hook(net, "limited", "exec sh -c 'exit 0'", "b-never-reads")
+    hook(net, "default-route", 'echo "$IFACE/$IPV4_ADDR->$IPV4_GATEWAY" >>"$MWAN_HOOK_ROOT/routemon"', "routemon")
+    net.isps[0].fault("blackhole")
+    net.router.check()
+    quiet(net)
+    lte = net.router.lines["eth2"]
+    assert (net.router.root / "dispatcher").read_text() == "eth1 limited\n"
+    assert (net.router.root / "routemon").read_text() == f"eth2/{lte.source}->{lte.isp.gateway}\n"
+
+
+def flap(net: Network, times: int) -> None:
+    """So many transitions of one uplink, and of nothing else: it is switched by hand."""
+    for number in range(times):
+        net.router.mwan("disable" if number % 2 == 0 else "enable", "lte")
+
+
+def test_fifty_transitions_are_told_once_and_in_order_while_hooks_are_slow(net: Network) -> None:
+    for event in ("online", "offline"):
+        hook(net, event, "sleep 0.1", "10-slow")
+    flap(net, 50)
+    events = [line for line in told(net) if line[5] == "lte" and line[1] in {"online", "offline"}]
+    assert [line[1] for line in events] == ["offline", "online"] * 25
+    assert [line[0] for line in events] == sorted({line[0] for line in events})
+
+
+def test_a_check_never_waits_for_a_hook_that_hangs(net: Network) -> None:
+    hook(net, "offline", "sleep 60", "10-hangs")
+    net.isps[0].fault("blackhole")
+    net.router.check()
+    assert net.router.way_out() == ["lte"]
+    began = time.monotonic()
+    for _ in range(3):
+        net.router.mwan("check")
+    assert time.monotonic() - began < 2, "the hook had two seconds, and hung that long"
+    offline = [line[1:4] for line in told(net) if line[1] == "offline"]
+    assert offline == [["offline", "eth1", "offline"]], "the next hook was run all the same"
+
+
+def alive(mark: str) -> list[int]:
+    """Processes with these words in their command line."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = place.read_bytes()
+        except OSError:
+            continue
+        if mark.encode() in words:
+            found.append(int(place.parent.name))
+    return found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sleep 71{0} & sleep 72{0}",
+        "setsid sleep 71{0} & setsid sh -c 'setsid sleep 72{0} & setsid sleep 73{0}' & exit 0",
+        "trap '' TERM HUP INT; (setsid sh -c 'trap \"\" TERM; while :; do sleep 71{0}; done' &) ; sleep 72{0}",
+        "python3 -c 'import os, time\nif os.fork() == 0:\n os.setsid()\n if os.fork() == 0: time.sleep(710) # {0}'",
+    ],
+)
+def test_what_hangs_is_killed_with_all_that_it_started(net: Network, text: str) -> None:
+    mark = f"{os.getpid()}{time.time_ns() % 10**6:06d}"
+    hook(net, "offline", text.format(mark), "10-hangs")
+    net.isps[0].fault("blackhole")
+    net.router.check()
+    wait_for("the hook", lambda: alive(mark))
+    quiet(net)
+    assert alive(mark) == []
+    log = (net.router.root / "run/mwan-hook/notify.log").read_text()
+    assert "offline.d/10-hangs was killed after 2 s" in log
+
+
+def test_what_a_hook_leaves_in_the_background_may_end_in_its_time(net: Network) -> None:
+    hook(net, "offline", "setsid sh -c 'sleep 1; echo done >\"$MWAN_HOOK_ROOT/late\"' >/dev/null 2>&1 &", "10-later")
+    net.isps[0].fault("blackhole")
+    net.router.check()
+    quiet(net)
+    assert (net.router.root / "late").read_text() == "done\n"
+
+
+def test_a_hook_that_fails_is_named_with_its_words_and_stops_nobody(net: Network) -> None:
+    hook(net, "offline", "echo out; echo err >&2; printf 'half\\001'; exit 3", "10-fails")
+    hook(net, "offline", "kill -SEGV $$", "20-dies")
+    hook(net, "offline", "i=0; while [ $i -lt 3000 ]; do echo $i; i=$((i+1)); done", "30-talks")
+    (net.router.root / "etc/mwan-hook/offline.d/40-strange").write_bytes(b"\x7fno program")
+    (net.router.root / "etc/mwan-hook/offline.d/40-strange").chmod(0o755)
+    net.isps[0].fault("blackhole")
+    net.router.check()
+    assert [line[1] for line in told(net) if line[5] == "fiber"] == ["limited", "offline"]
+    log = (net.router.root / "run/mwan-hook/notify.log").read_text().splitlines()
+    for wanted in ("10-fails: out", "10-fails: err", "10-fails: half?"):
+        assert f"offline.d/{wanted}" in log
+    assert "mwan-hook: offline.d/10-fails failed with exit code 3" in log
+    assert "mwan-hook: offline.d/20-dies died of signal 11" in log
+    assert "mwan-hook: offline.d/40-strange cannot be run: Exec format error" in log
+    talk = [line for line in log if "30-talks" in line]
+    assert len(talk) == 201 and talk[-1].endswith("... and more, which is left out")
+
+
+def test_hooks_of_etc_mask_those_of_usr_by_name_and_all_run_in_lexical_order(net: Network) -> None:
+    say = 'echo "$0" >>"$MWAN_HOOK_ROOT/order"'
+    usr = "usr/lib/mwan-hook"
+    for name in ("05-usr", "20-masked", "30-null", "40-empty", "45-plain", "70-usr"):
+        hook(net, "offline", say, name, usr)
+    hook(net, "offline", say, "20-masked")
+    hook(net, "offline", say, "60-etc")
+    place = net.router.root / "etc/mwan-hook/offline.d"
+    (place / "30-null").symlink_to("/dev/null")
+    (place / "40-empty").touch(0o755)
+    (place / "45-plain").write_text("#!/bin/sh\nexit 1\n")
+    for name in ("61-old~", "62.dpkg-old", ".63-hidden", "64.swp"):
+        hook(net, "offline", say, name)
+    (place / "65-directory").mkdir()
+    (place / "66-nowhere").symlink_to("/nonexistent")
+    net.isps[0].fault("blackhole")
+    net.router.check()
+    quiet(net)
+    order = [Path(line) for line in (net.router.root / "order").read_text().splitlines()]
+    assert [path.name for path in order] == ["05-usr", "20-masked", "60-etc", "70-usr"]
+    assert order[1].parent == place
+
+
+def test_only_what_root_owns_and_nobody_else_can_write_is_run(net: Network) -> None:
+    say = 'echo "${0##*/}" >>"$MWAN_HOOK_ROOT/ran"'
+    place = net.router.root / "etc/mwan-hook/offline.d"
+    hook(net, "offline", say, "10-good")
+    hook(net, "offline", say, "20-group").chmod(0o775)
+    hook(net, "offline", say, "30-all").chmod(0o757)
+    os.chown(hook(net, "offline", say, "40-other"), 65534, 0)
+    elsewhere = net.router.root / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "hook").write_text(f"#!/bin/sh\n{say}\n")
+    (elsewhere / "hook").chmod(0o755)
+    elsewhere.chmod(0o777)
+    (place / "50-link").symlink_to(elsewhere / "hook")
+    hook(net, "limited", say, "10-in-open-directory")
+    (net.router.root / "etc/mwan-hook/limited.d").chmod(0o777)
+    net.isps[0].fault("blackhole")
+    net.router.check()
+    quiet(net)
+    assert (net.router.root / "ran").read_text() == "10-good\n"
+    log = (net.router.root / "run/mwan-hook/notify.log").read_text()
+    for name, why in (
+        ("20-group", "others than root may write"),
+        ("30-all", "others than root may write"),
+        ("40-other", "belongs to user 65534"),
+        ("50-link", "others than root may write"),
+    ):
+        assert f"{place}/{name} is not run: " in log and why in log
+    assert "limited.d: its hooks are not run: others than root may write" in log
+
+
+def spooled(net: Network) -> list[Path]:
+    """Notices that wait."""
+    return sorted((net.router.root / "run/mwan-hook/notify").glob("[0-9]*"))
+
+
+def holding(net: Network) -> subprocess.Popen[bytes]:
+    """Somebody who tells already: nobody else does until it is killed."""
+    lock = net.router.root / "run/mwan-hook/notify.lock"
+    holder = subprocess.Popen(["flock", str(lock), "sleep", "60"], start_new_session=True)
+    wait_for("the lock", lambda: subprocess.run(["flock", "-n", str(lock), "true"], check=False).returncode)
+    return holder
+
+
+def let_go(net: Network, holder: subprocess.Popen[bytes]) -> None:
+    """Once those that a run has started have seen that somebody is at it."""
+    wait_for("the others to leave", lambda: not alive(f"{net.router.root}\0notify"))
+    os.killpg(holder.pid, signal.SIGKILL)
+    holder.wait()
+
+
+def test_a_run_killed_between_verdict_and_delivery_loses_nothing(net: Network) -> None:
+    """The spool cannot be written, so that what it has saved it cannot hand over; then it is killed for good."""
+    quiet(net)
+    spool = net.router.root / "run/mwan-hook/notify"
+    spool.parent.mkdir(exist_ok=True)
+    spool.write_text("")
+    net.isps[0].fault("blackhole")
+    net.router.check()
+    stored = json.loads(net.router.state_file.read_text())
+    assert [one["event"] for one in stored["outbox"]] == ["limited", "offline", "default-route"]
+    spool.unlink()
+    net.router.mwan("check")
+    assert [line[1] for line in told(net)] == ["limited", "offline", "default-route"]
+    assert [line[0] for line in told(net)] == [one["id"] for one in stored["outbox"]]
+    assert "outbox" not in json.loads(net.router.state_file.read_text())
+
+
+def test_a_notifier_killed_in_a_hook_runs_it_again_with_the_same_id_and_the_others_not(net: Network) -> None:
+    net.router.configure(CONFIG.replace("timeout = 2", "timeout = 30"))
+    started = net.router.root / "started"
+    hook(net, "offline", 'echo "$EVENT_ID" >>"$MWAN_HOOK_ROOT/first"', "10-first")
+    hook(net, "offline", f'echo "$EVENT_ID" >>{started}; while [ ! -e {started}.go ]; do sleep 0.1; done', "20-killed")
+    holder = holding(net)
+    net.isps[0].fault("blackhole")
+    net.router.check()
+    let_go(net, holder)
+    running = net.router.start("notify")
+    wait_for("the hook", lambda: started.exists() and started.read_text())
+    running.kill()
+    running.communicate()
+    Path(f"{started}.go").touch()
+    assert [line[1] for line in told(net)] == ["limited", "offline", "default-route"]
+    first = (net.router.root / "first").read_text().split()
+    assert started.read_text().split() == first * 2
+
+
+def test_a_notifier_killed_between_delivery_and_its_removal_tells_nothing_twice(net: Network) -> None:
+    holder = holding(net)
+    net.isps[0].fault("blackhole")
+    net.router.check()
+    kept = {path: path.read_bytes() for path in spooled(net)}
+    let_go(net, holder)
+    before = told(net)
+    assert len(kept) == len(before) == 3
+    for path, content in kept.items():  # as it would find them after the kill
+        path.write_bytes(content)
+    assert told(net) == before
+    assert spooled(net) == []
+
+
+def test_one_who_comes_while_another_tells_waits_for_it_or_leaves_it_alone(net: Network) -> None:
+    hook(net, "offline", "sleep 1", "10-slow")
+    net.isps[0].fault("blackhole")
+    net.router.check()
+    began = time.monotonic()
+    net.router.mwan("notify", "--no-wait")
+    assert time.monotonic() - began < 0.9
+    net.router.mwan("notify")
+    assert spooled(net) == [] and "default-route" in {line[1] for line in told(net)}
+
+
+def test_a_bad_configuration_keeps_no_hook_from_running(net: Network) -> None:
+    holder = holding(net)
+    net.isps[0].fault("blackhole")
+    net.router.check()
+    let_go(net, holder)
+    net.router.configure("[probe]\nfall = none\n")
+    done = net.router.mwan("notify", code=1)
+    assert "fall = none" in done.stderr
+    assert [line[1] for line in told(net)] == ["limited", "offline", "default-route"]
+
+
+def test_with_nobody_to_hear_nothing_is_spooled_and_nothing_is_started(lab: Lab) -> None:
+    net = topologies.probed(lab, 2)
+    net.router.configure(CONFIG)
+    net.router.check()
+    assert spooled(net) == []
+    assert not (net.router.root / "run/mwan-hook/notify.log").exists()
+
+
+def test_flush_tells_hooks_that_all_is_given_back(net: Network) -> None:
+    hook(net, "flushed", TELL)
+    net.router.mwan("flush")
+    assert [line[1:4] for line in told(net)] == [["flushed", "", "flushed"]]
+    net.router.mwan("flush")
+    assert len(told(net)) == 1
+
+
+def test_a_second_run_writes_nothing_though_there_are_hooks(net: Network) -> None:
+    quiet(net)
+    net.router.mwan("check")
+    before = net.router.state_file.stat()
+    net.router.mwan("check")
+    after = net.router.state_file.stat()
+    assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
+    assert spooled(net) == []
