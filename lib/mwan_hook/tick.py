@@ -88,6 +88,10 @@ def tick(root: str, loaded: Loaded, wish: Wish) -> int:
         from mwan_hook.notify import prometheus
 
         complain(prometheus.refresh(root, loaded))
+    if loaded.config.mail.to:
+        from mwan_hook.system import notifier
+
+        notifier.remind(root)
     return 1 if judged.state.errors else 0
 
 

@@ -19,8 +19,8 @@ import pytest
 
 from mwan_hook.model import Config, Family, FamilyState, Mail, Notice, State, Status, UplinkState, WayOut
 from mwan_hook.notify import mail
+from mwan_hook.store import files, unsent
 from mwan_hook.store import state as states
-from mwan_hook.store import unsent
 from tests.netns import mail_servers as servers
 from tests.netns.mail_servers import PASSWORD, USER, Mailbox
 
@@ -99,7 +99,7 @@ class Machine:
     @property
     def waits(self) -> bool:
         """What systemd looks at before it starts anything."""
-        return (self.root / unsent.WAITING).exists()
+        return (self.root / files.MAIL_WAITING).exists()
 
     def impatient(self) -> None:
         """The next try is due."""
@@ -210,7 +210,7 @@ def test_without_a_recipient_the_timer_does_nothing_and_a_person_is_told(machine
     assert machine.command("--send") == ""
     assert "[mail] to is not set" in machine.command("--test", code=2)
     mail.deliver(str(machine.root), Config(), (machine.notice("offline", "fiber", 9),))
-    assert not (machine.root / unsent.BOOK).exists()
+    assert not (machine.root / files.MAIL).exists()
 
 
 # ---------------------------------------------------------------- encryption and passwords
@@ -406,7 +406,7 @@ def test_runs_at_once_send_one_mail(machine: Machine, box: Mailbox) -> None:
 def test_a_reboot_between_loses_nothing(machine: Machine, box: Mailbox) -> None:
     machine.interrupted(30)
     mail.record(str(machine.root), CONFIG, (machine.notice("offline", "fiber", 0, "cable"),))
-    place = machine.root / unsent.BOOK
+    place = machine.root / files.MAIL
     book = json.loads(place.read_text())
     ahead = 1e7  # the boot before had been up for longer
     book |= {"boot_id": "another", "at": book["at"] + ahead, "wall": book["wall"] - 864000}

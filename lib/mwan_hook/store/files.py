@@ -22,6 +22,8 @@ NOTIFY_LOCK = RUN + "/notify.lock"
 NOTIFIED = RUN + "/notified.json"
 NOTIFY_LOG = RUN + "/notify.log"
 ALLOTMENT = LIB + "/allotment.json"
+MAIL = LIB + "/mail.json"
+MAIL_WAITING = LIB + "/mail.waiting"
 HISTORY = LIB + "/history.jsonl"
 LARGEST = 8 << 20  # bytes; nothing of ours comes near
 

@@ -19,8 +19,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-BOOK = files.LIB + "/mail.json"
-WAITING = files.LIB + "/mail.waiting"
 LOCK = files.RUN + "/mail.lock"
 SENDING = files.RUN + "/mail-sending.lock"
 WAIT = 10.0  # seconds for the book, which is held for milliseconds
@@ -30,7 +28,7 @@ codec.teach(Span, Lost, Outgoing, Book)
 
 def load(root: str) -> Book:
     """The book, its times in this boot's.  Raises MwanError if it cannot be read."""
-    book, messages = files.load(files.under(root, BOOK), "Book", Book())
+    book, messages = files.load(files.under(root, files.MAIL), "Book", Book())
     complain(messages)
     kept: Book = rebased(book, boot_id(), time.clock_gettime(time.CLOCK_BOOTTIME), time.time())
     return kept
@@ -55,7 +53,7 @@ def sending(root: str) -> Flock:
 
 def _save(root: str, book: Book) -> None:
     """The mark comes first: a run killed in between leaves one too many, which the next run takes away."""
-    path = files.under(root, BOOK)
+    path = files.under(root, files.MAIL)
     files.make_directory(os.path.dirname(path))
     if book.waits:
         _mark(root, True)
@@ -63,7 +61,7 @@ def _save(root: str, book: Book) -> None:
 
 
 def _mark(root: str, waits: bool) -> None:
-    path = files.under(root, WAITING)
+    path = files.under(root, files.MAIL_WAITING)
     try:
         if waits and not os.path.exists(path):
             files.write(path, b"")

@@ -40,11 +40,20 @@ def needed(root: str, config: Config) -> bool:
 
 def wake(root: str) -> None:
     """Start a process of its own that empties the spool, where no unit does.  Nobody waits for it."""
-    if watched(root):
-        return
+    if not watched(root):
+        _start(root, "notify", "--no-wait")
+
+
+def remind(root: str) -> None:
+    """The same for mail that waits until it may go, where no timer looks after it."""
+    if os.path.exists(files.under(root, files.MAIL_WAITING)) and not watched(root):
+        _start(root, "mail", "--send")
+
+
+def _start(root: str, *words: str) -> None:
     log = _log(root)
     path = ":".join(os.path.abspath(place) for place in sys.path if place)
-    argv = [sys.executable, "-I", "-c", _CODE, path, "--root", root or "/", "notify", "--no-wait"]
+    argv = [sys.executable, "-I", "-c", _CODE, path, "--root", root or "/", *words]
     actions: list[tuple[int, int, str, int, int] | tuple[int, int, int]] = [
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
         (os.POSIX_SPAWN_OPEN, 1, log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o644),
