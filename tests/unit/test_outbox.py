@@ -75,7 +75,7 @@ def killer(monkeypatch: pytest.MonkeyPatch) -> Killer:
     for name in ("write", "rename", "unlink"):
         monkeypatch.setattr(os, name, made.before(getattr(os, name)))
     monkeypatch.setattr(notifier, "watched", lambda root: True)
-    monkeypatch.setattr(process, "adopt", lambda: None)
+    monkeypatch.setattr(process, "adopt", lambda orphans: None)
     monkeypatch.setattr(notify, "BACKOFF", 0)
     return made
 

@@ -55,9 +55,6 @@ class Notifier:
 
     def tell(self) -> int:
         """Empty the spool; 0, or 1 if somebody could not be told.  Raises MwanError."""
-        from mwan_hook.notify import process
-
-        process.adopt()
         more = True
         while more:
             notices, messages = outbox.waiting(self._root)
@@ -78,7 +75,19 @@ class Notifier:
             return None
 
     def _hooks(self, notices: Sequence[Notice]) -> tuple[Notice, ...]:
-        """Run the hooks; as many as patience allows."""
+        """Run the hooks; as many as patience allows.
+
+        Their orphans are ours; what a sendmail leaves behind is not.
+        """
+        from mwan_hook.notify import process
+
+        process.adopt(True)
+        try:
+            return self._run_hooks(notices)
+        finally:
+            process.adopt(False)
+
+    def _run_hooks(self, notices: Sequence[Notice]) -> tuple[Notice, ...]:
         from mwan_hook.notify import hooks
 
         timeout = (self._loaded.config.hooks if self._loaded else Hooks()).timeout

@@ -35,9 +35,9 @@ class Outcome(NamedTuple):
     survivors: int = 0  # that could not even be killed
 
 
-def adopt() -> None:
-    """Become the parent of all orphans below us.  Raises MwanError."""
-    if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
+def adopt(orphans: bool) -> None:
+    """Become the parent of all orphans below us, or leave further ones to init.  Raises MwanError."""
+    if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, int(orphans), 0, 0, 0):
         raise MwanError(f"cannot adopt the children of hooks: {os.strerror(ctypes.get_errno())}")
 
 
