@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 
 from mwan_hook import config
+from mwan_hook.commands import farewell
 from mwan_hook.core.former import followed
-from mwan_hook.core.notices import FLUSHED, identity
 from mwan_hook.light import NamedTuple
 from mwan_hook.lines import shortened
-from mwan_hook.model import MAIN_TABLE, Change, Family, Link, MwanError, Notice, Op, Route, Rule, State, Sysctl
-from mwan_hook.say import complain
-from mwan_hook.store import files, lock, outbox
+from mwan_hook.model import MAIN_TABLE, Change, Family, Link, Op, Route, Rule, State, Sysctl
+from mwan_hook.store import files, lock
 from mwan_hook.store import state as states
-from mwan_hook.system import names, notifier, rtnl, sysctl
+from mwan_hook.system import names, rtnl, sysctl
 from mwan_hook.system.look import Reader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from mwan_hook.model import Config
 
 PASSES = 3
 
@@ -42,8 +38,7 @@ class _Work(NamedTuple):
 
 def run(root: str) -> int:
     """0, or 1 if something of ours could not be taken out.  Raises MwanError."""
-    wanted = config.load(root).config
-    protocol = wanted.routing.protocol
+    protocol = config.load(root).config.routing.protocol
     with lock.write(root):
         state, _ = states.load(root)
         protocols = tuple(dict.fromkeys((protocol, *state.protocols)))
@@ -58,7 +53,7 @@ def run(root: str) -> int:
             if not work.all:
                 break
         if not work.out:
-            _tell(root, wanted, state)
+            farewell.tell(root, state)
             _forget(root)
         names.remove(root)
     for line in errors if work.all else []:
@@ -127,19 +122,6 @@ def _change(op: Op, what: Route | Rule) -> Change:
 
 def _differs(old: Sysctl) -> bool:
     return sysctl.read(old.key) not in (None, old.value)
-
-
-def _tell(root: str, wanted: Config, state: State) -> None:
-    """What waits to be told goes with the state, so it is told now; and hooks give back what they have taken."""
-    if not state.boot_id or not notifier.needed(root, wanted):
-        return
-    clock = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-    last = Notice(identity(clock), FLUSHED, at=time.time(), boottime=clock / 1e9, reason="flush")
-    try:
-        outbox.hand_over(root, (*state.outbox, last))
-        notifier.wake(root)
-    except MwanError as error:
-        complain((str(error),))
 
 
 def _forget(root: str) -> None:
