@@ -33,7 +33,8 @@ def run(root: str, send: bool, test: bool) -> int:
     mail = loaded.config.mail
     if not mail.to:
         if send:
-            return 0  # what the timer runs; mail was switched off
+            unsent.set_aside(root)
+            return 0  # what the timer runs
         raise NoMailError("[mail] to is not set: expected addresses, as in to = someone@example.org")
     if test:
         return _tested(root, mail)

@@ -59,8 +59,9 @@ def send_due(root: str, config: Config) -> bool:
         book = unsent.load(root)
         if not due(book, mail, now.boottime, bool(now.online)):
             return True
+        doubtful = book.outgoing is not None
         book = unsent.change(root, lambda kept: _written(kept, mail, now))
-        return _sent(root, mail, book)
+        return _sent(root, mail, book, doubtful)
     finally:
         lock.release()
 
@@ -90,7 +91,8 @@ def _written(book: Book, mail: Mail, now: Now) -> Book:
     return handed(book, message, mail, now.boottime)
 
 
-def _sent(root: str, mail: Mail, book: Book) -> bool:
+def _sent(root: str, mail: Mail, book: Book, doubtful: bool) -> bool:
+    """``doubtful``: it was handed over before, so one that cannot be reached now says nothing about it."""
     from mwan_hook.notify import mailsend
 
     assert book.outgoing is not None
@@ -101,9 +103,10 @@ def _sent(root: str, mail: Mail, book: Book) -> bool:
         say([f"mail: {outcome.words}"])
         complain([f"mail: refused for {outcome.unreached}"] if outcome.unreached else [])
         return not outcome.unreached
-    after = unsent.change(root, lambda kept: failed(kept, mail, now, outcome.words, outcome.certain))
-    again = mailtext.duration(after.retry - now)
-    complain([f"mail: not sent: {outcome.words}; kept, tried again in {again}"])
+    again = not outcome.certain or (doubtful and not outcome.refused)
+    after = unsent.change(root, lambda kept: failed(kept, mail, now, outcome.words, not again))
+    pause = mailtext.duration(after.retry - now)
+    complain([f"mail: not sent: {outcome.words}; kept, tried again in {pause}"])
     return False
 
 

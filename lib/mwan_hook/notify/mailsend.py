@@ -143,10 +143,12 @@ def _by_program(mail: Mail, message: str, tell: Tell) -> Outcome:
             program.wait()
             return Outcome(False, False, f"{path} did not end within {mail.timeout:g} s and was killed")
         said.seek(0)
-        return Outcome(code == 0, True, f"{path} took it" if code == 0 else _verdict(path, code, said.read(1 << 16)))
+        return Outcome(code == 0, True, _verdict(path, code, said.read(1 << 16)), refused=code != 0)
 
 
 def _verdict(path: str, code: int, said: bytes) -> str:
+    if code == 0:
+        return f"{path} took it"
     how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
     last = " ".join(said.decode("utf-8", "replace").split())[-LAST_WORDS:]
     return f"{path} {how}{': ' + last if last else ''}"

@@ -6,7 +6,6 @@ import smtplib
 import socket
 import ssl
 from email import message_from_string, policy
-from email.utils import getaddresses
 
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import Security
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
     Hear = Callable[[tuple[str, str, "Outcome | None"]], None]
 
-RESOLVE, CONNECT, TLS, AUTH, CONTENT = "resolve", "connect", "tls", "auth", "content"
+RESOLVE, CONNECT, TLS, AUTH, RECIPIENTS, CONTENT = "resolve", "connect", "tls", "auth", "recipients", "content"
 _HINTS: dict[type[Exception], str] = {
     ConnectionRefusedError: "connection refused: no server there, or the wrong port",
     TimeoutError: "no answer: nobody there, or something on the way swallows it",
@@ -49,19 +48,22 @@ class Outcome(NamedTuple):
     certain: bool
     words: str
     unreached: str = ""  # recipients that were refused, with the server's words
+    refused: bool = False  # this very mail, by whom it was handed to
 
 
 def converse(server: Server, message: str, hear: Hear) -> None:
     """All of it; the last thing heard is the outcome."""
     steps = _Steps(hear)
     try:
-        refused = _conversation(server, message, steps)
+        unreached = _conversation(server, message, steps)
     except (OSError, smtplib.SMTPException, ValueError) as error:
         # A server's words are an answer at any step; silence may hide one only after the content has begun.
-        certain = steps.now != CONTENT or (isinstance(error, smtplib.SMTPResponseException) and error.smtp_code > 0)
-        hear((steps.now, "", Outcome(False, certain, f"{steps.words}: {_why(error)}")))
+        answered = isinstance(error, smtplib.SMTPRecipientsRefused) or getattr(error, "smtp_code", -1) > 0
+        refused = answered and steps.now in (RECIPIENTS, CONTENT)
+        certain = answered or steps.now != CONTENT
+        hear((steps.now, "", Outcome(False, certain, f"{steps.words}: {_why(error)}", refused=refused)))
         return
-    hear((steps.now, "", Outcome(True, True, f"{server.where} took it", refused)))
+    hear((steps.now, "", Outcome(True, True, f"{server.where} took it", unreached)))
     steps.goodbye()
 
 
@@ -107,8 +109,8 @@ def _conversation(server: Server, message: str, steps: _Steps) -> str:
     if server.user:
         steps.begin(AUTH, f"logging in as {server.user}")
         client.login(server.user, server.password)
-    recipients = [address for _, address in getaddresses(parsed.get_all("To", []))]
-    steps.begin("recipients", f"handing over to {', '.join(recipients)}")
+    recipients = [address.addr_spec for address in parsed["To"].addresses]
+    steps.begin(RECIPIENTS, f"handing over to {', '.join(recipients)}")
     refused = client.send_message(parsed, to_addrs=recipients)
     return _refusals(refused)
 
@@ -141,7 +143,8 @@ def _why(error: Exception) -> str:
     if isinstance(error, smtplib.SMTPNotSupportedError):
         return f"the server cannot do that: {error}"
     if isinstance(error, smtplib.SMTPServerDisconnected):
-        return f"the server hung up: {error}"
+        silent = isinstance(error.__context__, TimeoutError)  # smtplib hangs up itself then
+        return "the server does not answer" if silent else f"the server hung up: {error}"
     return _network(error)
 
 

@@ -46,6 +46,12 @@ def change(root: str, action: Callable[[Book], Book]) -> Book:
         return after
 
 
+def set_aside(root: str) -> None:
+    """Mail is switched off: what waits is kept, and nothing need look after it.  Raises MwanError."""
+    with Flock(files.under(root, LOCK), WAIT):
+        _mark(root, False)
+
+
 def sending(root: str) -> Flock:
     """Held by whoever hands a mail over; one that finds it taken has nothing to do."""
     return Flock(files.under(root, SENDING), 0.0)
