@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from math import isfinite
 
+from mwan_hook.core.credible import RESERVED_PROTOCOLS, RESERVED_TABLES
 from mwan_hook.core.settings import match_of
 from mwan_hook.core.targets import is_address, parse
 from mwan_hook.model import FAMILIES, GUARD_METRIC, MAIN_TABLE, Family, Method
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
 NAME_LENGTH = 64
 RESERVED_NAMES = ("main", "local", "default", "unspec", "all", "cache", "mwan")  # tables of ip(8)'s own, and ours
-RESERVED_TABLES = (0, 253, 254, 255)
-RESERVED_PROTOCOLS = {0: "unspec", 1: "redirect", 2: "kernel", 3: "boot", 4: "static", 9: "ra", 16: "dhcp"}
 YEAR = 31_536_000
 _WORDS = {"yes": True, "true": True, "on": True, "1": True, "no": False, "false": False, "off": False, "0": False}
 

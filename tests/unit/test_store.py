@@ -50,7 +50,7 @@ FULL_STATE = State(
     last_online={Family.IPV6: ("lte@usb0",)},
     best={Family.IPV4: WayOut("lte@usb0", "usb0", "192.0.2.2", "192.0.2.1")},
     tables=(1000, 1001),
-    sysctls=(Sysctl("net/ipv4/x", "0"),),
+    sysctls=(Sysctl("net/ipv4/conf/usb0/ignore_routes_with_linkdown", "0"),),
     foreign=(Route(Family.IPV4, 254, metric=3, nexthops=(Nexthop(4, "192.0.2.1"),)),),
     errors=("no",),
     saved_at=3.5,

@@ -11,6 +11,7 @@ from mwan_hook.core.former import followed
 from mwan_hook.light import NamedTuple
 from mwan_hook.lines import shortened
 from mwan_hook.model import MAIN_TABLE, Change, Family, Link, Op, Route, Rule, State, Sysctl
+from mwan_hook.say import complain
 from mwan_hook.store import files, lock
 from mwan_hook.store import state as states
 from mwan_hook.system import names, rtnl, sysctl
@@ -40,7 +41,8 @@ def run(root: str) -> int:
     """0, or 1 if something of ours could not be taken out.  Raises MwanError."""
     protocol = config.load(root).config.routing.protocol
     with lock.write(root):
-        state, _ = states.load(root)
+        state, messages = states.load(root)
+        complain(messages)
         protocols = tuple(dict.fromkeys((protocol, *state.protocols)))
         errors: list[str] = []
         work = _work(protocols, state)

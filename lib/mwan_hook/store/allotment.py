@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 
+from mwan_hook.core import credible
 from mwan_hook.model import Allotment
 from mwan_hook.store import codec, files
 
 
 def load(root: str) -> tuple[Allotment, tuple[str, ...]]:
     """The allotment and messages; an unusable file is set aside.  Raises MwanError if it cannot be read."""
-    return files.load(files.under(root, files.ALLOTMENT), "Allotment", Allotment())
+    return files.load(files.under(root, files.ALLOTMENT), "Allotment", Allotment(), credible.allotment)
 
 
 def save(root: str, allotment: Allotment) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 VERSION = 1
 LARGEST_INTEGER = 1 << 63
-LARGEST_NUMBER = 1e15
+LARGEST_NUMBER = 1e10  # no time of ours is further away, and any calendar knows all these
 _decoders: dict[str, Decoder] = {}
 
 

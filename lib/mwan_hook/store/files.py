@@ -9,6 +9,7 @@ from mwan_hook.store import codec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 RUN = "run/mwan-hook"
@@ -133,17 +134,22 @@ def _sync(directory: str) -> None:
         os.close(descriptor)
 
 
-def load(path: str, kind: str, nothing: Any) -> tuple[Any, tuple[str, ...]]:
+def load(path: str, kind: str, nothing: Any, doubt: Callable[[Any], str] | None = None) -> tuple[Any, tuple[str, ...]]:
     """The noun that a file holds, and messages; ``nothing`` if there is none, or it cannot be used.
 
-    Such a file is set aside as ``path.bad``, the latest one only.  Raises MwanError if it cannot be read.
+    Such a file is set aside as ``path.bad``, the latest one only.  ``doubt`` says what in it cannot be ours.  Raises
+    MwanError if it cannot be read.
     """
     content = None
     try:
         content = read(path)
-        return (nothing if content is None else codec.decode(content, kind)), ()
+        if content is None:
+            return nothing, ()
+        found = codec.decode(content, kind)
+        why = doubt(found) if doubt else ""
     except ValueError as error:
-        return nothing, (_set_aside(path, content, str(error)),)
+        found, why = nothing, str(error)
+    return (nothing, (_set_aside(path, content, why),)) if why else (found, ())
 
 
 def _set_aside(path: str, content: bytes | None, why: str) -> str:

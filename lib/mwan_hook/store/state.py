@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from mwan_hook.core import credible
 from mwan_hook.model import State
 from mwan_hook.store import codec, files
 
@@ -21,7 +22,7 @@ def load(root: str, boot: str | None = None) -> tuple[State, tuple[str, ...]]:
     A file of another boot says nothing of this kernel and counts as none; one that cannot be used is set
     aside.  ``boot``: this boot's id, where it is known.  Raises MwanError if the file cannot be read.
     """
-    state, messages = files.load(files.under(root, files.STATE), "State", State())
+    state, messages = files.load(files.under(root, files.STATE), "State", State(), credible.state)
     if state.boot_id != (boot_id() if boot is None else boot):
         return State(), messages
     return state, messages

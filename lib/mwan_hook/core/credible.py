@@ -1,0 +1,128 @@
+"""Whether a run of ours can have stored it: values that decode, and yet would crash a run or lead to what is others'.
+
+Whatever names an object of the kernel or a file is held against what we write.  Each function says what cannot be; an
+empty text is for what can.  Every run asks, so it is cheap.
+"""
+
+from __future__ import annotations
+
+from _socket import inet_pton
+
+from mwan_hook.model import DEFAULT, FAMILIES, MAIN_TABLE, Allotment, Family, Notice, Route, State, Sysctl
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+RESERVED_TABLES = (0, 253, 254, 255)
+RESERVED_PROTOCOLS = {0: "unspec", 1: "redirect", 2: "kernel", 3: "boot", 4: "static", 9: "ra", 16: "dhcp"}
+LARGEST = 0xFFFFFFFF  # 32 bits: tables, metrics, marks
+LAST_INDEX = 0x7FFFFFFF  # of an interface
+_BYTE = 0xFF
+_VIA_IPV6 = "inet6 "  # before the gateway of an IPv4 route, as ip(8) writes it
+_NOT_IN_NAMES = frozenset("/ \t\n\v\f\r\0")  # of interfaces, uplinks and events
+_IDENTITY = 20  # digits of a notice's id before its dash
+_SYSCTL = "ignore_routes_with_linkdown"
+_INTERFACE_LENGTH = 15  # bytes
+_NO_INTERFACES = ("", ".", "..", "all", "default")
+_VALUE_LENGTH = 11  # of 32 bits with their sign
+
+
+def state(stored: State) -> str:
+    """The state file's values."""
+    for number in stored.protocols:
+        if not 0 < number <= _BYTE or number in RESERVED_PROTOCOLS:
+            return f"{number} is no protocol number of ours"
+    for number in stored.tables:
+        if number != MAIN_TABLE and not _is_table(number):
+            return f"{number} is no table of ours"
+    for name, memory in stored.uplinks.items():
+        if not _is_name(name) or memory.index > LAST_INDEX:
+            return f"{name!r:.80} with index {memory.index} is no uplink"
+    for one in stored.sysctls:
+        if not _is_original(one):
+            return f"{one.key!r:.80} = {one.value!r:.20} is no value from before us"
+    for route in stored.foreign:
+        if not _is_displaced(route):
+            return f"{route.dst!r:.50} of table {route.table} is no default that ours could stand for"
+    return next(filter(None, map(notice, stored.outbox)), "")
+
+
+def allotment(stored: Allotment) -> str:
+    """The allotment's values: no number is given twice."""
+    for number in stored.tables.values():
+        if not _is_table(number):
+            return f"{number} is no table of ours"
+    for number in stored.marks.values():
+        if not 0 < number <= LARGEST:
+            return f"{number} is no mark"
+    if _has_twins(stored.tables) or _has_twins(stored.marks):
+        return "one number for two uplinks"
+    return _names((*stored.tables, *stored.marks, *stored.enabled))
+
+
+def notice(stored: Notice) -> str:
+    """Its id becomes a file's name, and its event a directory's."""
+    number, dash, place = stored.id[:_IDENTITY], stored.id[_IDENTITY : _IDENTITY + 1], stored.id[_IDENTITY + 1 :]
+    if not (stored.id.isascii() and number.isdigit() and dash == "-" and place.isdigit()):
+        return f"{stored.id!r:.80} is no id of a notice"
+    return event(stored.event)
+
+
+def event(word: str) -> str:
+    """Hooks are looked for in a directory of its name."""
+    return "" if _is_name(word) else f"{word!r:.80} is no event"
+
+
+def _is_table(number: int) -> bool:
+    return number <= LARGEST and number not in RESERVED_TABLES
+
+
+def _has_twins(numbers: Mapping[str, int]) -> bool:
+    return len(set(numbers.values())) < len(numbers)
+
+
+def _names(names: Iterable[str]) -> str:
+    return next((f"{name!r:.80} is no uplink" for name in names if not _is_name(name)), "")
+
+
+def _is_name(name: str) -> bool:
+    return name != "" and _NOT_IN_NAMES.isdisjoint(name)
+
+
+def _is_original(stored: Sysctl) -> bool:
+    """A value that we set for an interface, as it was before; the kernel takes any number there."""
+    parts = stored.key.split("/")
+    if len(parts) != 5 or (parts[0], parts[2], parts[4]) != ("net", "conf", _SYSCTL) or parts[1] not in FAMILIES:
+        return False
+    length = len(parts[3].encode("utf-8", "surrogateescape"))
+    named = parts[3] not in _NO_INTERFACES and length <= _INTERFACE_LENGTH and _is_name(parts[3])
+    digits = stored.value.removeprefix("-")
+    number = digits.isascii() and digits.isdigit() and len(stored.value) <= _VALUE_LENGTH
+    return named and number and stored.index <= LAST_INDEX
+
+
+def _is_displaced(route: Route) -> bool:
+    """A default of main through one nexthop, that another program has made."""
+    plain = (route.table, route.dst, route.kind, route.tos, route.from_) == (MAIN_TABLE, DEFAULT, "unicast", 0, None)
+    if not plain or len(route.nexthops) != 1 or max(route.metric, route.mtu) > LARGEST:
+        return False
+    hop = route.nexthops[0]
+    fits = max(route.scope, route.protocol) <= _BYTE and 0 < hop.index <= LAST_INDEX and hop.weight == 1
+    return fits and _is_gateway(route.family, hop.gateway) and (route.src is None or _is_of(route.family, route.src))
+
+
+def _is_gateway(family: Family, gateway: str | None) -> bool:
+    if gateway is None:
+        return True
+    if family is Family.IPV4 and gateway.startswith(_VIA_IPV6):
+        return _is_of(Family.IPV6, gateway[len(_VIA_IPV6) :])
+    return _is_of(family, gateway)
+
+
+def _is_of(family: Family, address: str) -> bool:
+    try:
+        inet_pton(family.af, address)
+    except (OSError, ValueError):
+        return False
+    return True
