@@ -28,27 +28,33 @@ BACKOFF = 1.0  # seconds before a spool that cannot be emptied makes systemd sta
 def run(root: str, wait: bool) -> int:
     """0, or 1 if somebody could not be told.  Another one that is at it is waited for, or left alone."""
     code = 0
+    stuck: frozenset[str] = frozenset()
     while True:
         mine = lock.notifier(root)
         if mine.acquire():
             try:
-                code |= Notifier(root).tell()
+                notifier = Notifier(root)
+                code |= notifier.tell()
+                stuck = notifier.stuck
             finally:
                 mine.release()
         elif not wait:
             return code
         else:
             time.sleep(POLL)
-        if not outbox.any_waiting(root):  # one that came while we were at it may have met our lock, and left
+        if outbox.names(root) <= stuck:  # one that came while we were at it may have met our lock, and left
             return code
 
 
 class Notifier:
     """One who holds the lock."""
 
+    stuck: frozenset[str] = frozenset()  # no notices, and cannot be taken out of the spool
+
     def __init__(self, root: str) -> None:
         self._root = root
         self._failed = False
+        self._said: set[str] = set()
         self._loaded = self._configured()
         self._record, messages = notified.load(root)
         complain(messages)
@@ -57,12 +63,18 @@ class Notifier:
         """Empty the spool; 0, or 1 if somebody could not be told.  Raises MwanError."""
         more = True
         while more:
+            there = outbox.names(self._root)
             notices, messages = outbox.waiting(self._root)
-            complain(messages)
+            complain(line for line in messages if line not in self._said)
+            self._said |= {*messages}
             told = self._hooks(notices)
             self._others(told)
             self._empty(told)
-            more = bool(told) and (len(told) < len(notices) or outbox.any_waiting(self._root))
+            self.stuck = frozenset() if notices else there
+            more = bool(told) and not outbox.names(self._root) <= self.stuck
+        if self.stuck & outbox.names(self._root):
+            self._failed = True
+            time.sleep(BACKOFF)
         return int(self._failed)
 
     def _configured(self) -> Loaded | None:

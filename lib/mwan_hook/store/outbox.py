@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 
-from mwan_hook.model import Notice
+from mwan_hook.core import credible
+from mwan_hook.model import MwanError, Notice
 from mwan_hook.store import codec, files, spool
 
 TYPE_CHECKING = False
@@ -45,19 +46,34 @@ def waiting(root: str) -> tuple[tuple[Notice, ...], tuple[str, ...]]:
     strange: list[str] = []
     for entry in entries:
         try:
-            found.append(codec.decoder("Notice")(entry.content)._replace(id=entry.name))
+            found.append(_notice(entry))
         except (ValueError, RecursionError) as error:
-            spool.drop(directory, entry.name)
-            strange.append(f"{directory}/{entry.name} is no notice ({error}); removed")
+            strange.append(_dropped(directory, entry.name, str(error)))
     return tuple(found), (*messages, *strange)
 
 
-def any_waiting(root: str) -> bool:
-    """Whether there is something in the spool."""
+def _notice(entry: spool.Entry) -> Notice:
+    notice: Notice = codec.decoder("Notice")(entry.content)._replace(id=entry.name)
+    if doubt := credible.event(notice.event):
+        raise ValueError(doubt)
+    return notice
+
+
+def _dropped(directory: str, name: str, why: str) -> str:
+    words = f"{directory}/{name} is no notice ({why})"
     try:
-        return any(not name.startswith(".") for name in os.listdir(files.under(root, files.NOTIFY)))
+        spool.drop(directory, name)
+    except MwanError as error:
+        return f"{words}, and stays: {error}"
+    return f"{words}; removed"
+
+
+def names(root: str) -> frozenset[str]:
+    """All that lies in the spool."""
+    try:
+        return frozenset(name for name in os.listdir(files.under(root, files.NOTIFY)) if not name.startswith("."))
     except OSError:
-        return False
+        return frozenset()
 
 
 def drop(root: str, notice: Notice) -> None:

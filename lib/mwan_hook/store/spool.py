@@ -17,6 +17,8 @@ from mwan_hook.store import files
 MOST = 4096  # entries taken at a time; the rest waits for the next run
 LARGEST = 1 << 18  # bytes
 LEFTOVER = 60.0  # seconds after which a file in the making was left by a killed process
+BAD = "bad"  # beside the spools: what can only be moved out of one
+_NAME = 70  # characters of a name there; no longer than 255 bytes
 _TEXT = 256  # characters of an action or an interface's name, at most
 
 
@@ -51,7 +53,10 @@ def take(root: str) -> Taken:
     directory = files.under(root, files.EVENTS)
     entries, messages = entries_of(directory)
     for entry in entries:
-        drop(directory, entry.name)
+        try:
+            drop(directory, entry.name)
+        except MwanError as error:  # it is an event all the same
+            messages = (*messages, str(error))
     events = (Event(_text(entry, "action"), _text(entry, "interface")) for entry in entries)
     return Taken(tuple(events), messages)
 
@@ -98,7 +103,8 @@ def drop(directory: str, name: str) -> None:
     except FileNotFoundError:
         pass
     except OSError as error:
-        raise MwanError(f"cannot remove {path}: {files.why(error)}") from error
+        if not _moved(path):
+            raise MwanError(f"cannot remove {path}: {files.why(error)}") from error
 
 
 def _entry(directory: str, name: str, messages: list[str]) -> Entry | None:
@@ -136,8 +142,26 @@ def _removed(path: str, why: str) -> str:
         else:
             os.unlink(path)
     except OSError as error:
-        return f"{path} is no entry of the spool ({why}), nor can it be removed: {error.strerror}"
+        place = _moved(path)
+        done = f"; moved to {place}" if place else f", nor can it be removed: {error.strerror}"
+        return f"{path} is no entry of the spool ({why}){done}"
     return f"{path} is no entry of the spool ({why}); removed"
+
+
+def _moved(path: str) -> str:
+    """Where something is now that cannot be removed, as a directory with content; empty if it cannot be moved either.
+
+    Each under another name: there nobody looks at it, so it is kept for the operator.
+    """
+    directory, name = os.path.split(path)
+    aside = os.path.join(os.path.dirname(directory), BAD)
+    place = os.path.join(aside, f"{time.clock_gettime_ns(time.CLOCK_BOOTTIME):020d}-{name}"[:_NAME])
+    try:
+        files.make_directory(aside)
+        os.rename(path, place)
+    except (OSError, MwanError):
+        return ""
+    return place
 
 
 def _sweep(path: str) -> None:
