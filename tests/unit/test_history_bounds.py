@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import multiprocessing
 import os
 from pathlib import Path
+
+import pytest
 
 from mwan_hook.model import Family, Transition
 from mwan_hook.store import files, history
@@ -72,3 +75,20 @@ def test_runs_at_the_same_time_keep_the_bounds_and_tear_no_line(tmp_path: Path) 
     for name in sizes(tmp_path):
         for line in (tmp_path / files.LIB / name).read_text().split():  # who met half a line has begun a new one
             assert json.loads(line)["uplink"] == "fiber"
+
+
+def test_a_history_that_cannot_be_begun_anew_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history, "LARGEST", 1000)
+    assert history.append(str(tmp_path), [transition(0)] * 5) == ()
+    really = os.open
+
+    def refuse(path: str, flags: int, mode: int = 0o777) -> int:
+        if not os.path.exists(path):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return really(path, flags, mode)
+
+    monkeypatch.setattr(os, "open", refuse)
+    before = os.listdir("/proc/self/fd")
+    (message,) = history.append(str(tmp_path), [transition(0)] * 5)
+    assert message.endswith("history.jsonl: No space left on device")
+    assert len(os.listdir("/proc/self/fd")) == len(before)

@@ -57,8 +57,9 @@ def _append(path: str, lines: bytes) -> None:
     try:
         size = os.fstat(descriptor).st_size
         if size + len(lines) > LARGEST and size and _rotated(descriptor, path):
+            fresh = os.open(path, _FLAGS, 0o644)
             os.close(descriptor)
-            descriptor = os.open(path, _FLAGS, 0o644)
+            descriptor = fresh
             size = os.fstat(descriptor).st_size
         if size and os.pread(descriptor, 1, size - 1) != b"\n":
             lines = b"\n" + lines  # the last line was torn: keep it from taking this one with it
