@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from datetime import datetime
-from email import policy
-from email.message import EmailMessage
-from email.utils import format_datetime, make_msgid
 
 from mwan_hook.core.interruptions import MACHINE, lasting
 from mwan_hook.light import NamedTuple
@@ -37,13 +33,17 @@ class Now(NamedTuple):
 
 def message(sender: str, to: Sequence[str], subject: str, body: str, now: Now) -> str:
     """The whole mail as it goes over the wire, in ASCII."""
-    domain = now.host if now.host else "localhost"
+    from datetime import datetime  # only who sends one pays for these
+    from email import policy
+    from email.message import EmailMessage
+    from email.utils import format_datetime, make_msgid
+
     made = EmailMessage(policy.SMTP)
     made["From"] = sender
     made["To"] = ", ".join(to)
     made["Subject"] = subject
     made["Date"] = format_datetime(datetime.fromtimestamp(now.wall).astimezone())
-    made["Message-ID"] = make_msgid("mwan-hook", domain=domain)
+    made["Message-ID"] = make_msgid("mwan-hook", domain=now.host)
     made["Auto-Submitted"] = "auto-generated"
     made.set_content(body, charset="utf-8", cte="quoted-printable")
     return made.as_bytes().decode("ascii")
