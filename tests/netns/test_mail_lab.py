@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from mwan_hook.store import files
+from mwan_hook.core.interruptions import MACHINE
+from mwan_hook.store import files, unsent
 from tests.lab import Lab, Network, topologies
 from tests.lab.process import wait_for
 from tests.netns import mail_servers as servers
@@ -106,6 +107,21 @@ def test_the_machines_interruption_is_told_when_something_is_online_again(net: N
     (subject,) = subjects(box)
     assert [word for word in ("no internet for ", "fiber was offline for ", "lte was offline for ") if word in subject]
     assert subject.startswith("no internet for ")
+
+
+def test_an_uplink_that_is_switched_off_by_hand_is_not_interrupted(net: Network) -> None:
+    root = str(net.router.root)
+    net.router.mwan("disable", "fiber")
+    net.router.mwan("notify")
+    assert net.router.history("fiber")[-1]["new"] == "disabled"
+    assert unsent.load(root).open == ()
+    net.router.carrier("eth2", False)
+    net.router.event("change", "eth2")
+    net.router.mwan("notify")
+    assert [span.subject for span in unsent.load(root).open] == ["lte", MACHINE]
+    net.router.mwan("disable", "lte")
+    net.router.mwan("mail", "--send")
+    assert [span.subject for span in unsent.load(root).open] == [MACHINE]
 
 
 def test_a_hanging_server_keeps_no_route_and_no_run_waiting_and_later_runs_send_what_was_kept(net: Network) -> None:
