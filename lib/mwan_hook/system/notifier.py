@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
+from mwan_hook.model import MwanError
 from mwan_hook.store import files
 
 TYPE_CHECKING = False
@@ -51,6 +52,7 @@ def remind(root: str) -> None:
 
 
 def _start(root: str, *words: str) -> None:
+    """In a session of its own.  Raises MwanError."""
     log = _log(root)
     path = ":".join(os.path.abspath(place) for place in sys.path if place)
     argv = [sys.executable, "-I", "-c", _CODE, path, "--root", root or "/", *words]
@@ -59,7 +61,10 @@ def _start(root: str, *words: str) -> None:
         (os.POSIX_SPAWN_OPEN, 1, log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o644),
         (os.POSIX_SPAWN_DUP2, 1, 2),
     ]
-    os.posix_spawn(sys.executable, argv, os.environ, file_actions=actions, setsid=True)
+    try:
+        os.posix_spawn(sys.executable, argv, os.environ, file_actions=actions, setsid=True)
+    except OSError as error:
+        raise MwanError(f"cannot start mwan-hook {words[0]}: {error.strerror}") from error
 
 
 def _has_hooks(place: str) -> bool:
