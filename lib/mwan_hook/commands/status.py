@@ -7,9 +7,11 @@ import sys
 import time
 from datetime import UTC, datetime
 
-from mwan_hook import config, scene
+from mwan_hook import scene
+from mwan_hook.commands.following import Following
 from mwan_hook.core.transitions import best_connectivity
 from mwan_hook.model import FAMILIES, Connectivity, Family, FamilyState, Status, Uplink, UplinkState
+from mwan_hook.say import complain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,19 +26,19 @@ HEADER = ("UPLINK", "INTERFACE", "CONNECTIVITY", "METRIC", "WEIGHT", "TABLE", "I
 
 def run(root: str, as_json: bool, watch: bool, header: bool) -> int:
     """Print it once, or again and again until interrupted."""
-    loaded = config.load(root)
+    configuration = Following(root)
+    clear = watch and not as_json and sys.stdout.isatty()
     while True:
-        seen = scene.look(root, loaded)
+        seen = scene.look(root, configuration.loaded)
         judged = scene.judge(seen)
         text = render_json(seen, judged) if as_json else render(seen, judged, header)
-        if watch and not as_json and sys.stdout.isatty():
-            text = "\x1b[H\x1b[2J" + text
-        print(text, flush=True)
+        print(f"\x1b[H\x1b[2J{text}" if clear else text, flush=True)
         if not watch:
             break
+        complain(configuration.mistakes)  # a picture of what is not in force any more says so
         time.sleep(REFRESH)
-    for line in (*seen.bound.warnings, *seen.messages, *loaded.warnings, *seen.state.errors):
-        print(f"mwan-hook: {line}", file=sys.stderr)
+        configuration.again()
+    complain((*seen.bound.warnings, *seen.messages, *configuration.loaded.warnings, *seen.state.errors))
     return 0
 
 

@@ -5,19 +5,24 @@ from __future__ import annotations
 import sys
 import time
 
-from mwan_hook import config, scene
+from mwan_hook import scene
+from mwan_hook.commands.following import Following
 from mwan_hook.core.desired import is_online
 from mwan_hook.model import FAMILIES
+from mwan_hook.say import complain
 
 AGAIN = 0.25  # seconds between two looks
 
 
 def run(root: str, timeout: float | None) -> int:
-    """0 when an uplink is online; 1 when ``timeout`` seconds are over before that."""
+    """0 when an uplink is online; 1 when ``timeout`` seconds are over before that.
+
+    The configuration may be mended while somebody waits.  Raises ConfigError if it is bad at the beginning.
+    """
     until = None if timeout is None else time.monotonic() + timeout
-    loaded = config.load(root)
+    configuration = Following(root)
     while True:
-        judged = scene.judge(scene.look(root, loaded))
+        judged = scene.judge(scene.look(root, configuration.loaded))
         for uplink in judged.scene.uplinks:
             for family in FAMILIES:
                 if is_online(uplink, family, judged.state):
@@ -27,3 +32,6 @@ def run(root: str, timeout: float | None) -> int:
             print(f"mwan-hook: no uplink came online within {timeout:g} s", file=sys.stderr)
             return 1
         time.sleep(AGAIN)
+        said = configuration.mistakes
+        configuration.again()
+        complain(line for line in configuration.mistakes if line not in said)

@@ -1,0 +1,27 @@
+"""The configuration for a command that goes on for long: as it is now, whoever edits it meanwhile."""
+
+from __future__ import annotations
+
+from mwan_hook import config
+from mwan_hook.model import ConfigError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mwan_hook.config import Loaded
+
+
+class Following:
+    """The last good configuration.  Raises ConfigError if there is none to begin with."""
+
+    def __init__(self, root: str) -> None:
+        self._root = root
+        self.loaded = config.load(root)
+        self.mistakes: tuple[str, ...] = ()  # of what is there now
+
+    def again(self) -> Loaded:
+        """Read it anew, mostly from the cache.  A bad one changes nothing but ``mistakes``."""
+        try:
+            self.loaded, self.mistakes = config.load(self._root), ()
+        except ConfigError as error:
+            self.mistakes = tuple(str(error).splitlines())
+        return self.loaded
