@@ -13,29 +13,32 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 
+OPTIONS = {"check": "--now", "event": "--facts"}
+
+
 class Quick(NamedTuple):
     """A common run's arguments."""
 
     root: str
     command: str
     names: tuple[str, ...]
-    now: bool
+    option: bool  # check --now, event --facts
 
 
 def quick(args: Sequence[str], root: str) -> Quick | None:
-    """``[--root DIR] check [UPLINK...] [--now]`` or ``[--root DIR] event``; None for whatever argparse should see."""
+    """``[--root DIR]`` and ``check [UPLINK...] [--now]`` or ``event [--facts]``; None for what argparse should see."""
     rest = list(args)
     if rest[:1] == ["--root"] and len(rest) > 1:
         root, rest = rest[1], rest[2:]
     elif rest[:1] and rest[0].startswith("--root="):
         root, rest = rest[0][7:], rest[1:]
-    if not rest or rest[0] not in ("check", "event") or not root:
+    if not rest or rest[0] not in OPTIONS or not root:
         return None
-    now = rest[0] == "check" and "--now" in rest
-    names = tuple(word for word in rest[1:] if not (now and word == "--now"))
+    option = OPTIONS[rest[0]]
+    names = tuple(word for word in rest[1:] if word != option)
     if any(name.startswith("-") for name in names) or (rest[0] == "event" and names):
         return None
-    return Quick(root, rest[0], names, now)
+    return Quick(root, rest[0], names, option in rest)
 
 
 def _run(args: Sequence[str]) -> int:
@@ -44,9 +47,11 @@ def _run(args: Sequence[str]) -> int:
         from mwan_hook.cli import run
 
         return run(args)
-    from mwan_hook.tick import check, event
+    from mwan_hook import tick
 
-    return event(simple.root) if simple.command == "event" else check(simple.root, simple.names, simple.now)
+    if simple.command == "check":
+        return tick.check(simple.root, simple.names, simple.option)
+    return tick.facts(simple.root) if simple.option else tick.event(simple.root)
 
 
 def guarded(action: Callable[[], int]) -> int:
