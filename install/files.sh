@@ -11,6 +11,8 @@ states="routable degraded carrier no-carrier off dormant degraded-carrier missin
 failed linger unmanaged"
 new=.mwan-hook-new # ending of a file that is being written
 unfinished="# being written"
+configuration="/etc/mwan-hook /etc/mwan-hook/conf.d"
+names="/etc/iproute2/rt_tables.d /etc/iproute2/rt_protos.d" # the sandboxed runs write ip(8)'s names there
 nl='
 '
 
@@ -143,11 +145,11 @@ read_manifest() { # sets $old: its lines, and $usb_network
 compare() { # sets $wanted, $changed, $made and $dropped
     wanted='' changed='' made='' dropped=''
     each_file note
-    for directory in /etc/mwan-hook /etc/mwan-hook/conf.d; do
+    for directory in $configuration $names; do
         [ -d "$destdir$directory" ] || changed=$changed$directory/$nl
     done
-    for directory in /etc/iproute2/rt_tables.d /etc/iproute2/rt_protos.d; do # where the sandboxed runs write names
-        [ -d "$destdir$directory" ] || made=$made$(missing_directories "$directory")$nl
+    for directory in $names; do
+        made=$made$(missing_directories "$directory")$nl
     done
     [ -e "$destdir/etc/mwan-hook/mwan-hook.conf" ] || changed=$changed/etc/mwan-hook/mwan-hook.conf$nl
     dropped=$(printf '%s' "$old" | grep '^/.*[^/]$' | while IFS= read -r path; do
@@ -183,7 +185,7 @@ put() { # mode, place, command...
 }
 
 put_configuration() { # what is there is its owner's
-    mkdir -p "$destdir/etc/mwan-hook/conf.d" "$destdir/etc/iproute2/rt_tables.d" "$destdir/etc/iproute2/rt_protos.d"
+    for directory in $configuration $names; do mkdir -p "$destdir$directory"; done
     [ -e "$destdir/etc/mwan-hook/mwan-hook.conf" ] || put 644 /etc/mwan-hook/mwan-hook.conf moved docs/examples/mwan-hook.conf
 }
 
@@ -191,9 +193,9 @@ place_files() {
     directories_of_ours=$(printf '%s' "$old" | grep '/$' || :)$nl$made
     put 644 "$manifest" list "$unfinished" "$directories_of_ours" "$wanted" "$old"
     each_file put
-    put_configuration
     printf '%s' "$dropped" | remove_files
-    printf '%s' "$directories_of_ours" | remove_directories
+    printf '%s' "$directories_of_ours" | grep -v '^/etc/iproute2/' | remove_directories
+    put_configuration
     "${python%% *}" -I -m compileall -q -s "$destdir" "$destdir$lib/mwan_hook"
     put 644 "$manifest" list "" "$directories_of_ours" "$wanted"
 }
