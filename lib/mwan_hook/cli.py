@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 def run(args: Sequence[str] | None = None) -> int:
     """Parse and do; returns the exit code.  Raises MwanError for what the operator should read."""
     options = parser().parse_args(args)
+    if not options.root:
+        parser().error("--root needs a directory: an empty one, of an unset variable say, would be the live system")
     code: int = options.action(options)
     return code
 
