@@ -19,6 +19,12 @@
         bed.write({"etc/z": "#!/bin/sh\n"}), bed.journal("-p", "err"), bed.devices(), bed.address("wan1")
         bed.reboot(), bed.reboot(crash=True)       # files stay; kernel objects, /run and processes do not
 
+    with Machine(files={"etc/x": "text"}) as bed:  # enp0s6 and enp0s7 are wired to providers 1 and 2
+        name = bed.plug(3)                         # a USB stick; bed.plug(4, port=2) is another one
+        bed.unplug(name), bed.carrier("enp0s6", on=False), bed.qmp.call("any QMP command")
+        bed.copy(Path("/the/checkout"), "/opt/mwan-hook")
+        # and all of the above but binds, lan, reboot; Machine(cold=True) boots instead of resuming
+
 Providers are named isp1 to isp3, their networks are in world.NETWORKS.  `removed=` takes paths out of the image, for
 example a masked unit (rootfs.MASKED).  wait-online is enabled and pulled in by nothing; snmpd is installed and
 disabled.  A bed is up in two seconds; its images are made by the first one.  Tags are random, several beds stand side
@@ -27,5 +33,6 @@ by side; whatever way its owner ends, nothing of it is left after the next bed o
 
 from tests.system.beds.container import Container
 from tests.system.beds.files import Files, Link
+from tests.system.beds.machine import Machine
 
-__all__ = ["Container", "Files", "Link"]
+__all__ = ["Container", "Files", "Link", "Machine"]
