@@ -93,6 +93,8 @@ uninstall() {
         forget
         say "mwan-hook is no longer in $destdir$prefix"
     else
+        rm -f "$destdir$manifest$new"
+        rmdir "$destdir$lib" 2>/dev/null || :
         say "there is no installation of mwan-hook in $destdir$prefix"
     fi
     [ -z "$purge" ] || rm -rf "$destdir/etc/mwan-hook" "$destdir/var/lib/mwan-hook"

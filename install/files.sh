@@ -174,7 +174,7 @@ put() { # mode, place, command...
     shift 2
     mkdir -p "${path%/*}"
     rm -f "$path$new"
-    case $path in *.py) rm -f "${path%/*}/__pycache__/$(basename "$path" .py)".*.pyc ;; esac
+    forget_compiled "$path"
     if [ "$mode" = link ]; then
         ln -s "$1" "$path$new"
     else
@@ -184,6 +184,8 @@ put() { # mode, place, command...
     mv -fT "$path$new" "$path"
 }
 
+put_changed() { if within "$changed" "$2"; then put "$@"; fi; }
+
 put_configuration() { # what is there is its owner's
     for directory in $configuration $names; do mkdir -p "$destdir$directory"; done
     [ -e "$destdir/etc/mwan-hook/mwan-hook.conf" ] || put 644 /etc/mwan-hook/mwan-hook.conf moved docs/examples/mwan-hook.conf
@@ -192,7 +194,7 @@ put_configuration() { # what is there is its owner's
 place_files() {
     directories_of_ours=$(printf '%s' "$old" | grep '/$' || :)$nl$made
     put 644 "$manifest" list "$unfinished" "$directories_of_ours" "$wanted" "$old"
-    each_file put
+    each_file put_changed
     printf '%s' "$dropped" | remove_files
     printf '%s' "$directories_of_ours" | grep -v '^/etc/iproute2/' | remove_directories
     put_configuration
@@ -203,8 +205,14 @@ place_files() {
 remove_files() { # reads their paths
     while IFS= read -r path; do
         rm -f "$destdir$path" "$destdir$path$new"
-        case $path in *.py) rm -f "$destdir${path%/*}/__pycache__/$(basename "$path" .py)".*.pyc ;; esac
+        forget_compiled "$destdir$path"
     done
+}
+
+forget_compiled() { # $1: a file; what Python made of it is not in the manifest
+    case $1 in *.py) ;; *) return 0 ;; esac
+    rm -f "${1%/*}/__pycache__/$(basename "$1" .py)".*.pyc
+    rmdir "${1%/*}/__pycache__" 2>/dev/null || :
 }
 
 remove_directories() { # reads a list of those that we made; takes away what is empty, innermost first

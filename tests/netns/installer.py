@@ -13,7 +13,8 @@ from typing import NamedTuple
 from tests.lab.router import PROJECT
 
 PARTS = ("install", "lib", "hooks", "udev", "systemd", "docs", "install.sh", "README.md", "LICENSE", "setup.cfg")
-ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "HOME": "/root"}
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+ENVIRONMENT = {"PATH": PATH, "LANG": "C.UTF-8", "HOME": "/root"}
 Done = subprocess.CompletedProcess[str]
 
 
