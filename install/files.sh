@@ -117,12 +117,16 @@ page() { moved "$1" | gzip -9n; }
 stands() ( # mode, place, command...: it is there already
     mode=$1 path=$destdir$2
     shift 2
-    if [ "$mode" = link ]; then
+    if masked "$path"; then
+        true
+    elif [ "$mode" = link ]; then
         [ "$(readlink "$path")" = "$1" ]
     else
         [ -f "$path" ] && [ ! -L "$path" ] && [ "$(stat -c %a "$path")" = "$mode" ] && "$@" | cmp -s - "$path"
     fi
 )
+
+masked() { [ "$prefix" != /usr ] && [ "$(readlink "$1")" = /dev/null ]; } # in /etc such a link is the operator's
 
 missing_directories() { # $1: a directory -> what of it is not there, outermost first
     [ -z "$1" ] || [ -d "$destdir$1" ] || { missing_directories "${1%/*}" && printf '%s/\n' "$1"; }
@@ -204,7 +208,7 @@ place_files() {
 
 remove_files() { # reads their paths
     while IFS= read -r path; do
-        rm -f "$destdir$path" "$destdir$path$new"
+        masked "$destdir$path" || rm -f "$destdir$path" "$destdir$path$new"
         forget_compiled "$destdir$path"
     done
 }

@@ -87,8 +87,8 @@ stop() {
     systemctl -q disable $triggers $boot 2>/dev/null || :
 }
 
-flush() { # sets $left if something stays in the kernel; what has not run since the boot has nothing there
-    [ -z "$destdir" ] && [ -d /run/mwan-hook ] && [ -x "$sbin/mwan-hook" ] || return 0
+flush() { # sets $left if something stays in the kernel; no state: no run since the boot
+    [ -z "$destdir" ] && [ -e /run/mwan-hook/state.json ] && [ -x "$sbin/mwan-hook" ] || return 0
     "$sbin/mwan-hook" flush || left=yes
 }
 

@@ -200,6 +200,17 @@ def test_another_prefix_has_the_rest_in_etc_with_its_paths(top: Path) -> None:
         assert name in texts
 
 
+def test_what_the_operator_has_masked_in_etc_stays_masked(top: Path) -> None:
+    masked = [top / "etc/systemd/system/mwan-hook-netlink.socket", top / "etc/systemd/network/89-mwan-hook-usb.network"]
+    for path in masked:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.symlink_to("/dev/null")
+    good(PROJECT, top, "--prefix", "/usr/local")
+    assert NOTHING in good(PROJECT, top)
+    good(PROJECT, top, "uninstall", "--purge")
+    assert [os.readlink(path) for path in masked] == ["/dev/null"] * 2
+
+
 def test_an_upgrade_and_an_uninstall_find_the_prefix_and_another_one_is_refused(top: Path) -> None:
     good(PROJECT, top, "--prefix=/opt/x")
     assert NOTHING in good(PROJECT, top)
@@ -225,7 +236,7 @@ def test_the_usb_network_can_be_declined_and_stays_so_until_it_is_wanted(source:
 
 
 def test_uninstall_takes_ours_and_leaves_the_rest(top: Path) -> None:
-    foreign = ("usr/lib/systemd/system/foreign.service", "usr/lib/networkd-dispatcher/off.d/10-foreign", "etc/iproute2/x")
+    foreign = ("usr/lib/systemd/system/other.service", "usr/lib/networkd-dispatcher/off.d/10-other", "etc/iproute2/x")
     for name in foreign:
         (top / name).parent.mkdir(parents=True, exist_ok=True)
         (top / name).write_text("foreign")
