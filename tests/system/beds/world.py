@@ -7,9 +7,10 @@ gateway fe80::1; faults, what was seen, and the internet's addresses are those o
 from __future__ import annotations
 
 import ipaddress
+import math
 import subprocess
+import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from tests.lab import Isp, Lab, LabError, wait_for
@@ -20,6 +21,8 @@ T = TypeVar("T")
 NETWORKS = {1: "192.168.1.0/24", 2: "192.168.3.0/24", 3: "192.168.4.0/24", 4: "192.168.8.0/24", 5: "10.64.5.0/24"}
 ISPS = (1, 2, 3)
 LEASE = "2m"  # the shortest that dnsmasq knows
+READY = "sockets bound exclusively to interface lan"  # its last word before it serves
+PATIENCE = 60  # seconds that only a very busy host needs
 
 
 class Device(NamedTuple):
@@ -40,6 +43,7 @@ class World(Lab):
         self.networks = {n: (networks or {}).get(n, NETWORKS[n]) for n in isps}
         self.provider: dict[int, Isp] = {}
         self._dhcp: dict[int, subprocess.Popen[bytes]] = {}
+        self._moves, self._slowest = 0, 0.0  # seconds that a server took to begin
 
     def build_world(self) -> None:
         """Make the providers and their servers."""
@@ -53,8 +57,8 @@ class World(Lab):
 
     # -- what a provider hands out
 
-    def dhcp(self, n: int, on: bool, first: int = 50, rebind: int = 0) -> Path | None:
-        """Start or stop the DHCP server and router advertisements of a provider; the file of its output.
+    def dhcp(self, n: int, on: bool, first: int = 50, rebind: int = 0) -> None:
+        """Start or stop the DHCP server and router advertisements of a provider.
 
         Addresses begin at host `first`.  `rebind`: after so many seconds a client asks everybody, not its server.
         """
@@ -62,13 +66,16 @@ class World(Lab):
             process.kill()
             process.wait()
         if not on:
-            return None
+            return
         timers = [f"--dhcp-option-force=58,{rebind // 2}", f"--dhcp-option-force=59,{rebind}"] if rebind else []
         log = self.spawn(
             self.provider[n].ns.argv(*self._dhcp_server(n, first), *timers), f"dhcp{n}-{len(self.children)}"
         )
         self._dhcp[n] = self.children[-1]
-        return log
+        # a renewal that it does not hear is not repeated for a minute
+        begun = time.monotonic()
+        wait_for(f"the server: {log}", lambda: READY in log.read_text(), PATIENCE)
+        self._slowest = max(self._slowest, time.monotonic() - begun)
 
     def _dhcp_server(self, n: int, first: int) -> list[str]:
         network, gateway = ipaddress.ip_network(self.networks[n]), self.provider[n].gateway
@@ -87,11 +94,14 @@ class World(Lab):
         The link stays up.  The system notices some seconds later, as its lease's second timer runs out: a refused
         renewal goes to all, and networkd listens to its own address only until then.
         """
+        # the new server has to be there by then, also on a busy host; and it is not what the last move has left
+        self._moves += 1
+        rebind = 4 + math.ceil(4 * self._slowest) + self._moves % 2
         for interface in self.interfaces(n):
-            log = self.dhcp(n, on=True, first=first, rebind=4)
-            assert log
+            self.dhcp(n, on=True, first=first, rebind=rebind)
             self.run("networkctl", "renew", interface)
-            wait_for("the renewal", lambda log=log: "DHCPACK(" in log.read_text())  # type: ignore[misc]
+            lease = f"cat /run/systemd/netif/leases/$(cat /sys/class/net/{interface}/ifindex)"
+            self.wait("the renewal", lambda lease=lease: f"T2={rebind}\n" in self.sh(lease, check=False))  # type: ignore[misc]
         self.dhcp(n, on=False)
         isp, old, new = self.provider[n], self.networks[n], ipaddress.ip_network(network)
         isp.ns.ip(f"addr del {isp.gateway}/{ipaddress.ip_network(old).prefixlen} dev lan")
@@ -128,7 +138,7 @@ class World(Lab):
         routes = [self.run("ip", f"-{family}", "route", "show", "default").stdout for family in (4, 6)]
         return self.devices().get(interface) == CONFIGURED and all(f" dev {interface} " in text for text in routes)
 
-    def wait_configured(self, *interfaces: str, timeout: float = 30) -> None:
+    def wait_configured(self, *interfaces: str, timeout: float = PATIENCE) -> None:
         """Until all the interfaces are so."""
         for interface in interfaces:
             self.wait(f"{interface} to be configured", lambda name=interface: self.configured(name), timeout)  # type: ignore[misc]
@@ -138,7 +148,7 @@ class World(Lab):
         words = self.sh(f"ip -4 -o address show dev {interface} scope global", check=False).split()
         return words[3].split("/")[0] if len(words) > 3 else ""
 
-    def wait_lease(self, interface: str, network: str, timeout: float = 20) -> str:
+    def wait_lease(self, interface: str, network: str, timeout: float = PATIENCE) -> str:
         """Until an interface has an address of a network; the address."""
         inside = ipaddress.ip_network(network)
 
@@ -153,7 +163,7 @@ class World(Lab):
         return self.run("journalctl", "-b", "-q", "--no-pager", "-o", "short-monotonic", *words).stdout.splitlines()
 
     @staticmethod
-    def wait(what: str, probe: Callable[[], T], timeout: float = 20) -> T:
+    def wait(what: str, probe: Callable[[], T], timeout: float = PATIENCE) -> T:
         """Wait for something in the booted system; a look costs some milliseconds."""
         return wait_for(what, probe, timeout, 0.1)
 
