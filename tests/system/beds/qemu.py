@@ -110,4 +110,6 @@ def obstacle() -> str:
     """Why there can be no virtual machine here; empty if there can."""
     if os.uname().machine != "x86_64":
         return f"the virtual machine is a PC, this is {os.uname().machine}"
+    if not Path("/dev/net/tun").exists():
+        return "there is no /dev/net/tun to wire the virtual machine with"
     return "" if shutil.which(QEMU) else f"{QEMU} is not installed"
