@@ -6,6 +6,8 @@ umask 022
 project=$(cd "$(dirname "$0")" && pwd)
 cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/mwan-hook
 destdir=${DESTDIR-}
+case $destdir in "" | /*) ;; *) destdir=$(pwd)/$destdir ;; esac
+destdir=${destdir%/}
 left=''
 PATH=$PATH:/usr/sbin:/sbin
 export PATH
@@ -93,7 +95,7 @@ uninstall() {
         forget
         say "mwan-hook is no longer in $destdir$prefix"
     else
-        rm -f "$destdir$manifest$new"
+        rm -rf "$destdir$manifest$new" "$destdir$lib/venv"
         rmdir "$destdir$lib" 2>/dev/null || :
         say "there is no installation of mwan-hook in $destdir$prefix"
     fi

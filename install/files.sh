@@ -60,14 +60,14 @@ no_package() {
 }
 
 nearest() { # $1: a path -> the directory of it that is there
-    if [ -d "$1" ]; then say "$1"; else nearest "${1%/*}"; fi
+    if [ -d "${1:-/}" ]; then say "${1:-/}"; else nearest "${1%/*}"; fi
 }
 
 writable() {
     for place in "$lib" "$sbin" "$man" "$doc" "$units" "$networkd" "$network" "$rules" "$dispatcher" \
         /etc/mwan-hook /etc/iproute2; do
         place=$(nearest "$destdir$place")
-        [ -w "${place:-/}" ] || die "$place cannot be written. Is it read-only? Then try another place for the program:
+        [ -w "$place" ] || die "$place cannot be written. Is it read-only? Then try another place for the program:
 ./install.sh --prefix /usr/local (or /opt/mwan-hook); /etc has to be writable in any case"
     done
 }
@@ -147,7 +147,7 @@ read_manifest() { # sets $old: its lines, and $usb_network
 }
 
 compare() { # sets $wanted, $changed, $made and $dropped
-    wanted='' changed='' made='' dropped=''
+    wanted='' changed='' made=$early dropped=''
     each_file note
     for directory in $configuration $names; do
         [ -d "$destdir$directory" ] || changed=$changed$directory/$nl
@@ -202,6 +202,7 @@ place_files() {
     printf '%s' "$dropped" | remove_files
     printf '%s' "$directories_of_ours" | grep -v '^/etc/iproute2/' | remove_directories
     put_configuration
+    case $python in *venv*) ;; *) rm -rf "$destdir$lib/venv" ;; esac
     "${python%% *}" -I -m compileall -q -s "$destdir" "$destdir$lib/mwan_hook"
     put 644 "$manifest" list "" "$directories_of_ours" "$wanted"
 }

@@ -47,7 +47,8 @@ make_environment() { # $1: where
 
 lean() { [ -d "$debian" ] && works /usr/bin/python3 -IS; }
 
-choose_python() { # sets $python, with flags: what the program starts with
+choose_python() { # sets $python, with flags: what the program starts with; and $early
+    early=$(missing_directories "$lib")$nl # an environment is made before the list of what is made
     # -I: isolated from the caller's environment and directory.  -S spares a quarter of the start, but then the one
     # directory with Debian's modules has to be named.
     if [ -n "$destdir" ] || lean; then

@@ -221,6 +221,14 @@ def test_an_upgrade_and_an_uninstall_find_the_prefix_and_another_one_is_refused(
     assert [name for name in look(top) if "mwan" in name] == []
 
 
+def test_a_relative_staging_directory_is_the_callers(tmp_path: Path) -> None:
+    environment = {**ENVIRONMENT, "DESTDIR": "top/"}
+    for words in ([], ["uninstall", "--purge"]):
+        command = [str(PROJECT / "install.sh"), *words]
+        subprocess.run(command, env=environment, cwd=tmp_path, timeout=60, check=True, capture_output=True)
+        assert (tmp_path / "top/usr/sbin/mwan-hook").exists() == (not words)
+
+
 def test_the_usb_network_can_be_declined_and_stays_so_until_it_is_wanted(source: Path, top: Path) -> None:
     network = top / "usr/lib/systemd/network/89-mwan-hook-usb.network"
     good(source, top)
