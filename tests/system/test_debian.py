@@ -115,7 +115,8 @@ def test_without_systemd_it_leaves_the_kernel_alone(image: Path, package: Path, 
         (tmp_path / name).mkdir()
     script = f"""set -e; mount --make-rprivate /; cd {tmp_path}
         mount -t overlay -o lowerdir={image},upperdir=upper,workdir=work chroot root
-        mount -t proc proc root/proc; mount --rbind /dev root/dev; mount -t tmpfs run root/run; cp {package} root/package.deb
+        mount -t proc proc root/proc; mount --rbind /dev root/dev; mount -t tmpfs run root/run
+        cp {package} root/package.deb
         ip link set lo up; ip rule add priority 1000 from 10.7.7.7 lookup 77 protocol 172
         list() {{ find root/etc root/usr -xdev ! -path '*/lib/python3/*' ! -path '*/share/python3/*'; }}
         list | sort >before
