@@ -1,110 +1,159 @@
 #!/bin/sh
-# mwan-hook from a checkout.  `sudo ./install.sh demo` shows it in a small internet of network namespaces.
+# mwan-hook from a checkout: installs it, takes it out, or shows it in a small internet of network namespaces.
 set -eu
+umask 022
 
 project=$(cd "$(dirname "$0")" && pwd)
 cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/mwan-hook
+destdir=${DESTDIR-}
+case $destdir in "" | /*) ;; *) destdir=$(pwd)/$destdir ;; esac
+destdir=${destdir%/}
+left=''
 PATH=$PATH:/usr/sbin:/sbin
 export PATH
 
+# shellcheck source=install/files.sh
+. "$project/install/files.sh"
+# shellcheck source=install/python.sh
+. "$project/install/python.sh"
+# shellcheck source=install/start.sh
+. "$project/install/start.sh"
+# shellcheck source=install/demo.sh
+. "$project/install/demo.sh"
+
 usage() {
     cat <<'WORDS'
-usage: ./install.sh demo [--keep | shell | clean]
+usage: [DESTDIR=DIR] ./install.sh [install] [--prefix DIR] [--no-start] [--[no-]usb-network]
+       [DESTDIR=DIR] ./install.sh uninstall [--purge] [--prefix DIR]
+       ./install.sh demo [--keep | shell | clean]
 
-  demo           three uplinks, their troubles, and what mwan-hook makes of them, in a minute;
-                 everything happens in network namespaces that are gone afterwards
-  demo --keep    leaves them for playing
-  demo shell     a shell in the router of the demonstration (of a new one if none was kept)
-  demo clean     takes away what --keep has left
+  install           the program, its units, hooks and man pages; what is there already is left alone, so a
+                    second run changes nothing and a newer checkout upgrades.  Needs root.
+    --prefix DIR      instead of /usr: program and man pages go below DIR, the rest to /etc
+    --no-start        files only: nothing is enabled, started or reloaded
+    --no-usb-network  without the .network file that brings USB modems up; --usb-network takes it again
+  uninstall         takes out what is in the kernel, units and files; keeps /etc/mwan-hook and /var/lib/mwan-hook
+    --purge           takes these too
+  demo              three uplinks, their troubles, and what mwan-hook makes of them, in a minute;
+                    everything happens in network namespaces that are gone afterwards.  Needs root.
+    --keep            leaves them for playing
+    shell             a shell in the router of the demonstration (of a new one if none was kept)
+    clean             takes away what --keep has left
 
-The demonstration needs root.  What it needs is installed with apt where it is missing (iproute2, nftables,
-dnsmasq-base, Python); Python packages go to a private environment in ~/.cache/mwan-hook.  The system's
-configuration is not touched.
+Debian packages that are missing are installed with apt (python3 and five modules; for the demonstration iproute2,
+nftables and dnsmasq-base too); elsewhere, or if that fails, the modules go to a private environment.
 WORDS
 }
+
+say() { printf '%s\n' "$*"; }
 
 die() {
     printf 'install.sh: %s\n' "$*" >&2
     exit 1
 }
 
-install_packages() {
-    command -v apt-get >/dev/null || die "missing: $*; please install them (apt-get is not there to do it)"
-    printf 'apt: %s\n' "$*"
-    # a server that is only installed, never started: dnsmasq-base and nftables bring no running service
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" </dev/null >/dev/null ||
-        { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" \
-            </dev/null >/dev/null; } || die "apt could not install: $*"
+wrong() {
+    printf 'install.sh: %s\n\n' "$*" >&2
+    usage >&2
+    exit 2
 }
 
-tools() {
-    missing=
-    for pair in ip:iproute2 nft:nftables dnsmasq:dnsmasq-base setpriv:util-linux; do
-        command -v "${pair%%:*}" >/dev/null || missing="$missing ${pair#*:}"
+# ---------------------------------------------------------------- what it does
+
+install_it() {
+    options "--prefix --no-start --no-usb-network --usb-network" "$@"
+    root_only
+    no_package
+    choose_prefix
+    writable
+    choose_python
+    one_at_a_time
+    read_manifest
+    compare
+    if [ -z "$changed$dropped" ]; then
+        say "mwan-hook is installed in $prefix and up to date: nothing was changed"
+    else
+        announce
+        hold
+        place_files
+        say "mwan-hook is in $destdir$prefix"
+    fi
+    if [ -z "$no_start$destdir" ]; then start; fi
+}
+
+uninstall() {
+    options "--prefix --purge" "$@"
+    root_only uninstall
+    no_package
+    choose_prefix
+    one_at_a_time
+    if [ -e "$destdir$manifest" ]; then
+        read_manifest
+        stop
+        flush
+        remove_all
+        forget
+        say "mwan-hook is no longer in $destdir$prefix"
+    else
+        rm -rf "$destdir$manifest$new" "$destdir$lib/venv"
+        rmdir "$destdir$lib" 2>/dev/null || :
+        say "there is no installation of mwan-hook in $destdir$prefix"
+    fi
+    [ -z "$purge" ] || rm -rf "$destdir/etc/mwan-hook" "$destdir/var/lib/mwan-hook"
+    [ -z "$left" ] || die "something of ours is still in the kernel (see above); a reboot takes it away"
+}
+
+one_at_a_time() {
+    exec 9<install.sh
+    flock 9
+}
+
+remove_all() { # the manifest goes last, so that one who is killed can go on
+    printf '%s' "$old" | grep '[^/]$' | grep '^/' | remove_files
+    rm -rf "$destdir$lib/mwan_hook" "$destdir$lib/venv" "$destdir/run/mwan-hook" "$destdir$pending"
+    rm -f "$destdir/etc/iproute2/rt_tables.d/mwan-hook.conf" "$destdir/etc/iproute2/rt_protos.d/mwan-hook.conf"
+    rm -f "$destdir$manifest"
+    rm -rf "$destdir${lib:?}"
+    printf '%s' "$old" | grep '/$' | remove_directories
+}
+
+# ---------------------------------------------------------------- what it is asked
+
+options() { # $1: those that are known, rest: those that were given
+    known=" $1 " wish='' no_start='' usb_network='' purge=''
+    shift
+    while [ $# -gt 0 ]; do
+        case $known in *" ${1%%=*} "*) ;; *) wrong "$1: unknown here" ;; esac
+        case $1 in
+        --prefix=*) wish=${1#*=} ;;
+        --prefix)
+            [ $# -gt 1 ] || wrong "--prefix needs a directory"
+            wish=$2
+            shift
+            ;;
+        --no-start) no_start=yes ;;
+        --no-usb-network) usb_network=no ;;
+        --usb-network) usb_network=yes ;;
+        --purge) purge=yes ;;
+        *) wrong "$1: takes no value" ;;
+        esac
+        shift
     done
-    # shellcheck disable=SC2086 # a list of words
-    [ -z "$missing" ] || install_packages $missing
+    wish=${wish%/}
 }
 
-works() { # $1: an interpreter that is new enough and has all that the program imports
-    [ -x "$1" ] && "$1" -c 'import sys, requests, filelock, dns.message
-from configobj import ConfigObj
-from pyroute2 import IPRoute
-sys.exit(sys.version_info < (3, 11))' 2>/dev/null
-}
-
-make_environment() {
-    [ -x /usr/bin/python3 ] && /usr/bin/python3 -c 'import ensurepip, venv' 2>/dev/null || return 1
-    printf 'making a private Python environment in %s\n' "$cache/venv"
-    rm -rf "$cache/venv"
-    mkdir -p "$cache"
-    wanted=$(sed -n '/^install_requires/,/^$/s/^ \{1,\}\([a-z].*\)/\1/p' "$project/setup.cfg")
-    printf '%s\n' "$wanted" >"$cache/requirements.txt"
-    /usr/bin/python3 -m venv "$cache/venv" &&
-        "$cache/venv/bin/python3" -m pip install -q --no-input --disable-pip-version-check \
-            -r "$cache/requirements.txt" </dev/null
-}
-
-interpreter() { # sets $python
-    for python in /usr/bin/python3 "$cache/venv/bin/python3" "$(command -v python3 || :)"; do
-        if works "$python"; then return; fi
-    done
-    python=$cache/venv/bin/python3
-    if make_environment && works "$python"; then return; fi
-    python=/usr/bin/python3
-    install_packages python3 python3-pyroute2 python3-requests python3-configobj python3-filelock python3-dnspython
-    works "$python" || die "no Python 3.11 with pyroute2, requests, configobj, filelock and dnspython could be had"
-}
-
-demo() {
-    [ "$(id -u)" -eq 0 ] || die "the demonstration makes network namespaces and needs root: sudo ./install.sh demo"
-    tools
-    interpreter
-    unset MWAN_HOOK_ROOT PYTHONDONTWRITEBYTECODE
-    export PYTHONPATH="$project:$project/lib" PYTHONPYCACHEPREFIX="$cache/pyc"
-    cd "$project"
-    exec "$python" -m tests.lab.demo "$@"
-}
-
+cd "$project"
 case ${1-} in
+install) shift && install_it "$@" ;;
+"" | --prefix* | --no-* | --usb-network) install_it "$@" ;;
+uninstall) shift && uninstall "$@" ;;
 demo)
     shift
     case "$*" in
     "" | --keep | shell | clean) demo "$@" ;;
-    *)
-        usage >&2
-        exit 2
-        ;;
+    *) wrong "demo $*: there is no such demonstration" ;;
     esac
     ;;
 -h | --help | help) usage ;;
-"")
-    usage >&2
-    exit 2
-    ;;
-*)
-    printf 'install.sh: %s: there is only the demonstration yet\n\n' "$1" >&2
-    usage >&2
-    exit 2
-    ;;
+*) wrong "$1: unknown" ;;
 esac

@@ -12,27 +12,31 @@ if TYPE_CHECKING:
 
     from mwan_hook.model import MwanError
 
+OPTIONS = {"check": "--now", "event": "--facts"}
+
 
 def quick(args: Sequence[str], root: str) -> int | None:
-    """Run ``[--root DIR]`` and ``check [UPLINK...] [--now]``, ``event`` or ``track``; None: argparse should see it."""
+    """Run ``[--root DIR]`` and ``check [UPLINK...] [--now]``, ``event [--facts]`` or ``track``; None: for argparse."""
     rest = list(args)
     if rest[:1] == ["--root"] and len(rest) > 1:
         root, rest = rest[1], rest[2:]
     elif rest[:1] and rest[0].startswith("--root="):
         root, rest = rest[0][7:], rest[1:]
-    if not rest or rest[0] not in ("check", "event", "track") or not root:
+    if not rest or rest[0] not in ("track", *OPTIONS) or not root:
         return None
     if rest[0] == "track":
         from mwan_hook.commands.track import quick as track
 
         return track(root, rest[1:])
-    now = rest[0] == "check" and "--now" in rest
-    names = tuple(word for word in rest[1:] if not (now and word == "--now"))
+    option = OPTIONS[rest[0]]
+    names = tuple(word for word in rest[1:] if word != option)
     if any(name.startswith("-") for name in names) or (rest[0] == "event" and names):
         return None
-    from mwan_hook.tick import check, event
+    from mwan_hook import tick
 
-    return event(root) if rest[0] == "event" else check(root, names, now)
+    if rest[0] == "check":
+        return tick.check(root, names, option in rest)
+    return tick.facts(root) if option in rest else tick.event(root)
 
 
 def _run(args: Sequence[str]) -> int:

@@ -16,6 +16,7 @@ from mwan_hook.system import netlink
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from _socket import socket
     from collections.abc import Callable, Iterable, Sequence
 
     from mwan_hook.config import Loaded
@@ -26,10 +27,12 @@ PASSES = 4  # looks after changes, until nothing is left to do
 class Run:
     """One run: it looks, judges, changes and remembers, as often as its probes ask for it."""
 
-    def __init__(self, root: str, loaded: Loaded) -> None:
+    def __init__(self, root: str, loaded: Loaded, told: Iterable[socket] = ()) -> None:
+        """``told``: sockets of others whose news a look makes old, too."""
         self.root = root
         self.loaded = loaded
-        self._watch = netlink.connect(netlink.EVERYTHING)  # what it does not hear of need not be looked at again
+        # What they do not hear of need not be looked at again.
+        self._ears = (netlink.connect(netlink.EVERYTHING), *told)
         self._last: Scene | None = None
         self._memory: State | None = None  # what the last look led to; the disk has it too unless it was full
         self._stamp = (0, 0)
@@ -62,7 +65,7 @@ class Run:
 
     def _look(self) -> Scene:
         """Everything anew, unless neither the kernel nor another run said that anything changed."""
-        changed = netlink.heard(self._watch)
+        changed = netlink.heard(self._ears)
         same = states.stamp(self.root) == self._stamp
         if self._last and self._memory and same and not changed:
             now, wall = time.clock_gettime(time.CLOCK_BOOTTIME), time.time()

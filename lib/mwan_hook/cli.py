@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 def run(args: Sequence[str] | None = None) -> int:
     """Parse and do; returns the exit code.  Raises MwanError for what the operator should read."""
     options = parser().parse_args(args)
+    if not options.root:
+        parser().error("--root needs a directory: an empty one, of an unset variable say, would be the live system")
     code: int = options.action(options)
     return code
 
@@ -47,6 +49,7 @@ def _running(add: Add) -> None:
     one.add_argument("--now", action="store_true", help="probe whether due or not")
     one = add("event", event, "take spooled events, or the one given; facts first, then probe what changed")
     one.add_argument("what", nargs="*", metavar="ACTION IFACE")
+    one.add_argument("--facts", action="store_true", help="no probes: leave to another run what is to be probed")
     one = add("wait-online", wait_online, "return when an uplink is online")
     one.add_argument("--timeout", type=_seconds, default=None, metavar="S", help="give up after so many seconds")
     one = add("mail", mail, "interruptions that wait to be told by mail")
@@ -119,7 +122,9 @@ def event(options: argparse.Namespace) -> int:
 
     if len(options.what) not in (0, 2):
         parser().error("event takes no arguments, or ACTION and IFACE")
-    return tick.event(options.root, tuple(options.what) or None)
+    if options.facts and options.what:
+        parser().error("--facts goes without ACTION and IFACE")
+    return tick.facts(options.root) if options.facts else tick.event(options.root, tuple(options.what) or None)
 
 
 def wait_online(options: argparse.Namespace) -> int:

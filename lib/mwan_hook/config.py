@@ -218,7 +218,10 @@ def _source(path: str, watch: Watch, problems: Problems) -> Source | None:
         content = b""
         if S_ISREG(seen.st_mode):
             with open(path, "rb") as stream:
-                content = stream.read(_LARGEST)
+                content = stream.read(_LARGEST + 1)
+        if len(content) > _LARGEST:
+            problems.add(path, 0, f"expected at most {_LARGEST >> 20} MiB")
+            return None
         return source(path, content.decode("utf-8-sig"))
     except OSError as error:
         problems.add(path, 0, f"cannot be read: {error.strerror}")

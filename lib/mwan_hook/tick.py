@@ -19,6 +19,7 @@ from mwan_hook.say import complain
 from mwan_hook.scene import Judged, Seen, another_online
 from mwan_hook.store import lock, spool
 from mwan_hook.store import state as states
+from mwan_hook.system import netlink
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,6 +60,27 @@ def event(root: str, given: tuple[str, str] | None = None) -> int:
     return tick(root, loaded, Wish(interfaces=given[1:] if given else (), wait=0))
 
 
+def facts(root: str) -> int:
+    """``mwan-hook event --facts``: no probe, so that the next news is not waited for.  Raises MwanError.
+
+    What the facts put in doubt is left in the spool for a run that probes.  The kernel's news that systemd listened to
+    are over once they were looked at, this run's own changes with them; a bad configuration must not leave them there
+    either, or systemd would start run after run.
+    """
+    told = netlink.passed()
+    try:
+        loaded = config.load(root)
+    except ConfigError:
+        netlink.heard(told)
+        raise
+    run = Run(root, loaded, told)
+    judged = run.reconcile()
+    for key in _keys(judged):
+        if schedule.in_doubt(_memory(judged, key), key.uplink.config.probe):
+            spool.put(root, "probe", key.uplink.interface)
+    return _said(judged)
+
+
 def tick(root: str, loaded: Loaded, wish: Wish) -> int:
     """The whole story; 0, or 1 if something could not be done.
 
@@ -83,6 +105,10 @@ def tick(root: str, loaded: Loaded, wish: Wish) -> int:
         if states.stamp(root) == judged.stamp:
             break
         judged = run.reconcile()
+    return _said(judged)
+
+
+def _said(judged: Judged) -> int:
     complain(judged.state.errors)
     if loaded.config.prometheus.textfile:
         from mwan_hook.notify import prometheus

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
@@ -97,10 +98,10 @@ class Lab:
         run(["ip", "netns", "add", full])
         return Netns(full)
 
-    def spawn(self, argv: list[str], name: str) -> Path:
+    def spawn(self, argv: list[str], name: str, descriptors: Sequence[int] = ()) -> Path:
         """A process that lives as long as the lab; the file of its output."""
         log = self.dir / f"{name}.log"
-        child = spawn(argv, log, outlive=self.keep)
+        child = spawn(argv, log, outlive=self.keep, descriptors=descriptors)
         self.children.append(child)
         self.ledger.add_pid(child.pid)
         return log

@@ -1,7 +1,7 @@
 """Book-keeping: what a lab has made is on record, so that a killed owner's leftovers can be collected.
 
-STATE/TAG/ holds `owner` (pid and start time; `kept` if the lab shall outlive its maker), `netns` and
-`pids` (a line each), and the files of the lab.
+STATE/TAG/ holds `owner` (pid and start time; `kept` if the lab shall outlive its maker), `netns`, `pids` and
+`cgroups` (a line each), and the files of the lab.
 """
 
 from __future__ import annotations
@@ -38,6 +38,10 @@ class Ledger:
         """A background process of the lab."""
         self._append("pids", f"{pid} {started(pid)}")
 
+    def add_cgroup(self, directory: Path) -> None:
+        """To be called before the control group is made."""
+        self._append("cgroups", str(directory))
+
     def _append(self, file: str, line: str) -> None:
         with (self.dir / file).open("a") as out:
             out.write(line + "\n")
@@ -55,6 +59,16 @@ def _kill(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
+def _remove_cgroup(top: Path) -> None:
+    """A group is busy until the last of its processes is reaped."""
+    end = time.monotonic() + 5
+    while top.exists() and time.monotonic() < end:
+        for path, _, _ in os.walk(top, topdown=False):
+            with contextlib.suppress(OSError):
+                os.rmdir(path)
+        time.sleep(0.005)
+
+
 def destroy(directory: Path) -> None:
     """Take away all that the record in `directory` names, and the directory."""
     recorded = [line.split() for line in _lines(directory / "pids")]
@@ -69,6 +83,8 @@ def destroy(directory: Path) -> None:
             for word in run(["ip", "netns", "pids", name], check=False).stdout.split():
                 _kill(int(word))
             run(["ip", "netns", "del", name], check=False)
+    for line in _lines(directory / "cgroups"):
+        _remove_cgroup(Path(line))
     shutil.rmtree(directory, ignore_errors=True)
 
 

@@ -42,12 +42,22 @@ def run(
     return done
 
 
-def spawn(argv: Sequence[str], log: Path, *, outlive: bool = False) -> subprocess.Popen[bytes]:
-    """Start a process in the background that dies with this one (unless `outlive`); its output goes to `log`."""
+def spawn(
+    argv: Sequence[str], log: Path, *, outlive: bool = False, descriptors: Sequence[int] = ()
+) -> subprocess.Popen[bytes]:
+    """Start a process in the background that dies with this one (unless `outlive`); its output goes to `log`.
+
+    It is given the file `descriptors`, under their numbers.
+    """
     leash = [] if outlive else ["setpriv", "--pdeathsig", "KILL", "--"]
     with log.open("ab") as out:
         return subprocess.Popen(
-            [*leash, *argv], stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
+            [*leash, *argv],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+            pass_fds=descriptors,
         )
 
 

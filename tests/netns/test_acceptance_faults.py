@@ -61,9 +61,7 @@ def test_a_mistake_is_named_and_nothing_is_changed(lab: Lab, net: Network, bad: 
     monitor = lab.monitor(net.router.ns)
     monitor.written()
     net.router.configure(bad)
-    for command in (("check", "--now"), ("event", "add", "eth1"), ("config", "--check"), ("flush",), ("plan",)):
-        if command == ("flush",):
-            continue
+    for command in (("check", "--now"), ("event", "add", "eth1"), ("config", "--check"), ("plan",)):
         said = net.router.mwan(*command, code=2).stderr
         assert "mwan-hook.conf" in said
         assert [word for word in words if word not in said] == [], said
@@ -269,3 +267,16 @@ def test_wrong_usage_is_told_with_exit_code_two(net: Network) -> None:
 def test_a_lab_error_shows_the_words_of_the_program(net: Network) -> None:
     with pytest.raises(LabError, match="chek"):
         net.router.mwan("chek")
+
+
+@pytest.mark.parametrize("words", [("--root=", "check"), ("--root", "", "flush"), ("flush", "--root", "")])
+def test_an_empty_root_is_not_taken_for_the_live_system(net: Network, words: tuple[str, ...]) -> None:
+    """As in `--root "$UNSET"`.  The last --root counts, so that of the test's own directory stands before it."""
+    said = net.router.mwan(*words, code=2).stderr
+    assert "--root needs a directory" in said
+
+
+def test_probing_a_template_without_an_interface_says_so(net: Network) -> None:
+    net.router.configure("[uplinks]\n[[lte]]\nmatch = usb*\n")
+    done = net.router.mwan("probe", "lte", code=1)
+    assert (done.stdout, done.stderr) == ("", "mwan-hook: lte: no interface matches it now\n")

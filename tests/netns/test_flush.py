@@ -70,6 +70,14 @@ def test_objects_of_every_number_that_was_ours_go(net: Network) -> None:
     assert [plain(route) for route in defaults(router.ns, "main") if route["dev"] == "eth2"] == before
 
 
+def test_a_bad_configuration_keeps_nothing_in_the_kernel(net: Network) -> None:
+    net.router.configure("[routing]\nprotocol = 99\nlast_resort = never\n")
+    said = net.router.mwan("flush").stderr
+    assert "last_resort = never: expected" in said
+    assert "going on with the numbers that were in force" in said
+    assert ours(net.router.ns) == []
+
+
 @pytest.mark.parametrize("ours_first", [True, False])
 @pytest.mark.parametrize("table", ["main", "1000"])
 def test_of_merged_routes_only_our_part_goes(net: Network, table: str, ours_first: bool) -> None:

@@ -461,6 +461,10 @@ def test_a_directory_in_the_place_of_the_file_and_a_file_in_that_of_conf_d_are_t
     assert found[1] == "mwan-hook.conf: expected a file, not a directory"
 
 
+def test_a_file_that_is_not_read_to_its_end_is_told(tmp_path: Path) -> None:
+    assert mistakes(tmp_path, "# word\n" * 150_000 + "[unknown]\n") == ["mwan-hook.conf: expected at most 1 MiB"]
+
+
 def test_a_mistake_seen_only_across_files_names_the_file_that_made_it(tmp_path: Path) -> None:
     put(tmp_path, "[uplinks]\n[[a]]\nmatch = eth0\ntable = 300\n")
     put(tmp_path, "[uplinks]\n[[b]]\nmatch = eth1\ntable = 300\n", "conf.d/b.conf")

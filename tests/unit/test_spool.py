@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -80,3 +82,61 @@ def test_a_spool_on_a_full_disk_says_so_and_leaves_nothing(fs: FakeFilesystem) -
     with pytest.raises(MwanError, match="No space left"):
         spool.put("/", "add", "usb0")
     assert os.listdir("/run/mwan-hook/events") == []
+
+
+HOOK = Path(__file__).resolve().parents[2] / "hooks/spool-event"
+ODD = [
+    "eth0",
+    'a"b\\c',
+    "$(id)",
+    "%s%n",
+    "*?[",
+    "-n",
+    "'",
+    "\x01\x7f",
+    "naïve",
+    os.fsdecode(b"\xff\xfe"),
+    "{}",
+    "&;|<>!#~`",
+]
+
+
+def dropped(root: Path, **environment: str) -> None:
+    """The hook as udev or networkd-dispatcher run it."""
+    subprocess.run([HOOK], env={"MWAN_HOOK_ROOT": str(root), **environment}, check=True, timeout=10)
+
+
+@pytest.mark.parametrize("interface", ODD)
+def test_the_hook_spools_interfaces_of_any_legal_name(tmp_path: Path, interface: str) -> None:
+    dropped(tmp_path, ACTION="add", INTERFACE=interface)
+    dropped(tmp_path, STATE="routable", IFACE=interface)
+    taken = spool.take(str(tmp_path))
+    assert taken == spool.Taken((spool.Event("add", interface), spool.Event("routable", interface)), ())
+    assert os.listdir(tmp_path / files.EVENTS) == []
+
+
+def test_the_hook_and_the_program_name_events_in_one_order(tmp_path: Path) -> None:
+    spool.put(str(tmp_path), "add", "first")
+    time.sleep(0.03)  # the shell's clock has hundredths of a second
+    dropped(tmp_path, ACTION="add", INTERFACE="second")
+    time.sleep(0.03)
+    spool.put(str(tmp_path), "add", "third")
+    assert [one.interface for one in spool.take(str(tmp_path)).events] == ["first", "second", "third"]
+
+
+def test_a_dispatcher_that_names_no_interface_still_makes_an_event(tmp_path: Path) -> None:
+    dropped(tmp_path, STATE="off")
+    assert spool.take(str(tmp_path)).events == (spool.Event("off", ""),)
+
+
+def test_a_line_of_text_that_is_no_event_is_removed(tmp_path: Path) -> None:
+    for name, content in (
+        ("word", "add"),
+        ("three", "add eth0 eth1"),
+        ("lines", "add eth0\nadd eth1\n"),
+        ("empty", ""),
+    ):
+        put(tmp_path, f"{files.EVENTS}/{name}", content)
+    taken = spool.take(str(tmp_path))
+    assert taken.events == ()
+    assert len(taken.messages) == 4

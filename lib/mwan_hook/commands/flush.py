@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 
 from mwan_hook import config
 from mwan_hook.commands import farewell
 from mwan_hook.core.former import followed
 from mwan_hook.light import NamedTuple
 from mwan_hook.lines import shortened
-from mwan_hook.model import MAIN_TABLE, Change, Family, Link, Op, Route, Rule, State, Sysctl
+from mwan_hook.model import MAIN_TABLE, PROTOCOL, Change, ConfigError, Family, Link, Op, Route, Rule, State, Sysctl
 from mwan_hook.say import complain
 from mwan_hook.store import files, lock
 from mwan_hook.store import state as states
@@ -39,11 +38,10 @@ class _Work(NamedTuple):
 
 def run(root: str) -> int:
     """0, or 1 if something of ours could not be taken out.  Raises MwanError."""
-    protocol = config.load(root).config.routing.protocol
     with lock.write(root):
         state, messages = states.load(root)
         complain(messages)
-        protocols = tuple(dict.fromkeys((protocol, *state.protocols)))
+        protocols = _protocols(root, state)
         errors: list[str] = []
         work = _work(protocols, state)
         for _ in range(PASSES):
@@ -58,9 +56,18 @@ def run(root: str) -> int:
             farewell.tell(root, state)
             _forget(root)
         names.remove(root)
-    for line in errors if work.all else []:
-        print(f"mwan-hook: {line}", file=sys.stderr)
+    complain(errors if work.all else [])
     return 1 if work.out else 0  # a default that the kernel no longer takes is for its owner to make anew
+
+
+def _protocols(root: str, state: State) -> tuple[int, ...]:
+    """Numbers that mark what is ours.  A bad configuration, which names none, must not keep us in the kernel."""
+    try:
+        configured = config.load(root).config.routing.protocol
+    except ConfigError as error:
+        complain((*str(error).splitlines(), "going on with the numbers that were in force"))
+        return state.protocols or (PROTOCOL,)
+    return tuple(dict.fromkeys((configured, *state.protocols)))
 
 
 def _work(protocols: Sequence[int], state: State) -> _Work:

@@ -9,6 +9,7 @@ from mwan_hook.commands.naming import chosen
 from mwan_hook.core.rounds import jobs_for, summarise
 from mwan_hook.model import Connectivity, Family, Result, Round, Uplink
 from mwan_hook.probes import runner
+from mwan_hook.say import complain, say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,9 +26,15 @@ def run(root: str, names: Sequence[str], as_json: bool) -> int:
     if as_json:
         print(json.dumps({"version": 1, "uplinks": {u.name: _document(u, rounds) for u in uplinks}}, indent=1))
     else:
-        print("\n".join(line for uplink in uplinks for line in _lines(uplink, rounds)))
+        say(line for uplink in uplinks for line in _lines(uplink, rounds))
     tested = [_verdict(uplink, rounds) for uplink in uplinks]
+    complain(f"{name}: no interface matches it now" for name in names if not _meant(uplinks, name))
     return 0 if tested and all(tested) else 1
+
+
+def _meant(uplinks: Sequence[Uplink], name: str) -> bool:
+    """False for a template that no interface matches."""
+    return any(name in (uplink.name, uplink.interface, uplink.config.name) for uplink in uplinks)
 
 
 def _ask(root: str, uplinks: Sequence[Uplink]) -> dict[tuple[str, Family], Round]:

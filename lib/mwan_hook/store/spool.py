@@ -1,5 +1,7 @@
 """Spools: a directory of small JSON files, oldest first by name.  No lock: each file is whole once it has its name.
 
+A shell script writes an event as a line of text, ``ACTION INTERFACE``: an interface's name may hold what JSON escapes.
+
 A name that begins with a dot is a file in the making; systemd's ``DirectoryNotEmpty=`` does not see it either.
 """
 
@@ -111,16 +113,28 @@ def _entry(directory: str, name: str, messages: list[str]) -> Entry | None:
     path = os.path.join(directory, name)
     try:
         raw = _read(path)
-        content = None if raw is None else json.loads(raw)
+        content = None if raw is None else _content(raw)
     except (ValueError, RecursionError, OSError) as error:
         messages.append(_removed(path, str(error)))
         return None
     if raw is None:
         return None  # another run was faster
-    if not isinstance(content, dict):
-        messages.append(_removed(path, "it is not a JSON object"))
-        return None
-    return Entry(name, content)
+    return Entry(name, content or {})
+
+
+def _content(raw: bytes) -> dict[str, object]:
+    """A JSON object, or a line of text.  Raises ValueError if it is neither."""
+    if raw[:1] != b"{":
+        return _line(raw)
+    content: dict[str, object] = json.loads(raw)
+    return content
+
+
+def _line(raw: bytes) -> dict[str, object]:
+    action, space, interface = raw.removesuffix(b"\n").decode("utf-8", "surrogateescape").partition(" ")
+    if not (action and space) or "\n" in interface or " " in interface:
+        raise ValueError("it is neither a JSON object nor ACTION INTERFACE")
+    return {"action": action, "interface": interface}
 
 
 def _read(path: str) -> bytes | None:

@@ -12,10 +12,11 @@ from mwan_hook.system import build, frames, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 NETLINK_ROUTE = 0
 SOL_NETLINK = 270
+LISTEN_FDS_START = 3
 RTMGRP_IPV6_ROUTE = 0x400
 EVERYTHING = 0x1 | 0x10 | 0x40 | 0x80 | 0x100 | RTMGRP_IPV6_ROUTE | 0x40000  # links, addresses, routes, rules
 NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK = 10, 11, 12
@@ -38,8 +39,23 @@ def connect(groups: int = 0) -> socket:
     return sock
 
 
-def heard(sock: socket) -> bool:
-    """Whether a socket with groups heard of any change since it was asked last."""
+def passed() -> tuple[socket, ...]:
+    """The route netlink sockets that systemd has opened and passed, as sd_listen_fds(3) says; none without it."""
+    if os.environ.pop("LISTEN_PID", "") != str(os.getpid()):
+        return ()
+    count = os.environ.pop("LISTEN_FDS", "")
+    handed = [socket(fileno=LISTEN_FDS_START + place) for place in range(int(count) if count.isdigit() else 0)]
+    for sock in handed:
+        os.set_inheritable(sock.fileno(), False)
+    return tuple(sock for sock in handed if sock.family == AF_NETLINK)
+
+
+def heard(sockets: Iterable[socket]) -> bool:
+    """Whether one of these sockets with groups heard of any change since they were asked last."""
+    return sum(_drained(sock) for sock in sockets) > 0  # every one of them is asked
+
+
+def _drained(sock: socket) -> bool:
     anything = False
     while True:
         try:
@@ -68,7 +84,7 @@ def dump(sock: socket, kind: int, body: bytes, watch: socket | None = None) -> I
     several buffers counts as interrupted if ``watch``, a socket that hears of changes, heard of one.
     """
     if watch:
-        heard(watch)
+        _drained(watch)
     sock.send(build.request(kind, wire.NLM_F_DUMP, body, _sequence()))
     last, buffer, count = -1, b"", 0
     while last < 0:
@@ -87,7 +103,7 @@ def dump(sock: socket, kind: int, body: bytes, watch: socket | None = None) -> I
     _check(buffer[last:])
     if last:
         yield buffer[:last]
-    if watch and count + bool(last) > 1 and heard(watch):
+    if watch and count + bool(last) > 1 and _drained(watch):
         raise frames.InterruptedDumpError
 
 

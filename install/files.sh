@@ -1,0 +1,227 @@
+# shellcheck shell=sh
+# Part of install.sh: which files go where, and how they get there.
+#
+# The manifest in PREFIX/lib/mwan-hook names every file, link and (with a slash at its end) directory that we made.  It
+# is written before they are, so that an installation that was killed can be finished or taken out.  A file is written
+# beside its place and renamed, so that nobody ever sees half of it; what is there already is not touched.
+
+# States of networkd-dispatcher 2.2.3 that say something about an uplink.  Left out: "pending" and "initialized", which
+# come before there is anything to see.
+states="routable degraded carrier no-carrier off dormant degraded-carrier missing enslaved configured configuring
+failed linger unmanaged"
+new=.mwan-hook-new # ending of a file that is being written
+unfinished="# being written"
+configuration="/etc/mwan-hook /etc/mwan-hook/conf.d"
+names="/etc/iproute2/rt_tables.d /etc/iproute2/rt_protos.d" # the sandboxed runs write ip(8)'s names there
+nl='
+'
+
+directories() { # sets where everything goes
+    case $prefix in
+    *[!A-Za-z0-9/._+-]* | [!/]* | */../* | */.. | /) wrong "--prefix: expected an absolute path of letters, digits and /._+-" ;;
+    esac
+    lib=$prefix/lib/mwan-hook sbin=$prefix/sbin man=$prefix/share/man doc=$prefix/share/doc/mwan-hook
+    if [ "$prefix" = /usr ]; then
+        units=/usr/lib/systemd/system networkd=/usr/lib/systemd/networkd.conf.d network=/usr/lib/systemd/network
+        rules=/usr/lib/udev/rules.d dispatcher=/usr/lib/networkd-dispatcher
+    else # the only places besides /usr/lib where every program looks
+        units=/etc/systemd/system networkd=/etc/systemd/networkd.conf.d network=/etc/systemd/network
+        rules=/etc/udev/rules.d dispatcher=/etc/networkd-dispatcher
+    fi
+    manifest=$lib/manifest
+}
+
+installed_prefix() { # where an installation is, if there is one
+    if [ -e "$destdir/usr/lib/mwan-hook/manifest" ]; then
+        echo /usr
+    elif [ -e "$destdir/etc/systemd/system/mwan-hook-check.service" ]; then
+        sed -n 's|^ExecStart=[^/]*\(/.*\)/sbin/mwan-hook .*|\1|p' "$destdir/etc/systemd/system/mwan-hook-check.service"
+    fi
+}
+
+choose_prefix() { # an upgrade stays where it is
+    found=$(installed_prefix)
+    prefix=${wish:-${found:-/usr}}
+    directories
+    [ -z "$found" ] || [ "$found" = "$prefix" ] ||
+        die "mwan-hook is installed in $found; take it out first: ./install.sh uninstall --prefix $found"
+}
+
+root_only() {
+    [ -n "$destdir" ] || [ "$(id -u)" -eq 0 ] || die "needs root: sudo ./install.sh ${*:-}"
+}
+
+no_package() {
+    [ -z "$destdir" ] && command -v dpkg-query >/dev/null || return 0
+    case $(dpkg-query -W -f '${db:Status-Status}' mwan-hook 2>/dev/null) in
+    "" | not-installed | config-files) ;;
+    *) die "the Debian package mwan-hook is installed; use apt (apt install, apt remove, apt purge mwan-hook)" ;;
+    esac
+}
+
+nearest() { # $1: a path -> the directory of it that is there
+    if [ -d "${1:-/}" ]; then say "${1:-/}"; else nearest "${1%/*}"; fi
+}
+
+writable() {
+    for place in "$lib" "$sbin" "$man" "$doc" "$units" "$networkd" "$network" "$rules" "$dispatcher" \
+        /etc/mwan-hook /etc/iproute2; do
+        place=$(nearest "$destdir$place")
+        [ -w "$place" ] || die "$place cannot be written. Is it read-only? Then try another place for the program:
+./install.sh --prefix /usr/local (or /opt/mwan-hook); /etc has to be writable in any case"
+    done
+}
+
+# ---------------------------------------------------------------- the list
+
+each_file() { # calls $1 with mode, place and the command that prints it, or with "link", place and target
+    each_program_file "$1"
+    each_document "$1"
+    each_unit "$1"
+    "$1" 644 "$rules/90-mwan-hook.rules" moved udev/90-mwan-hook.rules
+    "$1" 755 "$lib/spool-event" moved hooks/spool-event
+    for state in $states; do
+        "$1" link "$dispatcher/$state.d/50-mwan-hook" "$lib/spool-event"
+    done
+    "$1" 755 "$sbin/mwan-hook" starter # last: with it the program is whole
+}
+
+each_program_file() {
+    # shellcheck disable=SC2044 # none of our names has a space
+    for file in $(find lib/mwan_hook -type f ! -name '*.pyc' | sort); do
+        "$1" 644 "$lib/${file#lib/}" cat "$file"
+    done
+}
+
+each_document() {
+    for file in README.md LICENSE docs/*.md; do "$1" 644 "$doc/$file" cat "$file"; done
+    for file in docs/examples/*; do "$1" 644 "$doc/${file#docs/}" moved "$file"; done
+    for file in docs/man/*.[1-8]; do "$1" 644 "$man/man${file##*.}/${file##*/}.gz" page "$file"; done
+}
+
+each_unit() {
+    for file in systemd/*.service systemd/*.timer systemd/*.path systemd/*.socket systemd/*.service.d/*.conf; do
+        "$1" 644 "$units/${file#systemd/}" moved "$file"
+    done
+    for file in systemd/networkd.conf.d/*.conf; do "$1" 644 "$networkd/${file##*/}" moved "$file"; done
+    [ "$usb_network" = yes ] || return 0
+    for file in systemd/network/*.network; do "$1" 644 "$network/${file##*/}" moved "$file"; done
+}
+
+moved() { sed "s|/usr/sbin/mwan-hook|$sbin/mwan-hook|g; s|/usr/lib/mwan-hook|$lib|g" "$1"; } # prints it for PREFIX
+
+page() { moved "$1" | gzip -9n; }
+
+# ---------------------------------------------------------------- what is there
+
+stands() ( # mode, place, command...: it is there already
+    mode=$1 path=$destdir$2
+    shift 2
+    if masked "$path"; then
+        true
+    elif [ "$mode" = link ]; then
+        [ "$(readlink "$path")" = "$1" ]
+    else
+        [ -f "$path" ] && [ ! -L "$path" ] && [ "$(stat -c %a "$path")" = "$mode" ] && "$@" | cmp -s - "$path"
+    fi
+)
+
+masked() { [ "$prefix" != /usr ] && [ "$(readlink "$1")" = /dev/null ]; } # in /etc such a link is the operator's
+
+missing_directories() { # $1: a directory -> what of it is not there, outermost first
+    [ -z "$1" ] || [ -d "$destdir$1" ] || { missing_directories "${1%/*}" && printf '%s/\n' "$1"; }
+}
+
+note() { # mode, place, command...: adds to $wanted, $changed and $made
+    wanted=$wanted$2$nl
+    stands "$@" || changed=$changed$2$nl
+    [ -d "$destdir${2%/*}" ] || made=$made$(missing_directories "${2%/*}")$nl
+}
+
+within() { case "$nl$1" in *"$nl$2$nl"*) ;; *) return 1 ;; esac } # $1: a list, $2: a line
+
+read_manifest() { # sets $old: its lines, and $usb_network
+    old=''
+    [ ! -e "$destdir$manifest" ] || old=$(cat "$destdir$manifest")$nl
+    [ -n "$usb_network" ] || if within "$old" "# no usb network"; then usb_network=no; else usb_network=yes; fi
+}
+
+compare() { # sets $wanted, $changed, $made and $dropped
+    wanted='' changed='' made=$early dropped=''
+    each_file note
+    for directory in $configuration $names; do
+        [ -d "$destdir$directory" ] || changed=$changed$directory/$nl
+    done
+    for directory in $names; do
+        made=$made$(missing_directories "$directory")$nl
+    done
+    [ -e "$destdir/etc/mwan-hook/mwan-hook.conf" ] || changed=$changed/etc/mwan-hook/mwan-hook.conf$nl
+    dropped=$(printf '%s' "$old" | grep '^/.*[^/]$' | while IFS= read -r path; do
+        within "$wanted" "$path" || printf '%s\n' "$path"
+    done)
+    [ -z "$dropped" ] || dropped=$dropped$nl
+    ! within "$old" "$unfinished" || changed=$changed$manifest$nl
+}
+
+# ---------------------------------------------------------------- making it so
+
+list() { # $1: a first line or nothing, rest: lists -> the manifest
+    [ -z "$1" ] || say "$1"
+    shift
+    [ "$usb_network" = yes ] || say "# no usb network"
+    printf '%s' "$@" | awk '/^\// && !seen[$0]++'
+}
+
+put() { # mode, place, command...
+    if stands "$@"; then return; fi
+    mode=$1 path=$destdir$2
+    shift 2
+    mkdir -p "${path%/*}"
+    rm -f "$path$new"
+    forget_compiled "$path"
+    if [ "$mode" = link ]; then
+        ln -s "$1" "$path$new"
+    else
+        "$@" >"$path$new" || die "cannot write $path"
+        chmod "$mode" "$path$new"
+    fi
+    mv -fT "$path$new" "$path"
+}
+
+put_changed() { if within "$changed" "$2"; then put "$@"; fi; }
+
+put_configuration() { # what is there is its owner's
+    for directory in $configuration $names; do mkdir -p "$destdir$directory"; done
+    [ -e "$destdir/etc/mwan-hook/mwan-hook.conf" ] || put 644 /etc/mwan-hook/mwan-hook.conf moved docs/examples/mwan-hook.conf
+}
+
+place_files() {
+    directories_of_ours=$(printf '%s' "$old" | grep '/$' || :)$nl$made
+    put 644 "$manifest" list "$unfinished" "$directories_of_ours" "$wanted" "$old"
+    each_file put_changed
+    printf '%s' "$dropped" | remove_files
+    printf '%s' "$directories_of_ours" | grep -v '^/etc/iproute2/' | remove_directories
+    put_configuration
+    case $python in *venv*) ;; *) rm -rf "$destdir$lib/venv" ;; esac
+    "${python%% *}" -I -m compileall -q -s "$destdir" "$destdir$lib/mwan_hook"
+    put 644 "$manifest" list "" "$directories_of_ours" "$wanted"
+}
+
+remove_files() { # reads their paths
+    while IFS= read -r path; do
+        masked "$destdir$path" || rm -f "$destdir$path" "$destdir$path$new"
+        forget_compiled "$destdir$path"
+    done
+}
+
+forget_compiled() { # $1: a file; what Python made of it is not in the manifest
+    case $1 in *.py) ;; *) return 0 ;; esac
+    rm -f "${1%/*}/__pycache__/$(basename "$1" .py)".*.pyc
+    rmdir "${1%/*}/__pycache__" 2>/dev/null || :
+}
+
+remove_directories() { # reads a list of those that we made; takes away what is empty, innermost first
+    sort -r | while IFS= read -r path; do
+        [ -z "$path" ] || [ ! -d "$destdir$path" ] || rmdir "$destdir$path" 2>/dev/null || :
+    done
+}

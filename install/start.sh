@@ -1,0 +1,104 @@
+# shellcheck shell=sh
+# Part of install.sh: what systemd, udev, networkd and networkd-dispatcher have to be told.
+
+# what starts runs, and the runs
+triggers="mwan-hook-check.timer mwan-hook-event.path mwan-hook-netlink.socket"
+runs="mwan-hook-check.service mwan-hook-event.service mwan-hook-netlink.service"
+boot=mwan-hook-boot.service
+# What was replaced and not yet told; it goes with the boot, as what it is about does.
+pending=/run/mwan-hook-install
+
+systemd_runs() { [ -z "$destdir" ] && [ -d /run/systemd/system ]; }
+
+announce() { # before the change, so that a run after one that was killed knows
+    ! systemd_runs || printf '%s' "$changed" "$dropped" >>"$pending"
+}
+
+touched() { [ -e "$pending" ] && grep -q "^$1/" "$pending"; } # $1: a directory
+
+hold() { # no run of the old program starts, and none is in progress, while files are replaced
+    systemd_runs && [ -n "$old" ] || return 0
+    for unit in $triggers; do
+        systemctl stop "$unit" 2>/dev/null || : # a new one is not there yet
+    done
+    tries=0
+    # shellcheck disable=SC2086 # a list of words
+    while systemctl is-active $runs $boot | grep -q activating && [ "$tries" -lt 100 ]; do
+        tries=$((tries + 1))
+        sleep 0.2
+    done
+}
+
+start() {
+    systemd_runs || {
+        say "systemd does not run here: nothing was enabled or started. Where it does, ./install.sh again will do it."
+        return
+    }
+    [ ! -e "$pending" ] || tell
+    enable
+    if [ -e "$pending" ]; then
+        start_dispatcher
+        "$sbin/mwan-hook" wait-online --timeout 10 || :
+        rm -f "$pending"
+    fi
+    say
+    "$sbin/mwan-hook" status || :
+}
+
+tell() {
+    if touched "$units"; then systemctl daemon-reload; fi
+    if touched "$rules"; then udevadm control --reload || say "udev could not be told; it reads its rules at its next start"; fi
+    if ! systemctl -q is-active systemd-networkd.service; then
+        say "systemd-networkd does not run here. mwan-hook works, but nothing tells it about leases: it sees uplinks by the"
+        say "default routes in main, and new addresses by the kernel's news and its timer."
+    elif touched "$networkd"; then
+        say "restarting systemd-networkd: only at its start does it read that mwan-hook's routes are not its to remove"
+        systemctl restart systemd-networkd.service
+    elif touched "$network"; then
+        networkctl reload
+    fi
+}
+
+enable() { # all triggers are there afterwards, but those that the operator has masked
+    for unit in $triggers $boot; do
+        case $(systemctl is-enabled "$unit" 2>/dev/null) in
+        masked*) say "$unit is masked: it stays so" && continue ;;
+        enabled) ;;
+        *) systemctl enable -q "$unit" ;;
+        esac
+        systemctl -q is-active "$unit" || systemctl start "$unit" || say "$unit could not be started"
+    done
+}
+
+start_dispatcher() { # it does not run while it has no script
+    if [ "$(systemctl is-enabled networkd-dispatcher.service 2>/dev/null)" = enabled ]; then
+        systemctl -q is-active networkd-dispatcher.service || systemctl start networkd-dispatcher.service || :
+    else
+        say "recommended: networkd-dispatcher, which tells of a link's states a little sooner"
+    fi
+}
+
+stop() {
+    command -v systemctl >/dev/null && [ -z "$destdir" ] || return 0
+    for unit in $triggers $boot $runs; do
+        ! systemd_runs || systemctl -q stop "$unit" 2>/dev/null || :
+    done
+    # shellcheck disable=SC2086 # a list of words
+    systemctl -q disable $triggers $boot 2>/dev/null || :
+}
+
+flush() { # sets $left if something stays in the kernel; no state: no run since the boot
+    [ -z "$destdir" ] && [ -e /run/mwan-hook/state.json ] && [ -x "$sbin/mwan-hook" ] || return 0
+    "$sbin/mwan-hook" flush || left=yes
+}
+
+forget() { # after the files have gone
+    systemd_runs || return 0
+    systemctl daemon-reload
+    # shellcheck disable=SC2086 # a list of words
+    systemctl -q reset-failed $triggers $boot $runs 2>/dev/null || :
+    udevadm control --reload || :
+    if systemctl -q is-active systemd-networkd.service; then
+        say "systemd-networkd was not restarted: that it leaves foreign routes alone is in force until its next start."
+    fi
+}

@@ -1,0 +1,288 @@
+"""install.sh with DESTDIR: what it lays out, what it leaves alone, and that it can be stopped anywhere."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.lab.router import PROJECT
+from tests.netns.installer import ENVIRONMENT, copy_of_checkout, files, install, look
+
+NOTHING = "nothing was changed"
+OURS = re.compile(rb"/usr/(?:lib|sbin)/mwan-hook")
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    return copy_of_checkout(tmp_path / "source")
+
+
+@pytest.fixture
+def top(tmp_path: Path) -> Path:
+    return tmp_path / "top"
+
+
+def good(source: Path, top: Path, *words: str) -> str:
+    done = install(source, top, *words)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr == ""
+    return done.stdout
+
+
+def test_everything_is_where_its_reader_looks(top: Path) -> None:
+    good(PROJECT, top)
+    there = files(top)
+    for name in (
+        "usr/sbin/mwan-hook",
+        "usr/lib/mwan-hook/mwan_hook/__main__.py",
+        "usr/lib/mwan-hook/spool-event",
+        "usr/lib/systemd/system/mwan-hook-check.timer",
+        "usr/lib/systemd/system/mwan-hook-check.service.d/50-sandbox.conf",
+        "usr/lib/systemd/system/systemd-networkd-wait-online.service.d/50-mwan-hook.conf",
+        "usr/lib/systemd/networkd.conf.d/50-mwan-hook.conf",
+        "usr/lib/systemd/network/89-mwan-hook-usb.network",
+        "usr/lib/udev/rules.d/90-mwan-hook.rules",
+        "usr/lib/networkd-dispatcher/routable.d/50-mwan-hook",
+        "usr/share/doc/mwan-hook/README.md",
+        "etc/mwan-hook/mwan-hook.conf",
+    ):
+        assert name in there
+    assert gzip.decompress(there["usr/share/man/man8/mwan-hook.8.gz"][1]).startswith(b".")
+    assert {p.name for p in (top / "etc/iproute2").iterdir()} == {"rt_tables.d", "rt_protos.d"}
+    assert os.readlink(top / "usr/lib/networkd-dispatcher/off.d/50-mwan-hook") == "/usr/lib/mwan-hook/spool-event"
+
+
+def test_every_module_is_installed_and_compiled(top: Path) -> None:
+    good(PROJECT, top)
+    modules = {str(path.relative_to(PROJECT / "lib")) for path in (PROJECT / "lib").rglob("*.py")}
+    lib = top / "usr/lib/mwan-hook"
+    assert {str(path.relative_to(lib)) for path in lib.rglob("*.py")} == modules
+    compiled = {f"{p.parent.parent.relative_to(lib)}/{p.name.split('.')[0]}.py" for p in lib.rglob("*.pyc")}
+    assert compiled == modules
+
+
+def test_only_root_may_write_what_is_installed(top: Path) -> None:
+    good(PROJECT, top)
+    for name, entry in look(top).items():
+        if not (top / name).is_symlink():
+            wanted = 0o755 if (top / name).is_dir() or name.endswith(("sbin/mwan-hook", "spool-event")) else 0o644
+            assert entry.mode & 0o7777 == wanted, name
+
+
+def test_a_second_run_changes_nothing_and_says_so(top: Path) -> None:
+    assert NOTHING not in good(PROJECT, top)
+    before = look(top)
+    assert NOTHING in good(PROJECT, top)
+    assert look(top) == before
+
+
+def test_an_upgrade_replaces_what_changed_and_removes_what_is_no_longer_shipped(source: Path, top: Path) -> None:
+    old = source / "lib/mwan_hook/bygone"
+    old.mkdir()
+    (old / "__init__.py").write_text("OLD = 1\n")
+    good(source, top)
+    before = look(top)
+    assert any("bygone/__pycache__" in name for name in before)
+    (top / "etc/mwan-hook/mwan-hook.conf").write_text("[probe]\ninterval = 5\n")
+    for path in (old / "__init__.py", source / "systemd/mwan-hook-boot.service"):
+        path.unlink()
+    old.rmdir()
+    (source / "lib/mwan_hook/say.py").write_text("NEW = 1\n")
+    (source / "lib/mwan_hook/new.py").write_text("NEW = 1\n")
+    good(source, top)
+    after = look(top)
+    assert not [name for name in after if "bygone" in name or name.endswith("mwan-hook-boot.service")]
+    assert after["usr/lib/mwan-hook/mwan_hook/say.py"].content == b"NEW = 1\n"
+    assert "usr/lib/mwan-hook/mwan_hook/new.py" in after
+    assert after["etc/mwan-hook/mwan-hook.conf"].content == b"[probe]\ninterval = 5\n"
+    kept = (".timer", "/model.py", "/model.cpython-311.pyc", "/50-mwan-hook")
+    untouched = [name for name in before if name.endswith(kept)]
+    assert len(untouched) > 10
+    assert [after[name] for name in untouched] == [before[name] for name in untouched]
+
+
+def test_what_somebody_broke_is_mended(top: Path) -> None:
+    good(PROJECT, top)
+    whole = files(top)
+    (top / "usr/sbin/mwan-hook").chmod(0o600)
+    (top / "usr/lib/systemd/system/mwan-hook-check.timer").write_text("")
+    link = top / "usr/lib/networkd-dispatcher/routable.d/50-mwan-hook"
+    link.unlink()
+    link.symlink_to("/dev/null")
+    good(PROJECT, top)
+    assert files(top) == whole
+
+
+KILLER = """#!/bin/sh
+echo >>"{count}"
+[ "$(wc -l <"{count}")" -ne {number} ] || kill -KILL 0
+exec /usr/bin/{tool} "$@"
+"""
+
+
+def killed(source: Path, top: Path, place: Path, tool: str, number: int) -> None:
+    """Run install.sh, and kill it with all it has started at the n-th call of a tool."""
+    place.mkdir(exist_ok=True)
+    (place / "count").unlink(missing_ok=True)
+    (place / tool).write_text(KILLER.format(count=place / "count", number=number, tool=tool))
+    (place / tool).chmod(0o755)
+    environment = {**ENVIRONMENT, "DESTDIR": str(top), "PATH": f"{place}:{ENVIRONMENT['PATH']}"}
+    done = subprocess.run(
+        [str(source / "install.sh")], env=environment, capture_output=True, timeout=60, check=False, process_group=0
+    )
+    (place / tool).unlink()
+    assert done.returncode == -9
+
+
+POINTS = [("mkdir", 1), ("mv", 1), ("mv", 2), ("chmod", 9), ("ln", 3), ("mv", 100), ("rmdir", 1)]
+
+
+@pytest.mark.parametrize(("tool", "number"), POINTS)
+def test_an_installation_that_is_killed_is_cured_by_the_next_run(tmp_path: Path, tool: str, number: int) -> None:
+    fresh, broken = tmp_path / "fresh", tmp_path / "broken"
+    for top in (fresh, broken):
+        (top / "usr").mkdir(parents=True)
+    if tool == "rmdir":  # it is called by upgrades only
+        good(PROJECT, broken)
+        (broken / "usr/sbin/mwan-hook").write_text("")
+    killed(PROJECT, broken, tmp_path / "bin", tool, number)
+    good(PROJECT, broken)
+    good(PROJECT, fresh)
+    found, wanted = files(broken), files(fresh)
+    # the directories that a run made before it could note them are not known to be ours
+    manifests = [one.pop("usr/lib/mwan-hook/manifest")[1].splitlines() for one in (found, wanted)]
+    assert found == wanted
+    assert set(manifests[0]) <= set(manifests[1])
+    assert {line for line in manifests[1] if not line.endswith(b"/")} <= set(manifests[0])
+    assert NOTHING in good(PROJECT, broken)
+
+
+@pytest.mark.parametrize(("tool", "number"), [point for point in POINTS if point[0] != "rmdir"])
+def test_an_installation_that_is_killed_can_be_taken_out(tmp_path: Path, tool: str, number: int) -> None:
+    top = tmp_path / "top"
+    (top / "usr/lib").mkdir(parents=True)
+    (top / "etc").mkdir()
+    killed(PROJECT, top, tmp_path / "bin", tool, number)
+    good(PROJECT, top, "uninstall", "--purge")
+    assert sorted(look(top)) == ["etc", "usr", "usr/lib"]
+
+
+def test_an_upgrade_that_is_killed_still_removes_what_is_no_longer_shipped(source: Path, tmp_path: Path) -> None:
+    top = tmp_path / "top"
+    (source / "docs/former.md").write_text("old")
+    good(source, top)
+    (source / "docs/former.md").unlink()
+    (source / "README.md").write_text("new")
+    killed(source, top, tmp_path / "bin", "mv", 2)
+    assert (top / "usr/share/doc/mwan-hook/docs/former.md").exists()
+    good(source, top)
+    assert not (top / "usr/share/doc/mwan-hook/docs/former.md").exists()
+
+
+def test_another_prefix_has_the_rest_in_etc_with_its_paths(top: Path) -> None:
+    good(PROJECT, top, "--prefix", "/opt/mwan-hook")
+    names = look(top)
+    assert {name.split("/")[0] for name in names} == {"etc", "opt"}
+    documents = "opt/mwan-hook/share/doc"
+    texts = {name: entry.content for name, entry in names.items() if not name.endswith(".pyc")}
+    program = "opt/mwan-hook/lib/mwan-hook/mwan_hook/"
+    wrong = [name for name, text in texts.items() if OURS.search(text) and not name.startswith((documents, program))]
+    assert wrong == []
+    assert b"ExecStart=/opt/mwan-hook/sbin/mwan-hook check" in texts["etc/systemd/system/mwan-hook-check.service"]
+    assert b'"/opt/mwan-hook/lib/mwan-hook/spool-event"' in texts["etc/udev/rules.d/90-mwan-hook.rules"]
+    assert texts["etc/networkd-dispatcher/off.d/50-mwan-hook"] == b"/opt/mwan-hook/lib/mwan-hook/spool-event"
+    for name in ("etc/systemd/networkd.conf.d/50-mwan-hook.conf", "etc/systemd/network/89-mwan-hook-usb.network"):
+        assert name in texts
+
+
+def test_what_the_operator_has_masked_in_etc_stays_masked(top: Path) -> None:
+    masked = [top / "etc/systemd/system/mwan-hook-netlink.socket", top / "etc/systemd/network/89-mwan-hook-usb.network"]
+    for path in masked:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.symlink_to("/dev/null")
+    good(PROJECT, top, "--prefix", "/usr/local")
+    assert NOTHING in good(PROJECT, top)
+    good(PROJECT, top, "uninstall", "--purge")
+    assert [os.readlink(path) for path in masked] == ["/dev/null"] * 2
+
+
+def test_an_upgrade_and_an_uninstall_find_the_prefix_and_another_one_is_refused(top: Path) -> None:
+    good(PROJECT, top, "--prefix=/opt/x")
+    assert NOTHING in good(PROJECT, top)
+    other = install(PROJECT, top, "--prefix", "/usr")
+    assert other.returncode == 1
+    assert "is installed in /opt/x" in other.stderr
+    good(PROJECT, top, "uninstall", "--purge")
+    assert [name for name in look(top) if "mwan" in name] == []
+
+
+def test_a_relative_staging_directory_is_the_callers(tmp_path: Path) -> None:
+    environment = {**ENVIRONMENT, "DESTDIR": "top/"}
+    for words in ([], ["uninstall", "--purge"]):
+        command = [str(PROJECT / "install.sh"), *words]
+        subprocess.run(command, env=environment, cwd=tmp_path, timeout=60, check=True, capture_output=True)
+        assert (tmp_path / "top/usr/sbin/mwan-hook").exists() == (not words)
+
+
+def test_the_usb_network_can_be_declined_and_stays_so_until_it_is_wanted(source: Path, top: Path) -> None:
+    network = top / "usr/lib/systemd/network/89-mwan-hook-usb.network"
+    good(source, top)
+    assert network.exists()
+    good(source, top, "--no-usb-network")
+    assert not network.exists()
+    (source / "README.md").write_text("a newer version")
+    assert NOTHING not in good(source, top)
+    assert NOTHING in good(source, top)
+    assert not network.exists()
+    good(source, top, "--usb-network")
+    assert network.exists()
+
+
+def test_uninstall_takes_ours_and_leaves_the_rest(top: Path) -> None:
+    foreign = ("usr/lib/systemd/system/other.service", "usr/lib/networkd-dispatcher/off.d/10-other", "etc/iproute2/x")
+    for name in foreign:
+        (top / name).parent.mkdir(parents=True, exist_ok=True)
+        (top / name).write_text("foreign")
+    (top / "usr/lib/udev/rules.d").mkdir(parents=True)  # empty, and not ours to take
+    before = look(top)
+    good(PROJECT, top)
+    names = "etc/iproute2/rt_tables.d/mwan-hook.conf"
+    for name in ("var/lib/mwan-hook/disabled.json", "run/mwan-hook/state.json", names):
+        (top / name).parent.mkdir(parents=True, exist_ok=True)
+        (top / name).write_text("{}")
+    assert "no longer" in good(PROJECT, top, "uninstall")
+    kept = {"etc/mwan-hook", "etc/mwan-hook/conf.d", "etc/mwan-hook/mwan-hook.conf", "var/lib/mwan-hook/disabled.json"}
+    made = {"run", "var", "var/lib", "var/lib/mwan-hook"}
+    assert set(look(top)) - set(before) == kept | made
+    assert set(before) <= set(look(top))
+    assert "no installation" in good(PROJECT, top, "uninstall", "--purge")
+    assert set(look(top)) - set(before) == made - {"var/lib/mwan-hook"}
+
+
+def test_wrong_words_are_told_and_nothing_is_done(top: Path) -> None:
+    prefixes = (["--prefix", "usr"], ["--prefix"], ["--prefix", "/a b"], ["--prefix=/usr/../x"])
+    for words in (["--purge"], ["instal"], ["uninstall", "--no-start"], ["--no-start=yes"], *prefixes):
+        done = install(PROJECT, top, *words)
+        assert done.returncode == 2
+        assert "usage:" in done.stderr
+    assert not top.exists()
+    assert "--no-usb-network" in install(PROJECT, top, "--help").stdout
+
+
+def test_the_example_says_nothing_and_is_good_when_its_lines_are_uncommented(tmp_path: Path) -> None:
+    text = (PROJECT / "docs/examples/mwan-hook.conf").read_text()
+    assert [line for line in text.splitlines() if line and not line.startswith("#")] == []
+    place = tmp_path / "etc/mwan-hook/mwan-hook.conf"
+    place.parent.mkdir(parents=True)
+    place.write_text(re.sub(r"(?m)^#(?=[^ #\n])", "", text))
+    words = ["/usr/bin/python3", "-m", "mwan_hook", "--root", str(tmp_path), "config"]
+    environment = {**ENVIRONMENT, "PYTHONPATH": str(PROJECT / "lib")}
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    for word in ("latency_low", "metered_interval", "last_resort", "fiber", "lte"):
+        assert re.search(rf"(?m)^\W*{word}\b", place.read_text())

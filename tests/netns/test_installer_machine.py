@@ -1,0 +1,131 @@
+"""install.sh as root, on a copy of this machine's file system without systemd and without a network.
+
+What it fetches with is stubbed, because a test fetches nothing: apt-get is a script, and pip gets wheels of empty
+modules from a directory.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.netns.installer import Done, Machine
+
+MODULES = {
+    "pyroute2": ("0.9.1", "pyroute2.py", "IPRoute = 1\n"),
+    "requests": ("2.32", "requests.py", ""),
+    "configobj": ("5.0.9", "configobj.py", "ConfigObj = 1\n"),
+    "filelock": ("3.16", "filelock.py", ""),
+    "dnspython": ("2.7", "dns/message.py", ""),
+}
+COMPILED = "usr/lib/python3/"  # Python may compile what it imports
+DEBIAN = "usr/lib/python3/dist-packages/filelock"
+# filelock is not there, and no other directory of the caller's has it
+WITHOUT = f"mv $root/{DEBIAN} $root/usr/lib/python3/dist-packages/kept"
+NO_APT = "rm -f $root/usr/bin/apt-get"
+APT = """cat >$root/usr/bin/apt-get <<'END'
+#!/bin/sh
+echo "apt-get $*" >>/apt.log
+case "$*" in *install*python3-filelock*) mv /usr/lib/python3/dist-packages/kept /{} ;; esac
+END"""
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    return Machine(tmp_path / "machine")
+
+
+def said(done: Done) -> str:
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def wheels(place: Path) -> None:
+    """Packages that pip can install without a network."""
+    place.mkdir()
+    for name, (version, module, text) in MODULES.items():
+        about = f"{name}-{version}.dist-info"
+        with zipfile.ZipFile(place / f"{name}-{version}-py3-none-any.whl", "w") as wheel:
+            wheel.writestr(module, text)
+            wheel.writestr(f"{about}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+            wheel.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+            wheel.writestr(f"{about}/RECORD", "")
+
+
+def test_installed_without_systemd_the_command_works_and_is_gone_again(machine: Machine) -> None:
+    out = said(machine.run("./install.sh && mwan-hook status -H && ./install.sh && ./install.sh uninstall --purge"))
+    assert "systemd does not run here" in out
+    assert "nothing was changed" in out
+    assert machine.written(COMPILED) == []
+
+
+def test_a_start_writes_nothing_and_hears_nothing_of_its_caller(machine: Machine) -> None:
+    script = """./install.sh --no-start && mkdir /tmp/evil && echo 'raise SystemExit("evil")' >/tmp/evil/json.py
+        find /usr/lib/mwan-hook -newer /tmp/evil >/tmp/0; cd /tmp/evil
+        PYTHONPATH=/tmp/evil PYTHONHOME=/tmp/evil mwan-hook config --check && head -n1 /usr/sbin/mwan-hook
+        find /usr/lib/mwan-hook -newer /tmp/evil | cmp - /tmp/0"""
+    assert "#!/usr/bin/python3 -I" in said(machine.run(script))
+
+
+def test_no_start_says_nothing_of_systemd_and_leaves_no_trace_of_a_run(machine: Machine) -> None:
+    out = said(machine.run("./install.sh --no-start && ls /run"))
+    assert out.split() == ["mwan-hook", "is", "in", "/usr"]
+
+
+def test_without_root_nothing_is_done_and_sudo_is_named(machine: Machine) -> None:
+    nobody = "setpriv --reuid=65534 --regid=65534 --clear-groups ./install.sh"
+    for words in ("", " uninstall"):
+        done = machine.run(nobody + words)
+        assert done.returncode == 1
+        assert f"needs root: sudo ./install.sh{words}" in done.stderr
+    assert machine.written() == []
+
+
+def test_a_read_only_usr_is_told_with_the_way_around_it(machine: Machine) -> None:
+    frozen = "cd $root/usr; mount --bind . .; mount -o remount,bind,ro $root/usr; mount -t tmpfs local $root/usr/local"
+    done = machine.run("./install.sh --no-start", frozen)
+    assert done.returncode == 1
+    assert "--prefix /usr/local" in done.stderr
+    assert machine.written() == []
+    out = said(machine.run("./install.sh --no-start --prefix /usr/local && /usr/local/sbin/mwan-hook status", frozen))
+    assert "mwan-hook is in /usr/local" in out
+    assert "etc/systemd/system/mwan-hook-check.timer" in machine.written()
+
+
+def test_a_debian_package_is_apts_to_change(machine: Machine) -> None:
+    stub = "printf '#!/bin/sh\\necho installed\\n' >$root/usr/bin/dpkg-query"
+    for words in ("", "uninstall"):
+        done = machine.run(f"./install.sh {words}", stub)
+        assert done.returncode == 1
+        assert "use apt" in done.stderr
+    assert machine.written("usr/bin/dpkg-query") == []
+
+
+def test_modules_that_are_missing_come_from_apt(machine: Machine) -> None:
+    before = f"{WITHOUT}; {APT.format(DEBIAN)}"
+    out = said(machine.run("./install.sh --no-start && cat /apt.log && mwan-hook status", before))
+    assert "python3-filelock" in out
+    assert "--no-upgrade" in out
+    assert not (machine.place / "upper/usr/lib/mwan-hook/venv").exists()
+
+
+def test_without_apt_they_come_into_an_environment_that_goes_too(tmp_path: Path, machine: Machine) -> None:
+    wheels(tmp_path / "wheels")
+    before = f"{WITHOUT}; {NO_APT}; mkdir $root/wheels; mount --bind {tmp_path}/wheels $root/wheels"
+    script = """export PIP_NO_INDEX=1 PIP_FIND_LINKS=/wheels; ./install.sh --no-start && ./install.sh --no-start
+        head -n1 /usr/sbin/mwan-hook; mwan-hook --help >/dev/null || exit 1; ./install.sh uninstall --purge"""
+    out = said(machine.run(script, before))
+    assert "nothing was changed" in out
+    assert "#!/usr/lib/mwan-hook/venv/bin/python3 -I" in out
+    moved = ("usr/lib/python3/", "usr/bin/apt-get", "wheels")
+    assert [name for name in machine.written(*moved) if not name.startswith(("root/.cache", "tmp"))] == []
+
+
+def test_offline_it_says_what_is_missing_and_leaves_nothing(machine: Machine) -> None:
+    done = machine.run("PIP_RETRIES=0 ./install.sh", f"{WITHOUT}; {NO_APT}")
+    assert done.returncode == 1
+    assert "Nothing was installed" in done.stderr
+    assert "python3-filelock" in done.stderr
+    assert [name for name in machine.written() if "mwan" in name] == []

@@ -1,0 +1,78 @@
+"""The Debian root directory that all beds stand on.  Nothing is written to it once it is made."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from tests.lab.process import run
+from tests.system.beds.cache import alone, cached
+from tests.system.beds.files import Files, Link, write
+
+SUITE = "bookworm"
+HOST = "hut"
+# what a machine has, what mwan-hook needs, what tests look with: a bed reaches no real network
+PACKAGES = (
+    *("systemd", "systemd-sysv", "systemd-resolved", "libnss-resolve", "udev", "dbus", "networkd-dispatcher"),
+    *("iproute2", "nftables", "kmod", "procps", "netbase", "ca-certificates", "snmpd", "snmp", "qemu-guest-agent"),
+    *("python3", "python3-venv", "python3-pyroute2", "python3-requests", "python3-configobj", "python3-filelock"),
+    *("python3-dnspython", "curl", "iputils-ping", "tcpdump", "conntrack", "ethtool"),
+)
+ENABLED = ("systemd-networkd", "systemd-resolved", "networkd-dispatcher")
+DISABLED = ("snmpd",)  # a test that needs it starts it
+# of no use in a bed, and each costs time
+MASKED = (
+    *("apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer"),
+    *("e2scrub_reap.service", "fstrim.timer", "systemd-tmpfiles-clean.timer", "systemd-timesyncd.service"),
+    *("getty.target", "console-getty.service", "systemd-logind.service", "systemd-user-sessions.service"),
+    *("systemd-update-utmp.service", "systemd-update-utmp-runlevel.service", "systemd-journal-flush.service"),
+    *("systemd-binfmt.service", "proc-sys-fs-binfmt_misc.automount", "sys-fs-fuse-connections.mount"),
+    *("dev-hugepages.mount", "sys-kernel-debug.mount", "sys-kernel-tracing.mount"),
+    *("systemd-random-seed.service", "systemd-pstore.service", "ldconfig.service", "systemd-firstboot.service"),
+)
+FILES: Files = {
+    "etc/hostname": f"{HOST}\n",
+    "etc/hosts": f"127.0.0.1 localhost {HOST}\n::1 localhost\n",
+    "etc/fstab": "",
+    "etc/machine-id": "",
+    "etc/resolv.conf": Link("/run/systemd/resolve/stub-resolv.conf"),
+    "etc/systemd/journald.conf.d/bed.conf": "[Journal]\nStorage=volatile\nRateLimitBurst=0\n",
+    "etc/systemd/system.conf.d/bed.conf": "[Manager]\nDefaultTimeoutStopSec=5s\n",
+    **{f"etc/systemd/system/{unit}": Link("/dev/null") for unit in MASKED},
+}
+LEFT_OUT = ("man", "doc", "locale", "info", "i18n")  # of /usr/share
+
+
+def mirror() -> list[str]:
+    """Where this machine's apt has Debian from, as the builder's last argument; none: it knows one itself."""
+    words = ["apt-get", "indextargets", "--format", "$(REPO_URI) $(COMPONENT)", "Created-By: Packages"]
+    lines = [line.split() for line in run(words).stdout.splitlines()]
+    found = [uri.rstrip("/") for uri, component in lines if component == "main"]
+    return [uri for uri in found if uri.endswith("/debian")][:1]
+
+
+def debootstrap(target: Path, variant: str, packages: tuple[str, ...], *options: str) -> None:
+    """Have Debian's packages unpacked below `target`."""
+    include = f"--include={','.join(packages)}"
+    words = ["mmdebstrap", "--quiet", f"--variant={variant}", "--mode=root", include, *options]
+    alone(["env", f"PATH={os.environ['PATH']}:/usr/sbin:/sbin", *words, SUITE, str(target), *mirror()])
+
+
+def image() -> Path:
+    """The root directory; half a minute when it has to be made."""
+    key = [SUITE, PACKAGES, ENABLED, DISABLED, FILES, LEFT_OUT]
+    return cached("rootfs", key, _build)
+
+
+def _build(root: Path) -> None:
+    excluded = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in LEFT_OUT]
+    quick = ["--dpkgopt=force-unsafe-io", '--aptopt=APT::Install-Recommends "false"']
+    debootstrap(root, "apt", PACKAGES, *excluded, *quick)
+    # what was left out of the image is not to be left out of packages that a test installs
+    (root / "etc/dpkg/dpkg.cfg.d/99mmdebstrap").unlink()
+    write(root, FILES)
+    inside = ["chroot", str(root)]
+    run([*inside, "systemctl", "enable", *ENABLED])
+    run([*inside, "systemctl", "disable", *DISABLED])
+    run([*inside, "systemd-sysusers"])
+    run([*inside, "passwd", "--delete", "root"])

@@ -1,0 +1,30 @@
+"""What the tests on booted systems share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.lab.router import PROJECT
+from tests.system.beds import Container, rootfs
+
+
+@pytest.fixture(scope="session")
+def image() -> Path:
+    """The Debian root directory, made if it is not there, so that no test has the making in its time."""
+    return rootfs.image()
+
+
+@pytest.fixture(scope="session")
+def checkout() -> dict[str, str]:
+    """The project as it is, for a bed's `binds`: it is found at /opt/mwan-hook."""
+    return {str(PROJECT): "/opt/mwan-hook"}
+
+
+@pytest.fixture
+def container(image: Path, checkout: dict[str, str]) -> Iterator[Container]:
+    """A container of the test's own, with uplinks wan1 and wan2."""
+    with Container(binds=checkout) as bed:
+        yield bed

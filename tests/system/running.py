@@ -1,0 +1,133 @@
+"""A bed with mwan-hook in it, as after a reboot of a machine where it was installed; and what tests ask of it."""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import json
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+from tests.lab.process import run
+from tests.lab.router import PROJECT
+from tests.system.beds import Files, Link
+from tests.system.beds.world import World
+
+PROGRAM = "/usr/lib/mwan-hook"
+TRIGGERS = {
+    "mwan-hook-check.timer": "timers",
+    "mwan-hook-event.path": "paths",
+    "mwan-hook-netlink.socket": "sockets",
+    "mwan-hook-boot.service": "multi-user",
+}
+SERVICES = ("mwan-hook-check", "mwan-hook-event", "mwan-hook-netlink", "mwan-hook-boot")
+# systemd's own words on starts, which the services' LogLevelMax= keeps out of the journal
+TOLD: Files = {"etc/systemd/system/mwan-hook-.service.d/90-told.conf": "[Service]\nLogLevelMax=info\n"}
+STARTING = "MESSAGE_ID=7d4958e842da4a758f6c1cdc7b36dcc5"
+ROUTER = (
+    "sysctl -qw net.ipv4.ip_forward=1; nft add table ip nat; "
+    "nft add chain ip nat out '{ type nat hook postrouting priority srcnat; }'; "
+    "nft add rule ip nat out oifname != lan0 masquerade"
+)
+
+
+@functools.cache
+def laid_out() -> Path:
+    """Where install.sh with DESTDIR has put everything; it stays as long as this process."""
+    directory = Path(tempfile.mkdtemp(prefix="mwan-hook-laid-out-"))
+    atexit.register(shutil.rmtree, directory)
+    run([str(PROJECT / "install.sh"), "--no-start"], env={"DESTDIR": str(directory)}, timeout=300)
+    directory.chmod(0o755)
+    return directory
+
+
+def program() -> dict[str, str]:
+    """The program for a bed's `binds`: with the times of its files, so that the compiled ones are believed."""
+    return {str(laid_out()) + PROGRAM: PROGRAM}
+
+
+def units() -> dict[str, str | bytes | Link]:
+    """Everything but the program for a bed's `files`, and what is enabled."""
+    root = laid_out()
+    paths = [path for path in root.rglob("*") if path.is_symlink() or path.is_file()]
+    outside = [path for path in paths if not path.is_relative_to(f"{root}{PROGRAM}")]
+    files = {str(path.relative_to(root)): _content(path) for path in outside}
+    wanted = {f"etc/systemd/system/{by}.target.wants/{unit}": unit for unit, by in TRIGGERS.items()}
+    return {**files, **TOLD, **{path: Link(f"/lib/systemd/system/{unit}") for path, unit in wanted.items()}}
+
+
+def _content(path: Path) -> bytes | Link:
+    return Link(str(path.readlink())) if path.is_symlink() else path.read_bytes()
+
+
+# ---------------------------------------------------------------- asking
+
+
+def clock() -> float:
+    """The journal's time in a container."""
+    return time.clock_gettime(time.CLOCK_MONOTONIC)
+
+
+def starts(bed: World, since: float = 0.0) -> dict[str, list[float]]:
+    """When each service of ours was started since then, by its name without suffix."""
+    words = ["journalctl", "-b", "-q", "--no-pager", "-o", "json", STARTING]
+    found: dict[str, list[float]] = {name: [] for name in SERVICES}
+    for entry in map(json.loads, bed.run(*words).stdout.splitlines()):
+        name, at = entry.get("UNIT", "").removesuffix(".service"), int(entry["__MONOTONIC_TIMESTAMP"]) / 1e6
+        if name in found and at > since:
+            found[name].append(at)
+    return found
+
+
+def verdicts(bed: World, family: str = "ipv4") -> dict[str, str]:
+    """Interface -> online, offline or disabled, as `mwan-hook status` by hand says."""
+    told = json.loads(bed.run("mwan-hook", "status", "--json").stdout)["uplinks"]
+    return {uplink["interface"]: uplink[family]["status"] for uplink in told.values()}
+
+
+def online(bed: World, *interfaces: str) -> bool:
+    """These and no others are online in both families."""
+    return all(
+        {name for name, status in verdicts(bed, family).items() if status == "online"} == set(interfaces)
+        for family in ("ipv4", "ipv6")
+    )
+
+
+def ours(bed: World) -> list[str]:
+    """Every rule and route of ours, but IPv6 expiry times."""
+    text = bed.sh(
+        "for f in 4 6; do ip -N -$f rule show; ip -N -$f route show table all proto 172 | sed 's/ expires [^ ]*//'; done"
+    )
+    lines = [line.strip() for line in text.splitlines()]
+    return sorted(line for line in lines if "proto 172" in line or line.startswith("nexthop"))
+
+
+def settled(bed: World) -> bool:
+    """A run would change nothing."""
+    done = bed.run("mwan-hook", "plan", check=False)
+    return done.returncode == 0 and not done.stdout
+
+
+def shared(bed: World, family: int = 4) -> str:
+    """The shared default's routes."""
+    return bed.sh(f"ip -N -{family} route show table 1000", check=False)
+
+
+def stop_ours(bed: World) -> None:
+    """Stop all that starts runs, and wait for the last one."""
+    bed.run("systemctl", "stop", *TRIGGERS, *(f"{name}.service" for name in SERVICES))
+
+
+def start_ours(bed: World) -> None:
+    """Start it all again."""
+    bed.run("systemctl", "start", *TRIGGERS)
+
+
+def unwell(bed: World) -> list[str]:
+    """What a healthy bed has none of: failed units, triggers that do not wait, warnings of ours in the journal."""
+    failed = bed.sh("systemctl list-units --failed --plain --no-legend").splitlines()
+    states = zip(TRIGGERS, bed.run("systemctl", "is-active", *TRIGGERS, check=False).stdout.split(), strict=True)
+    idle = [f"{unit} is {state}" for unit, state in states if state != "active"]
+    return [*failed, *idle, *bed.journal("-p", "warning", "-u", "mwan-hook*")]

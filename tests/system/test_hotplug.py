@@ -1,0 +1,156 @@
+"""Network devices come and go on a booted system."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.lab import INTERNET4, Flow
+from tests.lab.process import run
+from tests.system import running
+from tests.system.beds import Container
+
+STICK = "enp0s20u1"
+CONFIG = "etc/mwan-hook/mwan-hook.conf"
+PLAIN = "[probe]\nhysteresis_delay = 0\n"  # who is pulled again and again would be held offline
+# the stick carries all, the others stand by
+STICK_FIRST = f"{PLAIN}[uplinks]\n[[lte]]\nmatch = enp0s20u*\nmetric = 50\n[[fixed]]\nmatch = wan*\nmetric = 100\n"
+BED = {
+    CONFIG: PLAIN,
+    # so that sticks are left to our template, which their driver would match on a real machine
+    "etc/systemd/network/20-uplink.network": "[Match]\nName=wan*\n\n[Network]\nDHCP=yes\n",
+    "etc/systemd/network/89-mwan-hook-usb.network.d/bed.conf": "[Match]\nDriver=veth\n",
+}
+# udev makes _ of the others
+ODD = ("$(reboot)", "it's;`id`", '"\\x-[*]?^,', "--root=x", "{x}|&<>~#=")
+STORM = 20
+FEW = 6
+
+
+@pytest.fixture(scope="module")
+def bed(image: Path) -> Iterator[Container]:
+    """A router with two uplinks and mwan-hook in it."""
+    with Container(binds=running.program(), files={**running.units(), **BED}) as made:
+        made.wait_configured("wan1", "wan2")
+        made.sh(running.ROUTER)
+        made.wait("both to be online", lambda: running.online(made, "wan1", "wan2"))
+        yield made
+
+
+@pytest.fixture(autouse=True)
+def calm(bed: Container) -> Iterator[None]:
+    """Each test begins and ends with two uplinks, and leaves nothing to be said of it."""
+    yield
+    bed.wait("the two to be alone", lambda: running.online(bed, "wan1", "wan2") and running.settled(bed))
+    assert running.unwell(bed) == []
+
+
+@pytest.fixture
+def stick(bed: Container, calm: None) -> Iterator[float]:
+    """A stick that is online, and when it was plugged."""
+    since = running.clock()
+    bed.plug(3, STICK)
+    bed.wait("the stick to be online", lambda: running.online(bed, "wan1", "wan2", STICK) and running.settled(bed))
+    yield since
+    if STICK in bed.ports:
+        bed.unplug(STICK)
+
+
+def said(bed: Container, words: str, since: float) -> float:
+    """When the journal was told something; 0 if it was not."""
+    lines = bed.run("journalctl", "-b", "-q", "--no-pager", "-o", "json").stdout.splitlines()
+    found = [entry for entry in map(json.loads, lines) if words in str(entry["MESSAGE"])]
+    times = [int(entry["__MONOTONIC_TIMESTAMP"]) / 1e6 for entry in found]
+    return next((at for at in times if at > since), 0.0)
+
+
+def test_a_stick_is_brought_up_by_our_template(bed: Container, stick: float) -> None:
+    told = bed.sh(f"networkctl status --no-pager {STICK}")
+    assert "Network File: /usr/lib/systemd/network/89-mwan-hook-usb.network" in told
+    assert "Required For Online: no" in told
+    assert "metric 2048" in bed.sh(f"ip route show default dev {STICK}")
+
+
+def test_a_stick_is_online_within_five_seconds_of_its_lease(bed: Container, stick: float) -> None:
+    leased = said(bed, f"{STICK}: DHCPv4 address", stick)
+    assert 0 < leased < said(bed, f"{STICK}: ipv4 offline -> online", stick) < leased + 5
+
+
+def test_a_stick_has_its_table_its_rules_and_its_place_in_the_shared_default(bed: Container, stick: float) -> None:
+    address, kernel = bed.address(STICK), running.ours(bed)
+    assert f"default via 192.168.4.1 dev {STICK}" in bed.sh(f"ip route show table {STICK}")
+    assert [line for line in kernel if line.startswith("1200:") and address in line]
+    assert len([line for line in kernel if line.startswith("1100:") and STICK in line]) == 2  # IPv4 and IPv6
+    for family in (4, 6):
+        assert f"dev {STICK}" in running.shared(bed, family).splitlines()[-1]  # after both of metric 1024
+    assert bed.sh(f"curl -s -m2 --interface {address} http://{INTERNET4[0]}/isp").strip() == "isp3"
+    bed.unplug(STICK)
+    bed.wait("it to be gone", lambda: not [line for line in running.ours(bed) if STICK in line or address in line])
+
+
+def longest_gap(flow: Flow) -> float:
+    """Seconds between two answers."""
+    times = [answer["at"] for answer in flow.stop()]
+    return max(after - before for before, after in zip(times, times[1:], strict=False))
+
+
+def test_when_the_stick_is_pulled_traffic_goes_on_with_no_run_of_ours(bed: Container, stick: float) -> None:
+    bed.write({CONFIG: STICK_FIRST})
+    bed.run("mwan-hook", "event")
+    bed.wait("the stick to carry all", lambda: running.shared(bed).startswith(f"default via 192.168.4.1 dev {STICK}"))
+    bed.wait("it to be settled", lambda: running.settled(bed))
+    running.stop_ours(bed)
+    address, flow = bed.address(STICK), bed.flow(bed.lan)
+    assert flow.carried_by() == "isp3"
+    bed.unplug(STICK)
+    assert flow.carried_by() in ("isp1", "isp2")
+    assert set(bed.connect(bed.lan, 4)) <= {"isp1", "isp2"}
+    assert longest_gap(flow) < 1
+    running.start_ours(bed)
+    bed.wait("it to be gone", lambda: not [line for line in running.ours(bed) if STICK in line or address in line])
+    bed.write({CONFIG: PLAIN})
+    bed.run("mwan-hook", "check")
+
+
+def plug_odd(bed: Container, name: str, number: int) -> None:
+    """As `bed.plug`, with a name that nothing but execve(2) carries unharmed."""
+    far = bed.provider[3].ns.name
+    run(["ip", "-n", bed.hut.name, "link", "add", "name", name, "type", "veth", "peer", "name", f"odd{number}",
+         "netns", far])  # fmt: skip
+    bed.provider[3].ns.ip(f"link set odd{number} addrgenmode none master lan up")
+
+
+def test_names_with_odd_characters_are_names(bed: Container) -> None:
+    since = running.clock()
+    for number, name in enumerate(ODD):
+        plug_odd(bed, name, number)
+    bed.wait("all to be online", lambda: running.online(bed, "wan1", "wan2", *ODD), 30)
+    bed.wait("it to be settled", lambda: running.settled(bed))
+    rules = bed.sh("ip -N -j rule show")
+    assert {rule["oif"] for rule in json.loads(rules) if "oif" in rule} == {"wan1", "wan2", *ODD}
+    assert running.starts(bed, since)["mwan-hook-event"]
+    for number in range(len(ODD)):
+        bed.provider[3].ns.ip(f"link del odd{number}")
+
+
+def test_twenty_devices_at_once_end_in_few_runs(bed: Container) -> None:
+    since = running.clock()
+    lines = [f"link add storm{n} type veth peer name peer{n}" for n in range(STORM)]
+    lines += [f"link set peer{n} up" for n in range(STORM)]
+    bed.hut.batch(*lines)
+    bed.wait("the runs", lambda: running.starts(bed, since)["mwan-hook-event"])
+    bed.run("udevadm", "settle")
+    bed.wait("the spool to be empty", lambda: not bed.sh("ls /run/mwan-hook/events"))
+    bed.wait("networkd", lambda: "pending" not in bed.sh("networkctl --no-legend list"))
+    plugged = running.starts(bed, since)
+    bed.hut.batch(*[f"link del storm{n}" for n in range(STORM)])
+    bed.wait("more runs", lambda: running.starts(bed, since) != plugged)
+    bed.run("udevadm", "settle")
+    bed.wait("the spool to be empty", lambda: not bed.sh("ls /run/mwan-hook/events"))
+    both = running.starts(bed, since)
+    print(plugged, both)
+    assert 1 <= len(plugged["mwan-hook-event"]) <= FEW
+    assert len(both["mwan-hook-event"]) - len(plugged["mwan-hook-event"]) <= FEW
