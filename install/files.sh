@@ -23,12 +23,12 @@ directories() { # sets where everything goes
     lib=$prefix/lib/mwan-hook sbin=$prefix/sbin man=$prefix/share/man doc=$prefix/share/doc/mwan-hook
     if [ "$prefix" = /usr ]; then
         units=/usr/lib/systemd/system networkd=/usr/lib/systemd/networkd.conf.d network=/usr/lib/systemd/network
-        rules=/usr/lib/udev/rules.d dispatcher=/usr/lib/networkd-dispatcher
+        rules=/usr/lib/udev/rules.d dispatcher=/usr/lib/networkd-dispatcher dbus=/usr/share/dbus-1/system.d
     else # the only places besides /usr/lib where every program looks
         units=/etc/systemd/system networkd=/etc/systemd/networkd.conf.d network=/etc/systemd/network
-        rules=/etc/udev/rules.d dispatcher=/etc/networkd-dispatcher
+        rules=/etc/udev/rules.d dispatcher=/etc/networkd-dispatcher dbus=/etc/dbus-1/system.d
     fi
-    manifest=$lib/manifest
+    mibs=$prefix/share/snmp/mibs manifest=$lib/manifest
 }
 
 installed_prefix() { # where an installation is, if there is one
@@ -64,7 +64,7 @@ nearest() { # $1: a path -> the directory of it that is there
 }
 
 writable() {
-    for place in "$lib" "$sbin" "$man" "$doc" "$units" "$networkd" "$network" "$rules" "$dispatcher" \
+    for place in "$lib" "$sbin" "$man" "$doc" "$units" "$networkd" "$network" "$rules" "$dispatcher" "$dbus" \
         /etc/mwan-hook /etc/iproute2; do
         place=$(nearest "$destdir$place")
         [ -w "$place" ] || die "$place cannot be written. Is it read-only? Then try another place for the program:
@@ -78,7 +78,11 @@ each_file() { # calls $1 with mode, place and the command that prints it, or wit
     each_program_file "$1"
     each_document "$1"
     each_unit "$1"
+    each_hook "$1"
     "$1" 644 "$rules/90-mwan-hook.rules" moved udev/90-mwan-hook.rules
+    "$1" 644 "$dbus/mwan-hook.conf" cat dbus/mwan-hook.conf
+    "$1" 644 "$mibs/NETWORKD-CONNECTIVITY-MIB.txt" cat snmp/NETWORKD-CONNECTIVITY-MIB.txt
+    foreign "$prefix/bin/connectivity-state" || "$1" 755 "$prefix/bin/connectivity-state" moved dbus/connectivity-state
     "$1" 755 "$lib/spool-event" moved hooks/spool-event
     for state in $states; do
         "$1" link "$dispatcher/$state.d/50-mwan-hook" "$lib/spool-event"
@@ -95,9 +99,17 @@ each_program_file() {
 
 each_document() {
     for file in README.md LICENSE docs/*.md; do "$1" 644 "$doc/$file" cat "$file"; done
-    for file in docs/examples/*; do "$1" 644 "$doc/${file#docs/}" moved "$file"; done
+    # shellcheck disable=SC2044 # none of our names has a space
+    for file in $(find docs/examples docs/grafana -type f | sort); do "$1" 644 "$doc/${file#docs/}" moved "$file"; done
+    "$1" 644 "$doc/examples/snmpd.conf" moved snmp/snmpd.conf
     for file in docs/man/*.[1-8]; do "$1" 644 "$man/man${file##*.}/${file##*/}.gz" page "$file"; done
 }
+
+each_hook() {
+    for file in hooks/*.d/*; do "$1" 755 "$lib/${file#hooks/}" cat "$file"; done
+}
+
+foreign() { [ -e "$destdir$1" ] && ! within "$old" "$1"; } # $1: a file of another package
 
 each_unit() {
     for file in systemd/*.service systemd/*.timer systemd/*.path systemd/*.socket systemd/*.service.d/*.conf; do

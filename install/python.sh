@@ -1,7 +1,8 @@
 # shellcheck shell=sh
 # Part of install.sh: Debian packages, a Python that runs the program, and what starts it.
 
-packages="python3 python3-pyroute2 python3-requests python3-configobj python3-filelock python3-dnspython"
+packages="python3 python3-pyroute2 python3-requests python3-configobj python3-filelock python3-dnspython
+python3-jeepney"
 debian=/usr/lib/python3/dist-packages
 
 apt() { # $@: packages
@@ -21,7 +22,7 @@ works() { # $1: an interpreter, rest: its flags; new enough and with all that th
     command -v "$1" >/dev/null && "$@" -c 'import sys
 if sys.flags.no_site:
     sys.path.append("'$debian'")
-import requests, filelock, dns.message
+import requests, filelock, dns.message, jeepney
 from configobj import ConfigObj
 from pyroute2 import IPRoute
 sys.exit(sys.version_info < (3, 11))' 2>/dev/null
@@ -72,7 +73,7 @@ fetch_modules() { # sets $python
     else
         rm -rf "$lib/venv"
         rmdir "$lib" 2>/dev/null || :
-        die "no Python >= 3.11 with pyroute2, requests, configobj, filelock and dnspython could be had: neither apt nor
+        die "no Python >= 3.11 with pyroute2, requests, configobj, filelock, dnspython and jeepney could be had: neither apt nor
 pip could fetch them (see above; is this machine online?). Nothing was installed. With these in place it works offline:
 $packages"
     fi

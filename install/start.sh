@@ -2,8 +2,9 @@
 # Part of install.sh: what systemd, udev, networkd and networkd-dispatcher have to be told.
 
 # what starts runs, and the runs
-triggers="mwan-hook-check.timer mwan-hook-event.path mwan-hook-netlink.socket"
-runs="mwan-hook-check.service mwan-hook-event.service mwan-hook-netlink.service"
+triggers="mwan-hook-check.timer mwan-hook-event.path mwan-hook-netlink.socket mwan-hook-notify.path mwan-hook-mail.timer"
+runs="mwan-hook-check.service mwan-hook-event.service mwan-hook-netlink.service mwan-hook-notify.service
+mwan-hook-mail.service mwan-hook-bus.service"
 boot=mwan-hook-boot.service
 # What was replaced and not yet told; it goes with the boot, as what it is about does.
 pending=/run/mwan-hook-install
@@ -47,6 +48,7 @@ start() {
 
 tell() {
     if touched "$units"; then systemctl daemon-reload; fi
+    if touched "$dbus"; then systemctl -q reload dbus.service || say "the bus could not be told; it reads its policy at its next start"; fi
     if touched "$rules"; then udevadm control --reload || say "udev could not be told; it reads its rules at its next start"; fi
     if ! systemctl -q is-active systemd-networkd.service; then
         say "systemd-networkd does not run here. mwan-hook works, but nothing tells it about leases: it sees uplinks by the"
@@ -90,6 +92,7 @@ stop() {
 flush() { # sets $left if something stays in the kernel; no state: no run since the boot
     [ -z "$destdir" ] && [ -e /run/mwan-hook/state.json ] && [ -x "$sbin/mwan-hook" ] || return 0
     "$sbin/mwan-hook" flush || left=yes
+    "$sbin/mwan-hook" notify || : # hooks give back what they have taken
 }
 
 forget() { # after the files have gone
@@ -98,6 +101,7 @@ forget() { # after the files have gone
     # shellcheck disable=SC2086 # a list of words
     systemctl -q reset-failed $triggers $boot $runs 2>/dev/null || :
     udevadm control --reload || :
+    systemctl -q reload dbus.service 2>/dev/null || :
     if systemctl -q is-active systemd-networkd.service; then
         say "systemd-networkd was not restarted: that it leaves foreign routes alone is in force until its next start."
     fi

@@ -105,11 +105,17 @@ def tick(root: str, loaded: Loaded, wish: Wish) -> int:
         if states.stamp(root) == judged.stamp:
             break
         judged = run.reconcile()
+    _look_after(root, loaded)
     return _said(judged)
 
 
 def _said(judged: Judged) -> int:
     complain(judged.state.errors)
+    return 1 if judged.state.errors else 0
+
+
+def _look_after(root: str, loaded: Loaded) -> None:
+    """What grows old without a transition."""
     if loaded.config.prometheus.textfile:
         from mwan_hook.notify import prometheus
 
@@ -118,7 +124,6 @@ def _said(judged: Judged) -> int:
         from mwan_hook.system import notifier
 
         notifier.remind(root)
-    return 1 if judged.state.errors else 0
 
 
 def _probe(run: Run, judged: Judged, wish: Wish, started: float, late: Late) -> Judged:

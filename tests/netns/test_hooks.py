@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from tests.lab import Lab, Network, topologies
 from tests.lab.process import wait_for
+from tests.lab.router import PROJECT
 
 CONFIG = """
 [probe]
@@ -407,3 +409,57 @@ def test_a_second_run_writes_nothing_though_there_are_hooks(net: Network) -> Non
     after = net.router.state_file.stat()
     assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
     assert spooled(net) == []
+
+
+SERVER = """
+import http.server, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        with open(sys.argv[1], "ab") as file:
+            file.write(self.headers["Idempotency-Key"].encode() + b" " + body)
+        self.send_response(204)
+        self.end_headers()
+http.server.HTTPServer(("127.0.0.1", 8123), Handler).serve_forever()
+"""
+
+
+def test_the_example_of_a_web_hook_posts_the_event(lab: Lab, net: Network) -> None:
+    posted = net.router.root / "posted"
+    lab.spawn(net.router.ns.argv(net.router.python, "-c", SERVER, str(posted)), "webhook")
+    wait_for("the server", lambda: ":8123 " in net.router.ns.run("ss", "-Hnlt").stdout)
+    text = (PROJECT / "docs/examples/hooks/webhook").read_text()
+    hook(net, "offline", text.replace("https://hooks.example.org/mwan-hook", "http://127.0.0.1:8123/"), "80-webhook")
+    net.isps[0].fault("blackhole")
+    net.router.check()
+    quiet(net)
+    identity, _, body = posted.read_text().partition(" ")
+    given = json.loads(body)
+    assert (given["id"], given["event"], given["interface"]) == (identity, "offline", "eth1")
+
+
+@pytest.mark.parametrize("event", ["default-route", "offline"])
+def test_the_example_of_a_desktop_notice_fits_on_a_screen(net: Network, event: str) -> None:
+    """Without a desktop: what stands for notify-send writes down what it was to show."""
+    tools = net.router.root / "tools"
+    for name, script in (
+        ("notify-send", f'printf "%s\\n" "$3" "$4" >{net.router.root}/shown'),
+        ("runuser", 'shift 3; exec "$@"'),
+        ("stat", "echo somebody"),
+    ):
+        path = net.router.write(f"tools/{name}", f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+    bus = net.router.root / "user/1000"
+    bus.mkdir(parents=True)
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(f"{bus}/bus")
+        text = (PROJECT / "docs/examples/hooks/desktop-notice").read_text()
+        search = f"PATH={tools}:$PATH"
+        hook(net, event, f"{search}\n" + text.replace("/run/user/*/bus", f"{net.router.root}/user/*/bus"), "80-desktop")
+        net.isps[0].fault("blackhole")
+        net.router.check()
+        quiet(net)
+    title, body = (net.router.root / "shown").read_text().splitlines()
+    lte = net.router.lines["eth2"].source
+    wanted = {"default-route": ("Internet by lte", f"eth2 {lte}"), "offline": ("fiber is offline", body)}
+    assert (title, body) == wanted[event] and body

@@ -19,6 +19,7 @@ MODULES = {
     "configobj": ("5.0.9", "configobj.py", "ConfigObj = 1\n"),
     "filelock": ("3.16", "filelock.py", ""),
     "dnspython": ("2.7", "dns/message.py", ""),
+    "jeepney": ("0.9", "jeepney.py", ""),
 }
 COMPILED = "usr/lib/python3/"  # Python may compile what it imports
 DEBIAN = "usr/lib/python3/dist-packages/filelock"

@@ -66,7 +66,7 @@ def test_it_ships_no_compiled_files_and_no_list_of_its_own(package: Path) -> Non
     assert "./usr/lib/mwan-hook/mwan_hook/tick.py" in paths
     assert [path for path in paths if re.search(r"\.pyc$|__pycache__|/manifest$|mwan-hook-new", path)] == []
     fields = subprocess.run(["dpkg", "-f", str(package)], capture_output=True, text=True, timeout=60, check=True).stdout
-    for name in ("pyroute2", "requests", "configobj", "filelock", "dnspython"):
+    for name in ("pyroute2", "requests", "configobj", "filelock", "dnspython", "jeepney"):
         assert f"python3-{name}" in fields
     assert re.search(r"Recommends: .*networkd-dispatcher, nftables", fields)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+from errno import EROFS
 
 from mwan_hook import __version__
 from mwan_hook.model import Busy, MwanError
@@ -47,10 +48,17 @@ def write(root: str, loaded: Loaded) -> tuple[str, ...]:
     except Busy:
         return ()  # whoever writes looks at the same uplinks
     except MwanError as error:
-        return (f"[prometheus] textfile: {error}",)
+        return (f"[prometheus] textfile: {error}{_hint(error)}",)
     except OSError as error:
         return (f"[prometheus] textfile: cannot write {path}: {files.why(error)}",)
     return ()
+
+
+def _hint(error: MwanError) -> str:
+    """A service sees read-only what its sandbox does not name."""
+    if isinstance(error.__cause__, OSError) and error.__cause__.errno == EROFS:
+        return "; the services may write there with ReadWritePaths= in a drop-in, see docs/monitoring.md"
+    return ""
 
 
 def _refuse_without_directory(path: str) -> None:

@@ -16,7 +16,7 @@ PACKAGES = (
     *("systemd", "systemd-sysv", "systemd-resolved", "libnss-resolve", "udev", "dbus", "networkd-dispatcher"),
     *("iproute2", "nftables", "kmod", "procps", "netbase", "ca-certificates", "snmpd", "snmp", "qemu-guest-agent"),
     *("python3", "python3-venv", "python3-pyroute2", "python3-requests", "python3-configobj", "python3-filelock"),
-    *("python3-dnspython", "curl", "iputils-ping", "tcpdump", "conntrack", "ethtool"),
+    *("python3-dnspython", "python3-jeepney", "curl", "iputils-ping", "tcpdump", "conntrack", "ethtool"),
 )
 ENABLED = ("systemd-networkd", "systemd-resolved", "networkd-dispatcher")
 DISABLED = ("snmpd",)  # a test that needs it starts it
