@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import functools
 import json
+import re
 import shutil
 import tempfile
 import time
@@ -25,6 +26,8 @@ TRIGGERS = {
 SERVICES = ("mwan-hook-check", "mwan-hook-event", "mwan-hook-netlink", "mwan-hook-boot")
 # systemd's own words on starts, which the services' LogLevelMax= keeps out of the journal
 TOLD: Files = {"etc/systemd/system/mwan-hook-.service.d/90-told.conf": "[Service]\nLogLevelMax=info\n"}
+# who is renumbered, pulled or cut again and again would be held offline for three minutes
+NO_HOLD: Files = {"etc/mwan-hook/mwan-hook.conf": "[probe]\nhysteresis_delay = 0\n"}
 STARTING = "MESSAGE_ID=7d4958e842da4a758f6c1cdc7b36dcc5"
 ROUTER = (
     "sysctl -qw net.ipv4.ip_forward=1; nft add table ip nat; "
@@ -48,7 +51,7 @@ def program() -> dict[str, str]:
     return {str(laid_out()) + PROGRAM: PROGRAM}
 
 
-def units() -> dict[str, str | bytes | Link]:
+def units() -> Files:
     """Everything but the program for a bed's `files`, and what is enabled."""
     root = laid_out()
     paths = [path for path in root.rglob("*") if path.is_symlink() or path.is_file()]
@@ -96,12 +99,10 @@ def online(bed: World, *interfaces: str) -> bool:
 
 
 def ours(bed: World) -> list[str]:
-    """Every rule and route of ours, but IPv6 expiry times."""
-    text = bed.sh(
-        "for f in 4 6; do ip -N -$f rule show; ip -N -$f route show table all proto 172 | sed 's/ expires [^ ]*//'; done"
-    )
-    lines = [line.strip() for line in text.splitlines()]
-    return sorted(line for line in lines if "proto 172" in line or line.startswith("nexthop"))
+    """Every rule and route of ours, one a line, but IPv6 expiry times."""
+    script = "for f in 4 6; do ip -N -$f rule show; ip -N -o -$f route show table all; done"
+    lines = [re.sub(r" expires \S+", "", line) for line in bed.sh(script).splitlines()]
+    return sorted(" ".join(line.split()) for line in lines if " proto 172" in line)
 
 
 def settled(bed: World) -> bool:

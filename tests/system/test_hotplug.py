@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -93,8 +94,8 @@ def test_a_stick_has_its_table_its_rules_and_its_place_in_the_shared_default(bed
 
 def longest_gap(flow: Flow) -> float:
     """Seconds between two answers."""
-    times = [answer["at"] for answer in flow.stop()]
-    return max(after - before for before, after in zip(times, times[1:], strict=False))
+    times = [float(answer["at"]) for answer in flow.stop()]
+    return max(after - before for before, after in itertools.pairwise(times))
 
 
 def test_when_the_stick_is_pulled_traffic_goes_on_with_no_run_of_ours(bed: Container, stick: float) -> None:

@@ -19,7 +19,7 @@ SOL_NETLINK = 270
 LISTEN_FDS_START = 3
 RTMGRP_IPV6_ROUTE = 0x400
 EVERYTHING = 0x1 | 0x10 | 0x40 | 0x80 | 0x100 | RTMGRP_IPV6_ROUTE | 0x40000  # links, addresses, routes, rules
-NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK = 10, 11, 12
+NETLINK_NO_ENOBUFS, NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK = 5, 10, 11, 12
 RECEIVE = 65536  # the kernel never makes a dump's buffer larger than 32 KiB
 
 _NLMSGERR_ATTR_MSG = 1
@@ -40,14 +40,21 @@ def connect(groups: int = 0) -> socket:
 
 
 def passed() -> tuple[socket, ...]:
-    """The route netlink sockets that systemd has opened and passed, as sd_listen_fds(3) says; none without it."""
+    """The route netlink sockets that systemd has opened and passed, as sd_listen_fds(3) says; none without it.
+
+    A storm that they cannot hold is no error of theirs: systemd gives a socket with an error up for good.  They stay
+    readable then, and what they lost is found by looking.
+    """
     if os.environ.pop("LISTEN_PID", "") != str(os.getpid()):
         return ()
     count = os.environ.pop("LISTEN_FDS", "")
     handed = [socket(fileno=LISTEN_FDS_START + place) for place in range(int(count) if count.isdigit() else 0)]
     for sock in handed:
         os.set_inheritable(sock.fileno(), False)
-    return tuple(sock for sock in handed if sock.family == AF_NETLINK)
+    told = tuple(sock for sock in handed if sock.family == AF_NETLINK)
+    for sock in told:  # for the one that systemd keeps, too
+        sock.setsockopt(SOL_NETLINK, NETLINK_NO_ENOBUFS, 1)
+    return told
 
 
 def heard(sockets: Iterable[socket]) -> bool:
