@@ -34,11 +34,12 @@ def test_the_order_is_of_numbers_column_by_column() -> None:
 
 def test_following_walks_the_whole_tree_once_from_wherever_it_begins() -> None:
     tree = oids.variables(BASE, STATE)
-    for start in ((1,), BASE, (*BASE, 1), (*BASE, 1, 1, 1)):
-        walked, name = [], start
+    starts: list[tuple[int, ...]] = [(1,), BASE, (*BASE, 1), (*BASE, 1, 1, 1)]
+    for name in starts:
+        walked = []
         while found := oids.following(tree, name):
             walked.append(found)
-            name = found.oid
+            name = found.oid  # noqa: PLW2901 - walks on
         assert walked == tree
     assert oids.following(tree, (*BASE, 1, 1, 1, 9, 0)) == tree[1]
     assert oids.following(tree, (*BASE, 2)) is None
