@@ -12,7 +12,10 @@ from typing import NamedTuple
 
 from tests.lab.router import PROJECT
 
-PARTS = ("install", "lib", "hooks", "udev", "systemd", "docs", "install.sh", "README.md", "LICENSE", "setup.cfg")
+PARTS = (
+    *("install", "lib", "hooks", "udev", "systemd", "dbus", "snmp", "docs"),
+    *("install.sh", "README.md", "LICENSE", "setup.cfg"),
+)
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 ENVIRONMENT = {"PATH": PATH, "LANG": "C.UTF-8", "HOME": "/root"}
 Done = subprocess.CompletedProcess[str]

@@ -18,8 +18,8 @@ DEBIAN = "/usr/bin/python3"
 
 
 def interpreters() -> list[str]:
-    """Those of MWAN_TEST_PYTHONS; without it this one, and the system's where that has pyroute2."""
-    named = os.environ.get("MWAN_TEST_PYTHONS", "")
+    """Those of MWAN_TEST_INTERPRETERS; without it this one, and the system's where that has pyroute2."""
+    named = os.environ.get("MWAN_TEST_INTERPRETERS", "")
     if named:
         return named.split(":")
     has = subprocess.run([DEBIAN, "-c", "import pyroute2"], capture_output=True, check=False).returncode == 0

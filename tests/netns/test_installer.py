@@ -15,6 +15,7 @@ from tests.netns.installer import ENVIRONMENT, copy_of_checkout, files, install,
 
 NOTHING = "nothing was changed"
 OURS = re.compile(rb"/usr/(?:lib|sbin)/mwan-hook")
+PROGRAM = re.compile(r"sbin/mwan-hook$|spool-event$|bin/connectivity-state$|lib/mwan-hook/[a-z-]+\.d/")
 
 
 @pytest.fixture
@@ -70,7 +71,7 @@ def test_only_root_may_write_what_is_installed(top: Path) -> None:
     good(PROJECT, top)
     for name, entry in look(top).items():
         if not (top / name).is_symlink():
-            wanted = 0o755 if (top / name).is_dir() or name.endswith(("sbin/mwan-hook", "spool-event")) else 0o644
+            wanted = 0o755 if (top / name).is_dir() or PROGRAM.search(name) else 0o644
             assert entry.mode & 0o7777 == wanted, name
 
 

@@ -220,7 +220,7 @@ def test_no_stored_value_crashes_a_run_or_leads_it_to_what_is_not_ours(net: Netw
     hows = st.sampled_from(["value"] * 4 + ["again", "name", "gone"])
     mutation = st.tuples(st.sampled_from(list(places(state))), VALUES, hows)
 
-    @settings(max_examples=120, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=30, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
     @given(st.lists(mutation, min_size=1, max_size=3), st.sampled_from(COMMANDS))
     def one(mutations: list[tuple[tuple[Any, ...], Any, str]], words: list[str]) -> None:
         document = copy.deepcopy(state)
