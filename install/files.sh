@@ -120,7 +120,9 @@ each_unit() {
     for file in systemd/network/*.network; do "$1" 644 "$network/${file##*/}" moved "$file"; done
 }
 
-moved() { sed "s|/usr/sbin/mwan-hook|$sbin/mwan-hook|g; s|/usr/lib/mwan-hook|$lib|g" "$1"; } # prints it for PREFIX
+moved() { # prints it for PREFIX; in man pages hyphens are escaped
+    sed "s|/usr/sbin/mwan\\(\\\\*\\)-hook|$sbin/mwan\\1-hook|g; s|/usr/lib/mwan\\(\\\\*\\)-hook|$prefix/lib/mwan\\1-hook|g" "$1"
+}
 
 page() { moved "$1" | gzip -9n; }
 

@@ -28,6 +28,10 @@ SECTIONS = {
     "[PROBE] SECTION": ("probe",),
     "[UPLINKS] SECTION": ("uplinks", "__many__"),
     "[[[METRICS]]] SUBSECTION": ("uplinks", "__many__", "metrics"),
+    "[HOOKS] SECTION": ("hooks",),
+    "[MAIL] SECTION": ("mail",),
+    "[PROMETHEUS] SECTION": ("prometheus",),
+    "[SNMP] SECTION": ("snmp",),
 }
 KINDS = {"config", "grammar", "mistakes", "answer", "network"}
 
@@ -233,6 +237,9 @@ def defaults(heading: str) -> Iterator[tuple[str, str]]:
     elif heading.startswith("[UPLINKS]"):
         yield from ((key, value) for key, value in command._own(UplinkConfig("x")).items() if value)
         yield from ((key, value) for key, value in command._OURS.items() if key not in ("metric", "gateway"))
+    else:
+        values = command._sections(nothing).get(SECTIONS[heading][0], {})
+        yield from ((key, value) for key, value in values.items() if value.strip(","))  # empty text is `none` there
 
 
 @pytest.mark.parametrize("heading", SECTIONS)

@@ -13,6 +13,7 @@ from mwan_hook.light import NamedTuple
 from mwan_hook.notify import process
 from mwan_hook.say import complain, say
 from mwan_hook.store import files
+from mwan_hook.system.notifier import hook_places
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     from mwan_hook.model import Notice
 
-PLACES = ("etc/mwan-hook", "usr/lib/mwan-hook")  # the first masks the second
 DEFAULT_ROUTE = "default-route"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 OTHERS = stat.S_IWGRP | stat.S_IWOTH
@@ -80,12 +80,13 @@ def _words(outcome: process.Outcome, timeout: float) -> str:
 def found(root: str, event: str) -> Iterator[Hook]:
     """The hooks of an event in lexical order of their names; what may not be run is said and left out."""
     chosen: dict[str, str] = {}
-    for place in PLACES:
-        directory = files.under(root, f"{place}/{event}.d")
+    places = hook_places(root)
+    for place in places:
+        directory = f"{place}/{event}.d"
         names = _names(directory)
         if names and (who := _open_to_others(directory, os.path.dirname(directory))):
             complain((f"{directory}: its hooks are not run: {who}",))
-            names = [] if place != PLACES[0] else names
+            names = [] if place != places[0] else names
             chosen.update((name, "") for name in names if name not in chosen)
         else:
             chosen.update((name, f"{directory}/{name}") for name in names if name not in chosen)

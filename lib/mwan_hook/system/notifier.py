@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from mwan_hook.model import Config
 
 SYSTEMD = "/run/systemd/system"  # there while systemd is the manager
-HOOKS = ("etc/mwan-hook", "usr/lib/mwan-hook")
 LARGEST_LOG = 1 << 16  # bytes of what hooks said; beyond that it is begun anew
 # The same interpreter, the same modules, and nothing of the directory that the run stands in.
 _CODE = "import sys; sys.path[:] = sys.argv.pop(1).split(':'); from mwan_hook.__main__ import start; start()"
@@ -28,11 +27,22 @@ def watched(root: str) -> bool:
     return os.path.realpath(root or "/") == "/" and os.path.isdir(SYSTEMD)
 
 
+def hook_places(root: str) -> tuple[str, ...]:
+    """Where the directories of hooks are; the first masks the others.
+
+    Those that come with a program that is installed elsewhere lie beside it.
+    """
+    beside = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    live = os.path.realpath(root or "/") == "/"
+    places = (files.under(root, "etc/mwan-hook"), files.under(root, "usr/lib/mwan-hook"))
+    return (*places, beside) if live and beside not in places else places
+
+
 def needed(root: str, config: Config) -> bool:
     """Whether notices are to be spooled: without a unit only for those who are there to hear them."""
     if watched(root) or config.mail.to or config.prometheus.textfile:
         return True
-    if any(_has_hooks(files.under(root, place)) for place in HOOKS):
+    if any(_has_hooks(place) for place in hook_places(root)):
         return True
     from mwan_hook.notify import busfiles
 
