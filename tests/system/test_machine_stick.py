@@ -1,0 +1,96 @@
+"""A real USB network stick at a virtual machine with mwan-hook in it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.system import running
+from tests.system.beds import Files, Machine
+from tests.system.beds.qemu import obstacle
+
+CONFIG = """\
+[probe]
+hysteresis_delay = 0
+timeout = 5
+[uplinks]
+[[fixed]]
+match = enp0s6, enp0s7
+metric = 100
+[[lte]]
+match = {match}
+metric = 200
+"""
+NETWORK = "[Match]\nName=enp0s6 enp0s7\n\n[Network]\nDHCP=yes\n\n[DHCPv4]\nClientIdentifier=mac\nUseHostname=no\n"
+FILES: Files = {"etc/systemd/network/20-uplink.network": NETWORK, **running.TOLD}
+pytestmark = pytest.mark.skipif(bool(obstacle()), reason=obstacle())
+SLOW = 120  # seconds; without KVM a run takes some
+
+
+def config(match: str) -> Files:
+    """The configuration whose template finds sticks in one way."""
+    return {"etc/mwan-hook/mwan-hook.conf": CONFIG.format(match=match)}
+
+
+@pytest.fixture(scope="module")
+def bed() -> Iterator[Machine]:
+    """A machine with mwan-hook in it.  The installer itself takes minutes where there is no KVM."""
+    with Machine(files={**running.units(), **FILES, **config("driver:cdc_ether, driver:rndis_host")}) as made:
+        made.copy(running.laid_out() / running.PROGRAM[1:], running.PROGRAM)
+        made.run("systemctl", "restart", "systemd-networkd")
+        running.start_ours(made)
+        made.wait("both to be online", lambda: uplinks(made, "enp0s6", "enp0s7"), SLOW)
+        yield made
+
+
+def status(bed: Machine) -> dict[str, Any]:
+    """The uplinks of the state file: a look at it costs an emulated machine less than `mwan-hook status`."""
+    found: dict[str, Any] = json.loads(bed.sh("cat /run/mwan-hook/state.json", check=False) or "{}")
+    return dict(found.get("uplinks", {}))
+
+
+def uplinks(bed: Machine, *interfaces: str) -> bool:
+    """These and no others are online by IPv4."""
+    return {u["interface"] for u in status(bed).values() if u.get("ipv4", {}).get("status") == "online"} == set(
+        interfaces
+    )
+
+
+def test_a_stick_is_our_templates_and_an_uplink_found_by_its_driver(bed: Machine) -> None:
+    stick = bed.plug(3)
+    bed.wait("the stick to be online", lambda: uplinks(bed, "enp0s6", "enp0s7", stick), SLOW)
+    assert f"lte@{stick}" in status(bed)
+    told = bed.sh(f"networkctl status --no-pager {stick}")
+    assert "Network File: /usr/lib/systemd/network/89-mwan-hook-usb.network" in told
+    assert "Required For Online: no" in told
+    assert "metric 2048" in bed.sh(f"ip route show default dev {stick}")
+    assert "from 192.168.4." in "\n".join(running.ours(bed))
+    assert stick in running.shared(bed).splitlines()[-1]
+
+
+def test_when_it_is_pulled_traffic_goes_on_and_another_port_is_another_uplink(bed: Machine) -> None:
+    stick = next(iter(bed.sticks))
+    bed.unplug(stick)
+    bed.wait("it to be gone", lambda: stick not in "\n".join(running.ours(bed)), SLOW)
+    assert bed.sh("curl -s -m9 http://9.9.9.9/isp").strip() in ("isp1", "isp2")
+    properties = "path:*-usb-0:2*, id:0525:a4a2"
+    bed.write(config(properties))
+    other = bed.plug(3, port=2)
+    assert other != stick
+    bed.wait("the other to be online", lambda: uplinks(bed, "enp0s6", "enp0s7", other), SLOW)
+    assert f"lte@{other}" in status(bed)
+
+
+def test_a_carrier_that_is_lost_is_left_at_once(bed: Machine) -> None:
+    bed.carrier("enp0s7", on=False)
+    bed.wait("it to be left", lambda: "enp0s7" not in running.shared(bed).partition("\n")[0], SLOW)
+    assert bed.sh("curl -s -m9 http://9.9.9.9/isp").strip() == "isp1"
+    bed.carrier("enp0s7", on=True)
+    bed.wait("it to be back", lambda: uplinks(bed, "enp0s6", "enp0s7", *bed.sticks), SLOW)
+
+
+def test_nothing_went_wrong(bed: Machine) -> None:
+    assert running.unwell(bed) == []

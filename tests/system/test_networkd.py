@@ -1,0 +1,108 @@
+"""What networkd does to addresses and routes on a booted system, and how ours follow."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.system import running
+from tests.system.beds import Container
+
+PERIOD = 10.0  # of the timer
+UPLINK = "[Match]\nName=wan*\n\n[Network]\nDHCP=yes\n\n[DHCPv4]\nClientIdentifier=mac\nUseHostname=no\n"
+
+
+@pytest.fixture(scope="module")
+def bed(image: Path) -> Iterator[Container]:
+    """A router with two uplinks and mwan-hook in it."""
+    with Container(binds=running.program(), files={**running.units(), **running.NO_HOLD}) as made:
+        made.wait_configured("wan1", "wan2")
+        made.sh(running.ROUTER)
+        yield made
+        assert running.unwell(made) == []
+
+
+@pytest.fixture(autouse=True)
+def calm(bed: Container) -> None:
+    """Each test begins when all is well."""
+    bed.wait("both to be online", lambda: running.online(bed, "wan1", "wan2") and running.settled(bed))
+
+
+@pytest.mark.parametrize(("n", "dispatcher"), [(1, True), (2, False)], ids=["with a dispatcher", "with it stopped"])
+def test_another_address_and_gateway_are_followed_and_the_old_rule_goes(
+    bed: Container, n: int, dispatcher: bool
+) -> None:
+    wan, network = f"wan{n}", f"192.168.{70 + n}.0/24"
+    bed.run("systemctl", "start" if dispatcher else "stop", "networkd-dispatcher")
+    old, table = bed.address(wan), 1000 + n
+    bed.renumber(n, network)
+    new = bed.wait_lease(wan, network, 90)
+    gateway = bed.provider[n].gateway
+
+    def followed() -> bool:
+        kernel = "\n".join(running.ours(bed))
+        return (
+            old not in kernel and f"from {new} lookup" in kernel and f"via {gateway} dev {wan} table {table}" in kernel
+        )
+
+    bed.wait("rules and tables to follow", followed, PERIOD)
+    # a run that met the old way between the provider's move and ours has rightly found it dead: it earns its rise
+    bed.wait("its place to be taken again", lambda: f"via {gateway} dev {wan} weight" in running.shared(bed))
+    assert bed.sh(f"curl -s -m2 --interface {new} http://9.9.9.9/isp").strip() == f"isp{n}"
+
+
+class Outage:
+    """Lookups of a destination, as often as they can be made; how long there was no way out."""
+
+    def __init__(self, bed: Container) -> None:
+        self.bed = bed
+        self.longest = 0.0
+
+    def until(self, done: Callable[[], bool], timeout: float) -> float:
+        """Look until it is done; seconds that took."""
+        begun = time.monotonic()
+        words = ["ip", "-n", self.bed.hut.name, "route", "get", "9.9.9.9"]
+        gone = 0.0
+        next_look = begun
+        while True:
+            now = time.monotonic()
+            found = subprocess.run(words, capture_output=True, text=True, check=False)
+            gone = 0.0 if found.returncode == 0 else gone or now
+            self.longest = max(self.longest, now - gone if gone else 0.0)
+            if now >= next_look:
+                if done():
+                    return time.monotonic() - begun
+                next_look = time.monotonic() + 0.2
+            assert now - begun < timeout, "\n".join(running.ours(self.bed))
+
+
+RELOAD = "networkctl reload"
+CASES = {
+    "restarted": "systemctl restart systemd-networkd",
+    "reloaded with a changed file": RELOAD,
+    "told to reconfigure": "networkctl reconfigure wan1",
+}
+
+
+@pytest.mark.parametrize("command", CASES.values(), ids=CASES.keys())
+def test_all_is_back_within_one_period_when_networkd_is(bed: Container, command: str) -> None:
+    before = running.ours(bed)
+    if command == RELOAD:
+        bed.write({"etc/systemd/network/20-uplink.network": f"{UPLINK}# {time.time()}\n"})
+    since, outage = running.clock(), Outage(bed)
+    bed.sh(command)
+    lost = running.ours(bed) != before
+
+    def back() -> bool:
+        answered = running.starts(bed, since)["mwan-hook-netlink"]  # before that networkd may not have begun
+        return bool(answered) and running.ours(bed) == before and running.settled(bed)
+
+    took = outage.until(back, PERIOD + 5)
+    print(f"{command}: lost {lost}, back after {took:.2f} s, without a way out {outage.longest:.2f} s")
+    assert took < PERIOD
+    if command == CASES["told to reconfigure"]:
+        assert outage.longest == 0.0, "wan2 was not touched"
