@@ -139,7 +139,7 @@ def spec_keys(*path: str) -> set[str]:
 # ---------------------------------------------------------------- form
 
 
-@pytest.mark.parametrize("page", [PAGE8, PAGE5], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", sorted(MAN.iterdir()), ids=lambda page: page.name)
 def test_groff_has_nothing_to_complain_of(page: Path) -> None:
     done = subprocess.run(
         ["groff", "-man", "-Tutf8", "-rLL=80n", "-ww", "-z", str(page)], capture_output=True, text=True, check=True
@@ -147,7 +147,7 @@ def test_groff_has_nothing_to_complain_of(page: Path) -> None:
     assert done.stderr == ""
 
 
-@pytest.mark.parametrize("page", [PAGE8, PAGE5], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", sorted(MAN.iterdir()), ids=lambda page: page.name)
 def test_a_hyphen_that_is_typed_is_escaped(page: Path) -> None:
     """A bare one becomes a typographic hyphen, which no shell takes for an option or a name."""
     for line in source(page).splitlines():
