@@ -28,7 +28,7 @@ def _agree(outcome: Outcome, answer: Answer) -> bool:
         return answer.error in (outcome.error, EINVAL if outcome.error == EXDEV else outcome.error)
     if outcome.entry is None:
         return answer.entry is None and _takes(outcome, answer)
-    if answer.entry is None or _place(outcome.entry) != _place(answer.entry):
+    if answer.entry is None or not _same(outcome.entry, answer.entry):
         return False
     return outcome.entry.route.kind != "unicast" or _takes(outcome, answer)
 
@@ -36,6 +36,12 @@ def _agree(outcome: Outcome, answer: Answer) -> bool:
 def _takes(outcome: Outcome, answer: Answer) -> bool:
     leg = answer.leg
     return leg is not None and (leg.index, leg.gateway) in {(one.index, one.gateway) for one in outcome.legs}
+
+
+def _same(ours: Entry, other: Entry) -> bool:
+    """IPv6 keeps a ready answer with each nexthop object, and then names any route that has used it."""
+    shared = ours.route.family is Family.IPV6 and ours.nhid and ours.nhid == other.nhid
+    return bool(shared) or _place(ours) == _place(other)
 
 
 def _place(entry: Entry) -> tuple[object, ...]:
