@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Origin = tuple[str, int]
 
 MANY = "__many__"
-SECTIONS = ("routing", "probe", "hooks", "mail", "prometheus", "snmp", "uplinks")
+SECTIONS = ("routing", "probe", "hooks", "mail", "prometheus", "snmp", "policies", "uplinks")
 _RELATED = (
     {"targets", "required"},
     {"latency_low", "latency_high"},
@@ -29,6 +29,7 @@ _RELATED = (
     {"to", "smtp_host", "sendmail"},
     {"security", "user", "password_file", "smtp_host"},
     {"backoff_min", "backoff_max"},
+    {"from", "to", "proto", "sport", "dport", "iif", "mark", "uid"},
 )
 
 
@@ -117,7 +118,7 @@ def prune(section: Section, spec: Section, file: Source, problems: Problems, pat
                 raise ValueError("expected a value, not a section")
             if below is None:
                 raise ValueError(f"unknown section{_meant_section(name, spec, path)}")
-            if path == ("uplinks",):
+            if path in (("uplinks",), ("policies",)):
                 uplink_name(name)
         except ValueError as error:
             problems.at(file, inner, str(error), key=False)
@@ -154,6 +155,7 @@ def _meant(key: str, spec: Section, path: Path) -> str:
         return f" (did you mean {meant}?)"
     top = spec.main
     homes = [f"[{name}]" for name in SECTIONS if key in top[name].scalars]
+    homes += ["a policy"] if key in top["policies"][MANY].scalars else []
     homes += ["an uplink"] if key in top["uplinks"][MANY].scalars else []
     if homes:
         return f" here (it belongs in {' or '.join(homes)})"

@@ -56,6 +56,19 @@ interval = some_seconds
 [snmp]
 oid = oid
 
+[policies]
+[[__many__]]
+from = prefixes
+to = prefixes
+proto = protos
+sport = ports
+dport = ports
+iif = interfaces
+mark = marks
+uid = uids
+uplinks = uplinks
+fallback = choice(default, unreachable, blackhole)
+
 [probe]
 {_PROBE}
 [uplinks]

@@ -15,6 +15,7 @@ PROTOCOL = 172
 MAIN_TABLE = 254
 GUARD_METRIC = 4294967295
 DEFAULT = "default"
+LOOKUP = "lookup"
 
 
 class Family(str, Enum):
@@ -264,6 +265,30 @@ class Snmp(NamedTuple):
     oid: str = ".1.3.6.1.4.1.99999"  # the tree's root
 
 
+class Fallback(str, Enum):
+    """What becomes of a policy's packets while none of its uplinks is online."""
+
+    DEFAULT = "default"
+    UNREACHABLE = "unreachable"
+    BLACKHOLE = "blackhole"
+
+
+class Policy(NamedTuple):
+    """One ``[[NAME]]`` of ``[policies]``.  Of each selector any alternative is enough; none given: whatever it is."""
+
+    name: str
+    sources: tuple[str, ...] = ()  # prefixes; a host without length
+    destinations: tuple[str, ...] = ()
+    protocols: tuple[int, ...] = ()
+    sport: tuple[tuple[int, int], ...] = ()  # ranges
+    dport: tuple[tuple[int, int], ...] = ()
+    iif: tuple[str, ...] = ()
+    marks: tuple[tuple[int, int | None], ...] = ()  # mark and mask
+    uids: tuple[tuple[int, int], ...] = ()
+    uplinks: tuple[str, ...] = ()  # by preference; a template's name stands for all of its uplinks
+    fallback: Fallback = Fallback.DEFAULT
+
+
 class Config(NamedTuple):
     """All that the files say.  No uplinks: zero configuration (``probe`` is what they get then)."""
 
@@ -275,6 +300,7 @@ class Config(NamedTuple):
     mail: Mail = Mail()
     prometheus: Prometheus = Prometheus()
     snmp: Snmp = Snmp()
+    policies: tuple[Policy, ...] = ()
 
 
 # ---------------------------------------------------------------- what the kernel has
@@ -350,6 +376,11 @@ class Rule(NamedTuple):
     mask: int | None = None
     suppress_prefixlength: int | None = None
     protocol: int = PROTOCOL
+    ipproto: int | None = None
+    sport: tuple[int, int] | None = None  # first and last
+    dport: tuple[int, int] | None = None
+    uids: tuple[int, int] | None = None
+    action: str = LOOKUP  # anything else leads to no table
 
 
 class Copies(NamedTuple):
@@ -386,6 +417,7 @@ class Snapshot(NamedTuple):
     orphans: tuple[Route, ...] = ()  # ours in tables that belong to no uplink any more (full look only)
     former_routes: tuple[Route, ...] = ()  # ours of an earlier protocol number, in any table
     former_rules: tuple[Rule, ...] = ()
+    policies: tuple[Route, ...] = ()  # ours in the policies' own tables
 
 
 # ---------------------------------------------------------------- uplinks as they stand
@@ -621,6 +653,7 @@ class Allotment(NamedTuple):
     tables: dict[str, int] = {}
     marks: dict[str, int] = {}
     enabled: dict[str, bool] = {}
+    policies: dict[str, int] = {}  # tables given to policies
 
 
 class Transition(NamedTuple):

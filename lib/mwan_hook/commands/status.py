@@ -47,7 +47,16 @@ def render(seen: Scene, judged: Judged, header: bool = True) -> str:
         rows.insert(0, HEADER)
     if not seen.uplinks:
         return "no uplinks: nothing configured, and no interface has a default route" if header else ""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
+    if not header or not seen.bound.policies:
+        return table(rows)
+    from mwan_hook.commands import policies
+
+    return f"{table(rows)}\n\n{table(policies.rows(seen, judged))}"
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Columns below each other."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     )
@@ -113,8 +122,17 @@ def document(seen: Scene, judged: Judged) -> dict[str, Any]:
             uplink.name: _uplink(seen, uplink, judged.state.uplinks.get(uplink.name, UplinkState()))
             for uplink in seen.uplinks
         },
+        "policies": _policies(seen, judged),
         "errors": list(seen.state.errors),
     }
+
+
+def _policies(seen: Scene, judged: Judged) -> dict[str, Any]:
+    if not seen.bound.policies:
+        return {}
+    from mwan_hook.commands import policies
+
+    return policies.document(seen, judged)
 
 
 def _best_tier(uplinks: Sequence[Uplink], judged: Judged, family: Family) -> list[str]:

@@ -35,6 +35,10 @@ def check(config: Config, plain: Mapping[str, Any]) -> list[Finding]:
     found += _marks(config)
     found += _matches(config)
     found += _mail(config.mail, plain.get("mail", {}))
+    if config.policies:
+        from mwan_hook.core import policychecks
+
+        found += [Finding(*one) for one in policychecks.check(config, plain["policies"])]
     return found
 
 

@@ -44,6 +44,7 @@ class Desired(NamedTuple):
     foreign: tuple[Route, ...] = ()  # displaced ones to remember from now on
     restored: tuple[Route, ...] = ()  # displaced ones to put back: nothing of ours stands for them any more
     online: dict[Family, tuple[str, ...]] = {}  # by preference
+    policies: tuple[Route, ...] = ()  # of the policies' own tables
 
 
 def desire(config: Config, uplinks: Sequence[Uplink], state: State, snapshot: Snapshot) -> Desired:
@@ -57,7 +58,7 @@ def desire(config: Config, uplinks: Sequence[Uplink], state: State, snapshot: Sn
         carrying = _by_preference(uplink for uplink in used if is_online(uplink, family, state))
         online[family] = tuple(uplink.name for uplink in carrying)
         ways_out = _placed(_shared(family, config.routing, used, carrying, state), snapshot, uplinks)
-        if not carrying and any(_unjudged(uplink, family, state) for uplink in used):
+        if not carrying and any(unjudged(uplink, family, state) for uplink in used):
             ways_out = _standing(family, config.routing, len(uplinks), snapshot) or ways_out
         last = _last_priority(config) if ways_out and config.routing.default_table != MAIN_TABLE else None
         tables += [route for uplink in used for route in _table(family, uplink)]
@@ -66,9 +67,9 @@ def desire(config: Config, uplinks: Sequence[Uplink], state: State, snapshot: Sn
     metrics = own_defaults(config, uplinks, state, snapshot)
     sysctls = tuple(sysctl for uplink in uplinks if uplink.present for sysctl in linkdown(uplink, snapshot))
     return Desired(
-        tables=_tagged(tables, config.routing),
-        shared=_tagged(shared, config.routing),
-        main=_tagged(metrics.wanted, config.routing),
+        tables=tagged(tables, config.routing),
+        shared=tagged(shared, config.routing),
+        main=tagged(metrics.wanted, config.routing),
         rules=tuple(rule._replace(protocol=config.routing.protocol) for rule in rules),
         sysctls=sysctls,
         originals=strangers(sysctls, state, snapshot),
@@ -95,7 +96,7 @@ def is_online(uplink: Uplink, family: Family, state: State) -> bool:
     return memory.status is Status.ONLINE and uplink.enabled and not uplink.way(family).missing
 
 
-def _unjudged(uplink: Uplink, family: Family, state: State) -> bool:
+def unjudged(uplink: Uplink, family: Family, state: State) -> bool:
     """It can be used, and nobody knows yet whether it works."""
     memory = state.uplinks.get(uplink.name, UplinkState()).family(family)
     return uplink.enabled and not uplink.way(family).missing and not memory.judged
@@ -127,7 +128,7 @@ def _by_preference(uplinks: Iterable[Uplink]) -> list[Uplink]:
     return sorted(uplinks, key=lambda uplink: uplink.metric)
 
 
-def _tagged(routes: Iterable[Route], routing: Routing) -> tuple[Route, ...]:
+def tagged(routes: Iterable[Route], routing: Routing) -> tuple[Route, ...]:
     return tuple(route._replace(protocol=routing.protocol) for route in routes)
 
 
@@ -166,7 +167,11 @@ def _shared(
             carrying = _last_known(family, used, state)
     if not carrying:
         return []
-    tier = [uplink for uplink in carrying if uplink.metric == carrying[0].metric]
+    return stacked(family, table, carrying, [uplink for uplink in carrying if uplink.metric == carrying[0].metric])
+
+
+def stacked(family: Family, table: int, carrying: Sequence[Uplink], tier: Sequence[Uplink]) -> list[Route]:
+    """Those of ``tier`` as one route, and below it every one alone at rising metrics."""
     best = _best(family, table, tier)
     rest = [_plain(family, uplink, table, BEST_METRIC + 1 + place) for place, uplink in enumerate(carrying)]
     return [best, *rest]

@@ -11,12 +11,14 @@ from mwan_hook.core.targets import parse
 from mwan_hook.model import (
     Config,
     CopyRoutes,
+    Fallback,
     Family,
     Hooks,
     LastResort,
     Mail,
     Match,
     Metrics,
+    Policy,
     Probe,
     Prometheus,
     Routing,
@@ -65,6 +67,7 @@ def build(plain: Mapping[str, Any]) -> Config:
         mail=_mail(plain.get("mail", {})),
         prometheus=Prometheus(**plain.get("prometheus", {})),
         snmp=Snmp(**plain.get("snmp", {})),
+        policies=tuple(_policy(name, values) for name, values in plain.get("policies", {}).items()),
     )
 
 
@@ -143,6 +146,31 @@ def _uplink(name: str, values: Mapping[str, Any], probe: Probe) -> UplinkConfig:
     own["probe"] = with_probe(probe, values)
     own["explicit"] = frozenset(values) & frozenset(Probe._fields)
     return UplinkConfig(name, **own)
+
+
+def _policy(name: str, values: Mapping[str, Any]) -> Policy:
+    from mwan_hook.core.protocols import NUMBERS
+
+    marks = [text.partition("/") for text in values.get("mark", ())]
+    return Policy(
+        name,
+        sources=tuple(values.get("from", ())),
+        destinations=tuple(values.get("to", ())),
+        protocols=tuple([NUMBERS.get(word) or int(word) for word in values.get("proto", ())]),
+        sport=tuple([_span(text) for text in values.get("sport", ())]),
+        dport=tuple([_span(text) for text in values.get("dport", ())]),
+        iif=tuple(values.get("iif", ())),
+        marks=tuple([(int(mark, 0), int(mask, 0) if mask else None) for mark, _, mask in marks]),
+        uids=tuple([_span(text) for text in values.get("uid", ())]),
+        uplinks=tuple(values.get("uplinks", ())),
+        fallback=Fallback(values.get("fallback", "default")),
+    )
+
+
+def _span(text: str) -> tuple[int, int]:
+    """``5000-5100``, or one number."""
+    first, _, last = text.partition("-")
+    return int(first), int(last or first)
 
 
 def _targets(texts: Iterable[str]) -> tuple[Target, ...]:
