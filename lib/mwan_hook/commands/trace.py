@@ -35,7 +35,7 @@ def run(options: Namespace) -> int:
     """Ask, print; 0 if the kernel says the same, 1 if it does not."""
     devices = inquiry.devices(Question(Family.IPV4, "0.0.0.0"))
     asked, notes = question(options, devices)
-    done, answer = _asked(asked)
+    done, answer = ask_both(asked)
     names = _names(options.root, devices, asked.family)
     same = answer is None or agree(done.outcome, answer)
     say(_output(options, done, answer, names, notes))
@@ -58,7 +58,7 @@ def _output(options: Namespace, done: Trace, answer: Answer | None, names: Names
     return (*notes, *tracewords.lines(done, names), verdict(done, answer, names), *_more(done, answer, names))
 
 
-def _asked(asked: Question) -> tuple[Trace, Answer | None]:
+def ask_both(asked: Question) -> tuple[Trace, Answer | None]:
     """Ours and the kernel's; again where they differ, because something may have changed in between."""
     for _ in range(TRIES):
         done = trace(asked, inquiry.ground(asked))

@@ -161,9 +161,14 @@ def _refused_forwarding(walked: Trace, ground: Ground) -> Outcome | None:
         return outcome._replace(error=EHOSTUNREACH, why=f"{device.name} does not forward (ip_forward is off)")
     if outcome.error:
         return None
-    outgoing = 0 if kind == "local" else outcome.legs[0].index if outcome.legs else 0
-    error, why = _source_check(asked, ground, device, outgoing)
-    return outcome._replace(error=error, why=why) if error else None
+    ways = outcome.legs if kind == "unicast" else (Leg(0),)
+    checks = [(leg, *_source_check(asked, ground, device, leg.index)) for leg in ways]
+    bad = next(((error, why) for _, error, why in checks if error), None)
+    if bad is None:
+        return None
+    dropped = outcome._replace(error=bad[0], why=bad[1])
+    good = tuple(leg for leg, error, _ in checks if not error)
+    return outcome._replace(legs=good, otherwise=dropped) if good else dropped
 
 
 def back(asked: Question, outgoing: int = 0) -> Question:

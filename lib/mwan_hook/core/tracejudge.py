@@ -40,7 +40,7 @@ def _takes(outcome: Outcome, answer: Answer) -> bool:
 
 def _same(ours: Entry, other: Entry) -> bool:
     """IPv6 keeps a ready answer with each nexthop object, and then names any route that has used it."""
-    shared = ours.route.family is Family.IPV6 and ours.nhid and ours.nhid == other.nhid
+    shared = ours.route.family is Family.IPV6 and ours.nhid and other.nhid
     return bool(shared) or _place(ours) == _place(other)
 
 

@@ -131,10 +131,12 @@ class _Scorer:
         return None
 
     def legs(self, entry: Entry) -> tuple[Leg, ...]:
-        """Those that may carry: the hash chooses among all that can be used."""
-        return (
-            () if entry.route.kind in NULL else tuple(leg for leg in entry.legs if self.score(entry, leg) is not None)
-        )
+        """Those that the hash may choose; in a group of nexthop objects it asks for no interface."""
+        if entry.route.kind in NULL:
+            return ()
+        if entry.nhid and len(entry.legs) > 1:
+            return tuple(leg for leg in entry.legs if not leg.dead)
+        return tuple(leg for leg in entry.legs if self.score(entry, leg) is not None)
 
     def _why(self, entry: Entry) -> str:
         alive = [leg for leg in entry.legs if not leg.dead]

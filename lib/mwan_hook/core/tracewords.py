@@ -99,6 +99,7 @@ def entry(what: Entry, names: Names) -> str:
     words += [f"from {route.from_}"] if route.from_ else []
     words += [f"nhid {what.nhid}"] if what.nhid else []
     words += [leg(what.legs[0], names)] if len(what.legs) == 1 and route.kind == "unicast" else []
+    words += [f"over {len(what.legs)} nexthops"] if len(what.legs) > 1 else []
     words += [f"tos {route.tos:#04x}"] if route.tos else []
     words += [f"src {route.src}"] if route.src else []
     words += [f"metric {route.metric}"] if route.metric else []
