@@ -83,8 +83,9 @@ class Problems:
             value: Any = plain
             for word in finding.path:
                 value = value.get(word, {})
-            shown = f" = {_shown(value)}" if value and finding.path[-1] != "mark" else ""
-            words = f"{label(finding.path, key=True)}{shown}: {finding.words}"
+            section = bool(value) and isinstance(value, dict)
+            shown = f" = {_shown(value)}" if value and not section and finding.path[-1] != "mark" else ""
+            words = f"{label(finding.path, key=not section)}{shown}: {finding.words}"
             (self._wrong if finding.fatal else self._doubts).append((file, line, words))
 
     def _follows(self, path: Path) -> bool:
