@@ -79,21 +79,25 @@ def hop(world: World, rng: random.Random) -> str:
 
 
 def route(world: World, rng: random.Random) -> str:
-    """What follows `ip route append`."""
-    where = f"{rng.choice(world.prefixes)} table {rng.choice(TABLES)} metric {rng.choice((1, 10, 20))}"
+    """What follows `ip route append`.
+
+    IPv6: each kind has metrics of its own, because a dump leaves out what stands among the legs of a multipath route.
+    Routes by nexthop object have one prefix, because those that share an object share a ready answer, and
+    suppress_prefixlength asks its length.
+    """
+    prefix, table, metric = rng.choice(world.prefixes), rng.choice(TABLES), rng.choice((1, 10, 20))
+    own = metric if world.family is IPV4 else 10 * metric
     kind = rng.random()
     if kind < 0.2:
-        return f"{rng.choice(NULLS)} {where}"
+        return f"{rng.choice(NULLS)} {prefix} table {table} metric {own + (own != metric)}"
     if kind < 0.35:
-        # IPv6: a metric of its own, because a dump leaves out what stands among the legs of a multipath route; and one
-        # prefix, because routes that share an object share a cached answer, and suppress_prefixlength asks its length.
-        if world.family is IPV6:
-            where = f"{world.prefixes[1]} {where.partition(' ')[2]}"
-        return f"{where}5 nhid {rng.choice((1, 2, 3, 10, 11))}"
-    if kind < 0.55:
-        return where + "".join(f" nexthop {hop(world, rng)} weight {rng.randint(1, 5)}" for _ in range(2))
+        prefix = prefix if world.family is IPV4 else world.prefixes[1]
+        return f"{prefix} table {table} metric {own + 2} nhid {rng.choice((1, 2, 3, 10, 11))}"
+    if kind < 0.45:
+        return f"{prefix} table {table} metric {own + 3 * (own != metric)} dev {rng.choice(DEVICES)}"
+    where = f"{prefix} table {table} metric {metric}"
     if kind < 0.65:
-        return f"{where} dev {rng.choice(DEVICES)}"
+        return where + "".join(f" nexthop {hop(world, rng)} weight {rng.randint(1, 5)}" for _ in range(2))
     return f"{where} {hop(world, rng)}"
 
 

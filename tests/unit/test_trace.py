@@ -149,3 +149,12 @@ def test_the_picture_grows_with_what_it_shows() -> None:
     short = done._replace(steps=done.steps[:1])
     heights = [float(ElementTree.fromstring(svg(one, None, NAMES)).attrib["height"]) for one in (short, done)]
     assert heights[0] < heights[1]
+
+
+def test_equal_defaults_of_ipv4_stand_in_for_each_other() -> None:
+    tables = {**GROUND.tables, 1000: (route(1000, FIBER._replace(weight=1)), route(1000, CABLE))}
+    done = trace(ASKED, GROUND._replace(tables=tables))
+    assert agree(done.outcome, Answer(entry=tables[1000][1], leg=CABLE))
+    assert any(line.strip().startswith("or else by table mwan") for line in tracewords.lines(done, NAMES))
+    forwarded = ASKED._replace(iif=4, source="192.168.99.1")
+    assert trace(forwarded, GROUND._replace(tables=tables)).outcome.otherwise is None

@@ -62,7 +62,7 @@ def walk(asked: Question, ground: Ground) -> Trace:
     outcome = _outcome(steps[-1]) if steps and steps[-1].decided else Outcome(ENETUNREACH, NO_ANSWER)
     for step in reversed(steps):
         if step.kept:
-            outcome = _outcome(step)._replace(legs=step.kept, otherwise=outcome)
+            outcome = _outcome(step)._replace(legs=step.kept, otherwise=outcome)  # IPv6: it has no rivals
     return Trace(asked, tuple(steps), outcome, rules[at:])
 
 
@@ -117,7 +117,11 @@ def _outcome(step: Step) -> Outcome:
         return Outcome(RULE_ERRORS.get(rule.action, EINVAL), f"rule {rule.priority} says {rule.action}")
     kind = found.entry.route.kind
     error = ROUTE_ERRORS.get(kind, 0)
-    return Outcome(error, f"the route is {kind}" if error else "", step.table, found.entry, found.legs)
+    rival = None
+    for one in reversed(found.rivals):
+        rival = Outcome(table=step.table, entry=one, legs=one.legs[:1], otherwise=rival)
+    why = f"the route is {kind}" if error else ""
+    return Outcome(error, why, step.table, found.entry, found.legs, otherwise=rival)
 
 
 def _refused(walked: Trace, ground: Ground) -> Outcome | None:

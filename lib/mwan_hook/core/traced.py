@@ -146,6 +146,7 @@ class Found(NamedTuple):
     entry: Entry | None = None
     legs: tuple[Leg, ...] = ()
     passed: tuple[Passed, ...] = ()
+    rivals: tuple[Entry, ...] = ()  # IPv4's other defaults of this metric: taken while the gateway does not answer
 
 
 class Step(NamedTuple):
@@ -170,7 +171,7 @@ class Outcome(NamedTuple):
     entry: Entry | None = None
     legs: tuple[Leg, ...] = ()
     assumed: bool = False  # no route: taken to be on the link of --oif
-    otherwise: Outcome | None = None  # of flows whose hash picks a leg that suppress_ifgroup passes over (IPv6)
+    otherwise: Outcome | None = None  # where the kernel may choose: another leg, another default
 
 
 class Trace(NamedTuple):

@@ -42,7 +42,8 @@ def _lookup4(fitting: Sequence[Entry], asked: Question, ground: Ground) -> Found
     oif = _outgoing(asked, ground)
     passed: list[Passed] = []
     missed: set[bytes] = set()
-    for entry in sorted(fitting, key=lambda one: (-one.length, -one.route.tos, one.route.metric)):
+    ordered = sorted(fitting, key=lambda one: (-one.length, -one.route.tos, one.route.metric))
+    for entry in ordered:
         if entry.route.tos:
             passed.append(Passed(entry, "for another traffic class"))
         elif _network(entry) in missed:
@@ -52,11 +53,25 @@ def _lookup4(fitting: Sequence[Entry], asked: Question, ground: Ground) -> Found
         else:
             legs = tuple(leg for leg in entry.legs if not leg.dead and oif in (0, leg.index))
             if legs:
-                return Found(entry, legs, tuple(passed))
+                return Found(entry, legs, tuple(passed), _rivals(entry, ordered, asked))
             passed.append(Passed(entry, _why_no_leg(entry, oif)))
             if entry.nhid:  # the kernel then leaves this place of the tree for a shorter prefix
                 missed.add(_network(entry))
     return Found(None, (), tuple(passed))
+
+
+def _rivals(entry: Entry, ordered: Sequence[Entry], asked: Question) -> tuple[Entry, ...]:
+    """fib_select_default: of equal defaults a packet of this machine takes one whose gateway answers."""
+    if entry.length or len(entry.legs) != 1 or asked.iif or asked.oif:
+        return ()
+    return tuple(
+        one
+        for one in ordered
+        if one is not entry
+        and (one.length, one.route.metric, one.route.kind) == (0, entry.route.metric, "unicast")
+        and one.legs
+        and one.legs[0].gateway
+    )
 
 
 def _network(entry: Entry) -> bytes:
