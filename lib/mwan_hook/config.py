@@ -108,8 +108,8 @@ def _parse(file: Source, problems: Problems) -> dict[str, Any]:
     from mwan_hook.configfile import doubt_comments, prune
     from mwan_hook.confignotify import CHECKS as MORE_CHECKS
     from mwan_hook.configpolicies import CHECKS as POLICY_CHECKS
+    from mwan_hook.configrouter import CHECKS
     from mwan_hook.configspec import SPEC
-    from mwan_hook.configvalues import CHECKS
 
     spec = ConfigObj(SPEC.splitlines(), interpolation=False, list_values=False, _inspec=True)
     try:

@@ -7,7 +7,7 @@ import time
 from mwan_hook.config import for_interface
 from mwan_hook.core import former
 from mwan_hook.core.decide import judge_round
-from mwan_hook.core.desired import Desired, desire, linkdown, strangers, uses
+from mwan_hook.core.desired import Desired, desire, settings, strangers, uses
 from mwan_hook.core.facts import fits, judge_uplink
 from mwan_hook.core.plan import plan
 from mwan_hook.core.schedule import interval
@@ -22,6 +22,7 @@ from mwan_hook.model import (
     Config,
     Copies,
     Family,
+    Firewall,
     Job,
     Link,
     Round,
@@ -127,7 +128,15 @@ def judge(seen: Scene, rounds: Sequence[Seen] = (), asked: frozenset[str] = froz
 
         desired = policies.joined(desired, seen.bound.policies, seen.config.routing, state, seen.snapshot)
     state = _remembered(state, seen, desired)
-    return Judged(seen, state, desired, plan(seen.config.routing, desired, seen.snapshot))
+    changes = plan(seen.config.routing, desired, seen.snapshot)
+    if seen.snapshot.firewall is None:
+        return Judged(seen, state, desired, changes)
+    from mwan_hook.core import firewall
+
+    there, known = seen.snapshot.firewall, seen.state.firewall
+    commands = firewall.wanted(seen.config, seen.uplinks, state, seen.snapshot)
+    state = state._replace(firewall=firewall.remembered(commands, there, known))
+    return Judged(seen, state, desired, (*changes, *firewall.difference(commands, there, known)))
 
 
 def another_online(memories: Mapping[str, UplinkState], name: str) -> bool:
@@ -235,8 +244,18 @@ def _details(reader: Reader, loaded: Loaded, bound: Bound, state: State, outline
         orphans=_orphans(reader, loaded, bound, state, families),
         former_routes=routes,
         former_rules=rules,
+        firewall=_firewall(loaded, state),
         policies=tuple(r for table in own for family in families for r in reader.ours(family, table)),
     )
+
+
+def _firewall(loaded: Loaded, state: State) -> Firewall | None:
+    """Our nft table: where one is wanted or known, and after the configuration or the memory changed."""
+    if not loaded.config.firewall and not state.firewall.commands and state.config == loaded.fingerprint:
+        return None
+    from mwan_hook.system import nft
+
+    return nft.look(state.firewall)
 
 
 def _former(protocols: Sequence[int], families: Sequence[Family]) -> tuple[tuple[Route, ...], tuple[Rule, ...]]:
@@ -278,7 +297,7 @@ def _orphans(
 
 
 def _current(uplinks: Sequence[Uplink], state: State, outlines: Snapshot) -> Iterator[Sysctl]:
-    wanted = [found for uplink in uplinks if uplink.link for found in linkdown(uplink, outlines)]
+    wanted = settings(uplinks, outlines)
     for one in (*wanted, *strangers(wanted, state, outlines)):
         value = sysctl.read(one.key)
         if value is not None:

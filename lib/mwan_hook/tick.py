@@ -88,7 +88,7 @@ def tick(root: str, loaded: Loaded, wish: Wish) -> int:
         from mwan_hook.notify import prometheus
 
         complain(prometheus.refresh(root, loaded))
-    return 1 if judged.state.errors else 0
+    return 1 if judged.state.errors or run.failed else 0
 
 
 def _probe(run: Run, judged: Judged, wish: Wish, started: float, late: Late) -> Judged:

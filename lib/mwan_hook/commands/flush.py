@@ -15,7 +15,7 @@ from mwan_hook.model import MAIN_TABLE, Change, Family, Link, MwanError, Notice,
 from mwan_hook.say import complain
 from mwan_hook.store import files, lock, outbox
 from mwan_hook.store import state as states
-from mwan_hook.system import names, notifier, rtnl, sysctl
+from mwan_hook.system import names, nft, notifier, rtnl, sysctl
 from mwan_hook.system.look import Reader
 
 TYPE_CHECKING = False
@@ -57,13 +57,14 @@ def run(root: str) -> int:
             work = _work(protocols, state)
             if not work.all:
                 break
-        if not work.out:
+        kept = nft.remove()
+        if not work.out and not kept:
             _tell(root, wanted, state)
             _forget(root)
         names.remove(root)
-    for line in errors if work.all else []:
+    for line in (*(errors if work.all else ()), *kept):
         print(f"mwan-hook: {line}", file=sys.stderr)
-    return 1 if work.out else 0  # a default that the kernel no longer takes is for its owner to make anew
+    return 1 if work.out or kept else 0  # a default that the kernel no longer takes is for its owner to make anew
 
 
 def _work(protocols: Sequence[int], state: State) -> _Work:

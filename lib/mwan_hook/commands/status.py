@@ -35,7 +35,8 @@ def run(root: str, as_json: bool, watch: bool, header: bool) -> int:
         if not watch:
             break
         time.sleep(REFRESH)
-    for line in (*seen.bound.warnings, *seen.messages, *loaded.warnings, *seen.state.errors):
+    failed = (seen.state.firewall.failed,) if seen.state.firewall.failed else ()
+    for line in (*seen.bound.warnings, *seen.messages, *loaded.warnings, *seen.state.errors, *failed):
         print(f"mwan-hook: {line}", file=sys.stderr)
     return 0
 
@@ -123,7 +124,7 @@ def document(seen: Scene, judged: Judged) -> dict[str, Any]:
             for uplink in seen.uplinks
         },
         "policies": _policies(seen, judged),
-        "errors": list(seen.state.errors),
+        "errors": [*seen.state.errors, *filter(None, (seen.state.firewall.failed,))],
     }
 
 

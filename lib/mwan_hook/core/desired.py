@@ -28,6 +28,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+TWINS = 301  # offset of the rule of an address that several uplinks have
 LAST_PRIORITY = 32765  # the kernel's own rule for main follows
 
 
@@ -64,8 +65,9 @@ def desire(config: Config, uplinks: Sequence[Uplink], state: State, snapshot: Sn
         tables += [route for uplink in used for route in _table(family, uplink)]
         shared += ways_out
         rules += _rules(family, config.routing, used, carrying, last)
+        rules += _twins(family, config.routing, used, carrying)
     metrics = own_defaults(config, uplinks, state, snapshot)
-    sysctls = tuple(sysctl for uplink in uplinks if uplink.present for sysctl in linkdown(uplink, snapshot))
+    sysctls = settings(uplinks, snapshot)
     return Desired(
         tables=tagged(tables, config.routing),
         shared=tagged(shared, config.routing),
@@ -107,6 +109,29 @@ def _standing(family: Family, routing: Routing, count: int, snapshot: Snapshot) 
     there = snapshot.defaults if routing.default_table == MAIN_TABLE else snapshot.shared
     last = BEST_METRIC + count  # beside a foreign metric 0 the best stands at 0
     return [r for r in there if r.family is family and r.protocol == snapshot.protocol and r.metric <= last]
+
+
+def settings(uplinks: Sequence[Uplink], snapshot: Snapshot) -> tuple[Sysctl, ...]:
+    """What the uplinks' interfaces are set to."""
+    there = [uplink for uplink in uplinks if uplink.present]
+    return (*(sysctl for uplink in there for sysctl in linkdown(uplink, snapshot)), *_loose(there))
+
+
+def _loose(uplinks: Sequence[Uplink]) -> list[Sysctl]:
+    """Of interfaces that share an address only one could be answered by if sources were checked strictly."""
+    twins = shared_addresses(uplinks, Family.IPV4)
+    holders = [uplink for uplink in uplinks if set(twins) & set(_sources(uplink, Family.IPV4))]
+    return [Sysctl(f"net/ipv4/conf/{holder.interface}/rp_filter", "2", holder.index) for holder in holders]
+
+
+def shared_addresses(uplinks: Iterable[Uplink], family: Family) -> dict[str, None]:
+    """Addresses that more than one uplink has, as identical USB modems give them, in order."""
+    found = [source for uplink in uplinks for source in _sources(uplink, family)]
+    return dict.fromkeys(source for source in found if found.count(source) > 1) if len(found) > 1 else {}
+
+
+def _sources(uplink: Uplink, family: Family) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(address.address for address in uplink.way(family).addresses if address.usable))
 
 
 def linkdown(uplink: Uplink, snapshot: Snapshot) -> tuple[Sysctl, ...]:
@@ -212,16 +237,35 @@ def _rules(
     if not used:
         return []
     rules = [Rule(family, base, MAIN_TABLE, suppress_prefixlength=0)] if routing.main_first else []
+    twins = shared_addresses(used, family)
     for uplink in used:
         priority = base + 200 if uplink.config.rule_priority is None else uplink.config.rule_priority
         rules.append(Rule(family, base + 100, uplink.table, oif=uplink.interface))
-        sources = dict.fromkeys(a.address for a in uplink.way(family).addresses if a.usable)
+        sources = [source for source in _sources(uplink, family) if source not in twins]
         rules += [Rule(family, priority, uplink.table, src=source) for source in sources]
     for uplink in carrying:
         if uplink.mark:
             rules.append(Rule(family, base + 300, uplink.table, mark=uplink.mark, mask=uplink.mask))
     if last is not None:
         rules.append(Rule(family, last, routing.default_table))
+    return rules
+
+
+def _twins(family: Family, routing: Routing, used: Sequence[Uplink], carrying: Sequence[Uplink]) -> list[Rule]:
+    """Of an address that several uplinks have: after the marks, which tell them apart, and by who works.
+
+    Where all of the best tier have it, the shared default serves it; else the best one that has it.
+    """
+    rules = []
+    tier = [uplink for uplink in carrying if uplink.metric == carrying[0].metric]
+    for source in shared_addresses(used, family):
+        holders = [uplink for uplink in used if source in _sources(uplink, family)]
+        best = [uplink for uplink in carrying if uplink in holders]
+        able = [uplink for uplink in _by_preference(holders) if not uplink.way(family).missing]
+        table = (best or able or holders)[0].table
+        if tier and all(uplink in holders for uplink in tier):
+            table = routing.default_table
+        rules.append(Rule(family, routing.rule_priority + TWINS, table, src=source))
     return rules
 
 

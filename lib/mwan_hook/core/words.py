@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mwan_hook.core import protocols
-from mwan_hook.model import LOOKUP, MAIN_TABLE, Family, Nexthop, Op, Route, Rule, Sysctl
+from mwan_hook.model import LOOKUP, MAIN_TABLE, Family, Nexthop, Op, Route, Rule, Ruleset, Sysctl
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ def line(change: Change, names: Mapping[int, str], decode: Decode | None = None)
         return f"{text} {more}" if more else text
     if isinstance(what, Rule):
         return f"{_ip(what.family)} rule {verb} {rule(what)}"
+    if isinstance(what, Ruleset):
+        return "\n".join(f"nft {quote(command)}" for command in what.commands)
     return sysctl(what)
 
 
