@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mwan_hook.configplaces import label, line_of, near, places
-from mwan_hook.configvalues import uplink_name
+from mwan_hook.configvalues import plain_name, uplink_name
 from mwan_hook.core import consistency, settings
 from mwan_hook.light import NamedTuple
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Origin = tuple[str, int]
 
 MANY = "__many__"
-SECTIONS = ("routing", "router", "probe", "hooks", "mail", "prometheus", "snmp", "policies", "uplinks")
+SECTIONS = ("routing", "probe", "hooks", "mail", "prometheus", "snmp", "policies", "uplinks")
 _RELATED = (
     {"targets", "required"},
     {"latency_low", "latency_high"},
@@ -26,7 +26,6 @@ _RELATED = (
     {"gateway", "families"},
     {"portal_targets", "portal_interval"},
     {"metered", "metered_interval", "interval"},
-    {"nat6", "nat6_prefix", "masquerade"},
     {"to", "smtp_host", "sendmail"},
     {"security", "user", "password_file", "smtp_host"},
     {"backoff_min", "backoff_max"},
@@ -120,8 +119,10 @@ def prune(section: Section, spec: Section, file: Source, problems: Problems, pat
                 raise ValueError("expected a value, not a section")
             if below is None:
                 raise ValueError(f"unknown section{_meant_section(name, spec, path)}")
-            if path in (("uplinks",), ("policies",)):
+            if path == ("uplinks",):
                 uplink_name(name)
+            elif path == ("policies",):
+                plain_name(name)
         except ValueError as error:
             problems.at(file, inner, str(error), key=False)
             del section[name]

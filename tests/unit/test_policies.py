@@ -159,10 +159,19 @@ def test_main_comes_first_also_where_no_uplink_knows_the_family() -> None:
     only = [rule for rule in desired(config(wanted), State(), both).rules if rule.family is V6]
     assert only == [
         Rule(V6, 1000, MAIN_TABLE, suppress_prefixlength=0),
+        Rule(V6, 1199, 0, iif="lo", action="unreachable"),
         Rule(V6, 1401, 0, action="unreachable"),
     ]
     made = desired(config(wanted, main_first=False), State(), both)
-    assert [rule.priority for rule in made.rules if rule.family is V6] == [1401]
+    assert [rule.priority for rule in made.rules if rule.family is V6] == [1199, 1401]
+
+
+def test_ipv6_is_refused_before_it_can_ask_again_from_an_uplink_s_address() -> None:
+    both = b.snapshot(*b.NAMES, families=(V4, V6))
+    wanted = config(policy(fallback=Fallback.BLACKHOLE), policy("b", fallback=Fallback.BLACKHOLE, iif=("br0",)))
+    found = [rule for rule in desired(wanted, b.state(fiber=ON, cable=ON, lte=OFF), both).rules if rule.table == 0]
+    assert [(rule.family, rule.priority, rule.iif) for rule in found if rule.priority < 1400] == [(V6, 1199, "lo")]
+    assert all(rule.priority >= 1400 for rule in desired(wanted, ALL, both).rules if rule.table == 0)
 
 
 def test_each_family_is_carried_on_its_own() -> None:

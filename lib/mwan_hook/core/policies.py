@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mwan_hook.model import Allotment, Uplink
 
 FIRST, LAST = 400, 899  # offsets of their priorities
+EARLY = 199  # behind those of devices, which our probes are bound to
 EACH = 2  # priorities of a policy: its own, and its fallback's
 MOST = (LAST - FIRST + 1) // EACH
 LOOPBACK = "lo"  # what the rules of packets of our own programs name as iif
@@ -79,7 +80,8 @@ def joined(desired: Desired, courses: Sequence[Course], routing: Routing, state:
         for course in courses:
             ways, leading = _led(course, family, routing, state, snapshot)
             routes += ways
-            own += [*leading, *_fallback(course, family, routing)]
+            refused = _fallback(course, family, routing)
+            own += [*leading, *refused, *(_early(refused, routing) if family is Family.IPV6 and not leading else ())]
         if own and routing.main_first:  # also where no uplink knows the family
             own.append(Rule(family, routing.rule_priority, MAIN_TABLE, suppress_prefixlength=0))
         rules += [rule._replace(protocol=routing.protocol) for rule in own]
@@ -113,6 +115,12 @@ def _fallback(course: Course, family: Family, routing: Routing) -> list[Rule]:
         return []
     kind, priority = course.policy.fallback.value, course.priority + 1
     return [one._replace(priority=priority, action=kind) for one in selected(course.policy, family, routing)]
+
+
+def _early(refused: Sequence[Rule], routing: Routing) -> list[Rule]:
+    """Also before the rules of uplinks' addresses: IPv6 asks again from one of those when it was refused."""
+    priority = routing.rule_priority + EARLY
+    return [rule._replace(priority=priority, iif=LOOPBACK) for rule in refused if rule.iif in (None, LOOPBACK)]
 
 
 def via(course: Course, family: Family, state: State) -> tuple[str, ...]:
