@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Origin = tuple[str, int]
 
 MANY = "__many__"
-SECTIONS = ("routing", "probe", "hooks", "mail", "prometheus", "snmp", "policies", "uplinks")
+SECTIONS = ("routing", "router", "probe", "hooks", "mail", "prometheus", "snmp", "policies", "uplinks")
 _RELATED = (
     {"targets", "required"},
     {"latency_low", "latency_high"},
@@ -26,6 +26,7 @@ _RELATED = (
     {"gateway", "families"},
     {"portal_targets", "portal_interval"},
     {"metered", "metered_interval", "interval"},
+    {"nat6", "nat6_prefix", "masquerade"},
     {"to", "smtp_host", "sendmail"},
     {"security", "user", "password_file", "smtp_host"},
     {"backoff_min", "backoff_max"},
