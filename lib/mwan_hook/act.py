@@ -7,7 +7,7 @@ import time
 from mwan_hook import scene
 from mwan_hook.core.notices import DEFAULT_ROUTE, notices, ways_out
 from mwan_hook.core.transitions import transitions
-from mwan_hook.model import Busy, MwanError, Notice, State, Transition
+from mwan_hook.model import Busy, MwanError, Notice, Ruleset, State, Transition
 from mwan_hook.say import complain, say
 from mwan_hook.scene import Judged, Scene, Seen
 from mwan_hook.store import lock, spool
@@ -37,6 +37,7 @@ class Run:
         self._memory: State | None = None  # what the last look led to; the disk has it too unless it was full
         self._stamp = (0, 0)
         self._asked: frozenset[str] = frozenset()
+        self.failed = False  # something that errors of the state do not hold
         self._started = time.clock_gettime(time.CLOCK_BOOTTIME)
 
     def reconcile(self, rounds: Sequence[Seen] = (), asked: Iterable[str] = (), take_events: bool = False) -> Judged:
@@ -78,13 +79,14 @@ class Run:
         """Change and look again, until nothing is left to change or nothing helps."""
         judged = self._judged(rounds)
         before = judged.scene.state
-        complaints = self._prepare(judged)
+        complaints = list(self._prepare(judged))
         errors: tuple[str, ...] = ()
         for _ in range(PASSES):
             if not judged.changes:
                 errors = ()
                 break
             errors = _applied(judged)
+            complaints += self._rule_set(judged)
             self._last = None
             tried, judged = judged.changes, self._judged(rounds)
             if judged.changes == tried:
@@ -108,10 +110,29 @@ class Run:
             complaints += _attempted(lambda: states.save(self.root, record))
             self._remember(record)
         routing = seen.config.routing
-        named = names.of_tables((uplink.name, uplink.table) for uplink in seen.uplinks)
+        tables = [(uplink.name, uplink.table) for uplink in seen.uplinks]
+        tables += [(f"policy-{one.policy.name}", one.table) for one in seen.bound.policies if one.table]
+        named = names.of_tables(tables)
         # A read-only /etc is no failure.
         complain(names.write(self.root, routing.protocol, routing.default_table, named))
         return tuple(complaints)
+
+    def _rule_set(self, judged: Judged) -> list[str]:
+        """Our nft table, if it differs; what was read of it then is what it is compared with from now on."""
+        change = next((one for one in judged.changes if isinstance(one.what, Ruleset)), None)
+        if change is None:
+            return []
+        from mwan_hook.system import nft
+
+        there, failed = nft.apply(change, judged.scene.state.firewall)
+        same = states.stamp(self.root) == self._stamp
+        record = (self._memory if self._memory and same else judged.scene.state)._replace(firewall=there)
+        unsaved = _attempted(lambda: states.save(self.root, record))
+        self._remember(record)
+        if failed:  # said now and by status, not in every run
+            self.failed = True
+            complain((failed,))
+        return unsaved
 
     def _saved(self, judged: Judged, before: State, errors: tuple[str, ...]) -> Judged:
         """Store the state, and what to tell of it, if it says anything new; then tell."""
@@ -168,7 +189,7 @@ def _applied(judged: Judged) -> tuple[str, ...]:
     from mwan_hook.system import rtnl
 
     lines = list(shortened(judged.scene.snapshot.links, judged.changes))
-    errors = rtnl.apply(judged.changes)
+    errors = rtnl.apply([change for change in judged.changes if not isinstance(change.what, Ruleset)])
     say(f"[#] {line}" for line in lines)
     return tuple(errors)
 

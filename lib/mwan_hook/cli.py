@@ -87,9 +87,42 @@ def _looking(add: Add) -> None:
     one.add_argument("-g", dest="get", metavar="OID", help="the value of this name")
     one.add_argument("-n", dest="getnext", metavar="OID", help="the one after it")
     one.add_argument("-s", dest="set", nargs=argparse.REMAINDER, metavar="OID TYPE VALUE", help="refused: read-only")
+    _tracing(add)
     one = add("history", history, "transitions with their reason")
     one.add_argument("uplink", nargs="?", metavar="UPLINK")
     one.add_argument("--json", action="store_true")
+
+
+def _tracing(add: Add) -> None:
+    words = "which rules a packet passes, which table answers, which uplink it is; 1 if the kernel says otherwise"
+    one = add("trace", trace, words)
+    one.add_argument("destination", metavar="DEST", help="address or name")
+    one.add_argument("--from", dest="source", metavar="A", help="source address")
+    one.add_argument("--iif", metavar="IF", help="a packet to be forwarded, which came in there")
+    one.add_argument("--oif", metavar="IF", help="a socket bound to this interface")
+    one.add_argument("--mark", type=_number(0xFFFFFFFF), default=0, metavar="M")
+    one.add_argument("--proto", metavar="P", help="tcp, udp (where none is given), icmp, or a number")
+    one.add_argument("--sport", type=_number(65535), default=0, metavar="N")
+    one.add_argument("--dport", type=_number(65535), default=0, metavar="N")
+    one.add_argument("--uid", type=_number(0xFFFFFFFE), default=None, metavar="U", help="default: yours")
+    one.add_argument("--json", action="store_true")
+    one.add_argument("--graph", action="store_true", help="as a Mermaid flowchart")
+    one.add_argument("--svg", metavar="FILE", help="write a picture")
+
+
+def _number(largest: int) -> Callable[[str], int]:
+    """A number up to this, decimal or 0x."""
+
+    def number(text: str) -> int:
+        try:
+            value = int(text, 0)
+        except ValueError:
+            value = -1
+        if not 0 <= value <= largest:
+            raise argparse.ArgumentTypeError(f"expected a number up to {largest}, not {text}")
+        return value
+
+    return number
 
 
 def _switching(add: Add) -> None:
@@ -188,6 +221,13 @@ def probe(options: argparse.Namespace) -> int:
     from mwan_hook.commands import probe as command
 
     return command.run(options.root, options.uplinks, options.json)
+
+
+def trace(options: argparse.Namespace) -> int:
+    """``mwan-hook trace``."""
+    from mwan_hook.commands import trace as command
+
+    return command.run(options)
 
 
 def config(options: argparse.Namespace) -> int:

@@ -107,8 +107,9 @@ def _parse(file: Source, problems: Problems) -> dict[str, Any]:
 
     from mwan_hook.configfile import doubt_comments, prune
     from mwan_hook.confignotify import CHECKS as MORE_CHECKS
+    from mwan_hook.configpolicies import CHECKS as POLICY_CHECKS
+    from mwan_hook.configrouter import CHECKS
     from mwan_hook.configspec import SPEC
-    from mwan_hook.configvalues import CHECKS
 
     spec = ConfigObj(SPEC.splitlines(), interpolation=False, list_values=False, _inspec=True)
     try:
@@ -122,7 +123,7 @@ def _parse(file: Source, problems: Problems) -> dict[str, Any]:
     prune(parsed, spec, file, problems)
     doubt_comments(parsed, file, problems)
     parsed.configspec = spec
-    validator = Validator({name: _checked(check) for name, check in (CHECKS | MORE_CHECKS).items()})
+    validator = Validator({name: _checked(check) for name, check in (CHECKS | MORE_CHECKS | POLICY_CHECKS).items()})
     results = parsed.validate(validator, preserve_errors=True)
     for sections, key, mistake in flatten_errors(parsed, results):
         if key is not None and mistake:
@@ -155,6 +156,8 @@ def _plain(parsed: ConfigObj) -> dict[str, Any]:
         values["metrics"] = dict(values["metrics"])
         if not values["metrics"]:
             del values["metrics"]
+    policies = {name: dict(values) for name, values in parsed["policies"].items()}
+    found |= {"policies": policies} if policies else {}
     return found | ({"uplinks": uplinks} if uplinks else {})
 
 

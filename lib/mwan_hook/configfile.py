@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mwan_hook.configplaces import label, line_of, near, places
-from mwan_hook.configvalues import uplink_name
+from mwan_hook.configvalues import plain_name, uplink_name
 from mwan_hook.core import consistency, settings
 from mwan_hook.light import NamedTuple
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Origin = tuple[str, int]
 
 MANY = "__many__"
-SECTIONS = ("routing", "probe", "hooks", "mail", "prometheus", "snmp", "uplinks")
+SECTIONS = ("routing", "router", "probe", "hooks", "mail", "prometheus", "snmp", "policies", "uplinks")
 _RELATED = (
     {"targets", "required"},
     {"latency_low", "latency_high"},
@@ -26,9 +26,11 @@ _RELATED = (
     {"gateway", "families"},
     {"portal_targets", "portal_interval"},
     {"metered", "metered_interval", "interval"},
+    {"nat6", "nat6_prefix", "masquerade"},
     {"to", "smtp_host", "sendmail"},
     {"security", "user", "password_file", "smtp_host"},
     {"backoff_min", "backoff_max"},
+    {"from", "to", "proto", "sport", "dport", "iif", "mark", "uid"},
 )
 
 
@@ -82,8 +84,9 @@ class Problems:
             value: Any = plain
             for word in finding.path:
                 value = value.get(word, {})
-            shown = f" = {_shown(value)}" if value and finding.path[-1] != "mark" else ""
-            words = f"{label(finding.path, key=True)}{shown}: {finding.words}"
+            section = bool(value) and isinstance(value, dict)
+            shown = f" = {_shown(value)}" if value and not section and finding.path[-1] != "mark" else ""
+            words = f"{label(finding.path, key=not section)}{shown}: {finding.words}"
             (self._wrong if finding.fatal else self._doubts).append((file, line, words))
 
     def _follows(self, path: Path) -> bool:
@@ -119,6 +122,8 @@ def prune(section: Section, spec: Section, file: Source, problems: Problems, pat
                 raise ValueError(f"unknown section{_meant_section(name, spec, path)}")
             if path == ("uplinks",):
                 uplink_name(name)
+            elif path == ("policies",):
+                plain_name(name)
         except ValueError as error:
             problems.at(file, inner, str(error), key=False)
             del section[name]
@@ -154,6 +159,7 @@ def _meant(key: str, spec: Section, path: Path) -> str:
         return f" (did you mean {meant}?)"
     top = spec.main
     homes = [f"[{name}]" for name in SECTIONS if key in top[name].scalars]
+    homes += ["a policy"] if key in top["policies"][MANY].scalars else []
     homes += ["an uplink"] if key in top["uplinks"][MANY].scalars else []
     if homes:
         return f" here (it belongs in {' or '.join(homes)})"

@@ -31,6 +31,11 @@ last_resort = choice(main, keep, unreachable, blackhole)
 mark_mask = mask
 protocol = protocol
 
+[router]
+pin = boolean
+masquerade = nat_families
+nat6 = choice(no, masquerade, prefix)
+
 [hooks]
 timeout = some_seconds
 
@@ -56,6 +61,19 @@ interval = some_seconds
 [snmp]
 oid = oid
 
+[policies]
+[[__many__]]
+from = prefixes
+to = prefixes
+proto = protos
+sport = ports
+dport = ports
+iif = interfaces
+mark = marks
+uid = uids
+uplinks = uplinks
+fallback = choice(default, unreachable, blackhole)
+
 [probe]
 {_PROBE}
 [uplinks]
@@ -71,6 +89,10 @@ families = families
 enabled = boolean
 metered = boolean
 metered_interval = some_seconds
+masquerade = nat_families
+nat6 = choice(no, masquerade, prefix)
+nat6_prefix = prefix6
+failback = choice(soft, hard)
 {_PROBE}
 [[[metrics]]]
 full = metric

@@ -25,14 +25,19 @@ YEAR = 31_536_000
 _WORDS = {"yes": True, "true": True, "on": True, "1": True, "no": False, "false": False, "off": False, "0": False}
 
 
-def uplink_name(name: str) -> None:
-    """ValueError unless ``name`` can stand in status, rt_tables.d and ``NAME@INTERFACE``."""
+def plain_name(name: str) -> None:
+    """ValueError unless ``name`` can stand in status and as a part of a name in rt_tables.d."""
     good = name and len(name) <= NAME_LENGTH and all(c.isalnum() or c in "_.:+-" for c in name)
     if not good or not name[0].isalnum():
         raise ValueError(
             f"expected letters, digits and _ . : + - (at most {NAME_LENGTH}, the first a letter or digit; "
             "NAME@INTERFACE is made by mwan-hook)"
         )
+
+
+def uplink_name(name: str) -> None:
+    """ValueError unless ``name`` can stand in rt_tables.d and ``NAME@INTERFACE`` too."""
+    plain_name(name)
     if name.lower() in RESERVED_NAMES or name.isdigit() or name.lower().startswith("0x"):
         raise ValueError("expected a name that ip(8) does not take for another routing table or for a number")
 

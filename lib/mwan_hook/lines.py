@@ -15,10 +15,10 @@ MOST_COPIES = 10  # lines in the journal
 
 
 def spelled(links: Sequence[Link], changes: Sequence[Change]) -> Iterator[str]:
-    """One line a change."""
+    """One line a change; of an nft table one a command."""
     names = {link.index: link.name for link in links}
     for change in changes:
-        yield line(change, names, copies.describe)
+        yield from line(change, names, copies.describe).split("\n")
 
 
 def shortened(links: Sequence[Link], changes: Sequence[Change]) -> Iterator[str]:

@@ -15,6 +15,7 @@ PROTOCOL = 172
 MAIN_TABLE = 254
 GUARD_METRIC = 4294967295
 DEFAULT = "default"
+LOOKUP = "lookup"
 
 
 class Family(str, Enum):
@@ -91,6 +92,21 @@ class CopyRoutes(str, Enum):
 
     OWN = "own"
     MAIN = "main"
+
+
+class Nat6(str, Enum):
+    """What an uplink does to IPv6 sources that are not its own."""
+
+    NO = "no"
+    MASQUERADE = "masquerade"
+    PREFIX = "prefix"
+
+
+class Failback(str, Enum):
+    """Whether pinned connections stay on an uplink when a better one is back."""
+
+    SOFT = "soft"
+    HARD = "hard"
 
 
 class LastResort(str, Enum):
@@ -196,6 +212,10 @@ class UplinkConfig(NamedTuple):
     metrics: Metrics = Metrics()
     probe: Probe = Probe()
     explicit: frozenset[str] = frozenset()  # keys of [probe] set in this uplink: they beat .network files
+    masquerade: tuple[Family, ...] | None = None  # None: as [router] says
+    nat6: Nat6 | None = None
+    nat6_prefix: str | None = None  # that leaves by it; None: the one its own address is in
+    failback: Failback = Failback.SOFT
 
     @property
     def literal(self) -> str | None:
@@ -207,6 +227,14 @@ class UplinkConfig(NamedTuple):
     def gateway(self, family: Family) -> str | None:
         """The configured gateway of a family."""
         return self.gateway4 if family is Family.IPV4 else self.gateway6
+
+
+class Router(NamedTuple):
+    """``[router]``: what is done for machines behind this one, and for connections that come in."""
+
+    pin: bool = False
+    masquerade: tuple[Family, ...] = ()
+    nat6: Nat6 = Nat6.NO
 
 
 class Hooks(NamedTuple):
@@ -264,6 +292,30 @@ class Snmp(NamedTuple):
     oid: str = ".1.3.6.1.4.1.99999"  # the tree's root
 
 
+class Fallback(str, Enum):
+    """What becomes of a policy's packets while none of its uplinks is online."""
+
+    DEFAULT = "default"
+    UNREACHABLE = "unreachable"
+    BLACKHOLE = "blackhole"
+
+
+class Policy(NamedTuple):
+    """One ``[[NAME]]`` of ``[policies]``.  Of each selector any alternative is enough; none given: whatever it is."""
+
+    name: str
+    sources: tuple[str, ...] = ()  # prefixes; a host without length
+    destinations: tuple[str, ...] = ()
+    protocols: tuple[int, ...] = ()
+    sport: tuple[tuple[int, int], ...] = ()  # ranges
+    dport: tuple[tuple[int, int], ...] = ()
+    iif: tuple[str, ...] = ()
+    marks: tuple[tuple[int, int | None], ...] = ()  # mark and mask
+    uids: tuple[tuple[int, int], ...] = ()
+    uplinks: tuple[str, ...] = ()  # by preference; a template's name stands for all of its uplinks
+    fallback: Fallback = Fallback.DEFAULT
+
+
 class Config(NamedTuple):
     """All that the files say.  No uplinks: zero configuration (``probe`` is what they get then)."""
 
@@ -275,6 +327,13 @@ class Config(NamedTuple):
     mail: Mail = Mail()
     prometheus: Prometheus = Prometheus()
     snmp: Snmp = Snmp()
+    router: Router = Router()
+
+    @property
+    def firewall(self) -> bool:
+        """Whether anything asks for an nft table."""
+        return self.router != Router() or any(uplink.masquerade or uplink.nat6 for uplink in self.uplinks)
+    policies: tuple[Policy, ...] = ()
 
 
 # ---------------------------------------------------------------- what the kernel has
@@ -350,6 +409,11 @@ class Rule(NamedTuple):
     mask: int | None = None
     suppress_prefixlength: int | None = None
     protocol: int = PROTOCOL
+    ipproto: int | None = None
+    sport: tuple[int, int] | None = None  # first and last
+    dport: tuple[int, int] | None = None
+    uids: tuple[int, int] | None = None
+    action: str = LOOKUP  # anything else leads to no table
 
 
 class Copies(NamedTuple):
@@ -371,6 +435,15 @@ class Sysctl(NamedTuple):
     index: int = 0  # type: ignore[assignment]  # not tuple.index
 
 
+class Firewall(NamedTuple):
+    """Our nft table, as it was seen last and as it was made."""
+
+    generation: int = 0  # of all nft tables when it was read: the same number means that nothing has changed
+    listing: str = ""  # digest of it in nft's own words; empty: there is none
+    commands: tuple[str, ...] = ()  # that made it
+    failed: str = ""  # why those could not be done
+
+
 class Snapshot(NamedTuple):
     """The kernel at one moment, as far as deciding needs it."""
 
@@ -386,6 +459,8 @@ class Snapshot(NamedTuple):
     orphans: tuple[Route, ...] = ()  # ours in tables that belong to no uplink any more (full look only)
     former_routes: tuple[Route, ...] = ()  # ours of an earlier protocol number, in any table
     former_rules: tuple[Rule, ...] = ()
+    firewall: Firewall | None = None  # None: nothing asks for it
+    policies: tuple[Route, ...] = ()  # ours in the policies' own tables
 
 
 # ---------------------------------------------------------------- uplinks as they stand
@@ -612,6 +687,7 @@ class State(NamedTuple):
     run_seconds: float = 0.0  # from the start of the run that saved it
     protocols: tuple[int, ...] = ()  # numbers that objects of ours may carry
     outbox: tuple[Notice, ...] = ()  # not yet in the spool of notices: stored at one stroke with what they tell of
+    firewall: Firewall = Firewall()
     unheard: int = 0  # notices that were dropped lately, because nobody took them out of the spool
 
 
@@ -621,6 +697,7 @@ class Allotment(NamedTuple):
     tables: dict[str, int] = {}
     marks: dict[str, int] = {}
     enabled: dict[str, bool] = {}
+    policies: dict[str, int] = {}  # tables given to policies
 
 
 class Transition(NamedTuple):
@@ -639,6 +716,12 @@ class Transition(NamedTuple):
 # ---------------------------------------------------------------- changes
 
 
+class Ruleset(NamedTuple):
+    """Our whole nft table, made anew in one transaction, or taken away."""
+
+    commands: tuple[str, ...]  # nft(8)'s
+
+
 class Op(str, Enum):
     """What is done to an object of the kernel."""
 
@@ -653,7 +736,7 @@ class Change(NamedTuple):
     """One line that an operator could have typed.  ``bytes`` is a raw route of a bulk copy into ``table``."""
 
     op: Op
-    what: Route | Rule | Sysctl | bytes
+    what: Route | Rule | Sysctl | Ruleset | bytes
     table: int = 0
     family: Family = Family.IPV4
 

@@ -7,7 +7,7 @@ import time
 from mwan_hook.config import for_interface
 from mwan_hook.core import former
 from mwan_hook.core.decide import judge_round
-from mwan_hook.core.desired import Desired, desire, linkdown, strangers, uses
+from mwan_hook.core.desired import Desired, desire, settings, strangers, uses
 from mwan_hook.core.facts import fits, judge_uplink
 from mwan_hook.core.plan import plan
 from mwan_hook.core.schedule import interval
@@ -22,6 +22,7 @@ from mwan_hook.model import (
     Config,
     Copies,
     Family,
+    Firewall,
     Job,
     Link,
     Round,
@@ -98,7 +99,7 @@ def look(root: str, loaded: Loaded, memory: State | None = None) -> Scene:
         described = _attributes(root, config, outlines.links)
         around = Surroundings(outlines, state, allotment, described, networkd.leases(root))
         bound = _overlaid(loaded, bind(config, around))
-        snapshot = _details(reader, loaded, bound.uplinks, state, outlines)
+        snapshot = _details(reader, loaded, bound, state, outlines)
     return Scene(root, config, loaded.fingerprint, state, allotment, bound, snapshot, now, wall, (*messages, *more))
 
 
@@ -122,8 +123,20 @@ def judge(seen: Scene, rounds: Sequence[Seen] = (), asked: frozenset[str] = froz
     memories = {name: counted(seen.state.uplinks.get(name, UplinkState()), one) for name, one in memories.items()}
     state = seen.state._replace(uplinks=memories, config=seen.fingerprint)
     desired = desire(seen.config, seen.uplinks, state, seen.snapshot)
+    if seen.bound.policies:
+        from mwan_hook.core import policies
+
+        desired = policies.joined(desired, seen.bound.policies, seen.config.routing, state, seen.snapshot)
     state = _remembered(state, seen, desired)
-    return Judged(seen, state, desired, plan(seen.config.routing, desired, seen.snapshot))
+    changes = plan(seen.config.routing, desired, seen.snapshot)
+    if seen.snapshot.firewall is None:
+        return Judged(seen, state, desired, changes)
+    from mwan_hook.core import firewall
+
+    there, known = seen.snapshot.firewall, seen.state.firewall
+    commands = firewall.wanted(seen.config, seen.uplinks, state, seen.snapshot)
+    state = state._replace(firewall=firewall.remembered(commands, there, known))
+    return Judged(seen, state, desired, (*changes, *firewall.difference(commands, there, known)))
 
 
 def another_online(memories: Mapping[str, UplinkState], name: str) -> bool:
@@ -155,7 +168,8 @@ def _updated(known: Sequence[TargetResult], fresh: Sequence[TargetResult]) -> tu
 
 def _remembered(state: State, seen: Scene, desired: Desired) -> State:
     """The parts of the state that follow from the desired kernel."""
-    tables = {uplink.table for uplink in seen.uplinks if uplink.present} | {seen.config.routing.default_table}
+    tables = {uplink.table for uplink in seen.uplinks if uplink.present}
+    tables |= {seen.config.routing.default_table, *seen.bound.policy_tables}
     return state._replace(
         last_online={**state.last_online, **{family: names for family, names in desired.online.items() if names}},
         best={family: _way_out(seen.uplinks, family, names) for family, names in desired.online.items()},
@@ -217,8 +231,9 @@ def _overlaid(loaded: Loaded, bound: Bound) -> Bound:
     )
 
 
-def _details(reader: Reader, loaded: Loaded, uplinks: Sequence[Uplink], state: State, outlines: Snapshot) -> Snapshot:
+def _details(reader: Reader, loaded: Loaded, bound: Bound, state: State, outlines: Snapshot) -> Snapshot:
     """Rules, tables and sysctls, as far as they are ours or stand for an uplink."""
+    uplinks, own = bound.uplinks, bound.policy_tables
     families, shared = outlines.families, loaded.config.routing.default_table
     routes, rules = _former(former.protocols(state, outlines), families)
     return former.without_former(outlines, state)._replace(
@@ -226,10 +241,21 @@ def _details(reader: Reader, loaded: Loaded, uplinks: Sequence[Uplink], state: S
         rules=tuple(rule for family in families for rule in reader.rules(family)),
         copies=tuple(_copies(reader, loaded.config, uplinks, state, families)),
         sysctls=tuple(_current(uplinks, state, outlines)),
-        orphans=_orphans(reader, loaded, uplinks, state, families),
+        orphans=_orphans(reader, loaded, bound, state, families),
         former_routes=routes,
         former_rules=rules,
+        firewall=_firewall(loaded, state),
+        policies=tuple(r for table in own for family in families for r in reader.ours(family, table)),
     )
+
+
+def _firewall(loaded: Loaded, state: State) -> Firewall | None:
+    """Our nft table: where one is wanted or known, and after the configuration or the memory changed."""
+    if not loaded.config.firewall and not state.firewall.commands and state.config == loaded.fingerprint:
+        return None
+    from mwan_hook.system import nft
+
+    return nft.look(state.firewall)
 
 
 def _former(protocols: Sequence[int], families: Sequence[Family]) -> tuple[tuple[Route, ...], tuple[Rule, ...]]:
@@ -258,10 +284,11 @@ def _copies(
 
 
 def _orphans(
-    reader: Reader, loaded: Loaded, uplinks: Sequence[Uplink], state: State, families: Sequence[Family]
+    reader: Reader, loaded: Loaded, bound: Bound, state: State, families: Sequence[Family]
 ) -> tuple[Route, ...]:
     """Ours in tables of nobody: the whole kernel is searched only after the configuration or the memory changed."""
-    known = {uplink.table for uplink in uplinks} | {loaded.config.routing.default_table, MAIN_TABLE}
+    known = {loaded.config.routing.default_table, MAIN_TABLE, *bound.policy_tables}
+    known |= {uplink.table for uplink in bound.uplinks}
     if state.config != loaded.fingerprint:
         found = [route for family in families for route in reader.ours_anywhere(family, but=known)]
     else:
@@ -270,7 +297,7 @@ def _orphans(
 
 
 def _current(uplinks: Sequence[Uplink], state: State, outlines: Snapshot) -> Iterator[Sysctl]:
-    wanted = [found for uplink in uplinks if uplink.link for found in linkdown(uplink, outlines)]
+    wanted = settings(uplinks, outlines)
     for one in (*wanted, *strangers(wanted, state, outlines)):
         value = sysctl.read(one.key)
         if value is not None:

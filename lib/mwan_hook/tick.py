@@ -78,7 +78,7 @@ def facts(root: str) -> int:
     for key in _keys(judged):
         if schedule.in_doubt(_memory(judged, key), key.uplink.config.probe):
             spool.put(root, "probe", key.uplink.interface)
-    return _said(judged)
+    return _said(judged, run.failed)
 
 
 def tick(root: str, loaded: Loaded, wish: Wish) -> int:
@@ -106,12 +106,12 @@ def tick(root: str, loaded: Loaded, wish: Wish) -> int:
             break
         judged = run.reconcile()
     _look_after(root, loaded)
-    return _said(judged)
+    return _said(judged, run.failed)
 
 
-def _said(judged: Judged) -> int:
+def _said(judged: Judged, failed: bool) -> int:
     complain(judged.state.errors)
-    return 1 if judged.state.errors else 0
+    return 1 if judged.state.errors or failed else 0
 
 
 def _look_after(root: str, loaded: Loaded) -> None:

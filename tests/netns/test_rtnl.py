@@ -54,6 +54,10 @@ class Bed(Kernel):
             Rule(family, 1210, 4294967295, src=NETWORKS[family], dst=NETWORKS[family], iif="wan2"),
             Rule(family, 1300, 1001, mark=0x100, mask=0x3F00),
             Rule(family, 1301, 1001, mark=0x4, mask=0xFFFFFFFF),
+            Rule(family, 1400, 1001, src=NETWORKS[family], iif="wan2", ipproto=6, sport=(1, 9), dport=(443, 443)),
+            Rule(family, 1400, 1001, iif="lo", mark=0x4, mask=0xFFFFC0FF, ipproto=255, uids=(0, 4294967294)),
+            Rule(family, 1401, 0, ipproto=17, dport=(65000, 65534), action="unreachable"),
+            Rule(family, 1401, 0, dst=NETWORKS[family], action="blackhole"),
             Rule(family, 1900, 1000),
         )
 

@@ -299,7 +299,7 @@ def test_a_link_to_dev_null_masks_a_file(tmp_path: Path) -> None:
         ("[probe]\nintervall = 1\n", "unknown key (did you mean interval?)"),
         ("[probe]\nPortal-Is-Online = 1\n", "unknown key (did you mean portal_is_online?)"),
         ("[uplink]\n", "1: [uplink]: unknown section (did you mean [uplinks]?)"),
-        ("[policies]\n", "1: [policies]: unknown section"),
+        ("[policys]\n", "1: [policys]: unknown section (did you mean [policies]?)"),
         ("[DEFAULT]\n", "1: [DEFAULT]: unknown section"),
         ("[hooks]\ntimeout = 0\n", "2: [hooks] timeout = 0: expected seconds, more than 0"),
         ("[hooks]\ntimeouts = 1\n", "unknown key (did you mean timeout?)"),

@@ -120,6 +120,12 @@ def test_a_rule_is_read_with_all_its_selectors() -> None:
     assert wire.rule(message(32, body)) == Rule(
         Family.IPV4, 1200, 1001, "10.0.0.1", "10.9.0.0/16", "br0", "wan1", 4, 0xFF, 0, 172
     )
+    body = struct.pack("=BBBBBBBBI", 2, 0, 0, 0, 0, 0, 0, 7, 0) + build.number(15, 0) + build.number(6, 1401)
+    body += build.attribute(21, b"\xac") + build.attribute(22, b"\x06") + build.attribute(20, struct.pack("=II", 0, 7))
+    body += build.attribute(23, struct.pack("=HH", 1, 2)) + build.attribute(24, struct.pack("=HH", 3, 65534))
+    assert wire.rule(message(32, body)) == Rule(
+        Family.IPV4, 1401, 0, ipproto=6, sport=(1, 2), dport=(3, 65534), uids=(0, 7), action="unreachable"
+    )
 
 
 def metric(n: int) -> tuple[int, bytes]:

@@ -76,6 +76,14 @@ def in_force(loaded: Loaded, reading: Reading) -> Iterator[str]:
         for key, value in values.items():
             yield _line(1, key, value, _origin(reading, (section, key)))
         yield ""
+    if loaded.config.policies:
+        yield "[policies]"
+        for policy, own in reading.plain["policies"].items():
+            yield f"  [[{policy}]]"
+            for key, value in ({"fallback": "default"} | own).items():
+                text = _list(iter(value)) if isinstance(value, list) else value
+                yield _line(2, key, text, _origin(reading, ("policies", policy, key)))
+        yield ""
     yield "[uplinks]"
     if not loaded.config.uplinks:
         yield "  # none: every interface with a default route in main is one"

@@ -13,7 +13,7 @@ from mwan_hook.model import MAIN_TABLE, PROTOCOL, Change, ConfigError, Family, L
 from mwan_hook.say import complain
 from mwan_hook.store import files, lock
 from mwan_hook.store import state as states
-from mwan_hook.system import names, rtnl, sysctl
+from mwan_hook.system import names, nft, rtnl, sysctl
 from mwan_hook.system.look import Reader
 
 TYPE_CHECKING = False
@@ -52,12 +52,13 @@ def run(root: str) -> int:
             work = _work(protocols, state)
             if not work.all:
                 break
-        if not work.out:
+        kept = nft.remove()
+        if not work.out and not kept:
             farewell.tell(root, state)
             _forget(root)
         names.remove(root)
-    complain(errors if work.all else [])
-    return 1 if work.out else 0  # a default that the kernel no longer takes is for its owner to make anew
+    complain((*(errors if work.all else ()), *kept))
+    return 1 if work.out or kept else 0  # a default that the kernel no longer takes is for its owner to make anew
 
 
 def _protocols(root: str, state: State) -> tuple[int, ...]:

@@ -38,7 +38,8 @@ def run(root: str, as_json: bool, watch: bool, header: bool) -> int:
         complain(configuration.mistakes)  # a picture of what is not in force any more says so
         time.sleep(REFRESH)
         configuration.again()
-    complain((*seen.bound.warnings, *seen.messages, *configuration.loaded.warnings, *seen.state.errors))
+    failed = (seen.state.firewall.failed,) if seen.state.firewall.failed else ()
+    complain((*seen.bound.warnings, *seen.messages, *configuration.loaded.warnings, *seen.state.errors, *failed))
     return 0
 
 
@@ -49,7 +50,16 @@ def render(seen: Scene, judged: Judged, header: bool = True) -> str:
         rows.insert(0, HEADER)
     if not seen.uplinks:
         return "no uplinks: nothing configured, and no interface has a default route" if header else ""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
+    if not header or not seen.bound.policies:
+        return table(rows)
+    from mwan_hook.commands import policies
+
+    return f"{table(rows)}\n\n{table(policies.rows(seen, judged))}"
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Columns below each other."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     )
@@ -115,8 +125,17 @@ def document(seen: Scene, judged: Judged) -> dict[str, Any]:
             uplink.name: _uplink(seen, uplink, judged.state.uplinks.get(uplink.name, UplinkState()))
             for uplink in seen.uplinks
         },
-        "errors": list(seen.state.errors),
+        "policies": _policies(seen, judged),
+        "errors": [*seen.state.errors, *filter(None, (seen.state.firewall.failed,))],
     }
+
+
+def _policies(seen: Scene, judged: Judged) -> dict[str, Any]:
+    if not seen.bound.policies:
+        return {}
+    from mwan_hook.commands import policies
+
+    return policies.document(seen, judged)
 
 
 def _best_tier(uplinks: Sequence[Uplink], judged: Judged, family: Family) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mwan_hook.core.settings import single
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import Config, Family, Mail, Match, Probe, Security, UplinkConfig
+from mwan_hook.model import Config, Failback, Family, Mail, Match, Nat6, Probe, Security, UplinkConfig
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,8 +33,13 @@ def check(config: Config, plain: Mapping[str, Any]) -> list[Finding]:
         found += _alone(uplink, own)
     found += _tables(config)
     found += _marks(config)
+    found += _router(config)
     found += _matches(config)
     found += _mail(config.mail, plain.get("mail", {}))
+    if config.policies:
+        from mwan_hook.core import policychecks
+
+        found += [Finding(*one) for one in policychecks.check(config, plain["policies"])]
     return found
 
 
@@ -94,6 +99,21 @@ def _marks(config: Config) -> Iterator[Finding]:
     wanted = sum(uplink.mark is None for uplink in config.uplinks)
     if wanted > room:
         yield Finding(("routing", "mark_mask"), f"has room for {room} marks, and {wanted} uplinks need one")
+
+
+def _router(config: Config) -> Iterator[Finding]:
+    """A connection's mark is kept inside mark_mask only."""
+    outside = ~config.routing.mark_mask
+    for uplink in config.uplinks:
+        if config.router.pin and uplink.mark is not None and uplink.mark & outside:
+            words = f"expected a mark inside [routing] mark_mask ({config.routing.mark_mask:#x}) with [router] pin"
+            yield Finding(("uplinks", uplink.name, "mark"), words)
+        if uplink.failback is not Failback.SOFT and not config.router.pin:
+            words = "changes nothing without [router] pin = yes"
+            yield Finding(("uplinks", uplink.name, "failback"), words, fatal=False)
+        nat6 = config.router.nat6 if uplink.nat6 is None else uplink.nat6
+        if uplink.nat6_prefix and nat6 is not Nat6.PREFIX:
+            yield Finding(("uplinks", uplink.name, "nat6_prefix"), "is used with nat6 = prefix only", fatal=False)
 
 
 def _matches(config: Config) -> Iterator[Finding]:

@@ -28,6 +28,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+TWINS = 301  # offset of the rule of an address that several uplinks have
 LAST_PRIORITY = 32765  # the kernel's own rule for main follows
 
 
@@ -44,6 +45,7 @@ class Desired(NamedTuple):
     foreign: tuple[Route, ...] = ()  # displaced ones to remember from now on
     restored: tuple[Route, ...] = ()  # displaced ones to put back: nothing of ours stands for them any more
     online: dict[Family, tuple[str, ...]] = {}  # by preference
+    policies: tuple[Route, ...] = ()  # of the policies' own tables
 
 
 def desire(config: Config, uplinks: Sequence[Uplink], state: State, snapshot: Snapshot) -> Desired:
@@ -57,18 +59,19 @@ def desire(config: Config, uplinks: Sequence[Uplink], state: State, snapshot: Sn
         carrying = _by_preference(uplink for uplink in used if is_online(uplink, family, state))
         online[family] = tuple(uplink.name for uplink in carrying)
         ways_out = _placed(_shared(family, config.routing, used, carrying, state), snapshot, uplinks)
-        if not carrying and any(_unjudged(uplink, family, state) for uplink in used):
+        if not carrying and any(unjudged(uplink, family, state) for uplink in used):
             ways_out = _standing(family, config.routing, len(uplinks), snapshot) or ways_out
         last = _last_priority(config) if ways_out and config.routing.default_table != MAIN_TABLE else None
         tables += [route for uplink in used for route in _table(family, uplink)]
         shared += ways_out
         rules += _rules(family, config.routing, used, carrying, last)
+        rules += _twins(family, config.routing, used, carrying)
     metrics = own_defaults(config, uplinks, state, snapshot)
-    sysctls = tuple(sysctl for uplink in uplinks if uplink.present for sysctl in linkdown(uplink, snapshot))
+    sysctls = settings(uplinks, snapshot)
     return Desired(
-        tables=_tagged(tables, config.routing),
-        shared=_tagged(shared, config.routing),
-        main=_tagged(metrics.wanted, config.routing),
+        tables=tagged(tables, config.routing),
+        shared=tagged(shared, config.routing),
+        main=tagged(metrics.wanted, config.routing),
         rules=tuple(rule._replace(protocol=config.routing.protocol) for rule in rules),
         sysctls=sysctls,
         originals=strangers(sysctls, state, snapshot),
@@ -95,7 +98,7 @@ def is_online(uplink: Uplink, family: Family, state: State) -> bool:
     return memory.status is Status.ONLINE and uplink.enabled and not uplink.way(family).missing
 
 
-def _unjudged(uplink: Uplink, family: Family, state: State) -> bool:
+def unjudged(uplink: Uplink, family: Family, state: State) -> bool:
     """It can be used, and nobody knows yet whether it works."""
     memory = state.uplinks.get(uplink.name, UplinkState()).family(family)
     return uplink.enabled and not uplink.way(family).missing and not memory.judged
@@ -106,6 +109,29 @@ def _standing(family: Family, routing: Routing, count: int, snapshot: Snapshot) 
     there = snapshot.defaults if routing.default_table == MAIN_TABLE else snapshot.shared
     last = BEST_METRIC + count  # beside a foreign metric 0 the best stands at 0
     return [r for r in there if r.family is family and r.protocol == snapshot.protocol and r.metric <= last]
+
+
+def settings(uplinks: Sequence[Uplink], snapshot: Snapshot) -> tuple[Sysctl, ...]:
+    """What the uplinks' interfaces are set to."""
+    there = [uplink for uplink in uplinks if uplink.present]
+    return (*(sysctl for uplink in there for sysctl in linkdown(uplink, snapshot)), *_loose(there))
+
+
+def _loose(uplinks: Sequence[Uplink]) -> list[Sysctl]:
+    """Of interfaces that share an address only one could be answered by if sources were checked strictly."""
+    twins = shared_addresses(uplinks, Family.IPV4)
+    holders = [uplink for uplink in uplinks if set(twins) & set(_sources(uplink, Family.IPV4))]
+    return [Sysctl(f"net/ipv4/conf/{holder.interface}/rp_filter", "2", holder.index) for holder in holders]
+
+
+def shared_addresses(uplinks: Iterable[Uplink], family: Family) -> dict[str, None]:
+    """Addresses that more than one uplink has, as identical USB modems give them, in order."""
+    found = [source for uplink in uplinks for source in _sources(uplink, family)]
+    return dict.fromkeys(source for source in found if found.count(source) > 1) if len(found) > 1 else {}
+
+
+def _sources(uplink: Uplink, family: Family) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(address.address for address in uplink.way(family).addresses if address.usable))
 
 
 def linkdown(uplink: Uplink, snapshot: Snapshot) -> tuple[Sysctl, ...]:
@@ -127,7 +153,7 @@ def _by_preference(uplinks: Iterable[Uplink]) -> list[Uplink]:
     return sorted(uplinks, key=lambda uplink: uplink.metric)
 
 
-def _tagged(routes: Iterable[Route], routing: Routing) -> tuple[Route, ...]:
+def tagged(routes: Iterable[Route], routing: Routing) -> tuple[Route, ...]:
     return tuple(route._replace(protocol=routing.protocol) for route in routes)
 
 
@@ -166,7 +192,11 @@ def _shared(
             carrying = _last_known(family, used, state)
     if not carrying:
         return []
-    tier = [uplink for uplink in carrying if uplink.metric == carrying[0].metric]
+    return stacked(family, table, carrying, [uplink for uplink in carrying if uplink.metric == carrying[0].metric])
+
+
+def stacked(family: Family, table: int, carrying: Sequence[Uplink], tier: Sequence[Uplink]) -> list[Route]:
+    """Those of ``tier`` as one route, and below it every one alone at rising metrics."""
     best = _best(family, table, tier)
     rest = [_plain(family, uplink, table, BEST_METRIC + 1 + place) for place, uplink in enumerate(carrying)]
     return [best, *rest]
@@ -207,16 +237,35 @@ def _rules(
     if not used:
         return []
     rules = [Rule(family, base, MAIN_TABLE, suppress_prefixlength=0)] if routing.main_first else []
+    twins = shared_addresses(used, family)
     for uplink in used:
         priority = base + 200 if uplink.config.rule_priority is None else uplink.config.rule_priority
         rules.append(Rule(family, base + 100, uplink.table, oif=uplink.interface))
-        sources = dict.fromkeys(a.address for a in uplink.way(family).addresses if a.usable)
+        sources = [source for source in _sources(uplink, family) if source not in twins]
         rules += [Rule(family, priority, uplink.table, src=source) for source in sources]
     for uplink in carrying:
         if uplink.mark:
             rules.append(Rule(family, base + 300, uplink.table, mark=uplink.mark, mask=uplink.mask))
     if last is not None:
         rules.append(Rule(family, last, routing.default_table))
+    return rules
+
+
+def _twins(family: Family, routing: Routing, used: Sequence[Uplink], carrying: Sequence[Uplink]) -> list[Rule]:
+    """Of an address that several uplinks have: after the marks, which tell them apart, and by who works.
+
+    Where all of the best tier have it, the shared default serves it; else the best one that has it.
+    """
+    rules = []
+    tier = [uplink for uplink in carrying if uplink.metric == carrying[0].metric]
+    for source in shared_addresses(used, family):
+        holders = [uplink for uplink in used if source in _sources(uplink, family)]
+        best = [uplink for uplink in carrying if uplink in holders]
+        able = [uplink for uplink in _by_preference(holders) if not uplink.way(family).missing]
+        table = (best or able or holders)[0].table
+        if tier and all(uplink in holders for uplink in tier):
+            table = routing.default_table
+        rules.append(Rule(family, routing.rule_priority + TWINS, table, src=source))
     return rules
 
 

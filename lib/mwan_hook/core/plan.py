@@ -34,15 +34,17 @@ def plan(routing: Routing, desired: Desired, snapshot: Snapshot) -> tuple[Change
     """
     tables = _tables(desired, snapshot)
     shared = _routes(desired.shared, _present_shared(routing, desired, snapshot), _Foreign.of(routing, snapshot))
+    policies = _routes(desired.policies, snapshot.policies)
     rules = _rules(desired.rules, snapshot.rules)
     main = _own_defaults(routing, desired, snapshot)
-    routes = _with_room([*tables.put, *shared.put, *rules.put, *main.put], snapshot.former_routes)
+    routes = _with_room([*tables.put, *shared.put, *policies.put, *rules.put, *main.put], snapshot.former_routes)
     return (
         *_sysctls(desired, snapshot),
         *routes.put,
         *rules.drop,
         *(_change(Op.DELETE, rule) for rule in snapshot.former_rules),
         *shared.drop,
+        *policies.drop,
         *main.drop,
         *tables.drop,
         *routes.drop,

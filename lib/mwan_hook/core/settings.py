@@ -11,14 +11,19 @@ from mwan_hook.core.targets import parse
 from mwan_hook.model import (
     Config,
     CopyRoutes,
+    Failback,
+    Fallback,
     Family,
     Hooks,
     LastResort,
     Mail,
     Match,
     Metrics,
+    Nat6,
+    Policy,
     Probe,
     Prometheus,
+    Router,
     Routing,
     Security,
     Snmp,
@@ -43,7 +48,7 @@ PORTAL_TARGETS = (
     "http://nmcheck.gnome.org/check_network_status.txt=NetworkManager%20is%20online",
     "http://gstatic.com/generate_204",
 )
-PLAIN_SECTIONS = ("routing", "probe", "hooks", "mail", "prometheus", "snmp")  # without sections of their own
+PLAIN_SECTIONS = ("routing", "router", "probe", "hooks", "mail", "prometheus", "snmp")  # without sections of their own
 MATCH_KINDS = ("driver", "mac", "path", "id")
 PROPERTY = "property"
 GLOB = frozenset("*?[")
@@ -65,6 +70,8 @@ def build(plain: Mapping[str, Any]) -> Config:
         mail=_mail(plain.get("mail", {})),
         prometheus=Prometheus(**plain.get("prometheus", {})),
         snmp=Snmp(**plain.get("snmp", {})),
+        router=Router(**_translation(plain.get("router", {}))),
+        policies=tuple(_policy(name, values) for name, values in plain.get("policies", {}).items()),
     )
 
 
@@ -122,6 +129,16 @@ def _routing(values: Mapping[str, Any]) -> Routing:
     return Routing(**own)
 
 
+def _translation(values: Mapping[str, Any]) -> dict[str, Any]:
+    """With the types of the keys that say whose addresses change."""
+    own = dict(values)
+    if "masquerade" in own:
+        own["masquerade"] = tuple(Family(word) for word in own["masquerade"])
+    if "nat6" in own:
+        own["nat6"] = Nat6(own["nat6"])
+    return own
+
+
 def _mail(values: Mapping[str, Any]) -> Mail:
     own = {("sender" if key == "from" else key): value for key, value in values.items()}
     usual = Security.STARTTLS if own.get("user") else Security.NONE
@@ -131,7 +148,9 @@ def _mail(values: Mapping[str, Any]) -> Mail:
 
 
 def _uplink(name: str, values: Mapping[str, Any], probe: Probe) -> UplinkConfig:
-    own = {key: value for key, value in values.items() if key in UplinkConfig._fields}
+    own = _translation({key: value for key, value in values.items() if key in UplinkConfig._fields})
+    if "failback" in own:
+        own["failback"] = Failback(own["failback"])
     own["match"] = tuple(match_of(text) for text in values.get("match", ())) or (Match("name", name),)
     if "families" in own:
         own["families"] = tuple(Family(word) for word in own["families"])
@@ -143,6 +162,31 @@ def _uplink(name: str, values: Mapping[str, Any], probe: Probe) -> UplinkConfig:
     own["probe"] = with_probe(probe, values)
     own["explicit"] = frozenset(values) & frozenset(Probe._fields)
     return UplinkConfig(name, **own)
+
+
+def _policy(name: str, values: Mapping[str, Any]) -> Policy:
+    from mwan_hook.core.protocols import NUMBERS
+
+    marks = [text.partition("/") for text in values.get("mark", ())]
+    return Policy(
+        name,
+        sources=tuple(values.get("from", ())),
+        destinations=tuple(values.get("to", ())),
+        protocols=tuple([NUMBERS.get(word) or int(word) for word in values.get("proto", ())]),
+        sport=tuple([_span(text) for text in values.get("sport", ())]),
+        dport=tuple([_span(text) for text in values.get("dport", ())]),
+        iif=tuple(values.get("iif", ())),
+        marks=tuple([(int(mark, 0), int(mask, 0) if mask else None) for mark, _, mask in marks]),
+        uids=tuple([_span(text) for text in values.get("uid", ())]),
+        uplinks=tuple(values.get("uplinks", ())),
+        fallback=Fallback(values.get("fallback", "default")),
+    )
+
+
+def _span(text: str) -> tuple[int, int]:
+    """``5000-5100``, or one number."""
+    first, _, last = text.partition("-")
+    return int(first), int(last or first)
 
 
 def _targets(texts: Iterable[str]) -> tuple[Target, ...]:

@@ -24,6 +24,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from mwan_hook.core.policies import Course
+
 RESERVED_TABLES = frozenset((0, 253, 254, 255))
 FULL_MASK = 0xFFFFFFFF  # a mark without a mask compares all bits, as in ip-rule(8)
 DEFAULT_METRIC = 1024  # of an uplink that neither the configuration nor a route gives one
@@ -45,6 +47,12 @@ class Bound(NamedTuple):
     uplinks: tuple[Uplink, ...]
     allotment: Allotment
     warnings: tuple[str, ...] = ()
+    policies: tuple[Course, ...] = ()
+
+    @property
+    def policy_tables(self) -> tuple[int, ...]:
+        """Those that policies have of their own."""
+        return tuple(course.table for course in self.policies if course.table)
 
 
 class _Seat(NamedTuple):
@@ -69,7 +77,12 @@ def bind(config: Config, around: Surroundings) -> Bound:
     )
     allotment = _allot(config, seats, around.allotment)
     uplinks = tuple(_uplink(config, seat, allotment, around) for seat in seats)
-    return Bound(uplinks, allotment, warnings)
+    if not config.policies:
+        return Bound(uplinks, allotment, warnings)
+    from mwan_hook.core import policies
+
+    courses, allotment = policies.bind(config, uplinks, allotment)
+    return Bound(uplinks, allotment, warnings, courses)
 
 
 def interfaces_to_describe(config: Config, links: Sequence[Link]) -> tuple[Link, ...]:
@@ -162,7 +175,8 @@ def _allot(config: Config, seats: Sequence[_Seat], old: Allotment) -> Allotment:
     marks = {name: mark for name, mark in old.marks.items() if _inside(mark, config) and mark not in fixed_marks}
     for seat in seats:
         if seat.config.table is None and seat.name not in tables:
-            tables[seat.name] = _free_table(config.routing.first_table, taken | set(tables.values()))
+            others = {*tables.values(), *old.policies.values()}
+            tables[seat.name] = _free_table(config.routing.first_table, taken | others)
         if seat.config.mark is None and seat.name not in marks:
             mark = _free_mark(config.routing.mark_mask, fixed_marks | set(marks.values()))
             if mark:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from mwan_hook.model import MAIN_TABLE, Family, Nexthop, Op, Route, Rule, Sysctl
+from mwan_hook.core import protocols
+from mwan_hook.model import LOOKUP, MAIN_TABLE, Family, Nexthop, Op, Route, Rule, Ruleset, Sysctl
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ def line(change: Change, names: Mapping[int, str], decode: Decode | None = None)
         return f"{text} {more}" if more else text
     if isinstance(what, Rule):
         return f"{_ip(what.family)} rule {verb} {rule(what)}"
+    if isinstance(what, Ruleset):
+        return "\n".join(f"nft {quote(command)}" for command in what.commands)
     return sysctl(what)
 
 
@@ -100,10 +103,22 @@ def rule(what: Rule) -> str:
     words += [f"oif {quote(what.oif)}"] if what.oif else []
     if what.mark is not None:
         words.append(f"fwmark {what.mark:#x}" + (f"/{what.mask:#x}" if what.mask is not None else ""))
-    words.append("lookup main" if what.table == MAIN_TABLE else f"lookup {what.table}")
+    words += [f"ipproto {protocols.NAMES.get(what.ipproto, what.ipproto)}"] if what.ipproto is not None else []
+    words += [f"sport {span(what.sport)}"] if what.sport else []
+    words += [f"dport {span(what.dport)}"] if what.dport else []
+    words += [f"uidrange {what.uids[0]}-{what.uids[1]}"] if what.uids else []
+    if what.action == LOOKUP:
+        words.append("lookup main" if what.table == MAIN_TABLE else f"lookup {what.table}")
+    else:
+        words.append(what.action)
     if what.suppress_prefixlength is not None:
         words.append(f"suppress_prefixlength {what.suppress_prefixlength}")
     return " ".join([*words, f"proto {what.protocol}"])
+
+
+def span(bounds: tuple[int, int]) -> str:
+    """``80``, or ``5000-5100``."""
+    return str(bounds[0]) if bounds[0] == bounds[1] else f"{bounds[0]}-{bounds[1]}"
 
 
 def sysctl(what: Sysctl) -> str:

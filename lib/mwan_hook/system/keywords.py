@@ -10,7 +10,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_TO_TABLE = 1
 _ANYWHERE = {Family.IPV4: "0.0.0.0/0", Family.IPV6: "::/0"}
 
 
@@ -51,7 +50,7 @@ def _hop_words(hop: Nexthop) -> dict[str, Any]:
 
 
 def of_rule(rule: Rule) -> dict[str, Any]:
-    """A rule that leads to a table."""
+    """A rule of any action."""
     names = {
         "src": rule.src,
         "dst": rule.dst,
@@ -60,6 +59,10 @@ def of_rule(rule: Rule) -> dict[str, Any]:
         "fwmark": rule.mark,
         "fwmask": rule.mask,
         "FRA_SUPPRESS_PREFIXLEN": rule.suppress_prefixlength,
+        "FRA_IP_PROTO": rule.ipproto,
+        "FRA_SPORT_RANGE": _range(rule.sport),
+        "FRA_DPORT_RANGE": _range(rule.dport),
+        "FRA_UID_RANGE": _range(rule.uids),
     }
     values: dict[str, Any] = {key: value for key, value in names.items() if value is not None}
     return {
@@ -67,6 +70,10 @@ def of_rule(rule: Rule) -> dict[str, Any]:
         "priority": rule.priority,
         "table": rule.table,
         "protocol": rule.protocol,
-        "action": _TO_TABLE,
+        "action": next((code for code, word in wire.ACTIONS.items() if word == rule.action), 0) or int(rule.action),
         **values,
     }
+
+
+def _range(bounds: tuple[int, int] | None) -> str | None:
+    return f"{bounds[0]}:{bounds[1]}" if bounds else None

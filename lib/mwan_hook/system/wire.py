@@ -9,7 +9,7 @@ from __future__ import annotations
 from _socket import inet_ntop
 from struct import Struct, unpack_from
 
-from mwan_hook.model import DEFAULT, Address, Family, Link, Nexthop, Route, Rule
+from mwan_hook.model import DEFAULT, LOOKUP, Address, Family, Link, Nexthop, Route, Rule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,7 +56,9 @@ _SCOPE_LINK = 253
 _LINK_LOCAL = ("169.254.", "fe8", "fe9", "fea", "feb")
 _FRA_DST, _FRA_SRC, _FRA_IIFNAME, _FRA_PRIORITY, _FRA_FWMARK = 1, 2, 3, 6, 10
 _FRA_SUPPRESS_PREFIXLEN, _FRA_TABLE, _FRA_FWMASK, _FRA_OIFNAME, FRA_PROTOCOL = 14, 15, 16, 17, 21
+_FRA_UID_RANGE, _FRA_IP_PROTO, _FRA_SPORT_RANGE, _FRA_DPORT_RANGE = 20, 22, 23, 24
 _NO_SUPPRESSION = 0xFFFFFFFF
+ACTIONS = {1: LOOKUP, 2: "goto", 3: "nop", 6: "blackhole", 7: "unreachable", 8: "prohibit"}
 
 
 def attributes(data: bytes, start: int) -> dict[int, bytes]:
@@ -200,7 +202,19 @@ def rule(message: bytes) -> Rule:
         None if mark is None else _u32(found.get(_FRA_FWMASK, b"\xff\xff\xff\xff")),
         None if suppress == _NO_SUPPRESSION else suppress,
         _u32(found.get(FRA_PROTOCOL, b"")),
+        found[_FRA_IP_PROTO][0] if _FRA_IP_PROTO in found else None,
+        _range("=HH", found.get(_FRA_SPORT_RANGE)),
+        _range("=HH", found.get(_FRA_DPORT_RANGE)),
+        _range("=II", found.get(_FRA_UID_RANGE)),
+        ACTIONS.get(message[23], str(message[23])),
     )
+
+
+def _range(layout: str, value: bytes | None) -> tuple[int, int] | None:
+    if value is None:
+        return None
+    first, last = unpack_from(layout, value)
+    return first, last
 
 
 def _prefix(af: int, value: bytes | None, length: int) -> str | None:

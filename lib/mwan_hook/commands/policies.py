@@ -1,0 +1,55 @@
+"""Policies in ``mwan-hook status``."""
+
+from __future__ import annotations
+
+from mwan_hook.core.policies import Course, families, size, via
+from mwan_hook.model import FAMILIES, Family, State
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from mwan_hook.scene import Judged, Scene
+
+HEADER = ("POLICY", "UPLINKS", "IPV4", "IPV6", "FALLBACK")
+
+
+def rows(seen: Scene, judged: Judged) -> list[tuple[str, ...]]:
+    """The second table for people."""
+    return [HEADER, *(_row(course, judged.state) for course in seen.bound.policies)]
+
+
+def _row(course: Course, state: State) -> tuple[str, ...]:
+    policy = course.policy
+    cells = (_cell(course, family, state) for family in FAMILIES)
+    return (policy.name, ", ".join(policy.uplinks), *cells, policy.fallback.value)
+
+
+def _cell(course: Course, family: Family, state: State) -> str:
+    if family not in families(course.policy):
+        return "-"
+    return ", ".join(via(course, family, state)) or f"({course.policy.fallback.value})"
+
+
+def document(seen: Scene, judged: Judged) -> dict[str, Any]:
+    """``policies`` of ``status --json``."""
+    return {course.policy.name: _policy(course, judged.state) for course in seen.bound.policies}
+
+
+def _policy(course: Course, state: State) -> dict[str, Any]:
+    carrying = {family: list(via(course, family, state)) for family in families(course.policy)}
+    return {
+        "uplinks": list(course.policy.uplinks),
+        "via": list(dict.fromkeys(name for names in carrying.values() for name in names)),
+        **{family.value: _family(course, family, carrying) for family in FAMILIES},
+        "fallback": course.policy.fallback.value,
+        "priority": course.priority,
+        "table": course.table if course.shared else None,
+    }
+
+
+def _family(course: Course, family: Family, carrying: dict[Family, list[str]]) -> dict[str, Any] | None:
+    """What becomes of the packets of a family; None where the policy chooses none of it."""
+    if family not in carrying:
+        return None
+    return {"via": carrying[family], "rules": size(course.policy, family)}

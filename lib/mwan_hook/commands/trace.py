@@ -1,0 +1,185 @@
+"""``mwan-hook trace``: which rules a packet passes, which table answers, and which uplink it is."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+
+from mwan_hook.core import tracewords
+from mwan_hook.core.trace import trace
+from mwan_hook.core.traced import LOOPBACK, PROTOCOLS, UDP, Answer, Question, Trace
+from mwan_hook.core.tracejudge import agree, askable
+from mwan_hook.core.tracewords import Names
+from mwan_hook.model import Family, MwanError, UplinkState
+from mwan_hook.say import complain, say
+from mwan_hook.system import inquiry
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Iterable
+
+    from mwan_hook.core.traced import Device
+
+TRIES = 3  # looks, while rules or routes change under them
+
+
+class UsageError(MwanError):
+    """A question that makes no sense."""
+
+    code = 2
+
+
+def run(options: Namespace) -> int:
+    """Ask, print; 0 if the kernel says the same, 1 if it does not."""
+    devices = inquiry.devices(Question(Family.IPV4, "0.0.0.0"))
+    asked, notes = question(options, devices)
+    done, answer = ask_both(asked)
+    names = _names(options.root, devices, asked.family)
+    same = answer is None or agree(done.outcome, answer)
+    say(_output(options, done, answer, names, notes))
+    if options.svg:
+        from mwan_hook.commands.trace_svg import write
+
+        write(options.svg, done, answer, names)
+    return 0 if same else 1
+
+
+def _output(options: Namespace, done: Trace, answer: Answer | None, names: Names, notes: list[str]) -> Iterable[str]:
+    if options.json:
+        from mwan_hook.commands.trace_json import document
+
+        return (document(done, answer, names, options.destination),)
+    if options.graph:
+        from mwan_hook.commands.trace_graph import mermaid
+
+        return mermaid(done, answer, names)
+    return (*notes, *tracewords.lines(done, names), verdict(done, answer, names), *_more(done, answer, names))
+
+
+def ask_both(asked: Question) -> tuple[Trace, Answer | None]:
+    """Ours and the kernel's; again where they differ, because something may have changed in between."""
+    for _ in range(TRIES):
+        done = trace(asked, inquiry.ground(asked))
+        answer = inquiry.answer(asked) if askable(asked) else None
+        if answer is None or agree(done.outcome, answer):
+            break
+    return done, answer
+
+
+def verdict(done: Trace, answer: Answer | None, names: Names) -> str:
+    """The kernel's answer against ours."""
+    if answer is None:
+        return "kernel: it answers questions only for tcp, udp and icmp; not compared"
+    word = "agrees" if agree(done.outcome, answer) else "DIFFERS"
+    return f"kernel: {word}; {tracewords.kernel(answer, names)}"
+
+
+def _more(done: Trace, answer: Answer | None, names: Names) -> list[str]:
+    """What follows from the source that the kernel chose."""
+    asked = done.question
+    if asked.iif or asked.source or not answer or answer.error or not answer.source:
+        return []
+    text = f"source: rules with from saw none in this lookup; the kernel chose {answer.source} by the route"
+    if asked.family is Family.IPV6 or answer.kind != "unicast":
+        return [text]
+    again = asked._replace(source=answer.source)
+    outcome = trace(again, inquiry.ground(again)).outcome
+    first, *legs = tracewords.result(outcome, names)
+    return [text, f"        a socket that connects asks again with it: {'; '.join([first, *legs])}"]
+
+
+def question(options: Namespace, devices: dict[int, Device]) -> tuple[Question, list[str]]:
+    """What the options ask, and what is to be said about it.  Raises UsageError."""
+    source = _address(options.source, "--from") if options.source else None
+    destination, notes = _destination(options.destination, Family.of(source) if source else None)
+    family = Family.of(destination)
+    if source and Family.of(source) is not family:
+        raise UsageError(f"{destination} and --from {source} are of different families")
+    if options.iif and (options.oif or options.uid is not None):
+        raise UsageError("a forwarded packet (--iif) has no --oif yet, and no --uid")
+    if options.iif and not source:
+        raise UsageError("a forwarded packet (--iif) has a source: add --from")
+    proto = _protocol(options.proto, family)
+    if (options.sport or options.dport) and proto not in (6, 17):
+        raise UsageError("ports need --proto tcp or udp")
+    iif, oif = _index(options.iif, devices, "--iif"), _index(options.oif, devices, "--oif")
+    if iif == LOOPBACK:
+        raise UsageError("lo is where this machine's own packets come from: leave --iif out")
+    uid = options.uid if options.uid is not None else 0 if iif else os.getuid()
+    asked = Question(family, destination, source, iif, oif, options.mark, proto, options.sport, options.dport, uid)
+    return asked, notes
+
+
+def _destination(text: str, family: Family | None) -> tuple[str, list[str]]:
+    """The address, and what was resolved."""
+    try:
+        address, notes = str(ipaddress.ip_address(text)), list[str]()
+    except ValueError:
+        address, notes = _resolved(text, family)
+    what = ipaddress.ip_address(address)
+    if what.is_multicast or what.is_unspecified or address == "255.255.255.255":
+        raise UsageError(f"{text} is no address of one machine")
+    return address, notes
+
+
+def _resolved(name: str, family: Family | None) -> tuple[str, list[str]]:
+    wanted = family.af if family else socket.AF_UNSPEC
+    try:
+        found = socket.getaddrinfo(name, None, wanted, socket.SOCK_DGRAM)
+    except (OSError, UnicodeError) as error:
+        raise MwanError(f"{name}: {error}") from error
+    addresses = list(dict.fromkeys(str(one[4][0]).partition("%")[0] for one in found))
+    more = f", the first of {len(addresses)}: {', '.join(addresses)}" if len(addresses) > 1 else ""
+    return addresses[0], [f"{name} is {addresses[0]}{more}"]
+
+
+def _address(text: str, option: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        raise UsageError(f"{option} {text}: expected an address") from None
+
+
+def _protocol(text: str | None, family: Family) -> int:
+    if text is None:
+        return UDP
+    numbers = {name: number for number, name in PROTOCOLS.items()} | {"icmpv6": 58}
+    if text == "icmp" and family is Family.IPV6:
+        return 58
+    number = numbers.get(text.lower(), int(text) if text.isdigit() else 0)
+    if not 0 < number < 256:
+        raise UsageError(f"--proto {text}: expected tcp, udp, icmp or a number from 1 to 255")
+    return number
+
+
+def _index(name: str | None, devices: dict[int, Device], option: str) -> int:
+    if name is None:
+        return 0
+    try:
+        return socket.if_nametoindex(name)
+    except OSError:
+        known = ", ".join(device.name for device in devices.values())
+        raise UsageError(f"{option} {name}: there is no such interface; there are: {known}") from None
+
+
+def _names(root: str, devices: dict[int, Device], family: Family) -> Names:
+    """With the uplinks, where the configuration can be read: without them a trace is still worth a lot."""
+    from mwan_hook import config, scene
+
+    try:
+        seen = scene.look(root, config.load(root))
+        state = scene.judge(seen).state
+    except MwanError as error:
+        complain([f"{line} (uplinks are not named)" for line in str(error).splitlines()])
+        return Names(devices=devices)
+    routing = seen.config.routing
+    tables = {uplink.table: uplink.name for uplink in seen.uplinks if uplink.table}
+    tables.setdefault(routing.default_table, "mwan")
+    known = {}
+    for uplink in seen.uplinks:
+        memory = state.uplinks.get(uplink.name, UplinkState())
+        if uplink.link:
+            known[uplink.link.index] = (uplink.name, memory.family(family).status.value)
+    return Names(tables, devices, known)

@@ -1,0 +1,161 @@
+"""The checks of [policies] that the configspec names; what a check is stands in configvalues."""
+
+from __future__ import annotations
+
+from _socket import getprotobyname, inet_ntop
+from ipaddress import ip_network
+
+from mwan_hook.configvalues import mark, several, uplink_name
+from mwan_hook.core import protocols
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mwan_hook.configvalues import Value
+
+LAST_PORT = 65534  # fib_rules of the kernel take no 65535
+LAST_UID = 0xFFFFFFFE  # -1 is nobody's
+LONGEST_NAME = 15
+_AF = {4: 2, 6: 10}
+
+
+def prefixes(value: Value) -> list[str]:
+    """Addresses and prefixes as the kernel spells them."""
+    return _each(value, _prefix)
+
+
+def _prefix(text: str) -> str:
+    try:
+        found = ip_network(text)
+    except ValueError as error:
+        try:
+            meant = f": did you mean {ip_network(text, strict=False)}?" if "/" in text else ""
+        except ValueError:
+            meant = ""
+        raise ValueError(f"expected an address or a prefix, as in 192.168.99.0/24 ({error}{meant})") from None
+    address = inet_ntop(_AF[found.version], found.network_address.packed)
+    return address if found.prefixlen == found.max_prefixlen else f"{address}/{found.prefixlen}"
+
+
+def protos(value: Value) -> list[str]:
+    """Protocols above IP, by name or number."""
+    return _each(value, _proto)
+
+
+def _proto(text: str) -> str:
+    word = protocols.OTHER_WORDS.get(text.lower(), text.lower())
+    if word in protocols.NUMBERS:
+        return word
+    try:
+        number = int(word) if word.isascii() and word.isdigit() and len(word) < 4 else getprotobyname(word)
+    except (OSError, ValueError):
+        number = 0
+    if not 0 < number < 256:
+        names = ", ".join(protocols.NUMBERS)
+        raise ValueError(f"expected a protocol by name or number from 1 to 255 (not {text!r}; known are {names})")
+    return protocols.NAMES.get(number, str(number))
+
+
+def ports(value: Value) -> list[str]:
+    """Ports and ranges of them."""
+    return _each(value, _ports)
+
+
+def _ports(text: str) -> str:
+    return _range(text, 1, LAST_PORT, f"ports from 1 to {LAST_PORT}, as in 443 or 5000-5100", str)
+
+
+def uids(value: Value) -> list[str]:
+    """Users by name or number, and ranges of numbers."""
+    return _each(value, lambda text: _range(text, 0, LAST_UID, "users by name or number, as in 1000-1999", _user))
+
+
+def _user(text: str) -> str:
+    """The number of a user of this machine."""
+    if text.isascii() and text.isdigit():
+        return text
+    from pwd import getpwnam
+
+    try:
+        return str(getpwnam(text).pw_uid)
+    except (KeyError, UnicodeError):
+        raise ValueError(f"expected users by name or number, as in 1000-1999: there is no user {text!r}") from None
+
+
+def _range(text: str, low: int, high: int, what: str, read: Callable[[str], str]) -> str:
+    """``FIRST-LAST`` or one, in plain numbers."""
+    first, dash, last = text.partition("-")
+    if dash and not (first.strip().isdigit() and last.strip().isdigit()):
+        first, dash = text, ""  # a name with a dash
+    words = [read(first.strip()), read(last.strip() if dash else first.strip())]
+    if not all(word.isascii() and word.isdigit() and len(word) < 11 and low <= int(word) <= high for word in words):
+        raise ValueError(f"expected {what}")
+    start, end = map(int, words)
+    if start > end:
+        raise ValueError(f"expected {what}, the lower number first")
+    return str(start) if start == end else f"{start}-{end}"
+
+
+def interfaces(value: Value) -> list[str]:
+    """Names of interfaces; they need not exist yet."""
+    return _each(value, _interface)
+
+
+def _interface(text: str) -> str:
+    if (
+        not 0 < len(text.encode()) <= LONGEST_NAME
+        or "/" in text
+        or any(c.isspace() for c in text)
+        or text in (".", "..")
+    ):
+        raise ValueError(f"expected the name of an interface ({LONGEST_NAME} characters at most)")
+    if set(text) & set("*?["):
+        raise ValueError("expected the name of an interface: the kernel's rules know no globs")
+    return text
+
+
+def marks(value: Value) -> list[str]:
+    """Marks, with or without a mask."""
+    return _each(value, _mark)
+
+
+def _mark(text: str) -> str:
+    number, mask = mark(text)
+    return f"{number:#x}" if mask is None else f"{number:#x}/{mask:#x}"
+
+
+def uplinks(value: Value) -> list[str]:
+    """Names of uplinks and templates, at least one, and ``TEMPLATE@INTERFACE``."""
+    found = _each(value, _uplink)
+    if not found:
+        raise ValueError("expected at least one uplink")
+    return found
+
+
+def _uplink(text: str) -> str:
+    name, at, interface = text.partition("@")
+    uplink_name(name)
+    return f"{name}@{_interface(interface)}" if at else name
+
+
+def _each(value: Value, read: Callable[[str], str]) -> list[str]:
+    """Every item read, all mistakes in one error; twice the same is one."""
+    wrong, found = [], list[str]()
+    for text in several(value):
+        try:
+            one = read(text)
+        except ValueError as error:
+            wrong.append(str(error))
+            continue
+        if one in found:
+            wrong.append(f"expected {text!r} once")
+        found.append(one)
+    if wrong:
+        raise ValueError("; ".join(dict.fromkeys(wrong)))
+    return found
+
+
+CHECKS: dict[str, Callable[..., object]] = {
+    check.__name__: check for check in (prefixes, protos, ports, interfaces, marks, uids, uplinks)
+}

@@ -1,0 +1,45 @@
+"""The checks of keys that translate addresses, beside those of configvalues."""
+
+from __future__ import annotations
+
+from ipaddress import IPv6Network
+
+from mwan_hook import configvalues
+from mwan_hook.configvalues import families, one
+from mwan_hook.model import Family
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mwan_hook.configvalues import Value
+
+
+def nat_families(value: Value) -> list[str]:
+    """Families whose sources become the uplink's address; yes is IPv4, which has too few of its own."""
+    try:
+        return [Family.IPV4.value] if configvalues.boolean(value) else []
+    except ValueError:
+        pass
+    try:
+        return families(value)
+    except ValueError:
+        raise ValueError("expected yes (IPv4), no, ipv4, ipv6 or both families") from None
+
+
+def prefix6(value: Value) -> str:
+    """An IPv6 prefix that an uplink brings."""
+    text = one(value)
+    try:
+        found = IPv6Network(text)
+    except ValueError as error:
+        raise ValueError(f"expected an IPv6 prefix, as in 2001:db8:5::/56 ({error})") from None
+    if not 16 <= found.prefixlen <= 64 or found.is_multicast or found.is_link_local:
+        raise ValueError("expected the prefix of a network that can be routed, from /16 to /64")
+    return str(found)
+
+
+CHECKS: dict[str, Callable[..., object]] = {
+    **configvalues.CHECKS,
+    **{check.__name__: check for check in (nat_families, prefix6)},
+}

@@ -1,0 +1,164 @@
+"""What our nft table should hold: connections that keep their uplink, and sources that become its address.
+
+A connection carries its uplink in its conntrack mark, inside ``mark_mask`` only.  The mark is given where the first
+packet comes in or goes out, and copied to every later packet before it is routed, so that the uplink's fwmark rule
+takes it.  Nothing here follows verdicts: a dead uplink's rule goes, its connections fall to the shared default, and
+going out there gives them the mark of the uplink that they take now.  Only ``failback = hard`` looks at who is online.
+
+Commands are nft(8)'s, one a line.  They name interfaces, not indexes, so that a replug changes nothing.
+"""
+
+from __future__ import annotations
+
+from _socket import AF_INET6, inet_ntop, inet_pton
+
+from mwan_hook.core.desired import is_online
+from mwan_hook.model import Change, Failback, Family, Firewall, Nat6, Op, Ruleset
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from mwan_hook.model import Config, Router, Snapshot, State, Uplink
+
+TABLE = "inet mwan_hook"
+MANGLE = -145  # after marks that iptables' mangle and others' tables at that priority set on purpose
+SRCNAT = 120  # after all others: what the operator, docker or firewalld translate is theirs
+GLOBAL6 = ("2", "3", "fc", "fd")  # how global and local-use prefixes begin
+_ALL = 0xFFFFFFFF
+ABSENT = (f"add table {TABLE}", f"delete table {TABLE}")
+_SPECIAL = frozenset('"\\*')
+
+
+def wanted(config: Config, uplinks: Sequence[Uplink], state: State, snapshot: Snapshot) -> tuple[str, ...]:
+    """The commands that make the table, or none where nothing needs it."""
+    mask = config.routing.mark_mask
+    pinned = [uplink for uplink in uplinks if uplink.mark and not uplink.mark & ~mask] if config.router.pin else []
+    rules: dict[str, list[str]] = {}
+    if pinned:
+        again = [line for uplink in pinned for line in _restoring(uplink, mask, uplinks, state, snapshot)]
+        rules["prerouting"] = [line for uplink in pinned for line in _arriving(uplink, mask)] + again
+        rules["output"] = again
+        rules["postrouting"] = [_leaving(uplink, mask) for uplink in pinned]
+    translated = [line for uplink in uplinks for line in _translating(config.router, uplink, uplinks, snapshot)]
+    if translated:
+        rules["srcnat"] = translated
+    return _commands(rules) if rules else ()
+
+
+def _commands(rules: dict[str, list[str]]) -> tuple[str, ...]:
+    kinds = {
+        "prerouting": ("filter", "prerouting", MANGLE),
+        "output": ("route", "output", MANGLE),
+        "postrouting": ("filter", "postrouting", MANGLE),
+        "srcnat": ("nat", "postrouting", SRCNAT),
+    }
+    lines = [*ABSENT, f"add table {TABLE}"]
+    for chain, body in rules.items():
+        kind, hook, priority = kinds[chain]
+        lines.append(f"add chain {TABLE} {chain} {{ type {kind} hook {hook} priority {priority}; policy accept; }}")
+        lines += [f"add rule {TABLE} {chain} {rule}" for rule in body]
+    return tuple(lines)
+
+
+def _arriving(uplink: Uplink, mask: int) -> Iterator[str]:
+    """What comes in by an uplink is answered by it, and needs no mark to be routed itself."""
+    dev = _interface("iif", uplink)
+    yield f"{dev} ct direction original ct mark & {mask:#x} == 0 {_set('ct', uplink.mark, mask)}"
+    yield f"{dev} return"
+
+
+def _restoring(uplink: Uplink, mask: int, uplinks: Sequence[Uplink], state: State, snapshot: Snapshot) -> Iterator[str]:
+    """The connection's mark becomes the packet's, unless somebody has chosen an uplink for it."""
+    mine = f"ct mark & {mask:#x} == {uplink.mark:#x}"
+    if uplink.config.failback is Failback.HARD:
+        for family in snapshot.families:
+            if any(one.metric < uplink.metric and is_online(one, family, state) for one in uplinks):
+                yield f"meta nfproto {family.value} ct direction original {mine} return"
+    yield f"{mine} meta mark & {mask:#x} == 0 {_set('meta', uplink.mark, mask)}"
+
+
+def _leaving(uplink: Uplink, mask: int) -> str:
+    """The uplink that a connection takes is the one that it keeps; answers do not change what came in."""
+    mark = f"ct mark & {mask:#x} != {uplink.mark:#x}"
+    return f"{_interface('oif', uplink)} ct direction original {mark} {_set('ct', uplink.mark, mask)}"
+
+
+def _set(what: str, mark: int, mask: int) -> str:
+    return f"{what} mark set {what} mark & {_ALL & ~mask:#x} | {mark:#x}"
+
+
+def _interface(key: str, uplink: Uplink) -> str:
+    """By name; a name that nft would read as something else by its index."""
+    if uplink.index and _SPECIAL & set(uplink.interface):
+        return f"{key} {uplink.index}"
+    return f'{key}name "{uplink.interface}"'
+
+
+def _translating(router: Router, uplink: Uplink, uplinks: Sequence[Uplink], snapshot: Snapshot) -> Iterator[str]:
+    """Sources of others become ours; the machine's own keep the address that they have chosen."""
+    own = uplink.config
+    families = router.masquerade if own.masquerade is None else own.masquerade
+    nat6 = router.nat6 if own.nat6 is None else own.nat6
+    dev = _interface("oif", uplink)
+    if Family.IPV4 in families:
+        yield f"{dev} meta nfproto ipv4 fib saddr type != local masquerade"
+    if nat6 is Nat6.PREFIX:
+        target = own.nat6_prefix or _own_prefix(uplink)
+        for prefix in _inside(uplinks, snapshot) if target else ():
+            if not _covers(target, prefix):
+                yield f"{dev} ip6 saddr {prefix} fib saddr type != local snat ip6 prefix to {target}"
+    elif nat6 is Nat6.MASQUERADE or Family.IPV6 in families:
+        yield f"{dev} meta nfproto ipv6 fib saddr type != local masquerade"
+
+
+def _own_prefix(uplink: Uplink) -> str:
+    """Of the first address that says one."""
+    for address in uplink.ipv6.addresses:
+        if address.usable and address.prefixlen <= 64:
+            return _network(address.address, address.prefixlen)
+    return ""
+
+
+def _inside(uplinks: Sequence[Uplink], snapshot: Snapshot) -> list[str]:
+    """IPv6 networks of interfaces that are no uplinks."""
+    outside = {uplink.index for uplink in uplinks}
+    return sorted(
+        {
+            _network(address.address, address.prefixlen)
+            for address in snapshot.addresses
+            if address.family is Family.IPV6 and address.usable and address.index not in outside
+            if address.prefixlen <= 64 and address.address.startswith(GLOBAL6)
+        }
+    )
+
+
+def _network(address: str, length: int) -> str:
+    bits = int.from_bytes(inet_pton(AF_INET6, address), "big") >> (128 - length) << (128 - length)
+    return f"{inet_ntop(AF_INET6, bits.to_bytes(16, 'big'))}/{length}"
+
+
+def _covers(outer: str, inner: str) -> bool:
+    length = int(outer.partition("/")[2])
+    return length <= int(inner.partition("/")[2]) and _network(inner.partition("/")[0], length) == outer
+
+
+def difference(commands: tuple[str, ...], there: Firewall, known: Firewall) -> tuple[Change, ...]:
+    """What makes the kernel's table the one that ``commands`` make.
+
+    ``known`` is what was read when they were made last; nft may spell it in other words, so the words are compared
+    with what it said then.
+    """
+    if not commands:
+        return (Change(Op.DELETE, Ruleset(ABSENT)),) if there.listing else ()
+    same = commands == known.commands
+    if same and (there.failed or (there.listing and there.listing == known.listing)):
+        return ()
+    return (Change(Op.REPLACE, Ruleset(commands)),)
+
+
+def remembered(commands: tuple[str, ...], there: Firewall, known: Firewall) -> Firewall:
+    """What to keep of a look: the generation that was found right, or what is known of one that is not yet."""
+    if difference(commands, there, known):
+        return known
+    return there._replace(commands=commands) if commands else Firewall()

@@ -1,0 +1,93 @@
+"""Mistakes between the keys of a policy, and between policies: uplinks that are none, packets that cannot be."""
+
+from __future__ import annotations
+
+from mwan_hook.core import protocols
+from mwan_hook.core.policies import LOOPBACK, MOST, families, size
+from mwan_hook.model import Config, Fallback, Family, Policy
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Any
+
+    Found = tuple[tuple[str, ...], str, bool]
+
+MOST_RULES = 256  # of one policy, both families
+FULL_MASK = 0xFFFFFFFF
+SECTION = "policies"
+
+
+def check(config: Config, plain: Mapping[str, Mapping[str, Any]]) -> Iterator[Found]:
+    """(place, words, whether it is a mistake)."""
+    seen: dict[Policy, str] = {}
+    for place, policy in enumerate(config.policies):
+        path = (SECTION, policy.name)
+        if place == MOST:
+            yield (SECTION,), f"{len(config.policies)} policies: expected {MOST} at most, there is no more room", True
+        yield from _uplinks(config, policy)
+        yield from _matching(config, policy, plain[policy.name])
+        yield from _marks(config, policy)
+        yield from _doubts(config, policy)
+        alike = policy._replace(name="", uplinks=(), fallback=Fallback.DEFAULT)
+        if alike in seen:
+            yield path, f"chooses the same packets as policy {seen[alike]}, which comes first", True
+        seen.setdefault(alike, policy.name)
+
+
+def _uplinks(config: Config, policy: Policy) -> Iterator[Found]:
+    """Without [uplinks] interfaces name uplinks, and any may come."""
+    path = (SECTION, policy.name, "uplinks")
+    if not policy.uplinks:
+        yield path, "expected the names of uplinks: no uplink is named", True
+    literal = {uplink.name: bool(uplink.literal) for uplink in config.uplinks}
+    for name in policy.uplinks if config.uplinks else ():
+        template, at, _ = name.partition("@")
+        if template not in literal:
+            yield path, f"there is no uplink {template} (there are {', '.join(literal)})", True
+        elif at and literal[template]:
+            yield path, f"uplink {template} is no template: expected {template} alone", True
+        elif at and template in policy.uplinks:
+            yield path, f"{name} is one of {template}: expected one of the two", True
+
+
+def _matching(config: Config, policy: Policy, own: Mapping[str, Any]) -> Iterator[Found]:
+    """Packets that there cannot be, and more combinations than the kernel should walk through."""
+    path = (SECTION, policy.name)
+    portless = [number for number in policy.protocols if number not in protocols.WITH_PORTS]
+    for key in ("sport", "dport"):
+        if getattr(policy, key) and (portless or not policy.protocols):
+            names = ", ".join(protocols.NAMES.get(number, str(number)) for number in portless)
+            words = f"{names}: no ports there" if portless else "none given"
+            yield (*path, key), f"expected proto to be of those with ports, as in tcp, udp or sctp ({words})", True
+    if policy.uids and policy.iif and set(policy.iif) != {LOOPBACK}:
+        yield (*path, "uid"), "can never match: only this machine's own packets have a user, and no iif", True
+    found = families(policy)
+    if not found:
+        key = "proto" if "proto" in own and not ("from" in own and "to" in own) else "to" if "to" in own else "proto"
+        yield (*path, key), "can never match: nothing is of one family (IPv4 or IPv6) in from, to and proto", True
+    elif (count := sum(size(policy, family) for family in Family)) > MOST_RULES:
+        words = f"would need {count} rules, one for each combination; expected {MOST_RULES} at most"
+        yield path, f"{words}: use prefixes and ranges, or several policies", True
+    named = {name.partition("@")[0] for name in policy.uplinks}
+    listed = [uplink for uplink in config.uplinks if uplink.name in named]
+    if found and listed and not any(set(found) & set(uplink.families) for uplink in listed):
+        words = ", ".join(family.value for family in found)
+        fatal = policy.fallback is Fallback.DEFAULT
+        yield (*path, "uplinks"), f"none of them carries {words}, and the policy chooses nothing else", fatal
+
+
+def _marks(config: Config, policy: Policy) -> Iterator[Found]:
+    path, ours = (SECTION, policy.name, "mark"), config.routing.mark_mask
+    for mark, mask in policy.marks:
+        if (mark if mask is None else mask) & ours:
+            words = f"{mark:#x}" + (f"/{mask:#x}" if mask is not None else "")
+            yield path, f"{words} overlaps [routing] mark_mask ({ours:#x}), where mwan-hook's own marks are", True
+
+
+def _doubts(config: Config, policy: Policy) -> Iterator[Found]:
+    names = {uplink.literal: uplink.name for uplink in config.uplinks if uplink.literal}
+    for interface in policy.iif:
+        if interface in names:
+            words = f"{interface} is uplink {names[interface]}: its packets come from the internet"
+            yield (SECTION, policy.name, "iif"), words, False

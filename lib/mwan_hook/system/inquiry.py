@@ -1,0 +1,165 @@
+"""Asking the kernel about one packet: what it holds of the question, and its own answer.  Needs no root."""
+
+from __future__ import annotations
+
+import os
+from _socket import inet_pton
+from struct import pack
+
+from mwan_hook.core.trace import LOCAL_TABLE, back, tables_needed
+from mwan_hook.core.traced import Answer, Device, Entry, Ground, Question
+from mwan_hook.model import MwanError
+from mwan_hook.system import allrules, build, frames, netlink, sysctl, wire
+from mwan_hook.system.look import Reader
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+RTM_GETNEIGH, RTM_GETNEXTHOP = 30, 106
+RTM_F_LOOKUP_TABLE, RTM_F_FIB_MATCH = 0x1000, 0x2000
+_IIF, _MARK, _UID, _IP_PROTO, _SPORT, _DPORT = 3, 16, 25, 27, 28, 29
+_ROUTE_BODY = "=BBBBBBBBI"
+_TRIES = 5
+
+
+def ground(asked: Question) -> Ground:
+    """Rules, devices, and of each table that may be looked in the routes that cover the question."""
+    known = devices(asked)
+    body = bytes((asked.family.af,)) + bytes(11)
+    rules = tuple(map(allrules.rule, _messages(wire.RTM_GETRULE, body)))
+    host = asked.family.af == 10 and sysctl.read("net/ipv6/conf/all/forwarding") == "0"
+    made = Ground(rules, {}, known, _silent(asked) if host else frozenset(), host)
+    return made._replace(tables=_tables(asked, made))
+
+
+def devices(asked: Question) -> dict[int, Device]:
+    """Every interface; what only arriving packets meet is read of the one they arrive at."""
+    found = dict(map(allrules.device, _messages(wire.RTM_GETLINK, bytes(16))))
+    if asked.iif in found and asked.family.af == 2:
+        found[asked.iif] = _arriving(asked.iif, found[asked.iif])
+    return allrules.with_vrfs(found)
+
+
+def _arriving(index: int, one: Device) -> Device:
+    here, everywhere = (f"net/ipv4/conf/{name}/" for name in (one.name, "all"))
+
+    def number(base: str, key: str) -> int:
+        return int(sysctl.read(base + key) or 0)
+
+    def larger(key: str) -> int:
+        return max(number(here, key), number(everywhere, key))
+
+    addressed = any(wire.address(message).index == index for message in _messages(wire.RTM_GETADDR, _AF_INET))
+    return one._replace(
+        forwarding=bool(number(here, "forwarding")),
+        rp_filter=larger("rp_filter"),
+        accept_local=bool(larger("accept_local")),
+        src_valid_mark=bool(larger("src_valid_mark")),
+        route_localnet=bool(larger("route_localnet")),
+        addressed=addressed,
+    )
+
+
+_AF_INET = bytes((2,)) + bytes(7)
+
+
+def _silent(asked: Question) -> frozenset[tuple[int, str]]:
+    found = map(allrules.silent, _messages(RTM_GETNEIGH, bytes((asked.family.af,)) + bytes(11)))
+    return frozenset(one for one in found if one)
+
+
+def _tables(asked: Question, known: Ground) -> dict[int, tuple[Entry, ...]]:
+    """The way back is asked where the kernel checks the source."""
+    questions, rules = [asked], known.rules
+    if asked.iif and asked.source:
+        questions += [back(asked, index) for index in (0, *known.devices)]
+    else:  # a socket that connects asks again, with whatever source the kernel chose
+        rules += tuple(rule._replace(src=None, inverted=False) for rule in rules if rule.src)
+    wanted = tables_needed(questions, rules, known) | {LOCAL_TABLE}
+    af = asked.family.af
+    addresses = [inet_pton(af, text) for text in (asked.destination, asked.source) if text]
+    with Reader() as reader:
+        tables = {table: _entries(reader, asked, table, addresses) for table in wanted}
+    return _resolved(asked, tables)
+
+
+def _entries(reader: Reader, asked: Question, table: int, addresses: list[bytes]) -> tuple[Entry, ...]:
+    def use(buffers: Iterable[bytes]) -> tuple[Entry, ...]:
+        messages = (message for buffer in buffers for message in frames.split(frames.calm(buffer)))
+        return tuple(map(allrules.entry, allrules.covering(messages, addresses)))
+
+    return reader.routes(asked.family, table, use)
+
+
+def _resolved(asked: Question, tables: dict[int, tuple[Entry, ...]]) -> dict[int, tuple[Entry, ...]]:
+    if not any(_bare(entry) for entries in tables.values() for entry in entries):
+        return tables
+    version = "ipv4" if asked.family.af == 2 else "ipv6"
+    names = dict(map(allrules.device, _messages(wire.RTM_GETLINK, bytes(16))))
+    key = "net/{}/conf/{}/ignore_routes_with_linkdown"
+    ignoring = {
+        index for index, one in names.items() if "1" in [sysctl.read(key.format(version, n)) for n in ("all", one.name)]
+    }
+    objects = allrules.Objects(_messages(RTM_GETNEXTHOP, bytes(8)), frozenset(ignoring))
+    return {
+        table: tuple(objects.resolved(entry) if _bare(entry) else entry for entry in entries)
+        for table, entries in tables.items()
+    }
+
+
+def _bare(entry: Entry) -> bool:
+    return bool(entry.nhid) and not entry.legs
+
+
+def _messages(kind: int, body: bytes) -> list[bytes]:
+    """A whole dump, asked for again if changes ran into it."""
+    for _ in range(_TRIES):
+        sock = netlink.connect()
+        try:
+            return [part for buffer in netlink.dump(sock, kind, body) for part in frames.split(frames.calm(buffer))]
+        except frames.InterruptedDumpError:
+            pass
+        finally:
+            sock.close()
+    raise MwanError("the kernel's tables change too fast to be read")
+
+
+def answer(asked: Question) -> Answer:
+    """RTM_GETROUTE, twice: the way of one packet, and the route that it matches."""
+    plain = RTM_F_LOOKUP_TABLE if asked.family.af == 2 else 0  # IPv6 tells the table always, and takes no such flag
+    message, error, said = _ask(asked, plain)
+    if error:
+        return Answer(error, said)
+    kind = wire.KINDS.get(message[23], str(message[23]))
+    whole, missing, _ = _ask(asked, plain | RTM_F_FIB_MATCH)
+    entry = None if missing else allrules.entry(whole)
+    return Answer(0, "", entry, allrules.leg(message), allrules.source(message), kind)
+
+
+def _ask(asked: Question, flags: int) -> tuple[bytes, int, str]:
+    """(message, errno, the kernel's words)."""
+    sock = netlink.connect()
+    try:
+        sock.send(build.request(wire.RTM_GETROUTE, 0, _body(asked, flags)))
+        message = sock.recv(netlink.RECEIVE)
+    finally:
+        sock.close()
+    if message[4] != wire.NLMSG_ERROR or message[5]:
+        return message, 0, ""
+    error, said = netlink.refusal(message)
+    return b"", error, said or os.strerror(error)
+
+
+def _body(asked: Question, flags: int) -> bytes:
+    af = asked.family.af
+    to = inet_pton(af, asked.destination)
+    source = inet_pton(af, asked.source) if asked.source else b""
+    body = pack(_ROUTE_BODY, af, 8 * len(to), 8 * len(source), 0, 0, 0, 0, 0, flags)
+    body += build.attribute(wire.RTA_DST, to)
+    body += build.attribute(wire.RTA_SRC, source) if source else b""
+    numbers = ((_IIF, asked.iif), (wire.RTA_OIF, asked.oif), (_MARK, asked.mark))
+    body += b"".join(build.number(kind, value) for kind, value in numbers if value)
+    body += build.number(_UID, asked.uid) + build.attribute(_IP_PROTO, bytes((asked.proto,)))
+    ports = ((_SPORT, asked.sport), (_DPORT, asked.dport))
+    return body + b"".join(build.attribute(kind, pack(">H", value)) for kind, value in ports if value)

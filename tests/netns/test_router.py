@@ -1,0 +1,378 @@
+"""[router]: connections that keep their uplink, masquerade, and a table that is ours alone, with real traffic."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+
+from tests.lab import Lab, Netns, topologies, wait_for
+from tests.lab.isp import INTERNET4, INTERNET6
+from tests.lab.router import Router
+from tests.lab.topologies import Network
+
+CLOSE = """
+[probe]
+portal_interval = 0
+timeout = 1
+interval = 0.2
+burst_interval = 0.1
+fall = 2
+rise = 1
+hysteresis_delay = 0
+targets = icmp://1.1.1.1, icmp://2606:4700:4700::1111
+"""
+PINNED = f"""
+[router]
+pin = yes
+masquerade = yes
+nat6 = masquerade
+{CLOSE}
+[uplinks]
+[[one]]
+match = eth1
+metric = 100
+[[two]]
+match = eth2
+metric = 200
+"""
+LAN6 = "fd00:aa::"
+
+
+def network(lab: Lab, config: str = PINNED, count: int = 2) -> Network:
+    """Uplinks and a LAN of both families; nobody but mwan-hook masquerades."""
+    net = topologies.probed(lab, count, client=True)
+    assert net.client
+    net.router.ns.nft("delete table ip lab\n")
+    net.router.ns.sysctl({"ipv6/conf/all/forwarding": 1, "ipv6/fib_multipath_hash_policy": 1})
+    net.router.ns.ip(f"addr add {LAN6}1/64 dev lan0 nodad")
+    net.client.sysctl({"ipv6/conf/eth0/accept_dad": 0})
+    net.client.batch(f"addr add {LAN6}10/64 dev eth0 nodad", f"route add default via {LAN6}1")
+    net.router.configure(config)
+    net.router.check()
+    return net
+
+
+def table(ns: Netns) -> str:
+    """Our nft table without counters; empty if there is none."""
+    return ns.run("nft", "-s", "list", "table", "inet", "mwan_hook", check=False).stdout
+
+
+def prefer(router: Router, config: str, first: str) -> None:
+    """The configuration with the other uplink first."""
+    other = {"one": "two", "two": "one"}[first]
+    text = config.replace(
+        f"[[{first}]]\nmatch = {_dev(first)}\nmetric = 200", f"[[{first}]]\nmatch = {_dev(first)}\nmetric = 50"
+    )
+    router.configure(
+        text.replace(
+            f"[[{other}]]\nmatch = {_dev(other)}\nmetric = 50", f"[[{other}]]\nmatch = {_dev(other)}\nmetric = 200"
+        )
+    )
+    router.check()
+
+
+def _dev(name: str) -> str:
+    return {"one": "eth1", "two": "eth2"}[name]
+
+
+@pytest.mark.parametrize("address", [INTERNET4[0], INTERNET6[-1]])
+def test_a_connection_keeps_its_uplink_when_another_becomes_better(lab: Lab, address: str) -> None:
+    net = network(lab)
+    assert net.client
+    flow = lab.flow(net.client, address)
+    assert flow.carried_by() == "isp1"
+    prefer(net.router, PINNED, "two")
+    assert net.router.way_out() == ["two"]
+    assert set(lab.connect(net.client, 5, address)) == {"isp2"}
+    assert flow.carried_by() == "isp1"
+    flow.stop()
+
+
+@pytest.mark.parametrize("address", [INTERNET4[0], INTERNET6[-1]])
+def test_without_pin_the_same_flow_moves(lab: Lab, address: str) -> None:
+    config = PINNED.replace("pin = yes", "pin = no")
+    net = network(lab, config)
+    assert net.client
+    flow = lab.flow(net.client, address)
+    assert flow.carried_by() == "isp1"
+    prefer(net.router, config, "two")
+    time.sleep(0.2)
+    assert flow.carried_by() == "isp2"
+    flow.stop()
+
+
+@pytest.mark.parametrize("address", [INTERNET4[0], INTERNET6[-1]])
+def test_a_dead_uplinks_flow_moves_within_a_second_and_stays_where_it_went(lab: Lab, address: str) -> None:
+    net = network(lab)
+    assert net.client
+    flow = lab.flow(net.client, address)
+    assert flow.carried_by() == "isp1"
+    with net.isps[0].broken("blackhole"):
+        net.router.check()
+        switched = time.monotonic()
+        family = "ipv6" if ":" in address else "ipv4"
+        assert net.router.verdict("one", family) == "offline"
+        assert flow.carried_by() == "isp2"
+        first = next(one["at"] for one in flow.answers() if one["isp"] == "isp2")
+        assert first - switched < 1
+    net.router.check()
+    assert net.router.way_out(family) == ["one"]
+    assert set(lab.connect(net.client, 3, address)) == {"isp1"}
+    assert flow.carried_by() == "isp2"
+    flow.stop()
+
+
+@pytest.mark.parametrize("address", [INTERNET4[0], INTERNET6[-1]])
+def test_a_hard_failback_takes_flows_from_the_backup(lab: Lab, address: str) -> None:
+    net = network(lab, PINNED + "failback = hard\n")
+    assert net.client
+    with net.isps[0].broken("blackhole"):
+        net.router.check()
+        flow = lab.flow(net.client, address)
+        assert flow.carried_by() == "isp2"
+    net.router.check()
+    time.sleep(0.2)
+    assert flow.carried_by() == "isp1"
+    flow.stop()
+
+
+def test_the_table_is_taken_away_by_flush_and_when_nothing_needs_it(lab: Lab) -> None:
+    net = network(lab)
+    ns = net.router.ns
+    assert "masquerade" in table(ns)
+    net.router.configure(
+        PINNED.replace("pin = yes", "").replace("masquerade = yes", "").replace("nat6 = masquerade", "")
+    )
+    net.router.check()
+    assert table(ns) == ""
+    net.router.configure(PINNED)
+    net.router.check()
+    assert table(ns)
+    net.router.mwan("flush")
+    assert table(ns) == ""
+
+
+def test_a_table_of_a_run_that_nobody_remembers_goes(lab: Lab) -> None:
+    net = network(lab)
+    net.router.state_file.unlink()
+    net.router.configure(
+        PINNED.replace("pin = yes", "").replace("masquerade = yes", "").replace("nat6 = masquerade", "")
+    )
+    net.router.check()
+    assert table(net.router.ns) == ""
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "delete table inet mwan_hook",
+        "flush ruleset",
+        "flush chain inet mwan_hook prerouting",
+        "add rule inet mwan_hook output drop",
+        "add chain inet mwan_hook more",
+    ],
+)
+def test_what_others_do_to_the_table_is_undone_by_the_next_run(lab: Lab, harm: str) -> None:
+    net = network(lab)
+    before = table(net.router.ns)
+    net.router.ns.nft(harm + "\n")
+    assert table(net.router.ns) != before
+    net.router.check()
+    assert table(net.router.ns) == before
+
+
+def _without_nft(router: Router) -> dict[str, str]:
+    """A PATH in which a trap stands for nft(8)."""
+    trap = router.write("trap/nft", f'#!/bin/sh\necho "$@" >> {router.root}/called\nexec /usr/sbin/nft "$@"\n')
+    trap.chmod(0o755)
+    return {"PATH": f"{trap.parent}:/usr/sbin:/usr/bin:/sbin:/bin"}
+
+
+def test_a_second_run_starts_no_program_and_one_after_foreign_changes_only_reads(lab: Lab) -> None:
+    net = network(lab)
+    called = net.router.root / "called"
+    trap = _without_nft(net.router)
+    monitor = lab.monitor(net.router.ns)
+    net.router.mwan("check", "--now", env=trap)
+    assert not called.exists()
+    net.router.ns.nft("table ip other { chain x { }; }\n")
+    net.router.mwan("check", "--now", env=trap)
+    assert called.read_text() == "-s list table inet mwan_hook\n"
+    net.router.mwan("check", "--now", env=trap)
+    assert called.read_text().count("\n") == 1
+    del monitor
+
+
+FOREIGN = """
+table ip nat {
+ chain DOCKER { iifname "docker0" return; tcp dport 8080 dnat to 172.17.0.2:80; }
+ chain PREROUTING { type nat hook prerouting priority dstnat; policy accept; fib daddr type local jump DOCKER; }
+ chain POSTROUTING { type nat hook postrouting priority srcnat; policy accept; ip saddr 172.17.0.0/16 oifname != "docker0" masquerade; }
+}
+table ip filter {
+ chain FORWARD { type filter hook forward priority filter; policy accept; counter jump DOCKER-USER; }
+ chain DOCKER-USER { counter return; }
+}
+table inet firewalld {
+ chain mangle_PREROUTING { type filter hook prerouting priority mangle + 10; policy accept; jump zones; }
+ chain zones { meta mark set meta mark | 0x10000; return; }
+ chain nat_POSTROUTING { type nat hook postrouting priority srcnat + 10; policy accept; }
+}
+table ip mangle {
+ chain PREROUTING { type filter hook prerouting priority mangle; policy accept; ct mark 0x1000000 counter meta mark set ct mark; }
+}
+"""
+
+
+def test_foreign_tables_stay_byte_for_byte(lab: Lab) -> None:
+    net = topologies.probed(lab, 2)
+    ns = net.router.ns
+    ns.nft(FOREIGN)
+    before = ns.run("nft", "-s", "-a", "list", "ruleset").stdout
+    net.router.configure(PINNED)
+    net.router.check()
+    with_ours = ns.run("nft", "-s", "-a", "list", "ruleset").stdout
+    start = with_ours.index("table inet mwan_hook")
+    end = with_ours.find("\ntable ", start)
+    assert with_ours[:start] + (with_ours[end + 1 :] if end > 0 else "") == before
+    prefer(net.router, PINNED, "two")
+    net.router.mwan("flush")
+    assert ns.run("nft", "-s", "-a", "list", "ruleset").stdout == before
+
+
+def test_plan_shows_nft_commands_that_make_the_same_table(lab: Lab) -> None:
+    net = topologies.probed(lab, 2)
+    net.router.configure(PINNED)
+    net.router.check()
+    made = table(net.router.ns)
+    net.router.ns.nft("delete table inet mwan_hook\n")
+    lines = [line for line in net.router.mwan("plan").stdout.splitlines() if line.startswith("nft ")]
+    assert table(net.router.ns) == ""
+    for line in lines:
+        net.router.ns.run("sh", "-ec", line)
+    assert table(net.router.ns) == made
+    assert net.router.mwan("plan").stdout == ""
+
+
+def test_without_nft_routing_goes_on_and_the_error_is_said_once(lab: Lab) -> None:
+    net = topologies.probed(lab, 2)
+    net.router.configure(PINNED)
+    hidden = ("unshare", "--mount", "--", "sh", "-ec", 'mount -t tmpfs none /usr/sbin; exec "$@"', "sh")
+    first = net.router.mwan("check", "--now", wrap=hidden, code=1)
+    assert first.stderr.count("nft(8) is not installed") == 1
+    assert net.router.way_out() == ["one"]
+    second = net.router.mwan("check", "--now", wrap=hidden)
+    assert "nft" not in second.stderr
+    assert "nft(8) is not installed" in net.router.mwan("status").stdout + net.router.mwan("status").stderr
+    net.router.check()  # it is there now
+    assert table(net.router.ns)
+
+
+def test_what_nft_refuses_is_said_with_its_words(lab: Lab) -> None:
+    net = topologies.probed(lab, 2)
+    net.router.configure(PINNED)
+    nft = net.router.write(
+        "trap/nft", "#!/bin/sh\necho 'Error: Could not process rule: No such file or directory' >&2\nexit 1\n"
+    )
+    nft.chmod(0o755)
+    trap = {"PATH": f"{nft.parent}:/usr/sbin:/usr/bin:/sbin:/bin"}
+    done = net.router.mwan("check", "--now", env=trap, code=1)
+    assert "nft: Error: Could not process rule: No such file or directory" in done.stderr
+    assert net.router.way_out() == ["one"]
+    assert "nft" not in net.router.mwan("check", "--now", env=trap).stderr
+
+
+SERVER = """
+import socket, sys
+from threading import Thread
+def serve(family, address):
+    server = socket.create_server((address, 4000), family=family)
+    while True:
+        connection, peer = server.accept()
+        connection.sendall(b"served\\n")
+        connection.close()
+Thread(target=serve, args=(socket.AF_INET, "0.0.0.0")).start()
+serve(socket.AF_INET6, sys.argv[1])
+"""
+ASK = """
+import socket, sys
+with socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=3) as sock:
+    print(sock.recv(100).decode().strip())
+"""
+
+
+def _asked(ns: Netns, address: str, port: int) -> str:
+    done = ns.run("python3", "-c", ASK, address, str(port), check=False)
+    return done.stdout.strip() or done.stderr.strip().splitlines()[-1]
+
+
+def _outside(net: Network) -> None:
+    """The providers' own internets send to the router's addresses from one and the same remote address."""
+    for n, isp in enumerate(net.isps, 1):
+        isp.ns.batch(f"route replace 10.{n}.0.0/24 dev lan src {INTERNET4[0]}")
+        isp.ns.batch(f"route replace 2001:db8:{n}:1::/64 dev lan src {INTERNET6[-1]}")
+
+
+def test_a_port_forward_is_reached_through_every_uplink_at_once(lab: Lab) -> None:
+    net = network(lab)
+    assert net.client
+    net.router.ns.nft(
+        'table inet forward { chain pre { type nat hook prerouting priority dstnat; iifname { "eth1", "eth2" }'
+        f' tcp dport 4000 dnat ip to 192.168.2.10; iifname {{ "eth1", "eth2" }} tcp dport 4000 dnat ip6 to {LAN6}10; }}; }}\n'
+    )
+    lab.spawn(net.client.argv("python3", "-c", SERVER, f"{LAN6}10"), "server")
+    wait_for("the server", lambda: net.client and f"{LAN6}10" in net.client.run("ss", "-Hnlt").stdout)
+    _outside(net)
+    net.router.check()
+    for n, isp in enumerate(net.isps, 1):
+        assert _asked(isp.ns, f"10.{n}.0.2", 4000) == "served"
+        assert _asked(isp.ns, f"2001:db8:{n}:1::2", 4000) == "served"
+
+
+def test_without_pin_a_port_forward_is_answered_by_one_uplink_only(lab: Lab) -> None:
+    net = network(lab, PINNED.replace("pin = yes", "pin = no"))
+    assert net.client
+    net.router.ns.nft(
+        'table inet forward { chain pre { type nat hook prerouting priority dstnat; iifname { "eth1", "eth2" }'
+        " tcp dport 4000 dnat ip to 192.168.2.10; }; }\n"
+    )
+    lab.spawn(net.client.argv("python3", "-c", SERVER, f"{LAN6}10"), "server")
+    wait_for("the server", lambda: net.client and f"{LAN6}10" in net.client.run("ss", "-Hnlt").stdout)
+    _outside(net)
+    assert _asked(net.isps[0].ns, "10.1.0.2", 4000) == "served"
+    assert "served" not in _asked(net.isps[1].ns, "10.2.0.2", 4000)
+
+
+def test_marks_outside_our_mask_and_marks_for_an_uplink_stay(lab: Lab) -> None:
+    net = network(lab)
+    assert net.client
+    allotment = json.loads((net.router.root / "var/lib/mwan-hook/allotment.json").read_text())
+    two = allotment["marks"]["two"]
+    net.router.ns.nft(
+        "table inet users { chain pre { type filter hook prerouting priority mangle; udp dport 7 ct mark set ct mark | 0x10000;"
+        f' iifname "lan0" udp dport 7 meta mark set 0x20000 | {two:#x}; }};'
+        " chain post { type filter hook postrouting priority 300; udp dport 7 meta mark & 0x20000 == 0x20000 counter;"
+        " udp dport 7 ct mark & 0x10000 == 0x10000 counter; }; }\n"
+    )
+    flow = lab.flow(net.client)
+    assert flow.carried_by() == "isp2"  # the user chose it, although the other is better
+    flow.stop()
+    listed = net.router.ns.run("nft", "list", "chain", "inet", "users", "post").stdout
+    assert "packets 0" not in listed
+
+
+def test_nat6_prefix_gives_each_host_an_address_of_the_uplinks_prefix(lab: Lab) -> None:
+    config = PINNED.replace("nat6 = masquerade", "nat6 = prefix").replace(
+        "metric = 200", "metric = 200\nnat6_prefix = 2001:db8:99::/64"
+    )
+    net = network(lab, config)
+    assert net.client
+    net.isps[1].ns.ip("route add 2001:db8:99::/64 via 2001:db8:2:1::2")
+    with net.isps[0].broken("blackhole"):
+        net.router.check()
+        for isp in net.isps:
+            isp.forget()
+        assert set(lab.connect(net.client, 3, INTERNET6[-1])) == {"isp2"}
+        assert "2001:db8:99::10" in {packet.source for packet in net.isps[1].seen()}
