@@ -209,7 +209,8 @@ FOREIGN = """
 table ip nat {
  chain DOCKER { iifname "docker0" return; tcp dport 8080 dnat to 172.17.0.2:80; }
  chain PREROUTING { type nat hook prerouting priority dstnat; policy accept; fib daddr type local jump DOCKER; }
- chain POSTROUTING { type nat hook postrouting priority srcnat; policy accept; ip saddr 172.17.0.0/16 oifname != "docker0" masquerade; }
+ chain POSTROUTING { type nat hook postrouting priority srcnat; policy accept;
+  ip saddr 172.17.0.0/16 oifname != "docker0" masquerade; }
 }
 table ip filter {
  chain FORWARD { type filter hook forward priority filter; policy accept; counter jump DOCKER-USER; }
@@ -221,7 +222,8 @@ table inet firewalld {
  chain nat_POSTROUTING { type nat hook postrouting priority srcnat + 10; policy accept; }
 }
 table ip mangle {
- chain PREROUTING { type filter hook prerouting priority mangle; policy accept; ct mark 0x1000000 counter meta mark set ct mark; }
+ chain PREROUTING { type filter hook prerouting priority mangle; policy accept;
+  ct mark 0x1000000 counter meta mark set ct mark; }
 }
 """
 
@@ -298,51 +300,113 @@ serve(socket.AF_INET6, sys.argv[1])
 """
 ASK = """
 import socket, sys
-with socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=3) as sock:
+with socket.create_connection((sys.argv[1], 4000), timeout=3, source_address=(sys.argv[2], 0)) as sock:
     print(sock.recv(100).decode().strip())
 """
 
 
-def _asked(ns: Netns, address: str, port: int) -> str:
-    done = ns.run("python3", "-c", ASK, address, str(port), check=False)
+def _asked(ns: Netns, address: str) -> str:
+    """What port 4000 of an address says to one and the same machine in the internet, or the error."""
+    source = INTERNET6[-1] if ":" in address else INTERNET4[0]
+    done = ns.run("python3", "-c", ASK, address, source, check=False)
     return done.stdout.strip() or done.stderr.strip().splitlines()[-1]
 
 
-def _outside(net: Network) -> None:
-    """The providers' own internets send to the router's addresses from one and the same remote address."""
-    for n, isp in enumerate(net.isps, 1):
-        isp.ns.batch(f"route replace 10.{n}.0.0/24 dev lan src {INTERNET4[0]}")
-        isp.ns.batch(f"route replace 2001:db8:{n}:1::/64 dev lan src {INTERNET6[-1]}")
+FORWARD = """
+table inet forward { chain pre { type nat hook prerouting priority dstnat
+ iifname { "eth1", "eth2" } tcp dport 4000 dnat ip to 192.168.2.10
+ iifname { "eth1", "eth2" } tcp dport 4000 dnat ip6 to fd00:aa::10
+}; }
+"""
+
+
+def _served(lab: Lab, config: str) -> Network:
+    """A server in the LAN, with its port forwarded."""
+    net = network(lab, config)
+    assert net.client
+    client = net.client
+    net.router.ns.nft(FORWARD)
+    lab.spawn(client.argv("python3", "-c", SERVER, f"{LAN6}10"), "server")
+    wait_for("the server", lambda: f"{LAN6}10" in client.run("ss", "-Hnlt").stdout)
+    net.router.check()
+    return net
 
 
 def test_a_port_forward_is_reached_through_every_uplink_at_once(lab: Lab) -> None:
-    net = network(lab)
-    assert net.client
-    net.router.ns.nft(
-        'table inet forward { chain pre { type nat hook prerouting priority dstnat; iifname { "eth1", "eth2" }'
-        f' tcp dport 4000 dnat ip to 192.168.2.10; iifname {{ "eth1", "eth2" }} tcp dport 4000 dnat ip6 to {LAN6}10; }}; }}\n'
-    )
-    lab.spawn(net.client.argv("python3", "-c", SERVER, f"{LAN6}10"), "server")
-    wait_for("the server", lambda: net.client and f"{LAN6}10" in net.client.run("ss", "-Hnlt").stdout)
-    _outside(net)
-    net.router.check()
+    net = _served(lab, PINNED)
     for n, isp in enumerate(net.isps, 1):
-        assert _asked(isp.ns, f"10.{n}.0.2", 4000) == "served"
-        assert _asked(isp.ns, f"2001:db8:{n}:1::2", 4000) == "served"
+        assert _asked(isp.ns, f"10.{n}.0.2") == "served"
+        assert _asked(isp.ns, f"2001:db8:{n}:1::2") == "served"
+
+
+def test_a_hard_failback_leaves_what_came_in_by_the_backup(lab: Lab) -> None:
+    net = _served(lab, PINNED + "failback = hard\n")
+    assert net.router.way_out() == ["one"]
+    assert _asked(net.isps[1].ns, "10.2.0.2") == "served"
+    assert _asked(net.isps[1].ns, "2001:db8:2:1::2") == "served"
 
 
 def test_without_pin_a_port_forward_is_answered_by_one_uplink_only(lab: Lab) -> None:
-    net = network(lab, PINNED.replace("pin = yes", "pin = no"))
+    net = _served(lab, PINNED.replace("pin = yes", "pin = no"))
+    assert _asked(net.isps[0].ns, "10.1.0.2") == "served"
+    assert "served" not in _asked(net.isps[1].ns, "10.2.0.2")
+
+
+TALK = """
+import socket, sys, time
+with socket.create_connection((sys.argv[1], 7), timeout=1) as sock:
+    while True:
+        try:
+            sock.sendall(b"hello\\n")
+            print(time.monotonic(), sock.recv(100).decode().split()[0], flush=True)
+        except OSError as error:
+            print(time.monotonic(), type(error).__name__, flush=True)
+            break
+        time.sleep(0.05)
+"""
+
+
+def test_a_tcp_connection_of_a_dead_uplink_is_reset_within_a_second(lab: Lab) -> None:
+    net = network(lab)
     assert net.client
-    net.router.ns.nft(
-        'table inet forward { chain pre { type nat hook prerouting priority dstnat; iifname { "eth1", "eth2" }'
-        " tcp dport 4000 dnat ip to 192.168.2.10; }; }\n"
-    )
-    lab.spawn(net.client.argv("python3", "-c", SERVER, f"{LAN6}10"), "server")
-    wait_for("the server", lambda: net.client and f"{LAN6}10" in net.client.run("ss", "-Hnlt").stdout)
-    _outside(net)
-    assert _asked(net.isps[0].ns, "10.1.0.2", 4000) == "served"
-    assert "served" not in _asked(net.isps[1].ns, "10.2.0.2", 4000)
+    log = lab.spawn(net.client.argv("python3", "-c", TALK, INTERNET4[0]), "talk")
+    wait_for("the connection", lambda: "isp1" in log.read_text())
+    net.router.unplug("eth1")
+    gone = time.monotonic()
+    net.router.event("remove", "eth1")
+    wait_for("the reset", lambda: "Error" in log.read_text(), 10)
+    at, word = log.read_text().splitlines()[-1].split()
+    assert word == "ConnectionResetError"
+    assert float(at) - gone < 1
+
+
+def test_a_tcp_connection_goes_on_while_a_better_uplink_comes(lab: Lab) -> None:
+    net = network(lab)
+    assert net.client
+    log = lab.spawn(net.client.argv("python3", "-c", TALK, INTERNET4[0]), "talk")
+    wait_for("the connection", lambda: "isp1" in log.read_text())
+    prefer(net.router, PINNED, "two")
+    count = len(log.read_text().splitlines())
+    wait_for("more answers", lambda: len(log.read_text().splitlines()) > count + 5)
+    assert {line.split()[1] for line in log.read_text().splitlines()} == {"isp1"}
+
+
+def test_a_run_killed_at_the_worst_moment_is_finished_by_the_next(lab: Lab) -> None:
+    net = network(lab)
+    made = table(net.router.ns)
+    net.router.configure(PINNED.replace("nat6 = masquerade", ""))
+    stop = net.router.write("trap/nft", '#!/bin/sh\n/usr/sbin/nft "$@"\nkill -9 $PPID\n')
+    stop.chmod(0o755)
+    trap = {"PATH": f"{stop.parent}:/usr/sbin:/usr/bin:/sbin:/bin"}
+    assert net.router.mwan("check", "--now", env=trap, code=None).returncode != 0
+    changed = table(net.router.ns)
+    assert changed and changed != made
+    net.router.check()
+    assert table(net.router.ns) == changed
+    net.router.configure(PINNED)
+    net.router.check()
+    assert table(net.router.ns) == made
+    assert net.router.mwan("plan").stdout == ""
 
 
 def test_marks_outside_our_mask_and_marks_for_an_uplink_stay(lab: Lab) -> None:
@@ -351,7 +415,8 @@ def test_marks_outside_our_mask_and_marks_for_an_uplink_stay(lab: Lab) -> None:
     allotment = json.loads((net.router.root / "var/lib/mwan-hook/allotment.json").read_text())
     two = allotment["marks"]["two"]
     net.router.ns.nft(
-        "table inet users { chain pre { type filter hook prerouting priority mangle; udp dport 7 ct mark set ct mark | 0x10000;"
+        "table inet users { chain pre { type filter hook prerouting priority mangle;"
+        " udp dport 7 ct mark set ct mark | 0x10000;"
         f' iifname "lan0" udp dport 7 meta mark set 0x20000 | {two:#x}; }};'
         " chain post { type filter hook postrouting priority 300; udp dport 7 meta mark & 0x20000 == 0x20000 counter;"
         " udp dport 7 ct mark & 0x10000 == 0x10000 counter; }; }\n"
