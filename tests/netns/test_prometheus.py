@@ -176,6 +176,7 @@ def test_a_missing_directory_is_said_once_an_interval_and_fails_no_run(lab: Lab)
 def test_a_directory_that_cannot_be_written_is_said_and_leaves_the_old_file_whole(lab: Lab) -> None:
     net, file = prepared(lab)
     net.router.check()
+    settled(net.router)
     old = file.read_bytes()
     aged(net.router)
     read_only = with_mounts(f"mount --bind {file.parent} {file.parent}\nmount -o remount,bind,ro {file.parent}")

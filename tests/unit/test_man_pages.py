@@ -28,6 +28,8 @@ SECTIONS = {
     "[PROBE] SECTION": ("probe",),
     "[UPLINKS] SECTION": ("uplinks", "__many__"),
     "[[[METRICS]]] SUBSECTION": ("uplinks", "__many__", "metrics"),
+    "[POLICIES] SECTION": ("policies", "__many__"),
+    "[ROUTER] SECTION": ("router",),
     "[HOOKS] SECTION": ("hooks",),
     "[MAIL] SECTION": ("mail",),
     "[PROMETHEUS] SECTION": ("prometheus",),
@@ -183,7 +185,8 @@ def test_the_options_of_the_program_itself_are_there() -> None:
 
 
 def test_the_synopsis_has_every_command_with_its_options() -> None:
-    lines = [plain(line) for line in below(PAGE8, "SYNOPSIS").splitlines() if line.startswith("\\fBmwan")]
+    whole = re.sub(r"\n +", " ", below(PAGE8, "SYNOPSIS"))  # what goes on in a second line
+    lines = [plain(line) for line in whole.splitlines() if line.startswith("\\fBmwan")]
     shown = {}
     for line in lines[1:]:
         for name in re.findall(r"(?:^mwan-hook |\| )([\w-]+)", line.split(" [")[0]):
