@@ -22,7 +22,7 @@ _BYTE = 0xFF
 _VIA_IPV6 = "inet6 "  # before the gateway of an IPv4 route, as ip(8) writes it
 _NOT_IN_NAMES = frozenset("/ \t\n\v\f\r\0")  # of interfaces, uplinks and events
 _IDENTITY = 20  # digits of a notice's id before its dash
-_SYSCTL = "ignore_routes_with_linkdown"
+_SYSCTLS = {*((family, "ignore_routes_with_linkdown") for family in FAMILIES), (Family.IPV4, "rp_filter")}  # ours
 _INTERFACE_LENGTH = 15  # bytes
 _NO_INTERFACES = ("", ".", "..", "all", "default")
 _VALUE_LENGTH = 11  # of 32 bits with their sign
@@ -93,7 +93,7 @@ def _is_name(name: str) -> bool:
 def _is_original(stored: Sysctl) -> bool:
     """A value that we set for an interface, as it was before; the kernel takes any number there."""
     parts = stored.key.split("/")
-    if len(parts) != 5 or (parts[0], parts[2], parts[4]) != ("net", "conf", _SYSCTL) or parts[1] not in FAMILIES:
+    if len(parts) != 5 or (parts[0], parts[2]) != ("net", "conf") or (parts[1], parts[4]) not in _SYSCTLS:
         return False
     length = len(parts[3].encode("utf-8", "surrogateescape"))
     named = parts[3] not in _NO_INTERFACES and length <= _INTERFACE_LENGTH and _is_name(parts[3])
