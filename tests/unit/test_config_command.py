@@ -18,6 +18,9 @@ interval = 2.5
 portal_targets =
 [hooks]
 timeout = 9.5
+[router]
+masquerade = ipv4, ipv6
+nat6 = masquerade
 [mail]
 to = root, "Ada, L. <ada@example.org>"
 from = "Router #1 <r@example.org>"
@@ -26,6 +29,10 @@ user = me
 password_file = /etc/mwan-hook/password
 [uplinks]
 [[fiber]]
+masquerade = no
+nat6 = prefix
+nat6_prefix = 2001:db8:7::/48
+failback = hard
 match = eth0
 table = 300
 mark = 0x10/0xf0
@@ -86,11 +93,11 @@ def test_every_value_in_force_says_where_it_came_from(tmp_path: Path, capsys: py
     assert "first_table = 1001 # default" in lines
     assert f"weight = 4 # {directory}/conf.d/a.conf:3" in lines
     assert f"interval = 2.5 # {directory}/mwan-hook.conf:7" in lines
-    assert f"fall = 9 # {directory}/mwan-hook.conf:32" in lines
-    assert f"mark = 0x10/0xf0 # {directory}/mwan-hook.conf:21" in lines
+    assert f"fall = 9 # {directory}/mwan-hook.conf:39" in lines
+    assert f"mark = 0x10/0xf0 # {directory}/mwan-hook.conf:28" in lines
     assert "# table: the next free one" in lines
     assert f"timeout = 9.5 # {directory}/mwan-hook.conf:10" in lines
-    assert f'from = "Router #1 <r@example.org>" # {directory}/mwan-hook.conf:13' in lines
+    assert f'from = "Router #1 <r@example.org>" # {directory}/mwan-hook.conf:16' in lines
     assert "security = starttls # default" in lines
     assert "oid = .1.3.6.1.4.1.99999 # default" in lines
 

@@ -18,6 +18,7 @@ from mwan_hook.model import (
     Metrics,
     Probe,
     Prometheus,
+    Router,
     Snmp,
     UplinkConfig,
 )
@@ -32,12 +33,16 @@ if TYPE_CHECKING:
 DEFAULT = "default"
 _WIDTH = 40  # where the comments begin, if a value leaves room
 _UPLINK_KEYS = ("metric", "weight", "table", "rule_priority", "mark", "gateway", "families", "enabled", "metered")
+_ROUTER_KEYS = ("masquerade", "nat6", "nat6_prefix", "failback")
 _OURS = {  # what an uplink has when the files leave it to us
     "metric": "that of its route in main",
     "table": "the next free one",
     "rule_priority": "[routing] rule_priority + 200",
     "mark": "the next free one inside mark_mask",
     "gateway": "found",
+    "masquerade": "that of [router]",
+    "nat6": "that of [router]",
+    "nat6_prefix": "the network of the uplink's first IPv6 address",
 }
 
 
@@ -130,6 +135,7 @@ def _sections(wanted: Config) -> dict[str, dict[str, str]]:
     return {
         "routing": _routing(wanted),
         "probe": _probe(wanted.probe),
+        "router": _router(wanted.router),
         "hooks": _texts(wanted.hooks),
         "mail": _mail(wanted.mail),
         "prometheus": _texts(wanted.prometheus),
@@ -154,6 +160,18 @@ def _routing(wanted: Config) -> dict[str, str]:
     return found
 
 
+def _router(router: Router) -> dict[str, str]:
+    return {
+        "pin": _text(router.pin),
+        "masquerade": _masquerade(router.masquerade),
+        "nat6": _text(router.nat6.value),
+    }
+
+
+def _masquerade(families: tuple[Family, ...]) -> str:
+    return _list(family.value for family in families) if families else "no"
+
+
 def _probe(probe: Probe) -> dict[str, str]:
     found = {key: _text(value) for key, value in probe._asdict().items()}
     for key, targets in (("targets", probe.targets), ("portal_targets", probe.portal_targets)):
@@ -168,8 +186,13 @@ def _own(uplink: UplinkConfig) -> dict[str, str]:
         "mark": mark,
         "gateway": ", ".join(address for family in Family if (address := uplink.gateway(family))),
         "families": _list(family.value for family in uplink.families),
+        "masquerade": "" if uplink.masquerade is None else _masquerade(uplink.masquerade),
+        "nat6": "" if uplink.nat6 is None else uplink.nat6.value,
+        "nat6_prefix": uplink.nat6_prefix or "",
+        "failback": uplink.failback.value,
     }
-    found = {key: special[key] if key in special else _text(getattr(uplink, key)) for key in _UPLINK_KEYS}
+    keys = (*_UPLINK_KEYS, *_ROUTER_KEYS)
+    found = {key: special[key] if key in special else _text(getattr(uplink, key)) for key in keys}
     return found | {"metered_interval": _text(uplink.metered_interval)}
 
 
