@@ -71,6 +71,7 @@ class Provider:
         self.source = {Family.IPV4: f"{subnet}.2", Family.IPV6: f"2001:db8:{number}::2"}
         self.gateway = {Family.IPV4: f"{subnet}.1", Family.IPV6: GATEWAY6}
         self._capture: socket.socket | None = None
+        self.servers: dict[int, socket.socket] = {}  # by port
 
     def ip(self, line: str) -> str:
         """Run ip(8) in the provider's namespace."""
@@ -147,9 +148,12 @@ class Provider:
                         packets.append(_packet(data, protocol, kind != socket.PACKET_OUTGOING))
 
     def listen(self, port: int, handler: Handler) -> None:
-        """Serve TCP on all addresses of both families."""
+        """Serve TCP on all addresses of both families, in the place of who served there before."""
+        if port in self.servers:
+            _close(self.servers.pop(port))
         with inside(self.name):
             server = socket.create_server(("::", port), family=socket.AF_INET6, backlog=64, dualstack_ipv6=True)
+        self.servers[port] = server
         self.lab.closing.callback(_close, server)
         threading.Thread(target=_accept, args=(server, handler), daemon=True).start()
 
