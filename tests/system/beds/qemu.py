@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shutil
 import struct
 import subprocess
 import threading
@@ -112,4 +111,4 @@ def obstacle() -> str:
         return f"the virtual machine is a PC, this is {os.uname().machine}"
     if not Path("/dev/net/tun").exists():
         return "there is no /dev/net/tun to wire the virtual machine with"
-    return "" if shutil.which(QEMU) else f"{QEMU} is not installed"
+    return ""  # a missing package is no reason: tests/run installs it

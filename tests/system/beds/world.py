@@ -112,7 +112,7 @@ class World(Lab):
     # -- the booted system
 
     def run(self, *words: str, check: bool = True, timeout: float = 60, data: str | bytes = b"") -> Done:
-        """Run a command in the booted system, with `data` as its input."""
+        """Run a command in the booted system, with `data` as its input; each kind of bed has its own way."""
         raise NotImplementedError
 
     def interfaces(self, n: int) -> list[str]:
