@@ -137,6 +137,8 @@ class Run:
     def _saved(self, judged: Judged, before: State, errors: tuple[str, ...]) -> Judged:
         """Store the state, and what to tell of it, if it says anything new; then tell."""
         state = judged.state._replace(errors=errors)
+        if state.deprecated != judged.deprecated:
+            state = state._replace(deprecated=_advertised(state, judged.deprecated))
         happened = (*transitions(before, state, judged.scene.wall), *ways_out(before, state, judged.scene.wall))
         if happened:
             state = _with_notices(judged, before, state, happened)
@@ -192,6 +194,17 @@ def _applied(judged: Judged) -> tuple[str, ...]:
     errors = rtnl.apply([change for change in judged.changes if not isinstance(change.what, Ruleset)])
     say(f"[#] {line}" for line in lines)
     return tuple(errors)
+
+
+def _advertised(state: State, deprecated: tuple[str, ...]) -> tuple[str, ...]:
+    """Hosts of the LAN hear which prefixes are bad now, or good again; a run that is killed here says it once more."""
+    from mwan_hook.system import advertise
+
+    changed = {*deprecated} ^ {*state.deprecated}
+    lans = {one.prefix: one.lans for one in state.delegated if one.prefix in changed}
+    advertise.deprecate(lan for prefix, there in lans.items() if prefix in deprecated for lan in there)
+    advertise.solicit(lan for prefix, there in lans.items() if prefix not in deprecated for lan in there)
+    return deprecated
 
 
 def _with_notices(judged: Judged, before: State, state: State, happened: Sequence[Transition]) -> State:

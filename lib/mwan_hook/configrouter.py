@@ -39,7 +39,23 @@ def prefix6(value: Value) -> str:
     return str(found)
 
 
+def delegations(value: Value) -> list[str]:
+    """Prefixes that a provider has delegated to an uplink, none, or whatever can be found out."""
+    words = configvalues.several(value)
+    if words == ["auto"]:
+        return words
+    try:
+        if not configvalues.boolean(value):
+            return []
+    except ValueError:
+        pass
+    try:
+        return [prefix6(word) for word in words]
+    except ValueError as error:
+        raise ValueError(f"expected auto, no or IPv6 prefixes ({error})") from None
+
+
 CHECKS: dict[str, Callable[..., object]] = {
     **configvalues.CHECKS,
-    **{check.__name__: check for check in (nat_families, prefix6)},
+    **{check.__name__: check for check in (nat_families, prefix6, delegations)},
 }

@@ -35,6 +35,7 @@ protocol = protocol
 pin = boolean
 masquerade = nat_families
 nat6 = choice(no, masquerade, prefix)
+deprecate_prefixes = boolean
 
 [hooks]
 timeout = some_seconds
@@ -93,6 +94,7 @@ masquerade = nat_families
 nat6 = choice(no, masquerade, prefix)
 nat6_prefix = prefix6
 failback = choice(soft, hard)
+prefixes = delegations
 {_PROBE}
 [[[metrics]]]
 full = metric

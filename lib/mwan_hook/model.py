@@ -216,6 +216,7 @@ class UplinkConfig(NamedTuple):
     nat6: Nat6 | None = None
     nat6_prefix: str | None = None  # that leaves by it; None: the one its own address is in
     failback: Failback = Failback.SOFT
+    prefixes: tuple[str, ...] | None = None  # delegated to it; None: found out
 
     @property
     def literal(self) -> str | None:
@@ -235,6 +236,7 @@ class Router(NamedTuple):
     pin: bool = False
     masquerade: tuple[Family, ...] = ()
     nat6: Nat6 = Nat6.NO
+    deprecate_prefixes: bool = False  # those of dead uplinks, in what is advertised to the LAN
 
 
 class Hooks(NamedTuple):
@@ -444,6 +446,24 @@ class Firewall(NamedTuple):
     failed: str = ""  # why those could not be done
 
 
+class OnLink(NamedTuple):
+    """An IPv6 network that is reached directly."""
+
+    index: int  # type: ignore[assignment]  # not tuple.index
+    prefix: str
+
+
+class Delegated(NamedTuple):
+    """An IPv6 prefix that a provider has delegated to this machine, and what became known of it."""
+
+    prefix: str
+    interface: str = ""  # that it came by; empty: nobody could say so far
+    since: float = 0.0  # when it came
+    asked: float = 0.0  # when it was asked last where it came from
+    gone: bool = False  # it is no longer there, and nothing has come in its place
+    lans: tuple[OnLink, ...] = ()  # where hosts have addresses of it
+
+
 class Snapshot(NamedTuple):
     """The kernel at one moment, as far as deciding needs it."""
 
@@ -461,6 +481,8 @@ class Snapshot(NamedTuple):
     former_rules: tuple[Rule, ...] = ()
     firewall: Firewall | None = None  # None: nothing asks for it
     policies: tuple[Route, ...] = ()  # ours in the policies' own tables
+    blocked: tuple[str, ...] = ()  # what the DHCP client has made unreachable: delegated prefixes
+    delegated: tuple[Delegated, ...] = ()  # and what is known of each, gone ones too
 
 
 # ---------------------------------------------------------------- uplinks as they stand
@@ -688,6 +710,8 @@ class State(NamedTuple):
     protocols: tuple[int, ...] = ()  # numbers that objects of ours may carry
     outbox: tuple[Notice, ...] = ()  # not yet in the spool of notices: stored at one stroke with what they tell of
     firewall: Firewall = Firewall()
+    delegated: tuple[Delegated, ...] = ()
+    deprecated: tuple[str, ...] = ()  # prefixes that the LAN was told not to use
     unheard: int = 0  # notices that were dropped lately, because nobody took them out of the spool
 
 

@@ -85,6 +85,7 @@ class Judged(NamedTuple):
     state: State  # to be stored
     desired: Desired
     changes: tuple[Change, ...]
+    deprecated: tuple[str, ...] = ()  # prefixes that hosts of the LAN shall not use
     stamp: tuple[int, int] = (0, 0)  # identity of the state file when it was stored
 
 
@@ -100,6 +101,11 @@ def look(root: str, loaded: Loaded, memory: State | None = None) -> Scene:
         around = Surroundings(outlines, state, allotment, described, networkd.leases(root))
         bound = _overlaid(loaded, bind(config, around))
         snapshot = _details(reader, loaded, bound, state, outlines)
+        if _may_be_delegated(bound, state, snapshot):
+            from mwan_hook.system import delegation
+
+            known = delegation.known(root, reader, config, bound.uplinks, state, snapshot, now)
+            snapshot = snapshot._replace(delegated=known)
     return Scene(root, config, loaded.fingerprint, state, allotment, bound, snapshot, now, wall, (*messages, *more))
 
 
@@ -135,8 +141,10 @@ def judge(seen: Scene, rounds: Sequence[Seen] = (), asked: frozenset[str] = froz
 
     there, known = seen.snapshot.firewall, seen.state.firewall
     commands = firewall.wanted(seen.config, seen.uplinks, state, seen.snapshot)
+    deprecated = firewall.deprecated(seen.config, seen.uplinks, state, seen.snapshot)
     state = state._replace(firewall=firewall.remembered(commands, there, known))
-    return Judged(seen, state, desired, (*changes, *firewall.difference(commands, there, known)))
+    changes = (*changes, *firewall.difference(commands, there, known))
+    return Judged(seen, state, desired, changes, deprecated)
 
 
 def another_online(memories: Mapping[str, UplinkState], name: str) -> bool:
@@ -177,6 +185,7 @@ def _remembered(state: State, seen: Scene, desired: Desired) -> State:
         sysctls=_originals(state, seen.snapshot, desired),
         foreign=desired.foreign,
         protocols=former.carried(state, seen.snapshot),
+        delegated=seen.snapshot.delegated,
         warnings=seen.bound.warnings,
     )
 
@@ -207,6 +216,7 @@ def _outlines(reader: Reader) -> Snapshot:
         defaults=tuple(route for family in families for route in reader.defaults_of_main(family, links)),
         families=families,
         protocol=reader.protocol,
+        blocked=reader.blocked(),
     )
 
 
@@ -256,6 +266,15 @@ def _firewall(loaded: Loaded, state: State) -> Firewall | None:
     from mwan_hook.system import nft
 
     return nft.look(state.firewall)
+
+
+def _may_be_delegated(bound: Bound, state: State, snapshot: Snapshot) -> bool:
+    """Whether there can be a prefix that a provider has delegated: mostly no interface but uplinks has an address."""
+    if snapshot.blocked or state.delegated:
+        return True
+    outside = {uplink.index for uplink in bound.uplinks}
+    inside = any(one.family is Family.IPV6 and one.usable and one.index not in outside for one in snapshot.addresses)
+    return inside or any(uplink.config.prefixes for uplink in bound.uplinks)
 
 
 def _former(protocols: Sequence[int], families: Sequence[Family]) -> tuple[tuple[Route, ...], tuple[Rule, ...]]:

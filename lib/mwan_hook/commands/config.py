@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 DEFAULT = "default"
 _WIDTH = 40  # where the comments begin, if a value leaves room
 _UPLINK_KEYS = ("metric", "weight", "table", "rule_priority", "mark", "gateway", "families", "enabled", "metered")
-_ROUTER_KEYS = ("masquerade", "nat6", "nat6_prefix", "failback")
+_ROUTER_KEYS = ("masquerade", "nat6", "nat6_prefix", "failback", "prefixes")
 _OURS = {  # what an uplink has when the files leave it to us
     "metric": "that of its route in main",
     "table": "the next free one",
@@ -165,6 +165,7 @@ def _router(router: Router) -> dict[str, str]:
         "pin": _text(router.pin),
         "masquerade": _masquerade(router.masquerade),
         "nat6": _text(router.nat6.value),
+        "deprecate_prefixes": _text(router.deprecate_prefixes),
     }
 
 
@@ -190,6 +191,7 @@ def _own(uplink: UplinkConfig) -> dict[str, str]:
         "nat6": "" if uplink.nat6 is None else uplink.nat6.value,
         "nat6_prefix": uplink.nat6_prefix or "",
         "failback": uplink.failback.value,
+        "prefixes": "auto" if uplink.prefixes is None else _list(iter(uplink.prefixes)) if uplink.prefixes else "no",
     }
     keys = (*_UPLINK_KEYS, *_ROUTER_KEYS)
     found = {key: special[key] if key in special else _text(getattr(uplink, key)) for key in keys}

@@ -13,7 +13,7 @@ from mwan_hook.model import MAIN_TABLE, PROTOCOL, Change, ConfigError, Family, L
 from mwan_hook.say import complain
 from mwan_hook.store import files, lock
 from mwan_hook.store import state as states
-from mwan_hook.system import names, nft, rtnl, sysctl
+from mwan_hook.system import advertise, names, nft, rtnl, sysctl
 from mwan_hook.system.look import Reader
 
 TYPE_CHECKING = False
@@ -53,6 +53,8 @@ def run(root: str) -> int:
             if not work.all:
                 break
         kept = nft.remove()
+        if state.deprecated and not kept:
+            advertise.solicit(lan for one in state.delegated if one.prefix in state.deprecated for lan in one.lans)
         if not work.out and not kept:
             farewell.tell(root, state)
             _forget(root)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mwan_hook.core.prefix6 import covers
 from mwan_hook.core.settings import single
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import Config, Failback, Family, Mail, Match, Nat6, Probe, Security, UplinkConfig
@@ -31,6 +32,7 @@ def check(config: Config, plain: Mapping[str, Any]) -> list[Finding]:
         if _PAIRED & set(own):
             found += _probe(uplink.probe, ("uplinks", uplink.name), own)
         found += _alone(uplink, own)
+    found += _prefixes(config)
     found += _tables(config)
     found += _marks(config)
     found += _router(config)
@@ -74,6 +76,20 @@ def _alone(uplink: UplinkConfig, own: Mapping[str, Any]) -> Iterator[Finding]:
         yield Finding((*path, "portal_interval"), "there are no portal_targets to ask", fatal=False)
     if uplink.metered and "metered_interval" in own and own["metered_interval"] < uplink.probe.interval:
         yield Finding((*path, "metered_interval"), "is shorter than interval", fatal=False)
+
+
+def _prefixes(config: Config) -> Iterator[Finding]:
+    """What was delegated leaves by one uplink."""
+    owners: dict[str, str] = {}
+    for uplink in config.uplinks:
+        path = ("uplinks", uplink.name, "prefixes")
+        if uplink.prefixes and not single(uplink.match):
+            yield Finding(path, "its match can mean two interfaces: expected auto or no")
+        for prefix in uplink.prefixes or ():
+            other = next((name for wide, name in owners.items() if covers(wide, prefix) or covers(prefix, wide)), "")
+            if other:
+                yield Finding(path, f"{prefix} is also a prefix of uplink {other}")
+            owners.setdefault(prefix, uplink.name)
 
 
 def _tables(config: Config) -> Iterator[Finding]:

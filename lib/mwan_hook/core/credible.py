@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from _socket import inet_pton
 
-from mwan_hook.model import DEFAULT, FAMILIES, MAIN_TABLE, Allotment, Family, Notice, Route, State, Sysctl
+from mwan_hook.model import DEFAULT, FAMILIES, MAIN_TABLE, Allotment, Delegated, Family, Notice, Route, State, Sysctl
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def state(stored: State) -> str:
     for route in stored.foreign:
         if not _is_displaced(route):
             return f"{route.dst!r:.50} of table {route.table} is no default that ours could stand for"
-    return next(filter(None, map(notice, stored.outbox)), "")
+    return _prefixes(stored) or next(filter(None, map(notice, stored.outbox)), "")
 
 
 def allotment(stored: Allotment) -> str:
@@ -100,6 +100,27 @@ def _is_original(stored: Sysctl) -> bool:
     digits = stored.value.removeprefix("-")
     number = digits.isascii() and digits.isdigit() and len(stored.value) <= _VALUE_LENGTH
     return named and number and stored.index <= LAST_INDEX
+
+
+def _prefixes(stored: State) -> str:
+    for one in stored.delegated:
+        if not _is_delegated(one):
+            return f"{one.prefix!r:.80} is no prefix that came by {one.interface!r:.20}"
+    if any(not _is_prefix6(prefix) for prefix in stored.deprecated):
+        return "what was deprecated is no prefix"
+    return ""
+
+
+def _is_delegated(stored: Delegated) -> bool:
+    """It becomes rules, and its networks are told to the LAN."""
+    named = not stored.interface or (stored.interface not in _NO_INTERFACES and _is_name(stored.interface))
+    inside = all(0 < lan.index <= LAST_INDEX and _is_prefix6(lan.prefix) for lan in stored.lans)
+    return named and inside and _is_prefix6(stored.prefix)
+
+
+def _is_prefix6(prefix: str) -> bool:
+    address, _, length = prefix.partition("/")
+    return length.isascii() and length.isdigit() and 16 <= int(length[:4]) <= 64 and _is_of(Family.IPV6, address)
 
 
 def _is_displaced(route: Route) -> bool:

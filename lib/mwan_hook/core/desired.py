@@ -66,6 +66,10 @@ def desire(config: Config, uplinks: Sequence[Uplink], state: State, snapshot: Sn
         shared += ways_out
         rules += _rules(family, config.routing, used, carrying, last)
         rules += _twins(family, config.routing, used, carrying)
+        if family is Family.IPV6 and snapshot.delegated:
+            from mwan_hook.core import prefixes
+
+            rules += prefixes.rules(config, uplinks, carrying, state, snapshot)
     metrics = own_defaults(config, uplinks, state, snapshot)
     sysctls = settings(uplinks, snapshot)
     return Desired(

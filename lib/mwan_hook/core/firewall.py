@@ -10,9 +10,9 @@ Commands are nft(8)'s, one a line.  They name interfaces, not indexes, so that a
 
 from __future__ import annotations
 
-from _socket import AF_INET6, inet_ntop, inet_pton
-
 from mwan_hook.core.desired import is_online
+from mwan_hook.core.prefix6 import covers as _covers
+from mwan_hook.core.prefix6 import network as _network
 from mwan_hook.model import Change, Failback, Family, Firewall, Nat6, Op, Ruleset
 
 TYPE_CHECKING = False
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 TABLE = "inet mwan_hook"
 MANGLE = -145  # after marks that iptables' mangle and others' tables at that priority set on purpose
+ADVERTISED = 300  # after all others: nobody sees what is no longer as its sender made it
 SRCNAT = 120  # after all others: what the operator, docker or firewalld translate is theirs
 GLOBAL6 = ("2", "3", "fc", "fd")  # how global and local-use prefixes begin
 _ALL = 0xFFFFFFFF
@@ -43,7 +44,20 @@ def wanted(config: Config, uplinks: Sequence[Uplink], state: State, snapshot: Sn
     translated = [line for uplink in uplinks for line in _translating(config.router, uplink, uplinks, snapshot)]
     if translated:
         rules["srcnat"] = translated
+    if dead := deprecated(config, uplinks, state, snapshot):
+        from mwan_hook.core import advertised
+
+        rules["advertised"] = list(advertised.rules(dead))
     return _commands(rules) if rules else ()
+
+
+def deprecated(config: Config, uplinks: Sequence[Uplink], state: State, snapshot: Snapshot) -> tuple[str, ...]:
+    """Prefixes that hosts of the LAN shall use for nothing new."""
+    if not config.router.deprecate_prefixes or not snapshot.delegated:
+        return ()
+    from mwan_hook.core import prefixes
+
+    return prefixes.to_deprecate(config, uplinks, state, snapshot)
 
 
 def _commands(rules: dict[str, list[str]]) -> tuple[str, ...]:
@@ -52,6 +66,7 @@ def _commands(rules: dict[str, list[str]]) -> tuple[str, ...]:
         "output": ("route", "output", MANGLE),
         "postrouting": ("filter", "postrouting", MANGLE),
         "srcnat": ("nat", "postrouting", SRCNAT),
+        "advertised": ("filter", "output", ADVERTISED),
     }
     lines = [*ABSENT, f"add table {TABLE}"]
     for chain, body in rules.items():
@@ -121,26 +136,18 @@ def _own_prefix(uplink: Uplink) -> str:
 
 
 def _inside(uplinks: Sequence[Uplink], snapshot: Snapshot) -> list[str]:
-    """IPv6 networks of interfaces that are no uplinks."""
+    """IPv6 networks of interfaces that are no uplinks, and those that hosts have addresses of still."""
     outside = {uplink.index for uplink in uplinks}
+    left = {lan.prefix for one in snapshot.delegated for lan in one.lans}
     return sorted(
-        {
+        left
+        | {
             _network(address.address, address.prefixlen)
             for address in snapshot.addresses
             if address.family is Family.IPV6 and address.usable and address.index not in outside
             if address.prefixlen <= 64 and address.address.startswith(GLOBAL6)
         }
     )
-
-
-def _network(address: str, length: int) -> str:
-    bits = int.from_bytes(inet_pton(AF_INET6, address), "big") >> (128 - length) << (128 - length)
-    return f"{inet_ntop(AF_INET6, bits.to_bytes(16, 'big'))}/{length}"
-
-
-def _covers(outer: str, inner: str) -> bool:
-    length = int(outer.partition("/")[2])
-    return length <= int(inner.partition("/")[2]) and _network(inner.partition("/")[0], length) == outer
 
 
 def difference(commands: tuple[str, ...], there: Firewall, known: Firewall) -> tuple[Change, ...]:

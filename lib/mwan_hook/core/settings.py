@@ -152,6 +152,8 @@ def _uplink(name: str, values: Mapping[str, Any], probe: Probe) -> UplinkConfig:
     if "failback" in own:
         own["failback"] = Failback(own["failback"])
     own["match"] = tuple(match_of(text) for text in values.get("match", ())) or (Match("name", name),)
+    if "prefixes" in own:
+        own["prefixes"] = None if "auto" in own["prefixes"] else tuple(own["prefixes"])
     if "families" in own:
         own["families"] = tuple(Family(word) for word in own["families"])
     if "mark" in own:

@@ -6,10 +6,12 @@ A dump that other changes ran into (NLM_F_DUMP_INTR) may lack what never went aw
 from __future__ import annotations
 
 import os
+from _socket import inet_ntop
 from functools import partial
 from struct import Struct
+from sys import byteorder
 
-from mwan_hook.model import FAMILIES, MAIN_TABLE, PROTOCOL, Address, Family, Link, MwanError, Route, Rule
+from mwan_hook.model import FAMILIES, MAIN_TABLE, PROTOCOL, Address, Family, Link, MwanError, OnLink, Route, Rule
 from mwan_hook.system import build, frames, netlink, wire
 
 TYPE_CHECKING = False
@@ -26,7 +28,8 @@ LOOPBACK = 1
 _EXT_MASK = build.number(29, 1 << 3)  # IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS
 _ROUTE = Struct("=BBBBBBBBI")
 
-_SRC_LEN, _PROTOCOL = 18, 21  # offsets in a message
+_DST_LEN, _SRC_LEN, _PROTOCOL, _KIND = 17, 18, 21, 23  # offsets in a message
+_RTPROT_KERNEL, _RTPROT_DHCP, _RTN_UNREACHABLE = 2, 16, 7
 
 
 class Reader:
@@ -41,6 +44,8 @@ class Reader:
         self._socket = netlink.connect()
         self._watch = netlink.connect(netlink.RTMGRP_IPV6_ROUTE)
         self._through: dict[int, list[bytes]] = {}  # main's IPv6 routes by device, where that took a search
+        self._read6: list[bytes] = []  # of main's IPv6 routes what was read on the way to its defaults
+        self._all6 = False
 
     def __enter__(self) -> Reader:
         return self
@@ -108,6 +113,21 @@ class Reader:
         )
         return tuple(route for route in found if route)
 
+    def blocked(self) -> tuple[str, ...]:
+        """Prefixes that a DHCP client has made unreachable as a whole; the search for defaults has come past them."""
+        found = [m for m in self._read6 if m[_KIND] == _RTN_UNREACHABLE and m[_PROTOCOL] == _RTPROT_DHCP]
+        return tuple(_destination(message) for message in found if 16 <= message[_DST_LEN] <= 64)
+
+    def networks(self) -> tuple[OnLink, ...]:
+        """IPv6 networks of 64 bits that main reaches directly, by the kernel's own routes."""
+        found = self._read6
+        if not self._all6:
+            body = _request(Family.IPV6, MAIN_TABLE, protocol=_RTPROT_KERNEL, kind=wire.UNICAST)
+            found = self._messages(wire.RTM_GETROUTE, body)
+        own = [m for m in found if m[_DST_LEN] == 64 and m[_PROTOCOL] == _RTPROT_KERNEL and m[_KIND] == wire.UNICAST]
+        routes = [(wire.attributes(message, 28).get(wire.RTA_OIF), _destination(message)) for message in own]
+        return tuple(OnLink(int.from_bytes(oif, byteorder), prefix) for oif, prefix in routes if oif)
+
     def unicast_of_main(self, family: Family, index: int, use: Callable[[Iterable[bytes]], T]) -> T:
         """What ``use`` makes of the buffers of main's unicast routes through a device.
 
@@ -147,7 +167,8 @@ class Reader:
                     return self._defaults6_by_link(links, dead)
         finally:
             sock.close()
-        return [message for message in _split(buffers) if not message[17]]
+        self._read6, self._all6 = _split(buffers), True
+        return [message for message in self._read6 if not message[17]]
 
     def _defaults6_by_link(self, links: Iterable[Link], dead: bool) -> list[bytes]:
         """Through each device, without ``dead`` each that has an address to send from.
@@ -160,6 +181,7 @@ class Reader:
         for link in links or self.links():
             if link.index == LOOPBACK:
                 messages = self._dump(wire.RTM_GETROUTE, _request(Family.IPV6, MAIN_TABLE, LOOPBACK), _split)
+                self._read6, self._all6 = messages, False
             elif dead or link.index in able:
                 messages = _split(self._main6(link.index))
             else:
@@ -202,6 +224,11 @@ def _patiently(ask: Callable[[bool], T]) -> T:
 
 def _split(buffers: Iterable[bytes]) -> list[bytes]:
     return [message for buffer in buffers for message in frames.split(frames.calm(buffer))]
+
+
+def _destination(message: bytes) -> str:
+    raw = wire.attributes(message, 28).get(wire.RTA_DST, bytes(16))
+    return f"{inet_ntop(Family.IPV6.af, raw)}/{message[_DST_LEN]}"
 
 
 def _identity(message: bytes) -> bytes:

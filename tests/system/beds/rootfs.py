@@ -17,6 +17,7 @@ PACKAGES = (
     *("iproute2", "nftables", "kmod", "procps", "netbase", "ca-certificates", "snmpd", "snmp", "qemu-guest-agent"),
     *("python3", "python3-venv", "python3-pyroute2", "python3-requests", "python3-configobj", "python3-filelock"),
     *("python3-dnspython", "python3-jeepney", "curl", "iputils-ping", "tcpdump", "conntrack", "ethtool"),
+    *("radvd", "dnsmasq-base", "isc-dhcp-server"),
 )
 ENABLED = ("systemd-networkd", "systemd-resolved", "networkd-dispatcher")
 DISABLED = ("snmpd",)  # a test that needs it starts it
@@ -28,6 +29,7 @@ MASKED = (
     *("systemd-update-utmp.service", "systemd-update-utmp-runlevel.service", "systemd-journal-flush.service"),
     *("systemd-binfmt.service", "proc-sys-fs-binfmt_misc.automount", "sys-fs-fuse-connections.mount"),
     *("dev-hugepages.mount", "sys-kernel-debug.mount", "sys-kernel-tracing.mount"),
+    *("isc-dhcp-server.service", "isc-dhcp-server6.service", "radvd.service"),
     *("systemd-random-seed.service", "systemd-pstore.service", "ldconfig.service", "systemd-firstboot.service"),
 )
 FILES: Files = {

@@ -1,0 +1,36 @@
+"""Rules of our nft table that deprecate prefixes in what this machine advertises, whoever sends it.
+
+In a router advertisement that leaves this machine the preferred lifetime of a prefix becomes 0.  nft(8) keeps no
+checksum right where it knows no field, so nothing is lost: the lifetime moves into the 32 reserved bits behind it,
+which receivers ignore, and the sum over all words stays what it was.
+"""
+
+from __future__ import annotations
+
+from _socket import AF_INET6, inet_pton
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+HEADER = 16 * 8  # bits of an advertisement before its options
+UNIT = 8 * 8  # options begin at multiples of it
+PLACES = 40  # where a prefix is looked for: behind nine others
+PREFIX_INFORMATION = 0x0304  # an option's type, and its length in units
+_PREFERRED, _RESERVED, _PREFIX = 64, 96, 128  # bits from its beginning
+_ALL = (1 << 64) - 1
+
+
+def rules(prefixes: Sequence[str]) -> Iterator[str]:
+    """Of a chain that sees what this machine sends."""
+    yield "meta l4proto != ipv6-icmp return"
+    yield "icmpv6 type != nd-router-advert return"
+    for prefix in prefixes:
+        address, _, length = prefix.partition("/")
+        mask = _ALL << (64 - int(length)) & _ALL
+        bits = int.from_bytes(inet_pton(AF_INET6, address)[:8], "big")
+        for place in range(PLACES):
+            at = HEADER + place * UNIT
+            found = f"@th,{at},16 {PREFIX_INFORMATION:#x} @th,{at + _PREFIX},64 & {mask:#x} == {bits:#x}"
+            lifetime, reserved = f"@th,{at + _PREFERRED},32", f"@th,{at + _RESERVED},32"
+            yield f"{found} {lifetime} != 0 {reserved} set {lifetime} {lifetime} set 0"

@@ -1,0 +1,98 @@
+"""What this machine says on the LAN itself: that a prefix is deprecated, and that advertisements are wanted.
+
+No advertiser of the system is touched.  A word of ours deprecates at once, also what an advertiser has forgotten;
+what advertisers go on saying is corrected on its way out (:mod:`mwan_hook.core.advertised`).  When a prefix is good
+again they are asked, as a host would ask them, and say themselves how long it is.
+"""
+
+from __future__ import annotations
+
+from _socket import (
+    AF_INET6,
+    IPPROTO_IPV6,
+    IPPROTO_RAW,
+    IPV6_MULTICAST_IF,
+    SOCK_CLOEXEC,
+    SOCK_RAW,
+    SOL_SOCKET,
+    inet_pton,
+    socket,
+)
+from struct import pack, unpack
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from mwan_hook.model import OnLink
+
+# Nobody's address: from that of a router of the LAN, a router lifetime of 0 would end that router's service.
+SENDER = inet_pton(AF_INET6, "fe80::6d77:616e")
+ROUTERS, HOSTS = inet_pton(AF_INET6, "ff02::2"), inet_pton(AF_INET6, "ff02::1")
+COPIES = 3  # of what is said: multicast gets lost in the air
+_SOLICITATION, _ADVERTISEMENT, _ICMPV6 = 133, 134, 58
+_PREFIX_INFORMATION, _AUTONOMOUS = 3, 0x40
+_SO_BINDTOIFINDEX = 62
+
+
+def deprecate(lans: Iterable[OnLink]) -> None:
+    """Tell hosts to use addresses of these networks for nothing new.
+
+    Lifetime 0 leaves an address valid as long as it was, two hours at most (RFC 4862, 5.5.3); without the flag L the
+    route to the network is left alone.
+    """
+    for index, prefixes in _by_index(lans).items():
+        message = bytes((_ADVERTISEMENT, 0, 0, 0, 0, 0)) + bytes(10)
+        for prefix in prefixes:
+            address, _, length = prefix.partition("/")
+            option = pack("!BBBBIII", _PREFIX_INFORMATION, 4, int(length), _AUTONOMOUS, 0, 0, 0)
+            message += option + inet_pton(AF_INET6, address)
+        for _ in range(COPIES):
+            _send(index, SENDER, HOSTS, message)
+
+
+def solicit(lans: Iterable[OnLink]) -> None:
+    """Ask advertisers, those of this machine too: what goes to all routers comes back to them."""
+    for index in _by_index(lans):
+        _send(index, bytes(16), ROUTERS, bytes((_SOLICITATION, 0, 0, 0, 0, 0, 0, 0)))
+
+
+def _by_index(lans: Iterable[OnLink]) -> dict[int, list[str]]:
+    found: dict[int, list[str]] = {}
+    for lan in lans:
+        found.setdefault(lan.index, []).append(lan.prefix)
+    return found
+
+
+def _send(index: int, source: bytes, target: bytes, message: bytes) -> None:
+    """An interface that is gone or down has nobody to tell."""
+    summed = message[:2] + pack("!H", _checksum(source, target, message)) + message[4:]
+    packet = pack("!IHBB", 6 << 28, len(summed), _ICMPV6, 255) + source + target + summed
+    try:
+        with_header = socket(AF_INET6, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW)
+    except OSError:
+        return
+    try:
+        with_header.setsockopt(SOL_SOCKET, _SO_BINDTOIFINDEX, index)
+        with_header.setsockopt(IPPROTO_IPV6, IPV6_MULTICAST_IF, index)
+        with_header.sendto(packet, (_text(target), 0, 0, index))
+    except OSError:
+        pass
+    finally:
+        with_header.close()
+
+
+def _text(target: bytes) -> str:
+    return "ff02::1" if target == HOSTS else "ff02::2"
+
+
+def _checksum(source: bytes, target: bytes, message: bytes) -> int:
+    words: Sequence[int] = unpack("!" + "H" * ((len(message) + 40) // 2), _covered(source, target, message))
+    total = sum(words)
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
+
+
+def _covered(source: bytes, target: bytes, message: bytes) -> bytes:
+    return source + target + pack("!II", len(message), _ICMPV6) + message
