@@ -17,6 +17,7 @@ from mwan_hook.light import NamedTuple
 from mwan_hook.model import (
     FAMILIES,
     MAIN_TABLE,
+    Address,
     Allotment,
     Change,
     Config,
@@ -273,8 +274,12 @@ def _may_be_delegated(bound: Bound, state: State, snapshot: Snapshot) -> bool:
     if snapshot.blocked or state.delegated:
         return True
     outside = {uplink.index for uplink in bound.uplinks}
-    inside = any(one.family is Family.IPV6 and one.usable and one.index not in outside for one in snapshot.addresses)
+    inside = any(one.usable and one.index not in outside for one in snapshot.addresses if _is_global6(one))
     return inside or any(uplink.config.prefixes for uplink in bound.uplinks)
+
+
+def _is_global6(address: Address) -> bool:
+    return address.family is Family.IPV6 and address.address[0] in "23"
 
 
 def _former(protocols: Sequence[int], families: Sequence[Family]) -> tuple[tuple[Route, ...], tuple[Rule, ...]]:

@@ -75,10 +75,11 @@ class World(NamedTuple):
 
     def rules(self) -> dict[str, tuple[int, str]]:
         """Priority, and table or action, of ours by prefix, but those that keep the LAN's traffic inside."""
+        found = [rule for rule in self.net.router.ns.rules("ipv6") if rule.get("protocol") == "172"]
         return {
-            f"{rule['src']}/{rule['srclen']}": (rule["priority"], ACTIONS.get(rule.get("action", ""), rule.get("table", "")))
-            for rule in self.net.router.ns.rules("ipv6")
-            if rule.get("protocol") == "172" and rule.get("srclen") and "suppress_prefixlen" not in rule
+            f"{rule['src']}/{rule['srclen']}": (rule["priority"], ACTIONS.get(rule.get("action", "")) or rule["table"])
+            for rule in found
+            if "srclen" in rule and "suppress_prefixlen" not in rule
         }
 
     def dropped(self, n: int) -> int:

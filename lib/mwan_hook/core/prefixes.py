@@ -93,6 +93,8 @@ def located(known: Sequence[Delegated], networks: Sequence[OnLink], uplinks: Seq
 def of(uplink: Uplink, snapshot: Snapshot) -> list[str]:
     """The prefixes that leave by an uplink."""
     wanted = uplink.config.prefixes
+    if Family.IPV6 not in uplink.config.families:
+        return []
     return [
         one.prefix
         for one in snapshot.delegated

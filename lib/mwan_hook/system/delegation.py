@@ -7,7 +7,6 @@ its prefixes to itself (no file, nothing on D-Bus) but tells the journal of each
 from __future__ import annotations
 
 import os
-import re
 
 from mwan_hook.core import prefixes
 from mwan_hook.core.prefix6 import network
@@ -28,7 +27,7 @@ JOURNAL = (
     *("journalctl", "-q", "-b", "--no-pager", "-o", "cat", "-n", "200", "-u", "systemd-networkd"),
     "--grep=received delegated prefix",
 )
-TOLD = re.compile(r"(\S+): .*received delegated prefix ([0-9a-f:]+/\d+)")
+TOLD = "received delegated prefix "  # INTERFACE: DHCP: received delegated prefix PREFIX
 TIMEOUT = 5
 _LARGEST = 1 << 16
 
@@ -72,9 +71,9 @@ def _answers(root: str) -> Iterator[tuple[str, str]]:
     """Prefix and interface, what is said last counts."""
     if os.path.isdir(under(root, LINKS)):
         for line in _journal():
-            told = TOLD.match(line)
+            before, told, prefix = line.partition(TOLD)
             if told:
-                yield told[2], told[1]
+                yield prefix.partition(" ")[0], before.partition(": ")[0]
     directory = under(root, WRITTEN)
     try:
         names = sorted(os.listdir(directory))

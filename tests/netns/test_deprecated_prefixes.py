@@ -1,0 +1,154 @@
+"""[router] deprecate_prefixes: hosts stop using a dead uplink's prefix, whoever advertises it, and take it up again."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import pytest
+
+from tests.lab import Lab, Netns, wait_for
+from tests.lab.router import Router
+from tests.lab.topologies import Network
+from tests.netns.test_prefixes import PLAIN, build
+
+CONFIG = f"[router]\ndeprecate_prefixes = yes\n{PLAIN}"
+SECONDS = 3.0  # in which hosts have heard
+RADVD = """
+interface lan0 {
+ AdvSendAdvert on;
+ MinRtrAdvInterval 198;
+ MaxRtrAdvInterval 600;
+ AdvLinkMTU 1480;
+ prefix 2001:db8:1:5600::/64 { AdvValidLifetime 86400; AdvPreferredLifetime 14400; };
+ prefix 2001:db8:2:5600::/64 { AdvValidLifetime 86400; AdvPreferredLifetime 14400; };
+ RDNSS fd00::53 { };
+};
+"""
+DNSMASQ = (
+    *("dnsmasq", "-d", "-C", "/dev/null", "-u", "root", "--port=0", "-i", "lan0", "--log-facility=-", "-z"),
+    *("--enable-ra", "--dhcp-range=::,constructor:lan0,ra-only,64,1h", "--ra-param=lan0,198,600"),
+)
+
+
+class Advertised(NamedTuple):
+    """That world with an advertiser, and a client that makes its own addresses."""
+
+    net: Network
+    client: Netns
+    process: subprocess.Popen[bytes]
+
+    def addresses(self) -> dict[int, bool]:
+        """Providers of whose prefix the client has an address, and whether it is preferred."""
+        lines = self.client.ip("-6 -o addr show dev eth0 scope global").splitlines()
+        return {n: " deprecated " not in line for line in lines for n in (1, 2) if f" 2001:db8:{n}:56" in line}
+
+    def hear(self, addresses: dict[int, bool]) -> None:
+        wait_for(f"the client to have {addresses}", lambda: self.addresses() == addresses, SECONDS)
+
+    def table(self) -> str:
+        return self.net.router.ns.run("nft", "list", "table", "inet", "mwan_hook", check=False).stdout
+
+
+def advertiser(lab: Lab, router: Router, kind: str) -> None:
+    if kind == "radvd":
+        conf = lab.dir / "radvd.conf"
+        conf.write_text(RADVD)
+        conf.chmod(0o644)
+        words = ["radvd", "-n", "-m", "stderr", "-C", str(conf), "-p", str(lab.dir / "radvd.pid")]
+    else:
+        words = [*DNSMASQ, f"--dhcp-leasefile={lab.dir}/leases"]
+    lab.spawn(router.ns.argv(*words), kind)
+
+
+@pytest.fixture(scope="module", params=["radvd", "dnsmasq"])
+def world(request: pytest.FixtureRequest) -> Iterator[Advertised]:
+    with Lab() as lab:
+        bare = build(lab, CONFIG)
+        advertiser(lab, bare.net.router, request.param)
+        made = Advertised(bare.net, bare.client, lab.children[-1])
+        wait_for("the client's addresses", lambda: made.addresses() == {1: True, 2: True}, 15)
+        yield made
+
+
+def test_a_dead_uplinks_prefix_is_deprecated_and_preferred_again_when_it_is_back(world: Advertised) -> None:
+    net = world.net
+    with net.isps[0].broken("blackhole6"):
+        net.router.check()
+        world.hear({1: False, 2: True})
+        # what an advertiser says by itself later changes nothing
+        world.client.batch("link set eth0 down", "link set eth0 up")
+        wait_for("addresses again", lambda: len(world.addresses()) == 2, 10)
+        assert world.addresses() == {1: False, 2: True}
+    net.router.check()
+    world.hear({1: True, 2: True})
+    assert "advertised" not in world.table()
+
+
+def test_hosts_hear_of_it_from_us_where_the_advertiser_is_silent(world: Advertised) -> None:
+    net = world.net
+    world.process.send_signal(signal.SIGSTOP)
+    try:
+        with net.isps[1].broken("blackhole6"):
+            net.router.check()
+            world.hear({1: True, 2: False})
+        net.router.check()
+    finally:
+        world.process.send_signal(signal.SIGCONT)
+    world.hear({1: True, 2: True})
+
+
+def test_flush_leaves_no_prefix_deprecated(world: Advertised) -> None:
+    net = world.net
+    with net.isps[0].broken("blackhole6"):
+        net.router.check()
+        world.hear({1: False, 2: True})
+        net.router.mwan("flush")
+        world.hear({1: True, 2: True})
+    net.router.check()
+
+
+def test_nothing_is_deprecated_unless_asked_for_and_what_was_is_taken_back(world: Advertised) -> None:
+    net = world.net
+    with net.isps[0].broken("blackhole6"):
+        net.router.check()
+        world.hear({1: False, 2: True})
+        net.router.configure(PLAIN)
+        net.router.check()
+        world.hear({1: True, 2: True})
+        assert world.table() == ""
+    net.router.configure(CONFIG)
+    net.router.check()
+
+
+def test_a_run_that_was_killed_anywhere_is_finished_by_the_next(world: Advertised) -> None:
+    net = world.net
+    for step in range(6):
+        with net.isps[0].broken(*(["blackhole6"] if step % 2 == 0 else [])):
+            run = net.router.start("check", "--now")
+            time.sleep(0.1 + 0.08 * step)
+            run.kill()
+            run.communicate()
+            net.router.check()
+            world.hear({1: step % 2 == 1, 2: True})
+            assert net.router.mwan("plan").stdout == ""
+
+
+def test_a_second_run_says_and_writes_nothing(world: Advertised) -> None:
+    net = world.net
+    with net.isps[0].broken("blackhole6"):
+        net.router.check()
+        world.hear({1: False, 2: True})
+        rules, stamp = world.table(), net.router.state_file.stat().st_ino
+        words = ("tcpdump", "-n", "-l", "-i", "eth0", "icmp6 and (ip6[40] == 133 or ip6[40] == 134)")
+        heard = net.lab.spawn(world.client.argv(*words), f"heard{stamp}")
+        wait_for("tcpdump", lambda: "listening" in heard.read_text())
+        net.router.mwan("check")
+        time.sleep(0.3)
+        assert "router" not in heard.read_text()
+        assert world.table() == rules
+        assert net.router.state_file.stat().st_ino == stamp
+    net.router.check()
