@@ -100,6 +100,12 @@ class Delegating(Container):
         """Whether the client's address of provider n's prefix is; None if it has none."""
         return next((good for one, good in self.addresses().items() if one.startswith(f"2001:db8:{n}:")), None)
 
+    def way(self, n: int) -> str:
+        """By which provider the client gets out with its address of provider n's prefix; empty: by none."""
+        address = next(one for one in self.addresses() if one.startswith(f"2001:db8:{n}:"))
+        words = ["curl", "-s", "-g", "-m2", "--interface", address, f"http://[{WEB}]/isp"]
+        return self.lan.run(*words, check=False).stdout.strip()
+
 
 @pytest.fixture(scope="module")
 def bed(image: object) -> Iterator[Delegating]:
@@ -123,9 +129,9 @@ def bed(image: object) -> Iterator[Delegating]:
 
 def test_networkds_prefixes_are_found_and_hosts_leave_by_the_uplink_of_theirs(bed: Delegating) -> None:
     assert bed.rules() == {"2001:db8:1:5600::": "1001", "2001:db8:2:5600::": "1002"}
-    for address in bed.addresses():
-        words = ["curl", "-s", "-g", "-m2", "--interface", address, f"http://[{WEB}]/isp"]
-        assert bed.lan.run(*words, check=False).stdout.strip() == f"isp{address.split(':')[2]}"
+    for n in (1, 2):
+        bed.wait(f"prefix {n} to leave by its line", lambda n=n: bed.way(n) == f"isp{n}")  # type: ignore[misc]
+        assert [bed.way(n) for _ in range(3)] == [f"isp{n}"] * 3
     assert running.settled(bed)
 
 

@@ -49,6 +49,15 @@ metered_interval = 60
 fall = 9
 """
 
+PREFIXES = """[router]
+deprecate_prefixes = yes
+[uplinks]
+[[fiber]]
+prefixes = 2001:db8:1::/56, 2001:db8:2::/64
+[[lte]]
+prefixes = no
+"""
+
 
 def put(root: Path, text: str, name: str = "mwan-hook.conf") -> None:
     """Write a configuration file."""
@@ -67,7 +76,7 @@ def test_the_files_are_shown_as_read(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert shown == f"# {directory}/mwan-hook.conf\n{FILE}{more}"
 
 
-@pytest.mark.parametrize("text", ["", FILE])
+@pytest.mark.parametrize("text", ["", FILE, PREFIXES])
 def test_what_is_in_force_reads_back_as_the_same_configuration(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str
 ) -> None:

@@ -8,7 +8,18 @@ import pytest
 
 from mwan_hook.configvalues import protocol
 from mwan_hook.core import credible
-from mwan_hook.model import Allotment, Family, Nexthop, Notice, Route, State, Sysctl, UplinkState
+from mwan_hook.model import (
+    Allotment,
+    Delegated,
+    Family,
+    Nexthop,
+    Notice,
+    OnLink,
+    Route,
+    State,
+    Sysctl,
+    UplinkState,
+)
 from mwan_hook.store import allotment, codec, files, outbox, state
 
 LINKDOWN = "net/ipv4/conf/eth1/ignore_routes_with_linkdown"
@@ -44,6 +55,20 @@ STATES = [
     State(uplinks={"a b": UplinkState("a b", 3)}),
     State(uplinks={"../../x": UplinkState("../../x", 3)}),
     State(uplinks={"lte": UplinkState("usb0", 1 << 31)}),
+    *(
+        State(delegated=(Delegated(prefix, interface, lans=lans),))
+        for prefix, interface, lans in (
+            ("default", "eth1", ()),
+            ("2001:db8::/65", "eth1", ()),
+            ("2001:db8::/0", "eth1", ()),
+            ("2001:db8::", "eth1", ()),
+            ("192.0.2.0/24", "eth1", ()),
+            ("2001:db8::/56", "../x", ()),
+            ("2001:db8::/56", "eth1", (OnLink(0, "2001:db8::/64"),)),
+            ("2001:db8::/56", "eth1", (OnLink(3, "nowhere"),)),
+        )
+    ),
+    State(deprecated=("2001:db8::/56 drop",)),
     *(
         State(foreign=(FOREIGN._replace(**values),))
         for values in (
@@ -94,6 +119,8 @@ def test_a_state_that_leads_to_what_is_not_ours_is_set_aside(tmp_path: Path, sto
         gateway(None),
         gateway("inet6 fe80::1"),
         State(outbox=(NOTICE, NOTICE._replace(id="12345678901234567890-123456", event="default-route"))),
+        State(delegated=(Delegated("2001:db8::/56", "lte0", 7.5, 8.5, True, (OnLink(3, "2001:db8:0:1::/64"),)),)),
+        State(delegated=(Delegated("2001:db8::/64"),), deprecated=("2001:db8::/56",)),
     ],
 )
 def test_what_a_run_can_have_stored_is_believed(tmp_path: Path, stored: State) -> None:
