@@ -18,10 +18,10 @@ WEB = "2001:db8:9::9"  # on the internet of every provider
 PROBES = """
 [probe]
 portal_interval = 0
-timeout = 1
+timeout = 0.5
 interval = 10
 burst_interval = 0.1
-fall = 2
+fall = 1
 rise = 1
 hysteresis_delay = 0
 targets = icmp://1.1.1.1, icmp://2606:4700:4700::1111
@@ -179,8 +179,7 @@ def test_without_the_rules_foreign_sources_reach_providers_that_drop_them(shared
     before = shared.dropped(1) + shared.dropped(2) + shared.dropped(3)
     with shared.configured(PLAIN.replace("metric = 100", "metric = 100\nprefixes = no")):
         assert shared.rules() == {}
-        found = [shared.ways(host(1)) for _ in range(3)] + [shared.ways(host(2)) for _ in range(3)]
-    assert "" in found
+        wait_for("a connection that fails", lambda: shared.ways(host(1)) == "")
     assert shared.dropped(1) + shared.dropped(2) + shared.dropped(3) > before
 
 
@@ -245,7 +244,7 @@ def test_a_dead_uplinks_hosts_leave_by_another_one_that_translates(shared: World
             with net.isps[0].broken("blackhole6"):
                 net.router.check()
                 assert shared.rules().get(delegated(1)) == rule
-                ways = {shared.ways(host(1)) for _ in range(4)}
+                ways = {shared.ways(host(1)) for _ in range(2)}
                 assert ways <= ({"isp2"} if rule else {"isp2", "isp3"})
                 assert settled(shared)
             net.router.check()

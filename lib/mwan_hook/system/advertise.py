@@ -12,6 +12,7 @@ from _socket import (
     IPPROTO_IPV6,
     IPPROTO_RAW,
     IPV6_MULTICAST_IF,
+    IPV6_MULTICAST_LOOP,
     SOCK_CLOEXEC,
     SOCK_RAW,
     SOL_SOCKET,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 # Nobody's address: from that of a router of the LAN, a router lifetime of 0 would end that router's service.
 SENDER = inet_pton(AF_INET6, "fe80::6d77:616e")
 ROUTERS, HOSTS = inet_pton(AF_INET6, "ff02::2"), inet_pton(AF_INET6, "ff02::1")
-COPIES = 3  # of what is said: multicast gets lost in the air
+COPIES = 2  # of what is said: multicast gets lost in the air
 _SOLICITATION, _ADVERTISEMENT, _ICMPV6 = 133, 134, 58
 _PREFIX_INFORMATION, _AUTONOMOUS = 3, 0x40
 _SO_BINDTOIFINDEX = 62
@@ -54,7 +55,8 @@ def deprecate(lans: Iterable[OnLink]) -> None:
 def solicit(lans: Iterable[OnLink]) -> None:
     """Ask advertisers, those of this machine too: what goes to all routers comes back to them."""
     for index in _by_index(lans):
-        _send(index, bytes(16), ROUTERS, bytes((_SOLICITATION, 0, 0, 0, 0, 0, 0, 0)))
+        for _ in range(COPIES):
+            _send(index, bytes(16), ROUTERS, bytes((_SOLICITATION, 0, 0, 0, 0, 0, 0, 0)))
 
 
 def _by_index(lans: Iterable[OnLink]) -> dict[int, list[str]]:
@@ -75,6 +77,8 @@ def _send(index: int, source: bytes, target: bytes, message: bytes) -> None:
     try:
         with_header.setsockopt(SOL_SOCKET, _SO_BINDTOIFINDEX, index)
         with_header.setsockopt(IPPROTO_IPV6, IPV6_MULTICAST_IF, index)
+        # Advertisers of this machine would complain that they disagree.
+        with_header.setsockopt(IPPROTO_IPV6, IPV6_MULTICAST_LOOP, int(target == ROUTERS))
         with_header.sendto(packet, (_text(target), 0, 0, index))
     except OSError:
         pass

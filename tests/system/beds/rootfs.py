@@ -29,7 +29,7 @@ MASKED = (
     *("systemd-update-utmp.service", "systemd-update-utmp-runlevel.service", "systemd-journal-flush.service"),
     *("systemd-binfmt.service", "proc-sys-fs-binfmt_misc.automount", "sys-fs-fuse-connections.mount"),
     *("dev-hugepages.mount", "sys-kernel-debug.mount", "sys-kernel-tracing.mount"),
-    *("isc-dhcp-server.service", "isc-dhcp-server6.service", "radvd.service"),
+    *("isc-dhcp-server.service", "radvd.service"),
     *("systemd-random-seed.service", "systemd-pstore.service", "ldconfig.service", "systemd-firstboot.service"),
 )
 FILES: Files = {
