@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from mwan_hook.config import Loaded
 
+SAID_TWICE = 4.0  # seconds after which hosts hear again what has changed
 PASSES = 4  # looks after changes, until nothing is left to do
 
 
@@ -137,8 +138,9 @@ class Run:
     def _saved(self, judged: Judged, before: State, errors: tuple[str, ...]) -> Judged:
         """Store the state, and what to tell of it, if it says anything new; then tell."""
         state = judged.state._replace(errors=errors)
-        if state.deprecated != judged.deprecated:
-            state = state._replace(deprecated=_advertised(state, judged.deprecated))
+        again = state.to_repeat and judged.scene.now >= state.said_at + SAID_TWICE
+        if state.deprecated != judged.deprecated or again:
+            state = _advertised(judged, state)
         happened = (*transitions(before, state, judged.scene.wall), *ways_out(before, state, judged.scene.wall))
         if happened:
             state = _with_notices(judged, before, state, happened)
@@ -196,15 +198,20 @@ def _applied(judged: Judged) -> tuple[str, ...]:
     return tuple(errors)
 
 
-def _advertised(state: State, deprecated: tuple[str, ...]) -> tuple[str, ...]:
-    """Hosts of the LAN hear which prefixes are bad now, or good again; a run that is killed here says it once more."""
+def _advertised(judged: Judged, state: State) -> State:
+    """Hosts of the LAN hear which prefixes are bad now, or good again, and once more after a while.
+
+    Multicast gets lost, and radvd answers nobody within three seconds of its last word.  A run that is killed here
+    leaves all of it to the next one.
+    """
     from mwan_hook.system import advertise
 
-    changed = {*deprecated} ^ {*state.deprecated}
-    lans = {one.prefix: one.lans for one in state.delegated if one.prefix in changed}
-    advertise.deprecate(lan for prefix, there in lans.items() if prefix in deprecated for lan in there)
-    advertise.solicit(lan for prefix, there in lans.items() if prefix not in deprecated for lan in there)
-    return deprecated
+    wanted, now = judged.deprecated, judged.scene.now
+    changed = {*wanted} ^ {*state.deprecated}
+    lans = {one.prefix: one.lans for one in state.delegated if one.prefix in changed or one.prefix in state.to_repeat}
+    advertise.deprecate(lan for prefix, there in lans.items() if prefix in wanted for lan in there)
+    advertise.solicit(lan for prefix, there in lans.items() if prefix not in wanted for lan in there)
+    return state._replace(deprecated=wanted, to_repeat=tuple(sorted(changed)), said_at=now if changed else 0.0)
 
 
 def _with_notices(judged: Judged, before: State, state: State, happened: Sequence[Transition]) -> State:

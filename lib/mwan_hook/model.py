@@ -712,6 +712,8 @@ class State(NamedTuple):
     firewall: Firewall = Firewall()
     delegated: tuple[Delegated, ...] = ()
     deprecated: tuple[str, ...] = ()  # prefixes that the LAN was told not to use
+    to_repeat: tuple[str, ...] = ()  # those of which it shall hear once more ...
+    said_at: float = 0.0  # ... since then
     unheard: int = 0  # notices that were dropped lately, because nobody took them out of the spool
 
 

@@ -106,7 +106,7 @@ def _prefixes(stored: State) -> str:
     for one in stored.delegated:
         if not _is_delegated(one):
             return f"{one.prefix!r:.80} is no prefix that came by {one.interface!r:.20}"
-    if any(not _is_prefix6(prefix) for prefix in stored.deprecated):
+    if any(not _is_prefix6(prefix) for prefix in (*stored.deprecated, *stored.to_repeat)):
         return "what was deprecated is no prefix"
     return ""
 
