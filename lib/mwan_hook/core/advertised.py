@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 HEADER = 16 * 8  # bits of an advertisement before its options
 UNIT = 8 * 8  # options begin at multiples of it
-PLACES = 40  # where a prefix is looked for: behind nine others
+PLACES = 20  # where a prefix is looked for: behind four others and some small options
 PREFIX_INFORMATION = 0x0304  # an option's type, and its length in units
 _PREFERRED, _RESERVED, _PREFIX = 64, 96, 128  # bits from its beginning
 _ALL = (1 << 64) - 1
