@@ -7,6 +7,7 @@ import time
 import pytest
 
 from tests.lab import Lab, Network, topologies, wait_for
+from tests.lab.uplinks import FIBER_LTE
 from tests.netns.layout import layout
 
 FAILOVER = """
@@ -17,14 +18,7 @@ burst_interval = 0.1
 fall = 3
 rise = 3
 hysteresis_delay = 0
-[uplinks]
-[[fiber]]
-match = eth1
-metric = 100
-[[lte]]
-match = eth2
-metric = 200
-"""
+""" + FIBER_LTE
 HELD = """
 [probe]
 portal_interval = 0
