@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from mwan_hook.core.doctor import Case
 
 
+LEASE = "lease of "  # nobody has to ask its servers
+
+
 class Server(NamedTuple):
     """A name server as the machine would ask it."""
 
@@ -32,11 +35,12 @@ def check(case: Case, servers: Sequence[Server]) -> Iterator[Finding]:
         here = [(server, why) for server, why in dead if server.place == place]
         left = [server.address for server, why in judged if server.place == place and not why]
         what = "; ".join(f"{server.address} ({place}) {why}" for server, why in here)
-        breaks = (
-            f"look-ups wait for it before {listed(left)} is asked" if left else "no name is found: no server is left"
-        )
+        breaks, severity = "no name is found: no server is left", Severity.PROBLEM
+        if left:
+            breaks, severity = f"look-ups wait for it before {listed(left)} is asked", Severity.WARNING
+        elif place.startswith(LEASE):
+            breaks, severity = "who asks it (a forwarder, dnsmasq) waits for nothing", Severity.WARNING
         words = "a server that every uplink reaches (DNS= in .network files, or a public one), or systemd-resolved"
-        severity = Severity.WARNING if left else Severity.PROBLEM
         yield Finding("dns-dead-link", severity, place, what, breaks, Fix(words=words))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from mwan_hook.core.doctordns import Server
+from mwan_hook.core.doctordns import LEASE, Server
 from mwan_hook.core.targets import is_address
 from mwan_hook.core.traced import Question
 from mwan_hook.model import Family
@@ -32,7 +32,7 @@ def servers(root: str, links: Sequence[Link], online: frozenset[int]) -> list[Se
     names = {link.index: link.name for link in links}
     known = {one.address for one in found}
     for index in sorted(online):
-        found += [_routed(one, f"lease of {names.get(index)}") for one in leases.get(index, ()) if one not in known]
+        found += [_routed(one, f"{LEASE}{names.get(index)}") for one in leases.get(index, ()) if one not in known]
     return [one for one in found if not one.address.startswith(("127.", "::1", "fe80:"))]
 
 
