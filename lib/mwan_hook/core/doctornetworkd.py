@@ -58,6 +58,7 @@ def effective(settings: Sequence[Setting]) -> tuple[bool, Setting | None, Settin
 
 def check(networkd: Networkd, own_nexthops: bool = False) -> Iterator[Finding]:
     """Whether it leaves what is ours alone.  ``own_nexthops``: the kernel holds nexthop objects of ours."""
+    waiting: dict[str, Setting] = {}
     for key, code, things, since in KEYS:
         if networkd.version and networkd.version < since:
             if key != "ManageForeignNextHops":
@@ -72,7 +73,9 @@ def check(networkd: Networkd, own_nexthops: bool = False) -> Iterator[Finding]:
                 severity = Severity.WARNING if own_nexthops else Severity.NOTE
             yield Finding(code, severity, "systemd-networkd", _seen(key, by, ignored), _breaks(things), _fix(key, by))
         elif by and networkd.since is not None and by.changed > networkd.since:
-            yield _restart(key, by, things)
+            waiting[key] = by
+    if waiting:
+        yield _restart(waiting)
 
 
 def _seen(key: str, by: Setting | None, ignored: Setting | None) -> str:
@@ -82,7 +85,7 @@ def _seen(key: str, by: Setting | None, ignored: Setting | None) -> str:
 
 def _breaks(things: str) -> str:
     return (
-        f"when networkd is restarted, or a file of its changes, it takes out {things} that it did not make, ours too: "
+        f"when networkd is restarted, or a file of its changes, it takes out {things} that it did not make, ours too; "
         "uplinks stand still until the next run puts them back"
     )
 
@@ -99,9 +102,11 @@ def _too_old(version: int, key: str, code: str, things: str, since: int) -> Find
     return Finding(code, Severity.WARNING, "systemd-networkd", what, _breaks(things), Fix(words="a newer systemd"))
 
 
-def _restart(key: str, by: Setting, things: str) -> Finding:
-    what = f"{key}={by.value} in {by.place} is newer than the networkd that runs, which reads it only at its start"
-    return Finding("networkd-restart", Severity.WARNING, key, what, _breaks(things), Fix(commands=(RESTART,)))
+def _restart(waiting: Mapping[str, Setting]) -> Finding:
+    files = listed(dict.fromkeys(one.place.rpartition(":")[0] for one in waiting.values()))
+    what = f"{files} with {listed(f'{key}={one.value}' for key, one in waiting.items())} came after networkd's start"
+    breaks = "it is read only at a start: until then networkd takes out what is ours when it reloads or reconfigures"
+    return Finding("networkd-restart", Severity.WARNING, "systemd-networkd", what, breaks, Fix(commands=(RESTART,)))
 
 
 def check_wait(unit: WaitOnline) -> Iterator[Finding]:
