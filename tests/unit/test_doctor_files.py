@@ -230,7 +230,7 @@ def test_what_else_starts_runs_is_missed() -> None:
     assert codes(doctorunits.check(WHOLE._replace(systemd=False))) == ["no-systemd"]
     assert codes(doctorunits.check(WHOLE._replace(units=tuple(Unit(name) for name in UNITS)))) == ["not-installed"]
     for values in ({"path": ""}, {"enabled": False}, {"masked": True}):
-        unit = WHOLE.dispatcher._replace(**values)  # type: ignore[arg-type]
+        unit = WHOLE.dispatcher._replace(**values)
         assert codes(doctorunits.check(WHOLE._replace(dispatcher=unit))) == ["dispatcher"]
         assert list(doctorunits.check(WHOLE._replace(dispatcher=unit, networkd=False))) == []
 
@@ -440,7 +440,7 @@ def test_modules_are_those_on_disk_and_those_built_in(tmp_path: Path) -> None:
     base = f"lib/modules/{os.uname().release}"
     put(tmp_path, f"{base}/modules.dep", "kernel/net/netfilter/nft_ct.ko.xz: kernel/net/netfilter/nf-tables.ko\n")
     put(tmp_path, f"{base}/modules.builtin", "kernel/net/netfilter/nf_conntrack.ko\n")
-    assert kernelparts.kernel(str(tmp_path)).known == {"nft_ct", "nf_conntrack"}
+    assert kernelparts.kernel(str(tmp_path)).known == frozenset(("nft_ct", "nf_conntrack"))
 
 
 def test_servers_are_the_addresses_of_nameserver_lines(tmp_path: Path) -> None:
