@@ -236,6 +236,7 @@ undo_doctor() { # takes out what `mwan-hook doctor --fix` has written, by its ow
         *[!/]) ! written_by_doctor "$destdir$path" || rm -f "$destdir$path" "$destdir$path.new" ;;
         esac
     done <"$doctors"
+    ! grep -q '^/etc/sysctl' "$doctors" || say "sysctls that doctor has set stay until the next boot"
     grep '/$' "$doctors" | remove_directories
     rm -f "$doctors"
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -12,6 +13,7 @@ import pytest
 
 from mwan_hook.core import doctorfix, doctornetworkd, doctorstate, doctorunits
 from mwan_hook.core.doctor import NETWORKD, SYSCTLS, Case, Finding, Fix, Severity, sysctl_fix
+from mwan_hook.core.doctordns import Server
 from mwan_hook.core.doctorfix import HEADER
 from mwan_hook.core.doctormarks import FULL, Flowtable, Marker
 from mwan_hook.core.doctornetworkd import Networkd, WaitOnline
@@ -450,6 +452,18 @@ def test_servers_are_the_addresses_of_nameserver_lines(tmp_path: Path) -> None:
     assert resolvers.addresses(str(tmp_path / "nothing")) == []
 
 
+def test_resolved_asks_a_links_servers_through_the_link_unless_they_were_taken_from_it(tmp_path: Path) -> None:
+    put(tmp_path, "etc/resolv.conf", "nameserver 127.0.0.53\n")
+    put(tmp_path, "run/systemd/resolve/resolv.conf", "nameserver 192.168.3.1\nnameserver 192.168.2.1\n")
+    links = tuple(builders.link(name) for name in ("fiber", "cable"))
+    for one in links:
+        put(tmp_path, f"run/systemd/netif/links/{one.index}", f"DNS=192.168.{one.index}.1\n")
+    both = [Server(f"192.168.{index}.1", "systemd-resolved", index) for index in (3, 2)]
+    assert resolvers.servers(str(tmp_path), links, frozenset((2, 3))) == both
+    put(tmp_path, "run/mwan-hook/resolved/cable", "")
+    assert resolvers.servers(str(tmp_path), links, frozenset((2,))) == both[1:]
+
+
 # ---------------------------------------------------------------- --fix
 
 STRICT = sysctl_fix([Sysctl("net/ipv4/conf/wan1/rp_filter", "2")])
@@ -495,3 +509,22 @@ def test_what_is_written_is_noted_with_the_directories_that_were_made(tmp_path: 
     assert (tmp_path / SYSCTLS).stat().st_mode & 0o777 == 0o644
     doctorfiles.write(str(tmp_path), doctorfix.written([HASH], doctorfiles.there(str(tmp_path), [SYSCTLS])))
     assert (tmp_path / doctorfiles.RECORD).read_text().splitlines() == noted
+
+
+# ---------------------------------------------------------------- documentation
+
+
+def _codes_of_the_program() -> set[str]:
+    found = {code for _, code, _, _ in doctornetworkd.KEYS}
+    for file in sorted((PROJECT / "lib/mwan_hook/core").glob("doctor*.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Finding":
+                found |= {node.args[0].value} if isinstance(node.args[0], ast.Constant) else set()  # type: ignore[arg-type]
+    return found
+
+
+def test_every_code_is_documented_and_no_other() -> None:
+    table = (PROJECT / "docs/doctor.md").read_text().partition("## What is looked for")[2]
+    rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    assert {code for row in rows for code in re.findall(r"`([a-z0-9-]+)`", row)} == _codes_of_the_program()
+    assert len(_codes_of_the_program()) > 40

@@ -50,7 +50,7 @@ def findings(root: str) -> tuple[tuple[Finding, ...], bool]:
     case = Case(loaded.config, seen.uplinks, judged.state, seen.snapshot, seen.now)
     required = tuple(
         uplink.interface
-        for uplink in case.present
+        for uplink in (case.present if len(case.uplinks) > 1 else ())
         if networkd.link_facts(root, uplink.index).get("REQUIRED_FOR_ONLINE") == "yes"
     )
     found += _own(root, case, loaded, judged)

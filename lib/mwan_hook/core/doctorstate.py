@@ -104,7 +104,7 @@ def _age(seconds: float) -> str:
 def check_uplinks(case: Case, configured: bool) -> Iterator[Finding]:
     """Uplinks without an interface, none at all, no configuration."""
     if not configured:
-        what = "there is no configuration: every interface with a default route in main is an uplink"
+        what = "no uplink is configured: every interface with a default route in main is one"
         breaks = "little, if that is what you want; equal metrics share"
         fix = Fix(words="name your uplinks in /etc/mwan-hook/mwan-hook.conf, [uplinks]")
         yield Finding("no-configuration", Severity.NOTE, "", what, breaks, fix)
