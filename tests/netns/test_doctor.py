@@ -17,6 +17,7 @@ from tests.lab.isp import Isp
 from tests.lab.router import AS_NOBODY, PROJECT, with_mounts
 from tests.netns.installer import look
 from tests.netns.layout import layout
+from tests.netns.test_router import PINNED, _asked, _served
 
 UNITS = "usr/lib/systemd/system"
 WANTS = {
@@ -380,6 +381,15 @@ def test_after_fix_nothing_is_left_that_it_can_fix_and_again_writes_nothing(mach
     refresh(machine)
     assert machine.router.mwan("doctor", code=0).stdout == "nothing found that would hurt\n"
     assert foreign.read_text() == "net.ipv4.conf.all.rp_filter = 1\n"
+
+
+def test_a_port_forward_that_strict_checks_have_cut_works_after_fix(lab: Lab) -> None:
+    net = _served(lab, PINNED)
+    net.router.ns.sysctl({"ipv4/conf/all/rp_filter": 1})
+    assert "timed out" in _asked(net.isps[1].ns, "10.2.0.2")
+    assert "problem rp-filter eth2: " in net.router.mwan("doctor", code=1).stdout
+    net.router.mwan("doctor", "--fix", code=None)
+    assert _asked(net.isps[1].ns, "10.2.0.2") == "served"
 
 
 def test_a_foreign_file_in_the_place_of_ours_is_not_touched(machine: Machine) -> None:

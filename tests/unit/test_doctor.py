@@ -266,6 +266,15 @@ def test_a_mark_that_is_an_uplinks_is_a_problem_and_another_within_the_mask_a_wa
     assert list(doctormarks.check_rules(case(mark_mask=0x3F0000), (mwan3,))) == []
 
 
+def test_a_rule_for_one_bit_takes_packets_of_every_uplink_that_has_it() -> None:
+    one, two = (
+        builders.uplink(name, metric=1, mark=mark, mask=0x3F00) for name, mark in (("fiber", 0x300), ("cable", 0x200))
+    )
+    found = bad(doctormarks.check_rules(case(one, two), (AnyRule(V4, 100, table=1, mark=0x100, mask=0x100),)))
+    assert found.code == "mark-clash"
+    assert found.breaks.startswith("such packets are led by uplink fiber,")
+
+
 def test_a_mark_with_other_bits_too_is_told_apart_and_noted() -> None:
     found = bad(doctormarks.check_rules(case(), (WIREGUARD,)))
     assert (found.code, found.severity) == ("mark-overlap", Severity.NOTE)
@@ -304,6 +313,9 @@ def test_a_foreign_default_with_a_better_metric_beats_ours_in_main() -> None:
     in_main = case(default_table=MAIN_TABLE)
     ours = entry(MAIN_TABLE, 2, metric=2)
     assert defaults(in_main, MAIN_TABLE, ours, entry(MAIN_TABLE, 9, metric=100, protocol=16)) == []
+    assert (
+        defaults(in_main, MAIN_TABLE, ours, entry(MAIN_TABLE, 9, metric=2, protocol=9)) == []
+    )  # ours stands before it
     found = bad(defaults(in_main, MAIN_TABLE, ours, entry(MAIN_TABLE, 9, metric=1, protocol=9)))
     assert (found.code, found.severity) == ("default-beaten", Severity.PROBLEM)
     assert found.fix.commands == ("ip route del default dev tailscale0 table main metric 1",)
