@@ -80,6 +80,7 @@ GOOD = {
     "net/ipv6/conf/all/forwarding": "0",
     **{f"net/ipv4/conf/{name}/rp_filter": "1" for name in ("fiber", "cable")},
     **{f"net/{v}/conf/{n}/ignore_routes_with_linkdown": "1" for v in ("ipv4", "ipv6") for n in ("fiber", "cable")},
+    **{f"net/ipv4/conf/{n}/forwarding": "0" for n in ("fiber", "cable", "br0")},
     **{f"net/ipv6/conf/{n}/accept_ra": "1" for n in ("fiber", "cable")},
     **{f"net/ipv6/conf/{n}/forwarding": "0" for n in ("fiber", "cable")},
 }
@@ -144,19 +145,33 @@ def test_forwarding_is_asked_for_by_masquerade_nat6_and_policies_of_machines_beh
     behind = Policy("guests", iif=("br0",), uplinks=("fiber",))
     lan = (Address(7, V4, "192.168.99.1", 24, True),)
     assert bad(sysctls(case(lan=lan, policies=(behind,)), {})).about == "ipv4"
-    assert sysctls(case(lan=lan, policies=(behind,)), {"net/ipv4/ip_forward": "1", **LOOSE}) == []
+    on = {f"net/ipv4/conf/{name}/forwarding": "1" for name in ("br0", "fiber", "cable")}
+    assert sysctls(case(lan=lan, policies=(behind,)), {"net/ipv4/ip_forward": "1", **on, **LOOSE}) == []
     assert sysctls(case(policies=(behind,)), LOOSE) == []
     assert sysctls(case(lan=lan), {}) == []
+    routed = Router(masquerade=(V4,))
+    assert sysctls(case(lan=lan, router=routed), {**LOOSE, **on}) == []  # by networkd, one by one
+    found = bad(sysctls(case(lan=lan, router=routed), {**LOOSE, **on, "net/ipv4/conf/cable/forwarding": "0"}))
+    assert found.fix.lines == ("net.ipv4.ip_forward = 1",)
+    most = {**LOOSE, **on, "net/ipv4/ip_forward": "1", "net/ipv4/conf/br0/forwarding": "0"}
+    assert bad(sysctls(case(lan=lan, router=routed), most)).fix.lines == ("net.ipv4.conf.br0.forwarding = 1",)
 
 
 LOOSE = {"net/ipv4/conf/fiber/rp_filter": "2", "net/ipv4/conf/cable/rp_filter": "2"}
 
 
+def _by(route: Route, protocol: int) -> Route:
+    return route._replace(protocol=protocol)
+
+
 def test_a_forwarding_kernel_that_takes_advertisements_itself_needs_accept_ra_2() -> None:
     both = case(families=(V4, V6))
+    both = both._replace(snapshot=both.snapshot._replace(defaults=tuple(_by(r, 9) for r in both.snapshot.defaults)))
     values = {**GOOD, **{f"net/ipv6/conf/{name}/forwarding": "1" for name in ("fiber", "cable")}}
     assert codes(doctorsysctls.check(both, values, {})) == ["accept-ra", "accept-ra"]
     assert codes(doctorsysctls.check(both, values, {}, frozenset((2,)))) == ["accept-ra"]
+    static = both._replace(snapshot=both.snapshot._replace(defaults=tuple(_by(r, 4) for r in both.snapshot.defaults)))
+    assert codes(doctorsysctls.check(static, values, {})) == []
     values |= {f"net/ipv6/conf/{name}/accept_ra": "2" for name in ("fiber", "cable")}
     assert codes(doctorsysctls.check(both, values, {})) == []
 
@@ -343,6 +358,11 @@ def test_a_network_that_the_lan_has_too_is_told() -> None:
     same = lan._replace(address="192.168.2.2")
     assert bad(doctordefaults.check_addresses(case(lan=[same]))).code == "address-twice"
     assert list(doctordefaults.check_addresses(case(lan=[lan._replace(address="192.168.99.1")]))) == []
+    wide = Address(7, V4, "192.168.0.1", 16, True)  # fiber's own network is narrower and comes before it
+    assert list(doctordefaults.check_addresses(case(lan=[wide]))) == []
+    corner = Address(7, V4, "192.168.2.9", 28, True)
+    assert "the gateway 192.168.2.1 of fiber is in" in bad(doctordefaults.check_addresses(case(lan=[corner]))).what
+    assert list(doctordefaults.check_addresses(case(lan=[corner._replace(address="192.168.2.129")]))) == []
     alias = Address(2, V4, "192.168.2.9", 24, True)
     assert list(doctordefaults.check_addresses(case(lan=[alias]))) == []  # of the uplink itself
 

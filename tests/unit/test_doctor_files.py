@@ -265,6 +265,12 @@ def test_units_are_found_enabled_and_masked_by_their_files(tmp_path: Path) -> No
     assert unitfacts.unit(str(tmp_path), name, {}).masked
 
 
+def test_what_is_active_is_read_from_systemctls_blocks() -> None:
+    text = "Id=a.timer\nActiveState=active\n\nActiveState=failed\nId=b.path\n\nId=c.service\nActiveState=activating\n"
+    assert unitfacts.states(text) == {"a.timer": True, "b.path": False, "c.service": True}
+    assert unitfacts.states("") == {}
+
+
 def test_networkd_counts_where_it_runs_or_will(tmp_path: Path) -> None:
     root = str(tmp_path)
     assert unitfacts.networkd(root) is None

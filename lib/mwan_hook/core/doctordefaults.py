@@ -87,23 +87,35 @@ def check_addresses(case: Case) -> Iterator[Finding]:
                 or not {one.index, other.index} & set(uplinks)
             ):
                 continue
-            if {one.index, other.index} <= set(uplinks) or not _together(one, other):
+            if {one.index, other.index} <= set(uplinks):
                 continue
-            yield _twice(one, other, names)
+            outside, inside = (one, other) if one.index in uplinks else (other, one)
+            gateway = uplinks[outside.index].way(one.family).gateway
+            if one.prefixlen == other.prefixlen and _covers(inside, outside.address):
+                yield _twice(outside, inside, names)
+            elif gateway and inside.prefixlen > outside.prefixlen and _covers(inside, gateway):
+                yield _hidden(outside, inside, gateway, names)
     if case.config.firewall and not case.config.router.pin:
         for family in FAMILIES:
             for address in shared_addresses(case.present, family):
                 yield _unpinned(case, family, address)
 
 
-def _together(one: Address, other: Address) -> bool:
-    """One network, or one within the other; a host's address is no network."""
-    length = min(one.prefixlen, other.prefixlen)
-    af, bits = one.family.af, 32 if one.family is Family.IPV4 else 128
-    if one.address != other.address and max(one.prefixlen, other.prefixlen) == bits:
+def _covers(network: Address, address: str) -> bool:
+    """Whether an interface's network holds an address."""
+    if Family.of(address) is not network.family:
         return False
-    numbers = [int.from_bytes(inet_pton(af, a.address), "big") >> (bits - length) for a in (one, other)]
-    return numbers[0] == numbers[1]
+    bits = 32 if network.family is Family.IPV4 else 128
+    numbers = [inet_pton(network.family.af, text) for text in (network.address, address)]
+    first, second = (int.from_bytes(number, "big") >> (bits - network.prefixlen) for number in numbers)
+    return first == second
+
+
+def _hidden(outside: Address, inside: Address, gateway: str, names: Mapping[int, str]) -> Finding:
+    there, here = names.get(outside.index, "?"), names.get(inside.index, "?")
+    what = f"the gateway {gateway} of {there} is in the network of {here}, {inside.address}/{inside.prefixlen}"
+    breaks = f"main looks for it behind {here}; who asks it for anything, DNS for one, gets no answer"
+    return Finding("network-twice", Severity.WARNING, listed((there, here)), what, breaks, _renumber)
 
 
 def _twice(one: Address, other: Address, names: Mapping[int, str]) -> Finding:

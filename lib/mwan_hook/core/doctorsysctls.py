@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mwan_hook.core.doctor import Case
 
 STRICT = "1"
+ADVERTISED = 9  # RTPROT_RA
 ALL_RP = "net/ipv4/conf/all/rp_filter"
 FORWARDING = {Family.IPV4: "net/ipv4/ip_forward", Family.IPV6: "net/ipv6/conf/all/forwarding"}
 
@@ -29,7 +30,18 @@ def keys(case: Case) -> tuple[str, ...]:
         own += [f"net/ipv4/conf/{name}/rp_filter"]
         own += [f"net/{family.value}/conf/{name}/ignore_routes_with_linkdown" for family in FAMILIES]
         own += [f"net/ipv6/conf/{name}/{word}" for word in ("forwarding", "accept_ra")]
+    own += [_arriving(name) for name in _doors(case)]
     return (*own, *(hash_key(family) for family in FAMILIES), *FORWARDING.values())
+
+
+def _arriving(name: str) -> str:
+    """IPv4 asks the interface that a packet came in by; the one for all sets each of them when it is written."""
+    return f"net/ipv4/conf/{name}/forwarding"
+
+
+def _doors(case: Case) -> tuple[str, ...]:
+    """Interfaces that packets to be forwarded come in by."""
+    return (*case.behind(Family.IPV4), *(uplink.interface for uplink in case.present))
 
 
 def check(
@@ -41,7 +53,7 @@ def check(
     yield from _linkdown(case, values, places)
     yield from _hash(case, values, places)
     for family, why in wanted.items():
-        yield from _forwards(family, why, values, places)
+        yield from _forwards(case, family, why, values, places)
     yield from _advertisements(case, values, places, managed, Family.IPV6 in wanted)
 
 
@@ -51,7 +63,8 @@ def _from(key: str, places: Mapping[str, str]) -> str:
 
 def forwards(case: Case, values: Mapping[str, str]) -> bool:
     """Whether IPv4 packets of others go through."""
-    return values.get(FORWARDING[Family.IPV4]) == "1" or Family.IPV4 in dict(_forwarding(case))
+    keys_ = (FORWARDING[Family.IPV4], *map(_arriving, case.behind(Family.IPV4)))
+    return any(values.get(key) == "1" for key in keys_) or Family.IPV4 in dict(_forwarding(case))
 
 
 def _rp_filter(case: Case, values: Mapping[str, str], places: Mapping[str, str]) -> Iterator[Finding]:
@@ -132,13 +145,32 @@ def _forwarding(case: Case) -> Iterator[tuple[Family, str]]:
             yield family, why
 
 
-def _forwards(family: Family, why: str, values: Mapping[str, str], places: Mapping[str, str]) -> Iterator[Finding]:
+def _forwards(
+    case: Case, family: Family, why: str, values: Mapping[str, str], places: Mapping[str, str]
+) -> Iterator[Finding]:
+    """Since systemd 256 networkd switches single interfaces on, which is enough for IPv4."""
     key = FORWARDING[family]
-    if values.get(key) != "0":
+    off = [_arriving(name) for name in _doors(case) if values.get(_arriving(name)) == "0"]
+    if family is Family.IPV4 and case.behind(family):
+        bad = off if values.get(key) == "1" else [key] if off else []
+    else:
+        bad = [key] if values.get(key) == "0" else []
+    if not bad:
         return
-    what = f"{spelled(key)} = 0{_from(key, places)}, and the configuration has {why}"
-    breaks = f"no {family.value} packet of the machines behind this one goes any further"
-    yield Finding("forwarding", Severity.PROBLEM, family.value, what, breaks, sysctl_fix([Sysctl(key, "1")]))
+    what = f"{listed(f'{spelled(one)} = 0{_from(one, places)}' for one in bad)}, and the configuration has {why}"
+    breaks = f"no {family.value} packet of the machines behind this one goes any further, or no answer comes back"
+    fix = sysctl_fix(Sysctl(one, "1") for one in bad)
+    yield Finding("forwarding", Severity.PROBLEM, family.value, what, breaks, fix)
+
+
+def _static(case: Case, index: int) -> bool:
+    """Whether somebody else than a router advertisement has given an interface its default."""
+    through = [
+        route
+        for route in case.snapshot.defaults
+        if route.family is Family.IPV6 and any(hop.index == index for hop in route.nexthops)
+    ]
+    return bool(through) and all(route.protocol not in (ADVERTISED, case.snapshot.protocol) for route in through)
 
 
 def _advertisements(
@@ -151,7 +183,7 @@ def _advertisements(
         forwarding = wanted or values.get(base + "forwarding", "0") != "0"
         if uplink.index in managed or values.get(key) != "1" or not forwarding:
             continue
-        if Family.IPV6 not in uplink.config.families:
+        if Family.IPV6 not in uplink.config.families or _static(case, uplink.index):
             continue
         what = (
             f"{spelled(key)} = 1{_from(key, places)} on a machine that forwards IPv6, and networkd does not manage it"

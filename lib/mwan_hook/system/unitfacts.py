@@ -36,9 +36,14 @@ def active(root: str, names: Sequence[str]) -> dict[str, bool]:
         done = run(argv, stdout=PIPE, stderr=DEVNULL, text=True, timeout=TIMEOUT, check=False)
     except (OSError, SubprocessError):
         return {}
-    blocks = (dict(line.partition("=")[::2] for line in block.splitlines()) for block in done.stdout.split("\n\n"))
-    states = {block.get("Id", ""): block.get("ActiveState", "") for block in blocks}
-    return {name: states[name] in ("active", "activating", "reloading") for name in names if states.get(name)}
+    return {name: one for name, one in states(done.stdout).items() if name in names}
+
+
+def states(listing: str) -> dict[str, bool]:
+    """Of ``systemctl show``: a block of properties for each unit, and a blank line between two."""
+    blocks = (dict(line.partition("=")[::2] for line in block.splitlines()) for block in listing.split("\n\n"))
+    found = {block.get("Id", ""): block.get("ActiveState", "") for block in blocks}
+    return {name: state in ("active", "activating", "reloading") for name, state in found.items() if name and state}
 
 
 def unit(root: str, name: str, running: dict[str, bool]) -> Unit:
