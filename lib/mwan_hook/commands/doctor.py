@@ -91,7 +91,7 @@ def _lines(root: str, found: Sequence[Finding], done: Done | None) -> Iterator[s
         yield from _done(root, done)
     for one in found:
         yield f"{one.severity.word} {one.code}{f' {one.about}' if one.about else ''}: {one.what}"
-        yield f"  breaks: {one.breaks}"
+        yield _labelled("breaks", one.breaks)
         yield from _how(root, one.fix)
         yield ""
     yield _summary(found, done)
@@ -115,15 +115,19 @@ def _done(root: str, done: Done) -> Iterator[str]:
 def _how(root: str, fix: Fix) -> Iterator[str]:
     """What ``--fix`` would write, word for word; then what is left to the operator."""
     if fix.words:
-        yield f"  {'fix' if not fix.written else 'note'}:    {fix.words}".replace("note:    ", "note:   ")
+        yield _labelled("note" if fix.written else "fix", fix.words)
     if fix.lines:
-        yield f"  --fix:  {under(root, fix.path)}"
+        yield _labelled("--fix", under(root, fix.path))
         yield from (f"              {line}" for line in (*([fix.section] if fix.section else []), *fix.lines))
     for path, target in fix.links[:1]:
         more = f" (and {len(fix.links) - 1} more)" if len(fix.links) > 1 else ""
-        yield f"  --fix:  {under(root, path)} -> {target}{more}"
+        yield _labelled("--fix", f"{under(root, path)} -> {target}{more}")
     for command in fix.commands:
-        yield f"  {'then' if fix.written or fix.words else 'run'}:   {command}".replace("run:   ", "run:    ")
+        yield _labelled("then" if fix.written or fix.words else "run", command)
+
+
+def _labelled(label: str, text: str) -> str:
+    return f"  {label + ':':<8}{text}"
 
 
 def _summary(found: Sequence[Finding], done: Done | None) -> str:
