@@ -284,6 +284,10 @@ def test_networkd_counts_where_it_runs_or_will(tmp_path: Path) -> None:
     assert running
     assert running.since == 1000
     started.unlink()
+    state = put(tmp_path, "run/systemd/netif/state")
+    assert unitfacts.networkd(root) == Networkd()
+    state.unlink()
+    assert unitfacts.networkd(root) is None
     (tmp_path / "etc/systemd/system/multi-user.target.wants").mkdir(parents=True)
     (tmp_path / "etc/systemd/system/multi-user.target.wants/systemd-networkd.service").symlink_to("/x")
     assert unitfacts.networkd(root) == Networkd()

@@ -97,8 +97,9 @@ def _linked(root: str, state: str) -> bool:
 
 
 def networkd_used(root: str, running: dict[str, bool]) -> bool:
-    """Whether it runs, or will at the next boot."""
-    if running.get(NETWORKD) or os.path.lexists(_invocation(root)):
+    """Whether it runs, has run in this boot (its files are kept), or will at the next one."""
+    ran = any(os.path.exists(under(root, f"run/systemd/netif/{name}")) for name in ("state", "links/1"))
+    if running.get(NETWORKD) or ran or os.path.lexists(_invocation(root)):
         return True
     return dropins.wanted(root, NETWORKD) and not dropins.masked(dropins.first(root, f"systemd/system/{NETWORKD}"))
 
