@@ -342,15 +342,18 @@ def test_no_run_in_this_boot_a_bad_state_and_failures_are_told() -> None:
 
 
 def test_uplinks_without_an_interface_are_told_a_name_louder_than_a_template() -> None:
-    assert list(doctorstate.check_uplinks(case(), True)) == []
-    assert codes(doctorstate.check_uplinks(case(), False)) == ["no-configuration"]
-    named = case(config=builders.uplink("cable"))
-    [found] = doctorstate.check_uplinks(named, True)
+    assert list(doctorstate.check_uplinks(case())) == []
+    [found] = doctorstate.check_uplinks(case(config=builders.uplink("cable")))
     assert (found.code, found.about, found.severity) == ("no-interface", "cable", Severity.WARNING)
     template = UplinkConfig("lte", (Match("driver", "cdc_ether"),))
-    [found] = doctorstate.check_uplinks(case(config=template), True)
+    [found] = doctorstate.check_uplinks(case(config=template))
     assert (found.code, found.severity) == ("no-interface", Severity.NOTE)
-    assert codes(doctorstate.check_uplinks(Case(builders.config()), True)) == ["no-uplinks"]
+
+
+def test_without_configured_uplinks_those_with_a_default_are_taken_if_there_are_any() -> None:
+    taken = case()._replace(config=builders.config())
+    assert codes(doctorstate.check_uplinks(taken)) == ["no-configuration"]
+    assert codes(doctorstate.check_uplinks(Case(builders.config()))) == ["no-configuration", "no-uplinks"]
 
 
 # ---------------------------------------------------------------- sysctl.d

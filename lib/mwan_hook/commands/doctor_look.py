@@ -30,10 +30,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from mwan_hook.config import Loaded
+    from mwan_hook.core.doctormarks import Flowtable, Marker
     from mwan_hook.core.traced import AnyRule, Device, Entry
     from mwan_hook.scene import Judged
 
-FIREWALL = "marks that nftables and iptables set, and flowtables (that takes root)"
+FIREWALL = "marks that nftables and iptables set, and flowtables: that takes root"
 
 
 def findings(root: str) -> tuple[tuple[Finding, ...], bool]:
@@ -61,9 +62,8 @@ def findings(root: str) -> tuple[tuple[Finding, ...], bool]:
 
 def _own(root: str, case: Case, loaded: Loaded, judged: Judged) -> Iterator[Finding]:
     """Configuration and memory."""
-    configured = any(os.path.lexists(under(root, path)) for path in (config.MAIN, config.MORE))
     yield from doctorstate.check_configuration((), loaded.warnings)
-    yield from doctorstate.check_uplinks(case, configured and bool(loaded.config.uplinks))
+    yield from doctorstate.check_uplinks(case)
     yield from doctorstate.check(case, _memory(root, judged))
 
 
@@ -143,9 +143,14 @@ def _netfilter(case: Case, judged: Judged) -> Iterator[Finding]:
     if not root:
         yield from doctorstate.check_sight((FIREWALL,))
         return
-    markers, flowtables = rulesets.markers(nft.ruleset() if program else "")
-    for name, listing in rulesets.listings():
-        markers += rulesets.saved_markers(name, listing)
+    markers: list[Marker] = []
+    flowtables: list[Flowtable] = []
+    try:
+        markers, flowtables = rulesets.markers(nft.ruleset() if program else "")
+        for name, listing in rulesets.listings():
+            markers += rulesets.saved_markers(name, listing)
+    except (ValueError, KeyError, TypeError) as error:  # a version that prints otherwise
+        yield from doctorstate.check_sight((f"what nft(8) or iptables-save(8) print: {error!r}",))
     yield from doctormarks.check_markers(case, markers)
     yield from doctormarks.check_flowtables(case, flowtables)
 

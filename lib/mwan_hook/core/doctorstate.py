@@ -101,9 +101,9 @@ def _age(seconds: float) -> str:
     return f"{max(seconds, 0):.0f} s"
 
 
-def check_uplinks(case: Case, configured: bool) -> Iterator[Finding]:
+def check_uplinks(case: Case) -> Iterator[Finding]:
     """Uplinks without an interface, none at all, no configuration."""
-    if not configured:
+    if not case.config.uplinks:
         what = "no uplink is configured: every interface with a default route in main is one"
         breaks = "little, if that is what you want; equal metrics share"
         fix = Fix(words="name your uplinks in /etc/mwan-hook/mwan-hook.conf, [uplinks]")
@@ -138,5 +138,10 @@ def check_sight(missing: tuple[str, ...]) -> Iterator[Finding]:
     for words in missing:
         what = f"not looked at: {words}"
         yield Finding(
-            "not-seen", Severity.NOTE, "", what, "what is wrong there is not told", Fix(words="run it as root")
+            "not-seen",
+            Severity.NOTE,
+            "",
+            what,
+            "what is wrong there is not told",
+            Fix(words="run doctor as root; else look there yourself"),
         )

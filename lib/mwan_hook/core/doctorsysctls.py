@@ -63,8 +63,8 @@ def _from(key: str, places: Mapping[str, str]) -> str:
 
 def forwards(case: Case, values: Mapping[str, str]) -> bool:
     """Whether IPv4 packets of others go through."""
-    keys_ = (FORWARDING[Family.IPV4], *map(_arriving, case.behind(Family.IPV4)))
-    return any(values.get(key) == "1" for key in keys_) or Family.IPV4 in dict(_forwarding(case))
+    switches = (FORWARDING[Family.IPV4], *map(_arriving, case.behind(Family.IPV4)))
+    return any(values.get(key) == "1" for key in switches) or Family.IPV4 in dict(_forwarding(case))
 
 
 def _rp_filter(case: Case, values: Mapping[str, str], places: Mapping[str, str]) -> Iterator[Finding]:
