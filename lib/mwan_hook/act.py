@@ -138,6 +138,10 @@ class Run:
         """Store the state, and what to tell of it, if it says anything new; then tell."""
         state = judged.state._replace(errors=errors)
         happened = (*transitions(before, state, judged.scene.wall), *ways_out(before, state, judged.scene.wall))
+        if state.usage:
+            from mwan_hook import metering
+
+            happened += metering.transitions(judged, before, state)
         if happened:
             state = _with_notices(judged, before, state, happened)
         failed: list[str] = []
@@ -145,6 +149,8 @@ class Run:
             took = round(time.clock_gettime(time.CLOCK_BOOTTIME) - self._started, 6)
             state = state._replace(saved_at=judged.scene.now, saved_wall=judged.scene.wall, run_seconds=took)
             failed = _attempted(lambda: states.save(self.root, state))
+            if state.usage:
+                failed += _attempted(lambda: complain(metering.keep(judged, state)))
             state = state._replace(errors=(*errors, *failed))
         _write_down(judged, before, state, (*_unwritten(self.root, judged.state.outbox), *happened))
         if state.outbox and not failed:  # only now: what is in the outbox still can be written down again
@@ -249,5 +255,5 @@ def _write_down(judged: Judged, before: State, state: State, happened: Sequence[
 
 def _words(one: Transition) -> str:
     what = one.uplink if one.event != DEFAULT_ROUTE else one.event
-    where = f"{one.family.value} " if one.family else ""
+    where = f"{one.family.value} " if one.family else "quota " if one.event.startswith("quota-") else ""
     return f"{what}: {where}{one.old} -> {one.new} ({one.reason})"
