@@ -253,7 +253,8 @@ def _questions(judged: Judged, key: Key) -> Questions:
     jobs = rounds.jobs_for(key.uplink, key.family, probe, with_portal=with_portal)
     if state.burst or in_peace:
         jobs = rounds.hurried(jobs, schedule.burst_timeout(state, probe), probe.timeout)
-    return Questions(rounds.sparing(jobs, probe.required, state.good) if in_peace else (), jobs)
+    spare = in_peace or (others and schedule.waits_behind_portal(state, key.uplink.config))
+    return Questions(rounds.sparing(jobs, probe.required, state.good or state.bad) if spare else (), jobs)
 
 
 def _answers(root: str, jobs: Sequence[Job], late: Late) -> dict[tuple[str, Family], list[Result]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mwan_hook.model import Status
+from mwan_hook.model import Connectivity, Status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,6 +57,13 @@ def portal_due(state: FamilyState, config: UplinkConfig, family: Family, now: fl
         return True
     every = PORTAL_ROUNDS * interval(config, another_online) if spared else 0.0
     return now - state.portal_at >= max(probe.portal_interval, every)
+
+
+def waits_behind_portal(state: FamilyState, config: UplinkConfig) -> bool:
+    """True of a metered uplink that only a portal keeps offline: while another one is online as little is asked of it
+    as in peace.
+    """
+    return config.metered and state.connectivity is Connectivity.PORTAL and not state.burst
 
 
 def in_doubt(state: FamilyState, probe: Probe) -> bool:
