@@ -136,7 +136,7 @@ class Run:
 
     def _saved(self, judged: Judged, before: State, errors: tuple[str, ...]) -> Judged:
         """Store the state, and what to tell of it, if it says anything new; then tell."""
-        state = judged.state._replace(errors=errors)
+        state = _unless_quiet(judged, judged.state._replace(errors=errors))
         happened = (*transitions(before, state, judged.scene.wall), *ways_out(before, state, judged.scene.wall))
         if state.usage:
             from mwan_hook import metering
@@ -163,6 +163,15 @@ class Run:
         """A full disk loses nothing for the rest of this run."""
         self._memory = state if state.boot_id else state._replace(boot_id=states.boot_id())
         self._stamp = states.stamp(self.root)
+
+
+def _unless_quiet(judged: Judged, state: State) -> State:
+    """Counters that moved a little are no reason to save."""
+    if not state.usage:
+        return state
+    from mwan_hook.core import quota
+
+    return quota.quiet(state, judged.scene.state, judged.scene.uplinks)
 
 
 def _spooled(root: str) -> frozenset[str]:

@@ -138,7 +138,7 @@ def judge(seen: Scene, rounds: Sequence[Seen] = (), asked: frozenset[str] = froz
         from mwan_hook.core import policies
 
         desired = policies.joined(desired, seen.bound.policies, seen.config.routing, state, seen.snapshot)
-    state = _unless_quiet(_remembered(state, seen, desired), seen)
+    state = _remembered(state, seen, desired)
     changes = plan(seen.config.routing, desired, seen.snapshot)
     if seen.snapshot.firewall is None:
         return Judged(seen, state, desired, changes)
@@ -158,15 +158,6 @@ def _with_usage(seen: Scene, state: State) -> tuple[Scene, State]:
 
     seen, usage = metering.counted(seen)
     return seen, state._replace(usage=usage)
-
-
-def _unless_quiet(state: State, seen: Scene) -> State:
-    """Counters that moved a little are no reason to save."""
-    if not state.usage:
-        return state
-    from mwan_hook.core import quota
-
-    return quota.quiet(state, seen.state, seen.uplinks)
 
 
 def another_online(memories: Mapping[str, UplinkState], name: str) -> bool:

@@ -136,7 +136,7 @@ def test_a_metered_uplink_is_asked_for_a_portal_in_every_twelfth_of_its_rounds_w
     known = FamilyState(portal_due=False, portal_at=START)
 
     def ask(at: float, config: UplinkConfig = lte, another_online: bool = True, **state: object) -> bool:
-        memory = known._replace(**state)
+        memory = known._replace(**state)  # type: ignore[arg-type]
         return schedule.portal_due(memory, config, Family.IPV4, START + at, another_online)
 
     assert not ask(3599)
