@@ -1,4 +1,4 @@
-"""``json.loads`` and ``json.dumps`` by the C halves of :mod:`json`: the other half brings ``re``, a third of a bare Python.
+"""``json.loads`` and ``json.dumps`` by the C halves of :mod:`json`: the other half brings ``re``, dear for a short run.
 
 Where an interpreter has no such halves, or others, :mod:`json` itself does it.
 """
@@ -8,7 +8,9 @@ from __future__ import annotations
 try:
     from _json import encode_basestring_ascii, make_encoder, make_scanner
 except ImportError:
-    make_scanner = None  # type: ignore[assignment, misc]
+    HALVES = False
+else:
+    HALVES = True
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ def loads(text: str | bytes) -> Any:
     """The value that UTF-8 JSON says.  Raises ValueError; RecursionError if it is nested too deeply."""
     if isinstance(text, bytes):
         text = text.decode("utf-8", "surrogatepass")
-    if not make_scanner:
+    if not HALVES:
         import json
 
         return json.loads(text)
@@ -41,8 +43,8 @@ def loads(text: str | bytes) -> Any:
 
 
 def dumps(value: object) -> str:
-    """``value`` in ASCII, without spaces.  Raises TypeError if JSON has no word for it, ValueError if it holds itself."""
-    if not make_scanner:
+    """``value`` in ASCII without spaces.  Raises TypeError if JSON has no word for it, ValueError for a loop."""
+    if not HALVES:
         import json
 
         return json.dumps(value, separators=(",", ":"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import subprocess
@@ -50,7 +49,7 @@ def test_it_knows_the_state_file_as_the_store_does() -> None:
     assert {*State._fields} >= {"boot_id", "uplinks", "saved_at"}
 
 
-@pytest.mark.parametrize("status", Status)
+@pytest.mark.parametrize("status", list(Status))
 @pytest.mark.parametrize("family", track.FAMILIES)
 def test_the_verdict_of_either_family_counts(tmp_path: Path, status: Status, family: str) -> None:
     save(tmp_path, one=UplinkState("lo", LO, **{family: online(status=status)}))
