@@ -37,6 +37,10 @@ def loads(text: str | bytes) -> Any:
         found, end = make_scanner(_Plain)(text, 0)  # type: ignore[arg-type]
     except StopIteration as stopped:
         raise ValueError(f"no value at character {stopped.value}") from None
+    except SystemError:  # it looks for the class of its error among the modules that are loaded
+        import json
+
+        return json.loads(text)
     if end != len(text):
         raise ValueError(f"more than one value: character {end}")
     return found

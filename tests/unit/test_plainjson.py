@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -72,3 +74,19 @@ def test_what_holds_itself_is_a_value_error() -> None:
 def test_reading_and_writing_are_each_others_opposite() -> None:
     value = {"a": [1, 2.5, None, True, "\u00e4\udc80"], "b": {}}
     assert plainjson.loads(plainjson.dumps(value)) == value
+
+
+TORN = """
+import sys
+from mwan_hook import plainjson
+try:
+    plainjson.loads(sys.argv[1])
+except ValueError:
+    print("told")
+"""
+
+
+@pytest.mark.parametrize("text", ["{", '{"a"', "[1,", '"\n"', "nul"])
+def test_a_process_that_has_not_loaded_json_is_told_of_torn_text_too(text: str) -> None:
+    done = subprocess.run([sys.executable, "-c", TORN, text], capture_output=True, text=True, check=True)
+    assert done.stdout == "told\n"
