@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -147,6 +148,8 @@ def test_an_uplink_beyond_its_quota_carries_last_and_is_not_down(net: Network) -
     with net.lines["eth2"].isp.broken("blackhole"):
         router.check()
         assert [router.way_out(family) for family in FAMILIES] == [["lte"], ["lte"]]
+    router.mwan("notify")  # until nobody is told any more
+    shutil.rmtree(hook.parent)
 
 
 def test_the_carriers_figure_takes_the_place_of_ours(net: Network) -> None:
