@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import time
 
-from mwan_hook.core import quota, quotawords
-from mwan_hook.model import Traffic
+from mwan_hook.core import quota
+from mwan_hook.model import Traffic, Usage
 from mwan_hook.store import state as states
 from mwan_hook.store import usage as usages
 from mwan_hook.system import counters
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from mwan_hook.model import State, Transition, Usage
+    from mwan_hook.model import State, Transition
     from mwan_hook.scene import Judged, Scene
 
 
@@ -50,6 +50,10 @@ def counted(seen: Scene) -> tuple[Scene, dict[str, Usage]]:
 
 def transitions(judged: Judged, before: State, after: State) -> tuple[Transition, ...]:
     """What a threshold or a new period has to tell."""
+    if all(before.usage.get(name, Usage()).stage is one.stage for name, one in after.usage.items()):
+        return ()
+    from mwan_hook.core import quotawords
+
     return quotawords.transitions(before, after, judged.scene.uplinks, judged.scene.wall)
 
 
