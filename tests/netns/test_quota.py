@@ -165,6 +165,7 @@ def test_the_carriers_figure_takes_the_place_of_ours(net: Network) -> None:
     kept = recorded(disk(net), "uplinks")
     assert kept == pytest.approx(3500, abs=300)
     assert "means no uplinks with a quota" in router.mwan("usage", "fiber", "--set", "1G", code=2).stderr
+    assert router.mwan("usage", "fiber").stdout == "fiber has no quota\n"
 
 
 def test_nothing_is_lost_by_a_pulled_stick_a_reboot_or_a_flush(net: Network) -> None:
@@ -205,7 +206,10 @@ def test_the_disk_is_not_written_by_every_run(net: Network) -> None:
     ping(net, 20)  # a hundredth of the quota is 48 of them
     router.check()
     assert os.stat(disk(net)).st_mtime_ns > written
+    saved = os.stat(router.state_file).st_mtime_ns
     ping(net, 1)
+    router.mwan("event")  # nothing is due, and next to nothing went through
+    assert os.stat(router.state_file).st_mtime_ns == saved
     router.mwan("usage", "--save")
     kept = recorded(disk(net), "uplinks")
     assert kept > 2 * 61 * PING

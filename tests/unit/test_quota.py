@@ -17,6 +17,7 @@ from mwan_hook.core.policies import Course
 from mwan_hook.core.quota import Moment, counted, used
 from mwan_hook.core.uplinks import Surroundings, bind
 from mwan_hook.model import Allotment, ConfigError, Policy, Stage, State, Traffic, Uplink, UplinkConfig, Usage
+from mwan_hook.store import usage as stored
 from tests.unit.builders import config, snapshot, uplink
 
 BOOT = "boot"
@@ -307,6 +308,19 @@ def test_a_threshold_is_told_once_a_period() -> None:
     new = advance((lte,), {"lte": warned}, {lte.index: 17 * GB})["lte"]
     december = counted(new, (BOOT, lte.index, 17 * GB), moment("2026-12-01"), 1)._replace(stage=Stage.BELOW)
     assert told(new, december) == [("quota-below", "0 B of 20 GB used (0 %), resets on 2027-01-01")]
+
+
+def test_a_record_is_stored_and_read_as_it_was(tmp_path: Path) -> None:
+    _, usage = usage_of(17 * GB)
+    others = {f"stick@usb{number}": Usage(period=f"2026-{number % 12 + 1:02}-01") for number in range(stored.MOST)}
+    stored.keep(str(tmp_path), {"lte": usage}, {"lte": 20 * GB})
+    stored.keep(str(tmp_path), others, {})
+    kept, messages = stored.load(str(tmp_path))
+    assert (len(kept.uplinks), messages) == (stored.MOST, ())
+    stored.keep(str(tmp_path), {"lte": usage}, {"lte": 20 * GB})
+    kept, _ = stored.load(str(tmp_path))
+    assert (len(kept.uplinks), kept.uplinks["lte"]) == (stored.MOST, usage)
+    assert "stick@usb0" not in kept.uplinks  # of the oldest period
 
 
 # ---------------------------------------------------------------- words

@@ -7,6 +7,7 @@ import time
 from mwan_hook import config, metering, scene
 from mwan_hook.act import Run
 from mwan_hook.commands.naming import chosen
+from mwan_hook.commands.status import table
 from mwan_hook.core import quota, quotawords
 from mwan_hook.core.quotawords import shown
 from mwan_hook.model import MwanError, Stage
@@ -44,9 +45,8 @@ def run(root: str, name: str | None, figure: int | None, save: bool) -> int:
     else:
         judged = scene.judge(scene.look(root, loaded))
     wanted = {uplink.name for uplink in (chosen(judged.scene, [name]) if name else judged.scene.uplinks)}
-    from mwan_hook.commands.status import table
-
-    print(table([row for row in rows(judged) if row is HEADER or row[0] in wanted]))
+    found = [row for row in rows(judged)[1:] if row[0] in wanted]
+    print(table([HEADER, *found]) if found else f"{name or 'no uplink'} has {'no' if name else 'a'} quota")
     return 1 if figure is not None and judged.state.errors else 0
 
 
