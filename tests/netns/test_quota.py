@@ -47,6 +47,15 @@ sys.argv[0] = "mwan-hook"
 from mwan_hook.__main__ import main
 sys.exit(main())
 """
+# A run on a clock that is wrong by so many seconds.
+JUMPED = """
+import os, sys, time
+real, by = time.time, float(os.environ["SECONDS_OFF"])
+time.time = lambda: real() + by
+sys.argv[0] = "mwan-hook"
+from mwan_hook.__main__ import main
+sys.exit(main())
+"""
 
 
 @pytest.fixture(scope="module")
@@ -235,6 +244,19 @@ def test_a_run_that_is_killed_anywhere_leaves_the_figure_and_the_threshold_to_th
             break
         assert died in (-signal.SIGKILL, 128 + signal.SIGKILL)
     assert renames > 3  # the state, the disk, the spool, and the state again
+
+
+def test_a_new_period_takes_it_first_again_and_a_clock_that_is_set_right_finds_the_old_one(net: Network) -> None:
+    router = net.router
+    router.mwan("usage", "lte", "--set", "150k")
+    words = (router.python, "-c", JUMPED, "--root", str(router.root), "check", "--now")
+    said = router.ns.run(*words, env={**router.environment(), "SECONDS_OFF": str(40 * 86400)}).stdout
+    assert "lte: quota exceeded -> below (0 B of" in said
+    assert hops(defaults(router.ns, 1000)[0]).keys() == {"eth1"}
+    said = router.check().stdout
+    assert "lte: quota below -> exceeded (15" in said
+    assert hops(defaults(router.ns, 1000)[0]).keys() == {"eth2"}
+    assert router.check().stdout == ""
 
 
 def test_a_file_that_is_not_ours_is_set_aside(net: Network) -> None:

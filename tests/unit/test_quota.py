@@ -13,10 +13,24 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from mwan_hook import config as files
 from mwan_hook import configcache
 from mwan_hook.core import policies, quota, quotawords
+from mwan_hook.core.interruptions import recorded
 from mwan_hook.core.policies import Course
 from mwan_hook.core.quota import Moment, counted, used
 from mwan_hook.core.uplinks import Surroundings, bind
-from mwan_hook.model import Allotment, ConfigError, Policy, Stage, State, Traffic, Uplink, UplinkConfig, Usage
+from mwan_hook.model import (
+    Allotment,
+    ConfigError,
+    Mail,
+    Notice,
+    Policy,
+    Stage,
+    State,
+    Traffic,
+    Uplink,
+    UplinkConfig,
+    Usage,
+)
+from mwan_hook.store import unsent
 from mwan_hook.store import usage as stored
 from tests.unit.builders import config, snapshot, uplink
 
@@ -321,6 +335,13 @@ def test_a_record_is_stored_and_read_as_it_was(tmp_path: Path) -> None:
     kept, _ = stored.load(str(tmp_path))
     assert (len(kept.uplinks), kept.uplinks["lte"]) == (stored.MOST, usage)
     assert "stick@usb0" not in kept.uplinks  # of the oldest period
+
+
+def test_a_threshold_waits_for_its_mail_over_the_end_of_the_process(tmp_path: Path) -> None:
+    notice = Notice("00000000000000000012-0000", "quota-warning", "lte", reason="17 GB of 20 GB used", at=5.0)
+    unsent.change(str(tmp_path), lambda book: recorded(book, (notice,), lambda _: True, Mail()))
+    [waiting] = unsent.load(str(tmp_path)).news
+    assert (waiting.subject, waiting.words, waiting.at) == ("lte", notice.reason, 5.0)
 
 
 # ---------------------------------------------------------------- words
