@@ -277,11 +277,22 @@ def test_a_renamed_interface_takes_its_figure_along() -> None:
         assert used(again["stick@wwan0"]) == figure + 10
 
 
+def test_two_interfaces_that_swap_their_names_take_their_figures_along() -> None:
+    known = advance((stick("usb0", 7), stick("usb1", 8)), {}, {7: 0, 8: 0})
+    known = advance((stick("usb0", 7), stick("usb1", 8)), known, {7: 10, 8: 300})
+    swapped = (stick("usb0", 8), stick("usb1", 7))
+    for carried in ({7: 11, 8: 300}, {7: 12, 8: 301}):
+        known = advance(swapped, known, carried)
+        assert [used(known[name]) for name in ("stick@usb0", "stick@usb1")] == [carried[8], carried[7]]
+
+
 def test_an_interface_that_becomes_another_sections_is_counted_there_from_then_on() -> None:
     known = advance((stick("usb0", 7),), {}, {7: 0})
     known = advance((stick("usb0", 7),), known, {7: 400})
     found = advance((stick("usb0", 0)._replace(link=None), stick("usb0", 7, "other")), known, {7: 450})
     assert {name: used(usage) for name, usage in found.items()} == {"stick@usb0": 400, "other@usb0": 50}
+    found = advance((stick("usb0", 7), stick("usb0", 0, "other")._replace(link=None)), found, {7: 460})
+    assert {name: used(usage) for name, usage in found.items()} == {"stick@usb0": 410, "other@usb0": 50}
 
 
 # ---------------------------------------------------------------- what is remembered where

@@ -122,42 +122,39 @@ def advanced(
     uplinks: Iterable[Uplink], known: Mapping[str, Usage], traffic: Traffic, moment: Moment
 ) -> dict[str, Usage]:
     """The usage of every uplink with a quota."""
-    found = dict(known)
     limited = [uplink for uplink in uplinks if uplink.config.quota]
+    known = _renamed(known, [uplink for uplink in limited if uplink.index in traffic.carried], traffic.boot_id)
+    found = {}
     for uplink in limited:
-        reading = None
-        if uplink.index in traffic.carried:
-            reading = (traffic.boot_id, uplink.index, traffic.carried[uplink.index])
-            found = _renamed(found, uplink, reading)
-        usage = counted(found.get(uplink.name), reading, moment, uplink.config.quota_reset_day)
+        carried = traffic.carried.get(uplink.index)
+        reading = None if carried is None else (traffic.boot_id, uplink.index, carried)
+        usage = counted(known.get(uplink.name), reading, moment, uplink.config.quota_reset_day)
         found[uplink.name] = usage._replace(stage=stage(uplink, usage))
-    return {uplink.name: found[uplink.name] for uplink in limited}
+    return found
 
 
-def _renamed(known: dict[str, Usage], uplink: Uplink, reading: tuple[str, int, int]) -> dict[str, Usage]:
-    """An interface that another uplink has counted in this boot has another name now.
+def _renamed(known: Mapping[str, Usage], there: Iterable[Uplink], boot_id: str) -> Mapping[str, Usage]:
+    """With the readings of interfaces that another uplink has counted in this boot: they have another name now.
 
     What was counted is not counted again; within one template it goes with the interface.
     """
-    place = reading[:2]
-    mine = known.get(uplink.name)
-    if mine and (mine.boot_id, mine.index) == place:
+    places = {one.index: name for name, one in known.items() if one.index and one.boot_id == boot_id}
+    moved = [(u, places[u.index]) for u in there if u.index in places and places[u.index] != u.name]
+    if not moved:
         return known
-    for name, other in known.items():
-        if name != uplink.name and (other.boot_id, other.index) == place:
-            taken = (mine or Usage(first=other.first))._replace(
-                boot_id=other.boot_id, index=other.index, counter=other.counter, at=other.at
-            )
-            if name.partition("@")[0] != uplink.config.name:
-                return {**known, uplink.name: taken}
-            both = {day: taken.periods.get(day, 0) + more for day, more in other.periods.items()}
-            taken = taken._replace(
-                period=max(taken.period, other.period),
-                periods={**taken.periods, **both},
-                reset_day=other.reset_day,
-            )
-            return {**known, uplink.name: taken, name: other._replace(periods={}, index=0)}
-    return known
+    found = dict(known)
+    whole = {name for uplink, name in moved if name.partition("@")[0] == uplink.config.name}
+    for _, name in moved:
+        found[name] = found[name]._replace(index=0, periods={} if name in whole else found[name].periods)
+    for uplink, name in moved:
+        other, mine = known[name], found.get(uplink.name, Usage(first=known[name].first))
+        mine = mine._replace(boot_id=boot_id, index=other.index, counter=other.counter, at=other.at)
+        if name in whole:
+            both = {day: mine.periods.get(day, 0) + more for day, more in other.periods.items()}
+            period = max(mine.period, other.period)
+            mine = mine._replace(period=period, periods={**mine.periods, **both}, reset_day=other.reset_day)
+        found[uplink.name] = mine
+    return found
 
 
 def stage(uplink: Uplink, usage: Usage) -> Stage:
