@@ -107,7 +107,17 @@ def look(root: str, loaded: Loaded, memory: State | None = None) -> Scene:
 
             known = delegation.known(root, reader, config, bound.uplinks, state, snapshot, now)
             snapshot = snapshot._replace(delegated=known)
-    return Scene(root, config, loaded.fingerprint, state, allotment, bound, snapshot, now, wall, (*messages, *more))
+    seen = Scene(root, config, loaded.fingerprint, state, allotment, bound, snapshot, now, wall, (*messages, *more))
+    if not limited(seen):
+        return seen
+    from mwan_hook import metering
+
+    return metering.looked(seen)
+
+
+def limited(seen: Scene) -> bool:
+    """Whether any uplink has a quota."""
+    return any(uplink.config.quota for uplink in seen.uplinks)
 
 
 def judge(seen: Scene, rounds: Sequence[Seen] = (), asked: frozenset[str] = frozenset()) -> Judged:
@@ -129,6 +139,7 @@ def judge(seen: Scene, rounds: Sequence[Seen] = (), asked: frozenset[str] = froz
             memories[uplink.name] = _with_round(memories, uplink, one, seen.now)
     memories = {name: counted(seen.state.uplinks.get(name, UplinkState()), one) for name, one in memories.items()}
     state = seen.state._replace(uplinks=memories, config=seen.fingerprint)
+    seen, state = _with_usage(seen, state)
     desired = desire(seen.config, seen.uplinks, state, seen.snapshot)
     if seen.bound.policies:
         from mwan_hook.core import policies
@@ -146,6 +157,16 @@ def judge(seen: Scene, rounds: Sequence[Seen] = (), asked: frozenset[str] = froz
     state = state._replace(firewall=firewall.remembered(commands, there, known))
     changes = (*changes, *firewall.difference(commands, there, known))
     return Judged(seen, state, desired, changes, deprecated)
+
+
+def _with_usage(seen: Scene, state: State) -> tuple[Scene, State]:
+    """What was carried; an uplink beyond its quota is preferred to none."""
+    if not limited(seen):
+        return seen, state._replace(usage={}) if state.usage else state
+    from mwan_hook import metering
+
+    seen, usage = metering.counted(seen)
+    return seen, state._replace(usage=usage)
 
 
 def another_online(memories: Mapping[str, UplinkState], name: str) -> bool:

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 from tests.lab import Lab, topologies
+from tests.lab.uplinks import ONE_TWO
 from tests.unit.test_imports import heavy
 
 TWO = """
 [probe]
 portal_interval = 0
 targets = icmp://9.9.9.9, tcp://1.1.1.1:80
-[uplinks]
-[[one]]
-match = eth1
-metric = 100
-[[two]]
-match = eth2
-metric = 200
-"""
+""" + ONE_TWO
 # the interpreter's own start, without site-packages' .pth files, and then what the command does
 DUMP = """
 import atexit, os, sys
@@ -44,3 +38,11 @@ def test_a_second_check_imports_nothing_heavy(lab: Lab) -> None:
     assert "mwan_hook.tick" in loaded
     assert heavy(loaded) == set()
     assert net.router.family("one")["probe_bytes"] > 0
+    assert [name for name in loaded if "quota" in name or "meter" in name or "counter" in name] == []
+    net.router.configure(TWO.replace("match = eth2", "match = eth2\nquota = 20G"))
+    net.router.check()
+    done = net.router.ns.run(*words, env=environment)
+    assert done.stderr == ""
+    loaded = modules.read_text().split()
+    assert "mwan_hook.metering" in loaded
+    assert heavy(loaded) == set()

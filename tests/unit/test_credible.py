@@ -19,6 +19,7 @@ from mwan_hook.model import (
     State,
     Sysctl,
     UplinkState,
+    Usage,
 )
 from mwan_hook.store import allotment, codec, files, outbox, state
 
@@ -52,6 +53,21 @@ STATES = [
     ),
     *(State(sysctls=(Sysctl(LINKDOWN, value),)) for value in ("", "yes", "1\n0", "²", "-")),
     State(sysctls=(Sysctl(LINKDOWN, "0", 1 << 31),)),
+    *(
+        State(usage={"lte": Usage(**values)})
+        for values in (
+            {"period": "2026-13-01"},
+            {"period": "2026-02-29"},
+            {"period": "20261-1-01"},
+            {"periods": {"today": 1}},
+            {"first": "²026-01-01"},
+            {"index": 1 << 31},
+            {"reset_day": 0},
+            {"reset_day": 32},
+            {"at": -1.0},
+        )
+    ),
+    State(usage={"a/b": Usage()}),
     State(uplinks={"a b": UplinkState("a b", 3)}),
     State(uplinks={"../../x": UplinkState("../../x", 3)}),
     State(uplinks={"lte": UplinkState("usb0", 1 << 31)}),

@@ -100,7 +100,7 @@ def test_nobody_uses_what_an_uplink_does_not_want(prefix: str) -> None:
     st.fixed_dictionaries({name: st.sampled_from((ON, OFF, Status.DISABLED)) for name in b.NAMES}),
     st.fixed_dictionaries({name: st.sampled_from((None, Nat6.NO, Nat6.MASQUERADE, Nat6.PREFIX)) for name in b.NAMES}),
     st.fixed_dictionaries({name: st.sampled_from((100, 200)) for name in b.NAMES}),
-    st.sampled_from(LastResort),
+    st.sampled_from(tuple(LastResort)),
 )
 def test_no_source_ever_leaves_untranslated_by_another_uplink(
     verdicts: dict[str, Status], modes: dict[str, Nat6 | None], metrics: dict[str, int], last: LastResort

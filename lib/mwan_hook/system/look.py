@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import os
 from _socket import inet_ntop
-from functools import partial
 from struct import Struct
 from sys import byteorder
 
+from mwan_hook.light import partial
 from mwan_hook.model import FAMILIES, MAIN_TABLE, PROTOCOL, Address, Family, Link, MwanError, OnLink, Route, Rule
 from mwan_hook.system import build, frames, netlink, wire
 

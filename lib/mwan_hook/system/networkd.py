@@ -6,7 +6,7 @@ Reading the ``.network`` files is in :mod:`mwan_hook.system.networkfiles`; most 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from _collections_abc import Mapping  # `collections.abc`, but for the package around it
 
 from mwan_hook.core.targets import is_address
 from mwan_hook.light import NamedTuple
@@ -15,7 +15,7 @@ from mwan_hook.store.files import under
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from typing import Any
 
 LEASES = "run/systemd/netif/leases"
@@ -79,6 +79,11 @@ def lease(root: str, index: int) -> Lease:
     routers = [word for word in dhcp.get("ROUTER", "").split() if is_address(word) and word != "0.0.0.0"]
     servers = [_server(word) for word in f"{dhcp.get('DNS', '')} {link.get('DNS', '')}".split()]
     return Lease(routers[0] if routers else None, tuple(dict.fromkeys(server for server in servers if server)))
+
+
+def link_facts(root: str, index: int) -> dict[str, str]:
+    """What networkd keeps of a link (ADMIN_STATE, REQUIRED_FOR_ONLINE ...); empty where it does not manage it."""
+    return _variables(under(root, f"{LINKS}/{index}"))
 
 
 def network_for(
