@@ -16,7 +16,7 @@ from mwan_hook.system.advertise import COPIES
 from tests.lab import Lab, Netns, wait_for
 from tests.lab.router import Router
 from tests.lab.topologies import Network
-from tests.netns.test_prefixes import PLAIN, build
+from tests.netns.test_prefixes import PLAIN, build, delegated
 
 CONFIG = f"[router]\ndeprecate_prefixes = yes\n{PLAIN}"
 SECONDS = 3.0  # in which hosts have heard
@@ -98,6 +98,10 @@ def test_a_dead_uplinks_prefix_is_deprecated_and_preferred_again_when_it_is_back
     with net.isps[0].broken("blackhole6"):
         net.router.check()
         world.hear({1: False, 2: True})
+        told = {name: one["prefixes"] for name, one in net.router.status()["uplinks"].items()}
+        assert told["one"] == [{"prefix": delegated(1), "present": True, "deprecated": True}]
+        assert told["two"] == [{"prefix": delegated(2), "present": True, "deprecated": False}]
+        assert told["three"] == []
         # what an advertiser says by itself later changes nothing
         for value in (1, 0):
             world.client.sysctl({"ipv6/conf/eth0/disable_ipv6": value})

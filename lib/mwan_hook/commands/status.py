@@ -131,6 +131,7 @@ def document(seen: Scene, judged: Judged) -> dict[str, Any]:
             uplink.name: {
                 **_uplink(seen, uplink, judged.state.uplinks.get(uplink.name, UplinkState())),
                 "quota": _quota(judged, uplink),
+                "prefixes": _prefixes(seen, judged, uplink),
             }
             for uplink in seen.uplinks
         },
@@ -153,6 +154,20 @@ def _quota(judged: Judged, uplink: Uplink) -> dict[str, Any] | None:
     from mwan_hook.commands import usage
 
     return usage.document(judged, uplink)
+
+
+def _prefixes(seen: Scene, judged: Judged, uplink: Uplink) -> list[dict[str, Any]]:
+    """Delegated ones; one that is gone comes back with the line, or another in its place."""
+    if not seen.snapshot.delegated:
+        return []
+    from mwan_hook.core import prefixes
+
+    own = prefixes.of(uplink, seen.snapshot)
+    return [
+        {"prefix": one.prefix, "present": not one.gone, "deprecated": one.prefix in judged.deprecated}
+        for one in seen.snapshot.delegated
+        if one.prefix in own
+    ]
 
 
 def _best_tier(uplinks: Sequence[Uplink], judged: Judged, family: Family) -> list[str]:
