@@ -317,3 +317,18 @@ def test_a_second_run_writes_nothing_and_foreign_rules_stay(shared: World) -> No
     ns.ip("-6 rule del priority 1199")
     shared.net.router.check()
     assert set(shared.rules()) == {delegated(1), delegated(2)}
+
+
+def test_a_large_table_hides_no_prefix_and_no_network(shared: World) -> None:
+    """Main is read by device then."""
+    ns, router = shared.net.router.ns, shared.net.router
+    ns.batch(*(f"route add 2001:db8:4000:{n:x}::/64 via fe80::1 dev eth3 metric 5" for n in range(2000)))
+    try:
+        router.mwan("flush")
+        with shared.configured(f"[router]\ndeprecate_prefixes = yes\n{PLAIN}"):
+            assert set(shared.rules()) == {delegated(1), delegated(2)}
+            known = json.loads(router.state_file.read_text())["delegated"]
+            lan = ns.index("lan0")
+            assert [one["lans"] for one in known] == [[{"index": lan, "prefix": f"{host(n, '')}/64"}] for n in (1, 2)]
+    finally:
+        ns.ip("-6 route flush dev eth3 metric 5")

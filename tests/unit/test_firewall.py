@@ -15,10 +15,12 @@ from mwan_hook.model import (
     Allotment,
     Config,
     ConfigError,
+    Delegated,
     Failback,
     Family,
     Firewall,
     Nat6,
+    OnLink,
     Op,
     Router,
     Rule,
@@ -52,6 +54,26 @@ def two(router: Router, **lte: object) -> Config:
 def rules(lines: tuple[str, ...], chain: str) -> list[str]:
     start = f"add rule inet mwan_hook {chain} "
     return [line.removeprefix(start) for line in lines if line.startswith(start)]
+
+
+def test_networks_that_hosts_have_addresses_of_still_are_translated_too() -> None:
+    """networkd takes the LAN's address away with the carrier of the uplink that it came by."""
+    gone = Delegated("2001:db8:1100::/56", "fiber", gone=True, lans=(OnLink(9, "2001:db8:1100:4::/64"),))
+    seen = b.snapshot("fiber", "lte", families=BOTH)._replace(delegated=(gone,))
+    lines = rules(commands(two(Router(), nat6=Nat6.PREFIX), snapshot=seen), "srcnat")
+    wanted = "ip6 saddr 2001:db8:1100:4::/64 fib saddr type != local snat ip6 prefix to 2001:db8:4::/64"
+    assert f'oifname "lte" {wanted}' in lines
+
+
+def test_advertisements_are_corrected_for_dead_uplinks_alone() -> None:
+    known = (Delegated("2001:db8:1100::/56", "fiber"), Delegated("2001:db8:2200::/56", "lte"))
+    seen = b.snapshot("fiber", "lte", families=BOTH)._replace(delegated=known)
+    config = two(Router(deprecate_prefixes=True))
+    assert commands(config, b.state(fiber=ON, lte=ON), seen) == ()
+    lines = commands(config, b.state(fiber=OFF, lte=ON), seen)
+    assert "add chain inet mwan_hook advertised { type filter hook output priority 300; policy accept; }" in lines
+    assert any("== 0x20010db811000000" in line for line in lines)
+    assert not any("== 0x20010db822000000" in line for line in lines)
 
 
 def test_nothing_is_made_of_nothing() -> None:
