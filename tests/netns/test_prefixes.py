@@ -320,8 +320,9 @@ def test_a_second_run_writes_nothing_and_foreign_rules_stay(shared: World) -> No
 
 
 def test_a_large_table_hides_no_prefix_and_no_network(shared: World) -> None:
-    """Main is read by device then."""
+    """Main is read by device then; and of two prefixes networkd 252 leaves one without an address on the LAN."""
     ns, router = shared.net.router.ns, shared.net.router
+    ns.batch(f"addr del {host(1, '1')}/64 dev lan0", f"route add {host(1, '')}/64 dev lan0 proto kernel")
     ns.batch(*(f"route add 2001:db8:4000:{n:x}::/64 via fe80::1 dev eth3 metric 5" for n in range(2000)))
     try:
         router.mwan("flush")
@@ -332,3 +333,5 @@ def test_a_large_table_hides_no_prefix_and_no_network(shared: World) -> None:
             assert [one["lans"] for one in known] == [[{"index": lan, "prefix": f"{host(n, '')}/64"}] for n in (1, 2)]
     finally:
         ns.ip("-6 route flush dev eth3 metric 5")
+        ns.batch(f"route del {host(1, '')}/64 dev lan0", f"addr add {host(1, '1')}/64 dev lan0 nodad")
+        router.check()
