@@ -28,7 +28,7 @@ def allot(config: Config, courses: Sequence[Course], allotment: Allotment) -> tu
     keys = [key for course in courses for key in _keys(config, course)]
     old = allotment.policy_marks
     marks: dict[str, int] = {}
-    for key in sorted(keys, key=lambda key: key not in old):  # who has one keeps it
+    for key in sorted(keys, key=lambda key: (key not in old, "/" in key)):  # who has one keeps it
         mark = old.get(key, 0)
         if not _is_free(mark, mask, config, taken):
             mark = _highest_free(mask, config, taken)
