@@ -239,3 +239,120 @@ def test_packets_are_chosen_by_dscp_forwarded_and_own(net: Network, other: Netns
         net.router.check()
         for ns, source in ((other, FROM[family]), (net.router.ns, "")):
             assert not set(ask(ns, [source], family, 2, tos=EF)[source]) & {"isp1", "isp2", "isp3"}
+
+
+CHANGING = """
+import socket, sys
+to = sys.argv[1]
+with socket.create_connection((to, 7), timeout=2) as sock:
+    for tos in (0xB8, 0x28, 0):
+        sock.setsockopt(*((socket.IPPROTO_IPV6, 67) if ":" in to else (socket.IPPROTO_IP, socket.IP_TOS)), tos)
+        sock.sendall(b"hello\\n")
+        print(sock.recv(200).decode().split()[0])
+"""
+
+
+@pytest.mark.parametrize("pin", ["no", "yes"])
+def test_a_connection_stays_with_the_policy_that_chose_it_first(net: Network, other: Netns, pin: str) -> None:
+    put(net, "[[plain]]\nproto = tcp\ndscp = 0\nuplinks = three\n", pin)
+    for ns in (other, net.router.ns):
+        for to in (INTERNET4[0], INTERNET6[0]):
+            assert ns.run("python3", "-c", CHANGING, to).stdout.split() == ["isp3"] * 3
+
+
+def test_the_first_policy_with_an_uplink_decides_whoever_chooses(net: Network, other: Netns) -> None:
+    assert net.client
+    sender, source = mac(other), FROM["ipv4"]
+    first = "[[first]]\nproto = tcp\nfrom = 192.168.2.9\nuplinks = one\n"
+    by_mac = f"[[sender]]\nmac = {sender}\nuplinks = three\n"
+    last = "[[last]]\nproto = tcp\nuplinks = two, one\nsticky = yes\n"
+    put(net, first + by_mac + last)
+    assert one_each(ask(other, [source])) == {source: "isp1"}
+    put(net, by_mac + first + last)
+    assert one_each(ask(other, [source])) == {source: "isp3"}
+    assert source not in learned(net)
+    put(net, by_mac + last)
+    with net.isps[2].broken("blackhole"):
+        net.router.check()
+        one_each(ask(other, [source]))
+        assert source in learned(net)
+
+
+def test_an_old_connection_elsewhere_does_not_take_its_source_along(net: Network) -> None:
+    assert net.client
+    put(net, STICKY.replace("tcp", "tcp, udp").format(600), pin="yes")
+    flow = net.lab.flow(net.client)
+    old = flow.carried_by()
+    (source,) = [address for address in learned(net) if address == "192.168.2.10"]
+    sets = net.router.ns.run("nft", "-t", "list", "table", "inet", "mwan_hook").stdout
+    names = {word.split("_")[2]: word for word in sets.split() if word.startswith("sticky_") and "ipv4" in word}
+    here, there = ("one", "two") if old == "isp1" else ("two", "one")
+    net.router.ns.nft(
+        f"delete element inet mwan_hook {names[here]} {{ {source} }}\n"
+        f"add element inet mwan_hook {names[there]} {{ {source} }}\n"
+    )
+    assert flow.carried_by() == old
+    assert one_each(ask(net.client, [source])) == {source: "isp2" if old == "isp1" else "isp1"}
+    assert flow.carried_by() == old
+    assert learned(net)[source] == there
+    flow.stop()
+
+
+def test_a_second_run_writes_nothing_while_sources_come_and_go(net: Network) -> None:
+    assert net.client
+    put(net, STICKY.format(1))
+    called = net.router.root / "called"
+    trap = net.router.write("trap/nft", f'#!/bin/sh\necho "$@" >> {called}\nexec /usr/sbin/nft "$@"\n')
+    trap.chmod(0o755)
+    path = {"PATH": f"{trap.parent}:/usr/sbin:/usr/bin:/sbin:/bin"}
+    sources = clients(net, 4)
+    for wait in (0, 0.3, 1.2):  # known, refreshed, run out
+        time.sleep(wait)
+        state = net.router.state_file.read_bytes() if wait == 1.2 else b""
+        ask(net.client, sources, times=1)
+        done = net.router.mwan("event", env=path)
+        assert "[#]" not in done.stdout
+        assert not called.exists(), called.read_text()
+        assert not state or net.router.state_file.read_bytes() == state
+    net.router.ns.nft("table ip elsewhere { chain x { }; }\n")
+    net.router.mwan("event", env=path)
+    assert called.read_text() == "-s -t list table inet mwan_hook\n"
+    net.router.ns.nft("delete table ip elsewhere\n")
+
+
+def test_a_run_killed_at_the_worst_moment_loses_no_source(net: Network) -> None:
+    assert net.client
+    put(net, STICKY.format(600))
+    ask(net.client, clients(net, 3), times=1)
+    before = learned(net)
+    assert len(before) >= 3
+    net.router.configure(BASE.format(pin="yes", routing="") + STICKY.format(600).replace("two", "two, three"))
+    stop = net.router.write("trap/nft", '#!/bin/sh\n/usr/sbin/nft "$@"\n[ "$1" != -f ] || kill -9 $PPID\n')
+    stop.chmod(0o755)
+    path = {"PATH": f"{stop.parent}:/usr/sbin:/usr/bin:/sbin:/bin"}
+    assert net.router.mwan("event", env=path, code=None).returncode != 0
+    assert learned(net) == before
+    net.router.check()
+    assert learned(net) == before
+    assert net.router.mwan("plan").stdout == ""
+
+
+def test_flush_leaves_nothing_and_foreign_tables_stay_byte_for_byte(net: Network, other: Netns) -> None:
+    ns = net.router.ns
+    net.router.mwan("flush")
+    rules = [ns.rules(family) for family in FAMILIES]
+    ns.nft(
+        "table inet theirs { set s { type ipv4_addr; flags dynamic,timeout; timeout 1h; };"
+        " chain x { type filter hook forward priority 0; ct mark 0x10000 counter; }; }\n"
+    )
+    before = ns.run("nft", "-s", "-a", "list", "ruleset").stdout
+    policies = f"[[guest]]\nmac = {mac(other)}\ndscp = ef\nuplinks = one, two\nsticky = yes\nfallback = blackhole\n"
+    put(net, policies + STICKY.format(600), pin="yes")
+    one_each(ask(other, [FROM["ipv4"]], tos=EF))
+    with_ours = ns.run("nft", "-s", "-a", "list", "ruleset").stdout
+    start = with_ours.index("table inet mwan_hook")
+    assert with_ours[:start] == before
+    net.router.mwan("flush")
+    assert ns.run("nft", "-s", "-a", "list", "ruleset").stdout == before
+    assert [ns.rules(family) for family in FAMILIES] == rules
+    ns.nft("delete table inet theirs\n")

@@ -118,7 +118,7 @@ def _keeping(commands: Sequence[str]) -> list[str]:
     going = sorted((part for part in there if part[1] not in kept), key=lambda part: part[0] != "chain")
     out = [f"delete {kind} {FAMILY} {TABLE} {name}" for kind, name in going]
     known = [wanted[name] for name in kept]
-    made = [line for line in commands if line not in known and not line.startswith("delete table ")]
+    made = [line for line in commands if line not in known and "table" not in line.split()[1:2]]
     return [f"flush table {FAMILY} {TABLE}", *out, *made]
 
 
