@@ -10,7 +10,7 @@ from __future__ import annotations
 from math import prod
 
 from mwan_hook.core import protocols
-from mwan_hook.core.desired import is_online, stacked, tagged, unjudged, uses
+from mwan_hook.core.desired import EARLY, LOOPBACK, is_online, stacked, tagged, unjudged, uses
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import MAIN_TABLE, Config, Fallback, Family, Policy, Route, Routing, Rule, Snapshot, State
 
@@ -22,10 +22,8 @@ if TYPE_CHECKING:
     from mwan_hook.model import Allotment, Uplink
 
 FIRST, LAST = 400, 899  # offsets of their priorities
-EARLY = 199  # behind those of devices, which our probes are bound to
 EACH = 2  # priorities of a policy: its own, and its fallback's
 MOST = (LAST - FIRST + 1) // EACH
-LOOPBACK = "lo"  # what the rules of packets of our own programs name as iif
 ANYWHERE = ("0.0.0.0/0", "::/0")
 _FULL_MASK = 0xFFFFFFFF
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from mwan_hook.core import protocols
-from mwan_hook.core.policies import LOOPBACK, MOST, families, size
+from mwan_hook.core.desired import LOOPBACK
+from mwan_hook.core.policies import MOST, families, size
 from mwan_hook.core.policymarks import pairs
 from mwan_hook.model import Config, Fallback, Family, Policy
 

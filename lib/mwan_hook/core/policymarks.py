@@ -7,6 +7,7 @@ marks of uplinks, from its bottom, come last.
 
 from __future__ import annotations
 
+from mwan_hook.core.desired import LOOPBACK
 from mwan_hook.model import LOOKUP, Rule
 
 TYPE_CHECKING = False
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 HELD = 300  # offset of the rules of pairs: that of uplinks' marks
 OWN = 198  # own packets have a source when nft chooses them: before the rules of addresses
-LOOPBACK = "lo"
 
 
 def allot(config: Config, courses: Sequence[Course], allotment: Allotment) -> tuple[tuple[Course, ...], Allotment]:
