@@ -356,3 +356,22 @@ def test_flush_leaves_nothing_and_foreign_tables_stay_byte_for_byte(net: Network
     assert ns.run("nft", "-s", "-a", "list", "ruleset").stdout == before
     assert [ns.rules(family) for family in FAMILIES] == rules
     ns.nft("delete table inet theirs\n")
+
+
+def test_a_trace_tells_of_what_nft_may_do_and_of_the_mark_to_ask_for(net: Network, other: Netns) -> None:
+    by_mac = f"[[guest]]\nmac = {mac(other)}\nuplinks = three\nfallback = unreachable\n"
+    put(net, by_mac + STICKY.format(600))
+    policies = net.router.status()["policies"]
+    asked = ["trace", "8.8.8.8", "--iif", "lan0", "--from", "192.168.2.9", "--proto", "tcp"]
+    said = net.router.mwan(*asked).stdout
+    assert f"nft: policy guest chooses by mac, in nft; what it chose: --mark {policies['guest']['mark']:#x}\n" in said
+    assert "nft: policy web is sticky: a source that nft has learned in the last 600 s keeps its uplink: --mark" in said
+    done = json.loads(net.router.mwan(*asked, "--mark", hex(policies["guest"]["mark"]), "--json").stdout)
+    assert (done["agrees"], done["result"]["legs"][0]["uplink"], done["nft"]) == (True, "three", [])
+    mark = said.partition(" by one")[0].rpartition(" ")[2]
+    done = json.loads(net.router.mwan(*asked, "--mark", mark, "--json").stdout)
+    assert (done["agrees"], [leg["uplink"] for leg in done["result"]["legs"]]) == (True, ["one"])
+    assert "nft:" not in net.router.mwan(*[word.replace("tcp", "udp") for word in asked[:-2]]).stdout.replace(
+        "nft: policy guest", ""
+    )
+    assert "nft:" not in net.router.mwan("trace", "8.8.8.8").stdout
