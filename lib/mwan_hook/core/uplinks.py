@@ -78,7 +78,7 @@ def bind(config: Config, around: Surroundings) -> Bound:
     allotment = _allot(config, seats, around.allotment)
     uplinks = tuple(_uplink(config, seat, allotment, around) for seat in seats)
     if not config.policies:
-        return Bound(uplinks, allotment, warnings)
+        return Bound(uplinks, allotment._replace(policy_marks={}), warnings)
     from mwan_hook.core import policies
 
     courses, allotment = policies.bind(config, uplinks, allotment)
