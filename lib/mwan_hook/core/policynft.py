@@ -82,10 +82,10 @@ def chains(made: Marked) -> dict[str, list[str]]:
 def _walk(made: Marked, own: bool) -> list[str]:
     """Through the policies, as far as one with marks is to come."""
     lines = [f"meta mark & {made.mask:#x} != 0 return"]
-    for course in made.own:
+    concerned = [course for course in made.own if course.policy.marks_own or not own]
+    for course in concerned:
         if course.policy.by_marks:  # a connection stays with its policy when its packets change
             lines.append(f"{_among(course.marks, made, 'ct')} goto {_chain('policy', course)}")
-    concerned = [course for course in made.courses if course.mark and (course.policy.marks_own or not own)]
     for course in made.courses[: made.courses.index(concerned[-1]) + 1]:
         verdict = f"goto {_chain('policy', course)}" if course in concerned else "return"
         for family in made.snapshot.families:
