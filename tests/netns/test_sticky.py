@@ -9,7 +9,7 @@ from itertools import count
 
 import pytest
 
-from tests.lab import Lab, Netns, topologies
+from tests.lab import Lab, Netns, topologies, wait_for
 from tests.lab.isp import INTERNET4, INTERNET6
 from tests.lab.topologies import Network
 
@@ -373,3 +373,28 @@ def test_a_trace_tells_of_what_nft_may_do_and_of_the_mark_to_ask_for(net: Networ
     assert (done["agrees"], [leg["uplink"] for leg in done["result"]["legs"]]) == (True, ["one"])
     assert "sticky" not in net.router.mwan(*asked[:-1], "udp").stdout
     assert "nft:" not in net.router.mwan("trace", "8.8.8.8").stdout
+
+
+SERVER = """
+import socket
+with socket.create_server(("0.0.0.0", 4000)) as server:
+    server.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, 0xB8)
+    print("ready", flush=True)
+    while True:
+        connection, _ = server.accept()
+        connection.sendall(b"served")
+        connection.close()
+"""
+REACH = """
+import socket, sys
+with socket.create_connection((sys.argv[1], 4000), timeout=2, source_address=("8.8.8.8", 0)) as sock:
+    print(sock.recv(9).decode())
+"""
+
+
+def test_an_answer_of_this_machine_leaves_where_the_question_came_in_whatever_its_dscp(net: Network) -> None:
+    put(net, "[[voice]]\ndscp = ef\nuplinks = three\n")
+    log = net.lab.spawn(net.router.ns.argv("python3", "-c", SERVER), "server")
+    wait_for("the server", lambda: "ready" in log.read_text())
+    for number, isp in enumerate(net.isps, 1):
+        assert isp.ns.run("python3", "-c", REACH, f"10.{number}.0.2").stdout == "served\n"

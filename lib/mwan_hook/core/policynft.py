@@ -81,7 +81,7 @@ def chains(made: Marked) -> dict[str, list[str]]:
 
 def _walk(made: Marked, own: bool) -> list[str]:
     """Through the policies, as far as one with marks is to come."""
-    lines = [f"meta mark & {made.mask:#x} != 0 return"]
+    lines = [f"meta mark & {made.mask:#x} != 0 return", "ct direction reply return"]
     concerned = [course for course in made.own if course.policy.marks_own or not own]
     for course in concerned:
         if course.policy.by_marks:  # a connection stays with its policy when its packets change
