@@ -43,12 +43,12 @@ STICKY = "[[web]]\nproto = tcp\nuplinks = one, two\nsticky = {}\n"
 FAMILIES = ("ipv4", "ipv6")
 ASK = """
 import json, socket, sys
-sources, destinations, count, tos, device = json.loads(sys.argv[1])
+sources, destinations, count, tos = json.loads(sys.argv[1])
 for source in sources:
     for number in range(count):
         to = destinations[number % len(destinations)]
         sock = socket.socket(socket.AF_INET6 if ":" in to else socket.AF_INET)
-        sock.settimeout(2)
+        sock.settimeout(0.7)
         if tos:
             kind = (socket.IPPROTO_IPV6, 67) if ":" in to else (socket.IPPROTO_IP, socket.IP_TOS)
             sock.setsockopt(*kind, tos)
@@ -81,8 +81,7 @@ def net() -> Iterator[Network]:
 def put(net: Network, policies: str, pin: str = "no", routing: str = "") -> None:
     """In force, without errors."""
     net.router.configure(BASE.format(pin=pin, routing=routing) + policies)
-    net.router.check()
-    assert net.router.status()["errors"] == []
+    assert net.router.check().stderr == ""
 
 
 def clients(net: Network, many: int, family: str = "ipv4") -> list[str]:
@@ -97,7 +96,7 @@ def clients(net: Network, many: int, family: str = "ipv4") -> list[str]:
 def ask(ns: Netns, sources: Sequence[str], family: str = "ipv4", times: int = 6, tos: int = 0) -> dict[str, list[str]]:
     """Connections of each source to several places: which provider carried them."""
     to = INTERNET4 if family == "ipv4" else INTERNET6[:3]
-    words = json.dumps([sources, to, times, tos, ""])
+    words = json.dumps([sources, to, times, tos])
     found: dict[str, list[str]] = {source: [] for source in sources}
     for line in ns.run("python3", "-c", ASK, words).stdout.splitlines():
         source, isp = json.loads(line)
@@ -112,14 +111,14 @@ def one_each(found: dict[str, list[str]]) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("pin", ["no", "yes"])
-@pytest.mark.parametrize("family", FAMILIES)
-def test_each_client_keeps_one_uplink_and_clients_are_spread_over_both(net: Network, family: str, pin: str) -> None:
+def test_each_client_keeps_one_uplink_and_clients_are_spread_over_both(net: Network, pin: str) -> None:
     assert net.client
     put(net, STICKY.format(600), pin)
-    sources = clients(net, 16, family)
-    first = one_each(ask(net.client, sources, family))
-    assert set(first.values()) == {"isp1", "isp2"}
-    assert one_each(ask(net.client, sources, family)) == first
+    for family in FAMILIES:
+        sources = clients(net, 16, family)
+        first = one_each(ask(net.client, sources, family))
+        assert set(first.values()) == {"isp1", "isp2"}
+        assert one_each(ask(net.client, sources, family, 3)) == first
 
 
 def test_without_sticky_the_same_clients_use_both(net: Network) -> None:
@@ -153,20 +152,22 @@ def test_an_idle_client_is_forgotten_and_one_that_goes_on_is_not(net: Network) -
     assert set(learned(net)) == {busy}
 
 
-@pytest.mark.parametrize(("family", "pin"), [("ipv4", "yes"), ("ipv6", "no"), ("ipv4", "no")])
-def test_clients_of_a_dead_uplink_move_at_once_and_stay_where_they_went(net: Network, family: str, pin: str) -> None:
+@pytest.mark.parametrize("pin", ["no", "yes"])
+def test_clients_of_a_dead_uplink_move_at_once_and_stay_where_they_went(net: Network, pin: str) -> None:
     assert net.client
     put(net, STICKY.format(600), pin)
-    sources = clients(net, 10, family)
-    first = one_each(ask(net.client, sources, family))
-    assert set(first.values()) == {"isp1", "isp2"}
+    sources = {family: clients(net, 10, family) for family in FAMILIES}
+    for family, own in sources.items():
+        assert set(one_each(ask(net.client, own, family, 3)).values()) == {"isp1", "isp2"}
     with net.isps[0].broken("blackhole"):
         net.router.check()
-        assert set(one_each(ask(net.client, sources, family, 3)).values()) == {"isp2"}
+        for family, own in sources.items():
+            assert set(one_each(ask(net.client, own, family, 3)).values()) == {"isp2"}
     net.router.check()
-    assert set(one_each(ask(net.client, sources, family, 3)).values()) == {"isp2"}
-    new = clients(net, 10, family)
-    assert set(one_each(ask(net.client, new, family, 3)).values()) == {"isp1", "isp2"}
+    for family, own in sources.items():
+        assert set(one_each(ask(net.client, own, family, 3)).values()) == {"isp2"}
+        new = clients(net, 10, family)
+        assert set(one_each(ask(net.client, new, family, 2)).values()) == {"isp1", "isp2"}
 
 
 def test_a_backup_keeps_no_client_when_a_better_uplink_is_back(net: Network) -> None:
@@ -215,30 +216,31 @@ FROM = {"ipv4": "192.168.2.9", "ipv6": "fd00:2::9"}
 EF = 0xB8
 
 
-@pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("pin", ["no", "yes"])
-def test_a_sender_is_chosen_by_its_mac_address(net: Network, other: Netns, family: str, pin: str) -> None:
+def test_a_sender_is_chosen_by_its_mac_address(net: Network, other: Netns, pin: str) -> None:
     assert net.client
     put(net, f"[[guest]]\nmac = {mac(other)}\nuplinks = three\nfallback = unreachable\n", pin)
-    (source,) = clients(net, 1, family)
-    assert "isp3" not in ask(net.client, [source], family)[source]
-    assert one_each(ask(other, [FROM[family]], family)) == {FROM[family]: "isp3"}
+    for family, source in FROM.items():
+        assert "isp3" not in ask(net.client, [""], family)[""]
+        assert one_each(ask(other, [source], family, 3)) == {source: "isp3"}
     with net.isps[2].broken("blackhole"):
         net.router.check()
-        assert set(ask(other, [FROM[family]], family, 2)[FROM[family]]) <= {"OSError", "TimeoutError"}
-        assert "isp3" not in ask(net.client, [source], family, 2)[source]
+        for family, source in FROM.items():
+            assert ask(other, [source], family, 1)[source][0].endswith(("Error", "timeout"))
+            assert "isp3" not in ask(net.client, [""], family, 2)[""]
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-def test_packets_are_chosen_by_dscp_forwarded_and_own(net: Network, other: Netns, family: str) -> None:
+def test_packets_are_chosen_by_dscp_forwarded_and_own(net: Network, other: Netns) -> None:
     put(net, "[[voice]]\nproto = tcp\ndscp = ef\nuplinks = three\nfallback = unreachable\n")
-    for ns, source in ((other, FROM[family]), (net.router.ns, "")):
-        assert one_each(ask(ns, [source], family, tos=EF)) == {source: "isp3"}
-        assert "isp3" not in ask(ns, [source], family, tos=0x28)[source]
+    for family in FAMILIES:
+        for ns in (other, net.router.ns):
+            assert one_each(ask(ns, [""], family, tos=EF)) == {"": "isp3"}
+            assert "isp3" not in ask(ns, [""], family, tos=0x28)[""]
     with net.isps[2].broken("blackhole"):
         net.router.check()
-        for ns, source in ((other, FROM[family]), (net.router.ns, "")):
-            assert not set(ask(ns, [source], family, 2, tos=EF)[source]) & {"isp1", "isp2", "isp3"}
+        for family in FAMILIES:
+            for ns in (other, net.router.ns):
+                assert ask(ns, [""], family, 1, tos=EF)[""][0].endswith(("Error", "timeout"))
 
 
 CHANGING = """
