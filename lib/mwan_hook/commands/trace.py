@@ -185,5 +185,5 @@ def _names(root: str, devices: dict[int, Device], asked: Question) -> Names:
         return Names(tables, devices, known)
     from mwan_hook.core import tracemarks
 
-    notes = tracemarks.notes(asked, seen.bound.policies, routing, devices, set(known))
+    notes = tracemarks.notes(asked, seen.bound.policies, seen.config.routing, devices, set(known))
     return Names(tables, devices, known, tuple(notes))
