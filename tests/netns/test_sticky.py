@@ -198,6 +198,11 @@ def test_a_table_that_is_made_anew_keeps_what_was_learned(net: Network) -> None:
     assert one_each(ask(net.client, sources)) == first
     put(net, STICKY.format(300))
     assert learned(net) == {}, "another time is another set"
+    made = net.router.ns.run("nft", "list", "table", "inet", "mwan_hook").stdout
+    net.router.ns.nft("delete table inet mwan_hook\n")
+    for line in net.router.mwan("plan").stdout.splitlines():
+        net.router.ns.run("sh", "-ec", line)
+    assert net.router.ns.run("nft", "list", "table", "inet", "mwan_hook").stdout == made
 
 
 @pytest.fixture(scope="module")
@@ -223,11 +228,16 @@ def test_a_sender_is_chosen_by_its_mac_address(net: Network, other: Netns, pin: 
     for family, source in FROM.items():
         assert "isp3" not in ask(net.client, [""], family)[""]
         assert one_each(ask(other, [source], family, 3)) == {source: "isp3"}
+    flow = net.lab.flow(other)
+    assert flow.carried_by() == "isp3"
     with net.isps[2].broken("blackhole"):
         net.router.check()
         for family, source in FROM.items():
             assert ask(other, [source], family, 1)[source][0].endswith(("Error", "timeout"))
             assert "isp3" not in ask(net.client, [""], family, 2)[""]
+    net.router.check()
+    assert flow.carried_by() == "isp3"
+    assert {answer["isp"] for answer in flow.stop()} == {"isp3"}, "it leaked while its uplink was dead"
 
 
 def test_packets_are_chosen_by_dscp_forwarded_and_own(net: Network, other: Netns) -> None:
@@ -349,7 +359,8 @@ def test_flush_leaves_nothing_and_foreign_tables_stay_byte_for_byte(net: Network
     )
     before = ns.run("nft", "-s", "-a", "list", "ruleset").stdout
     policies = f"[[guest]]\nmac = {mac(other)}\ndscp = ef\nuplinks = one, two\nsticky = yes\nfallback = blackhole\n"
-    put(net, policies + STICKY.format(600), pin="yes")
+    put(net, policies + STICKY.format(600), pin="yes", routing="mark_mask = 0xff00000")
+    assert {one["mark"] for one in net.router.status()["policies"].values()} == {0xFF00000, 0xFE00000}
     one_each(ask(other, [FROM["ipv4"]], tos=EF))
     with_ours = ns.run("nft", "-s", "-a", "list", "ruleset").stdout
     start = with_ours.index("table inet mwan_hook")

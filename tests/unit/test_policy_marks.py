@@ -6,7 +6,7 @@ from mwan_hook.core import firewall, policymatch
 from mwan_hook.core.desired import desire
 from mwan_hook.core.policies import joined
 from mwan_hook.core.uplinks import Bound, Surroundings, bind
-from mwan_hook.model import Allotment, Config, Fallback, Family, Policy, Router, Routing, Rule, State, Status
+from mwan_hook.model import Allotment, Config, Failback, Fallback, Family, Policy, Router, Routing, Rule, State, Status
 from tests.unit import builders as b
 
 ON, OFF = Status.ONLINE, Status.OFFLINE
@@ -134,6 +134,17 @@ def test_failovers_inside_a_tier_leave_the_table_as_it_is() -> None:
     lookups = [line for line in commands(made) if "add rule" in line and "policy_web" in line and "saddr @" in line]
     assert len(lookups) == 2, "the backup lets go of its sources"
     assert len([line for line in commands(made, b.state(lte=ON)) if "policy_web" in line and "saddr @" in line]) == 3
+
+
+def test_a_hard_failback_gives_connections_back_to_their_policy() -> None:
+    entries = (b.uplink("fiber", metric=100), b.uplink("lte", metric=200, failback=Failback.HARD))
+    made = config(policy(uplinks="fiber lte", sticky=9), pin=True)._replace(uplinks=entries)
+    mine = "ct mark & 0x3f00 == 0x3d00"
+    lines = [line.partition("prerouting ")[2] for line in commands(made) if mine in line and " prerouting " in line]
+    assert [line.endswith("return") for line in lines] == [True, False]
+    assert lines[0] == f"meta nfproto ipv4 ct direction original {mine} return"
+    dead = commands(made, b.state(fiber=OFF, lte=ON))
+    assert not any(line.endswith(f"{mine} return") for line in dead)
 
 
 def test_a_policy_without_an_uplink_leaves_its_packets_to_the_next_one_that_nft_chooses() -> None:

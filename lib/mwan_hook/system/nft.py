@@ -75,7 +75,9 @@ def listing() -> str:
 def _listed() -> str:
     """Terse: what sets hold changes all the time.  Newer kernels have nft say how much it is."""
     code, text, _ = _run("-s", "-t", "list", "table", FAMILY, TABLE)
-    return "" if code else "\n".join(line.partition("# count ")[0].rstrip() for line in text.splitlines())
+    if "# count " in text:
+        text = "".join(f"{line.partition('# count ')[0].rstrip()}\n" for line in text.splitlines())
+    return "" if code else text
 
 
 def apply(change: Change, known: Firewall) -> tuple[Firewall, str]:
