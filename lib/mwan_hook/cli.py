@@ -88,6 +88,9 @@ def _looking(add: Add) -> None:
     one.add_argument("-n", dest="getnext", metavar="OID", help="the one after it")
     one.add_argument("-s", dest="set", nargs=argparse.REMAINDER, metavar="OID TYPE VALUE", help="refused: read-only")
     _tracing(add)
+    one = add("doctor", doctor, "what on this machine will hurt, what it breaks, and what puts it right")
+    one.add_argument("--fix", action="store_true", help="write drop-ins, set sysctls, and show them")
+    one.add_argument("--json", action="store_true")
     one = add("history", history, "transitions with their reason")
     one.add_argument("uplink", nargs="?", metavar="UPLINK")
     one.add_argument("--json", action="store_true")
@@ -228,6 +231,13 @@ def trace(options: argparse.Namespace) -> int:
     from mwan_hook.commands import trace as command
 
     return command.run(options)
+
+
+def doctor(options: argparse.Namespace) -> int:
+    """``mwan-hook doctor``."""
+    from mwan_hook.commands import doctor as command
+
+    return command.run(options.root, options.fix, options.json)
 
 
 def config(options: argparse.Namespace) -> int:
