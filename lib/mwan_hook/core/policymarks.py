@@ -27,11 +27,10 @@ def allot(config: Config, courses: Sequence[Course], allotment: Allotment) -> tu
     taken = set(allotment.marks.values())
     keys = [key for course in courses for key in _keys(config, course)]
     old = allotment.policy_marks
-    marks: dict[str, int] = {}
-    for key in sorted(keys, key=lambda key: (key not in old, "/" in key)):  # who has one keeps it
-        mark = old.get(key, 0)
-        if not _is_free(mark, mask, config, taken):
-            mark = _highest_free(mask, config, taken)
+    marks = {key: old[key] for key in keys if _is_free(old.get(key, 0), mask, config, taken)}
+    taken |= set(marks.values())
+    for key in sorted(keys, key=lambda key: "/" in key):  # without a pair's mark nothing is lost but the pair
+        mark = 0 if key in marks else _highest_free(mask, config, taken)
         if mark:
             marks[key] = mark
             taken.add(mark)
