@@ -152,7 +152,7 @@ def judge(seen: Scene, rounds: Sequence[Seen] = (), asked: frozenset[str] = froz
     from mwan_hook.core import firewall
 
     there, known = seen.snapshot.firewall, seen.state.firewall
-    commands = firewall.wanted(seen.config, seen.uplinks, state, seen.snapshot)
+    commands = firewall.wanted(seen.config, seen.uplinks, state, seen.snapshot, seen.bound.policies)
     deprecated = firewall.deprecated(seen.config, seen.uplinks, state, seen.snapshot)
     state = state._replace(firewall=firewall.remembered(commands, there, known))
     changes = (*changes, *firewall.difference(commands, there, known))
