@@ -109,6 +109,14 @@ class Failback(str, Enum):
     HARD = "hard"
 
 
+class Sharing(str, Enum):
+    """What a default shared by several uplinks is made of (``[routing] nexthops``)."""
+
+    AUTO = "auto"
+    ROUTES = "routes"
+    OBJECTS = "objects"
+
+
 class LastResort(str, Enum):
     """What carries traffic while nothing is online."""
 
@@ -182,6 +190,7 @@ class Routing(NamedTuple):
     last_resort: LastResort = LastResort.MAIN
     mark_mask: int = 0x3F00
     protocol: int = PROTOCOL
+    nexthops: Sharing = Sharing.AUTO
 
 
 class Match(NamedTuple):
@@ -393,6 +402,28 @@ class Route(NamedTuple):
     tos: int = 0
     protocol: int = PROTOCOL
     from_: str | None = None  # IPv6: the prefix of sources that it is for
+    nhid: int = 0  # ours only: the nexthop object that it goes through, instead of `nexthops`
+
+
+class NexthopObject(NamedTuple):
+    """A nexthop object of the kernel: one way (``hop``), or a resilient group (``members``: ids and weights)."""
+
+    id: int
+    family: Family
+    hop: Nexthop | None = None
+    members: tuple[tuple[int, int], ...] = ()
+    buckets: int = 0  # 0: a group that is not resilient
+    idle: int = 0  # seconds after which a bucket that nothing uses may move
+    protocol: int = PROTOCOL
+
+
+class Pool(NamedTuple):
+    """The nexthop objects of the kernel, as far as they concern us."""
+
+    use: bool = False  # whether a shared default shall go through them
+    ours: tuple[NexthopObject, ...] = ()
+    taken: frozenset[int] = frozenset()  # ids that others have
+    answer: str = ""  # routes or objects: what `auto` found, to be remembered for this boot
 
 
 class Rule(NamedTuple):
@@ -461,6 +492,7 @@ class Snapshot(NamedTuple):
     former_rules: tuple[Rule, ...] = ()
     firewall: Firewall | None = None  # None: nothing asks for it
     policies: tuple[Route, ...] = ()  # ours in the policies' own tables
+    pool: Pool | None = None  # None: nothing of ours can be there, and nothing is wanted
 
 
 # ---------------------------------------------------------------- uplinks as they stand
@@ -689,6 +721,8 @@ class State(NamedTuple):
     outbox: tuple[Notice, ...] = ()  # not yet in the spool of notices: stored at one stroke with what they tell of
     firewall: Firewall = Firewall()
     unheard: int = 0  # notices that were dropped lately, because nobody took them out of the spool
+    objects: bool = False  # nexthop objects of ours may be in the kernel
+    sharing: str = ""  # what `nexthops = auto` found in this boot
 
 
 class Allotment(NamedTuple):
@@ -736,7 +770,7 @@ class Change(NamedTuple):
     """One line that an operator could have typed.  ``bytes`` is a raw route of a bulk copy into ``table``."""
 
     op: Op
-    what: Route | Rule | Sysctl | Ruleset | bytes
+    what: Route | Rule | Sysctl | Ruleset | NexthopObject | bytes
     table: int = 0
     family: Family = Family.IPV4
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
@@ -17,9 +18,10 @@ LAN6 = "fd00:aa::"
 COUNT = """
 table inet count {
  counter flows {}
+ set ports { type inet_service; flags dynamic; size 65535; }
  chain c {
   type filter hook prerouting priority -310
-  meta l4proto { tcp, udp } th dport 5000-5006 counter name flows drop
+  meta l4proto { tcp, udp } th dport 5000-5006 update @ports { th sport } counter name flows drop
  }
 }
 """
@@ -73,6 +75,17 @@ def counted(net: Network) -> list[int]:
         assert found
         numbers.append(int(found[1]))
     return numbers
+
+
+def carried(net: Network, ns: Netns, family: str, count: int) -> dict[int, str]:
+    """One more packet of each of `count` flows: by source port, the provider that it reached."""
+    begin(ns, family, count=count)
+    found = {}
+    for isp in net.isps:
+        listed = json.loads(isp.ns.run("nft", "-j", "list", "set", "inet", "count", "ports").stdout)
+        found.update(dict.fromkeys(listed["nftables"][1]["set"].get("elem", []), isp.name))
+        isp.ns.nft("flush set inet count ports\nreset counters table inet count\n")
+    return found
 
 
 def shares(net: Network, ns: Netns, family: str, kind: str = "udp", destinations: int = DESTINATIONS) -> list[float]:

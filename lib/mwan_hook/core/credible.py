@@ -23,6 +23,7 @@ _VIA_IPV6 = "inet6 "  # before the gateway of an IPv4 route, as ip(8) writes it
 _NOT_IN_NAMES = frozenset("/ \t\n\v\f\r\0")  # of interfaces, uplinks and events
 _IDENTITY = 20  # digits of a notice's id before its dash
 _SYSCTLS = {*((family, "ignore_routes_with_linkdown") for family in FAMILIES), (Family.IPV4, "rp_filter")}  # ours
+_SHARING = ("", "routes", "objects")  # what `nexthops = auto` finds
 _INTERFACE_LENGTH = 15  # bytes
 _NO_INTERFACES = ("", ".", "..", "all", "default")
 _VALUE_LENGTH = 11  # of 32 bits with their sign
@@ -45,7 +46,8 @@ def state(stored: State) -> str:
     for route in stored.foreign:
         if not _is_displaced(route):
             return f"{route.dst!r:.50} of table {route.table} is no default that ours could stand for"
-    return next(filter(None, map(notice, stored.outbox)), "")
+    odd = "" if stored.sharing in _SHARING else f"{stored.sharing!r:.20} is no way to share"
+    return odd or next(filter(None, map(notice, stored.outbox)), "")
 
 
 def allotment(stored: Allotment) -> str:

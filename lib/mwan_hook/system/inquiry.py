@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-RTM_GETNEIGH, RTM_GETNEXTHOP = 30, 106
+RTM_GETNEIGH = 30
 RTM_F_LOOKUP_TABLE, RTM_F_FIB_MATCH = 0x1000, 0x2000
 _IIF, _MARK, _UID, _IP_PROTO, _SPORT, _DPORT = 3, 16, 25, 27, 28, 29
 _ROUTE_BODY = "=BBBBBBBBI"
@@ -101,7 +101,7 @@ def _resolved(asked: Question, tables: dict[int, tuple[Entry, ...]]) -> dict[int
     ignoring = {
         index for index, one in names.items() if "1" in [sysctl.read(key.format(version, n)) for n in ("all", one.name)]
     }
-    objects = allrules.Objects(_messages(RTM_GETNEXTHOP, bytes(8)), frozenset(ignoring))
+    objects = allrules.Objects(_messages(wire.RTM_GETNEXTHOP, bytes(8)), frozenset(ignoring))
     return {
         table: tuple(objects.resolved(entry) if _bare(entry) else entry for entry in entries)
         for table, entries in tables.items()

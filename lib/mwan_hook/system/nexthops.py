@@ -1,0 +1,126 @@
+"""Nexthop objects: reading and changing them.  Raw messages, because pyroute2 has no words for them."""
+
+from __future__ import annotations
+
+from _socket import inet_ntop, inet_pton
+from errno import ENOENT
+from struct import Struct, pack, unpack_from
+
+from mwan_hook.model import MAIN_TABLE, Family, Nexthop, NexthopObject, Op, Pool, Sharing
+from mwan_hook.system import build, bulk, netlink, wire
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from mwan_hook.model import Change, Routing, State
+    from mwan_hook.system.look import Reader
+
+_GETBUCKET = 118  # RTM_GETNEXTHOPBUCKET
+_ID, _GROUP, _GROUP_TYPE, _OIF, _GATEWAY, _RESILIENT = 1, 2, 3, 5, 6, 12  # NHA_*
+_BUCKETS, _IDLE_TIMER = 1, 2  # NHA_RES_GROUP_*
+_TYPE_RESILIENT = 1
+_HEADER = Struct("=BBBBI")  # struct nhmsg
+_MEMBER = Struct("=IBBH")  # struct nexthop_grp
+_TICKS = 100  # USER_HZ
+_NESTED = 0x8000  # NLA_F_NESTED
+_FAMILIES = {2: Family.IPV4, 10: Family.IPV6}
+_FLAGS = {Op.ADD: wire.NLM_F_CREATE | wire.NLM_F_EXCL, Op.REPLACE: wire.NLM_F_REPLACE, Op.DELETE: 0}
+
+
+def look(root: str, reader: Reader, routing: Routing, state: State, protocols: Iterable[int], anew: bool) -> Pool:
+    """The objects that are there, and whether a shared default shall go through such.  ``anew``: ask `auto` again."""
+    ours, taken = decoded(reader.objects(), {routing.protocol, *protocols})
+    answer = ""
+    if routing.nexthops is Sharing.AUTO:
+        answer = state.sharing if state.sharing and not anew else chosen(root, routing)
+    return Pool((answer or routing.nexthops.value) == Sharing.OBJECTS.value, ours, taken, answer)
+
+
+def chosen(root: str, routing: Routing) -> str:
+    """What ``auto`` means here and now.
+
+    In main a default by object hides others: the kernel's IPv4 lookup for another interface ends at it.
+    """
+    if routing.default_table == MAIN_TABLE or not supported():
+        return Sharing.ROUTES.value
+    from mwan_hook.system import networkdconf
+
+    return Sharing.OBJECTS.value if networkdconf.spares_nexthops(root) else Sharing.ROUTES.value
+
+
+def supported() -> bool:
+    """Whether the kernel has resilient groups (5.13): it says of an id without a group that there is none."""
+    sock = netlink.connect()
+    try:
+        body = _HEADER.pack(0, 0, 0, 0, 0) + build.number(_ID, 1)
+        sock.send(build.request(_GETBUCKET, wire.NLM_F_DUMP, body))
+        message = sock.recv(netlink.RECEIVE)
+    finally:
+        sock.close()
+    return message[4] not in (wire.NLMSG_ERROR, wire.NLMSG_DONE) or netlink.refusal(message)[0] in (0, ENOENT)
+
+
+def decoded(messages: Iterable[bytes], protocols: set[int]) -> tuple[tuple[NexthopObject, ...], frozenset[int]]:
+    """(ours, ids of others).  A group has no family of its own: its ways tell."""
+    ours, taken, groups = [], set(), []
+    families: dict[int, Family] = {}
+    for message in messages:
+        found = wire.attributes(message, 24)
+        number = int.from_bytes(found[_ID], "little")
+        if message[18] not in protocols:
+            taken.add(number)
+        elif _GROUP in found:
+            groups.append((number, message[18], found))
+        else:
+            one = _way(number, message, found)
+            families[number] = one.family
+            ours.append(one)
+    for number, protocol, found in groups:
+        members = tuple(sorted((who, weight + 1) for who, weight, _, _ in _MEMBER.iter_unpack(found[_GROUP])))
+        family = next((families[who] for who, _ in members if who in families), Family.IPV4)
+        ours.append(_group(number, family, members, protocol, found))
+    return tuple(ours), frozenset(taken)
+
+
+def _way(number: int, message: bytes, found: dict[int, bytes]) -> NexthopObject:
+    af, _, protocol, _, flags = _HEADER.unpack_from(message, 16)
+    gateway = inet_ntop(af, found[_GATEWAY]) if _GATEWAY in found else None
+    index = int.from_bytes(found.get(_OIF, b""), "little")
+    hop = Nexthop(index, gateway, onlink=bool(flags & wire.RTNH_F_ONLINK))
+    return NexthopObject(number, _FAMILIES.get(af, Family.IPV4), hop, protocol=protocol)
+
+
+def _group(
+    number: int, family: Family, members: tuple[tuple[int, int], ...], protocol: int, found: dict[int, bytes]
+) -> NexthopObject:
+    (kind,) = unpack_from("=H", found.get(_GROUP_TYPE, b"\0\0"))
+    settings = wire.attributes(found.get(_RESILIENT, b""), 0) if kind == _TYPE_RESILIENT else {}
+    buckets = int.from_bytes(settings.get(_BUCKETS, b"")[:2], "little")
+    idle = int.from_bytes(settings.get(_IDLE_TIMER, b""), "little") // _TICKS
+    return NexthopObject(number, family, None, members, buckets, idle, protocol)
+
+
+def message(op: Op, one: NexthopObject) -> bytes:
+    """RTM_NEWNEXTHOP or RTM_DELNEXTHOP."""
+    if op is Op.DELETE:
+        return build.request(wire.RTM_DELNEXTHOP, 0, _HEADER.pack(0, 0, 0, 0, 0) + build.number(_ID, one.id))
+    if one.hop:
+        flags = wire.RTNH_F_ONLINK if one.hop.onlink else 0
+        body = _HEADER.pack(one.family.af, 0, one.protocol, 0, flags)
+        body += build.number(_ID, one.id) + build.number(_OIF, one.hop.index)
+        if one.hop.gateway:
+            body += build.attribute(_GATEWAY, inet_pton(one.family.af, one.hop.gateway))
+    else:
+        members = b"".join(_MEMBER.pack(who, weight - 1, 0, 0) for who, weight in one.members)
+        settings = build.attribute(_BUCKETS, pack("=H", one.buckets)) + build.number(_IDLE_TIMER, one.idle * _TICKS)
+        body = _HEADER.pack(0, 0, one.protocol, 0, 0) + build.number(_ID, one.id)
+        body += build.attribute(_GROUP, members) + build.attribute(_GROUP_TYPE, pack("=H", _TYPE_RESILIENT))
+        body += build.attribute(_RESILIENT | _NESTED, settings)
+    return build.request(wire.RTM_NEWNEXTHOP, _FLAGS[op], body)
+
+
+def apply(changes: Sequence[Change]) -> dict[int, tuple[int, str]]:
+    """Make the changes in their order; by position, what was refused: (errno, the kernel's words)."""
+    wanted = [(change.op, change.what) for change in changes if isinstance(change.what, NexthopObject)]
+    return bulk.send([message(op, one) for op, one in wanted])
