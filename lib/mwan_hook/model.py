@@ -424,6 +424,7 @@ class Pool(NamedTuple):
     ours: tuple[NexthopObject, ...] = ()
     taken: frozenset[int] = frozenset()  # ids that others have
     answer: str = ""  # routes or objects: what `auto` found, to be remembered for this boot
+    heaviest: int = 256  # weight that this kernel takes
 
 
 class Rule(NamedTuple):

@@ -1,4 +1,4 @@
-"""Runs in a namespace: begins many flows at once, each by one packet from a port of its own; and keeps some going."""
+"""Runs in a namespace: one packet of each of many flows, from a port of its own."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ FIRST_PORT, DESTINATION_PORT = 20000, 5000
 DESTINATIONS = 50
 
 
-def flows(family: str, count: int, destinations: int = DESTINATIONS) -> Iterator[tuple[int, str, int]]:
+def flows(family: str, count: int, destinations: int, first: int) -> Iterator[tuple[int, str, int]]:
     """Source port, destination and its port of each; always the same."""
     base = "2600:1:{:x}:{:x}::1" if family == "ipv6" else "93.{}.{}.34"
     for n in range(count):
-        yield FIRST_PORT + n, base.format(1 + n % destinations % 200, n % destinations // 200), DESTINATION_PORT + n % 7
+        yield first + n, base.format(1 + n % destinations % 200, n % destinations // 200), DESTINATION_PORT + n % 7
 
 
-def begin(family: str, kind: str, count: int, destinations: int) -> None:
+def begin(family: str, kind: str, count: int, destinations: int, first: int) -> None:
     """A datagram, or a SYN, of each flow."""
-    for port, address, to in flows(family, count, destinations):
+    for port, address, to in flows(family, count, destinations, first):
         with socket(AF_INET6 if family == "ipv6" else AF_INET, SOCK_DGRAM if kind == "udp" else SOCK_STREAM) as one:
             one.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
             one.setblocking(False)
@@ -31,4 +31,4 @@ def begin(family: str, kind: str, count: int, destinations: int) -> None:
 
 
 if __name__ == "__main__":
-    begin(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+    begin(sys.argv[1], sys.argv[2], *map(int, sys.argv[3:]))

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from tests.lab import Lab, Netns, Network, topologies
-from tests.netns.flows import DESTINATIONS
+from tests.netns.flows import DESTINATIONS, FIRST_PORT
 
 FLOWS = 600
 POINTS = 6.0  # that a share may differ from its weight's
@@ -61,10 +61,17 @@ def network(lab: Lab, count: int = 3, policy: int = 1) -> Network:
     return net
 
 
-def begin(ns: Netns, family: str, kind: str = "udp", count: int = FLOWS, destinations: int = DESTINATIONS) -> None:
+def begin(
+    ns: Netns,
+    family: str,
+    kind: str = "udp",
+    count: int = FLOWS,
+    destinations: int = DESTINATIONS,
+    first: int = FIRST_PORT,
+) -> None:
     """One packet of each flow."""
     script = str(Path(__file__).with_name("flows.py"))
-    ns.run(sys.executable, "-IS", script, family, kind, str(count), str(destinations))
+    ns.run(sys.executable, "-IS", script, family, kind, str(count), str(destinations), str(first))
 
 
 def counted(net: Network) -> list[int]:
@@ -79,18 +86,27 @@ def counted(net: Network) -> list[int]:
 
 def carried(net: Network, ns: Netns, family: str, count: int) -> dict[int, str]:
     """One more packet of each of `count` flows: by source port, the provider that it reached."""
+    for isp in net.isps:
+        isp.ns.nft("flush set inet count ports\n")
     begin(ns, family, count=count)
     found = {}
     for isp in net.isps:
         listed = json.loads(isp.ns.run("nft", "-j", "list", "set", "inet", "count", "ports").stdout)
         found.update(dict.fromkeys(listed["nftables"][1]["set"].get("elem", []), isp.name))
-        isp.ns.nft("flush set inet count ports\nreset counters table inet count\n")
     return found
 
 
-def shares(net: Network, ns: Netns, family: str, kind: str = "udp", destinations: int = DESTINATIONS) -> list[float]:
+def shares(
+    net: Network,
+    ns: Netns,
+    family: str,
+    kind: str = "udp",
+    destinations: int = DESTINATIONS,
+    first: int = FIRST_PORT,
+) -> list[float]:
     """The share of the flows that each provider got, in percent; none of them may be lost."""
-    begin(ns, family, kind, destinations=destinations)
+    counted(net)
+    begin(ns, family, kind, destinations=destinations, first=first)
     numbers = counted(net)
     assert sum(numbers) == FLOWS, numbers
     return [100 * number / FLOWS for number in numbers]

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from mwan_hook.core.desired import Desired
     from mwan_hook.model import Route, Snapshot, State, Uplink
 
-# Ids are FIRST_ID + 10 x interface index + 4 or 6; a group's has index 0.  Who counts up from 1 never comes here.
+# Ids are FIRST_ID + 10 x interface index + 4 or 6 (a twin's + 5); a group's has index 0.  Who counts up from 1 never
+# comes here.
 FIRST_ID = 1720000000
 LAST_ID = 0xFFFFFFFF
 BUCKETS = 1024  # so many that in a house most hold no flow, and can move as soon as weights change
@@ -78,7 +79,7 @@ def _tier(family: Family, best: Route, uplinks: Sequence[Uplink]) -> list[tuple[
     able = [u for u in uplinks if u.enabled and u.metric == carrying[0].metric and family in u.config.families]
     if len(able) < 2 or any(_is_odd(family, hop.gateway) for hop in best.nexthops):
         return []
-    return [(hop, uplink.config.weight) for hop, uplink in zip(best.nexthops, carrying, strict=True)]
+    return [(hop._replace(weight=1), uplink.config.weight) for hop, uplink in zip(best.nexthops, carrying, strict=True)]
 
 
 def _is_odd(family: Family, gateway: str | None) -> bool:
@@ -89,31 +90,56 @@ def _is_odd(family: Family, gateway: str | None) -> bool:
 def _group(
     best: Route, tier: Sequence[tuple[Nexthop, int]], pool: Pool, snapshot: Snapshot
 ) -> tuple[NexthopObject, list[NexthopObject]]:
-    """The group and its ways; what is there already keeps its id, and so its buckets."""
+    """The group and its ways; what is there already keeps its id, and so its buckets.
+
+    IPv4 does not note which buckets are used while a group has one member.  So a lone one has a twin, which weighs so
+    little that it gets next to no bucket, or none.
+    """
     family, protocol = best.family, best.protocol
-    ours = [one for one in pool.ours if one.protocol == protocol]
-    used = {*pool.taken, *(one.id for one in pool.ours)}
-    known = {one.hop.index: one.id for one in ours if one.hop and one.family is family}
-    ways = []
-    for hop, _ in tier:
-        number = known.get(hop.index) or _free(family, hop.index, used)
-        ways.append(NexthopObject(number, family, hop._replace(weight=1), protocol=protocol))
-    members = tuple(sorted((way.id, weight) for way, (_, weight) in zip(ways, tier, strict=True)))
+    numbers = _Numbers(family, [one for one in pool.ours if one.protocol == protocol], pool)
+    members = [(NexthopObject(numbers.of_way(hop), family, hop, protocol=protocol), weight) for hop, weight in tier]
+    if len(members) == 1 and family is Family.IPV4:
+        way = members[0][0]
+        members = [(way, pool.heaviest), (way._replace(id=numbers.of_twin(way)), 1)]
     standing = {route.nhid for route in (*snapshot.shared, *snapshot.defaults)}
-    groups = [one for one in ours if one.family is family and one.buckets == BUCKETS and one.members]
-    ids = [one.id for one in sorted(groups, key=lambda one: (one.id not in standing, one.id))]
-    number = ids[0] if ids else _free(family, 0, used)
-    return NexthopObject(number, family, None, members, BUCKETS, IDLE, protocol), ways
+    pairs = tuple(sorted((way.id, weight) for way, weight in members))
+    group = NexthopObject(numbers.of_group(standing), family, None, pairs, BUCKETS, IDLE, protocol)
+    return group, [way for way, _ in members]
 
 
-def _free(family: Family, index: int, used: set[int]) -> int:
-    """The id that tells its interface and family, or the next one that nobody has; it is used from now on."""
-    digit = 4 if family is Family.IPV4 else 6
-    number = FIRST_ID + 10 * index + digit
-    while number in used or number > LAST_ID:
-        number = number + 10 if number <= LAST_ID - 10 else FIRST_ID + digit
-    used.add(number)
-    return number
+class _Numbers:
+    """Ids: those that ours have, and those that are given out."""
+
+    def __init__(self, family: Family, ours: Sequence[NexthopObject], pool: Pool) -> None:
+        self._digit = 4 if family is Family.IPV4 else 6
+        self._used = {*pool.taken, *(one.id for one in pool.ours)}
+        self._groups = [one for one in ours if one.family is family and one.buckets == BUCKETS]
+        weights = {number: weight for one in self._groups for number, weight in one.members}
+        self._ways: dict[int, list[int]] = {}  # by interface, a twin last
+        for one in sorted(ours, key=lambda one: (-weights.get(one.id, 0), one.id)):
+            if one.hop and one.family is family:
+                self._ways.setdefault(one.hop.index, []).append(one.id)
+
+    def of_way(self, hop: Nexthop) -> int:
+        return self._ways.get(hop.index, [0])[0] or self._free(hop.index, self._digit)
+
+    def of_twin(self, way: NexthopObject) -> int:
+        index = way.hop.index if way.hop else 0
+        others = [number for number in self._ways.get(index, ()) if number != way.id]
+        return others[0] if others else self._free(index, self._digit + 1)
+
+    def of_group(self, standing: set[int]) -> int:
+        """That of the standing route, if it is ours."""
+        ids = sorted((one.id not in standing, one.id) for one in self._groups)
+        return ids[0][1] if ids else self._free(0, self._digit)
+
+    def _free(self, index: int, digit: int) -> int:
+        """The id that tells its interface and family, or the next one that nobody has; it is used from now on."""
+        number = FIRST_ID + 10 * index + digit
+        while number in self._used or number > LAST_ID:
+            number = number + 10 if number <= LAST_ID - 10 else FIRST_ID + digit
+        self._used.add(number)
+        return number
 
 
 def _closure(ids: Iterable[int], pool: Pool) -> list[NexthopObject]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from _socket import inet_ntop, inet_pton
 from errno import ENOENT
 from struct import Struct, pack, unpack_from
@@ -21,7 +23,7 @@ _ID, _GROUP, _GROUP_TYPE, _OIF, _GATEWAY, _RESILIENT = 1, 2, 3, 5, 6, 12  # NHA_
 _BUCKETS, _IDLE_TIMER = 1, 2  # NHA_RES_GROUP_*
 _TYPE_RESILIENT = 1
 _HEADER = Struct("=BBBBI")  # struct nhmsg
-_MEMBER = Struct("=IBBH")  # struct nexthop_grp
+_MEMBER = Struct("=IHH")  # struct nexthop_grp: its weight had one byte once, and zeros behind it
 _TICKS = 100  # USER_HZ
 _NESTED = 0x8000  # NLA_F_NESTED
 _FAMILIES = {2: Family.IPV4, 10: Family.IPV6}
@@ -34,7 +36,13 @@ def look(root: str, reader: Reader, routing: Routing, state: State, protocols: I
     answer = ""
     if routing.nexthops is Sharing.AUTO:
         answer = state.sharing if state.sharing and not anew else chosen(root, routing)
-    return Pool((answer or routing.nexthops.value) == Sharing.OBJECTS.value, ours, taken, answer)
+    return Pool((answer or routing.nexthops.value) == Sharing.OBJECTS.value, ours, taken, answer, _heaviest())
+
+
+def _heaviest() -> int:
+    """Weights have 16 bits since 6.12; the largest itself is refused."""
+    major, minor, *_ = (*re.findall(r"\d+", os.uname().release), "0", "0")
+    return 65535 if (int(major), int(minor)) >= (6, 12) else 256
 
 
 def chosen(root: str, routing: Routing) -> str:
@@ -77,7 +85,7 @@ def decoded(messages: Iterable[bytes], protocols: set[int]) -> tuple[tuple[Nexth
             families[number] = one.family
             ours.append(one)
     for number, protocol, found in groups:
-        members = tuple(sorted((who, weight + 1) for who, weight, _, _ in _MEMBER.iter_unpack(found[_GROUP])))
+        members = tuple(sorted((who, weight + 1) for who, weight, _ in _MEMBER.iter_unpack(found[_GROUP])))
         family = next((families[who] for who, _ in members if who in families), Family.IPV4)
         ours.append(_group(number, family, members, protocol, found))
     return tuple(ours), frozenset(taken)
@@ -112,7 +120,7 @@ def message(op: Op, one: NexthopObject) -> bytes:
         if one.hop.gateway:
             body += build.attribute(_GATEWAY, inet_pton(one.family.af, one.hop.gateway))
     else:
-        members = b"".join(_MEMBER.pack(who, weight - 1, 0, 0) for who, weight in one.members)
+        members = b"".join(_MEMBER.pack(who, weight - 1, 0) for who, weight in one.members)
         settings = build.attribute(_BUCKETS, pack("=H", one.buckets)) + build.number(_IDLE_TIMER, one.idle * _TICKS)
         body = _HEADER.pack(0, 0, one.protocol, 0, 0) + build.number(_ID, one.id)
         body += build.attribute(_GROUP, members) + build.attribute(_GROUP_TYPE, pack("=H", _TYPE_RESILIENT))
