@@ -110,11 +110,8 @@ class Run:
             complaints += _attempted(lambda: states.save(self.root, record))
             self._remember(record)
         routing = seen.config.routing
-        tables = [(uplink.name, uplink.table) for uplink in seen.uplinks]
-        tables += [(f"policy-{one.policy.name}", one.table) for one in seen.bound.policies if one.table]
-        named = names.of_tables(tables)
         # A read-only /etc is no failure.
-        complain(names.write(self.root, routing.protocol, routing.default_table, named))
+        complain(names.write(self.root, routing.protocol, routing.default_table, seen.bound.named_tables))
         return tuple(complaints)
 
     def _rule_set(self, judged: Judged) -> list[str]:

@@ -6,12 +6,11 @@ directory that was looked at, the absent ones too, is still what it was.
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from stat import S_ISREG
 
-from mwan_hook import __version__
+from mwan_hook import __version__, plainjson
 from mwan_hook.model import MwanError
 from mwan_hook.store.files import RUN, make_directory, under
 
@@ -64,7 +63,7 @@ def read(root: str) -> dict[str, Any] | None:
     """What :func:`write` kept, if that still holds."""
     try:
         text = _trusted(under(root, PATH))
-        record = json.loads(text) if text else None
+        record = plainjson.loads(text) if text else None
     except (OSError, ValueError, RecursionError):
         return None
     if not isinstance(record, dict) or record.get("stamp") != _stamp(root):
@@ -81,7 +80,7 @@ def write(root: str, record: dict[str, Any], watch: Watch) -> None:
         return
     path = under(root, PATH)
     draft = f"{path}.{os.getpid()}"
-    text = json.dumps({**record, "stamp": _stamp(root), "inputs": watch.seen}, separators=(",", ":"))
+    text = plainjson.dumps({**record, "stamp": _stamp(root), "inputs": watch.seen})
     try:
         make_directory(os.path.dirname(path))
         _draft(draft, text.encode(), watch.mode)

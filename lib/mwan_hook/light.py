@@ -1,18 +1,28 @@
-"""``NamedTuple`` without ``typing`` and ``eval``: with them the model alone costs two thirds of a bare Python.
+"""What the model is made of, without ``typing``, ``enum`` and ``collections``: they cost more than a bare Python.
 
-Type checkers see the real one; at run time the class body's annotations name the fields and its assignments give
-the defaults, as with :class:`typing.NamedTuple`.
+Type checkers see the real ones.  At run time the class body's annotations name the fields of a :class:`NamedTuple` and
+its assignments give the defaults, as with :class:`typing.NamedTuple`; those of
+an :class:`Enum` are its members.
 """
 
 from __future__ import annotations
 
-from collections import _tuplegetter  # type: ignore[attr-defined]  # what namedtuple's fields are made of
-
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from typing import NamedTuple as NamedTuple  # noqa: PLC0414 - a re-export
+    from collections import _count_elements  # type: ignore[attr-defined]
+    from collections import defaultdict as defaultdict  # noqa: PLC0414 - re-exports
+    from collections.abc import Iterable
+    from enum import Enum as Enum  # noqa: PLC0414
+    from enum import IntEnum as IntEnum  # noqa: PLC0414
+    from functools import partial as partial  # noqa: PLC0414
+    from typing import NamedTuple as NamedTuple  # noqa: PLC0414
+    from typing import TypeVar
+
+    _Thing = TypeVar("_Thing")
 else:
+    from _collections import _count_elements, _tuplegetter, defaultdict
+    from _functools import partial  # noqa: F401
 
     class _Made(type):
         """Makes the tuple class when a subclass of :class:`NamedTuple` is written down."""
@@ -73,3 +83,55 @@ else:
 
         def __repr__(self):
             return f"{type(self).__name__}({', '.join(f'{f}={v!r}' for f, v in zip(self._fields, self, strict=True))})"
+
+    class _Members(type):
+        """Makes the members when a subclass of :class:`Enum` is written down, and finds them again by their value."""
+
+        def __new__(mcs, name, bases, body):
+            values = {word: body[word] for word in body if word[0] != "_" and not hasattr(body[word], "__get__")}
+            made = super().__new__(mcs, name, bases, {word: body[word] for word in body if word not in values})
+            made._members = {}
+            if values and not isinstance(bases[0], mcs):  # a str has words of its own for these
+                made.__repr__, made.__str__ = Enum.__repr__, Enum.__str__
+            for word, value in values.items():
+                member = made._members[value] = bases[0].__new__(made, value)
+                member.name, member.value = word, value
+                setattr(made, word, member)
+            return made
+
+        def __call__(cls, value):
+            try:
+                return cls._members[value]
+            except (KeyError, TypeError):
+                raise ValueError(f"{value!r} is not a valid {cls.__name__}") from None
+
+        def __iter__(cls):
+            return iter(cls._members.values())
+
+        def __len__(cls):
+            return len(cls._members)
+
+    class Enum(metaclass=_Members):
+        """A closed set of values with names; a subclass is a str or an int, too, and names that type first."""
+
+        def __repr__(self):
+            return f"<{type(self).__name__}.{self.name}: {self.value!r}>"
+
+        def __str__(self):
+            return f"{type(self).__name__}.{self.name}"
+
+        def __reduce__(self):
+            return type(self), (self.value,)
+
+    class IntEnum(int, Enum):
+        """Members are numbers."""
+
+        __repr__ = Enum.__repr__
+        __str__ = int.__repr__
+
+
+def tally(things: Iterable[_Thing]) -> dict[_Thing, int]:
+    """How often each thing is there, and 0 for any other: ``collections.Counter``, as far as it is needed."""
+    counted: dict[_Thing, int] = defaultdict(int)
+    _count_elements(counted, things)
+    return counted

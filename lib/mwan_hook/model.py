@@ -7,9 +7,7 @@ default route's is ``default``.
 
 from __future__ import annotations
 
-from enum import Enum, IntEnum
-
-from mwan_hook.light import NamedTuple
+from mwan_hook.light import Enum, IntEnum, NamedTuple
 
 PROTOCOL = 172
 MAIN_TABLE = 254

@@ -45,7 +45,7 @@ def _families(lab: Lab, router: Router, more: str, what: str, limited: bool) -> 
 
 
 def _counted(run: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
-    return (sys.executable, *run), subject.NOTHING
+    return (*subject.interpreter(), *run), subject.NOTHING
 
 
 def memory(ns: Netns, argv: Sequence[str]) -> float:

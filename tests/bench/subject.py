@@ -19,6 +19,12 @@ def words(router: Router, *arguments: str) -> list[str]:
     return [COMMAND, "--root", str(router.root), *arguments]
 
 
+def interpreter() -> list[str]:
+    """The words of the command's first line: a tool that runs a program must be given the program, not a script."""
+    with open(COMMAND, encoding="utf-8") as script:
+        return script.readline().removeprefix("#!").split()
+
+
 def wall(runs: Iterable[Took]) -> float:
     """Median milliseconds."""
     return statistics.median(run.wall_ms for run in runs)

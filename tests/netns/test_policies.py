@@ -249,6 +249,8 @@ def test_listed_ones_of_one_metric_share_by_weight(net: Network, family: str) ->
     assert 27 <= names.count("isp3") <= 53, "two thirds of sixty, and four deviations"
     assert net.router.status()["policies"]["echo"]["via"] == ["two", "three"]
     assert f"{table}\tpolicy-echo" in (net.router.root / "etc/iproute2/rt_tables.d/mwan-hook.conf").read_text()
+    traced = net.router.mwan("trace", TO[family], "--proto", "tcp", "--dport", "7").stdout
+    assert "lookup policy-echo: matches" in traced
 
 
 def test_a_second_run_writes_nothing(net: Network) -> None:

@@ -14,6 +14,7 @@ from mwan_hook.core.tracewords import Names
 from mwan_hook.model import Family, MwanError, UplinkState
 from mwan_hook.say import complain, say
 from mwan_hook.system import inquiry
+from mwan_hook.system.names import SHARED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -174,9 +175,7 @@ def _names(root: str, devices: dict[int, Device], family: Family) -> Names:
     except MwanError as error:
         complain([f"{line} (uplinks are not named)" for line in str(error).splitlines()])
         return Names(devices=devices)
-    routing = seen.config.routing
-    tables = {uplink.table: uplink.name for uplink in seen.uplinks if uplink.table}
-    tables.setdefault(routing.default_table, "mwan")
+    tables = {seen.config.routing.default_table: SHARED, **seen.bound.named_tables}
     known = {}
     for uplink in seen.uplinks:
         memory = state.uplinks.get(uplink.name, UplinkState())

@@ -13,6 +13,8 @@ import os
 import sys
 import time
 
+from mwan_hook import plainjson
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -68,37 +70,13 @@ def _offline(reasons: Iterable[str]) -> int:
 def _state(path: str) -> dict[str, Any]:
     """The state file of this boot.  It is only looked at: a bad one is for the next run to set aside."""
     with open(path, "rb") as file:
-        state: dict[str, Any] = _parsed(file.read().decode())
+        state: dict[str, Any] = plainjson.loads(file.read())
     if state.get("version") != VERSION:
         raise ValueError(f"it is of version {state.get('version')}, this program knows {VERSION}")
     with open(BOOT_ID, "rb") as file:
         if state.get("boot_id") != file.read().decode().strip():
             raise ValueError("it is of another boot")
     return state
-
-
-def _parsed(text: str) -> Any:
-    """``json.loads`` for what :mod:`mwan_hook.store.codec` writes, by the scanner beneath it where there is one."""
-    try:
-        from _json import make_scanner
-    except ImportError:
-        import json
-
-        return json.loads(text)
-    try:
-        found, end = make_scanner(_Plain)(text, 0)  # type: ignore[arg-type]
-    except StopIteration:
-        end = 0
-    if not end or text[end:].strip():
-        raise ValueError("not JSON")
-    return found
-
-
-class _Plain:
-    """What the scanner asks for: ordinary numbers and dictionaries."""
-
-    strict, object_hook, object_pairs_hook = True, None, None
-    parse_float, parse_int, parse_constant = float, int, float
 
 
 def _means(names: Sequence[str], name: str, uplink: Mapping[str, Any]) -> bool:

@@ -54,6 +54,13 @@ class Bound(NamedTuple):
         """Those that policies have of their own."""
         return tuple(course.table for course in self.policies if course.table)
 
+    @property
+    def named_tables(self) -> dict[int, str]:
+        """What the tables of uplinks and policies are called; of several names the first."""
+        named = [(uplink.table, uplink.name) for uplink in self.uplinks if uplink.table]
+        named += [(course.table, f"policy-{course.policy.name}") for course in self.policies if course.table]
+        return dict(reversed(named))
+
 
 class _Seat(NamedTuple):
     name: str

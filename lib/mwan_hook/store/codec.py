@@ -5,9 +5,7 @@ The annotations of the model are the schema, so a field that is added there is s
 
 from __future__ import annotations
 
-import json
-
-from mwan_hook import model
+from mwan_hook import model, plainjson
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,13 +22,13 @@ _decoders: dict[str, Decoder] = {}
 
 def encode(value: Any) -> bytes:
     """A noun as the content of a file."""
-    return json.dumps({"version": VERSION, **_plain(value)}, separators=(",", ":")).encode() + b"\n"
+    return plainjson.dumps({"version": VERSION, **_plain(value)}).encode() + b"\n"
 
 
 def decode(content: bytes, kind: str) -> Any:
     """The noun of that name in a file's content.  Raises ValueError with words if it is not one."""
     try:
-        raw = json.loads(content)
+        raw = plainjson.loads(content)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"not JSON: {error}") from None
     version = raw.get("version") if isinstance(raw, dict) else None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import json
 import os
 
+from mwan_hook import plainjson
 from mwan_hook.model import MwanError, Transition
 from mwan_hook.store import codec, files
 from mwan_hook.store.lock import is_at
@@ -21,7 +21,7 @@ _FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 
 def append(root: str, happened: Iterable[Transition]) -> tuple[str, ...]:
     """Write them down.  Returns messages and raises nothing: routing does not wait for its own history."""
-    lines = b"".join(json.dumps(codec.plain(one), separators=(",", ":")).encode() + b"\n" for one in happened)
+    lines = b"".join(plainjson.dumps(codec.plain(one)).encode() + b"\n" for one in happened)
     if not lines:
         return ()
     if len(lines) > LARGEST:
@@ -86,6 +86,6 @@ def _older(path: str) -> str:
 
 def _parsed(line: bytes) -> list[Transition]:
     try:
-        return [codec.decoder("Transition")(json.loads(line))]
+        return [codec.decoder("Transition")(plainjson.loads(line))]
     except (ValueError, RecursionError):
         return []

@@ -7,11 +7,11 @@ A name that begins with a dot is a file in the making; systemd's ``DirectoryNotE
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 import time
 
+from mwan_hook import plainjson
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import MwanError
 from mwan_hook.store import files
@@ -70,7 +70,7 @@ def add(directory: str, content: dict[str, object], name: str = "") -> str:
         name = f"{time.clock_gettime_ns(time.CLOCK_BOOTTIME):020d}-{os.getpid()}"
     path, hidden = os.path.join(directory, name), os.path.join(directory, f".{name}")
     try:
-        files.write(hidden, json.dumps(content).encode())
+        files.write(hidden, plainjson.dumps(content).encode())
         os.rename(hidden, path)
     except OSError as error:
         files.discard(hidden)
@@ -126,7 +126,7 @@ def _content(raw: bytes) -> dict[str, object]:
     """A JSON object, or a line of text.  Raises ValueError if it is neither."""
     if raw[:1] != b"{":
         return _line(raw)
-    content: dict[str, object] = json.loads(raw)
+    content: dict[str, object] = plainjson.loads(raw)
     return content
 
 

@@ -6,9 +6,7 @@ left is looked into.
 
 from __future__ import annotations
 
-from collections import Counter
-from functools import partial
-
+from mwan_hook.light import partial, tally
 from mwan_hook.model import GUARD_METRIC, MAIN_TABLE, Copies, CopyRoutes, Family, Op, Route
 from mwan_hook.system import canonical, shapes, wire
 
@@ -109,14 +107,14 @@ class Copier:
 def _added(missing: list[bytes], have: Found, table: int, protocol: int) -> tuple[bytes, ...]:
     """Main may hold several routes of one destination (two modems with one subnet): these are appended."""
     destination = canonical.destination
-    counted = Counter(map(destination, (*missing, *have.ours, *have.others, *have.dead)))
+    counted = tally(map(destination, (*missing, *have.ours, *have.others, *have.dead)))
     add, append = canonical.writer(table, protocol, _ADD), canonical.writer(table, protocol, _APPEND)
     return tuple([add(route) if counted[destination(route)] == 1 else append(route) for route in missing])
 
 
 def _joined(routes: list[bytes]) -> list[bytes]:
     """IPv6: routes with a gateway and one key are one multipath route, as soon as a program puts them in."""
-    counted = Counter(map(canonical.destination, routes))
+    counted = tally(map(canonical.destination, routes))
     if len(counted) == len(routes):
         return routes
     joined = [route for route in routes if counted[canonical.destination(route)] == 1]
@@ -136,8 +134,8 @@ def _replaceable(missing: list[bytes], extra: list[bytes], have: Found) -> tuple
 
     The kernel replaces what comes first at a key: only where one route is there, one is wanted and both are ours.
     """
-    there = Counter(map(canonical.key, (*have.ours, *have.others, *have.dead)))
-    wanted = Counter(map(canonical.key, missing))
+    there = tally(map(canonical.key, (*have.ours, *have.others, *have.dead)))
+    wanted = tally(map(canonical.key, missing))
     alone = {canonical.key(route): route for route in extra}
     alone = {key: route for key, route in alone.items() if there[key] == wanted[key] == 1 and route[1]}
     replace = [route for route in missing if canonical.key(route) in alone]

@@ -6,9 +6,9 @@ A dump that other changes ran into (NLM_F_DUMP_INTR) may lack what never went aw
 from __future__ import annotations
 
 import os
-from functools import partial
 from struct import Struct
 
+from mwan_hook.light import partial
 from mwan_hook.model import FAMILIES, MAIN_TABLE, PROTOCOL, Address, Family, Link, MwanError, Route, Rule
 from mwan_hook.system import build, frames, netlink, wire
 

@@ -9,7 +9,7 @@ from mwan_hook.store import files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
 TABLES = "etc/iproute2/rt_tables.d/mwan-hook.conf"
 PROTOCOLS = "etc/iproute2/rt_protos.d/mwan-hook.conf"
@@ -17,11 +17,10 @@ HEAD = "# written by mwan-hook\n"
 SHARED = "mwan"
 
 
-def write(root: str, protocol: int, default_table: int, tables: Mapping[str, int]) -> list[str]:
+def write(root: str, protocol: int, default_table: int, tables: Mapping[int, str]) -> list[str]:
     """Bring both files up to date; writes only what differs.  What could not be written is returned in words."""
-    named = {} if default_table == MAIN_TABLE else {SHARED: default_table}
-    named.update(tables)
-    lines = "".join(f"{number}\t{name}\n" for name, number in named.items())
+    named = tables if default_table == MAIN_TABLE else {default_table: SHARED, **tables}
+    lines = "".join(f"{number}\t{name}\n" for number, name in named.items())
     failed = []
     for path, content in ((TABLES, lines), (PROTOCOLS, f"{protocol}\tmwan\n")):
         try:
@@ -46,11 +45,3 @@ def _put(path: str, content: bytes) -> None:
     if files.read(path) != content:
         files.make_directory(os.path.dirname(path))
         files.replace(path, content)
-
-
-def of_tables(pairs: Iterable[tuple[str, int]]) -> dict[str, int]:
-    """The first name of each table, in order: a number has one name."""
-    seen: dict[int, str] = {}
-    for name, number in pairs:
-        seen.setdefault(number, name)
-    return {name: number for number, name in seen.items()}

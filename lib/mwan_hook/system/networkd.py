@@ -6,7 +6,7 @@ Reading the ``.network`` files is in :mod:`mwan_hook.system.networkfiles`; most 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from _collections_abc import Mapping  # `collections.abc`, but for the package around it
 
 from mwan_hook.core.targets import is_address
 from mwan_hook.light import NamedTuple
@@ -15,7 +15,7 @@ from mwan_hook.store.files import under
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from typing import Any
 
 LEASES = "run/systemd/netif/leases"

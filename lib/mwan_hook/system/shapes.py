@@ -7,10 +7,9 @@ its messages share, and the pieces of one length are handled as such a buffer ea
 
 from __future__ import annotations
 
-from collections import defaultdict
 from struct import Struct
 
-from mwan_hook.light import NamedTuple
+from mwan_hook.light import NamedTuple, defaultdict
 from mwan_hook.system import canonical, frames, wire
 
 TYPE_CHECKING = False
