@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sys
 from pathlib import Path
 
 from tests.lab import Lab, Netns, Network, topologies
-from tests.netns.flows import DESTINATIONS, FIRST_PORT
+from tests.netns.flows import DESTINATIONS, ESTABLISHED_PORT, ESTABLISHED_PORT6, NEW_PORT
 
 FLOWS = 600
 POINTS = 6.0  # that a share may differ from its weight's
@@ -19,9 +18,13 @@ COUNT = """
 table inet count {
  counter flows {}
  set ports { type inet_service; flags dynamic; size 65535; }
+ chain arrived {
+  th sport 20000-29999 update @ports { th sport } drop
+  counter name flows drop
+ }
  chain c {
   type filter hook prerouting priority -310
-  meta l4proto { tcp, udp } th dport 5000-5006 update @ports { th sport } counter name flows drop
+  meta l4proto { tcp, udp } th dport 5000-5006 goto arrived
  }
 }
 """
@@ -67,7 +70,7 @@ def begin(
     kind: str = "udp",
     count: int = FLOWS,
     destinations: int = DESTINATIONS,
-    first: int = FIRST_PORT,
+    first: int = NEW_PORT,
 ) -> None:
     """One packet of each flow."""
     script = str(Path(__file__).with_name("flows.py"))
@@ -84,29 +87,22 @@ def counted(net: Network) -> list[int]:
     return numbers
 
 
-def carried(net: Network, ns: Netns, family: str, count: int) -> dict[int, str]:
-    """One more packet of each of `count` flows: by source port, the provider that it reached."""
-    for isp in net.isps:
-        isp.ns.nft("flush set inet count ports\n")
-    begin(ns, family, count=count)
+def carried(net: Network, ns: Netns, count: int) -> dict[int, str]:
+    """One more packet of each of `count` flows of both families: by source port, the provider that it reached."""
+    begin(ns, "ipv4", count=count, first=ESTABLISHED_PORT)
+    begin(ns, "ipv6", count=count, first=ESTABLISHED_PORT6)
     found = {}
     for isp in net.isps:
-        listed = json.loads(isp.ns.run("nft", "-j", "list", "set", "inet", "count", "ports").stdout)
-        found.update(dict.fromkeys(listed["nftables"][1]["set"].get("elem", []), isp.name))
+        both = "nft list set inet count ports && nft flush set inet count ports"
+        listed = isp.ns.run("sh", "-c", both).stdout.partition("elements")[2]
+        found.update(dict.fromkeys(map(int, re.findall(r"\b2\d{4}\b", listed)), isp.name))
+    assert len(found) == 2 * count
     return found
 
 
-def shares(
-    net: Network,
-    ns: Netns,
-    family: str,
-    kind: str = "udp",
-    destinations: int = DESTINATIONS,
-    first: int = FIRST_PORT,
-) -> list[float]:
+def shares(net: Network, ns: Netns, family: str, kind: str = "udp", destinations: int = DESTINATIONS) -> list[float]:
     """The share of the flows that each provider got, in percent; none of them may be lost."""
-    counted(net)
-    begin(ns, family, kind, destinations=destinations, first=first)
+    begin(ns, family, kind, destinations=destinations)
     numbers = counted(net)
     assert sum(numbers) == FLOWS, numbers
     return [100 * number / FLOWS for number in numbers]

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.lab import Lab, Netns, Network
+from tests.netns.flows import ESTABLISHED_PORT6
 from tests.netns.layout import FAMILIES, defaults, hops, layout
 from tests.netns.shares import assert_shares, carried, config, network, shares
+from tests.netns.test_common_run import DUMP
 
 ESTABLISHED = 400
-NEW = 30000  # ports of flows that begin later
 OBJECTS, ROUTES, AUTO = "nexthops = objects", "nexthops = routes", "nexthops = auto"
 EVENLY, UNEVENLY = (1, 1, 1), (3, 2, 1)
 FOREIGN = (
@@ -59,17 +62,17 @@ def ours(ns: Netns, protocol: str = "172") -> list[dict[str, Any]]:
     return [one for one in objects(ns) if one["protocol"] == protocol]
 
 
-def established(net: Network) -> dict[str, dict[int, str]]:
-    """One more packet of each established flow of the client: by family and port, the provider that it reached."""
+def established(net: Network) -> dict[int, str]:
+    """One more packet of each established flow of the client: by port, the provider that it reached."""
     assert net.client
-    return {family: carried(net, net.client, family, ESTABLISHED) for family in FAMILIES}
+    return carried(net, net.client, ESTABLISHED)
 
 
-def moved(before: dict[str, dict[int, str]], after: dict[str, dict[int, str]], but: str = "") -> list[int]:
+def moved(before: dict[int, str], after: dict[int, str], but: str = "") -> list[int]:
     """How many flows of each family go another way now; those that went by ``but`` are not asked for."""
-    assert {len(after[family]) for family in FAMILIES} == {ESTABLISHED}
     return [
-        sum(after[family][port] != isp for port, isp in before[family].items() if isp != but) for family in FAMILIES
+        sum(after[port] != isp for port, isp in before.items() if isp != but and (port >= ESTABLISHED_PORT6) == six)
+        for six in (False, True)
     ]
 
 
@@ -91,16 +94,25 @@ def test_the_shared_default_goes_through_a_resilient_group_and_its_fallbacks_do_
         }
         assert [route.get("nhid") for route in below] == [None, None, None]
     assert len(ours(net.router.ns)) == 8
-    assert net.router.mwan("plan").stdout == ""
     monitor = net.lab.monitor(net.router.ns)
     monitor.written()
     net.router.check()
     assert monitor.written() == []
 
 
+@pytest.mark.parametrize(("where", "digit"), [("8.8.8.8", 4), ("2620:fe::fe", 6)])
+def test_trace_shows_the_group_and_its_shares(net: Network, where: str, digit: int) -> None:
+    if len(ours(net.router.ns)) != 8:
+        run(net, UNEVENLY, OBJECTS)
+    told = net.router.mwan("trace", where).stdout
+    assert f"result: by table mwan: default nhid 172000000{digit} over 3 nexthops metric 1" in told
+    assert "dev eth1, 50% of the flows (weight 3), uplink w1, online" in told
+    assert "kernel: agrees" in told
+
+
 @pytest.mark.parametrize("weights", [(1, 1), (3, 2), (1, 2, 3)], ids=str)
 def test_flows_are_shared_by_weight(net: Network, weights: tuple[int, ...]) -> None:
-    net.router.mwan("flush")
+    net.router.ns.ip("nexthop flush")  # so that no bucket is in use
     run(net, weights, OBJECTS)
     assert net.client
     for ns in (net.router.ns, net.client):
@@ -118,7 +130,7 @@ def test_a_change_of_weights_moves_no_established_flow_with_objects_and_many_wit
     run(net, UNEVENLY, routing)
     assert net.client
     for family in FAMILIES:  # what begins now goes by the new weights
-        assert_shares(shares(net, net.client, family, first=NEW), UNEVENLY)
+        assert_shares(shares(net, net.client, family), UNEVENLY)
     found = moved(before, established(net))
     assert found == [0, 0] if routing == OBJECTS else min(found) > 50
 
@@ -130,13 +142,13 @@ def test_an_uplink_that_is_unplugged_moves_only_its_flows_and_none_when_it_is_ba
     router.event("remove", "eth2")
     without = established(shared)
     assert moved(before, without, but="isp2") == [0, 0]
-    assert {isp for flows in without.values() for isp in flows.values()} == {"isp1", "isp3"}
+    assert set(without.values()) == {"isp1", "isp3"}
     router.plug(shared.lines["eth2"])
     router.check()
     assert [ways(shared, family) for family in FAMILIES] == [{"eth1", "eth2", "eth3"}] * 2
     assert moved(without, established(shared)) == [0, 0]
     assert shared.client
-    assert min(shares(shared, shared.client, "ipv4", first=NEW)) > 20
+    assert min(shares(shared, shared.client, "ipv4")) > 20
     assert router.mwan("plan").stdout == ""
 
 
@@ -147,6 +159,9 @@ def test_the_last_one_left_keeps_its_flows_when_others_come_back(shared: Network
     try:
         before = established(shared)
         assert [ways(shared, family) for family in FAMILIES] == [{"eth1"}] * 2
+        assert shared.router.mwan("plan").stdout == ""
+        told = shared.router.mwan("trace", "8.8.8.8").stdout
+        assert told.count("via 10.1.0.1 dev eth1, uplink w1, online") == 2  # and once for a socket that asks again
     finally:
         for isp in shared.isps[1:]:
             isp.heal()
@@ -183,7 +198,6 @@ def test_foreign_objects_stay_byte_for_byte_and_ours_go_with_flush(net: Network)
     net.router.mwan("flush")
     net.router.ns.batch(*FOREIGN)
     before = net.router.ns.ip("-d nexthop show"), net.router.ns.ip("route show")
-    run(net, EVENLY, OBJECTS)
     run(net, UNEVENLY, OBJECTS)
     assert len(ours(net.router.ns)) == 8
     assert net.router.mwan("plan").stdout == ""
@@ -213,26 +227,74 @@ def test_another_protocol_number_takes_ours_over(shared: Network) -> None:
 
 
 @pytest.mark.parametrize(("old", "new"), [(ROUTES, OBJECTS), (OBJECTS, ROUTES), (OBJECTS, OBJECTS)])
-def test_each_line_of_a_plan_leaves_a_default_and_a_run_that_dies_is_finished_by_the_next(
+def test_each_line_of_a_plan_leaves_a_default_and_a_plan_cut_short_is_finished_by_the_next(
     net: Network, old: str, new: str
 ) -> None:
-    """The plan is typed at a shell, as far as the middle, where the run is taken to be killed."""
+    """The plan is typed at a shell, as far as the middle, where the run is taken to be killed; then what is left."""
     run(net, EVENLY, old)
     net.router.configure(config(2, 1, routing=new) + "[[w3]]\nmatch = eth3\nmetric = 300\n")
-    lines = net.router.mwan("plan").stdout.splitlines()
-    assert len(lines) > 3
-    for line in lines[: len(lines) // 2]:
-        net.router.ns.run("sh", "-c", line)
-        for family in FAMILIES:
-            assert defaults(net.router.ns, 1000, family)[0]["metric"] == 1, line
-    net.router.check()
-    finished = picture(net.router.ns)
+    first = net.router.mwan("plan").stdout.splitlines()
+    typed(net, first[: len(first) // 2])
+    rest = net.router.mwan("plan").stdout.splitlines()
+    assert 2 <= len(first) // 2 <= len(rest) < len(first)
+    typed(net, rest)
     assert net.router.mwan("plan").stdout == ""
-    run(net, EVENLY, old)
-    net.router.configure(config(2, 1, routing=new) + "[[w3]]\nmatch = eth3\nmetric = 300\n")
-    for line in net.router.mwan("plan").stdout.splitlines():
+    assert (ours(net.router.ns) == []) == (new == ROUTES)
+
+
+def typed(net: Network, lines: list[str]) -> None:
+    """Each line at a shell; both families have a shared default all the time."""
+    for line in lines:
         net.router.ns.run("sh", "-c", line)
         for family in FAMILIES:
             assert defaults(net.router.ns, 1000, family)[0]["metric"] == 1, line
-    assert picture(net.router.ns) == finished
-    assert (ours(net.router.ns) == []) == (new == ROUTES)
+
+
+def test_in_main_a_shared_default_through_objects_is_for_those_who_ask_for_it(net: Network) -> None:
+    run(net, EVENLY, f"default_table = main\n{AUTO}")
+    assert ours(net.router.ns) == []
+    run(net, EVENLY, f"default_table = main\n{OBJECTS}")
+    for family, where in (("ipv4", "8.8.8.8"), ("ipv6", "2620:fe::fe")):
+        assert defaults(net.router.ns, "main", family)[0]["nhid"]
+        for device in ("eth1", "eth2", "eth3"):
+            found = net.router.ns.route_get(f"{where} oif {device}", family)
+            assert found
+            assert (found["dev"], "gateway" in found) == (device, True)
+    assert net.router.mwan("plan").stdout == ""
+    run(net, EVENLY, ROUTES)
+    assert ours(net.router.ns) == []
+
+
+@pytest.mark.parametrize(("version", "wanted"), [(252, 0), (256, 8)])
+def test_auto_takes_objects_where_networkd_leaves_them_alone(
+    net: Network, tmp_path: Path, version: int, wanted: int
+) -> None:
+    """networkd runs; a systemctl of the test tells its version, and is asked once in a boot."""
+    net.router.mwan("flush")
+    net.router.configure(config(*EVENLY, routing=AUTO))
+    (tmp_path / "systemctl").write_text(
+        f"#!/bin/sh\necho >> {tmp_path}/calls\necho 'systemd {version} ({version}.1)'\n"
+    )
+    (tmp_path / "systemctl").chmod(0o755)
+    files = [net.router.write("run/systemd/netif/state", "")]
+    files += [net.router.write("etc/systemd/networkd.conf.d/60.conf", "[Network]\nManageForeignNextHops=no\n")]
+    try:
+        for _ in range(2):
+            net.router.mwan("check", env={"PATH": f"{tmp_path}:{os.environ['PATH']}"})
+        assert len(ours(net.router.ns)) == wanted
+        assert (tmp_path / "calls").read_text() == "\n"
+    finally:
+        for file in files:
+            file.unlink()
+
+
+def test_who_shares_by_routes_or_does_not_share_reads_no_objects(net: Network, tmp_path: Path) -> None:
+    for text in (config(*EVENLY, routing=ROUTES), config(1, 1, routing=AUTO).replace("metric = 100", "metric = 90", 1)):
+        net.router.configure(text)
+        net.router.check()
+        net.router.check()
+        modules = tmp_path / "modules"
+        environment = {**net.router.environment(), "MODULES": str(modules)}
+        words = [net.router.python, "-c", DUMP, "--root", str(net.router.root), "check", "--now"]
+        assert net.router.ns.run(*words, env=environment).stderr == ""
+        assert [name for name in modules.read_text().split() if "nexthops" in name] == []

@@ -11,6 +11,7 @@ from tests.lab import Lab, Netns, Network
 from tests.netns.layout import FAMILIES
 from tests.netns.shares import assert_shares, config, network, shares
 
+ROUTES = "nexthops = routes"  # objects: test_nexthops.py
 WEIGHTS = ((1, 1), (3, 2), (1, 2, 3))
 
 
@@ -24,7 +25,7 @@ def wide() -> Iterator[Network]:
 def weighted(wide: Network, request: pytest.FixtureRequest) -> tuple[Network, tuple[int, ...]]:
     """The same uplinks with weights; uplinks beyond them are left out."""
     weights: tuple[int, ...] = request.param
-    wide.router.configure(config(*weights))
+    wide.router.configure(config(*weights, routing=ROUTES))
     wide.router.check()
     return wide, weights
 
@@ -49,7 +50,7 @@ def test_flows_are_shared_by_weight(
 def by_addresses(wide: Network, request: pytest.FixtureRequest) -> Iterator[str]:
     """A family whose fib_multipath_hash_policy is the kernel's own, 0."""
     family: str = request.param
-    wide.router.configure(config(3, 2))
+    wide.router.configure(config(3, 2, routing=ROUTES))
     wide.router.check()
     wide.router.ns.sysctl({f"{family}/fib_multipath_hash_policy": 0})
     yield family
@@ -72,6 +73,6 @@ def test_without_ports_many_destinations_are_shared_and_one_stays_on_one_line(
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("where", ["local", "forwarded"])
 def test_with_ports_connections_to_one_destination_are_shared(wide: Network, where: str, family: str) -> None:
-    wide.router.configure(config(3, 2))
+    wide.router.configure(config(3, 2, routing=ROUTES))
     wide.router.check()
     assert_shares(shares(wide, place(wide, where), family, destinations=1), (3, 2))

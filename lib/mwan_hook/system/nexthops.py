@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from _socket import inet_ntop, inet_pton
 from errno import ENOENT
 from struct import Struct, pack, unpack_from
@@ -24,6 +23,7 @@ _BUCKETS, _IDLE_TIMER = 1, 2  # NHA_RES_GROUP_*
 _TYPE_RESILIENT = 1
 _HEADER = Struct("=BBBBI")  # struct nhmsg
 _MEMBER = Struct("=IHH")  # struct nexthop_grp: its weight had one byte once, and zeros behind it
+_LONG_WEIGHTS = (6, 12)  # Linux
 _TICKS = 100  # USER_HZ
 _NESTED = 0x8000  # NLA_F_NESTED
 _FAMILIES = {2: Family.IPV4, 10: Family.IPV6}
@@ -35,14 +35,26 @@ def look(root: str, reader: Reader, routing: Routing, state: State, protocols: I
     ours, taken = decoded(reader.objects(), {routing.protocol, *protocols})
     answer = ""
     if routing.nexthops is Sharing.AUTO:
-        answer = state.sharing if state.sharing and not anew else chosen(root, routing)
+        answer = state.sharing if state.sharing and not anew else _once(root, routing)
     return Pool((answer or routing.nexthops.value) == Sharing.OBJECTS.value, ours, taken, answer, _heaviest())
 
 
 def _heaviest() -> int:
-    """Weights have 16 bits since 6.12; the largest itself is refused."""
-    major, minor, *_ = (*re.findall(r"\d+", os.uname().release), "0", "0")
-    return 65535 if (int(major), int(minor)) >= (6, 12) else 256
+    """Weights have had 16 bits since then; the largest itself is refused."""
+    major, _, rest = os.uname().release.partition(".")
+    minor = rest.partition(".")[0]
+    new = major.isdigit() and minor.isdigit() and (int(major), int(minor)) >= _LONG_WEIGHTS
+    return 65535 if new else 256
+
+
+_asked: dict[tuple[str, int], str] = {}  # a run that changes something looks several times
+
+
+def _once(root: str, routing: Routing) -> str:
+    key = root, routing.default_table
+    if key not in _asked:
+        _asked[key] = chosen(root, routing)
+    return _asked[key]
 
 
 def chosen(root: str, routing: Routing) -> str:
