@@ -92,6 +92,7 @@ routes = st.builds(
     tos=st.sampled_from([0, 8]),
     protocol=st.integers(1, 255),
     from_=st.none(),
+    nhid=st.sampled_from([0, 1720000004]),
 )
 
 

@@ -107,7 +107,7 @@ def _is_original(stored: Sysctl) -> bool:
 def _is_displaced(route: Route) -> bool:
     """A default of main through one nexthop, that another program has made."""
     plain = (route.table, route.dst, route.kind, route.tos, route.from_) == (MAIN_TABLE, DEFAULT, "unicast", 0, None)
-    if not plain or len(route.nexthops) != 1 or max(route.metric, route.mtu) > LARGEST:
+    if not plain or route.nhid or len(route.nexthops) != 1 or max(route.metric, route.mtu) > LARGEST:
         return False
     hop = route.nexthops[0]
     fits = max(route.scope, route.protocol) <= _BYTE and 0 < hop.index <= LAST_INDEX and hop.weight == 1
