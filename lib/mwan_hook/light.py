@@ -105,6 +105,12 @@ else:
             except (KeyError, TypeError):
                 raise ValueError(f"{value!r} is not a valid {cls.__name__}") from None
 
+        def __getitem__(cls, name):
+            for member in cls:
+                if member.name == name:
+                    return member
+            raise KeyError(name)
+
         def __iter__(cls):
             return iter(cls._members.values())
 

@@ -28,18 +28,17 @@ def loads(text: str | bytes) -> Any:
     """The value that UTF-8 JSON says.  Raises ValueError; RecursionError if it is nested too deeply."""
     if isinstance(text, bytes):
         text = text.decode("utf-8", "surrogatepass")
-    if not HALVES:
-        import json
+    if HALVES:
+        text = text.strip(" \t\n\r")
+        try:
+            found, end = make_scanner(_Plain)(text, 0)  # type: ignore[arg-type]
+            if end == len(text):
+                return found
+        except (StopIteration, SystemError):  # its own error it finds in `json` only, as long as that is there
+            pass
+    import json  # it says what is wrong
 
-        return json.loads(text)
-    text = text.strip(" \t\n\r")
-    try:
-        found, end = make_scanner(_Plain)(text, 0)  # type: ignore[arg-type]
-    except StopIteration as stopped:
-        raise ValueError(f"no value at character {stopped.value}") from None
-    if end != len(text):
-        raise ValueError(f"more than one value: character {end}")
-    return found
+    return json.loads(text)
 
 
 def dumps(value: object) -> str:

@@ -130,13 +130,13 @@ def _probe(run: Run, judged: Judged, wish: Wish, started: float, late: Late) -> 
     """Rounds until nothing is due or in doubt.
 
     What is online is asked first and alone: it must not wait for a dead one's time-out.  A burst ends by itself, and
-    is cut short where it would keep others from probing.
+    is cut short where it would keep others from probing; what comes due while it lasts is asked, too.
     """
     asked: dict[tuple[str, Family], float] = {}
     while True:
         now = _clock()
         doubtful = [key for key in _keys(judged, wish.names) if _in_doubt(judged, key, now - started)]
-        due = [key for key in _due(judged, wish, now) if _name(key) not in asked or now - started < LONGEST_BURST]
+        due = [key for key in _due(judged, wish, now) if doubtful or _name(key) not in asked]
         wanted = {_name(key): key for key in (*due, *doubtful)}
         ready = [key for name, key in wanted.items() if now - asked.get(name, 0.0) >= _pause(key)]
         online = [key for key in ready if _memory(judged, key).status is Status.ONLINE]

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from tests.lab import Lab, Network, topologies
+from tests.lab.uplinks import FIBER_LTE
 from tests.netns.layout import BLACKHOLE, FAMILIES, UNREACHABLE, defaults, hops, layout, plain, sources
 
 NETWORKS = {f"192.168.{n}.0/24" for n in (1, 2, 3, 4)}
@@ -19,14 +20,7 @@ timeout = 0.5
 burst_interval = 0.1
 rise = 1
 hysteresis_delay = 0
-[uplinks]
-[[fiber]]
-match = eth1
-metric = 100
-[[lte]]
-match = eth2
-metric = 200
-"""
+""" + FIBER_LTE
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import pytest
 
 from tests.lab import AS_NOBODY, WITHOUT_CAPABILITIES, Lab, LabError, Network, topologies, wait_for, with_mounts
 from tests.lab.router import PROJECT
+from tests.lab.uplinks import FIBER_LTE
 from tests.netns.layout import layout, ours
 
 GOOD = """
@@ -19,14 +20,7 @@ timeout = 0.5
 burst_interval = 0.1
 rise = 1
 hysteresis_delay = 0
-[uplinks]
-[[fiber]]
-match = eth1
-metric = 100
-[[lte]]
-match = eth2
-metric = 200
-"""
+""" + FIBER_LTE
 WITHOUT_IPV6 = ("unshare", "--mount", "--", sys.executable, str(PROJECT / "tests/lab/without_ipv6.py"))
 
 

@@ -7,20 +7,14 @@ import json
 import pytest
 
 from tests.lab import Lab, Network, topologies
+from tests.lab.uplinks import ONE_TWO
 
 OPEN = """
 [probe]
 portal_interval = 0
 timeout = 1
 burst_interval = 0.1
-[uplinks]
-[[one]]
-match = eth1
-metric = 100
-[[two]]
-match = eth2
-metric = 200
-"""
+""" + ONE_TWO
 # target, and the connectivity it finds over IPv4
 TARGETS = (
     ("icmp://9.9.9.9", "full"),

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from tests.lab import Lab, Network, topologies
+from tests.lab.uplinks import FIBER_LTE_IPV4
 from tests.netns.layout import defaults, hops, layout
 
 CONFIG = """
@@ -17,16 +18,7 @@ timeout = 2
 burst_interval = 0.1
 hysteresis_delay = 0
 targets = icmp://9.9.9.9
-[uplinks]
-[[fiber]]
-match = eth1
-metric = 100
-families = ipv4
-[[lte]]
-match = eth2
-metric = 200
-families = ipv4
-"""
+""" + FIBER_LTE_IPV4
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from tests.lab import Lab, Network, topologies, wait_for
+from tests.lab.uplinks import FIBER_LTE
 from tests.netns.layout import layout
 
 FAILOVER = """
@@ -17,14 +18,7 @@ burst_interval = 0.1
 fall = 3
 rise = 3
 hysteresis_delay = 0
-[uplinks]
-[[fiber]]
-match = eth1
-metric = 100
-[[lte]]
-match = eth2
-metric = 200
-"""
+""" + FIBER_LTE
 HELD = """
 [probe]
 portal_interval = 0
@@ -233,3 +227,13 @@ def test_wait_online_ends_when_an_uplink_is_online_and_fails_when_none_is(net: N
         isp.fault("blackhole")
     net.router.check()
     net.router.mwan("wait-online", "--timeout", "0.5", code=1)
+
+
+def test_a_run_ends_although_a_dead_line_comes_due_again_before_its_round_is_over(net: Network) -> None:
+    net.router.configure(FAILOVER.replace("timeout = 0.5", "timeout = 0.5\ninterval = 0.1"))
+    net.router.check()
+    with net.isps[0].broken("blackhole"):
+        begun = time.monotonic()
+        net.router.check()
+        assert time.monotonic() - begun < 8
+        assert net.router.verdict("fiber", "ipv4") == "offline"

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 from tests.lab import Lab, topologies
+from tests.lab.uplinks import ONE_TWO
 from tests.unit.test_imports import heavy
 
 TWO = """
 [probe]
 portal_interval = 0
 targets = icmp://9.9.9.9, tcp://1.1.1.1:80
-[uplinks]
-[[one]]
-match = eth1
-metric = 100
-[[two]]
-match = eth2
-metric = 200
-"""
+""" + ONE_TWO
 # the interpreter's own start, without site-packages' .pth files, and then what the command does
 DUMP = """
 import atexit, os, sys

@@ -9,6 +9,7 @@ import pytest
 
 from tests.lab import Lab, Network, topologies
 from tests.lab.router import PROJECT
+from tests.lab.uplinks import FIBER_LTE_IPV4
 from tests.netns.layout import layout
 
 SOCKET = PROJECT / "systemd/mwan-hook-netlink.socket"
@@ -18,16 +19,7 @@ portal_interval = 0
 timeout = 2
 burst_interval = 0.1
 targets = icmp://9.9.9.9
-[uplinks]
-[[fiber]]
-match = eth1
-metric = 100
-families = ipv4
-[[lte]]
-match = eth2
-metric = 200
-families = ipv4
-"""
+""" + FIBER_LTE_IPV4
 
 
 @pytest.fixture

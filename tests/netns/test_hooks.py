@@ -15,6 +15,7 @@ import pytest
 from tests.lab import Lab, Network, topologies
 from tests.lab.process import wait_for
 from tests.lab.router import PROJECT
+from tests.lab.uplinks import FIBER_LTE_IPV4
 
 CONFIG = """
 [probe]
@@ -27,16 +28,7 @@ rise = 1
 targets = icmp://9.9.9.9
 [hooks]
 timeout = 2
-[uplinks]
-[[fiber]]
-match = eth1
-metric = 100
-families = ipv4
-[[lte]]
-match = eth2
-metric = 200
-families = ipv4
-"""
+""" + FIBER_LTE_IPV4
 TELL = (
     'echo "$EVENT_ID|$EVENT|$IFACE|$STATE|$OLD_STATE|$UPLINK|$FAMILY|$IPV4_ADDR|$IPV4_GATEWAY" >>"$MWAN_HOOK_ROOT/told"'
 )

@@ -16,6 +16,7 @@ from tests.lab import Isp, Lab, Line, Netns, Router
 from tests.lab.lab import Flow
 from tests.lab.process import wait_for
 from tests.lab.router import PROJECT
+from tests.lab.uplinks import ONE_TWO
 
 EXAMPLE = PROJECT / "docs/examples/keepalived/keepalived.conf"
 SHARED = "192.168.2.1"
@@ -28,14 +29,7 @@ burst_interval = 0.2
 portal_interval = 0
 rise = 2
 hysteresis_delay = 0
-[uplinks]
-[[one]]
-match = eth1
-metric = 100
-[[two]]
-match = eth2
-metric = 200
-"""
+""" + ONE_TWO
 STARTER = """
 import os, sys
 sys.path.insert(0, {lib!r})

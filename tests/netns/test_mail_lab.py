@@ -13,6 +13,7 @@ from mwan_hook.core.interruptions import MACHINE
 from mwan_hook.store import files, unsent
 from tests.lab import Lab, Network, topologies
 from tests.lab.process import wait_for
+from tests.lab.uplinks import FIBER_LTE_IPV4
 from tests.netns import mail_servers as servers
 from tests.netns.mail_servers import Mailbox
 from tests.netns.probe_lab import inside
@@ -32,16 +33,7 @@ smtp_port = {port}
 timeout = {timeout}
 backoff_min = 1
 backoff_step = 0
-[uplinks]
-[[fiber]]
-match = eth1
-metric = 100
-families = ipv4
-[[lte]]
-match = eth2
-metric = 200
-families = ipv4
-"""
+""" + FIBER_LTE_IPV4
 
 
 @pytest.fixture

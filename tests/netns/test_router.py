@@ -11,6 +11,7 @@ from tests.lab import Lab, Netns, topologies, wait_for
 from tests.lab.isp import INTERNET4, INTERNET6
 from tests.lab.router import Router
 from tests.lab.topologies import Network
+from tests.lab.uplinks import ONE_TWO
 
 CLOSE = """
 [probe]
@@ -29,14 +30,7 @@ pin = yes
 masquerade = yes
 nat6 = masquerade
 {CLOSE}
-[uplinks]
-[[one]]
-match = eth1
-metric = 100
-[[two]]
-match = eth2
-metric = 200
-"""
+""" + ONE_TWO
 LAN6 = "fd00:aa::"
 
 

@@ -14,6 +14,7 @@ from tests.lab import Lab, topologies
 from tests.lab.process import Done, run, wait_for
 from tests.lab.router import AS_NOBODY, PROJECT, Router
 from tests.lab.topologies import Network
+from tests.lab.uplinks import ONE_TWO
 
 BASE = ".1.3.6.1.4.1.99999"
 TWO = """
@@ -21,14 +22,7 @@ TWO = """
 portal_interval = 0
 timeout = 1
 targets = icmp://9.9.9.9
-[uplinks]
-[[one]]
-match = eth1
-metric = 100
-[[two]]
-match = eth2
-metric = 200
-"""
+""" + ONE_TWO
 # What an IETF module is to ours, in as many words as net-snmp needs: Debian leaves the modules themselves out.
 SMI = """SNMPv2-SMI DEFINITIONS ::= BEGIN
 org OBJECT IDENTIFIER ::= { iso 3 }

@@ -66,7 +66,7 @@ class LightPoint(light.NamedTuple):
 def test_a_member_is_one_object_by_whatever_way_it_is_found(kind: type[light.Enum]) -> None:
     for member in kind:
         assert type(member) is kind
-        assert kind(member.value) is getattr(kind, member.name) is kind(member) is member
+        assert kind(member.value) is getattr(kind, member.name) is kind[member.name] is kind(member) is member
         assert copy.deepcopy(member) is copy.copy(member) is member
         assert pickle.loads(pickle.dumps(member)) is member
     assert len(list(kind)) == len(kind) == len({*kind}) > 1
@@ -88,6 +88,11 @@ def test_members_are_printed_compared_and_ordered_as_those_of_enum(
 def test_what_is_no_members_value_is_a_value_error(value: object) -> None:
     with pytest.raises(ValueError, match="is not a valid Light"):
         Light(value)
+
+
+def test_what_is_no_members_name_is_a_key_error() -> None:
+    with pytest.raises(KeyError, match="one"):
+        Light["one"]
 
 
 def test_a_member_has_the_methods_of_its_class() -> None:

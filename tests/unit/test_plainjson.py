@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -40,6 +42,13 @@ def test_it_reads_and_writes_what_json_does(value: object) -> None:
 def test_what_is_not_json_is_a_value_error(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         plainjson.loads(text)
+
+
+@pytest.mark.parametrize("text", NOT_JSON)
+def test_it_is_one_where_nobody_has_imported_json_before(text: str) -> None:
+    code = f"from mwan_hook import plainjson\ntry: plainjson.loads({text!r})\nexcept ValueError as error: print(error)"
+    done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert "char" in done.stdout or "delimiter" in done.stdout
 
 
 @pytest.mark.usefixtures("halves")

@@ -75,17 +75,8 @@ class Plain(urllib3.connection.HTTPConnection):
         return self.call.connect(self.port)
 
 
-class Secure(urllib3.connection.HTTPSConnection):
-    """Connects as the call says, and tells a certificate that does not hold from other failures of TLS."""
-
-    response_class = Reply
-
-    def __init__(self, *args: Any, call: Call, **kw: Any) -> None:
-        self.call = call
-        super().__init__(*args, **kw)
-
-    def _new_conn(self) -> socket.socket:
-        return self.call.connect(self.port)
+class Secure(Plain, urllib3.connection.HTTPSConnection):
+    """Tells a certificate that does not hold from other failures of TLS."""
 
     def connect(self) -> None:
         """TCP, then TLS."""
