@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from _socket import inet_ntop, inet_pton
-from errno import ENOENT
+from errno import EOPNOTSUPP
 from struct import Struct, pack, unpack_from
 
 from mwan_hook.model import MAIN_TABLE, Family, Nexthop, NexthopObject, Op, Pool, Sharing
@@ -70,7 +70,7 @@ def chosen(root: str, routing: Routing) -> str:
 
 
 def supported() -> bool:
-    """Whether the kernel has resilient groups (5.13): it says of an id without a group that there is none."""
+    """Whether the kernel has resilient groups (5.13), and so messages about their buckets."""
     sock = netlink.connect()
     try:
         body = _HEADER.pack(0, 0, 0, 0, 0) + build.number(_ID, 1)
@@ -78,7 +78,7 @@ def supported() -> bool:
         message = sock.recv(netlink.RECEIVE)
     finally:
         sock.close()
-    return message[4] not in (wire.NLMSG_ERROR, wire.NLMSG_DONE) or netlink.refusal(message)[0] in (0, ENOENT)
+    return message[4] not in (wire.NLMSG_ERROR, wire.NLMSG_DONE) or netlink.refusal(message)[0] != EOPNOTSUPP
 
 
 def decoded(messages: Iterable[bytes], protocols: set[int]) -> tuple[tuple[NexthopObject, ...], frozenset[int]]:
