@@ -400,7 +400,7 @@ class Route(NamedTuple):
     tos: int = 0
     protocol: int = PROTOCOL
     from_: str | None = None  # IPv6: the prefix of sources that it is for
-    nhid: int = 0  # ours only: the nexthop object that it goes through, instead of `nexthops`
+    nhid: int = 0  # of ours and of copies: the nexthop object that it goes through, instead of `nexthops`
 
 
 class NexthopObject(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -248,6 +249,19 @@ def typed(net: Network, lines: list[str]) -> None:
         net.router.ns.run("sh", "-c", line)
         for family in FAMILIES:
             assert defaults(net.router.ns, 1000, family)[0]["metric"] == 1, line
+
+
+def test_runs_that_were_killed_leave_nothing_wrong_for_the_next(shared: Network) -> None:
+    wanted = picture(shared.router.ns)
+    for step in range(8):
+        shared.router.configure(config(*EVENLY, routing=(ROUTES, OBJECTS)[step % 2]))
+        killed = shared.router.start("check")
+        time.sleep(0.08 + 0.03 * step)
+        killed.kill()
+        killed.wait()
+    shared.router.check()
+    assert picture(shared.router.ns) == wanted
+    assert shared.router.mwan("plan").stdout == ""
 
 
 def test_in_main_a_shared_default_through_objects_is_for_those_who_ask_for_it(net: Network) -> None:
