@@ -91,10 +91,12 @@ uninstall() {
         read_manifest
         stop
         flush
+        undo_doctor
         remove_all
         forget
         say "mwan-hook is no longer in $destdir$prefix"
     else
+        undo_doctor
         rm -rf "$destdir$manifest$new" "$destdir$lib/venv"
         rmdir "$destdir$lib" 2>/dev/null || :
         say "there is no installation of mwan-hook in $destdir$prefix"

@@ -236,6 +236,27 @@ remove_files() { # reads their paths
     done
 }
 
+undo_doctor() { # takes out what `mwan-hook doctor --fix` has written, by its own list, which goes last
+    doctors=$destdir/var/lib/mwan-hook/doctor.files
+    [ -e "$doctors" ] || return 0
+    while IFS= read -r path; do
+        case $path in
+        *[!/]) ! written_by_doctor "$destdir$path" || rm -f "$destdir$path" "$destdir$path.new" ;;
+        esac
+    done <"$doctors"
+    ! grep -q '^/etc/sysctl' "$doctors" || say "sysctls that doctor has set stay until the next boot"
+    grep '/$' "$doctors" | remove_directories
+    rm -f "$doctors"
+}
+
+written_by_doctor() { # $1: a path; what somebody else has put there since is his
+    if [ -L "$1" ]; then
+        case $(readlink "$1") in */mwan-hook/spool-event) ;; *) return 1 ;; esac
+    else
+        [ -f "$1" ] && head -n 1 "$1" | grep -q '^# Written by .mwan-hook doctor --fix'
+    fi
+}
+
 forget_compiled() { # $1: a file; what Python made of it is not in the manifest
     case $1 in *.py) ;; *) return 0 ;; esac
     rm -f "${1%/*}/__pycache__/$(basename "$1" .py)".*.pyc

@@ -133,8 +133,12 @@ class Run:
 
     def _saved(self, judged: Judged, before: State, errors: tuple[str, ...]) -> Judged:
         """Store the state, and what to tell of it, if it says anything new; then tell."""
-        state = judged.state._replace(errors=errors)
+        state = _unless_quiet(judged, judged.state._replace(errors=errors))
         happened = (*transitions(before, state, judged.scene.wall), *ways_out(before, state, judged.scene.wall))
+        if state.usage:
+            from mwan_hook import metering
+
+            happened += metering.transitions(judged, before, state)
         if happened:
             state = _with_notices(judged, before, state, happened)
         failed: list[str] = []
@@ -142,6 +146,8 @@ class Run:
             took = round(time.clock_gettime(time.CLOCK_BOOTTIME) - self._started, 6)
             state = state._replace(saved_at=judged.scene.now, saved_wall=judged.scene.wall, run_seconds=took)
             failed = _attempted(lambda: states.save(self.root, state))
+            if state.usage:
+                failed += _attempted(lambda: complain(metering.keep(judged, state)))
             state = state._replace(errors=(*errors, *failed))
         _write_down(judged, before, state, (*_unwritten(self.root, judged.state.outbox), *happened))
         if state.outbox and not failed:  # only now: what is in the outbox still can be written down again
@@ -154,6 +160,15 @@ class Run:
         """A full disk loses nothing for the rest of this run."""
         self._memory = state if state.boot_id else state._replace(boot_id=states.boot_id())
         self._stamp = states.stamp(self.root)
+
+
+def _unless_quiet(judged: Judged, state: State) -> State:
+    """Counters that moved a little are no reason to save."""
+    if not state.usage:
+        return state
+    from mwan_hook.core import quota
+
+    return quota.quiet(state, judged.scene.state, judged.scene.uplinks)
 
 
 def _spooled(root: str) -> frozenset[str]:
@@ -247,5 +262,5 @@ def _write_down(judged: Judged, before: State, state: State, happened: Sequence[
 
 def _words(one: Transition) -> str:
     what = one.uplink if one.event != DEFAULT_ROUTE else one.event
-    where = f"{one.family.value} " if one.family else ""
+    where = f"{one.family.value} " if one.family else "quota " if one.event.startswith("quota-") else ""
     return f"{what}: {where}{one.old} -> {one.new} ({one.reason})"

@@ -88,6 +88,13 @@ def _looking(add: Add) -> None:
     one.add_argument("-n", dest="getnext", metavar="OID", help="the one after it")
     one.add_argument("-s", dest="set", nargs=argparse.REMAINDER, metavar="OID TYPE VALUE", help="refused: read-only")
     _tracing(add)
+    one = add("usage", usage, "what uplinks with a quota have carried")
+    one.add_argument("uplink", nargs="?", metavar="UPLINK")
+    one.add_argument("--set", dest="figure", type=_amount, metavar="AMOUNT", help="the carrier's figure, as in 3.2G")
+    one.add_argument("--save", action="store_true", help="write it to the disk; what a shutdown runs")
+    one = add("doctor", doctor, "what on this machine will hurt, what it breaks, and what puts it right")
+    one.add_argument("--fix", action="store_true", help="write drop-ins, set sysctls, and show them")
+    one.add_argument("--json", action="store_true")
     one = add("history", history, "transitions with their reason")
     one.add_argument("uplink", nargs="?", metavar="UPLINK")
     one.add_argument("--json", action="store_true")
@@ -123,6 +130,15 @@ def _number(largest: int) -> Callable[[str], int]:
         return value
 
     return number
+
+
+def _amount(text: str) -> int:
+    from mwan_hook.core.quotawords import amount
+
+    try:
+        return amount(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _switching(add: Add) -> None:
@@ -230,11 +246,29 @@ def trace(options: argparse.Namespace) -> int:
     return command.run(options)
 
 
+def doctor(options: argparse.Namespace) -> int:
+    """``mwan-hook doctor``."""
+    from mwan_hook.commands import doctor as command
+
+    return command.run(options.root, options.fix, options.json)
+
+
 def config(options: argparse.Namespace) -> int:
     """``mwan-hook config``."""
     from mwan_hook.commands import config as command
 
     return command.run(options.root, options.check, options.effective)
+
+
+def usage(options: argparse.Namespace) -> int:
+    """``mwan-hook usage``."""
+    from mwan_hook.commands import usage as command
+
+    if options.figure is not None and not options.uplink:
+        parser().error("usage --set needs an uplink")
+    if options.save and (options.uplink or options.figure is not None):
+        parser().error("usage --save goes alone")
+    return command.run(options.root, options.uplink, options.figure, options.save)
 
 
 def snmp(options: argparse.Namespace) -> int:

@@ -108,6 +108,7 @@ def _parse(file: Source, problems: Problems) -> dict[str, Any]:
     from mwan_hook.configfile import doubt_comments, prune
     from mwan_hook.confignotify import CHECKS as MORE_CHECKS
     from mwan_hook.configpolicies import CHECKS as POLICY_CHECKS
+    from mwan_hook.configquota import CHECKS as QUOTA_CHECKS
     from mwan_hook.configrouter import CHECKS
     from mwan_hook.configspec import SPEC
 
@@ -123,7 +124,8 @@ def _parse(file: Source, problems: Problems) -> dict[str, Any]:
     prune(parsed, spec, file, problems)
     doubt_comments(parsed, file, problems)
     parsed.configspec = spec
-    validator = Validator({name: _checked(check) for name, check in (CHECKS | MORE_CHECKS | POLICY_CHECKS).items()})
+    checks = CHECKS | MORE_CHECKS | POLICY_CHECKS | QUOTA_CHECKS
+    validator = Validator({name: _checked(check) for name, check in checks.items()})
     results = parsed.validate(validator, preserve_errors=True)
     for sections, key, mistake in flatten_errors(parsed, results):
         if key is not None and mistake:

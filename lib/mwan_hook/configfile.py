@@ -27,6 +27,7 @@ _RELATED = (
     {"portal_targets", "portal_interval"},
     {"metered", "metered_interval", "interval"},
     {"nat6", "nat6_prefix", "masquerade"},
+    {"quota", "quota_reset_day", "quota_warn"},
     {"to", "smtp_host", "sendmail"},
     {"security", "user", "password_file", "smtp_host"},
     {"backoff_min", "backoff_max"},

@@ -94,6 +94,9 @@ masquerade = nat_families
 nat6 = choice(no, masquerade, prefix)
 nat6_prefix = prefix6
 failback = choice(soft, hard)
+quota = amount
+quota_reset_day = whole(1, 31)
+quota_warn = whole(1, 100)
 {_PROBE}
 [[[metrics]]]
 full = metric

@@ -115,6 +115,14 @@ class Sharing(str, Enum):
     OBJECTS = "objects"
 
 
+class Stage(str, Enum):
+    """How far an uplink has come with its quota."""
+
+    BELOW = "below"
+    WARNING = "warning"
+    EXCEEDED = "exceeded"
+
+
 class LastResort(str, Enum):
     """What carries traffic while nothing is online."""
 
@@ -223,6 +231,9 @@ class UplinkConfig(NamedTuple):
     nat6: Nat6 | None = None
     nat6_prefix: str | None = None  # that leaves by it; None: the one its own address is in
     failback: Failback = Failback.SOFT
+    quota: int = 0  # bytes in a period, both ways; 0: none
+    quota_reset_day: int = 1  # of the month
+    quota_warn: int = 80  # percent of it
 
     @property
     def literal(self) -> str | None:
@@ -474,6 +485,13 @@ class Firewall(NamedTuple):
     failed: str = ""  # why those could not be done
 
 
+class Traffic(NamedTuple):
+    """What interfaces have carried in this boot, by their index."""
+
+    boot_id: str = ""
+    carried: dict[int, int] = {}  # bytes, both ways
+
+
 class Snapshot(NamedTuple):
     """The kernel at one moment, as far as deciding needs it."""
 
@@ -492,6 +510,7 @@ class Snapshot(NamedTuple):
     firewall: Firewall | None = None  # None: nothing asks for it
     policies: tuple[Route, ...] = ()  # ours in the policies' own tables
     pool: Pool | None = None  # None: nothing of ours can be there, and nothing is wanted
+    traffic: Traffic = Traffic()  # of uplinks that have a quota
 
 
 # ---------------------------------------------------------------- uplinks as they stand
@@ -652,6 +671,26 @@ class UplinkState(NamedTuple):
         return self._replace(ipv4=value) if family is Family.IPV4 else self._replace(ipv6=value)
 
 
+class Usage(NamedTuple):
+    """What an uplink with a quota has carried, and the reading that it is counted on from."""
+
+    boot_id: str = ""
+    index: int = 0  # type: ignore[assignment]  # not tuple.index
+    counter: int = 0  # bytes, by the kernel
+    at: float = 0.0  # CLOCK_BOOTTIME seconds of that boot
+    period: str = ""  # in force, by its first day, YYYY-MM-DD; empty: nobody knows the date
+    periods: dict[str, int] = {}  # bytes in each
+    reset_day: int = 1
+    stage: Stage = Stage.BELOW
+    first: str = ""  # day on which counting began
+
+
+class Usages(NamedTuple):
+    """What outlives a boot: usage by uplink."""
+
+    uplinks: dict[str, Usage] = {}
+
+
 class WayOut(NamedTuple):
     """The best way out of one family; all empty when there is none."""
 
@@ -722,6 +761,7 @@ class State(NamedTuple):
     unheard: int = 0  # notices that were dropped lately, because nobody took them out of the spool
     objects: bool = False  # nexthop objects of ours may be in the kernel
     sharing: str = ""  # what `nexthops = auto` found in this boot
+    usage: dict[str, Usage] = {}  # of uplinks with a quota
 
 
 class Allotment(NamedTuple):
@@ -736,7 +776,7 @@ class Allotment(NamedTuple):
 class Transition(NamedTuple):
     """One change that people and hooks hear of."""
 
-    event: str  # online offline full portal limited none default-route plugged unplugged
+    event: str  # online offline full portal limited none default-route plugged unplugged quota-STAGE
     uplink: str
     interface: str
     family: Family | None

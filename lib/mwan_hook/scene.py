@@ -102,7 +102,17 @@ def look(root: str, loaded: Loaded, memory: State | None = None) -> Scene:
         around = Surroundings(outlines, state, allotment, described, networkd.leases(root))
         bound = _overlaid(loaded, bind(config, around))
         snapshot = _details(reader, loaded, bound, state, outlines)
-    return Scene(root, config, loaded.fingerprint, state, allotment, bound, snapshot, now, wall, (*messages, *more))
+    seen = Scene(root, config, loaded.fingerprint, state, allotment, bound, snapshot, now, wall, (*messages, *more))
+    if not limited(seen):
+        return seen
+    from mwan_hook import metering
+
+    return metering.looked(seen)
+
+
+def limited(seen: Scene) -> bool:
+    """Whether any uplink has a quota."""
+    return any(uplink.config.quota for uplink in seen.uplinks)
 
 
 def judge(seen: Scene, rounds: Sequence[Seen] = (), asked: frozenset[str] = frozenset()) -> Judged:
@@ -124,6 +134,7 @@ def judge(seen: Scene, rounds: Sequence[Seen] = (), asked: frozenset[str] = froz
             memories[uplink.name] = _with_round(memories, uplink, one, seen.now)
     memories = {name: counted(seen.state.uplinks.get(name, UplinkState()), one) for name, one in memories.items()}
     state = seen.state._replace(uplinks=memories, config=seen.fingerprint)
+    seen, state = _with_usage(seen, state)
     desired = desire(seen.config, seen.uplinks, state, seen.snapshot)
     if seen.bound.policies:
         from mwan_hook.core import policies
@@ -144,6 +155,16 @@ def judge(seen: Scene, rounds: Sequence[Seen] = (), asked: frozenset[str] = froz
     commands = firewall.wanted(seen.config, seen.uplinks, state, seen.snapshot)
     state = state._replace(firewall=firewall.remembered(commands, there, known))
     return Judged(seen, state, desired, (*changes, *firewall.difference(commands, there, known)))
+
+
+def _with_usage(seen: Scene, state: State) -> tuple[Scene, State]:
+    """What was carried; an uplink beyond its quota is preferred to none."""
+    if not limited(seen):
+        return seen, state._replace(usage={}) if state.usage else state
+    from mwan_hook import metering
+
+    seen, usage = metering.counted(seen)
+    return seen, state._replace(usage=usage)
 
 
 def another_online(memories: Mapping[str, UplinkState], name: str) -> bool:

@@ -247,11 +247,14 @@ def _questions(judged: Judged, key: Key) -> Questions:
     online = state.status is Status.ONLINE
     in_peace = online and state.bad == 0 and state.good > 0
     # In doubt only the line is asked for: a portal check waits longer than a failover may take.
-    with_portal = not (online and state.bad) and schedule.portal_due(state, probe, key.family, judged.scene.now)
+    others = another_online(judged.state.uplinks, key.uplink.name)
+    ask_portal = schedule.portal_due(state, key.uplink.config, key.family, judged.scene.now, others)
+    with_portal = ask_portal and not (online and state.bad)
     jobs = rounds.jobs_for(key.uplink, key.family, probe, with_portal=with_portal)
     if state.burst or in_peace:
         jobs = rounds.hurried(jobs, schedule.burst_timeout(state, probe), probe.timeout)
-    return Questions(rounds.sparing(jobs, probe.required, state.good) if in_peace else (), jobs)
+    spare = in_peace or (others and schedule.waits_behind_portal(state, key.uplink.config))
+    return Questions(rounds.sparing(jobs, probe.required, state.good or state.bad) if spare else (), jobs)
 
 
 def _answers(root: str, jobs: Sequence[Job], late: Late) -> dict[tuple[str, Family], list[Result]]:

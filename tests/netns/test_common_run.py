@@ -38,3 +38,11 @@ def test_a_second_check_imports_nothing_heavy(lab: Lab) -> None:
     assert "mwan_hook.tick" in loaded
     assert heavy(loaded) == set()
     assert net.router.family("one")["probe_bytes"] > 0
+    assert [name for name in loaded if "quota" in name or "meter" in name or "counter" in name] == []
+    net.router.configure(TWO.replace("match = eth2", "match = eth2\nquota = 20G"))
+    net.router.check()
+    done = net.router.ns.run(*words, env=environment)
+    assert done.stderr == ""
+    loaded = modules.read_text().split()
+    assert "mwan_hook.metering" in loaded
+    assert heavy(loaded) == set()

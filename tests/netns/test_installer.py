@@ -10,6 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from mwan_hook.core import doctorfix
+from mwan_hook.core.doctor import MODULES, NETWORKD, SYSCTLS, Fix, sysctl_fix
+from mwan_hook.model import Sysctl
+from mwan_hook.system import doctorfiles
 from tests.lab.router import PROJECT
 from tests.netns.installer import ENVIRONMENT, copy_of_checkout, files, install, look
 
@@ -280,6 +284,44 @@ def test_uninstall_takes_ours_and_leaves_the_rest(top: Path) -> None:
     assert set(before) <= set(look(top))
     assert "no installation" in good(PROJECT, top, "uninstall", "--purge")
     assert set(look(top)) - set(before) == made - {"var/lib/mwan-hook"}
+
+
+HOOK = "etc/networkd-dispatcher/off.d/50-mwan-hook"
+
+
+def diagnosed(top: Path) -> set[str]:
+    """Files of `doctor --fix`, one of them somebody else's since; what must be left when they are taken out."""
+    (top / "etc/sysctl.d").mkdir(parents=True)
+    before = set(look(top))
+    fixes = [
+        Fix(NETWORKD, "[Network]", ("ManageForeignRoutes=no",)),
+        sysctl_fix([Sysctl("net/ipv4/ip_forward", "1")]),
+        Fix(MODULES, lines=("nf_tables",)),
+        Fix(links=((HOOK, "/opt/lib/mwan-hook/spool-event"),)),
+    ]
+    there = doctorfiles.there(str(top), [NETWORKD, SYSCTLS, MODULES, HOOK])
+    doctorfiles.write(str(top), doctorfix.written(fixes, there))
+    assert {NETWORKD, SYSCTLS, HOOK} <= set(look(top))
+    (top / MODULES).write_text("# somebody else's by now\n")
+    return before | {MODULES, "etc/modules-load.d", "var", "var/lib", "var/lib/mwan-hook"}
+
+
+def test_uninstall_takes_what_doctor_has_written_and_nobody_elses(top: Path) -> None:
+    kept = diagnosed(top)
+    assert "no installation" in good(PROJECT, top, "uninstall")
+    assert set(look(top)) == kept
+
+
+def test_removing_the_package_takes_what_doctor_has_written(top: Path) -> None:
+    kept = diagnosed(top)
+    (top / HOOK).unlink()  # in /usr, and dpkg's, where a package is
+    record = top / doctorfiles.RECORD
+    record.write_text("".join(f"{top}{line}\n" for line in record.read_text().splitlines()))
+    function = (PROJECT / "debian/mwan-hook.postrm").read_text().partition("case $1 in remove")[0]
+    script = function.replace("/var/lib/mwan-hook", f"{top}/var/lib/mwan-hook") + "undo_doctor"
+    done = subprocess.run(["sh", "-ec", script], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert set(look(top)) == kept
 
 
 def test_wrong_words_are_told_and_nothing_is_done(top: Path) -> None:

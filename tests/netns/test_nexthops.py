@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import time
 from collections.abc import Iterator
@@ -279,26 +278,23 @@ def test_in_main_a_shared_default_through_objects_is_for_those_who_ask_for_it(ne
     assert ours(net.router.ns) == []
 
 
-def test_auto_asks_once_in_a_boot_whether_networkd_leaves_objects_alone(net: Network, tmp_path: Path) -> None:
-    """networkd runs; a systemctl of the test tells a version that knows how (others: test_networkdconf.py)."""
+def test_auto_asks_once_in_a_boot_whether_networkd_leaves_objects_alone(net: Network) -> None:
+    """networkd runs, of a systemd that knows how (others: test_nexthops_auto.py)."""
     net.router.configure(config(*EVENLY, routing=AUTO))
     net.router.reboot_files()
-    (tmp_path / "systemctl").write_text(f"#!/bin/sh\necho >> {tmp_path}/calls\necho 'systemd 256 (256.4)'\n")
-    (tmp_path / "systemctl").chmod(0o755)
-    files = [net.router.write("run/systemd/netif/state", "")]
-    files += [net.router.write("etc/systemd/networkd.conf.d/60.conf", "[Network]\nManageForeignNextHops=no\n")]
-    try:
-        for _ in range(2):
-            net.router.mwan("check", env={"PATH": f"{tmp_path}:{os.environ['PATH']}"})
-        assert len(ours(net.router.ns)) == 8
-        assert (tmp_path / "calls").read_text() == "\n"
-    finally:
-        for file in files:
-            file.unlink()
+    boot = ("run/systemd/netif/state", "")
+    setting = net.router.write("etc/systemd/networkd.conf.d/60.conf", "[Network]\nManageForeignNextHops=no\n")
+    library = net.router.write("usr/lib/systemd/libsystemd-shared-256.so", "")
+    net.router.write(*boot)
+    net.router.check()
+    setting.unlink()
+    net.router.check()
+    assert len(ours(net.router.ns)) == 8
     net.router.reboot_files()
-    net.router.write("run/systemd/netif/state", "")
+    net.router.write(*boot)
     net.router.check()
     assert ours(net.router.ns) == []
+    library.unlink()
     net.router.reboot_files()
 
 

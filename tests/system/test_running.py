@@ -47,6 +47,23 @@ def test_after_the_installer_the_timer_runs_and_status_shows_the_uplinks(bed: Co
     ]
 
 
+def test_the_doctor_finds_little_on_a_machine_as_the_installer_leaves_it_and_can_mend_that(bed: Container) -> None:
+    def codes(*words: str) -> set[str]:
+        found = json.loads(bed.run("mwan-hook", "doctor", "--json", *words, check=False).stdout)["findings"]
+        return {one["code"] for one in found if one["severity"] != "note"}
+
+    assert codes() == {"hash-policy"}, "equal metrics share, and by addresses alone until somebody asks for more"
+    assert codes("--fix") == set()
+    bed.run("systemctl", "stop", "mwan-hook-check.timer")
+    try:
+        done = bed.run("mwan-hook", "doctor", check=False)
+        assert done.returncode == 1
+        assert "problem unit-stopped mwan-hook-check.timer" in done.stdout
+    finally:
+        bed.run("systemctl", "start", "mwan-hook-check.timer")
+    assert codes() == set()
+
+
 def test_the_sandboxes_are_tight(bed: Container) -> None:
     for name in running.SERVICES:
         last = bed.sh(f"systemd-analyze security --no-pager {name}.service | tail -n1")

@@ -8,7 +8,7 @@ import pytest
 
 from mwan_hook.configvalues import protocol
 from mwan_hook.core import credible
-from mwan_hook.model import Allotment, Family, Nexthop, Notice, Route, State, Sysctl, UplinkState
+from mwan_hook.model import Allotment, Family, Nexthop, Notice, Route, State, Sysctl, UplinkState, Usage
 from mwan_hook.store import allotment, codec, files, outbox, state
 
 LINKDOWN = "net/ipv4/conf/eth1/ignore_routes_with_linkdown"
@@ -42,6 +42,21 @@ STATES = [
     *(State(sysctls=(Sysctl(LINKDOWN, value),)) for value in ("", "yes", "1\n0", "²", "-")),
     State(sysctls=(Sysctl(LINKDOWN, "0", 1 << 31),)),
     State(sharing="both"),
+    *(
+        State(usage={"lte": Usage(**values)})
+        for values in (
+            {"period": "2026-13-01"},
+            {"period": "2026-02-29"},
+            {"period": "20261-1-01"},
+            {"periods": {"today": 1}},
+            {"first": "²026-01-01"},
+            {"index": 1 << 31},
+            {"reset_day": 0},
+            {"reset_day": 32},
+            {"at": -1.0},
+        )
+    ),
+    State(usage={"a/b": Usage()}),
     State(uplinks={"a b": UplinkState("a b", 3)}),
     State(uplinks={"../../x": UplinkState("../../x", 3)}),
     State(uplinks={"lte": UplinkState("usb0", 1 << 31)}),

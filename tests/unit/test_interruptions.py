@@ -25,6 +25,7 @@ from mwan_hook.core.interruptions import (
     taken,
 )
 from mwan_hook.model import Mail, Notice
+from mwan_hook.notify import mailtext
 
 MAIL = Mail(to=("a@example.org",), smtp_host="mail.example.org")
 BOOT, WALL = "boot-1", 1_800_000_000.0
@@ -376,3 +377,29 @@ def test_an_interruption_too_many_is_not_begun() -> None:
     line = Line("keep", *uplinks)
     book = book_of([line.notice("offline", name, 10.0) for name in uplinks])
     assert len(book.open) == interruptions.MOST
+
+
+def test_a_quota_is_told_once_with_the_next_mail_and_kept_until_a_server_took_it() -> None:
+    line = Line("fiber", "lte")
+    warned, renewed, over = (line.notice(f"quota-{word}", "lte", 1000.0) for word in ("warning", "below", "exceeded"))
+    book = book_of((warned, warned, renewed))
+    assert [(one.subject, one.words) for one in book.news] == [("lte", warned.reason)]
+    assert book.waits
+    assert not book.open
+    assert due(book, MAIL, 1000.0, online=True)
+    sent = handed(book, "text", MAIL, 1000.0)
+    later = book_of((over,), before=sent)
+    assert failed(later, MAIL, 1001.0, "no", certain=True).news == later.news
+    after = taken(later, MAIL, 1001.0)
+    assert [one.at for one in after.news] == [over.at]
+    assert after.waits
+    assert taken(handed(after, "text", MAIL, 2000.0), MAIL, 2000.0).news == ()
+    assert len(book_of(line.notice("quota-warning", "lte", float(at)) for at in range(MOST + 9)).news) == MOST
+
+
+def test_a_mail_says_how_much_of_a_quota_is_used() -> None:
+    line = Line("lte")
+    book = book_of((line.notice("quota-warning", "lte", 1000.0)._replace(reason="17 GB of 20 GB used (85 %)"),))
+    now = mailtext.Now(1000.0, WALL + 1000.0, "router", ("lte",))
+    assert mailtext.subject(book, MAIL, now) == "router: lte: 17 GB of 20 GB used (85 %)"
+    assert ", lte: 17 GB of 20 GB used (85 %)\n" in mailtext.body(book, MAIL, now)

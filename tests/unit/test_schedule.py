@@ -119,15 +119,34 @@ def test_portal_targets_are_asked_at_first_sight_at_their_interval_and_while_the
     settings = probe(portal_interval=600)
 
     def ask(at: float, **state: object) -> bool:
-        return schedule.portal_due(FamilyState(**state), settings, Family.IPV4, START + at)  # type: ignore[arg-type]
+        config = UplinkConfig("fiber", probe=settings)
+        memory = FamilyState(**state)  # type: ignore[arg-type]
+        return schedule.portal_due(memory, config, Family.IPV4, START + at, another_online=True)
 
     assert ask(0)
     assert not ask(10, portal_due=False, portal_at=START)
     assert ask(600, portal_due=False, portal_at=START)
     assert ask(10, portal_due=False, portal_at=START, portal=True)
-    never = probe(portal_interval=0)
-    assert not schedule.portal_due(FamilyState(), never, Family.IPV4, START)
-    assert not schedule.portal_due(FamilyState(), probe(portal_targets=()), Family.IPV4, START)
+    for never in (probe(portal_interval=0), probe(portal_targets=())):
+        assert not schedule.portal_due(FamilyState(), UplinkConfig("x", probe=never), Family.IPV4, START, False)
+
+
+def test_a_metered_uplink_is_asked_for_a_portal_in_every_twelfth_of_its_rounds_while_another_is_online() -> None:
+    lte = UplinkConfig("lte", metered=True, probe=probe(portal_interval=600))
+    known = FamilyState(portal_due=False, portal_at=START)
+
+    def ask(at: float, config: UplinkConfig = lte, another_online: bool = True, **state: object) -> bool:
+        memory = known._replace(**state)  # type: ignore[arg-type]
+        return schedule.portal_due(memory, config, Family.IPV4, START + at, another_online)
+
+    assert not ask(3599)
+    assert ask(3600)
+    assert ask(600, another_online=False)
+    assert not ask(600, portal=True)
+    assert ask(10, portal=True, another_online=False)
+    assert ask(10, portal_due=True)
+    assert not ask(3600, lte._replace(metered_interval=301))
+    assert not ask(3600, lte._replace(probe=probe(portal_interval=7200)))
 
 
 def test_a_change_of_verdict_asks_for_the_portal_unless_the_round_did() -> None:

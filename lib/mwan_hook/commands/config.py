@@ -6,7 +6,7 @@ import sys
 from _socket import if_nameindex
 
 from mwan_hook import config, configcache
-from mwan_hook.core import settings
+from mwan_hook.core import quotawords, settings
 from mwan_hook.model import (
     MAIN_TABLE,
     Config,
@@ -34,6 +34,7 @@ DEFAULT = "default"
 _WIDTH = 40  # where the comments begin, if a value leaves room
 _UPLINK_KEYS = ("metric", "weight", "table", "rule_priority", "mark", "gateway", "families", "enabled", "metered")
 _ROUTER_KEYS = ("masquerade", "nat6", "nat6_prefix", "failback")
+_QUOTA_KEYS = ("quota", "quota_reset_day", "quota_warn")
 _OURS = {  # what an uplink has when the files leave it to us
     "metric": "that of its route in main",
     "table": "the next free one",
@@ -190,8 +191,9 @@ def _own(uplink: UplinkConfig) -> dict[str, str]:
         "nat6": "" if uplink.nat6 is None else uplink.nat6.value,
         "nat6_prefix": uplink.nat6_prefix or "",
         "failback": uplink.failback.value,
+        "quota": quotawords.spelled(uplink.quota),
     }
-    keys = (*_UPLINK_KEYS, *_ROUTER_KEYS)
+    keys = (*_UPLINK_KEYS, *_ROUTER_KEYS, *_QUOTA_KEYS)
     found = {key: special[key] if key in special else _text(getattr(uplink, key)) for key in keys}
     return found | {"metered_interval": _text(uplink.metered_interval)}
 

@@ -69,6 +69,7 @@ def _waiting(book: Book, mail: Mail, now: Now) -> Iterator[str]:
         yield f"{book.lost.count} before, {mailtext.duration(book.lost.seconds)} altogether"
     for span in book.open:
         yield f"{_who(span)}: offline, {_since(span)}"
+    yield from (f"{mailtext.printable(one.subject)}: {mailtext.printable(one.words)}" for one in book.news)
     if not book.waits:
         yield "nothing waits to be told"
     when = next_mail(book, mail, now.boottime)

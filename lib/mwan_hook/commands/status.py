@@ -31,6 +31,7 @@ def run(root: str, as_json: bool, watch: bool, header: bool) -> int:
     while True:
         seen = scene.look(root, configuration.loaded)
         judged = scene.judge(seen)
+        seen = judged.scene
         text = render_json(seen, judged) if as_json else render(seen, judged, header)
         print(f"\x1b[H\x1b[2J{text}" if clear else text, flush=True)
         if not watch:
@@ -50,11 +51,16 @@ def render(seen: Scene, judged: Judged, header: bool = True) -> str:
         rows.insert(0, HEADER)
     if not seen.uplinks:
         return "no uplinks: nothing configured, and no interface has a default route" if header else ""
-    if not header or not seen.bound.policies:
-        return table(rows)
-    from mwan_hook.commands import policies
+    more: list[Sequence[Sequence[str]]] = []
+    if header and seen.bound.policies:
+        from mwan_hook.commands import policies
 
-    return f"{table(rows)}\n\n{table(policies.rows(seen, judged))}"
+        more.append(policies.rows(seen, judged))
+    if header and judged.state.usage:
+        from mwan_hook.commands import usage
+
+        more.append(usage.rows(judged))
+    return "\n\n".join(map(table, (rows, *more)))
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
@@ -122,7 +128,10 @@ def document(seen: Scene, judged: Judged) -> dict[str, Any]:
         "time": _iso(seen.wall),
         "default": {family.value: _best_tier(seen.uplinks, judged, family) for family in FAMILIES},
         "uplinks": {
-            uplink.name: _uplink(seen, uplink, judged.state.uplinks.get(uplink.name, UplinkState()))
+            uplink.name: {
+                **_uplink(seen, uplink, judged.state.uplinks.get(uplink.name, UplinkState())),
+                "quota": _quota(judged, uplink),
+            }
             for uplink in seen.uplinks
         },
         "nexthops": (Sharing.OBJECTS if seen.snapshot.pool and seen.snapshot.pool.use else Sharing.ROUTES).value,
@@ -137,6 +146,14 @@ def _policies(seen: Scene, judged: Judged) -> dict[str, Any]:
     from mwan_hook.commands import policies
 
     return policies.document(seen, judged)
+
+
+def _quota(judged: Judged, uplink: Uplink) -> dict[str, Any] | None:
+    if not uplink.config.quota:
+        return None
+    from mwan_hook.commands import usage
+
+    return usage.document(judged, uplink)
 
 
 def _best_tier(uplinks: Sequence[Uplink], judged: Judged, family: Family) -> list[str]:

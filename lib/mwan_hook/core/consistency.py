@@ -74,6 +74,9 @@ def _alone(uplink: UplinkConfig, own: Mapping[str, Any]) -> Iterator[Finding]:
         yield Finding((*path, "portal_interval"), "there are no portal_targets to ask", fatal=False)
     if uplink.metered and "metered_interval" in own and own["metered_interval"] < uplink.probe.interval:
         yield Finding((*path, "metered_interval"), "is shorter than interval", fatal=False)
+    for key in ("quota_reset_day", "quota_warn"):
+        if key in own and not uplink.quota:
+            yield Finding((*path, key), "there is no quota that it could be of", fatal=False)
 
 
 def _tables(config: Config) -> Iterator[Finding]:

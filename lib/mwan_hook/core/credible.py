@@ -8,7 +8,18 @@ from __future__ import annotations
 
 from _socket import inet_pton
 
-from mwan_hook.model import DEFAULT, FAMILIES, MAIN_TABLE, Allotment, Family, Notice, Route, State, Sysctl
+from mwan_hook.model import (
+    DEFAULT,
+    FAMILIES,
+    MAIN_TABLE,
+    Allotment,
+    Family,
+    Notice,
+    Route,
+    State,
+    Sysctl,
+    Usages,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,6 +37,7 @@ _SYSCTLS = {*((family, "ignore_routes_with_linkdown") for family in FAMILIES), (
 _SHARING = ("", "routes", "objects")  # what `nexthops = auto` finds
 _INTERFACE_LENGTH = 15  # bytes
 _NO_INTERFACES = ("", ".", "..", "all", "default")
+_MONTHS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _VALUE_LENGTH = 11  # of 32 bits with their sign
 
 
@@ -46,8 +58,35 @@ def state(stored: State) -> str:
     for route in stored.foreign:
         if not _is_displaced(route):
             return f"{route.dst!r:.50} of table {route.table} is no default that ours could stand for"
+    doubts = (*map(notice, stored.outbox), *((usages(Usages(stored.usage)),) if stored.usage else ()))
     odd = "" if stored.sharing in _SHARING else f"{stored.sharing!r:.20} is no way to share"
-    return odd or next(filter(None, map(notice, stored.outbox)), "")
+    return odd or next(filter(None, doubts), "")
+
+
+def usages(stored: Usages) -> str:
+    """What was carried: days that the calendar has."""
+    for name, one in stored.uplinks.items():
+        if one.index > LAST_INDEX or not 0 < one.reset_day <= max(_MONTHS) or one.at < 0:
+            return f"{name!r:.80} with index {one.index} and reset day {one.reset_day} has no quota"
+        for day in (one.period, one.first, *one.periods):
+            if day and not _is_day(day):
+                return f"{day!r:.40} is no day"
+    return _names(stored.uplinks)
+
+
+def days(year: int, month: int) -> int:
+    """Of a month."""
+    leap = month == 2 and year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
+    return _MONTHS[month - 1] + leap
+
+
+def _is_day(text: str) -> bool:
+    """YYYY-MM-DD."""
+    digits = text.replace("-", "")
+    if len(text) != 10 or len(digits) != 8 or text[4] + text[7] != "--" or not (text.isascii() and digits.isdigit()):
+        return False
+    year, month, day = int(text[:4]), int(text[5:7]), int(text[8:])
+    return year > 0 and 0 < month <= len(_MONTHS) and 0 < day <= days(year, month)
 
 
 def allotment(stored: Allotment) -> str:

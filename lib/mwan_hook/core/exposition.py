@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from mwan_hook.core.desired import is_online, uses
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import FAMILIES, FamilyState, Status, UplinkState
+from mwan_hook.model import FAMILIES, FamilyState, Stage, Status, UplinkState
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from mwan_hook.model import Family, State, Uplink
+    from mwan_hook.model import Family, State, Uplink, Usage
 
     Number = int | float | None
     Sample = tuple[dict[str, str], Number]
@@ -60,7 +60,15 @@ def metrics(version: str, uplinks: Sequence[Uplink], state: State, epoch: float)
         Metric(name, kind, words, [({**_place(one.uplink), "family": one.family.value}, of(one)) for one in ones])
         for name, kind, words, of in _FAMILY
     ]
+    found += [Metric(name, kind, words, [*_quota(uplinks, state, of)]) for name, kind, words, of in _QUOTA]
     return [*_program(version, state), Metric(*_INFO, [_info(uplink) for uplink in uplinks]), *found, _default(state)]
+
+
+def _quota(uplinks: Sequence[Uplink], state: State, of: Callable[[Uplink, Usage], Number]) -> Iterator[Sample]:
+    """Of those that have one."""
+    for uplink in uplinks:
+        if uplink.config.quota and uplink.name in state.usage:
+            yield _place(uplink), of(uplink, state.usage[uplink.name])
 
 
 def _memory(state: State, uplink: Uplink) -> UplinkState:
@@ -205,6 +213,28 @@ _FAMILY: tuple[tuple[str, str, str, Callable[[One], Number]], ...] = (
         GAUGE,
         "Since when the verdict stands.",
         lambda one: _since(one, one.memory.since),
+    ),
+)
+
+
+_QUOTA: tuple[tuple[str, str, str, Callable[[Uplink, Usage], Number]], ...] = (
+    (
+        "mwan_uplink_quota_bytes",
+        GAUGE,
+        "What the uplink may carry in a period, if that is limited.",
+        lambda uplink, _: uplink.config.quota,
+    ),
+    (
+        "mwan_uplink_quota_used_bytes",
+        GAUGE,
+        "What it has carried in this period, both ways, as the kernel counts.",
+        lambda _, usage: usage.periods.get(usage.period, 0),
+    ),
+    (
+        "mwan_uplink_quota_exceeded",
+        GAUGE,
+        "Whether it is beyond its quota and preferred last.",
+        lambda _, usage: int(usage.stage is Stage.EXCEEDED),
     ),
 )
 

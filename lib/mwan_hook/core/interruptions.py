@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 MACHINE = ""  # whose interruptions are those of all uplinks together
 STILL = 60.0  # seconds after which an uplink's interruption is told while it lasts, if there is another way out
+QUOTAS = ("quota-warning", "quota-exceeded")  # events that are told, too
 MOST = 200  # interruptions kept for the next mail; of older ones only the number and the time
 TENTH = 1  # digits: what a look at the kernel may come late must not make an interruption too short
 
@@ -40,6 +41,15 @@ class Lost(NamedTuple):
 
     count: int = 0  # type: ignore[assignment]  # not tuple.count
     seconds: float = 0.0
+
+
+class News(NamedTuple):
+    """A threshold that was passed."""
+
+    serial: int
+    subject: str
+    at: float  # seconds since the epoch
+    words: str
 
 
 class Outgoing(NamedTuple):
@@ -72,11 +82,13 @@ class Book(NamedTuple):
     retry: float = 0.0
     error: str = ""
     unreached: str = ""  # recipients that the last mail was refused for
+    news: tuple[News, ...] = ()  # not told yet
 
     @property
     def waits(self) -> bool:
         """There is something to tell, now or when it has lasted long enough."""
-        return bool(self.ended or self.lost.count or self.outgoing or any(_news(span) for span in self.open))
+        waiting = self.ended or self.lost.count or self.outgoing or self.news
+        return bool(waiting or any(_news(span) for span in self.open))
 
 
 def rebased(book: Book, boot_id: str, now: float, wall: float) -> Book:
@@ -119,6 +131,9 @@ def _noted(book: Book, notice: Notice, mail: Mail) -> Book:
     for span in book.open:
         if span.subject in notice.online or (span.subject == MACHINE and notice.online):
             book = _ended(book, span, notice, mail)
+    if notice.event in QUOTAS:
+        told = News(book.serial, notice.uplink, notice.at, notice.reason)
+        return book._replace(serial=book.serial + 1, news=(*book.news, told)[-MOST:])
     if notice.event != "offline" or notice.new == "disabled":
         return book
     if notice.uplink not in notice.online:
@@ -171,7 +186,7 @@ def to_tell(book: Book, mail: Mail, now: float) -> bool:
     """Whether there is anything worth a mail: one has ended, or one has lasted for long."""
     long = max(STILL, mail.min_interruption)
     late = any(_news(span) and now - span.begin >= long for span in book.open)
-    return bool(book.ended or book.lost.count or book.outgoing or late)
+    return bool(book.ended or book.lost.count or book.outgoing or book.news or late)
 
 
 def next_mail(book: Book, mail: Mail, now: float) -> float | None:
@@ -206,6 +221,7 @@ def taken(book: Book, mail: Mail, now: float, unreached: str = "") -> Book:
         open=tuple(span._replace(told=span.told or span.serial in out.open) for span in book.open),
         ended=tuple(span for span in book.ended if span.serial >= out.upto),
         lost=_less(book.lost, out.lost),
+        news=tuple(one for one in book.news if one.serial >= out.upto),
         short=max(0, book.short - out.short),
         gap=gap,
         sent=now,

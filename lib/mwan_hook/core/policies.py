@@ -65,6 +65,16 @@ def _listed(policy: Policy, uplinks: Sequence[Uplink]) -> tuple[Uplink, ...]:
     return tuple(found.values())
 
 
+def reordered(courses: Sequence[Course], before: Sequence[Uplink], now: Sequence[Uplink]) -> tuple[Course, ...]:
+    """With the uplinks' preferences as they are now; those that have come to be preferred less are listed last."""
+    later = {new.name: new != old for old, new in zip(before, now, strict=True)}
+    known = {uplink.name: uplink for uplink in now}
+    return tuple(
+        course._replace(uplinks=tuple(sorted((known[u.name] for u in course.uplinks), key=lambda u: later[u.name])))
+        for course in courses
+    )
+
+
 def _free(first: int, taken: set[int | None]) -> int:
     while first in taken:
         first += 1

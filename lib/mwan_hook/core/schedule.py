@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mwan_hook.model import Status
+from mwan_hook.model import Connectivity, Status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 SHORTEST_TIMEOUT = 0.3  # seconds; a burst never waits less for an answer
 ROUND_TRIPS = 4  # and else so many smoothed round trips
+PORTAL_ROUNDS = 12  # of a spared uplink: a portal check costs as much as that many echoes
 
 
 def interval(config: UplinkConfig, another_online: bool) -> float:
@@ -44,13 +45,25 @@ def due(
     return now - state.probed_at >= every - min(1.0, every / 10)
 
 
-def portal_due(state: FamilyState, probe: Probe, family: Family, now: float) -> bool:
-    """True if a round shall ask the portal targets, too."""
+def portal_due(state: FamilyState, config: UplinkConfig, family: Family, now: float, another_online: bool) -> bool:
+    """True if a round shall ask the portal targets, too.
+
+    A metered uplink is spared while another one is online: then a portal that was found is asked for as seldom.
+    """
+    probe, spared = config.probe, config.metered and another_online
     if probe.portal_interval <= 0 or not any(target.applies(family) for target in probe.portal_targets):
         return False
-    if state.portal_due or state.portal or state.portal_at is None:
+    if state.portal_due or state.portal_at is None or (state.portal and not spared):
         return True
-    return now - state.portal_at >= probe.portal_interval
+    every = PORTAL_ROUNDS * interval(config, another_online) if spared else 0.0
+    return now - state.portal_at >= max(probe.portal_interval, every)
+
+
+def waits_behind_portal(state: FamilyState, config: UplinkConfig) -> bool:
+    """True of a metered uplink that only a portal keeps offline: while another one is online as little is asked of it
+    as in peace.
+    """
+    return config.metered and state.connectivity is Connectivity.PORTAL and not state.burst
 
 
 def in_doubt(state: FamilyState, probe: Probe) -> bool:

@@ -67,6 +67,7 @@ def subject(book: Book, mail: Mail, now: Now) -> str:
         for span in lasting(book, mail, now.boottime)
         if span.subject != MACHINE
     ]
+    words += [f"{printable(one.subject)}: {printable(one.words)}" for one in book.news[-1:]]
     if book.lost.count:
         words.append(f"{_times(book.lost.count)} more")
     return f"{now.host}: {'; '.join(words) or 'an interruption'}"
@@ -86,6 +87,9 @@ def body(book: Book, mail: Mail, now: Now) -> str:
     for spans in _by_subject((*book.ended, *going_on)).values():
         lines = (_line(span, now) for span in sorted(spans, key=lambda one: (one.begin_wall, one.serial)))
         parts.append("\n".join([_heading(spans[-1]), *lines]))
+    if book.news:
+        lines = (f"  {clock(one.at, now.wall)}, {printable(one.subject)}: {printable(one.words)}" for one in book.news)
+        parts.append("\n".join(["Quota", *lines]))
     parts += _left_out(book, mail)
     if book.unreached:
         parts.append(f"The mail before this one did not reach\n  {book.unreached}")

@@ -75,4 +75,5 @@ def _content(root: str, loaded: Loaded) -> str:
     from mwan_hook.core import exposition
 
     seen = scene.look(root, loaded)
+    seen = scene.judge(seen).scene if seen.state.usage else seen  # a quota may have moved its uplink's metric
     return exposition.text(__version__, seen.uplinks, seen.state, seen.now, seen.wall)

@@ -25,6 +25,7 @@ NOTIFY_LOG = RUN + "/notify.log"
 ALLOTMENT = LIB + "/allotment.json"
 MAIL = LIB + "/mail.json"
 MAIL_WAITING = LIB + "/mail.waiting"
+USAGE = LIB + "/usage.json"
 HISTORY = LIB + "/history.jsonl"
 LARGEST = 8 << 20  # bytes; nothing of ours comes near
 

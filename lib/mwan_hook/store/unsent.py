@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 
-from mwan_hook.core.interruptions import Book, Lost, Outgoing, Span, rebased
+from mwan_hook.core.interruptions import Book, Lost, News, Outgoing, Span, rebased
 from mwan_hook.model import MwanError
 from mwan_hook.say import complain
 from mwan_hook.store import codec, files
@@ -23,7 +23,7 @@ LOCK = files.RUN + "/mail.lock"
 SENDING = files.RUN + "/mail-sending.lock"
 WAIT = 10.0  # seconds for the book, which is held for milliseconds
 
-codec.teach(Span, Lost, Outgoing, Book)
+codec.teach(Span, Lost, News, Outgoing, Book)
 
 
 def load(root: str) -> Book:

@@ -8,13 +8,15 @@ from struct import pack
 
 from mwan_hook.core.trace import LOCAL_TABLE, back, tables_needed
 from mwan_hook.core.traced import Answer, Device, Entry, Ground, Question
-from mwan_hook.model import MwanError
+from mwan_hook.model import Family, MwanError
 from mwan_hook.system import allrules, build, frames, netlink, sysctl, wire
 from mwan_hook.system.look import Reader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from mwan_hook.core.traced import AnyRule
 
 RTM_GETNEIGH = 30
 RTM_F_LOOKUP_TABLE, RTM_F_FIB_MATCH = 0x1000, 0x2000
@@ -31,6 +33,30 @@ def ground(asked: Question) -> Ground:
     host = asked.family.af == 10 and sysctl.read("net/ipv6/conf/all/forwarding") == "0"
     made = Ground(rules, {}, known, _silent(asked) if host else frozenset(), host)
     return made._replace(tables=_tables(asked, made))
+
+
+def rules(family: Family) -> tuple[AnyRule, ...]:
+    """All rules, in the kernel's order."""
+    return tuple(map(allrules.rule, _messages(wire.RTM_GETRULE, bytes((family.af,)) + bytes(11))))
+
+
+def wide(family: Family, table: int) -> tuple[Entry, ...]:
+    """Routes of a table that lead anywhere: defaults, and pieces of one such as 0.0.0.0/1."""
+    found: dict[Entry, None] = {}
+    with Reader() as reader:
+        for address in _ANYWHERE[family]:
+            entries = _entries(reader, Question(family, address), table, [inet_pton(family.af, address)])
+            found.update((entry, None) for entry in entries if entry.length <= _PIECE)
+    return tuple(_resolved(Question(family, "::" if family.af == 10 else "0.0.0.0"), {table: tuple(found)})[table])
+
+
+_ANYWHERE = {Family.IPV4: ("1.0.0.1", "200.0.0.1"), Family.IPV6: ("2600::1",)}
+_PIECE = 3  # the longest prefix of IPv6's whole unicast space, 2000::/3
+
+
+def has_nexthops(protocol: int) -> bool:
+    """Whether the kernel holds nexthop objects that carry this number."""
+    return any(message[18] == protocol for message in _messages(wire.RTM_GETNEXTHOP, bytes(8)))
 
 
 def devices(asked: Question) -> dict[int, Device]:

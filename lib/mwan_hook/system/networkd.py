@@ -81,6 +81,11 @@ def lease(root: str, index: int) -> Lease:
     return Lease(routers[0] if routers else None, tuple(dict.fromkeys(server for server in servers if server)))
 
 
+def link_facts(root: str, index: int) -> dict[str, str]:
+    """What networkd keeps of a link (ADMIN_STATE, REQUIRED_FOR_ONLINE ...); empty where it does not manage it."""
+    return _variables(under(root, f"{LINKS}/{index}"))
+
+
 def network_for(
     root: str, networks: Sequence[Network], link: Link, attributes: Mapping[str, str] | None = None
 ) -> Network | None:

@@ -24,6 +24,7 @@ _TYPE_RESILIENT = 1
 _HEADER = Struct("=BBBBI")  # struct nhmsg
 _MEMBER = Struct("=IHH")  # struct nexthop_grp: its weight had one byte once, and zeros behind it
 _LONG_WEIGHTS = (6, 12)  # Linux
+_SETTING, _SINCE = "ManageForeignNextHops", 256  # of systemd
 _TICKS = 100  # USER_HZ
 _NESTED = 0x8000  # NLA_F_NESTED
 _FAMILIES = {2: Family.IPV4, 10: Family.IPV6}
@@ -64,9 +65,20 @@ def chosen(root: str, routing: Routing) -> str:
     """
     if routing.default_table == MAIN_TABLE or not supported():
         return Sharing.ROUTES.value
-    from mwan_hook.system import networkdconf
+    return Sharing.OBJECTS.value if spared(root) else Sharing.ROUTES.value
 
-    return Sharing.OBJECTS.value if networkdconf.spares_nexthops(root) else Sharing.ROUTES.value
+
+def spared(root: str) -> bool:
+    """Whether systemd-networkd is not used, or was told before its start to leave others' objects alone."""
+    from mwan_hook.core.doctornetworkd import effective
+    from mwan_hook.system import unitfacts
+
+    networkd = unitfacts.networkd(root)
+    if networkd is None:
+        return True
+    takes_out, by, _ = effective(networkd.settings.get(_SETTING, ()))
+    waits = by is not None and networkd.since is not None and by.changed > networkd.since
+    return networkd.version >= _SINCE and not takes_out and not waits
 
 
 def supported() -> bool:

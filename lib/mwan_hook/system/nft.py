@@ -95,6 +95,18 @@ def remove() -> list[str]:
     return [_reason(words)] if code and exists() else []
 
 
+def ruleset() -> str:
+    """All tables as nft's JSON, without the elements of sets; empty if it may not be read."""
+    code, text, _ = _run("-j", "-t", "list", "ruleset")
+    return "" if code else text
+
+
+def refusal(commands: tuple[str, ...]) -> str:
+    """What the kernel says against a table, in a transaction that is never committed; empty: nothing."""
+    code, _, words = _run("-c", "-f", "-", text="".join(f"{line}\n" for line in commands))
+    return (_reason(words) or "nft(8) says no, without a reason") if code else ""
+
+
 def program() -> str:
     """Where nft(8) is, or nothing."""
     places = [*os.environ.get("PATH", "").split(":"), *PLACES]

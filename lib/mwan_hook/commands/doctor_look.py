@@ -1,0 +1,162 @@
+"""Everything that ``doctor`` looks at, one question after the other; what may not be asked is said."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from mwan_hook import config, scene
+from mwan_hook.core import (
+    doctordefaults,
+    doctordns,
+    doctorkernel,
+    doctormarks,
+    doctornetworkd,
+    doctorrules,
+    doctorstate,
+    doctorsysctls,
+    doctorunits,
+)
+from mwan_hook.core.doctor import Case, Finding, ordered
+from mwan_hook.core.doctorrules import Foreign
+from mwan_hook.core.doctorstate import Memory
+from mwan_hook.core.traced import Question
+from mwan_hook.model import MAIN_TABLE, ConfigError, Family
+from mwan_hook.store.files import STATE, under
+from mwan_hook.system import dropins, inquiry, kernelparts, networkd, nft, resolvers, rulesets, sysctl, unitfacts
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from mwan_hook.config import Loaded
+    from mwan_hook.core.doctormarks import Flowtable, Marker
+    from mwan_hook.core.traced import AnyRule, Device, Entry
+    from mwan_hook.scene import Judged
+
+FIREWALL = "marks that nftables and iptables set, and flowtables: that takes root"
+
+
+def findings(root: str) -> tuple[tuple[Finding, ...], bool]:
+    """All of them, the worst first, and whether the configuration is good."""
+    found: list[Finding] = []
+    try:
+        loaded = config.load(root)
+    except ConfigError as error:
+        found += doctorstate.check_configuration(tuple(str(error).splitlines()), ())
+        found += _system(root, False, False, ())
+        return ordered(found), False
+    seen = scene.look(root, loaded)
+    judged = scene.judge(seen)
+    case = Case(loaded.config, seen.uplinks, judged.state, seen.snapshot, seen.now)
+    required = tuple(
+        uplink.interface
+        for uplink in (case.present if len(case.uplinks) > 1 else ())
+        if networkd.link_facts(root, uplink.index).get("REQUIRED_FOR_ONLINE") == "yes"
+    )
+    found += _own(root, case, loaded, judged)
+    found += _system(root, inquiry.has_nexthops(loaded.config.routing.protocol), bool(loaded.config.mail.to), required)
+    found += _kernel(root, case, judged)
+    return ordered(found), True
+
+
+def _own(root: str, case: Case, loaded: Loaded, judged: Judged) -> Iterator[Finding]:
+    """Configuration and memory."""
+    yield from doctorstate.check_configuration((), loaded.warnings)
+    yield from doctorstate.check_uplinks(case)
+    yield from doctorstate.check(case, _memory(root, judged))
+
+
+def _memory(root: str, judged: Judged) -> Memory:
+    state, path = judged.scene.state, under(root, STATE)
+    try:
+        aside: float | None = max(0.0, time.time() - os.stat(f"{path}.bad").st_mtime)
+    except OSError:
+        aside = None
+    return Memory(
+        present=os.path.exists(path),
+        this_boot=bool(state.boot_id),
+        saved_at=state.saved_at,
+        errors=state.errors,
+        failed=state.firewall.failed,
+        set_aside=aside,
+        messages=judged.scene.messages,
+    )
+
+
+def _system(root: str, own_nexthops: bool, mail: bool, required: tuple[str, ...]) -> Iterator[Finding]:
+    """systemd, its networkd, and what starts us."""
+    setup = unitfacts.networkd(root)
+    if setup:
+        yield from doctornetworkd.check(setup, own_nexthops)
+        wait = dropins.wait_online(root, required)
+        if wait:
+            yield from doctornetworkd.check_wait(wait)
+    yield from doctorunits.check(unitfacts.installed(root, mail))
+
+
+def _kernel(root: str, case: Case, judged: Judged) -> Iterator[Finding]:
+    keys = doctorsysctls.keys(case)
+    values = {key: value for key in keys if (value := sysctl.read(key)) is not None}
+    managed = frozenset(uplink.index for uplink in case.present if _managed(root, uplink.index))
+    yield from doctorsysctls.check(case, values, dropins.sysctl_places(root, keys), managed)
+    devices = inquiry.devices(Question(Family.IPV4, "0.0.0.0"))
+    rules = tuple(rule for family in case.snapshot.families for rule in inquiry.rules(family))
+    yield from _rules(case, rules, devices)
+    yield from doctordefaults.check_addresses(case)
+    yield from doctorkernel.check(case, kernelparts.kernel(root))
+    yield from _netfilter(case, judged)
+    online = frozenset(uplink.index for uplink in case.present if case.online(uplink))
+    yield from doctordns.check(case, resolvers.servers(root, case.snapshot.links, online))
+
+
+def _managed(root: str, index: int) -> bool:
+    return networkd.link_facts(root, index).get("ADMIN_STATE") in (
+        "configured",
+        "configuring",
+        "pending",
+        "initialized",
+    )
+
+
+def _rules(case: Case, rules: Sequence[AnyRule], devices: Mapping[int, Device]) -> Iterator[Finding]:
+    protocol, shared = case.config.routing.protocol, case.config.routing.default_table
+    foreign = tuple(rule for rule in rules if doctorrules.is_foreign(rule, protocol))
+    looked = {(rule.family, rule.table) for rule in foreign if rule.action == "lookup"}
+    own = {MAIN_TABLE, shared, *(uplink.table for uplink in case.present)}
+    tables = _wide(looked | {(family, table) for family in case.snapshot.families for table in own})
+    yield from doctorrules.check(case, Foreign(foreign, tables, devices))
+    yield from doctormarks.check_rules(case, foreign)
+    yield from doctordefaults.check(case, tables, devices)
+
+
+def _wide(wanted: Iterable[tuple[Family, int]]) -> dict[tuple[Family, int], tuple[Entry, ...]]:
+    return {(family, table): inquiry.wide(family, table) for family, table in sorted(wanted)}
+
+
+def _netfilter(case: Case, judged: Judged) -> Iterator[Finding]:
+    """nft(8) wants root, and to ask it about a table does, too."""
+    root = os.geteuid() == 0
+    program = nft.program()
+    refusal = nft.refusal(_commands(judged)) if case.config.firewall and program and root else ""
+    yield from doctorkernel.check_nft(case, program, refusal)
+    if not root:
+        yield from doctorstate.check_sight((FIREWALL,))
+        return
+    markers: list[Marker] = []
+    flowtables: list[Flowtable] = []
+    try:
+        markers, flowtables = rulesets.markers(nft.ruleset() if program else "")
+        for name, listing in rulesets.listings():
+            markers += rulesets.saved_markers(name, listing)
+    except (ValueError, KeyError, TypeError) as error:  # a version that prints otherwise
+        yield from doctorstate.check_sight((f"what nft(8) or iptables-save(8) print: {error!r}",))
+    yield from doctormarks.check_markers(case, markers)
+    yield from doctormarks.check_flowtables(case, flowtables)
+
+
+def _commands(judged: Judged) -> tuple[str, ...]:
+    from mwan_hook.core import firewall
+
+    seen = judged.scene
+    return firewall.wanted(seen.config, seen.uplinks, judged.state, seen.snapshot)

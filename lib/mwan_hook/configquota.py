@@ -1,0 +1,20 @@
+"""The check of an amount of bytes, beside those of configvalues."""
+
+from __future__ import annotations
+
+from mwan_hook.configvalues import one
+from mwan_hook.core import quotawords
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mwan_hook.configvalues import Value
+
+
+def amount(value: Value) -> int:
+    """Bytes; 0 is none."""
+    return quotawords.amount(one(value))
+
+
+CHECKS: dict[str, Callable[..., object]] = {"amount": amount}

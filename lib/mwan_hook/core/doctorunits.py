@@ -1,0 +1,120 @@
+"""Doctor: what starts runs, and whether it is all there.  Pure."""
+
+from __future__ import annotations
+
+from mwan_hook.core.doctor import Finding, Fix, Severity, listed
+from mwan_hook.light import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+INSTALL = "./install.sh, from a checkout, puts it back"
+TIMER, BOOT, MAIL = "mwan-hook-check.timer", "mwan-hook-boot.service", "mwan-hook-mail.timer"
+# unit: what does not happen without it
+UNITS = {
+    TIMER: "no uplink is probed: a line that is dead behind its gateway keeps its traffic for ever",
+    "mwan-hook-netlink.socket": "links, addresses and routes that change are followed up to ten seconds later",
+    "mwan-hook-event.path": "a stick that is plugged in, and a line that comes up, are probed up to ten seconds later",
+    "mwan-hook-notify.path": "no hook, mail, metric or bus is told of anything",
+    BOOT: "routes come up to ten seconds later at boot",
+    MAIL: "mails that could not be sent at once are never sent",
+}
+DISPATCHER = "networkd-dispatcher.service"
+# Those that the installer links, of networkd-dispatcher's (install/files.sh).
+STATES = (
+    *("routable", "degraded", "carrier", "no-carrier", "off", "dormant", "degraded-carrier", "missing", "enslaved"),
+    *("configured", "configuring", "failed", "linger", "unmanaged"),
+)
+
+
+class Unit(NamedTuple):
+    """One unit.  ``active`` None: nobody could be asked."""
+
+    name: str
+    path: str = ""  # empty: there is none
+    enabled: bool = False
+    masked: bool = False
+    active: bool | None = None
+
+
+class Installed(NamedTuple):
+    """What is on this machine of ours and of those that start us."""
+
+    systemd: bool = True  # there is one, or its files are below --root
+    units: tuple[Unit, ...] = ()
+    mail: bool = False  # mails are to be sent
+    spooler: str = ""  # path of hooks/spool-event; empty: not installed by install.sh or dpkg
+    udev_rule: str = ""  # path; empty: there is none, or it is masked
+    networkd: bool = False
+    dispatcher: Unit = Unit(DISPATCHER)
+    dispatcher_links: str = ""  # the directory that they belong in
+    linked: frozenset[str] = frozenset()  # states whose directory has our link
+
+
+def check(found: Installed) -> Iterator[Finding]:
+    """Whether anything starts a run."""
+    if not found.systemd:
+        what = "there is no systemd, and no file of it"
+        words = (
+            "something else that runs `mwan-hook check` every ten seconds, and `mwan-hook event` when a link changes"
+        )
+        yield Finding("no-systemd", Severity.NOTE, "", what, "nothing starts a run by itself", Fix(words=words))
+        return
+    if not any(unit.path for unit in found.units):
+        what = "no unit of mwan-hook is installed"
+        yield Finding(
+            "not-installed", Severity.WARNING, "", what, "nothing starts a run", Fix(commands=("./install.sh",))
+        )
+        return
+    for unit in found.units:
+        if unit.name != MAIL or found.mail:
+            yield from _unit(unit)
+    yield from _udev(found)
+    if found.networkd and found.spooler:
+        yield from _dispatcher(found)
+
+
+def _unit(unit: Unit) -> Iterator[Finding]:
+    breaks = UNITS[unit.name]
+    severity = Severity.PROBLEM if unit.name == TIMER else Severity.WARNING
+    if unit.masked:
+        fix = Fix(commands=(f"systemctl unmask {unit.name}", f"systemctl enable --now {unit.name}"))
+        yield Finding("unit-masked", severity, unit.name, f"{unit.path} is a link to /dev/null", breaks, fix)
+    elif not unit.path:
+        fix = Fix(words=INSTALL)
+        yield Finding(
+            "unit-missing", severity, unit.name, "there is no such unit below /etc, /run and /usr", breaks, fix
+        )
+    elif not unit.enabled:
+        fix = Fix(commands=(f"systemctl enable --now {unit.name}",))
+        yield Finding("unit-disabled", severity, unit.name, f"{unit.path} is not enabled", breaks, fix)
+    elif unit.active is False and unit.name != BOOT:
+        fix = Fix(commands=(f"systemctl start {unit.name}",), words=f"systemctl status {unit.name} says why")
+        yield Finding("unit-stopped", severity, unit.name, "it is enabled, but not active", breaks, fix)
+
+
+def _udev(found: Installed) -> Iterator[Finding]:
+    if not found.udev_rule:
+        what = "90-mwan-hook.rules is in none of udev's directories, or masked"
+        breaks = "a new stick waits for the kernel's news or the timer, and match = path: or id: may find nothing"
+        yield Finding("udev-rule", Severity.WARNING, "90-mwan-hook.rules", what, breaks, Fix(words=INSTALL))
+
+
+def _dispatcher(found: Installed) -> Iterator[Finding]:
+    unit = found.dispatcher
+    breaks = "what networkd makes of a link is heard a little later, by its files, the kernel's news or the timer"
+    if not unit.path or unit.masked or not unit.enabled:
+        state = "not installed" if not unit.path else "masked" if unit.masked else "not enabled"
+        command = "apt install networkd-dispatcher" if not unit.path else f"systemctl enable --now {DISPATCHER}"
+        fix = Fix(commands=(f"systemctl unmask {DISPATCHER}",) if unit.masked else (command,))
+        yield Finding("dispatcher", Severity.NOTE, DISPATCHER, f"networkd-dispatcher is {state}", breaks, fix)
+        return
+    missing = [state for state in STATES if state not in found.linked]
+    if missing:
+        what = f"no link to {found.spooler} in {found.dispatcher_links}/ for {listed(missing)}"
+        links = tuple(
+            (f"{found.dispatcher_links}/{state}.d/50-mwan-hook".lstrip("/"), found.spooler) for state in missing
+        )
+        fix = Fix(links=links, commands=(f"systemctl start {DISPATCHER}",) if len(missing) == len(STATES) else ())
+        yield Finding("hook-missing", Severity.WARNING, DISPATCHER, what, breaks, fix)

@@ -1,0 +1,43 @@
+"""The kernel's own counters of an interface: one small message each, no dump, and by index, whatever its name is."""
+
+from __future__ import annotations
+
+from _socket import MSG_DONTWAIT
+from struct import pack, unpack_from
+
+from mwan_hook.model import MwanError
+from mwan_hook.system import build, netlink, wire
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+RTM_NEWSTATS, RTM_GETSTATS = 92, 94
+IFLA_STATS_LINK_64 = 1
+_BODY = 16 + 12  # the headers: nlmsghdr and if_stats_msg
+
+
+def read(indexes: Iterable[int]) -> dict[int, int]:
+    """Bytes received and sent by each interface since it came to be; without those that are gone.  Raises MwanError."""
+    sock = netlink.connect()
+    try:
+        found = {}
+        for index in indexes:
+            request = pack("=BBHII", 0, 0, 0, index, 1 << (IFLA_STATS_LINK_64 - 1))
+            sock.send(build.request(RTM_GETSTATS, 0, request))
+            carried = _carried(sock.recv(netlink.RECEIVE, MSG_DONTWAIT))  # the kernel answers within send
+            if carried is not None:
+                found[index] = carried
+        return found
+    except OSError as error:
+        raise MwanError(f"reading counters from the kernel: {error.strerror}") from error
+    finally:
+        sock.close()
+
+
+def _carried(message: bytes) -> int | None:
+    """``struct rtnl_link_stats64`` begins with packets received and sent, and then bytes."""
+    if unpack_from("=H", message, 4)[0] != RTM_NEWSTATS:
+        return None
+    stats = wire.attributes(message, _BODY).get(IFLA_STATS_LINK_64)
+    return None if stats is None else sum(unpack_from("=QQ", stats, 16))

@@ -1,0 +1,121 @@
+"""Which units are there, enabled and active; where our files and links are.  systemctl(1) is asked about the live
+system only; below another root the files tell."""
+
+from __future__ import annotations
+
+import os
+
+from mwan_hook.core.doctornetworkd import Networkd
+from mwan_hook.core.doctorunits import DISPATCHER, STATES, UNITS, Installed, Unit
+from mwan_hook.store.files import under
+from mwan_hook.system import dropins
+from mwan_hook.system.unitfile import parse_file
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+NETWORKD = "systemd-networkd.service"
+RULE = "udev/rules.d/90-mwan-hook.rules"
+TIMEOUT = 10
+
+
+def live(root: str) -> bool:
+    """Whether systemd of this machine is what is looked at."""
+    return os.path.realpath(root) == "/" and os.path.isdir("/run/systemd/system")
+
+
+def active(root: str, names: Sequence[str]) -> dict[str, bool]:
+    """Of units that systemd was asked about."""
+    if not live(root):
+        return {}
+    from subprocess import DEVNULL, PIPE, SubprocessError, run
+
+    argv = ["systemctl", "show", "--property=Id,ActiveState", *names]
+    try:
+        done = run(argv, stdout=PIPE, stderr=DEVNULL, text=True, timeout=TIMEOUT, check=False)
+    except (OSError, SubprocessError):
+        return {}
+    return {name: one for name, one in states(done.stdout).items() if name in names}
+
+
+def states(listing: str) -> dict[str, bool]:
+    """Of ``systemctl show``: a block of properties for each unit, and a blank line between two."""
+    blocks = (dict(line.partition("=")[::2] for line in block.splitlines()) for block in listing.split("\n\n"))
+    found = {block.get("Id", ""): block.get("ActiveState", "") for block in blocks}
+    return {name: state in ("active", "activating", "reloading") for name, state in found.items() if name and state}
+
+
+def unit(root: str, name: str, running: dict[str, bool]) -> Unit:
+    """One unit."""
+    path = dropins.first(root, f"systemd/system/{name}")
+    gone = bool(path) and dropins.masked(path)
+    return Unit(name, path, dropins.wanted(root, name), gone, running.get(name))
+
+
+def installed(root: str, mail: bool) -> Installed:
+    """All that starts a run."""
+    running = active(root, (*UNITS, NETWORKD, DISPATCHER))
+    spooler = _spooler(root)
+    links = "usr/lib/networkd-dispatcher" if spooler.startswith("/usr/lib/") else "etc/networkd-dispatcher"
+    rule = dropins.first(root, RULE)
+    return Installed(
+        systemd=_systemd(root),
+        units=tuple(unit(root, name, running) for name in UNITS),
+        mail=mail,
+        spooler=spooler,
+        udev_rule="" if not rule or dropins.masked(rule) else rule,
+        networkd=networkd_used(root, running),
+        dispatcher=unit(root, DISPATCHER, running),
+        dispatcher_links=f"/{links}",
+        linked=frozenset(state for state in STATES if _linked(root, state)),
+    )
+
+
+def _systemd(root: str) -> bool:
+    places = ("run/systemd/system", "usr/lib/systemd/systemd", "lib/systemd/systemd", "usr/lib/systemd/system")
+    return any(os.path.exists(under(root, place)) for place in places)
+
+
+def _spooler(root: str) -> str:
+    """Where the installer has put it: beside the program that the units start."""
+    service = dropins.first(root, "systemd/system/mwan-hook-check.service")
+    try:
+        entries = parse_file(service)[0] if service else []
+    except OSError:
+        entries = []
+    for entry in entries:
+        program = entry.value.split()[0].lstrip("-+!:@") if entry.key == "ExecStart" and entry.value else ""
+        if program.endswith("/sbin/mwan-hook"):
+            return f"{program.removesuffix('/sbin/mwan-hook')}/lib/mwan-hook/spool-event"
+    return ""
+
+
+def _linked(root: str, state: str) -> bool:
+    tops = ("etc", "usr/lib")
+    return any(os.path.lexists(under(root, f"{top}/networkd-dispatcher/{state}.d/50-mwan-hook")) for top in tops)
+
+
+def networkd_used(root: str, running: dict[str, bool]) -> bool:
+    """Whether it runs, has run in this boot (its files are kept), or will at the next one."""
+    ran = any(os.path.exists(under(root, f"run/systemd/netif/{name}")) for name in ("state", "links/1"))
+    if running.get(NETWORKD) or ran or os.path.lexists(_invocation(root)):
+        return True
+    return dropins.wanted(root, NETWORKD) and not dropins.masked(dropins.first(root, f"systemd/system/{NETWORKD}"))
+
+
+def networkd(root: str) -> Networkd | None:
+    """How networkd is set up; None where it is not used."""
+    if not networkd_used(root, active(root, (NETWORKD,))):
+        return None
+    version = dropins.systemd_version(root)
+    try:
+        since = os.lstat(_invocation(root)).st_mtime
+    except OSError:
+        since = None
+    return Networkd(version, dropins.networkd_settings(root, version), since)
+
+
+def _invocation(root: str) -> str:
+    """A link that systemd makes anew whenever it starts a service, and takes away when that has ended."""
+    return under(root, f"run/systemd/units/invocation:{NETWORKD}")

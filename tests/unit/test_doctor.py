@@ -1,0 +1,465 @@
+"""Doctor's checks of the kernel, on values: a finding where it is wrong, none where it is right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import pytest
+
+from mwan_hook.core import doctordefaults, doctordns, doctorkernel, doctormarks, doctorrules, doctorsysctls
+from mwan_hook.core.doctor import SYSCTLS, Case, Finding, Severity, listed, ordered, spelled
+from mwan_hook.core.doctordns import Server
+from mwan_hook.core.doctorkernel import Kernel
+from mwan_hook.core.doctormarks import FULL, Flowtable, Marker
+from mwan_hook.core.doctorrules import Foreign
+from mwan_hook.core.traced import AnyRule, Device, Entry, Leg, Span
+from mwan_hook.core.uplinks import Surroundings, bind
+from mwan_hook.model import (
+    MAIN_TABLE,
+    Address,
+    Allotment,
+    Config,
+    Family,
+    Link,
+    Nat6,
+    Policy,
+    Route,
+    Router,
+    Snapshot,
+    State,
+    Status,
+    UplinkConfig,
+)
+from tests.unit import builders
+
+V4, V6 = Family.IPV4, Family.IPV6
+FIBER, CABLE = builders.uplink("fiber", metric=100), builders.uplink("cable", metric=100)
+DEVICES = {1: Device("lo"), 2: Device("fiber"), 3: Device("cable"), 9: Device("tailscale0")}
+LAN = Link(7, "br0", True, True)
+ONLINE = builders.state(fiber=Status.ONLINE, cable=Status.ONLINE)._replace(boot_id="x")
+
+
+def case(
+    *entries: UplinkConfig,
+    state: State = ONLINE,
+    families: tuple[Family, ...] = (V4,),
+    lan: Iterable[Address] = (),
+    router: Router = Router(),  # noqa: B008 - a tuple
+    policies: tuple[Policy, ...] = (),
+    **routing: object,
+) -> Case:
+    """Two uplinks that are up, fiber and cable, with a LAN behind them where it has addresses."""
+    entries = entries or (FIBER, CABLE)
+    config = builders.config(*entries, **routing)._replace(router=router, policies=policies)
+    seen = builders.snapshot("fiber", "cable", families=families)
+    seen = seen._replace(links=(*seen.links, LAN), addresses=(*seen.addresses, *lan))
+    bound = bind(config, Surroundings(seen, state, Allotment()))
+    return Case(config, bound.uplinks, state, seen)
+
+
+def codes(findings: Iterable[Finding]) -> list[str]:
+    return [one.code for one in findings]
+
+
+def bad(findings: Iterable[Finding]) -> Finding:
+    """The only one."""
+    [found] = findings
+    assert found.what
+    assert found.breaks
+    assert found.fix.written or found.fix.commands or found.fix.words
+    return found
+
+
+# ---------------------------------------------------------------- sysctls
+
+GOOD = {
+    "net/ipv4/conf/all/rp_filter": "2",
+    "net/ipv4/fib_multipath_hash_policy": "1",
+    "net/ipv6/fib_multipath_hash_policy": "1",
+    "net/ipv4/ip_forward": "0",
+    "net/ipv6/conf/all/forwarding": "0",
+    **{f"net/ipv4/conf/{name}/rp_filter": "1" for name in ("fiber", "cable")},
+    **{f"net/{v}/conf/{n}/ignore_routes_with_linkdown": "1" for v in ("ipv4", "ipv6") for n in ("fiber", "cable")},
+    **{f"net/ipv4/conf/{n}/forwarding": "0" for n in ("fiber", "cable", "br0")},
+    **{f"net/ipv6/conf/{n}/accept_ra": "1" for n in ("fiber", "cable")},
+    **{f"net/ipv6/conf/{n}/forwarding": "0" for n in ("fiber", "cable")},
+}
+
+
+def sysctls(one: Case, values: Mapping[str, str], places: Mapping[str, str] = {}) -> list[Finding]:
+    read = doctorsysctls.keys(one)
+    assert set(values) <= set(read)
+    known = {key: value for key, value in {**GOOD, **values}.items() if key in read}
+    return list(doctorsysctls.check(one, known, places))
+
+
+def test_good_values_are_passed_over() -> None:
+    assert sysctls(case(families=(V4, V6)), {}) == []
+
+
+def test_a_strict_rp_filter_is_told_of_the_interface_or_of_all_whichever_is_larger() -> None:
+    found = sysctls(case(), {"net/ipv4/conf/all/rp_filter": "0"}, {"net/ipv4/conf/fiber/rp_filter": "/etc/x:3"})
+    assert [(one.code, one.about, one.severity) for one in found] == [
+        ("rp-filter", "fiber", Severity.WARNING),
+        ("rp-filter", "cable", Severity.WARNING),
+    ]
+    assert "net.ipv4.conf.fiber.rp_filter = 1 (set by /etc/x:3)" in found[0].what
+    assert (found[0].fix.path, found[0].fix.lines) == (SYSCTLS, ("net.ipv4.conf.fiber.rp_filter = 2",))
+    everywhere = {f"net/ipv4/conf/{name}/rp_filter": "0" for name in ("fiber", "cable")}
+    found = sysctls(case(), {**everywhere, "net/ipv4/conf/all/rp_filter": "1"})
+    assert "net.ipv4.conf.all.rp_filter = 1" in found[0].what
+    assert sysctls(case(), {**everywhere, "net/ipv4/conf/all/rp_filter": "0"}) == []
+
+
+def test_a_strict_rp_filter_is_a_problem_where_packets_of_others_pass_and_none_with_one_uplink() -> None:
+    values = {"net/ipv4/conf/all/rp_filter": "1", "net/ipv4/ip_forward": "1"}
+    assert {one.severity for one in sysctls(case(), values)} == {Severity.PROBLEM}
+    assert sysctls(case(FIBER), {**values}) == []
+
+
+def test_linkdown_is_a_warning_after_the_first_run_and_ipv4_is_content_with_all() -> None:
+    four, six = (f"net/{v}/conf/fiber/ignore_routes_with_linkdown" for v in ("ipv4", "ipv6"))
+    found = bad(sysctls(case(families=(V4, V6)), {four: "0", six: "0"}))
+    assert (found.code, found.severity) == ("linkdown", Severity.WARNING)
+    assert [one.key for one in found.fix.sysctls] == [four, six]
+    assert bad(sysctls(case(state=ONLINE._replace(boot_id="")), {four: "0"})).severity is Severity.NOTE
+    everywhere = {f"net/{v}/conf/all/ignore_routes_with_linkdown": "1" for v in ("ipv4", "ipv6")}
+    found = bad(sysctls(case(families=(V4, V6)), {four: "0", six: "0", **everywhere}))
+    assert [one.key for one in found.fix.sysctls] == [six]
+
+
+def test_the_hash_policy_counts_only_where_something_is_shared() -> None:
+    values = {"net/ipv4/fib_multipath_hash_policy": "0", "net/ipv6/fib_multipath_hash_policy": "0"}
+    assert [(one.code, one.about) for one in sysctls(case(families=(V4, V6)), values)] == [
+        ("hash-policy", "ipv4"),
+        ("hash-policy", "ipv6"),
+    ]
+    assert codes(sysctls(case(state=State()), values)) == ["hash-policy"]  # no uplink has IPv6
+    assert sysctls(case(FIBER, builders.uplink("cable", metric=200)), values) == []
+
+
+def test_forwarding_is_asked_for_by_masquerade_nat6_and_policies_of_machines_behind() -> None:
+    assert bad(sysctls(case(router=Router(masquerade=(V4,))), {})).about == "ipv4"
+    taking = {f"net/ipv6/conf/{name}/accept_ra": "2" for name in ("fiber", "cable")}
+    assert bad(sysctls(case(families=(V4, V6), router=Router(nat6=Nat6.PREFIX)), taking)).about == "ipv6"
+    behind = Policy("guests", iif=("br0",), uplinks=("fiber",))
+    lan = (Address(7, V4, "192.168.99.1", 24, True),)
+    assert bad(sysctls(case(lan=lan, policies=(behind,)), {})).about == "ipv4"
+    on = {f"net/ipv4/conf/{name}/forwarding": "1" for name in ("br0", "fiber", "cable")}
+    assert sysctls(case(lan=lan, policies=(behind,)), {"net/ipv4/ip_forward": "1", **on, **LOOSE}) == []
+    assert sysctls(case(policies=(behind,)), LOOSE) == []
+    assert sysctls(case(lan=lan), {}) == []
+    routed = Router(masquerade=(V4,))
+    assert sysctls(case(lan=lan, router=routed), {**LOOSE, **on}) == []  # by networkd, one by one
+    found = bad(sysctls(case(lan=lan, router=routed), {**LOOSE, **on, "net/ipv4/conf/cable/forwarding": "0"}))
+    assert found.fix.lines == ("net.ipv4.ip_forward = 1",)
+    most = {**LOOSE, **on, "net/ipv4/ip_forward": "1", "net/ipv4/conf/br0/forwarding": "0"}
+    assert bad(sysctls(case(lan=lan, router=routed), most)).fix.lines == ("net.ipv4.conf.br0.forwarding = 1",)
+
+
+LOOSE = {"net/ipv4/conf/fiber/rp_filter": "2", "net/ipv4/conf/cable/rp_filter": "2"}
+
+
+def _by(route: Route, protocol: int) -> Route:
+    return route._replace(protocol=protocol)
+
+
+def test_a_forwarding_kernel_that_takes_advertisements_itself_needs_accept_ra_2() -> None:
+    both = case(families=(V4, V6))
+    both = both._replace(snapshot=both.snapshot._replace(defaults=tuple(_by(r, 9) for r in both.snapshot.defaults)))
+    values = {**GOOD, **{f"net/ipv6/conf/{name}/forwarding": "1" for name in ("fiber", "cable")}}
+    assert codes(doctorsysctls.check(both, values, {})) == ["accept-ra", "accept-ra"]
+    assert codes(doctorsysctls.check(both, values, {}, frozenset((2,)))) == ["accept-ra"]
+    static = both._replace(snapshot=both.snapshot._replace(defaults=tuple(_by(r, 4) for r in both.snapshot.defaults)))
+    assert codes(doctorsysctls.check(static, values, {})) == []
+    values |= {f"net/ipv6/conf/{name}/accept_ra": "2" for name in ("fiber", "cable")}
+    assert codes(doctorsysctls.check(both, values, {})) == []
+
+
+# ---------------------------------------------------------------- rules
+
+
+def entry(table: int, index: int = 9, dst: str = "default", **values: object) -> Entry:
+    return Entry(Route(V4, table, dst, **values), (Leg(index),))  # type: ignore[arg-type]
+
+
+def rules(one: Case, *found: AnyRule, tables: Mapping[int, tuple[Entry, ...]] = {}) -> list[Finding]:
+    known = {(family, number): entries for family in (V4, V6) for number, entries in tables.items()}
+    return list(doctorrules.check(one, Foreign(found, known, DEVICES)))
+
+
+TAILSCALE = AnyRule(V4, 5270, table=52)
+WIREGUARD = AnyRule(V4, 998, table=51820, mark=0xCA6C, mask=FULL, inverted=True)
+
+
+def test_the_kernels_own_rules_and_ours_are_nobodys_fault() -> None:
+    own = [AnyRule(V4, 0, table=255), AnyRule(V4, 32766, table=254), AnyRule(V4, 32767, table=253)]
+    ours = AnyRule(V4, 900, table=1000, protocol=172)
+    vrf = AnyRule(V4, 1000, l3mdev=True)
+    assert rules(case(), *own, ours, vrf, tables={254: (entry(254, 2),), 1000: (entry(1000),)}) == []
+
+
+def test_a_rule_behind_the_shared_default_is_never_asked() -> None:
+    found = bad(rules(case(), TAILSCALE, tables={52: (entry(52, dst="100.64.0.0/10"),)}))
+    assert (found.code, found.severity, found.about) == ("rule-behind", Severity.WARNING, "ipv4 5270")
+    assert "of Tailscale" in found.what
+    assert found.fix.words.startswith("[routing] rule_priority = 5300 ")
+    assert rules(case(rule_priority=5300), TAILSCALE, tables={52: (entry(52, dst="100.64.0.0/10"),)}) == []
+
+
+def test_a_tunnel_for_everything_behind_ours_is_a_problem() -> None:
+    found = bad(rules(case(), WIREGUARD._replace(priority=32765), tables={51820: (entry(51820),)}))
+    assert (found.code, found.severity) == ("rule-behind", Severity.PROBLEM)
+    assert "tailscale0" in found.breaks
+
+
+def test_another_familys_rules_are_not_met_where_no_uplink_has_it() -> None:
+    six = TAILSCALE._replace(family=V6)
+    assert rules(case(state=State()), six) == []
+    assert codes(rules(case(families=(V4, V6)), six)) == ["rule-behind"]
+
+
+def test_a_tunnel_that_takes_everything_first_is_a_warning_and_a_rule_to_an_uplink_a_problem() -> None:
+    found = bad(rules(case(), WIREGUARD, tables={51820: (entry(51820),)}))
+    assert (found.code, found.severity) == ("rule-first", Severity.WARNING)
+    assert "of WireGuard (wg-quick)" in found.what
+    found = bad(rules(case(), AnyRule(V4, 500, table=100), tables={100: (entry(100, 2),)}))
+    assert (found.code, found.severity) == ("rule-first", Severity.PROBLEM)
+    assert bad(rules(case(), AnyRule(V4, 500, action="unreachable"))).severity is Severity.PROBLEM
+    null = Entry(Route(V4, 100, kind="blackhole"))
+    assert bad(rules(case(), AnyRule(V4, 500, table=100), tables={100: (null,)})).severity is Severity.PROBLEM
+
+
+def test_a_first_rule_without_a_default_or_with_a_selector_takes_nothing_away() -> None:
+    assert rules(case(), AnyRule(V4, 500, table=100), tables={100: (entry(100, dst="10.0.0.0/8"),)}) == []
+    assert rules(case(), AnyRule(V4, 500, table=100, src="10.1.0.0/16"), tables={100: (entry(100),)}) == []
+    suppressed = AnyRule(V4, 500, table=254, suppress_prefixlength=0)
+    assert rules(case(), suppressed, tables={254: (entry(254, 2),)}) == []
+    pieces = (entry(100, dst="0.0.0.0/1"), entry(100, dst="128.0.0.0/1"))
+    assert codes(rules(case(), AnyRule(V4, 500, table=100), tables={100: pieces})) == ["rule-first"]
+
+
+@pytest.mark.parametrize(
+    "selector",
+    [
+        {"src": "10.0.0.0/8"},
+        {"iif": "br0"},
+        {"mark": 1, "mask": 1},
+        {"ipproto": 6},
+        {"dport": Span(1, 2)},
+        {"uids": Span(0, 9)},
+    ],
+)
+def test_a_rule_between_ours_is_noted(selector: dict[str, object]) -> None:
+    found = bad(rules(case(), AnyRule(V4, 1500, table=100, **selector)))  # type: ignore[arg-type]
+    assert (found.code, found.severity) == ("rule-between", Severity.NOTE)
+
+
+def test_with_the_shared_default_in_main_nothing_is_behind_it() -> None:
+    assert rules(case(default_table=MAIN_TABLE), TAILSCALE, tables={52: (entry(52, dst="100.64.0.0/10"),)}) == []
+    assert codes(rules(case(default_table=MAIN_TABLE), TAILSCALE, tables={52: (entry(52),)})) == ["rule-first"]
+
+
+# ---------------------------------------------------------------- marks
+
+
+def test_marks_of_others_outside_our_bits_are_theirs() -> None:
+    tailscale = AnyRule(V4, 5210, table=254, mark=0x80000, mask=0xFF0000)
+    kube = AnyRule(V4, 100, table=100, mark=0x4000, mask=0x4000)
+    assert list(doctormarks.check_rules(case(), (tailscale, kube))) == []
+
+
+def test_a_mark_that_is_an_uplinks_is_a_problem_and_another_within_the_mask_a_warning() -> None:
+    mwan3 = AnyRule(V4, 2001, table=1, mark=0x100, mask=0x3F00)
+    found = bad(doctormarks.check_rules(case(), (mwan3,)))
+    assert (found.code, found.severity) == ("mark-clash", Severity.PROBLEM)
+    assert "of mwan3" in found.what
+    assert "fiber" in found.breaks
+    assert found.fix.words.startswith("[routing] mark_mask = 0x3f0000 ")
+    other = bad(doctormarks.check_rules(case(), (mwan3._replace(mark=0x3D00),)))
+    assert (other.code, other.severity) == ("mark-overlap", Severity.WARNING)
+    assert list(doctormarks.check_rules(case(mark_mask=0x3F0000), (mwan3,))) == []
+
+
+def test_a_rule_for_one_bit_takes_packets_of_every_uplink_that_has_it() -> None:
+    one, two = (
+        builders.uplink(name, metric=1, mark=mark, mask=0x3F00) for name, mark in (("fiber", 0x300), ("cable", 0x200))
+    )
+    found = bad(doctormarks.check_rules(case(one, two), (AnyRule(V4, 100, table=1, mark=0x100, mask=0x100),)))
+    assert found.code == "mark-clash"
+    assert found.breaks.startswith("such packets are led by uplink fiber,")
+
+
+def test_a_mark_with_other_bits_too_is_told_apart_and_noted() -> None:
+    found = bad(doctormarks.check_rules(case(), (WIREGUARD,)))
+    assert (found.code, found.severity) == ("mark-overlap", Severity.NOTE)
+
+
+def test_netfilters_marks_are_held_against_ours() -> None:
+    def marked(*values: object, router: Router = Router()) -> list[str]:  # noqa: B008
+        return codes(doctormarks.check_markers(case(router=router), [Marker("nft ip x y", *values)]))  # type: ignore[arg-type]
+
+    assert marked(0xFF0000, 0x40000) == []
+    assert marked(0xFF00, 0x200) == ["mark-clash"]
+    assert marked(0xFF00, 0x3000) == ["mark-overlap"]
+    assert marked(FULL, None) == ["mark-overlap"]
+    assert marked(FULL, 0) == []
+    assert marked(FULL, 0, router=Router(pin=True)) == ["mark-overlap"]
+    assert marked(0xFF00, 0x200, True) == []
+    assert marked(0xFF00, 0x200, True, router=Router(pin=True)) == ["mark-clash"]
+    named = bad(doctormarks.check_markers(case(), [Marker("x", 0x100, 0x100, False, ("mangle", "KUBE-MARK"))]))
+    assert "of kube-proxy" in named.what
+
+
+def test_a_flowtable_matters_where_it_has_an_uplink() -> None:
+    through = Flowtable("nft flowtable inet filter f", ("br0", "fiber"))
+    found = bad(doctormarks.check_flowtables(case(), [through, Flowtable("other", ("br0",))]))
+    assert (found.code, found.about) == ("flowtable", through.where)
+
+
+# ---------------------------------------------------------------- defaults and addresses
+
+
+def defaults(one: Case, table: int, *entries: Entry, family: Family = V4) -> list[Finding]:
+    return list(doctordefaults.check(one, {(family, table): entries}, DEVICES))
+
+
+def test_a_foreign_default_with_a_better_metric_beats_ours_in_main() -> None:
+    in_main = case(default_table=MAIN_TABLE)
+    ours = entry(MAIN_TABLE, 2, metric=2)
+    assert defaults(in_main, MAIN_TABLE, ours, entry(MAIN_TABLE, 9, metric=100, protocol=16)) == []
+    assert (
+        defaults(in_main, MAIN_TABLE, ours, entry(MAIN_TABLE, 9, metric=2, protocol=9)) == []
+    )  # ours stands before it
+    found = bad(defaults(in_main, MAIN_TABLE, ours, entry(MAIN_TABLE, 9, metric=1, protocol=9)))
+    assert (found.code, found.severity) == ("default-beaten", Severity.PROBLEM)
+    assert found.fix.commands == ("ip route del default dev tailscale0 table main metric 1",)
+    assert defaults(case(), MAIN_TABLE, entry(MAIN_TABLE, 9, metric=1, protocol=9)) == []  # nobody looks there
+
+
+def test_a_foreign_default_in_a_table_of_ours_is_told_only_if_it_is_better() -> None:
+    assert codes(defaults(case(), 1000, entry(1000, 2, metric=1), entry(1000, protocol=4))) == ["default-beaten"]
+    assert codes(defaults(case(), 1001, entry(1001, 2, metric=100), entry(1001, protocol=4))) == ["default-beaten"]
+    assert defaults(case(), 1001, entry(1001, 2, metric=1), entry(1001, metric=5, protocol=4)) == []
+
+
+def test_a_default_in_pieces_is_told_while_mains_routes_come_first() -> None:
+    pieces = (entry(MAIN_TABLE, dst="0.0.0.0/1"), entry(MAIN_TABLE, dst="128.0.0.0/1"))
+    assert bad(defaults(case(), MAIN_TABLE, *pieces)).code == "split-default"
+    assert defaults(case(), MAIN_TABLE, pieces[0]) == []
+    assert defaults(case(main_first=False), MAIN_TABLE, *pieces) == []
+    whole = Entry(Route(V6, MAIN_TABLE, "2000::/3"), (Leg(9),))
+    assert codes(defaults(case(families=(V6,)), MAIN_TABLE, whole, family=V6)) == ["split-default"]
+
+
+def test_a_network_that_the_lan_has_too_is_told() -> None:
+    lan = Address(7, V4, "192.168.2.1", 24, True)  # fiber is 192.168.2.2/24
+    assert bad(doctordefaults.check_addresses(case(lan=[lan]))).code == "network-twice"
+    same = lan._replace(address="192.168.2.2")
+    assert bad(doctordefaults.check_addresses(case(lan=[same]))).code == "address-twice"
+    assert list(doctordefaults.check_addresses(case(lan=[lan._replace(address="192.168.99.1")]))) == []
+    wide = Address(7, V4, "192.168.0.1", 16, True)  # fiber's own network is narrower and comes before it
+    assert list(doctordefaults.check_addresses(case(lan=[wide]))) == []
+    corner = Address(7, V4, "192.168.2.9", 28, True)
+    assert "the gateway 192.168.2.1 of fiber is in" in bad(doctordefaults.check_addresses(case(lan=[corner]))).what
+    assert list(doctordefaults.check_addresses(case(lan=[corner._replace(address="192.168.2.129")]))) == []
+    alias = Address(2, V4, "192.168.2.9", 24, True)
+    assert list(doctordefaults.check_addresses(case(lan=[alias]))) == []  # of the uplink itself
+
+
+def test_identical_sticks_are_handled_unless_a_router_does_not_pin() -> None:
+    twin = (Address(3, V4, "192.168.2.2", 24, True),)
+    assert list(doctordefaults.check_addresses(case(lan=twin))) == []
+    assert list(doctordefaults.check_addresses(case(lan=twin, router=Router(pin=True, masquerade=(V4,))))) == []
+    unpinned = case(lan=twin, router=Router(masquerade=(V4,)))
+    assert bad(doctordefaults.check_addresses(unpinned)).code == "twins-unpinned"
+
+
+# ---------------------------------------------------------------- DNS
+
+DOWN = builders.state(fiber=Status.ONLINE, cable=Status.OFFLINE)._replace(boot_id="x")
+
+
+def test_a_server_behind_a_dead_line_is_a_problem_only_if_no_other_is_left() -> None:
+    dead, alive = Server("192.168.3.1", "/etc/resolv.conf", 3), Server("9.9.9.9", "/etc/resolv.conf", 2)
+    found = bad(doctordns.check(case(state=DOWN), [dead]))
+    assert (found.code, found.severity, found.about) == ("dns-dead-link", Severity.PROBLEM, "/etc/resolv.conf")
+    assert "uplink cable, which is offline" in found.what
+    assert bad(doctordns.check(case(state=DOWN), [dead, alive])).severity is Severity.WARNING
+    assert list(doctordns.check(case(state=DOWN), [alive, Server("10.0.0.1", "/etc/resolv.conf", 7)])) == []
+    assert list(doctordns.check(case(), [dead, alive])) == []
+
+
+def test_a_server_without_a_way_is_told_and_a_leases_is_only_a_warning() -> None:
+    gone = Server("10.9.9.9", "/etc/resolv.conf", error="Network is unreachable")
+    assert "Network is unreachable" in bad(doctordns.check(case(), [gone])).what
+    lease = Server("192.168.3.1", "lease of fiber", 3)
+    assert bad(doctordns.check(case(state=DOWN), [lease])).severity is Severity.WARNING
+
+
+# ---------------------------------------------------------------- kernel
+
+PARTS = (*doctorkernel.FIREWALL, *doctorkernel.TRANSLATION, doctorkernel.RULES4, doctorkernel.RULES6)
+BUILT = dict.fromkeys((doctorkernel.MULTIPATH.option, *(part.option for part in PARTS)), "y")
+PIN = Router(pin=True, masquerade=(V4,))
+
+
+def kernel(one: Case, options: Mapping[str, str] | None = None, **values: object) -> list[str]:
+    built = BUILT if options is None else options
+    return codes(doctorkernel.check(one, Kernel("6.1.0", built, "/proc/config.gz")._replace(**values)))  # type: ignore[arg-type]
+
+
+def test_what_the_kernel_lacks_is_told_where_it_is_needed() -> None:
+    assert kernel(case(router=PIN)) == []
+    without = {option: "y" for option in BUILT if option != "CONFIG_NFT_CT"}
+    assert kernel(case(router=PIN), without) == ["kernel-lacks"]
+    assert kernel(case(), without) == []
+    assert kernel(case(), {"CONFIG_IP_MULTIPLE_TABLES": "y"}) == ["kernel-lacks"]  # shared, and no multipath
+    assert kernel(case(FIBER), {"CONFIG_IP_MULTIPLE_TABLES": "y"}) == []
+
+
+def test_a_module_that_is_not_there_or_may_not_be_loaded_is_told() -> None:
+    modules = {**BUILT, "CONFIG_NFT_CT": "m"}
+    with_it = frozenset(("nft_ct",))
+    assert kernel(case(router=PIN), modules, known=with_it) == []
+    assert kernel(case(router=PIN), modules, known=frozenset()) == ["module-missing"]
+    assert kernel(case(router=PIN), modules, known=frozenset(), loaded=with_it) == []
+    assert kernel(case(router=PIN), modules, known=None) == []  # in a container nobody knows
+    locked = doctorkernel.check(case(router=PIN), Kernel("6.1", modules, "x", with_it, frozenset(), "locked"))
+    assert bad(locked).fix.lines == ("nft_ct",)
+
+
+def test_a_kernel_is_too_old_for_some_things_only() -> None:
+    ports = Policy("voip", protocols=(17,), uplinks=("fiber",))
+    assert kernel(case(), release="4.9.0-8-amd64") == []
+    assert kernel(case(policies=(ports,)), release="4.9.0-8-amd64") == ["kernel-old"]
+    assert kernel(case(policies=(ports,)), release="4.17.1") == []
+    assert kernel(case(router=PIN), release="4.19") == ["kernel-old"]
+    assert kernel(case(router=Router(nat6=Nat6.PREFIX)), release="5.4.0") == ["kernel-old"]
+    assert kernel(case(router=PIN), release="5.4.0") == []
+
+
+def test_nft_is_asked_for_only_by_a_router() -> None:
+    assert codes(doctorkernel.check_nft(case(), "", "")) == []
+    assert codes(doctorkernel.check_nft(case(router=PIN), "", "")) == ["nft-missing"]
+    assert codes(doctorkernel.check_nft(case(router=PIN), "/usr/sbin/nft", "nft: no")) == ["nft-refuses"]
+    assert codes(doctorkernel.check_nft(case(router=PIN), "/usr/sbin/nft", "")) == []
+
+
+# ---------------------------------------------------------------- words
+
+
+def test_the_worst_comes_first_and_nothing_twice() -> None:
+    note, problem = (Finding("x", severity, "", "", "") for severity in (Severity.NOTE, Severity.PROBLEM))
+    assert ordered([note, problem, note]) == (problem, note)
+
+
+def test_names_and_keys_are_spelled_as_people_write_them() -> None:
+    assert (listed([]), listed(["a"]), listed("abc")) == ("", "a", "a, b and c")
+    assert spelled("net/ipv4/conf/wan1/rp_filter") == "net.ipv4.conf.wan1.rp_filter"
+    assert spelled("net/ipv4/conf/wan1.7/rp_filter") == "net/ipv4/conf/wan1.7/rp_filter"
+
+
+def test_no_uplink_no_rule_of_ours_to_be_met() -> None:
+    assert list(doctorrules.check(Case(Config()), Foreign((TAILSCALE,)))) == []
+    assert Snapshot() == Case(Config()).snapshot
