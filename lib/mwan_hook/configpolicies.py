@@ -5,7 +5,7 @@ from __future__ import annotations
 from _socket import getprotobyname, inet_ntop
 from ipaddress import ip_network
 
-from mwan_hook.configvalues import mark, several, uplink_name
+from mwan_hook.configvalues import boolean, mark, one, several, uplink_name
 from mwan_hook.core import protocols
 
 TYPE_CHECKING = False
@@ -17,7 +17,15 @@ if TYPE_CHECKING:
 LAST_PORT = 65534  # fib_rules of the kernel take no 65535
 LAST_UID = 0xFFFFFFFE  # -1 is nobody's
 LONGEST_NAME = 15
+STICKY = 600  # seconds that a plain yes means
+LONGEST_STICKY = 604800  # a week
+MULTICAST = 1  # the bit of a MAC address that no sender has
+DSCP = {"be": 0, "cs0": 0, "ef": 46, "va": 44, "le": 1}
+DSCP |= {f"cs{n}": 8 * n for n in range(1, 8)}
+DSCP |= {f"af{n}{drop}": 8 * n + 2 * drop for n in range(1, 5) for drop in range(1, 4)}
+LAST_DSCP = 63
 _AF = {4: 2, 6: 10}
+_HEX = frozenset("0123456789abcdef")
 
 
 def prefixes(value: Value) -> list[str]:
@@ -125,6 +133,49 @@ def _mark(text: str) -> str:
     return f"{number:#x}" if mask is None else f"{number:#x}/{mask:#x}"
 
 
+def sticky(value: Value) -> int:
+    """Seconds that a source keeps its uplink; yes and no too."""
+    what = f"yes ({STICKY} seconds), no, or whole seconds from 1 to {LONGEST_STICKY}"
+    text = one(value).lower()
+    if text == "0" or (text.isascii() and text.isdigit() and 0 < int(text[:9]) <= LONGEST_STICKY and len(text) < 9):
+        return int(text)
+    try:
+        return STICKY if boolean(text) else 0
+    except ValueError:
+        raise ValueError(f"expected {what}") from None
+
+
+def macs(value: Value) -> list[str]:
+    """MAC addresses of senders."""
+    return _each(value, _mac)
+
+
+def _mac(text: str) -> str:
+    parts = text.lower().replace("-", ":").split(":")
+    if not (len(parts) == 6 and all(len(part) == 2 and set(part) <= _HEX for part in parts)):
+        raise ValueError("expected a MAC address, as in 02:00:5e:10:00:01")
+    if int(parts[0], 16) & MULTICAST:
+        raise ValueError(f"expected the MAC address of a sender: {text} is a group's")
+    return ":".join(parts)
+
+
+def dscps(value: Value) -> list[int]:
+    """Code points of differentiated services, by name or number."""
+    return [int(text) for text in _each(value, _dscp)]
+
+
+def _dscp(text: str) -> str:
+    if text.lower() in DSCP:
+        return str(DSCP[text.lower()])
+    try:
+        number = int(text, 0)
+    except ValueError:
+        number = -1
+    if not 0 <= number <= LAST_DSCP:
+        raise ValueError(f"expected a code point from 0 to {LAST_DSCP}, or a name as in ef, af41, cs1 (not {text!r})")
+    return str(number)
+
+
 def uplinks(value: Value) -> list[str]:
     """Names of uplinks and templates, at least one, and ``TEMPLATE@INTERFACE``."""
     found = _each(value, _uplink)
@@ -157,5 +208,5 @@ def _each(value: Value, read: Callable[[str], str]) -> list[str]:
 
 
 CHECKS: dict[str, Callable[..., object]] = {
-    check.__name__: check for check in (prefixes, protos, ports, interfaces, marks, uids, uplinks)
+    check.__name__: check for check in (prefixes, protos, ports, interfaces, marks, uids, uplinks, sticky, macs, dscps)
 }

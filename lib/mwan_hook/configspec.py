@@ -74,6 +74,9 @@ mark = marks
 uid = uids
 uplinks = uplinks
 fallback = choice(default, unreachable, blackhole)
+sticky = sticky
+mac = macs
+dscp = dscps
 
 [probe]
 {_PROBE}

@@ -332,6 +332,29 @@ class Policy(NamedTuple):
     uids: tuple[tuple[int, int], ...] = ()
     uplinks: tuple[str, ...] = ()  # by preference; a template's name stands for all of its uplinks
     fallback: Fallback = Fallback.DEFAULT
+    sticky: int = 0  # seconds that a source keeps its uplink; 0: each connection for itself
+    macs: tuple[str, ...] = ()  # of the senders
+    dscp: tuple[int, ...] = ()
+
+    @property
+    def by_marks(self) -> bool:
+        """Whether it chooses by what the kernel's rules have no words for."""
+        return bool(self.macs or self.dscp)
+
+    @property
+    def marked(self) -> bool:
+        """Whether it needs our nft table."""
+        return self.by_marks or self.sticky > 0
+
+    @property
+    def forwards(self) -> bool:
+        """Whether it can choose forwarded packets."""
+        return not self.uids and (not self.iif or any(name != "lo" for name in self.iif))
+
+    @property
+    def marks_own(self) -> bool:
+        """Whether nft chooses packets of this machine for it."""
+        return bool(self.dscp) and not self.macs and (not self.iif or "lo" in self.iif)
 
 
 class Config(NamedTuple):
@@ -346,12 +369,13 @@ class Config(NamedTuple):
     prometheus: Prometheus = Prometheus()
     snmp: Snmp = Snmp()
     router: Router = Router()
+    policies: tuple[Policy, ...] = ()
 
     @property
     def firewall(self) -> bool:
         """Whether anything asks for an nft table."""
-        return self.router != Router() or any(uplink.masquerade or uplink.nat6 for uplink in self.uplinks)
-    policies: tuple[Policy, ...] = ()
+        asking = self.router != Router() or any(uplink.masquerade or uplink.nat6 for uplink in self.uplinks)
+        return asking or any(policy.marked for policy in self.policies)
 
 
 # ---------------------------------------------------------------- what the kernel has
@@ -771,6 +795,7 @@ class Allotment(NamedTuple):
     marks: dict[str, int] = {}
     enabled: dict[str, bool] = {}
     policies: dict[str, int] = {}  # tables given to policies
+    policy_marks: dict[str, int] = {}  # NAME: what nft chose for a policy; NAME/UPLINK: and keeps on an uplink
 
 
 class Transition(NamedTuple):

@@ -152,7 +152,7 @@ def judge(seen: Scene, rounds: Sequence[Seen] = (), asked: frozenset[str] = froz
     from mwan_hook.core import firewall
 
     there, known = seen.snapshot.firewall, seen.state.firewall
-    commands = firewall.wanted(seen.config, seen.uplinks, state, seen.snapshot)
+    commands = firewall.wanted(seen.config, seen.uplinks, state, seen.snapshot, seen.bound.policies)
     state = state._replace(firewall=firewall.remembered(commands, there, known))
     return Judged(seen, state, desired, (*changes, *firewall.difference(commands, there, known)))
 

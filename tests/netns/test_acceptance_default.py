@@ -213,6 +213,11 @@ def test_with_nothing_online_traffic_is_refused_if_so_configured(pair: Network, 
         assert [r["type"] for r in defaults(pair.router.ns, 1000, family)] == [kind]
         assert pair.router.ns.route_get(where, family) is None
     assert pair.router.ns.route_get("10.2.0.1")
+    for isp in pair.isps:
+        isp.forget()
+    for where in ("8.8.8.8", "2001:4860:4860::8888"):
+        assert set(pair.lab.connect(pair.router.ns, 1, where)) == {""}
+    assert not [packet for isp in pair.isps for packet in isp.seen() if packet.port == 7], "it leaked"
     revive_all(pair)
 
 

@@ -193,7 +193,7 @@ def test_a_second_run_starts_no_program_and_one_after_foreign_changes_only_reads
     assert not called.exists()
     net.router.ns.nft("table ip other { chain x { }; }\n")
     net.router.mwan("check", "--now", env=trap)
-    assert called.read_text() == "-s list table inet mwan_hook\n"
+    assert called.read_text() == "-s -t list table inet mwan_hook\n"
     net.router.mwan("check", "--now", env=trap)
     assert called.read_text().count("\n") == 1
     del monitor

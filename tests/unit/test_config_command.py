@@ -48,6 +48,19 @@ metered = yes
 metered_interval = 60
 fall = 9
 """
+POLICIES = """[policies]
+[[banks]]
+proto = tcp
+dport = 443, 5000-5100
+uplinks = fiber, lte
+sticky = yes
+[[voice]]
+iif = lan0
+mark = 0x10000/0xff0000
+dscp = ef, 0xa
+mac = 02-00-5e-10-00-01
+uplinks = fiber
+"""
 
 
 def put(root: Path, text: str, name: str = "mwan-hook.conf") -> None:
@@ -67,7 +80,7 @@ def test_the_files_are_shown_as_read(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert shown == f"# {directory}/mwan-hook.conf\n{FILE}{more}"
 
 
-@pytest.mark.parametrize("text", ["", FILE])
+@pytest.mark.parametrize("text", ["", FILE, FILE + POLICIES])
 def test_what_is_in_force_reads_back_as_the_same_configuration(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str
 ) -> None:
@@ -77,7 +90,7 @@ def test_what_is_in_force_reads_back_as_the_same_configuration(
     first, second = config.load(str(tmp_path)).config, config.load(str(tmp_path / "again")).config
     assert second.routing == first.routing
     assert second.probe == first.probe
-    assert second[4:] == first[4:]  # hooks, mail, prometheus, snmp
+    assert second[4:] == first[4:]  # hooks, mail, prometheus, snmp, router, policies
     assert [one._replace(explicit=frozenset()) for one in second.uplinks] == [
         one._replace(explicit=frozenset()) for one in first.uplinks
     ]
@@ -123,6 +136,28 @@ def test_a_check_says_which_files_are_good(tmp_path: Path, capsys: pytest.Captur
     put(tmp_path, FILE)
     command.run(str(tmp_path), check=True, effective=False)
     assert capsys.readouterr().out == f"{tmp_path}/etc/mwan-hook/mwan-hook.conf: good\n"
+
+
+def test_keys_of_policies_say_where_they_came_from(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    put(tmp_path, POLICIES)
+    command.run(str(tmp_path), check=False, effective=True)
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.split("\n")]
+    path = f"{tmp_path}/etc/mwan-hook/mwan-hook.conf"
+    assert f"sticky = 600 # {path}:6" in lines
+    assert "sticky = no # default" in lines
+    assert f"dscp = 46, 10 # {path}:10" in lines
+
+
+def test_a_check_says_that_nft_is_missing_where_something_needs_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mwan_hook.system.nft.program", lambda: "")
+    put(tmp_path, POLICIES)
+    assert command.run(str(tmp_path), check=True, effective=False) == 0
+    assert "nft(8) is not installed (package nftables)" in capsys.readouterr().err
+    put(tmp_path, POLICIES.partition("[[voice]]")[0].replace("sticky = yes", "sticky = no"))
+    assert command.run(str(tmp_path), check=True, effective=False) == 0
+    assert capsys.readouterr().err == ""
 
 
 def test_warnings_go_to_stderr_and_are_no_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

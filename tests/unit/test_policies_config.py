@@ -80,7 +80,19 @@ BAD = (
     ("from = 10.0.0.1\nto = 2001:db8::1", "can never match: nothing is of one family", ""),
     ("proto = icmp\nto = 2001:db8::1", "can never match: nothing is of one family", ""),
     ("fallback = drop", "expected default, unreachable or blackhole", ""),
-    ("sticky = yes", "unknown key", ""),
+    ("stiky = yes", "did you mean sticky?", ""),
+    ("sticky = long", "sticky = long: expected yes (600 seconds), no, or whole seconds from 1 to 604800", ""),
+    ("sticky = 604801", "expected yes (600 seconds), no, or whole seconds", ""),
+    ("sticky = 1.5", "expected yes (600 seconds), no, or whole seconds", ""),
+    ("mac = 02:00:5e", "mac = 02:00:5e: expected a MAC address, as in 02:00:5e:10:00:01", ""),
+    ("mac = 03:00:5e:10:00:01", "expected the MAC address of a sender: 03:00:5e:10:00:01 is a group's", ""),
+    ("mac = 02:00:5e:10:00:01, 02-00-5E-10-00-01", "expected '02-00-5E-10-00-01' once", ""),
+    ("mac = 02:00:5e:10:00:01\nuid = 1000", "can never match: only forwarded packets have a sender", ""),
+    ("mac = 02:00:5e:10:00:01\niif = lo", "can never match: only forwarded packets have a sender", ""),
+    ("dscp = 64", "dscp = 64: expected a code point from 0 to 63, or a name as in ef, af41, cs1", ""),
+    ("dscp = af51", "expected a code point from 0 to 63", ""),
+    ("dscp = ef, 46", "expected '46' once", ""),
+    ("dscp = ef\niif = 'br\"0'", "expected a name that nft takes with dscp", ""),
     ("dports = 80", "did you mean dport?", ""),
 )
 
@@ -144,3 +156,29 @@ def test_what_is_odd_but_possible_is_a_warning(tmp_path: Path) -> None:
 
 def test_without_uplinks_interfaces_are_named(tmp_path: Path) -> None:
     assert read(tmp_path, "[policies]\n[[a]]\nuplinks = eth7, eth8\n").policies[0].uplinks == ("eth7", "eth8")
+
+
+def test_what_only_nft_can_choose_is_read_in_one_spelling(tmp_path: Path) -> None:
+    found = policy(tmp_path, "sticky = yes\nmac = 02-00-5E-10-00-0A, 02:00:5e:10:00:0b\ndscp = EF, af41, 0x0a, be\n")
+    assert found.sticky == 600
+    assert found.macs == ("02:00:5e:10:00:0a", "02:00:5e:10:00:0b")
+    assert found.dscp == (46, 34, 10, 0)
+    assert [policy(tmp_path, f"sticky = {text}\n").sticky for text in ("no", "0", "1", "90")] == [0, 0, 1, 90]
+
+
+def test_marks_of_policies_and_uplinks_must_have_room(tmp_path: Path) -> None:
+    text = f"[routing]\nmark_mask = 0x700\n{UPLINKS}[policies]\n[[a]]\nuplinks = lte, fiber\nsticky = yes\n"
+    assert read(tmp_path, text).policies[0].sticky == 600  # 3 uplinks, the policy, two pairs: 6 of 7
+    more = "[[b]]\nuplinks = lte\ndscp = ef\n"
+    assert len(read(tmp_path, text + more).policies) == 2
+    (found,) = mistakes(tmp_path, f"[router]\npin = yes\n{text}{more}")
+    assert "mark_mask = 1792: has room for 7 marks, and 3 uplinks and 2 policies need 8: expected more bits" in found
+
+
+def test_sticky_that_changes_nothing_is_a_warning(tmp_path: Path) -> None:
+    odd = {"uplinks = fiber": "there is one uplink only", "uplinks = lte\nuid = 1000": "only forwarded packets"}
+    for words, said in odd.items():
+        put(tmp_path, f"{UPLINKS}[policies]\n[[a]]\nsticky = yes\n{words}\n")
+        (warning,) = config.load(str(tmp_path)).warnings
+        assert "[policies] [[a]] sticky" in warning
+        assert said in warning

@@ -14,6 +14,7 @@ from mwan_hook.model import (
     Link,
     Match,
     Nexthop,
+    Policy,
     Route,
     Routing,
     Snapshot,
@@ -103,6 +104,15 @@ def test_tables_and_marks_are_remembered_and_fixed_numbers_are_kept_free() -> No
 def test_allotted_tables_never_take_a_reserved_number_or_the_shared_defaults() -> None:
     config = Config(Routing(first_table=252, default_table=256), uplinks=tuple(b.uplink(n) for n in b.NAMES))
     assert [u.table for u in bound(config, b.snapshot(*b.NAMES)).uplinks] == [252, 257, 258]
+
+
+def test_tables_that_run_out_at_the_top_go_on_below_the_first() -> None:
+    config = Config(Routing(first_table=4294967294), uplinks=tuple(b.uplink(n) for n in b.NAMES))
+    first = bound(config, b.snapshot(*b.NAMES))
+    assert [u.table for u in first.uplinks] == [4294967294, 4294967295, 4294967293]
+    policies = (Policy("web", uplinks=("fiber", "lte")), Policy("more", uplinks=("fiber", "lte")))
+    again = bound(config._replace(policies=policies), b.snapshot(*b.NAMES), allotment=first.allotment)
+    assert again.policy_tables == (4294967292, 4294967291)
 
 
 def test_marks_stay_inside_their_mask_and_end_with_it() -> None:

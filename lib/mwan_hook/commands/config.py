@@ -22,6 +22,7 @@ from mwan_hook.model import (
     Snmp,
     UplinkConfig,
 )
+from mwan_hook.system import nft
 from mwan_hook.system.networkd import Network, network_for
 
 TYPE_CHECKING = False
@@ -55,6 +56,8 @@ def run(root: str, check: bool, effective: bool) -> int:
         print(f"mwan-hook: {warning}", file=sys.stderr)
     if check:
         print(checked(reading))
+        if loaded.config.firewall and not nft.program():
+            print(f"mwan-hook: {nft.MISSING}", file=sys.stderr)
     elif effective:
         print("\n".join(in_force(loaded, reading)))
     else:
@@ -86,8 +89,8 @@ def in_force(loaded: Loaded, reading: Reading) -> Iterator[str]:
         yield "[policies]"
         for policy, own in reading.plain["policies"].items():
             yield f"  [[{policy}]]"
-            for key, value in ({"fallback": "default"} | own).items():
-                text = _list(iter(value)) if isinstance(value, list) else value
+            for key, value in ({"fallback": "default", "sticky": "no"} | own).items():
+                text = _list(map(str, value)) if isinstance(value, list) else str(value)
                 yield _line(2, key, text, _origin(reading, ("policies", policy, key)))
         yield ""
     yield "[uplinks]"

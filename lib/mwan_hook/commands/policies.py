@@ -42,6 +42,8 @@ def _policy(course: Course, state: State) -> dict[str, Any]:
         "uplinks": list(course.policy.uplinks),
         "via": list(dict.fromkeys(name for names in carrying.values() for name in names)),
         **{family.value: _family(course, family, carrying) for family in FAMILIES},
+        "sticky": course.policy.sticky,
+        "mark": course.mark or None,
         "fallback": course.policy.fallback.value,
         "priority": course.priority,
         "table": course.table if course.shared else None,
@@ -52,4 +54,5 @@ def _family(course: Course, family: Family, carrying: dict[Family, list[str]]) -
     """What becomes of the packets of a family; None where the policy chooses none of it."""
     if family not in carrying:
         return None
-    return {"via": carrying[family], "rules": size(course.policy, family)}
+    rules = len(course.marks) if course.policy.by_marks else size(course.policy, family)
+    return {"via": carrying[family], "rules": rules}

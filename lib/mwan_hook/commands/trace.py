@@ -37,7 +37,7 @@ def run(options: Namespace) -> int:
     devices = inquiry.devices(Question(Family.IPV4, "0.0.0.0"))
     asked, notes = question(options, devices)
     done, answer = ask_both(asked)
-    names = _names(options.root, devices, asked.family)
+    names = _names(options.root, devices, asked)
     same = answer is None or agree(done.outcome, answer)
     say(_output(options, done, answer, names, notes))
     if options.svg:
@@ -165,7 +165,7 @@ def _index(name: str | None, devices: dict[int, Device], option: str) -> int:
         raise UsageError(f"{option} {name}: there is no such interface; there are: {known}") from None
 
 
-def _names(root: str, devices: dict[int, Device], family: Family) -> Names:
+def _names(root: str, devices: dict[int, Device], asked: Question) -> Names:
     """With the uplinks, where the configuration can be read: without them a trace is still worth a lot."""
     from mwan_hook import config, scene
 
@@ -180,5 +180,10 @@ def _names(root: str, devices: dict[int, Device], family: Family) -> Names:
     for uplink in seen.uplinks:
         memory = state.uplinks.get(uplink.name, UplinkState())
         if uplink.link:
-            known[uplink.link.index] = (uplink.name, memory.family(family).status.value)
-    return Names(tables, devices, known)
+            known[uplink.link.index] = (uplink.name, memory.family(asked.family).status.value)
+    if not any(course.mark for course in seen.bound.policies):
+        return Names(tables, devices, known)
+    from mwan_hook.core import tracemarks
+
+    notes = tracemarks.notes(asked, seen.bound.policies, seen.config.routing, devices, set(known))
+    return Names(tables, devices, known, tuple(notes))

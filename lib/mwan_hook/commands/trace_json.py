@@ -24,6 +24,7 @@ def document(done: Trace, answer: Answer | None, names: Names, name: str) -> str
     values["steps"] = [_step(step, names) for step in done.steps]
     values["not_reached"] = [rule.priority for rule in done.beyond]
     values["result"] = _outcome(done.outcome, names)
+    values["nft"] = list(names.notes)
     values["kernel"] = _answer(answer, names) if answer else None
     values["agrees"] = agree(done.outcome, answer) if answer else None
     return json.dumps(values, indent=1)

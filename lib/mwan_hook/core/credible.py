@@ -23,7 +23,7 @@ from mwan_hook.model import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable
 
 RESERVED_TABLES = (0, 253, 254, 255)
 RESERVED_PROTOCOLS = {0: "unspec", 1: "redirect", 2: "kernel", 3: "boot", 4: "static", 9: "ra", 16: "dhcp"}
@@ -91,15 +91,16 @@ def _is_day(text: str) -> bool:
 
 def allotment(stored: Allotment) -> str:
     """The allotment's values: no number is given twice."""
-    for number in stored.tables.values():
+    for number in (*stored.tables.values(), *stored.policies.values()):
         if not _is_table(number):
             return f"{number} is no table of ours"
-    for number in stored.marks.values():
+    for number in (*stored.marks.values(), *stored.policy_marks.values()):
         if not 0 < number <= LARGEST:
             return f"{number} is no mark"
-    if _has_twins(stored.tables) or _has_twins(stored.marks):
+    if _has_twins(stored.tables.values()) or _has_twins((*stored.marks.values(), *stored.policy_marks.values())):
         return "one number for two uplinks"
-    return _names((*stored.tables, *stored.marks, *stored.enabled))
+    policies = [part for name in stored.policy_marks for part in name.split("/", 1)]
+    return _names((*stored.tables, *stored.marks, *stored.enabled, *policies))
 
 
 def notice(stored: Notice) -> str:
@@ -119,8 +120,8 @@ def _is_table(number: int) -> bool:
     return number <= LARGEST and number not in RESERVED_TABLES
 
 
-def _has_twins(numbers: Mapping[str, int]) -> bool:
-    return len(set(numbers.values())) < len(numbers)
+def _has_twins(numbers: Collection[int]) -> bool:
+    return len(set(numbers)) < len(numbers)
 
 
 def _names(names: Iterable[str]) -> str:

@@ -29,6 +29,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+EARLY = 199  # offset behind the rules of devices, which our probes are bound to, and before those of addresses
+LOOPBACK = "lo"  # what the rules of packets of our own programs name as iif
 TWINS = 301  # offset of the rule of an address that several uplinks have
 LAST_PRIORITY = 32765  # the kernel's own rule for main follows
 
@@ -68,6 +70,7 @@ def desire(config: Config, uplinks: Sequence[Uplink], state: State, snapshot: Sn
         shared += ways_out
         rules += _rules(family, config.routing, used, carrying, last)
         rules += _twins(family, config.routing, used, carrying)
+        rules += _refused(family, config.routing, ways_out)
     metrics = own_defaults(config, uplinks, state, snapshot)
     sysctls = settings(uplinks, snapshot)
     return Desired(
@@ -269,6 +272,15 @@ def _twins(family: Family, routing: Routing, used: Sequence[Uplink], carrying: S
             table = routing.default_table
         rules.append(Rule(family, routing.rule_priority + TWINS, table, src=source))
     return rules
+
+
+def _refused(family: Family, routing: Routing, ways_out: Sequence[Route]) -> list[Rule]:
+    """A last resort that refuses, for IPv6: a packet of our own that was refused without a source address is asked for
+    again with one, and the rules of uplinks' addresses would take it."""
+    refusing = [route.kind for route in ways_out if route.kind != "unicast"]
+    if family is Family.IPV4 or not refusing:
+        return []
+    return [Rule(family, routing.rule_priority + EARLY, 0, iif=LOOPBACK, action=refusing[0])]
 
 
 def _last_priority(config: Config) -> int:

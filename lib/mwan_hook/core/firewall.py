@@ -19,19 +19,25 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from mwan_hook.core.policies import Course
+    from mwan_hook.core.policynft import Marked
     from mwan_hook.model import Config, Router, Snapshot, State, Uplink
 
 TABLE = "inet mwan_hook"
 MANGLE = -145  # after marks that iptables' mangle and others' tables at that priority set on purpose
+TRANSLATED = -95  # after dstnat (-100): policies choose what the kernel is going to route
 SRCNAT = 120  # after all others: what the operator, docker or firewalld translate is theirs
 GLOBAL6 = ("2", "3", "fc", "fd")  # how global and local-use prefixes begin
 _ALL = 0xFFFFFFFF
+ADD_SET = f"add set {TABLE}"
 ABSENT = (f"add table {TABLE}", f"delete table {TABLE}")
 _SPECIAL = frozenset('"\\*')
 
 
-def wanted(config: Config, uplinks: Sequence[Uplink], state: State, snapshot: Snapshot) -> tuple[str, ...]:
-    """The commands that make the table, or none where nothing needs it."""
+def wanted(
+    config: Config, uplinks: Sequence[Uplink], state: State, snapshot: Snapshot, courses: Sequence[Course] = ()
+) -> tuple[str, ...]:
+    """The commands that make the table, or none where nothing needs it.  ``courses``: the policies."""
     mask = config.routing.mark_mask
     pinned = [uplink for uplink in uplinks if uplink.mark and not uplink.mark & ~mask] if config.router.pin else []
     rules: dict[str, list[str]] = {}
@@ -43,28 +49,52 @@ def wanted(config: Config, uplinks: Sequence[Uplink], state: State, snapshot: Sn
     translated = [line for uplink in uplinks for line in _translating(config.router, uplink, uplinks, snapshot)]
     if translated:
         rules["srcnat"] = translated
-    return _commands(rules) if rules else ()
+    if not any(course.mark for course in courses):
+        return _commands(rules) if rules else ()
+    from mwan_hook.core import policynft
+
+    made = policynft.Marked(tuple(courses), tuple(uplinks), config, state, snapshot)
+    return _commands(_with_policies(rules, made), policynft.sets(made))
 
 
-def _commands(rules: dict[str, list[str]]) -> tuple[str, ...]:
+def _with_policies(rules: dict[str, list[str]], made: Marked) -> dict[str, list[str]]:
+    """The same with what policies need; where a connection is pinned to both, the policy's mark tells more."""
+    from mwan_hook.core import policynft
+
+    if made.config.router.pin:
+        restored = list(policynft.restoring(made))
+        for chain in ("prerouting", "output"):
+            rules[chain] = [*rules.get(chain, ()), *restored]
+        rules["postrouting"] = [*policynft.leaving(made), *rules.get("postrouting", ())]
+    translated = [*policynft.translating(made), *rules.pop("srcnat", ())]
+    last = {"srcnat": translated} if translated else {}
+    return {**policynft.chains(made), **rules, **last}
+
+
+def _commands(rules: dict[str, list[str]], sets: Sequence[str] = ()) -> tuple[str, ...]:
     kinds = {
         "prerouting": ("filter", "prerouting", MANGLE),
         "output": ("route", "output", MANGLE),
         "postrouting": ("filter", "postrouting", MANGLE),
         "srcnat": ("nat", "postrouting", SRCNAT),
+        "policies": ("filter", "prerouting", TRANSLATED),
+        "own": ("route", "output", TRANSLATED),
+        "learning": ("filter", "forward", MANGLE),
     }
-    lines = [*ABSENT, f"add table {TABLE}"]
+    lines = [*ABSENT, f"add table {TABLE}", *(f"{ADD_SET} {one}" for one in sets)]
+    lines += [f"add chain {TABLE} {chain}" for chain in rules if chain not in kinds]
     for chain, body in rules.items():
-        kind, hook, priority = kinds[chain]
-        lines.append(f"add chain {TABLE} {chain} {{ type {kind} hook {hook} priority {priority}; policy accept; }}")
+        if chain in kinds:
+            kind, hook, priority = kinds[chain]
+            lines.append(f"add chain {TABLE} {chain} {{ type {kind} hook {hook} priority {priority}; policy accept; }}")
         lines += [f"add rule {TABLE} {chain} {rule}" for rule in body]
     return tuple(lines)
 
 
 def _arriving(uplink: Uplink, mask: int) -> Iterator[str]:
     """What comes in by an uplink is answered by it, and needs no mark to be routed itself."""
-    dev = _interface("iif", uplink)
-    yield f"{dev} ct direction original ct mark & {mask:#x} == 0 {_set('ct', uplink.mark, mask)}"
+    dev = interface("iif", uplink)
+    yield f"{dev} ct direction original ct mark & {mask:#x} == 0 {marking('ct', uplink.mark, mask)}"
     yield f"{dev} return"
 
 
@@ -75,20 +105,21 @@ def _restoring(uplink: Uplink, mask: int, uplinks: Sequence[Uplink], state: Stat
         for family in snapshot.families:
             if any(one.metric < uplink.metric and is_online(one, family, state) for one in uplinks):
                 yield f"meta nfproto {family.value} ct direction original {mine} return"
-    yield f"{mine} meta mark & {mask:#x} == 0 {_set('meta', uplink.mark, mask)}"
+    yield f"{mine} meta mark & {mask:#x} == 0 {marking('meta', uplink.mark, mask)}"
 
 
 def _leaving(uplink: Uplink, mask: int) -> str:
     """The uplink that a connection takes is the one that it keeps; answers do not change what came in."""
     mark = f"ct mark & {mask:#x} != {uplink.mark:#x}"
-    return f"{_interface('oif', uplink)} ct direction original {mark} {_set('ct', uplink.mark, mask)}"
+    return f"{interface('oif', uplink)} ct direction original {mark} {marking('ct', uplink.mark, mask)}"
 
 
-def _set(what: str, mark: int, mask: int) -> str:
+def marking(what: str, mark: int, mask: int) -> str:
+    """The statement that changes our bits only, of the packet (meta) or its connection (ct)."""
     return f"{what} mark set {what} mark & {_ALL & ~mask:#x} | {mark:#x}"
 
 
-def _interface(key: str, uplink: Uplink) -> str:
+def interface(key: str, uplink: Uplink) -> str:
     """By name; a name that nft would read as something else by its index."""
     if uplink.index and _SPECIAL & set(uplink.interface):
         return f"{key} {uplink.index}"
@@ -100,7 +131,7 @@ def _translating(router: Router, uplink: Uplink, uplinks: Sequence[Uplink], snap
     own = uplink.config
     families = router.masquerade if own.masquerade is None else own.masquerade
     nat6 = router.nat6 if own.nat6 is None else own.nat6
-    dev = _interface("oif", uplink)
+    dev = interface("oif", uplink)
     if Family.IPV4 in families:
         yield f"{dev} meta nfproto ipv4 fib saddr type != local masquerade"
     if nat6 is Nat6.PREFIX:

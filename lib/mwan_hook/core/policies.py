@@ -10,7 +10,7 @@ from __future__ import annotations
 from math import prod
 
 from mwan_hook.core import protocols
-from mwan_hook.core.desired import is_online, stacked, tagged, unjudged, uses
+from mwan_hook.core.desired import EARLY, LOOPBACK, is_online, stacked, tagged, unjudged, uses
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import MAIN_TABLE, Config, Fallback, Family, Policy, Route, Routing, Rule, Snapshot, State
 
@@ -22,10 +22,8 @@ if TYPE_CHECKING:
     from mwan_hook.model import Allotment, Uplink
 
 FIRST, LAST = 400, 899  # offsets of their priorities
-EARLY = 199  # behind those of devices, which our probes are bound to
 EACH = 2  # priorities of a policy: its own, and its fallback's
 MOST = (LAST - FIRST + 1) // EACH
-LOOPBACK = "lo"  # what the rules of packets of our own programs name as iif
 ANYWHERE = ("0.0.0.0/0", "::/0")
 _FULL_MASK = 0xFFFFFFFF
 
@@ -37,6 +35,13 @@ class Course(NamedTuple):
     priority: int
     uplinks: tuple[Uplink, ...]  # by preference
     table: int = 0
+    mark: int = 0  # of what nft chose for it; 0: it needs none
+    held: tuple[tuple[str, int], ...] = ()  # uplinks, and the mark of what keeps to one
+
+    @property
+    def marks(self) -> tuple[int, ...]:
+        """All that packets of it may have."""
+        return (self.mark, *(mark for _, mark in self.held))
 
     @property
     def shared(self) -> bool:
@@ -50,13 +55,20 @@ def bind(config: Config, uplinks: Sequence[Uplink], allotment: Allotment) -> tup
     taken = {entry.table for entry in config.uplinks} | {config.routing.default_table, 0, 253, 254, 255}
     taken |= set(allotment.tables.values())
     tables = {name: number for name, number in allotment.policies.items() if number not in taken}
+    from mwan_hook.core.uplinks import free_table
+
     courses = []
     for place, policy in enumerate(config.policies):
         course = Course(policy, base + EACH * place, _listed(policy, uplinks))
         if course.shared and policy.name not in tables:
-            tables[policy.name] = _free(config.routing.first_table, taken | set(tables.values()))
+            tables[policy.name] = free_table(config.routing.first_table, taken | set(tables.values()))
         courses.append(course._replace(table=tables.get(policy.name, 0)))
-    return tuple(courses), allotment._replace(policies=tables)
+    allotment = allotment._replace(policies=tables)
+    if not allotment.policy_marks and not any(policy.marked for policy in config.policies):
+        return tuple(courses), allotment
+    from mwan_hook.core import policymarks
+
+    return policymarks.allot(config, courses, allotment)
 
 
 def _listed(policy: Policy, uplinks: Sequence[Uplink]) -> tuple[Uplink, ...]:
@@ -75,12 +87,6 @@ def reordered(courses: Sequence[Course], before: Sequence[Uplink], now: Sequence
     )
 
 
-def _free(first: int, taken: set[int | None]) -> int:
-    while first in taken:
-        first += 1
-    return first
-
-
 def joined(desired: Desired, courses: Sequence[Course], routing: Routing, state: State, snapshot: Snapshot) -> Desired:
     """What should be in the kernel, with the policies' rules and tables."""
     rules: list[Rule] = []
@@ -91,7 +97,8 @@ def joined(desired: Desired, courses: Sequence[Course], routing: Routing, state:
             ways, leading = _led(course, family, routing, state, snapshot)
             routes += ways
             refused = _fallback(course, family, routing)
-            own += [*leading, *refused, *(_early(refused, routing) if family is Family.IPV6 and not leading else ())]
+            early = course.policy.marks_own or (family is Family.IPV6 and not leading)
+            own += [*leading, *refused, *(_early(refused, routing) if early else ())]
         if own and routing.main_first:  # also where no uplink knows the family
             own.append(Rule(family, routing.rule_priority, MAIN_TABLE, suppress_prefixlength=0))
         rules += [rule._replace(protocol=routing.protocol) for rule in own]
@@ -105,18 +112,34 @@ def _led(
     course: Course, family: Family, routing: Routing, state: State, snapshot: Snapshot
 ) -> tuple[Sequence[Route], list[Rule]]:
     """Routes of its own table and the rules that lead to them; without verdicts those that an earlier run left."""
-    selectors = [chosen._replace(priority=course.priority) for chosen in selected(course.policy, family, routing)]
-    carrying = _online(course, family, state)
+    selectors = [rule._replace(priority=course.priority) for rule in _chosen(course, family, routing)]
+    carrying = online(course, family, state)
     if carrying:
         table = course.table if course.shared else carrying[0].table
         ways = stacked(family, course.table, carrying, tier(carrying)) if course.shared else []
-        return ways, [chosen._replace(table=table) for chosen in selectors]
+        leading = [chosen._replace(table=table) for chosen in selectors]
+        return ways, [*leading, *_held(course, family, routing, carrying, leading)]
     if not any(unjudged(uplink, family, state) for uplink in course.uplinks if uplink.present):
         return [], []
     there = {rule._replace(table=0, protocol=0): rule for rule in snapshot.rules if rule.priority == course.priority}
     rules = [there[bare] for chosen in selectors if (bare := chosen._replace(protocol=0)) in there]
+    if course.mark:
+        from mwan_hook.core import policymarks
+
+        rules += policymarks.left(course, family, snapshot)
     led = {rule.table for rule in rules}
     return [route for route in snapshot.policies if route.family is family and route.table in led], rules
+
+
+def _held(
+    course: Course, family: Family, routing: Routing, carrying: Sequence[Uplink], leading: Sequence[Rule]
+) -> Sequence[Rule]:
+    """Of policies with marks only, which the others need not import."""
+    if not course.mark or not leading:
+        return ()
+    from mwan_hook.core import policymarks
+
+    return policymarks.held(course, family, routing, carrying, leading)
 
 
 def _fallback(course: Course, family: Family, routing: Routing) -> list[Rule]:
@@ -124,7 +147,15 @@ def _fallback(course: Course, family: Family, routing: Routing) -> list[Rule]:
     if course.policy.fallback is Fallback.DEFAULT:
         return []
     kind, priority = course.policy.fallback.value, course.priority + 1
-    return [one._replace(priority=priority, action=kind) for one in selected(course.policy, family, routing)]
+    return [one._replace(priority=priority, action=kind) for one in _chosen(course, family, routing)]
+
+
+def _chosen(course: Course, family: Family, routing: Routing) -> Iterator[Rule]:
+    """What the policy chooses as rules, without priority and table; what nft chose for it is told by its marks."""
+    if not course.policy.by_marks:
+        return selected(course.policy, family, routing)
+    marks = course.marks if course.mark and family in families(course.policy) else ()
+    return (Rule(family, 0, 0, mark=mark, mask=routing.mark_mask) for mark in marks)
 
 
 def _early(refused: Sequence[Rule], routing: Routing) -> list[Rule]:
@@ -135,7 +166,7 @@ def _early(refused: Sequence[Rule], routing: Routing) -> list[Rule]:
 
 def via(course: Course, family: Family, state: State) -> tuple[str, ...]:
     """Names of the uplinks that carry it."""
-    return tuple(uplink.name for uplink in tier(_online(course, family, state)))
+    return tuple(uplink.name for uplink in tier(online(course, family, state)))
 
 
 def tier(carrying: Sequence[Uplink]) -> list[Uplink]:
@@ -143,7 +174,8 @@ def tier(carrying: Sequence[Uplink]) -> list[Uplink]:
     return [uplink for uplink in carrying if uplink.metric == carrying[0].metric]
 
 
-def _online(course: Course, family: Family, state: State) -> list[Uplink]:
+def online(course: Course, family: Family, state: State) -> list[Uplink]:
+    """Who of its list can carry it, by preference."""
     return [u for u in course.uplinks if u.present and uses(u, family, state) and is_online(u, family, state)]
 
 
@@ -152,7 +184,7 @@ def families(policy: Policy) -> tuple[Family, ...]:
     return tuple(
         family
         for family in Family
-        if _prefixes(policy.sources, family) and _prefixes(policy.destinations, family) and _protocols(policy, family)
+        if prefixes(policy.sources, family) and prefixes(policy.destinations, family) and protocols_of(policy, family)
     )
 
 
@@ -162,9 +194,9 @@ def size(policy: Policy, family: Family) -> int:
         map(
             len,
             (
-                _prefixes(policy.sources, family),
-                _prefixes(policy.destinations, family),
-                _protocols(policy, family),
+                prefixes(policy.sources, family),
+                prefixes(policy.destinations, family),
+                protocols_of(policy, family),
                 *(one or (None,) for one in (policy.sport, policy.dport, policy.iif, policy.marks, policy.uids)),
             ),
         )
@@ -175,10 +207,10 @@ def selected(policy: Policy, family: Family, routing: Routing) -> Iterator[Rule]
     """A rule for every combination of its selectors, without priority and table."""
     return (
         _for_users(Rule(family, 0, 0, src, dst, iif, ipproto=proto, sport=sport, dport=dport), mark, uids, routing)
-        for src in _prefixes(policy.sources, family)
-        for dst in _prefixes(policy.destinations, family)
+        for src in prefixes(policy.sources, family)
+        for dst in prefixes(policy.destinations, family)
         for iif in policy.iif or (None,)
-        for proto in _protocols(policy, family)
+        for proto in protocols_of(policy, family)
         for sport in policy.sport or (None,)
         for dport in policy.dport or (None,)
         for mark in policy.marks or (None,)
@@ -198,7 +230,7 @@ def _for_users(
     return rule._replace(uids=uids)
 
 
-def _prefixes(wanted: Sequence[str], family: Family) -> Sequence[str | None]:
+def prefixes(wanted: Sequence[str], family: Family) -> Sequence[str | None]:
     """Those of the family; a whole family needs no word."""
     if not wanted:
         return (None,)
@@ -206,6 +238,7 @@ def _prefixes(wanted: Sequence[str], family: Family) -> Sequence[str | None]:
     return (None,) if set(own) & set(ANYWHERE) else own
 
 
-def _protocols(policy: Policy, family: Family) -> Sequence[int | None]:
+def protocols_of(policy: Policy, family: Family) -> Sequence[int | None]:
+    """Those that the family has; no other family's icmp."""
     other = protocols.IPV6_ONLY if family is Family.IPV4 else protocols.IPV4_ONLY
     return [number for number in policy.protocols if number != other] if policy.protocols else (None,)

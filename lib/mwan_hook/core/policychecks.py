@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from mwan_hook.core import protocols
-from mwan_hook.core.policies import LOOPBACK, MOST, families, size
+from mwan_hook.core.desired import LOOPBACK
+from mwan_hook.core.policies import MOST, families, size
+from mwan_hook.core.policymarks import pairs
 from mwan_hook.model import Config, Fallback, Family, Policy
 
 TYPE_CHECKING = False
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 MOST_RULES = 256  # of one policy, both families
 FULL_MASK = 0xFFFFFFFF
 SECTION = "policies"
+NOT_IN_NFT = frozenset("\"\\")
 
 
 def check(config: Config, plain: Mapping[str, Mapping[str, Any]]) -> Iterator[Found]:
@@ -29,10 +32,12 @@ def check(config: Config, plain: Mapping[str, Mapping[str, Any]]) -> Iterator[Fo
         yield from _matching(config, policy, plain[policy.name])
         yield from _marks(config, policy)
         yield from _doubts(config, policy)
-        alike = policy._replace(name="", uplinks=(), fallback=Fallback.DEFAULT)
+        yield from _by_nft(config, policy)
+        alike = policy._replace(name="", uplinks=(), fallback=Fallback.DEFAULT, sticky=0)
         if alike in seen:
             yield path, f"chooses the same packets as policy {seen[alike]}, which comes first", True
         seen.setdefault(alike, policy.name)
+    yield from _room(config)
 
 
 def _uplinks(config: Config, policy: Policy) -> Iterator[Found]:
@@ -66,7 +71,7 @@ def _matching(config: Config, policy: Policy, own: Mapping[str, Any]) -> Iterato
     if not found:
         key = "proto" if "proto" in own and not ("from" in own and "to" in own) else "to" if "to" in own else "proto"
         yield (*path, key), "can never match: nothing is of one family (IPv4 or IPv6) in from, to and proto", True
-    elif (count := sum(size(policy, family) for family in Family)) > MOST_RULES:
+    elif (count := sum(size(policy, family) for family in Family)) > MOST_RULES and not policy.by_marks:
         words = f"would need {count} rules, one for each combination; expected {MOST_RULES} at most"
         yield path, f"{words}: use prefixes and ranges, or several policies", True
     named = {name.partition("@")[0] for name in policy.uplinks}
@@ -91,3 +96,34 @@ def _doubts(config: Config, policy: Policy) -> Iterator[Found]:
         if interface in names:
             words = f"{interface} is uplink {names[interface]}: its packets come from the internet"
             yield (SECTION, policy.name, "iif"), words, False
+
+
+def _by_nft(config: Config, policy: Policy) -> Iterator[Found]:
+    """What marks cannot do."""
+    path = (SECTION, policy.name)
+    if policy.macs and not policy.forwards:
+        words = "can never match: only forwarded packets have a sender, and uid and iif = lo mean this machine's own"
+        yield (*path, "mac"), words, True
+    if policy.marked and any(set(name) & NOT_IN_NFT for name in policy.iif):
+        key = next(key for key in ("sticky", "mac", "dscp") if getattr(policy, {"mac": "macs"}.get(key, key)))
+        yield (*path, "iif"), f"expected a name that nft takes with {key}: none with quotes or backslashes", True
+    if not policy.sticky:
+        return
+    if not policy.forwards:
+        yield (*path, "sticky"), "changes nothing: only forwarded packets have a source to learn", False
+    literal = {uplink.name for uplink in config.uplinks if uplink.literal}
+    if len(policy.uplinks) == 1 and (not config.uplinks or set(policy.uplinks) <= literal):
+        yield (*path, "sticky"), "changes nothing: there is one uplink only", False
+
+
+def _room(config: Config) -> Iterator[Found]:
+    """Marks of policies and of uplinks share one mask; of a template one uplink is reckoned."""
+    marked = [policy for policy in config.policies if policy.marked]
+    wanted = sum(1 + (len(policy.uplinks) if pairs(config, policy) else 0) for policy in marked)
+    mask = config.routing.mark_mask
+    given = sum(uplink.mark is None for uplink in config.uplinks)
+    fixed = len({uplink.mark & mask for uplink in config.uplinks if uplink.mark is not None and uplink.mark & mask})
+    room = 2 ** mask.bit_count() - 1
+    if marked and wanted + given + fixed > room:
+        words = f"has room for {room} marks, and {given + fixed} uplinks and {len(marked)} policies need"
+        yield ("routing", "mark_mask"), f"{words} {wanted + given + fixed}: expected more bits", True

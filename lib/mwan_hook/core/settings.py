@@ -183,6 +183,9 @@ def _policy(name: str, values: Mapping[str, Any]) -> Policy:
         uids=tuple([_span(text) for text in values.get("uid", ())]),
         uplinks=tuple(values.get("uplinks", ())),
         fallback=Fallback(values.get("fallback", "default")),
+        sticky=values.get("sticky", 0),
+        macs=tuple(values.get("mac", ())),
+        dscp=tuple(values.get("dscp", ())),
     )
 
 

@@ -19,6 +19,7 @@ class Names(NamedTuple):
     tables: Mapping[int, str] = {}
     devices: Mapping[int, Device] = {}
     uplinks: Mapping[int, tuple[str, str]] = {}
+    notes: tuple[str, ...] = ()  # what nft may do to such a packet
 
     def table(self, number: int) -> str:
         """As in ``lookup fiber``."""
@@ -174,3 +175,4 @@ def lines(done: Trace, names: Names) -> Iterator[str]:
     first, *rest = result(done.outcome, names)
     yield f"result: {first}"
     yield from (f"        {line}" for line in rest)
+    yield from (f"nft: {note}" for note in names.notes)

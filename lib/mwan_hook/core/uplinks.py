@@ -22,7 +22,7 @@ from mwan_hook.model import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Container, Mapping, Sequence
 
     from mwan_hook.core.policies import Course
 
@@ -85,7 +85,7 @@ def bind(config: Config, around: Surroundings) -> Bound:
     allotment = _allot(config, seats, around.allotment)
     uplinks = tuple(_uplink(config, seat, allotment, around) for seat in seats)
     if not config.policies:
-        return Bound(uplinks, allotment, warnings)
+        return Bound(uplinks, allotment._replace(policy_marks={}), warnings)
     from mwan_hook.core import policies
 
     courses, allotment = policies.bind(config, uplinks, allotment)
@@ -183,9 +183,9 @@ def _allot(config: Config, seats: Sequence[_Seat], old: Allotment) -> Allotment:
     for seat in seats:
         if seat.config.table is None and seat.name not in tables:
             others = {*tables.values(), *old.policies.values()}
-            tables[seat.name] = _free_table(config.routing.first_table, taken | others)
+            tables[seat.name] = free_table(config.routing.first_table, taken | others)
         if seat.config.mark is None and seat.name not in marks:
-            mark = _free_mark(config.routing.mark_mask, fixed_marks | set(marks.values()))
+            mark = _free_mark(config.routing.mark_mask, fixed_marks | {*marks.values(), *old.policy_marks.values()})
             if mark:
                 marks[seat.name] = mark
     return old._replace(tables=tables, marks=marks)
@@ -195,10 +195,16 @@ def _inside(mark: int, config: Config) -> bool:
     return mark != 0 and mark & ~config.routing.mark_mask == 0
 
 
-def _free_table(first: int, taken: set[int]) -> int:
+def free_table(first: int, taken: Container[int | None]) -> int:
+    """The lowest free number from ``first`` on; where they run out, the next one below."""
     number = first
-    while number in taken:
+    while number in taken and number < FULL_MASK:
         number += 1
+    if number not in taken:
+        return number
+    number = first - 1
+    while number in taken:
+        number -= 1
     return number
 
 

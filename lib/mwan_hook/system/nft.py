@@ -17,11 +17,14 @@ from mwan_hook.system import wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mwan_hook.model import Change
 
 FAMILY, TABLE = "inet", "mwan_hook"
 PLACES = ("/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/bin", "/bin", "/usr/local/bin", "/run/current-system/sw/bin")
-MISSING = "nft(8) is not installed (package nftables): nothing is pinned, masqueraded or translated"
+MISSING = "nft(8) is not installed (package nftables): nothing is pinned, masqueraded, translated or chosen by nft"
+_SET = ("add", "set", FAMILY, TABLE)
 TIMEOUT = 30
 NETLINK_NETFILTER = 12
 _NFPROTO_INET = 1
@@ -62,11 +65,19 @@ def exists() -> bool:
 
 
 def listing() -> str:
-    """Digest of the table as nft lists it, without counters; empty if it could not be read."""
+    """Digest of the table as nft lists it, without counters and learned sources; empty if it could not be read."""
     from hashlib import sha256
 
-    code, text, _ = _run("-s", "list", "table", FAMILY, TABLE)
-    return "" if code else sha256(text.encode()).hexdigest()
+    text = _listed()
+    return sha256(text.encode()).hexdigest() if text else ""
+
+
+def _listed() -> str:
+    """Terse: what sets hold changes all the time.  Newer kernels have nft say how much it is."""
+    code, text, _ = _run("-s", "-t", "list", "table", FAMILY, TABLE)
+    if "# count " in text:
+        text = "".join(f"{line.partition('# count ')[0].rstrip()}\n" for line in text.splitlines())
+    return "" if code else text
 
 
 def apply(change: Change, known: Firewall) -> tuple[Firewall, str]:
@@ -75,7 +86,10 @@ def apply(change: Change, known: Firewall) -> tuple[Firewall, str]:
     What was said of the same failure before is not said again.
     """
     commands = change.what.commands if isinstance(change.what, Ruleset) else ()
-    code, _, words = _run("-f", "-", text="".join(f"{line}\n" for line in commands))
+    keeping = _keeping(commands)
+    code, words = _done(keeping or commands)
+    if code and keeping:
+        code, words = _done(commands)
     if not code and change.op is Op.DELETE:
         return Firewall(), ""
     number = generation() or 0
@@ -84,6 +98,36 @@ def apply(change: Change, known: Firewall) -> tuple[Firewall, str]:
         return seen, ""
     failed = _reason(words) or "nft(8) made no table"
     return seen._replace(failed=failed), "" if failed == known.failed else failed
+
+
+def _done(commands: Sequence[str]) -> tuple[int, str]:
+    """All or nothing."""
+    code, _, words = _run("-f", "-", text="".join(f"{line}\n" for line in commands))
+    return code, words
+
+
+def _keeping(commands: Sequence[str]) -> list[str]:
+    """The same without losing sets that are there: all else of the table goes instead of the table.
+
+    None where there is no such set.
+    """
+    wanted = {words[4]: line for line in commands if tuple((words := line.split())[:4]) == _SET}
+    there = _parts(_listed()) if wanted and exists() else []
+    kept = {name for kind, name in there if kind == "set" and name in wanted}
+    if not kept:
+        return []
+    # Chains first: their rules hold on to what else there is.
+    going = sorted((part for part in there if part[1] not in kept), key=lambda part: part[0] != "chain")
+    out = [f"delete {kind} {FAMILY} {TABLE} {name}" for kind, name in going]
+    known = [wanted[name] for name in kept]
+    made = [line for line in commands if line not in known and "table" not in line.split()[1:2]]
+    return [f"flush table {FAMILY} {TABLE}", *out, *made]
+
+
+def _parts(text: str) -> list[tuple[str, str]]:
+    """Kind and name of what a listed table holds: chain NAME, set NAME, ct helper NAME."""
+    heads = [line[1:-2] for line in text.splitlines() if line[:1] == "\t" != line[1:2] and line.endswith(" {")]
+    return [(kind, name) for kind, _, name in (head.rpartition(" ") for head in heads)]
 
 
 def remove() -> list[str]:
