@@ -284,13 +284,14 @@ def _pool(reader: Reader, loaded: Loaded, bound: Bound, state: State, outlines: 
     metrics = [uplink.metric for uplink in bound.uplinks]
     wanted = routing.nexthops is not Sharing.ROUTES and len(set(metrics)) < len(metrics)
     if wanted and routing.nexthops is Sharing.AUTO:
-        wanted = state.sharing != Sharing.ROUTES.value
+        wanted = anew or state.sharing != Sharing.ROUTES.value
     if not (wanted or anew or state.objects):
         return None
     from mwan_hook.system import nexthops
 
-    protocols = former.protocols(state, outlines)
-    return nexthops.look(loaded.root, reader, routing, state, protocols, anew)
+    ours, taken = nexthops.decoded(reader.objects(), {routing.protocol, *former.protocols(state, outlines)})
+    known = "" if anew else state.sharing
+    return nexthops.pool(loaded.root, routing, known, ours, taken) if wanted else Pool(ours=ours, taken=taken)
 
 
 def _firewall(loaded: Loaded, state: State) -> Firewall | None:

@@ -266,6 +266,8 @@ def test_runs_that_were_killed_leave_nothing_wrong_for_the_next(shared: Network)
 def test_in_main_a_shared_default_through_objects_is_for_those_who_ask_for_it(net: Network) -> None:
     run(net, EVENLY, f"default_table = main\n{AUTO}")
     assert ours(net.router.ns) == []
+    run(net, EVENLY, AUTO)
+    assert len(ours(net.router.ns)) == 8
     run(net, EVENLY, f"default_table = main\n{OBJECTS}")
     for family, where in (("ipv4", "8.8.8.8"), ("ipv6", "2620:fe::fe")):
         assert defaults(net.router.ns, "main", family)[0]["nhid"]

@@ -14,8 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from mwan_hook.model import Change, Routing, State
-    from mwan_hook.system.look import Reader
+    from mwan_hook.model import Change, Routing
 
 _GETBUCKET = 118  # RTM_GETNEXTHOPBUCKET
 _ID, _GROUP, _GROUP_TYPE, _OIF, _GATEWAY, _RESILIENT = 1, 2, 3, 5, 6, 12  # NHA_*
@@ -31,13 +30,13 @@ _FAMILIES = {2: Family.IPV4, 10: Family.IPV6}
 _FLAGS = {Op.ADD: wire.NLM_F_CREATE | wire.NLM_F_EXCL, Op.REPLACE: wire.NLM_F_REPLACE, Op.DELETE: 0}
 
 
-def look(root: str, reader: Reader, routing: Routing, state: State, protocols: Iterable[int], anew: bool) -> Pool:
-    """The objects that are there, and whether a shared default shall go through such.  ``anew``: ask `auto` again."""
-    ours, taken = decoded(reader.objects(), {routing.protocol, *protocols})
+def pool(root: str, routing: Routing, known: str, ours: tuple[NexthopObject, ...], taken: frozenset[int]) -> Pool:
+    """Those that are there, and whether a shared default shall go through such; ``known``: what `auto` found before."""
     answer = ""
     if routing.nexthops is Sharing.AUTO:
-        answer = state.sharing if state.sharing and not anew else _once(root, routing)
-    return Pool((answer or routing.nexthops.value) == Sharing.OBJECTS.value, ours, taken, answer, _heaviest())
+        answer = known or _once(root, routing)
+    use = (answer or routing.nexthops.value) == Sharing.OBJECTS.value
+    return Pool(use, ours, taken, answer, _heaviest())
 
 
 def _heaviest() -> int:
