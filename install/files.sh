@@ -116,8 +116,16 @@ each_unit() {
         "$1" 644 "$units/${file#systemd/}" moved "$file"
     done
     for file in systemd/networkd.conf.d/*.conf; do "$1" 644 "$networkd/${file##*/}" moved "$file"; done
+    if [ "$(systemd_version)" -ge 256 ]; then # an earlier one would complain of a key that it does not know
+        for file in systemd/networkd-256.conf.d/*.conf; do "$1" 644 "$networkd/${file##*/}" moved "$file"; done
+    fi
     [ "$usb_network" = yes ] || return 0
     for file in systemd/network/*.network; do "$1" 644 "$network/${file##*/}" moved "$file"; done
+}
+
+systemd_version() { # of the machine that installs, or builds a package for its like; 0 without systemd
+    number=$(systemctl --version 2>/dev/null | sed -n '1s/^systemd \([0-9]*\).*/\1/p')
+    echo "${number:-0}"
 }
 
 moved() { # prints it for PREFIX; in man pages hyphens are escaped

@@ -187,7 +187,8 @@ def _on_record(stored: State, judged: State) -> State:
     foreign = {(r.family, r.metric, r.nexthops[:1]): r for r in (*stored.foreign, *judged.foreign)}
     tables = tuple(sorted({*stored.tables, *judged.tables}))
     protocols = tuple(sorted({*stored.protocols, *judged.protocols}))
-    return stored._replace(tables=tables, sysctls=judged.sysctls, foreign=tuple(foreign.values()), protocols=protocols)
+    record = stored._replace(objects=stored.objects or judged.objects, sharing=judged.sharing)
+    return record._replace(tables=tables, sysctls=judged.sysctls, foreign=tuple(foreign.values()), protocols=protocols)
 
 
 def _attempted(action: Callable[[], None]) -> list[str]:

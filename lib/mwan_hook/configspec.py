@@ -30,6 +30,7 @@ copy_routes = choice(own, main)
 last_resort = choice(main, keep, unreachable, blackhole)
 mark_mask = mask
 protocol = protocol
+nexthops = choice(auto, routes, objects)
 
 [router]
 pin = boolean

@@ -107,6 +107,14 @@ class Failback(str, Enum):
     HARD = "hard"
 
 
+class Sharing(str, Enum):
+    """What a default shared by several uplinks is made of (``[routing] nexthops``)."""
+
+    AUTO = "auto"
+    ROUTES = "routes"
+    OBJECTS = "objects"
+
+
 class Stage(str, Enum):
     """How far an uplink has come with its quota."""
 
@@ -188,6 +196,7 @@ class Routing(NamedTuple):
     last_resort: LastResort = LastResort.MAIN
     mark_mask: int = 0x3F00
     protocol: int = PROTOCOL
+    nexthops: Sharing = Sharing.AUTO
 
 
 class Match(NamedTuple):
@@ -428,6 +437,29 @@ class Route(NamedTuple):
     tos: int = 0
     protocol: int = PROTOCOL
     from_: str | None = None  # IPv6: the prefix of sources that it is for
+    nhid: int = 0  # of ours and of copies: the nexthop object that it goes through, instead of `nexthops`
+
+
+class NexthopObject(NamedTuple):
+    """A nexthop object of the kernel: one way (``hop``), or a resilient group (``members``: ids and weights)."""
+
+    id: int
+    family: Family
+    hop: Nexthop | None = None
+    members: tuple[tuple[int, int], ...] = ()
+    buckets: int = 0  # 0: a group that is not resilient
+    idle: int = 0  # seconds after which a bucket that nothing uses may move
+    protocol: int = PROTOCOL
+
+
+class Pool(NamedTuple):
+    """The nexthop objects of the kernel, as far as they concern us."""
+
+    use: bool = False  # whether a shared default shall go through them
+    ours: tuple[NexthopObject, ...] = ()
+    taken: frozenset[int] = frozenset()  # ids that others have
+    answer: str = ""  # routes or objects: what `auto` found, to be remembered for this boot
+    heaviest: int = 256  # weight that this kernel takes
 
 
 class Rule(NamedTuple):
@@ -523,6 +555,7 @@ class Snapshot(NamedTuple):
     policies: tuple[Route, ...] = ()  # ours in the policies' own tables
     blocked: tuple[str, ...] = ()  # what the DHCP client has made unreachable: delegated prefixes
     delegated: tuple[Delegated, ...] = ()  # and what is known of each, gone ones too
+    pool: Pool | None = None  # None: nothing of ours can be there, and nothing is wanted
     traffic: Traffic = Traffic()  # of uplinks that have a quota
 
 
@@ -776,6 +809,8 @@ class State(NamedTuple):
     to_repeat: tuple[str, ...] = ()  # those of which it shall hear once more ...
     said_at: float = 0.0  # ... since then
     unheard: int = 0  # notices that were dropped lately, because nobody took them out of the spool
+    objects: bool = False  # nexthop objects of ours may be in the kernel
+    sharing: str = ""  # what `nexthops = auto` found in this boot
     usage: dict[str, Usage] = {}  # of uplinks with a quota
 
 
@@ -825,7 +860,7 @@ class Change(NamedTuple):
     """One line that an operator could have typed.  ``bytes`` is a raw route of a bulk copy into ``table``."""
 
     op: Op
-    what: Route | Rule | Sysctl | Ruleset | bytes
+    what: Route | Rule | Sysctl | Ruleset | NexthopObject | bytes
     table: int = 0
     family: Family = Family.IPV4
 

@@ -26,9 +26,11 @@ from mwan_hook.model import (
     Firewall,
     Job,
     Link,
+    Pool,
     Round,
     Route,
     Rule,
+    Sharing,
     Snapshot,
     State,
     Status,
@@ -145,6 +147,11 @@ def judge(seen: Scene, rounds: Sequence[Seen] = (), asked: frozenset[str] = froz
         from mwan_hook.core import policies
 
         desired = policies.joined(desired, seen.bound.policies, seen.config.routing, state, seen.snapshot)
+    if seen.snapshot.pool:
+        from mwan_hook.core import nexthops
+
+        desired = nexthops.joined(desired, seen.uplinks, seen.snapshot)
+        state = nexthops.remembered(state, seen.snapshot.pool, desired.objects)
     state = _remembered(state, seen, desired)
     changes = plan(seen.config.routing, desired, seen.snapshot)
     if seen.snapshot.firewall is None:
@@ -278,7 +285,24 @@ def _details(reader: Reader, loaded: Loaded, bound: Bound, state: State, outline
         former_rules=rules,
         firewall=_firewall(loaded, state),
         policies=tuple(r for table in own for family in families for r in reader.ours(family, table)),
+        pool=_pool(reader, loaded, bound, state, outlines),
     )
+
+
+def _pool(reader: Reader, loaded: Loaded, bound: Bound, state: State, outlines: Snapshot) -> Pool | None:
+    """Nexthop objects: where several uplinks could share one default through them, and where ours may be left."""
+    routing, anew = loaded.config.routing, state.config != loaded.fingerprint
+    metrics = [uplink.metric for uplink in bound.uplinks]
+    wanted = routing.nexthops is not Sharing.ROUTES and len(set(metrics)) < len(metrics)
+    if wanted and routing.nexthops is Sharing.AUTO:
+        wanted = anew or state.sharing != Sharing.ROUTES.value
+    if not (wanted or anew or state.objects):
+        return None
+    from mwan_hook.system import nexthops
+
+    ours, taken = nexthops.decoded(reader.objects(), {routing.protocol, *former.protocols(state, outlines)})
+    known = "" if anew else state.sharing
+    return nexthops.pool(loaded.root, routing, known, ours, taken) if wanted else Pool(ours=ours, taken=taken)
 
 
 def _firewall(loaded: Loaded, state: State) -> Firewall | None:

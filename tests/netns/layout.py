@@ -22,7 +22,10 @@ def plain(route: Object) -> Object:
 
 
 def layout(ns: Netns) -> list[str]:
-    """Rules and routes of all tables but local, of both families, as sorted lines of JSON."""
+    """Rules and routes of all tables but local, of both families, as sorted lines of JSON.
+
+    Of nexthop objects only what a route makes of them: their numbers hang on the interfaces' indices.
+    """
     lines = []
     for family in FAMILIES:
         for rule in ns.rules(family):
@@ -30,6 +33,8 @@ def layout(ns: Netns) -> list[str]:
         for route in ns.routes("all", family):
             if route.get("table") != LOCAL and not route["dst"].startswith("ff00::"):
                 route.get("nexthops", []).sort(key=lambda hop: hop["dev"])
+                route.pop("nhid", None)
+                route.pop("nh_info", None)
                 lines.append(f"{family} route {json.dumps(route, sort_keys=True)}")
     return sorted(lines)
 

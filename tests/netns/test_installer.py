@@ -62,6 +62,23 @@ def test_everything_is_where_its_reader_looks(top: Path) -> None:
     assert os.readlink(top / "usr/lib/networkd-dispatcher/off.d/50-mwan-hook") == "/usr/lib/mwan-hook/spool-event"
 
 
+@pytest.mark.parametrize(("version", "there"), [("252 (252.39-1)", False), ("256~rc3 (256~rc3-1)", True), ("", False)])
+def test_networkd_is_told_of_nexthops_where_it_understands(
+    top: Path, tmp_path: Path, version: str, there: bool
+) -> None:
+    fake = tmp_path / "bin/systemctl"
+    fake.parent.mkdir()
+    fake.write_text(f"#!/bin/sh\n[ -n '{version}' ] && echo 'systemd {version}'\n")
+    fake.chmod(0o755)
+    for expected in ("mwan-hook is in", NOTHING):
+        done = install(PROJECT, top, path=str(fake.parent))
+        assert done.returncode == 0, done.stderr
+        assert expected in done.stdout
+    drop_in = top / "usr/lib/systemd/networkd.conf.d/51-mwan-hook-nexthops.conf"
+    assert drop_in.exists() == there
+    assert not there or "[Network]\nManageForeignNextHops=no\n" in drop_in.read_text()
+
+
 def test_every_module_is_installed_and_compiled(top: Path) -> None:
     good(PROJECT, top)
     modules = {str(path.relative_to(PROJECT / "lib")) for path in (PROJECT / "lib").rglob("*.py")}

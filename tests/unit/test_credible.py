@@ -53,6 +53,7 @@ STATES = [
     ),
     *(State(sysctls=(Sysctl(LINKDOWN, value),)) for value in ("", "yes", "1\n0", "²", "-")),
     State(sysctls=(Sysctl(LINKDOWN, "0", 1 << 31),)),
+    State(sharing="both"),
     *(
         State(usage={"lte": Usage(**values)})
         for values in (
@@ -97,6 +98,7 @@ STATES = [
             {"nexthops": (HOP._replace(index=0),)},
             {"nexthops": (HOP._replace(index=1 << 31),)},
             {"nexthops": (HOP._replace(weight=257),)},
+            {"nhid": 7},
             {"kind": "local"},
             {"kind": "unheard-of"},
             {"src": "2001:db8::1"},

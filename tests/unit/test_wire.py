@@ -92,6 +92,7 @@ routes = st.builds(
     tos=st.sampled_from([0, 8]),
     protocol=st.integers(1, 255),
     from_=st.none(),
+    nhid=st.sampled_from([0, 1720000004]),
 )
 
 
@@ -240,6 +241,13 @@ def test_a_raw_copy_is_shown_with_what_it_keeps() -> None:
         raw = canonical.writer(1001, OURS, wire.NLM_F_CREATE | flags)(route)
         shown = words.line(Change(Op.ADD, raw, 1001), {3: "wan1"}, copies.describe)
         assert shown == f"ip route {verb} 10.0.1.0/24 dev wan1 table 1001 proto 172 metric 7 mtu 1400 advmss 1360"
+
+
+def test_a_raw_copy_through_a_nexthop_object_names_that_and_no_device() -> None:
+    (route,) = shapes.collect([route_message(1, (wire.RTA_NH_ID, (7).to_bytes(4, "little")))], OURS).others
+    raw = canonical.writer(1001, OURS, wire.NLM_F_CREATE | wire.NLM_F_EXCL)(route)
+    shown = words.line(Change(Op.ADD, raw, 1001), {3: "wan1"}, copies.describe)
+    assert shown == "ip route add 10.0.1.0/24 nhid 7 table 1001 proto 172 scope link"
 
 
 @pytest.mark.parametrize("name", ["a b", "$(reboot)", "it's", "`x`", "*", "", "!x", "#1"])

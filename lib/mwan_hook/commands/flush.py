@@ -7,13 +7,27 @@ import os
 from mwan_hook import config
 from mwan_hook.commands import farewell
 from mwan_hook.core.former import followed
+from mwan_hook.core.nexthops import difference
 from mwan_hook.light import NamedTuple
 from mwan_hook.lines import shortened
-from mwan_hook.model import MAIN_TABLE, PROTOCOL, Change, ConfigError, Family, Link, Op, Route, Rule, State, Sysctl
+from mwan_hook.model import (
+    MAIN_TABLE,
+    PROTOCOL,
+    Change,
+    ConfigError,
+    Family,
+    Link,
+    Op,
+    Pool,
+    Route,
+    Rule,
+    State,
+    Sysctl,
+)
 from mwan_hook.say import complain
 from mwan_hook.store import files, lock
 from mwan_hook.store import state as states
-from mwan_hook.system import advertise, names, nft, rtnl, sysctl
+from mwan_hook.system import advertise, names, nexthops, nft, rtnl, sysctl
 from mwan_hook.system.look import Reader
 
 TYPE_CHECKING = False
@@ -82,6 +96,7 @@ def _work(protocols: Sequence[int], state: State) -> _Work:
             ours += [route for family in families for route in reader.ours_anywhere(family)]
     with Reader(protocols[0]) as reader:
         links = reader.links()
+        objects, _ = nexthops.decoded(reader.objects(), set(protocols))
         defaults = [route for family in families for route in reader.defaults_of_main(family, dead=True)]
         able = {(address.family, address.address) for address in reader.addresses() if not address.tentative}
     up = {link.index for link in links if link.up}
@@ -89,6 +104,7 @@ def _work(protocols: Sequence[int], state: State) -> _Work:
     theirs = {leg for route in defaults if route.protocol not in protocols for leg in _legs(route)}
     back = [_change(Op.APPEND, _sourced(route, able)) for route in gone if not theirs.issuperset(_legs(route))]
     out = [_change(Op.DELETE, what) for what in sorted(ours, key=_rules_first)]
+    out += difference((), Pool(ours=objects))[1]
     out += [Change(Op.REPLACE, old) for old in followed(state.sysctls, links) if _differs(old)]
     return _Work(back, out, links)
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from mwan_hook import scene
 from mwan_hook.commands.following import Following
 from mwan_hook.core.transitions import best_connectivity
-from mwan_hook.model import FAMILIES, Connectivity, Family, FamilyState, Status, Uplink, UplinkState
+from mwan_hook.model import FAMILIES, Connectivity, Family, FamilyState, Sharing, Status, Uplink, UplinkState
 from mwan_hook.say import complain
 
 TYPE_CHECKING = False
@@ -135,6 +135,7 @@ def document(seen: Scene, judged: Judged) -> dict[str, Any]:
             }
             for uplink in seen.uplinks
         },
+        "nexthops": (Sharing.OBJECTS if seen.snapshot.pool and seen.snapshot.pool.use else Sharing.ROUTES).value,
         "policies": _policies(seen, judged),
         "errors": [*seen.state.errors, *filter(None, (seen.state.firewall.failed,))],
     }

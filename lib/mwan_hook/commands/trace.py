@@ -9,7 +9,7 @@ import socket
 from mwan_hook.core import tracewords
 from mwan_hook.core.trace import trace
 from mwan_hook.core.traced import LOOPBACK, PROTOCOLS, UDP, Answer, Question, Trace
-from mwan_hook.core.tracejudge import agree, askable
+from mwan_hook.core.tracejudge import agree, askable, told
 from mwan_hook.core.tracewords import Names
 from mwan_hook.model import Family, MwanError, UplinkState
 from mwan_hook.say import complain, say
@@ -66,7 +66,7 @@ def ask_both(asked: Question) -> tuple[Trace, Answer | None]:
         answer = inquiry.answer(asked) if askable(asked) else None
         if answer is None or agree(done.outcome, answer):
             break
-    return done, answer
+    return done._replace(outcome=told(done.outcome)), answer
 
 
 def verdict(done: Trace, answer: Answer | None, names: Names) -> str:

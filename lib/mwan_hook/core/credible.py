@@ -35,6 +35,7 @@ _VIA_IPV6 = "inet6 "  # before the gateway of an IPv4 route, as ip(8) writes it
 _NOT_IN_NAMES = frozenset("/ \t\n\v\f\r\0")  # of interfaces, uplinks and events
 _IDENTITY = 20  # digits of a notice's id before its dash
 _SYSCTLS = {*((family, "ignore_routes_with_linkdown") for family in FAMILIES), (Family.IPV4, "rp_filter")}  # ours
+_SHARING = ("", "routes", "objects")  # what `nexthops = auto` finds
 _INTERFACE_LENGTH = 15  # bytes
 _NO_INTERFACES = ("", ".", "..", "all", "default")
 _MONTHS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
@@ -58,8 +59,9 @@ def state(stored: State) -> str:
     for route in stored.foreign:
         if not _is_displaced(route):
             return f"{route.dst!r:.50} of table {route.table} is no default that ours could stand for"
+    odd = "" if stored.sharing in _SHARING else f"{stored.sharing!r:.20} is no way to share"
     carried = usages(Usages(stored.usage)) if stored.usage else ""
-    doubts = (_prefixes(stored), carried, *map(notice, stored.outbox))
+    doubts = (odd, _prefixes(stored), carried, *map(notice, stored.outbox))
     return next(filter(None, doubts), "")
 
 
@@ -168,7 +170,7 @@ def _is_prefix6(prefix: str) -> bool:
 def _is_displaced(route: Route) -> bool:
     """A default of main through one nexthop, that another program has made."""
     plain = (route.table, route.dst, route.kind, route.tos, route.from_) == (MAIN_TABLE, DEFAULT, "unicast", 0, None)
-    if not plain or len(route.nexthops) != 1 or max(route.metric, route.mtu) > LARGEST:
+    if not plain or route.nhid or len(route.nexthops) != 1 or max(route.metric, route.mtu) > LARGEST:
         return False
     hop = route.nexthops[0]
     fits = max(route.scope, route.protocol) <= _BYTE and 0 < hop.index <= LAST_INDEX and hop.weight == 1

@@ -13,6 +13,7 @@ from mwan_hook.model import (
     Family,
     LastResort,
     Nexthop,
+    NexthopObject,
     Route,
     Routing,
     Rule,
@@ -48,6 +49,7 @@ class Desired(NamedTuple):
     restored: tuple[Route, ...] = ()  # displaced ones to put back: nothing of ours stands for them any more
     online: dict[Family, tuple[str, ...]] = {}  # by preference
     policies: tuple[Route, ...] = ()  # of the policies' own tables
+    objects: tuple[NexthopObject, ...] = ()  # that the shared default goes through
 
 
 def desire(config: Config, uplinks: Sequence[Uplink], state: State, snapshot: Snapshot) -> Desired:

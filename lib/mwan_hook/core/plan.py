@@ -37,7 +37,10 @@ def plan(routing: Routing, desired: Desired, snapshot: Snapshot) -> tuple[Change
     policies = _routes(desired.policies, snapshot.policies)
     rules = _rules(desired.rules, snapshot.rules)
     main = _own_defaults(routing, desired, snapshot)
-    routes = _with_room([*tables.put, *shared.put, *policies.put, *rules.put, *main.put], snapshot.former_routes)
+    objects = _objects(desired, snapshot)
+    routes = _with_room(
+        [*tables.put, *objects.put, *shared.put, *policies.put, *rules.put, *main.put], snapshot.former_routes
+    )
     return (
         *_sysctls(desired, snapshot),
         *routes.put,
@@ -49,7 +52,17 @@ def plan(routing: Routing, desired: Desired, snapshot: Snapshot) -> tuple[Change
         *tables.drop,
         *routes.drop,
         *(_change(Op.DELETE, route) for route in snapshot.orphans),
+        *objects.drop,
     )
+
+
+def _objects(desired: Desired, snapshot: Snapshot) -> _Diff:
+    """Nexthop objects come before the routes through them, and go after them: with an object the kernel takes them."""
+    if not desired.objects and not (snapshot.pool and snapshot.pool.ours):
+        return _Diff([], [])
+    from mwan_hook.core import nexthops
+
+    return _Diff(*nexthops.difference(desired.objects, snapshot.pool))
 
 
 def _with_room(put: Iterable[Change], former: Iterable[Route]) -> _Diff:
@@ -154,7 +167,7 @@ def _key(route: Route) -> tuple[Family, int, str, int, int]:
 
 def _replaceable(old: Route, new: Route) -> bool:
     """IPv6 replaces like by like only: a route by device is no sibling of one with a gateway."""
-    if old.family is Family.IPV4:
+    if old.family is Family.IPV4 or old.nhid or new.nhid:
         return True
     return bool(old.nexthops and old.nexthops[0].gateway) == bool(new.nexthops and new.nexthops[0].gateway)
 
@@ -190,11 +203,11 @@ def _own_defaults(routing: Routing, desired: Desired, snapshot: Snapshot) -> _Di
     wanted = set(desired.main)
     keep = wanted if routing.default_table != MAIN_TABLE else wanted | set(desired.shared)
     ours = [
-        route._replace(nexthops=(hop,))
+        leg
         for route in snapshot.defaults
         if route.protocol == snapshot.protocol
         if routing.default_table != MAIN_TABLE or (route.family, route.metric) in {(r.family, r.metric) for r in wanted}
-        for hop in route.nexthops
+        for leg in ([route._replace(nexthops=(hop,)) for hop in route.nexthops] or [route][: route.nhid])
     ]
     put = [_change(Op.APPEND, route) for route in desired.main if route not in ours]
     put += [_change(Op.APPEND, route) for route in desired.restored]

@@ -26,6 +26,7 @@ from mwan_hook.model import (
     Router,
     Routing,
     Security,
+    Sharing,
     Snmp,
     Target,
     UplinkConfig,
@@ -126,6 +127,8 @@ def _routing(values: Mapping[str, Any]) -> Routing:
         own["copy_routes"] = CopyRoutes(own["copy_routes"])
     if "last_resort" in own:
         own["last_resort"] = LastResort(own["last_resort"])
+    if "nexthops" in own:
+        own["nexthops"] = Sharing(own["nexthops"])
     return Routing(**own)
 
 

@@ -49,6 +49,16 @@ def _place(entry: Entry) -> tuple[object, ...]:
     return route.table, route.dst, route.metric, route.kind, route.from_, route.tos
 
 
+def told(outcome: Outcome) -> Outcome:
+    """Twins as one leg: a group's lone member has another one beside it through the same gateway."""
+    weights: dict[tuple[int, str | None], int] = {}
+    for leg in outcome.legs:
+        weights[leg.index, leg.gateway] = weights.get((leg.index, leg.gateway), 0) + leg.weight
+    first = {(leg.index, leg.gateway): leg for leg in reversed(outcome.legs)}
+    legs = tuple(first[way]._replace(weight=weight) for way, weight in weights.items())
+    return outcome if len(legs) == len(outcome.legs) else outcome._replace(legs=legs)
+
+
 def shares(outcome: Outcome) -> tuple[float, ...]:
     """The part of the flows that each leg takes, by weight."""
     total = sum(leg.weight for leg in outcome.legs)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mwan_hook.core import protocols
-from mwan_hook.model import LOOKUP, MAIN_TABLE, Family, Nexthop, Op, Route, Rule, Ruleset, Sysctl
+from mwan_hook.model import LOOKUP, MAIN_TABLE, Family, Nexthop, NexthopObject, Op, Route, Rule, Ruleset, Sysctl
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ def line(change: Change, names: Mapping[int, str], decode: Decode | None = None)
         return f"{text} {more}" if more else text
     if isinstance(what, Rule):
         return f"{_ip(what.family)} rule {verb} {rule(what)}"
+    if isinstance(what, NexthopObject):
+        return f"{'ip -6' if _is_bare6(what) else 'ip'} nexthop {verb} {nexthop(what, names, change.op is Op.DELETE)}"
     if isinstance(what, Ruleset):
         return "\n".join(f"nft {quote(command)}" for command in what.commands)
     return sysctl(what)
@@ -58,6 +60,7 @@ def route(what: Route, names: Mapping[int, str], delete: bool = False) -> str:
     words += [f"from {what.from_}"] if what.from_ else []
     words += [f"tos {what.tos:#04x}"] if what.tos else []
     words += [_hop(single, names)] if single else []
+    words += [f"nhid {what.nhid}"] if what.nhid else []
     words += [f"table {what.table}"] if what.table not in (0, MAIN_TABLE) else []
     words += [f"proto {what.protocol}"]
     words += [f"scope {SCOPES.get(what.scope, what.scope)}"] if what.scope != _usual_scope(what, delete) else []
@@ -83,6 +86,8 @@ def _usual_scope(what: Route, delete: bool) -> int:
     if what.kind in ("broadcast", "anycast", "multicast"):
         return 253
     device = what.kind == "unicast" and len(what.nexthops) == 1 and what.nexthops[0].gateway is None
+    if what.nhid:
+        return 0
     return 253 if device else 0
 
 
@@ -93,6 +98,24 @@ def _hop(hop: Nexthop, names: Mapping[int, str]) -> str:
 
 def _leg(hop: Nexthop) -> str:
     return f" weight {hop.weight}" + (" onlink" if hop.onlink else "")
+
+
+def _is_bare6(what: NexthopObject) -> bool:
+    """ip(8) takes the family from the gateway, and IPv4 where there is none."""
+    return what.family is Family.IPV6 and what.hop is not None and what.hop.gateway is None
+
+
+def nexthop(what: NexthopObject, names: Mapping[int, str], delete: bool = False) -> str:
+    """What follows ``ip nexthop add``."""
+    words = [f"id {what.id}"]
+    if delete:
+        return words[0]
+    if what.hop:
+        words += [_hop(what.hop, names), *(["onlink"] if what.hop.onlink else []), f"proto {what.protocol}"]
+        return " ".join(words)
+    members = "/".join(f"{number},{weight}" if weight != 1 else str(number) for number, weight in what.members)
+    kind = f"type resilient buckets {what.buckets} idle_timer {what.idle}"
+    return " ".join([*words, f"group {members} proto {what.protocol} {kind}"])
 
 
 def rule(what: Rule) -> str:

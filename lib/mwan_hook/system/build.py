@@ -35,7 +35,7 @@ def leg(flags: int, weight: int, index: int, rest: bytes) -> bytes:
 
 def canonical(wanted: Route) -> Route:
     """A route of ours as the kernel will give it back."""
-    hops = () if wanted.kind in wire.NULL_KINDS else wanted.nexthops
+    hops = () if wanted.kind in wire.NULL_KINDS or wanted.nhid else wanted.nexthops
     if len(hops) == 1:
         hops = (hops[0]._replace(weight=1),)
     wanted = wanted._replace(nexthops=hops)
@@ -74,7 +74,9 @@ def _body(route: Route) -> bytes:
     body += number(wire.RTA_PRIORITY, route.metric)
     if route.src:
         body += attribute(wire.RTA_PREFSRC, inet_pton(af, route.src))
-    if len(hops) == 1:
+    if route.nhid:
+        body += number(wire.RTA_NH_ID, route.nhid)
+    elif len(hops) == 1:
         body += number(wire.RTA_OIF, hops[0].index) + _gateway(af, hops[0])
     elif hops:
         ways = [leg(_onlink(hop), hop.weight, hop.index, _gateway(af, hop)) for hop in hops]

@@ -186,7 +186,6 @@ def describe(message: bytes) -> tuple[str, Route, str]:
     metrics = wire.attributes(found.get(wire.RTA_METRICS, b""), 0)
     words = list(_metric_words(metrics))
     words += [f"realm {_realm(found[_FLOW])}"] if _FLOW in found else []
-    words += [f"nhid {int.from_bytes(found[wire.RTA_NH_ID], 'little')}"] if wire.RTA_NH_ID in found else []
     preference = int.from_bytes(found.get(wire.RTA_PREF, b""), "little")
     words += [f"pref {_PREFERENCES[preference]}"] if preference in _PREFERENCES else []
     unsaid = list(_unsaid(found))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from mwan_hook.core.traced import AnyRule
 
-RTM_GETNEIGH, RTM_GETNEXTHOP = 30, 106
+RTM_GETNEIGH = 30
 RTM_F_LOOKUP_TABLE, RTM_F_FIB_MATCH = 0x1000, 0x2000
 _IIF, _MARK, _UID, _IP_PROTO, _SPORT, _DPORT = 3, 16, 25, 27, 28, 29
 _ROUTE_BODY = "=BBBBBBBBI"
@@ -56,7 +56,7 @@ _PIECE = 3  # the longest prefix of IPv6's whole unicast space, 2000::/3
 
 def has_nexthops(protocol: int) -> bool:
     """Whether the kernel holds nexthop objects that carry this number."""
-    return any(message[18] == protocol for message in _messages(RTM_GETNEXTHOP, bytes(8)))
+    return any(message[18] == protocol for message in _messages(wire.RTM_GETNEXTHOP, bytes(8)))
 
 
 def devices(asked: Question) -> dict[int, Device]:
@@ -127,7 +127,7 @@ def _resolved(asked: Question, tables: dict[int, tuple[Entry, ...]]) -> dict[int
     ignoring = {
         index for index, one in names.items() if "1" in [sysctl.read(key.format(version, n)) for n in ("all", one.name)]
     }
-    objects = allrules.Objects(_messages(RTM_GETNEXTHOP, bytes(8)), frozenset(ignoring))
+    objects = allrules.Objects(_messages(wire.RTM_GETNEXTHOP, bytes(8)), frozenset(ignoring))
     return {
         table: tuple(objects.resolved(entry) if _bare(entry) else entry for entry in entries)
         for table, entries in tables.items()

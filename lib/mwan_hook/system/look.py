@@ -84,7 +84,17 @@ class Reader:
         ``oif`` and ``protocol`` leave out, in the kernel, routes of other devices and programs.
         """
         found = self._dump(wire.RTM_GETROUTE, _request(family, table, oif, protocol), _split)
-        return tuple(route for route in map(wire.route, found) if route)
+        return tuple(self._known(route) for route in map(wire.route, found) if route)
+
+    def _known(self, route: Route) -> Route:
+        """Through a nexthop object: of ours only its number, of others only the nexthops that the kernel tells."""
+        if not route.nhid:
+            return route
+        return route._replace(nexthops=()) if route.protocol == self.protocol else route._replace(nhid=0)
+
+    def objects(self) -> list[bytes]:
+        """All nexthop objects, as messages."""
+        return self._messages(wire.RTM_GETNEXTHOP, bytes(8))
 
     def ours(self, family: Family, table: int) -> tuple[Route, ...]:
         """Our routes of one table."""
@@ -94,7 +104,8 @@ class Reader:
         """Our routes of every table, those ``but`` left out before they are decoded: they may hold thousands."""
         known = {build.number(wire.RTA_TABLE, table) for table in but}  # the kernel's first attribute
         found = self._dump(wire.RTM_GETROUTE, _request(family, 0, 0, self.protocol), _split)
-        return tuple(route for route in (wire.route(raw) for raw in found if raw[28:36] not in known) if route)
+        routes = (wire.route(raw) for raw in found if raw[28:36] not in known)
+        return tuple(self._known(route) for route in routes if route)
 
     def defaults_of_main(self, family: Family, links: Iterable[Link] = (), dead: bool = False) -> tuple[Route, ...]:
         """Every live default of main, and ours dead or alive, without reading the rest of a large table.
@@ -111,7 +122,7 @@ class Reader:
             for raw in _patiently(ask)
             if not raw[_SRC_LEN]
         )
-        return tuple(route for route in found if route)
+        return tuple(self._known(route) for route in found if route)
 
     def blocked(self) -> tuple[str, ...]:
         """Prefixes that a DHCP client has made unreachable as a whole; the search for defaults has come past them."""

@@ -18,7 +18,8 @@ NETLINK_ROUTE = 0
 SOL_NETLINK = 270
 LISTEN_FDS_START = 3
 RTMGRP_IPV6_ROUTE = 0x400
-EVERYTHING = 0x1 | 0x10 | 0x40 | 0x80 | 0x100 | RTMGRP_IPV6_ROUTE | 0x40000  # links, addresses, routes, rules
+# links, addresses, routes, rules, nexthop objects
+EVERYTHING = 0x1 | 0x10 | 0x40 | 0x80 | 0x100 | RTMGRP_IPV6_ROUTE | 0x40000 | 0x80000000
 NETLINK_NO_ENOBUFS, NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK = 5, 10, 11, 12
 RECEIVE = 65536  # the kernel never makes a dump's buffer larger than 32 KiB
 

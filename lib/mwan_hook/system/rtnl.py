@@ -15,8 +15,8 @@ from itertools import groupby
 from types import ModuleType
 
 from mwan_hook.core import words
-from mwan_hook.model import Change, Family, Op, Route, Rule, Sysctl
-from mwan_hook.system import build, bulk, copies, keywords, standing, sysctl, wire
+from mwan_hook.model import MAIN_TABLE, Change, Family, NexthopObject, Op, Route, Rule, Sysctl
+from mwan_hook.system import build, bulk, copies, keywords, nexthops, standing, sysctl, wire
 from mwan_hook.system.look import Reader
 
 TYPE_CHECKING = False
@@ -33,6 +33,7 @@ REASONS = {
     ENETDOWN: "the interface is down",
     ENODEV: "there is no such interface",
 }
+_FLAGS = {Op.REPLACE: wire.NLM_F_REPLACE, Op.APPEND: wire.NLM_F_APPEND}
 JOINED = "a route of another program has become one with it"
 NOT_PERMITTED = "changing routes is not permitted: this needs root (CAP_NET_ADMIN)"
 
@@ -66,6 +67,8 @@ def _sentence(change: Change, reason: str, names: dict[int, str]) -> str:
     what = copies.describe(change.what)[1] if isinstance(change.what, bytes) else change.what
     if isinstance(what, Route) and any(hop.index not in names for hop in what.nexthops):
         reason = REASONS[ENODEV]
+    if isinstance(what, NexthopObject) and change.op is Op.ADD and reason == REASONS[EEXIST]:
+        reason = "another nexthop has this id"
     return f"{words.line(change, names, copies.describe)}: {reason}"
 
 
@@ -80,6 +83,8 @@ def _way(change: Change) -> Callable[[_Kernel, Sequence[Change]], Iterator[tuple
         return _raw
     if isinstance(change.what, Sysctl):
         return _sysctls
+    if isinstance(change.what, NexthopObject):
+        return _objects
     if isinstance(change.what, Route) and change.op is Op.DELETE:
         return _deletions
     return _one_by_one
@@ -89,6 +94,12 @@ def _raw(_: _Kernel, changes: Sequence[Change]) -> Iterator[tuple[Change, str]]:
     refused = bulk.send([change.what for change in changes if isinstance(change.what, bytes)])
     for position, (code, said) in sorted(refused.items()):
         if not (changes[position].op is Op.ADD and code == EEXIST):  # appended, so what exists is equal
+            yield changes[position], _reason(code, said)
+
+
+def _objects(_: _Kernel, changes: Sequence[Change]) -> Iterator[tuple[Change, str]]:
+    for position, (code, said) in sorted(nexthops.apply(changes).items()):
+        if not (changes[position].op is Op.DELETE and code in GONE):
             yield changes[position], _reason(code, said)
 
 
@@ -153,7 +164,7 @@ class _Kernel:
         elif op is Op.DELETE and route.from_:
             code, reason = _raw_one(build.deletion(route))
         else:
-            code, reason = self._request("route", Op.ADD if op is Op.PREPEND else op, keywords.of_route(route, op))
+            code, reason = self._put(Op.ADD if op is Op.PREPEND else op, route)
         if op is Op.DELETE:
             return "" if code in GONE else reason
         return self._beside(op, route) if code == EEXIST else reason
@@ -173,7 +184,7 @@ class _Kernel:
         there = standing.at(route)
         if all(old.protocol == route.protocol for old in there):
             kept = self._kept_legs(route, there) if route.family is Family.IPV6 else ""
-            return kept or self._request("route", Op.REPLACE, keywords.of_route(route, Op.REPLACE))[1]
+            return kept or self._put(Op.REPLACE, route)[1]
         if route.family is Family.IPV6:  # would become one multipath route with the foreign one
             return REASONS[EEXIST]
         failed = self.route(Op.PREPEND, route)
@@ -187,15 +198,25 @@ class _Kernel:
         compares the protocol of each nexthop, so those that are not wanted any more are deleted one by one.
         """
         spare = standing.spare_legs(route, there)
-        if not spare:
+        if not spare or (route.nhid and route.table != MAIN_TABLE):  # in a table of ours nobody has merged anything
             return ""
-        if not any(standing.share_a_way(old, route) for old in there):
+        if not route.nhid and not any(standing.share_a_way(old, route) for old in there):
             failed = self.route(Op.APPEND, route)
             if failed:
                 return failed
         for leg in spare:
             self._request("route", Op.DELETE, keywords.of_route(leg, Op.DELETE))
-        return JOINED if standing.spare_legs(route, standing.at(route)) else ""
+        left = standing.at(route)
+        foreign = route.nhid and any(old.protocol != route.protocol for old in left)
+        return JOINED if foreign or standing.spare_legs(route, left) else ""
+
+    def _put(self, op: Op, route: Route) -> tuple[int, str]:
+        """(errno, words), both empty for success."""
+        if not route.nhid:
+            return self._request("route", op, keywords.of_route(route, op))
+        if op is Op.DELETE:
+            return _raw_one(build.deletion(route))
+        return _raw_one(build.insertion(route, wire.NLM_F_CREATE | _FLAGS.get(op, wire.NLM_F_EXCL)))
 
     def _request(self, kind: str, op: Op, values: dict[str, Any]) -> tuple[int, str]:
         """(errno, words), both empty for success."""

@@ -45,6 +45,8 @@ def holds(there: Route, wanted: Route) -> bool:
     """Whether a route is the wanted one, or an IPv6 one that it has become a nexthop of."""
     if there.protocol != wanted.protocol or there.kind != wanted.kind:
         return False
+    if wanted.nhid or there.nhid:
+        return there == wanted
     legs = {(hop.index, hop.gateway) for hop in there.nexthops}
     joined = wanted.family is Family.IPV6 and {(hop.index, hop.gateway) for hop in wanted.nexthops} <= legs
     return there == wanted or (joined and bool(legs))

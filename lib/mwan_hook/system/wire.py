@@ -20,6 +20,7 @@ RTM_NEWLINK, RTM_GETLINK = 16, 18
 RTM_NEWADDR, RTM_GETADDR = 20, 22
 RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
 RTM_NEWRULE, RTM_GETRULE = 32, 34
+RTM_NEWNEXTHOP, RTM_DELNEXTHOP, RTM_GETNEXTHOP = 104, 105, 106
 NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP_INTR = 1, 4, 0x10
 NLM_F_DUMP, NLM_F_REPLACE, NLM_F_EXCL, NLM_F_CREATE, NLM_F_APPEND = 0x300, 0x100, 0x200, 0x400, 0x800
 
@@ -146,6 +147,7 @@ def route(message: bytes, keep_dead: bool = True) -> Route | None:
         tos,
         protocol,
         f"{inet_ntop(af, found[RTA_SRC])}/{sources}" if sources else None,
+        _u32(found.get(RTA_NH_ID, b"")),
     )
 
 

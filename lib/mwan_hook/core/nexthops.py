@@ -1,0 +1,150 @@
+"""The shared default through nexthop objects: a resilient group, whose buckets keep their flows when weights change.
+
+What one uplink alone can ever carry, and the fallbacks below, stay plain routes.
+"""
+
+from __future__ import annotations
+
+from mwan_hook.model import FAMILIES, Change, Family, Nexthop, NexthopObject, Op, Pool
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from mwan_hook.core.desired import Desired
+    from mwan_hook.model import Route, Snapshot, State, Uplink
+
+# Ids are FIRST_ID + 10 x interface index + 4 or 6 (a twin's + 5); a group's has index 0.  Who counts up from 1 never
+# comes here.
+FIRST_ID = 1720000000
+LAST_ID = 0xFFFFFFFF
+BUCKETS = 1024  # so many that in a house most hold no flow, and can move as soon as weights change
+IDLE = 120  # seconds: NAT forgets a silent UDP flow then, too
+
+
+def joined(desired: Desired, uplinks: Sequence[Uplink], snapshot: Snapshot) -> Desired:
+    """What is desired, with the best shared route of each family through a group where several could carry it."""
+    pool = snapshot.pool or Pool()
+    there = {*snapshot.shared, *snapshot.defaults}
+    shared: list[Route] = []
+    objects: list[NexthopObject] = []
+    for family in FAMILIES:
+        routes = [route for route in desired.shared if route.family is family]
+        if routes and not (routes[0] in there and not desired.online.get(family)):
+            tier = _tier(family, routes[0], uplinks) if pool.use else []
+            if tier:
+                group, ways = _group(routes[0], tier, pool, snapshot)
+                routes[0] = routes[0]._replace(nexthops=(), nhid=group.id, src=None, scope=0)
+                objects += [*ways, group]
+        shared += routes
+    kept = {route.nhid for route in shared} - {one.id for one in objects}
+    return desired._replace(shared=tuple(shared), objects=(*objects, *_closure(kept, pool)))
+
+
+def remembered(state: State, pool: Pool, objects: Sequence[NexthopObject]) -> State:
+    """Whether anything of ours is or will be there, and what `auto` found."""
+    return state._replace(objects=bool(objects or pool.ours), sharing=pool.answer or state.sharing)
+
+
+def difference(wanted: Sequence[NexthopObject], pool: Pool | None) -> tuple[list[Change], list[Change]]:
+    """What to put (ways, then groups) and what to drop (groups, then ways)."""
+    have = {one.id: one for one in pool.ours} if pool else {}
+    put = []
+    for one in sorted(wanted, key=_is_group):
+        if have.get(one.id) != one:
+            put.append(_change(Op.REPLACE if one.id in have else Op.ADD, one))
+    ids = {one.id for one in wanted}
+    drop = [one for one in have.values() if one.id not in ids]
+    return put, [_change(Op.DELETE, one) for one in sorted(drop, key=_is_group, reverse=True)]
+
+
+def _change(op: Op, one: NexthopObject) -> Change:
+    return Change(op, one, 0, one.family)
+
+
+def _is_group(one: NexthopObject) -> bool:
+    return one.hop is None
+
+
+def _tier(family: Family, best: Route, uplinks: Sequence[Uplink]) -> list[tuple[Nexthop, int]]:
+    """The nexthops of the best route with their weights; none where no group is to carry it.
+
+    A group stands, with one way if need be, as long as others could join it: who comes back must not move the flows
+    of those that were there.
+    """
+    by_index = {uplink.index: uplink for uplink in uplinks if uplink.present}
+    carrying = [by_index[hop.index] for hop in best.nexthops if hop.index in by_index]
+    if len(carrying) != len(best.nexthops) or not carrying or best.nhid:
+        return []
+    able = [u for u in uplinks if u.enabled and u.metric == carrying[0].metric and family in u.config.families]
+    if len(able) < 2 or any(_is_odd(family, hop.gateway) for hop in best.nexthops):
+        return []
+    return [(hop._replace(weight=1), uplink.config.weight) for hop, uplink in zip(best.nexthops, carrying, strict=True)]
+
+
+def _is_odd(family: Family, gateway: str | None) -> bool:
+    """IPv6 shares only among gateways; IPv4's of the other family are left to routes."""
+    return gateway is None if family is Family.IPV6 else gateway is not None and " " in gateway
+
+
+def _group(
+    best: Route, tier: Sequence[tuple[Nexthop, int]], pool: Pool, snapshot: Snapshot
+) -> tuple[NexthopObject, list[NexthopObject]]:
+    """The group and its ways; what is there already keeps its id, and so its buckets.
+
+    IPv4 does not note which buckets are used while a group has one member.  So a lone one has a twin, which weighs so
+    little that it gets next to no bucket, or none.
+    """
+    family, protocol = best.family, best.protocol
+    numbers = _Numbers(family, [one for one in pool.ours if one.protocol == protocol], pool)
+    members = [(NexthopObject(numbers.of_way(hop), family, hop, protocol=protocol), weight) for hop, weight in tier]
+    if len(members) == 1 and family is Family.IPV4:
+        way = members[0][0]
+        members = [(way, pool.heaviest), (way._replace(id=numbers.of_twin(way)), 1)]
+    standing = {route.nhid for route in (*snapshot.shared, *snapshot.defaults)}
+    pairs = tuple(sorted((way.id, weight) for way, weight in members))
+    group = NexthopObject(numbers.of_group(standing), family, None, pairs, BUCKETS, IDLE, protocol)
+    return group, [way for way, _ in members]
+
+
+class _Numbers:
+    """Ids: those that ours have, and those that are given out."""
+
+    def __init__(self, family: Family, ours: Sequence[NexthopObject], pool: Pool) -> None:
+        self._digit = 4 if family is Family.IPV4 else 6
+        self._used = {*pool.taken, *(one.id for one in pool.ours)}
+        self._groups = [one for one in ours if one.family is family and one.buckets == BUCKETS]
+        weights = {number: weight for one in self._groups for number, weight in one.members}
+        self._ways: dict[int, list[int]] = {}  # by interface, a twin last
+        for one in sorted(ours, key=lambda one: (-weights.get(one.id, 0), one.id)):
+            if one.hop and one.family is family:
+                self._ways.setdefault(one.hop.index, []).append(one.id)
+
+    def of_way(self, hop: Nexthop) -> int:
+        return self._ways.get(hop.index, [0])[0] or self._free(hop.index, self._digit)
+
+    def of_twin(self, way: NexthopObject) -> int:
+        index = way.hop.index if way.hop else 0
+        others = [number for number in self._ways.get(index, ()) if number != way.id]
+        return others[0] if others else self._free(index, self._digit + 1)
+
+    def of_group(self, standing: set[int]) -> int:
+        """That of the standing route, if it is ours."""
+        ids = sorted((one.id not in standing, one.id) for one in self._groups)
+        return ids[0][1] if ids else self._free(0, self._digit)
+
+    def _free(self, index: int, digit: int) -> int:
+        """The id that tells its interface and family, or the next one that nobody has; it is used from now on."""
+        number = FIRST_ID + 10 * index + digit
+        while number in self._used or number > LAST_ID:
+            number = number + 10 if number <= LAST_ID - 10 else FIRST_ID + digit
+        self._used.add(number)
+        return number
+
+
+def _closure(ids: Iterable[int], pool: Pool) -> list[NexthopObject]:
+    """Objects that standing routes go through, with the ways of groups."""
+    wanted = set(ids)
+    groups = [one for one in pool.ours if one.id in wanted]
+    wanted |= {number for one in groups for number, _ in one.members}
+    return [one for one in pool.ours if one.id in wanted]

@@ -1,0 +1,157 @@
+"""Nexthop objects: reading and changing them.  Raw messages, because pyroute2 has no words for them."""
+
+from __future__ import annotations
+
+import os
+from _socket import inet_ntop, inet_pton
+from errno import EOPNOTSUPP
+from struct import Struct, pack, unpack_from
+
+from mwan_hook.model import MAIN_TABLE, Family, Nexthop, NexthopObject, Op, Pool, Sharing
+from mwan_hook.system import build, bulk, netlink, wire
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from mwan_hook.model import Change, Routing
+
+_GETBUCKET = 118  # RTM_GETNEXTHOPBUCKET
+_ID, _GROUP, _GROUP_TYPE, _OIF, _GATEWAY, _RESILIENT = 1, 2, 3, 5, 6, 12  # NHA_*
+_BUCKETS, _IDLE_TIMER = 1, 2  # NHA_RES_GROUP_*
+_TYPE_RESILIENT = 1
+_HEADER = Struct("=BBBBI")  # struct nhmsg
+_MEMBER = Struct("=IHH")  # struct nexthop_grp: its weight had one byte once, and zeros behind it
+_LONG_WEIGHTS = (6, 12)  # Linux
+_SETTING, _SINCE = "ManageForeignNextHops", 256  # of systemd
+_TICKS = 100  # USER_HZ
+_NESTED = 0x8000  # NLA_F_NESTED
+_FAMILIES = {2: Family.IPV4, 10: Family.IPV6}
+_FLAGS = {Op.ADD: wire.NLM_F_CREATE | wire.NLM_F_EXCL, Op.REPLACE: wire.NLM_F_REPLACE, Op.DELETE: 0}
+
+
+def pool(root: str, routing: Routing, known: str, ours: tuple[NexthopObject, ...], taken: frozenset[int]) -> Pool:
+    """Those that are there, and whether a shared default shall go through such; ``known``: what `auto` found before."""
+    answer = ""
+    if routing.nexthops is Sharing.AUTO:
+        answer = known or _once(root, routing)
+    use = (answer or routing.nexthops.value) == Sharing.OBJECTS.value
+    return Pool(use, ours, taken, answer, _heaviest())
+
+
+def _heaviest() -> int:
+    """Weights have had 16 bits since then; the largest itself is refused."""
+    major, _, rest = os.uname().release.partition(".")
+    minor = rest.partition(".")[0]
+    new = major.isdigit() and minor.isdigit() and (int(major), int(minor)) >= _LONG_WEIGHTS
+    return 65535 if new else 256
+
+
+_asked: dict[tuple[str, int], str] = {}  # a run that changes something looks several times
+
+
+def _once(root: str, routing: Routing) -> str:
+    key = root, routing.default_table
+    if key not in _asked:
+        _asked[key] = chosen(root, routing)
+    return _asked[key]
+
+
+def chosen(root: str, routing: Routing) -> str:
+    """What ``auto`` means here and now.
+
+    In main a default by object hides others: the kernel's IPv4 lookup for another interface ends at it.
+    """
+    if routing.default_table == MAIN_TABLE or not supported():
+        return Sharing.ROUTES.value
+    return Sharing.OBJECTS.value if spared(root) else Sharing.ROUTES.value
+
+
+def spared(root: str) -> bool:
+    """Whether systemd-networkd is not used, or was told before its start to leave others' objects alone."""
+    from mwan_hook.core.doctornetworkd import effective
+    from mwan_hook.system import unitfacts
+
+    networkd = unitfacts.networkd(root)
+    if networkd is None:
+        return True
+    takes_out, by, _ = effective(networkd.settings.get(_SETTING, ()))
+    waits = by is not None and networkd.since is not None and by.changed > networkd.since
+    return networkd.version >= _SINCE and not takes_out and not waits
+
+
+def supported() -> bool:
+    """Whether the kernel has resilient groups (5.13), and so messages about their buckets."""
+    sock = netlink.connect()
+    try:
+        body = _HEADER.pack(0, 0, 0, 0, 0) + build.number(_ID, 1)
+        sock.send(build.request(_GETBUCKET, wire.NLM_F_DUMP, body))
+        message = sock.recv(netlink.RECEIVE)
+    finally:
+        sock.close()
+    return message[4] not in (wire.NLMSG_ERROR, wire.NLMSG_DONE) or netlink.refusal(message)[0] != EOPNOTSUPP
+
+
+def decoded(messages: Iterable[bytes], protocols: set[int]) -> tuple[tuple[NexthopObject, ...], frozenset[int]]:
+    """(ours, ids of others).  A group has no family of its own: its ways tell."""
+    ours, taken, groups = [], set(), []
+    families: dict[int, Family] = {}
+    for message in messages:
+        found = wire.attributes(message, 24)
+        number = int.from_bytes(found[_ID], "little")
+        if message[18] not in protocols:
+            taken.add(number)
+        elif _GROUP in found:
+            groups.append((number, message[18], found))
+        else:
+            one = _way(number, message, found)
+            families[number] = one.family
+            ours.append(one)
+    for number, protocol, found in groups:
+        members = tuple(sorted((who, weight + 1) for who, weight, _ in _MEMBER.iter_unpack(found[_GROUP])))
+        family = next((families[who] for who, _ in members if who in families), Family.IPV4)
+        ours.append(_group(number, family, members, protocol, found))
+    return tuple(ours), frozenset(taken)
+
+
+def _way(number: int, message: bytes, found: dict[int, bytes]) -> NexthopObject:
+    af, _, protocol, _, flags = _HEADER.unpack_from(message, 16)
+    gateway = inet_ntop(af, found[_GATEWAY]) if _GATEWAY in found else None
+    index = int.from_bytes(found.get(_OIF, b""), "little")
+    hop = Nexthop(index, gateway, onlink=bool(flags & wire.RTNH_F_ONLINK))
+    return NexthopObject(number, _FAMILIES.get(af, Family.IPV4), hop, protocol=protocol)
+
+
+def _group(
+    number: int, family: Family, members: tuple[tuple[int, int], ...], protocol: int, found: dict[int, bytes]
+) -> NexthopObject:
+    (kind,) = unpack_from("=H", found.get(_GROUP_TYPE, b"\0\0"))
+    settings = wire.attributes(found.get(_RESILIENT, b""), 0) if kind == _TYPE_RESILIENT else {}
+    buckets = int.from_bytes(settings.get(_BUCKETS, b"")[:2], "little")
+    idle = int.from_bytes(settings.get(_IDLE_TIMER, b""), "little") // _TICKS
+    return NexthopObject(number, family, None, members, buckets, idle, protocol)
+
+
+def message(op: Op, one: NexthopObject) -> bytes:
+    """RTM_NEWNEXTHOP or RTM_DELNEXTHOP."""
+    if op is Op.DELETE:
+        return build.request(wire.RTM_DELNEXTHOP, 0, _HEADER.pack(0, 0, 0, 0, 0) + build.number(_ID, one.id))
+    if one.hop:
+        flags = wire.RTNH_F_ONLINK if one.hop.onlink else 0
+        body = _HEADER.pack(one.family.af, 0, one.protocol, 0, flags)
+        body += build.number(_ID, one.id) + build.number(_OIF, one.hop.index)
+        if one.hop.gateway:
+            body += build.attribute(_GATEWAY, inet_pton(one.family.af, one.hop.gateway))
+    else:
+        members = b"".join(_MEMBER.pack(who, weight - 1, 0) for who, weight in one.members)
+        settings = build.attribute(_BUCKETS, pack("=H", one.buckets)) + build.number(_IDLE_TIMER, one.idle * _TICKS)
+        body = _HEADER.pack(0, 0, one.protocol, 0, 0) + build.number(_ID, one.id)
+        body += build.attribute(_GROUP, members) + build.attribute(_GROUP_TYPE, pack("=H", _TYPE_RESILIENT))
+        body += build.attribute(_RESILIENT | _NESTED, settings)
+    return build.request(wire.RTM_NEWNEXTHOP, _FLAGS[op], body)
+
+
+def apply(changes: Sequence[Change]) -> dict[int, tuple[int, str]]:
+    """Make the changes in their order; by position, what was refused: (errno, the kernel's words)."""
+    wanted = [(change.op, change.what) for change in changes if isinstance(change.what, NexthopObject)]
+    return bulk.send([message(op, one) for op, one in wanted])

@@ -1,0 +1,34 @@
+"""Runs in a namespace: one packet of each of many flows, from a port of its own."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from socket import AF_INET, AF_INET6, SO_REUSEADDR, SOCK_DGRAM, SOCK_STREAM, SOL_SOCKET, socket
+
+ESTABLISHED_PORT, ESTABLISHED_PORT6, NEW_PORT, DESTINATION_PORT = 20000, 25000, 30000, 5000  # the first of each
+DESTINATIONS = 50
+
+
+def flows(family: str, count: int, destinations: int, first: int) -> Iterator[tuple[int, str, int]]:
+    """Source port, destination and its port of each; always the same."""
+    base = "2600:1:{:x}:{:x}::1" if family == "ipv6" else "93.{}.{}.34"
+    for n in range(count):
+        yield first + n, base.format(1 + n % destinations % 200, n % destinations // 200), DESTINATION_PORT + n % 7
+
+
+def begin(family: str, kind: str, count: int, destinations: int, first: int) -> None:
+    """A datagram, or a SYN, of each flow."""
+    for port, address, to in flows(family, count, destinations, first):
+        with socket(AF_INET6 if family == "ipv6" else AF_INET, SOCK_DGRAM if kind == "udp" else SOCK_STREAM) as one:
+            one.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
+            one.setblocking(False)
+            one.bind(("", port))
+            if kind == "udp":
+                one.sendto(b"x", (address, to))
+            else:
+                one.connect_ex((address, to))
+
+
+if __name__ == "__main__":
+    begin(sys.argv[1], sys.argv[2], *map(int, sys.argv[3:]))
