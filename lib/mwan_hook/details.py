@@ -1,0 +1,135 @@
+"""What a look reads of the kernel once it is known which interface is which uplink."""
+
+from __future__ import annotations
+
+from mwan_hook.core import former
+from mwan_hook.core.desired import settings, strangers, uses
+from mwan_hook.model import (
+    MAIN_TABLE,
+    Address,
+    Config,
+    Copies,
+    Family,
+    Firewall,
+    Pool,
+    Route,
+    Rule,
+    Sharing,
+    Snapshot,
+    State,
+    Sysctl,
+    Uplink,
+)
+from mwan_hook.system import sysctl
+from mwan_hook.system.copies import Copier
+from mwan_hook.system.look import Reader
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from mwan_hook.config import Loaded
+    from mwan_hook.core.uplinks import Bound
+
+
+def details(reader: Reader, loaded: Loaded, bound: Bound, state: State, outlines: Snapshot) -> Snapshot:
+    """Rules, tables and sysctls, as far as they are ours or stand for an uplink."""
+    uplinks, own = bound.uplinks, bound.policy_tables
+    families, shared = outlines.families, loaded.config.routing.default_table
+    routes, rules = _former(former.protocols(state, outlines), families)
+    return former.without_former(outlines, state)._replace(
+        shared=() if shared == MAIN_TABLE else tuple(r for family in families for r in reader.ours(family, shared)),
+        rules=tuple(rule for family in families for rule in reader.rules(family)),
+        copies=tuple(_copies(reader, loaded.config, uplinks, state, families)),
+        sysctls=tuple(_current(uplinks, state, outlines)),
+        orphans=_orphans(reader, loaded, bound, state, families),
+        former_routes=routes,
+        former_rules=rules,
+        firewall=_firewall(loaded, state),
+        policies=tuple(r for table in own for family in families for r in reader.ours(family, table)),
+        pool=_pool(reader, loaded, bound, state, outlines),
+    )
+
+
+def _pool(reader: Reader, loaded: Loaded, bound: Bound, state: State, outlines: Snapshot) -> Pool | None:
+    """Nexthop objects: where several uplinks could share one default through them, and where ours may be left."""
+    routing, anew = loaded.config.routing, state.config != loaded.fingerprint
+    metrics = [uplink.metric for uplink in bound.uplinks]
+    wanted = routing.nexthops is not Sharing.ROUTES and len(set(metrics)) < len(metrics)
+    if wanted and routing.nexthops is Sharing.AUTO:
+        wanted = anew or state.sharing != Sharing.ROUTES.value
+    if not (wanted or anew or state.objects):
+        return None
+    from mwan_hook.system import nexthops
+
+    ours, taken = nexthops.decoded(reader.objects(), {routing.protocol, *former.protocols(state, outlines)})
+    known = "" if anew else state.sharing
+    return nexthops.pool(loaded.root, routing, known, ours, taken) if wanted else Pool(ours=ours, taken=taken)
+
+
+def _firewall(loaded: Loaded, state: State) -> Firewall | None:
+    """Our nft table: where one is wanted or known, and after the configuration or the memory changed."""
+    if not loaded.config.firewall and not state.firewall.commands and state.config == loaded.fingerprint:
+        return None
+    from mwan_hook.system import nft
+
+    return nft.look(state.firewall)
+
+
+def may_be_delegated(bound: Bound, state: State, snapshot: Snapshot) -> bool:
+    """Whether there can be a prefix that a provider has delegated: mostly no interface but uplinks has an address."""
+    if snapshot.blocked or state.delegated:
+        return True
+    outside = {uplink.index for uplink in bound.uplinks}
+    inside = any(one.usable and one.index not in outside for one in snapshot.addresses if _is_global6(one))
+    return inside or any(uplink.config.prefixes for uplink in bound.uplinks)
+
+
+def _is_global6(address: Address) -> bool:
+    return address.family is Family.IPV6 and address.address[0] in "23"
+
+
+def _former(protocols: Sequence[int], families: Sequence[Family]) -> tuple[tuple[Route, ...], tuple[Rule, ...]]:
+    """All that carries an earlier protocol number of ours."""
+    routes: list[Route] = []
+    rules: list[Rule] = []
+    for number in protocols:
+        with Reader(number) as reader:
+            for family in families:
+                routes += reader.ours_anywhere(family)
+                rules += reader.rules(family)
+    return tuple(routes), tuple(rules)
+
+
+def _copies(
+    reader: Reader, config: Config, uplinks: Sequence[Uplink], state: State, families: Sequence[Family]
+) -> Iterator[Copies]:
+    """Each uplink's table against main; one without an interface may still hold a guard."""
+    copier = Copier(reader, config.routing.copy_routes)
+    for family in families:
+        for uplink in uplinks:
+            if uplink.present and uses(uplink, family, state):
+                yield copier.compare(family, uplink.table, uplink.index)
+            else:
+                yield Copies(family, uplink.table, extra=reader.ours(family, uplink.table))
+
+
+def _orphans(
+    reader: Reader, loaded: Loaded, bound: Bound, state: State, families: Sequence[Family]
+) -> tuple[Route, ...]:
+    """Ours in tables of nobody: the whole kernel is searched only after the configuration or the memory changed."""
+    known = {loaded.config.routing.default_table, MAIN_TABLE, *bound.policy_tables}
+    known |= {uplink.table for uplink in bound.uplinks}
+    if state.config != loaded.fingerprint:
+        found = [route for family in families for route in reader.ours_anywhere(family, but=known)]
+    else:
+        found = [r for table in state.tables if table not in known for f in families for r in reader.ours(f, table)]
+    return tuple(route for route in found if route.table not in known)
+
+
+def _current(uplinks: Sequence[Uplink], state: State, outlines: Snapshot) -> Iterator[Sysctl]:
+    wanted = settings(uplinks, outlines)
+    for one in (*wanted, *strangers(wanted, state, outlines)):
+        value = sysctl.read(one.key)
+        if value is not None:
+            yield one._replace(value=value)
