@@ -99,20 +99,24 @@ def longest_gap(flow: Flow) -> float:
 
 
 def test_when_the_stick_is_pulled_traffic_goes_on_with_no_run_of_ours(bed: Container, stick: float) -> None:
-    bed.write({CONFIG: STICK_FIRST})
-    bed.run("mwan-hook", "event")
-    bed.wait("the stick to carry all", lambda: running.shared(bed).startswith(f"default via 192.168.4.1 dev {STICK}"))
-    bed.wait("it to be settled", lambda: running.settled(bed))
-    running.stop_ours(bed)
-    address, flow = bed.address(STICK), bed.flow(bed.lan)
-    assert flow.carried_by() == "isp3"
-    bed.unplug(STICK)
-    assert flow.carried_by() in ("isp1", "isp2")
-    assert set(bed.connect(bed.lan, 4)) <= {"isp1", "isp2"}
-    assert longest_gap(flow) < 1
-    running.start_ours(bed)
+    try:
+        bed.write({CONFIG: STICK_FIRST})
+        bed.run("mwan-hook", "event")
+        bed.wait(
+            "the stick to carry all", lambda: running.shared(bed).startswith(f"default via 192.168.4.1 dev {STICK}")
+        )
+        bed.wait("it to be settled", lambda: running.settled(bed))
+        running.stop_ours(bed)
+        address, flow = bed.address(STICK), bed.flow(bed.lan)
+        assert flow.carried_by() == "isp3"
+        bed.unplug(STICK)
+        assert flow.carried_by() in ("isp1", "isp2")
+        assert set(bed.connect(bed.lan, 4)) <= {"isp1", "isp2"}
+        assert longest_gap(flow) < 1
+    finally:
+        bed.write({CONFIG: PLAIN})  # before a run can meet half of it
+        running.start_ours(bed)
     bed.wait("it to be gone", lambda: not [line for line in running.ours(bed) if STICK in line or address in line])
-    bed.write({CONFIG: PLAIN})
     bed.run("mwan-hook", "check")
 
 
@@ -126,15 +130,17 @@ def plug_odd(bed: Container, name: str, number: int) -> None:
 
 def test_names_with_odd_characters_are_names(bed: Container) -> None:
     since = running.clock()
-    for number, name in enumerate(ODD):
-        plug_odd(bed, name, number)
-    bed.wait("all to be online", lambda: running.online(bed, "wan1", "wan2", *ODD), 30)
-    bed.wait("it to be settled", lambda: running.settled(bed))
-    rules = bed.sh("ip -N -j rule show")
-    assert {rule["oif"] for rule in json.loads(rules) if "oif" in rule} == {"wan1", "wan2", *ODD}
-    assert running.starts(bed, since)["mwan-hook-event"]
-    for number in range(len(ODD)):
-        bed.provider[3].ns.ip(f"link del odd{number}")
+    try:
+        for number, name in enumerate(ODD):
+            plug_odd(bed, name, number)
+        bed.wait("all to be online", lambda: running.online(bed, "wan1", "wan2", *ODD), 30)
+        bed.wait("it to be settled", lambda: running.settled(bed))
+        rules = bed.sh("ip -N -j rule show")
+        assert {rule["oif"] for rule in json.loads(rules) if "oif" in rule} == {"wan1", "wan2", *ODD}
+        assert running.starts(bed, since)["mwan-hook-event"]
+    finally:
+        for number in range(len(ODD)):
+            bed.provider[3].ns.run("ip", "link", "del", f"odd{number}", check=False)
 
 
 def test_twenty_sticks_at_once_end_in_few_runs(bed: Container) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from tests.system import running
 from tests.system.beds import Container
 
 PERIOD = 10.0  # of the timer
+FRESH = itertools.count(71)  # networks that no try has had yet
 UPLINK = "[Match]\nName=wan*\n\n[Network]\nDHCP=yes\n\n[DHCPv4]\nClientIdentifier=mac\nUseHostname=no\n"
 
 
@@ -36,7 +38,7 @@ def calm(bed: Container) -> None:
 def test_another_address_and_gateway_are_followed_and_the_old_rule_goes(
     bed: Container, n: int, dispatcher: bool
 ) -> None:
-    wan, network = f"wan{n}", f"192.168.{70 + n}.0/24"
+    wan, network = f"wan{n}", f"192.168.{next(FRESH)}.0/24"
     bed.run("systemctl", "start" if dispatcher else "stop", "networkd-dispatcher")
     old, table = bed.address(wan), 1000 + n
     bed.renumber(n, network)
