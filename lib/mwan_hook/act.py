@@ -84,12 +84,13 @@ class Run:
         errors: tuple[str, ...] = ()
         for _ in range(PASSES):
             if not judged.changes:
-                errors = ()
                 break
             errors = _applied(judged)
             complaints += self._rule_set(judged)
             self._last = None
             tried, judged = judged.changes, self._judged(rounds)
+            if not {*tried} & {*judged.changes}:
+                errors = ()  # what could not be done is not wanted any more: its interface went under it
             if judged.changes == tried:
                 break
         return self._saved(judged, before, (*errors, *complaints))
