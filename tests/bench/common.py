@@ -38,7 +38,7 @@ def _families(lab: Lab, router: Router, more: str, what: str, limited: bool) -> 
     probed = subject.wall(ours) - subject.slowest_answer(router)
     yield against(f"{what}: wall, against `python3 -c pass`", probed, subject.wall(bare), "ms", 3 if limited else None)
     counts = [statistics.median(instructions(router.ns, argv) for _ in range(COUNTED)) for argv in _counted(run)]
-    limit = 3.8 if limited else None
+    limit = 3 if limited else None
     yield against(f"{what}: instructions", counts[0] / 1e6, counts[1] / 1e6, "M", limit)
     peaks = [statistics.median(memory(router.ns, argv) for _ in range(COUNTED)) for argv in _counted(run)]
     yield against(f"{what}: peak memory", peaks[0], peaks[1], "MiB", 1.7 if limited else None)
