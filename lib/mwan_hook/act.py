@@ -151,9 +151,9 @@ class Run:
             took = round(time.clock_gettime(time.CLOCK_BOOTTIME) - self._started, 6)
             state = state._replace(saved_at=judged.scene.now, saved_wall=judged.scene.wall, run_seconds=took)
             failed = _attempted(lambda: states.save(self.root, state))
-            if state.usage:
-                failed += _attempted(lambda: complain(metering.keep(judged, state)))
-            state = state._replace(errors=(*errors, *failed))
+            # What /var does not take keeps nobody from being told.
+            unkept = _attempted(lambda: complain(metering.keep(judged, state))) if state.usage else []
+            state = state._replace(errors=(*errors, *failed, *unkept))
         _write_down(judged, before, state, (*_unwritten(self.root, judged.state.outbox), *happened))
         if state.outbox and not failed:  # only now: what is in the outbox still can be written down again
             state = _handed_over(self.root, self.loaded, state)

@@ -161,6 +161,24 @@ def test_an_uplink_beyond_its_quota_carries_last_and_is_not_down(net: Network) -
     shutil.rmtree(hook.parent)
 
 
+def test_a_disk_that_takes_no_figure_keeps_nobody_from_being_told(net: Network) -> None:
+    router = net.router
+    hook = router.write("etc/mwan-hook/quota-warning.d/note", '#!/bin/sh\necho told >"$0.said"\n')
+    hook.chmod(0o755)
+    in_the_way = disk(net).with_name("usage.json.new")
+    in_the_way.mkdir()
+    try:
+        ping(net, 30)
+        assert "usage.json" in router.mwan("check", code=1).stderr
+        wait_for("the hook", lambda: hook.with_suffix(".said").exists())
+    finally:
+        in_the_way.rmdir()
+    assert router.mwan("check").stderr == ""
+    assert recorded(disk(net), "uplinks") == recorded(router.root / "run/mwan-hook/state.json", "usage")
+    router.mwan("notify")
+    shutil.rmtree(hook.parent)
+
+
 def test_the_carriers_figure_takes_the_place_of_ours(net: Network) -> None:
     router = net.router
     shown = router.mwan("usage", "lte", "--set", "100k").stdout.splitlines()
