@@ -5,13 +5,15 @@ from __future__ import annotations
 import time
 
 from mwan_hook.core import quota
-from mwan_hook.model import Traffic, Usage
+from mwan_hook.model import MwanError, Traffic, Usage
 from mwan_hook.store import state as states
 from mwan_hook.store import usage as usages
 from mwan_hook.system import counters
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mwan_hook.model import State, Transition
     from mwan_hook.scene import Judged, Scene
 
@@ -19,15 +21,24 @@ if TYPE_CHECKING:
 def looked(seen: Scene) -> Scene:
     """With the counters of the uplinks that have a quota, and what earlier boots have left of them."""
     limited = [uplink for uplink in seen.uplinks if uplink.config.quota]
-    carried = counters.read(uplink.index for uplink in limited if uplink.present)
+    carried, unread = _carried([uplink.index for uplink in limited if uplink.present])
     traffic = Traffic(seen.state.boot_id or states.boot_id(), carried)
-    seen = seen._replace(snapshot=seen.snapshot._replace(traffic=traffic))
+    messages = (*seen.messages, *unread)
+    seen = seen._replace(snapshot=seen.snapshot._replace(traffic=traffic), messages=messages)
     if all(uplink.name in seen.state.usage for uplink in limited):
         return seen
     kept, messages = usages.load(seen.root)
     mine = {uplink.name: kept.uplinks[uplink.name] for uplink in limited if uplink.name in kept.uplinks}
     state = seen.state._replace(usage={**mine, **seen.state.usage})
     return seen._replace(state=state, messages=(*seen.messages, *messages))
+
+
+def _carried(indexes: Sequence[int]) -> tuple[dict[int, int], tuple[str, ...]]:
+    """What the kernel says, or why it does not: routing does not wait for that, and the next reading has it all."""
+    try:
+        return counters.read(indexes), ()
+    except MwanError as error:
+        return {}, (str(error),)
 
 
 def counted(seen: Scene) -> tuple[Scene, dict[str, Usage]]:

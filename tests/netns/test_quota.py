@@ -57,6 +57,19 @@ from mwan_hook.__main__ import main
 sys.exit(main())
 """
 
+# A run whose kernel gives no counters.
+UNREAD = """
+import sys
+from mwan_hook.model import MwanError
+from mwan_hook.system import counters
+def read(indexes):
+    raise MwanError("reading counters from the kernel: not today")
+counters.read = read
+sys.argv[0] = "mwan-hook"
+from mwan_hook.__main__ import main
+sys.exit(main())
+"""
+
 
 @pytest.fixture(scope="module")
 def machine() -> Iterator[Network]:
@@ -177,6 +190,17 @@ def test_a_disk_that_takes_no_figure_keeps_nobody_from_being_told(net: Network) 
     assert recorded(disk(net), "uplinks") == recorded(router.root / "run/mwan-hook/state.json", "usage")
     router.mwan("notify")
     shutil.rmtree(hook.parent)
+
+
+def test_counters_that_cannot_be_read_stop_no_failover_and_lose_nothing(net: Network) -> None:
+    router, before = net.router, used(net)[0]
+    ping(net, 5)
+    words = (router.python, "-c", UNREAD, "--root", str(router.root), "check", "--now")
+    with net.lines["eth1"].isp.broken("blackhole"):
+        done = router.ns.run(*words, env=router.environment())
+        assert "not today" in done.stderr
+        assert [router.way_out(family) for family in FAMILIES] == [["fiber"], ["fiber"]]
+    assert used(net)[0] - before >= 5 * 2 * PING
 
 
 def test_the_carriers_figure_takes_the_place_of_ours(net: Network) -> None:
