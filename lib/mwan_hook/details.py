@@ -36,10 +36,13 @@ def details(reader: Reader, loaded: Loaded, bound: Bound, state: State, outlines
     """Rules, tables and sysctls, as far as they are ours or stand for an uplink."""
     uplinks, own = bound.uplinks, bound.policy_tables
     families, shared = outlines.families, loaded.config.routing.default_table
-    routes, rules = _former(former.protocols(state, outlines), families)
+    earlier = former.protocols(state, outlines)
+    routes, rules = _former(earlier, families)
+    rulebooks = [reader.all_rules(family) for family in families]
     return former.without_former(outlines, state)._replace(
         shared=() if shared == MAIN_TABLE else tuple(r for family in families for r in reader.ours(family, shared)),
-        rules=tuple(rule for family in families for rule in reader.rules(family)),
+        rules=tuple(rule for ours, _ in rulebooks for rule in ours),
+        foreign_rules=tuple(rule for _, others in rulebooks for rule in others if rule.protocol not in earlier),
         copies=tuple(_copies(reader, loaded.config, uplinks, state, families)),
         sysctls=tuple(_current(uplinks, state, outlines)),
         orphans=_orphans(reader, loaded, bound, state, families),

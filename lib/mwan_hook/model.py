@@ -10,7 +10,7 @@ from __future__ import annotations
 from mwan_hook.light import Enum, IntEnum, NamedTuple
 
 PROTOCOL = 172
-MAIN_TABLE = 254
+LOCAL_TABLE, MAIN_TABLE, DEFAULT_TABLE = 255, 254, 253
 GUARD_METRIC = 4294967295
 DEFAULT = "default"
 LOOKUP = "lookup"
@@ -481,7 +481,10 @@ class Rule(NamedTuple):
     dport: tuple[int, int] | None = None
     uids: tuple[int, int] | None = None
     action: str = LOOKUP  # anything else leads to no table
-
+    # Only foreign rules have what follows.
+    inverted: bool = False  # `not`: matches what its selectors do not
+    l3mdev: bool = False  # looks in the table of the packet's VRF
+    narrowed: bool = False  # has a selector (or suppressor) besides the ones above
 
 class Copies(NamedTuple):
     """Bulk difference between main's routes to copy and one of our tables; raw messages, see system/copies."""
@@ -544,6 +547,7 @@ class Snapshot(NamedTuple):
     defaults: tuple[Route, ...] = ()  # every default of main, ours and foreign, dead ones left out
     shared: tuple[Route, ...] = ()  # ours in the shared default's table (where that is main: in `defaults`)
     rules: tuple[Rule, ...] = ()  # ours
+    foreign_rules: tuple[Rule, ...] = ()  # all others but the kernel's own for main and default, in their order
     copies: tuple[Copies, ...] = ()
     sysctls: tuple[Sysctl, ...] = ()  # current values of those we set
     families: tuple[Family, ...] = FAMILIES  # that this kernel knows

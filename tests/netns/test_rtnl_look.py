@@ -95,6 +95,37 @@ def test_deprecated_addresses_come_last(bed: Bed) -> None:
 
 
 @BOTH
+def test_foreign_rules_are_told_from_the_kernels_own(bed: Bed, family: Family) -> None:
+    local = Rule(family, 0, 255, protocol=2)
+    assert bed.call("read", "all_rules", family) == ((), (local,))
+    flag = "" if family is Family.IPV4 else "-6 "
+    for words in (
+        "lookup local pref 31000 protocol 4",
+        "l3mdev pref 1000 protocol 4",
+        "not fwmark 0xca6c lookup 51820 pref 5209 protocol 4",
+        "lookup main suppress_prefixlength 0 pref 5208 protocol 4",
+        "tos 0x10 lookup 52 pref 5300 protocol 4",
+        "goto 31000 pref 5310 protocol 4",
+        "lookup main pref 32766 protocol 4",
+        "sport 1000-2000 lookup 77 pref 7 protocol 172",
+    ):
+        bed.ns.ip(f"{flag}rule add {words}")
+    bed.ns.ip(f"{flag}rule del pref 0")
+    bed.ns.ip(f"{flag}rule del pref 32766 lookup main protocol kernel")
+    ours, others = bed.call("read", "all_rules", family)
+    assert ours == (Rule(family, 7, 77, sport=(1000, 2000)),)
+    assert others == (
+        Rule(family, 1000, 0, protocol=4, l3mdev=True),
+        Rule(family, 5208, 254, suppress_prefixlength=0, protocol=4),
+        Rule(family, 5209, 51820, mark=0xCA6C, mask=0xFFFFFFFF, protocol=4, inverted=True),
+        Rule(family, 5300, 52, protocol=4, narrowed=True),
+        Rule(family, 5310, 0, protocol=4, action="goto", narrowed=True),
+        Rule(family, 31000, 255, protocol=4),
+        Rule(family, 32766, 254, protocol=4),
+    )
+
+
+@BOTH
 @pytest.mark.parametrize("filled", [False, True], ids=["small", "large"])
 def test_every_default_of_main_is_found_without_reading_the_rest(bed: Bed, family: Family, filled: bool) -> None:
     a, b = GATEWAYS[family]

@@ -8,7 +8,7 @@ from mwan_hook.core.doctor import Finding, Fix, Severity
 from mwan_hook.core.traced import ROUTE_ERRORS, Device
 from mwan_hook.core.tracewords import Names
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import MAIN_TABLE, Family
+from mwan_hook.model import LOCAL_TABLE, MAIN_TABLE, Family
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from mwan_hook.core.traced import AnyRule, Entry
 
 MAIN_PRIORITY, DEFAULT_PRIORITY = 32766, 32767
-LOCAL_TABLE = 255
 SPAN = 900  # from our first priority to the shared default's rule
 HALVES = 2  # 0.0.0.0/1 and 128.0.0.0/1 together are a default, too
 

@@ -18,7 +18,7 @@ from mwan_hook.core.traced import (
 )
 from mwan_hook.core.tracematch import domain, matches
 from mwan_hook.core.tracetable import lookup
-from mwan_hook.model import Family
+from mwan_hook.model import LOCAL_TABLE, Family
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from mwan_hook.core.traced import AnyRule, Device, Found, Ground
 
 NO_ANSWER = "no rule leads to a route"
-LOCAL_TABLE = 255
 ERRORS = {
     ENETUNREACH: "network is unreachable",
     EHOSTUNREACH: "no route to host",

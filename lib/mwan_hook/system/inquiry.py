@@ -6,9 +6,9 @@ import os
 from _socket import inet_pton
 from struct import pack
 
-from mwan_hook.core.trace import LOCAL_TABLE, back, tables_needed
+from mwan_hook.core.trace import back, tables_needed
 from mwan_hook.core.traced import Answer, Device, Entry, Ground, Question
-from mwan_hook.model import Family, MwanError
+from mwan_hook.model import LOCAL_TABLE, Family, MwanError
 from mwan_hook.system import allrules, build, frames, netlink, sysctl, wire
 from mwan_hook.system.look import Reader
 

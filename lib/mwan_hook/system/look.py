@@ -11,7 +11,20 @@ from struct import Struct
 from sys import byteorder
 
 from mwan_hook.light import partial
-from mwan_hook.model import FAMILIES, MAIN_TABLE, PROTOCOL, Address, Family, Link, MwanError, OnLink, Route, Rule
+from mwan_hook.model import (
+    DEFAULT_TABLE,
+    FAMILIES,
+    LOCAL_TABLE,
+    MAIN_TABLE,
+    PROTOCOL,
+    Address,
+    Family,
+    Link,
+    MwanError,
+    OnLink,
+    Route,
+    Rule,
+)
 from mwan_hook.system import build, frames, netlink, wire
 
 TYPE_CHECKING = False
@@ -30,6 +43,20 @@ _ROUTE = Struct("=BBBBBBBBI")
 
 _DST_LEN, _SRC_LEN, _PROTOCOL, _KIND = 17, 18, 21, 23  # offsets in a message
 _RTPROT_KERNEL, _RTPROT_DHCP, _RTN_UNREACHABLE = 2, 16, 7
+
+_RULE = Struct("=BBBBBBBI")  # struct fib_rule_hdr without the family
+
+
+def _kernel_rule(table: int, priority: int) -> bytes:
+    """A rule that the kernel makes in every network namespace, without length, sequence number and family."""
+    found = build.number(wire.FRA_TABLE, table) + build.number(wire.FRA_SUPPRESS_PREFIXLEN, 0xFFFFFFFF)
+    found += build.attribute(wire.FRA_PROTOCOL, bytes((_RTPROT_KERNEL,)))
+    found += build.number(wire.FRA_PRIORITY, priority) if priority else b""
+    return _RULE.pack(0, 0, 0, table, 0, 0, 1, 0) + found
+
+
+_LOCAL_RULE = _kernel_rule(LOCAL_TABLE, 0)
+_USUAL_RULES = (_kernel_rule(MAIN_TABLE, 32766), _kernel_rule(DEFAULT_TABLE, 32767))
 
 
 class Reader:
@@ -72,11 +99,24 @@ class Reader:
         return tuple(map(wire.address, sorted(found, key=wire.is_deprecated)))
 
     def rules(self, family: Family) -> tuple[Rule, ...]:
-        """Ours.  The kernel filters no rules, so foreign ones are passed over before they are decoded."""
-        mark = build.attribute(wire.FRA_PROTOCOL, bytes((self.protocol,)))
-        body = bytes((family.af,)) + bytes(11)
-        found = [wire.rule(message) for message in self._messages(wire.RTM_GETRULE, body) if mark in message]
-        return tuple(rule for rule in found if rule.protocol == self.protocol)
+        """Ours."""
+        return self.all_rules(family)[0]
+
+    def all_rules(self, family: Family) -> tuple[tuple[Rule, ...], tuple[Rule, ...]]:
+        """Ours, and all others in the order the kernel asks them.
+
+        The kernel's own for main and default are left out where they are as it made them, and its own for local at
+        priority 0 is not decoded: every machine has these.
+        """
+        ours: list[Rule] = []
+        others: list[Rule] = []
+        for message in self._messages(wire.RTM_GETRULE, bytes((family.af,)) + bytes(11)):
+            if message[17:] == _LOCAL_RULE:
+                others.append(Rule(family, 0, LOCAL_TABLE, protocol=_RTPROT_KERNEL))
+            elif message[17:] not in _USUAL_RULES:
+                rule = wire.rule(message)
+                (ours if rule.protocol == self.protocol else others).append(rule)
+        return tuple(ours), tuple(others)
 
     def table(self, family: Family, table: int, oif: int = 0, protocol: int = 0) -> tuple[Route, ...]:
         """All routes of a table, those included whose device is down; empty where there is no such table.

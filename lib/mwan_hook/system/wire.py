@@ -55,9 +55,13 @@ _IFA_ADDRESS, _IFA_LOCAL, _IFA_FLAGS = 1, 2, 8
 _IFA_F_OPTIMISTIC, _IFA_F_DADFAILED, _IFA_F_DEPRECATED, _IFA_F_TENTATIVE = 0x04, 0x08, 0x20, 0x40
 _SCOPE_LINK = 253
 _LINK_LOCAL = ("169.254.", "fe8", "fe9", "fea", "feb")
-_FRA_DST, _FRA_SRC, _FRA_IIFNAME, _FRA_PRIORITY, _FRA_FWMARK = 1, 2, 3, 6, 10
-_FRA_SUPPRESS_PREFIXLEN, _FRA_TABLE, _FRA_FWMASK, _FRA_OIFNAME, FRA_PROTOCOL = 14, 15, 16, 17, 21
+_FRA_DST, _FRA_SRC, _FRA_IIFNAME, FRA_PRIORITY, _FRA_FWMARK = 1, 2, 3, 6, 10
+FRA_SUPPRESS_PREFIXLEN, FRA_TABLE, _FRA_FWMASK, _FRA_OIFNAME, FRA_PROTOCOL = 14, 15, 16, 17, 21
 _FRA_UID_RANGE, _FRA_IP_PROTO, _FRA_SPORT_RANGE, _FRA_DPORT_RANGE = 20, 22, 23, 24
+_FRA_L3MDEV = 19
+_FRA_DECODED = {1, 2, 3, 6, 10, 14, 15, 16, 17, 19, 20, 21, 22, 23, 24, 28, 29}  # the ports' masks are as good as known
+_FRA_DECODED |= {11, 18}  # realm and padding select nothing
+_FIB_RULE_INVERT = 2
 _NO_SUPPRESSION = 0xFFFFFFFF
 ACTIONS = {1: LOOKUP, 2: "goto", 3: "nop", 6: "blackhole", 7: "unreachable", 8: "prohibit"}
 
@@ -190,12 +194,12 @@ def rule(message: bytes) -> Rule:
     """RTM_NEWRULE.  A rule that leads to no table (unreachable, goto) has table 0."""
     af, dst_len, src_len = message[16], message[17], message[18]
     found = attributes(message, 28)
-    suppress = _u32(found.get(_FRA_SUPPRESS_PREFIXLEN, b"\xff\xff\xff\xff"))
+    suppress = _u32(found.get(FRA_SUPPRESS_PREFIXLEN, b"\xff\xff\xff\xff"))
     mark = found.get(_FRA_FWMARK)
     return Rule(
         _FAMILIES[af],
-        _u32(found.get(_FRA_PRIORITY, b"")),
-        _u32(found.get(_FRA_TABLE, b"")),
+        _u32(found.get(FRA_PRIORITY, b"")),
+        _u32(found.get(FRA_TABLE, b"")),
         _prefix(af, found.get(_FRA_SRC), src_len),
         _prefix(af, found.get(_FRA_DST), dst_len),
         _name(found[_FRA_IIFNAME]) if _FRA_IIFNAME in found else None,
@@ -209,6 +213,9 @@ def rule(message: bytes) -> Rule:
         _range("=HH", found.get(_FRA_DPORT_RANGE)),
         _range("=II", found.get(_FRA_UID_RANGE)),
         ACTIONS.get(message[23], str(message[23])),
+        bool(message[24] & _FIB_RULE_INVERT),
+        found.get(_FRA_L3MDEV, b"\0") != b"\0",
+        bool(message[19] or found.keys() - _FRA_DECODED),
     )
 
 
