@@ -29,6 +29,7 @@ NAMES = {
     "only4.test.": (ALIVE[next(iter(ALIVE))],),
     "big.test.": tuple(ALIVE.values()),
     "slow.test.": tuple(ALIVE.values()),
+    "odd.test.": tuple(ALIVE.values()),
 }
 
 
@@ -38,6 +39,8 @@ def plain(status: str, body: bytes = b"", *headers: str) -> bytes:
     return "\r\n".join(lines).encode() + body
 
 
+BOMB = gzip.compress(b"x" * 90_000_000)
+FLOODS = {"/chunk-negative": b"F" * 65536, "/chunk-huge": b"F" * 65536, "/chunk-trailers": b"T: t\r\n" * 9000}
 REPLIES = {
     "/204": b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n",
     "/204-length": plain("204 No Content"),
@@ -68,6 +71,11 @@ REPLIES = {
     "/gzip": plain("200 OK", gzip.compress(b"packed"), "Content-Encoding: gzip"),
     "/gzip-broken": plain("200 OK", b"no such thing", "Content-Encoding: gzip"),
     "/bomb": plain("200 OK", gzip.compress(b"x" * 50_000_000), "Content-Encoding: gzip"),
+    "/chunk-negative": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-7\r\n",
+    "/chunk-huge": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"e" * 300 + b"\r\n",
+    "/chunk-trailers": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nz\r\n0\r\n",
+    "/moved-bomb": plain("302 Found", BOMB, "Location: /204", "Content-Encoding: gzip"),
+    "/cookies": b"HTTP/1.1 200 OK\r\n" + b"Set-Cookie: a=b; expires=%b\r\n" % (b" " * 60_000),
     "/cut": b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nNetwork",
     "/cut-empty": b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n",
     "/limit": plain("200 OK", b"y" * (KIB64 - 1) + b"z"),
@@ -143,6 +151,8 @@ class Internet:
             reset(connection)
         else:
             connection.sendall(REPLIES[path])
+            while path in FLOODS:  # until the other side has enough
+                connection.sendall(FLOODS[path])
 
     def _tls(self, certificate: Path) -> Handler:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -168,6 +178,14 @@ class Internet:
         if name in ("big.test.", "slow.test."):
             reply = dns.message.make_response(query)
             reply.flags |= dns.flags.TC
+        if name == "odd.test.":
+            right = reply.to_wire()
+            # Of dnspython 2.3.0 an unassigned opcode raises ValueError, of others DNSException.
+            odd = [right[:2] + bytes((0x80 | opcode << 3,)) + right[3:] for opcode in range(1, 16)]
+            return [*odd, right[:4] + b"\0\2" + right[6:], right[:13], right[:11], b"", right]
+        if name == "maze.test.":
+            reply.flags |= dns.flags.TC
+            return [reply.to_wire()]
         if name == "forged.test.":
             wrong = dns.message.make_query("ok.test.", "A")
             wrong.id = query.id
@@ -179,8 +197,9 @@ class Internet:
     def _dns_stream(self, connection: socket.socket) -> None:
         """One question by TCP."""
         (length,) = struct.unpack("!H", connection.recv(2, socket.MSG_WAITALL))
-        query = dns.message.from_wire(connection.recv(length, socket.MSG_WAITALL))
-        wire = answer(query).to_wire()
+        packet = connection.recv(length, socket.MSG_WAITALL)
+        query = dns.message.from_wire(packet)
+        wire = maze(packet) if query.question[0].name.to_text() == "maze.test." else answer(query).to_wire()
         data = struct.pack("!H", len(wire)) + wire
         if query.question[0].name.to_text() == "slow.test.":
             drip(connection, data)
@@ -205,6 +224,16 @@ def answer(query: dns.message.Message) -> dns.message.Message:
         if wanted == ("AAAA" if ":" in address else "A"):
             reply.answer.append(dns.rrset.from_text(name, 60, "IN", wanted, address))
     return reply
+
+
+def maze(query: bytes) -> bytes:
+    """60 KB of aliases of one name, each to a name of a hundred labels."""
+    name = b"".join(b"\1" + bytes((97 + number % 26,)) for number in range(100))
+    first = name + b"\0" + struct.pack("!HHIH", 5, 1, 9, 2) + b"\xc0\x0c"
+    pointer = struct.pack("!H", 0xC000 | len(query))
+    more = (60_000 - len(query) - len(first)) // 14
+    records = first + (pointer + struct.pack("!HHIH", 5, 1, 9, 2) + pointer) * more
+    return query[:2] + b"\x81\x80" + struct.pack("!HHHH", 1, 1 + more, 0, 0) + query[12:] + records
 
 
 def reset(connection: socket.socket) -> None:

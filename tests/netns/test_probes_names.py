@@ -80,6 +80,27 @@ def test_without_resolv_conf_no_server_is_known(bed: Bed) -> None:
 
 
 @both
+def test_what_is_no_answer_is_passed_over(bed: Bed, family: Family) -> None:
+    result = bed.lab.one(bed.uplink.job("http://odd.test/204", family, servers=(ALIVE[family],)))
+    assert (result.connectivity, result.error) == (FULL, None)
+    result = bed.lab.one(bed.uplink.job(f"dns://{ALIVE[family]}/odd.test", family))
+    assert (result.connectivity, result.error) == (FULL, None)
+
+
+@both
+def test_an_answer_that_is_made_to_be_slow_to_read_delays_no_other_probe(bed: Bed, family: Family) -> None:
+    began = time.monotonic()
+    slow, other = bed.lab.run(
+        bed.uplink.job("http://maze.test/204", family, servers=(ALIVE[family],)),
+        bed.uplink.job(f"tcp://ok.test:{OPEN}", family, servers=(ALIVE[family],)),
+    )
+    assert time.monotonic() - began < 3
+    assert slow.connectivity is LIMITED
+    assert (slow.error or "").startswith("maze.test has no IP")
+    assert (other.connectivity, other.error) == (FULL, None)
+
+
+@both
 def test_jobs_that_want_the_same_name_share_one_question(bed: Bed, family: Family) -> None:
     texts = ["http://ok.test/204", "http://OK.test/empty", f"tcp://ok.test:{OPEN}", "http://other.test/204"]
     results = bed.lab.run(*(bed.uplink.job(text, family, servers=(ALIVE[family],)) for text in texts))

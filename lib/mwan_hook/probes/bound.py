@@ -14,10 +14,11 @@ import time
 
 from mwan_hook.light import TYPE_CHECKING, NamedTuple
 from mwan_hook.model import Connectivity, Family, MwanError
+from mwan_hook.say import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
-    from typing import TypeAlias, TypeVar
+    from collections.abc import Callable, Generator, Sequence
+    from typing import Any, TypeAlias, TypeVar
 
     from mwan_hook.model import Job
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 SO_BINDTOIFINDEX = 62  # by index, not by name: an interface that is renamed meanwhile stays the same one
 SO_TIMESTAMPNS = 35
 CLOSE_WAIT = 8  # linux/tcp_states.h
+LONGEST_WORDS = 200  # characters of what an exception says
 IP_HEADER = {Family.IPV4: 20, Family.IPV6: 40}
 
 # What connect() and send() say themselves: no packet left.  A blackhole route gives EINVAL, a prohibit route EACCES.
@@ -92,6 +94,21 @@ class Bound(_socket.socket):
         other = Bound.__new__(Bound)
         _socket.socket.__init__(other, fileno=self.detach())
         return other
+
+
+def guarded(action: Callable[..., T], *values: Any) -> T | Answer:
+    """What ``action`` returns; the answer ``limited`` of its target if it raises.
+
+    The edge of every probe: a server, or a library that meets its reply, may raise anything, and other targets go on.
+    Raises MwanError, which is about this machine, and what ends a generator.
+    """
+    try:
+        return action(*values)
+    except (MwanError, StopIteration):
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a peer makes a library raise is that target's failure alone
+        words = shown(f"the probe failed: {type(error).__name__}: {error}"[:LONGEST_WORDS])
+        return Answer(Connectivity.LIMITED, None, words)
 
 
 def endpoint(job: Job, address: str, port: int = 0) -> tuple[str, int] | tuple[str, int, int, int]:

@@ -21,6 +21,34 @@ if TYPE_CHECKING:
     from mwan_hook.probes.http import Call
 
 INTERIM = 16  # replies before the final one
+MOST = 192 * 1024  # bytes of a reply, headers included: thrice what is read of a body
+READ = {"content-length", "content-encoding", "transfer-encoding", "connection"}  # headers that anybody looks at
+
+
+class Bounded(io.RawIOBase):
+    """What a peer sends, to the end that we set: whatever a parser is told to read, it does not get more."""
+
+    def __init__(self, stream: io.RawIOBase) -> None:
+        super().__init__()
+        self._stream = stream
+        self._left = MOST
+
+    def readable(self) -> bool:
+        """It is for reading alone."""
+        return True
+
+    def readinto(self, buffer: Any, /) -> int | None:
+        """As of any stream.  Raises HTTPException beyond the end."""
+        count: int | None = self._stream.readinto(buffer)
+        self._left -= count or 0
+        if self._left < 0:
+            raise http.client.HTTPException(f"more than {MOST >> 10} KiB")
+        return count
+
+    def close(self) -> None:
+        """Both."""
+        self._stream.close()
+        super().close()
 
 
 class Lines(io.BufferedReader):
@@ -46,7 +74,7 @@ class Reply(http.client.HTTPResponse):
 
     def __init__(self, *args: Any, **kw: Any) -> None:
         super().__init__(*args, **kw)
-        self._lines = Lines(self.fp.detach())
+        self._lines = Lines(Bounded(self.fp.detach()))
         self.fp = self._lines
 
     def begin(self) -> None:
@@ -60,6 +88,16 @@ class Reply(http.client.HTTPResponse):
             self.headers = None  # type: ignore[assignment]  # not begun, for the superclass
             super().begin()
         self._lines.headers = False
+        for name in {*self.headers}:  # cookies, for one, would be parsed by regular expressions
+            if name.lower() not in READ:
+                del self.headers[name]
+
+    def _read_next_chunk_size(self) -> int:
+        """As the superclass, which takes a size of -1 for all that comes (CPython 3.11)."""
+        size: int = super()._read_next_chunk_size()  # type: ignore[misc]
+        if size < 0:
+            raise ValueError("a chunk of negative size")
+        return size
 
 
 class Plain(urllib3.connection.HTTPConnection):

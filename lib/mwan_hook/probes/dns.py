@@ -31,6 +31,7 @@ from mwan_hook.probes.bound import (
     tcp_bytes,
     timed_out,
 )
+from mwan_hook.probes.dnsreply import HEADER
 from mwan_hook.probes.icmp import RECVERR
 from mwan_hook.probes.tcp import RESET_ON_CLOSE
 
@@ -42,13 +43,18 @@ if TYPE_CHECKING:
 
 PORT = 53
 REPEAT = 1.0  # seconds after which a lost question for a name is sent again
+ANSWER_TO_QUERY = 0x80  # the third byte of an answer, but for AA, TC and RD: QR, and the opcode QUERY
 
 
 class Reply(NamedTuple):
-    """What a server said (None: nothing that could be read), and the words, time and bytes of the asking."""
+    """What a server said (None: nothing that could be read), and the words, time and bytes of the asking.
+
+    The message has its header and question alone; the rest of the packet is for :mod:`mwan_hook.probes.dnsreply`.
+    """
 
     message: dns.message.Message | None
     answer: Answer
+    packet: bytes = b""
 
 
 class Server(NamedTuple):
@@ -85,14 +91,17 @@ def ask(job: Job, server: Server, query: dns.message.Message, until: float) -> S
     except OSError as error:
         return Reply(None, not_sent(error))
     spent = reply.answer.wire_bytes + whole.answer.wire_bytes
-    return Reply(whole.message, whole.answer._replace(wire_bytes=spent))
+    return whole._replace(answer=whole.answer._replace(wire_bytes=spent))
 
 
 def _parse(packet: bytes, query: dns.message.Message) -> dns.message.Message | None:
-    """The message, if it answers the query: identifier, opcode and question are those asked."""
+    """Header and question of a message, if it answers the query: identifier, opcode and question are those asked."""
+    asked = query.id.to_bytes(2, "big")
+    if len(packet) < HEADER or packet[:2] != asked or packet[2] & 0xF8 != ANSWER_TO_QUERY or packet[4:6] > b"\0\1":
+        return None
     try:
-        message = dns.message.from_wire(packet, ignore_trailing=True)
-    except dns.exception.DNSException:
+        message = dns.message.from_wire(packet, question_only=True, ignore_trailing=True)
+    except (dns.exception.DNSException, ValueError):
         return None
     return message if query.is_response(message) else None
 
@@ -120,7 +129,7 @@ def _by_udp(job: Job, server: Server, query: dns.message.Message, until: float) 
                 spent += header + len(packet) if packet else 0
                 if (message := _parse(packet, query)) is not None:
                     took = max(0.0, came - began) * 1000
-                    return Reply(message, Answer(Connectivity.FULL, took, None, spent))
+                    return Reply(message, Answer(Connectivity.FULL, took, None, spent), packet)
             elif again >= until:
                 return Reply(None, timed_out(job, spent))
             else:
@@ -150,7 +159,7 @@ def _by_tcp(job: Job, server: Server, query: dns.message.Message, until: float) 
     answer = Answer(Connectivity.FULL, took, None, spent)
     if message is None:
         answer = Answer(Connectivity.LIMITED, None, "broken answer", spent)
-    return Reply(message, answer)
+    return Reply(message, answer, got)
 
 
 def _exchange(sock: Bound, wire: bytes, until: float) -> Steps[bytes | None]:

@@ -22,7 +22,7 @@ import requests.utils
 from mwan_hook import __version__
 from mwan_hook.light import TYPE_CHECKING
 from mwan_hook.model import Connectivity, Method
-from mwan_hook.probes.bound import IP_HEADER, Answer, Bound, endpoint, failed, not_sent, tcp_bytes, timed_out
+from mwan_hook.probes.bound import IP_HEADER, Answer, Bound, endpoint, failed, guarded, not_sent, tcp_bytes, timed_out
 from mwan_hook.probes.connection import PlainPool, SecurePool, Trust
 from mwan_hook.probes.reply import BROKEN, chain, judge, why
 from mwan_hook.probes.tcp import TRIES
@@ -77,14 +77,11 @@ class Call:
 
     def run(self) -> None:
         """The request's thread."""
-        answer = None
-        try:
-            answer = _get(self)
-        finally:
-            with self._lock:
-                if not self._abandoned:  # else the descriptor may be another file's by now
-                    self._answer = answer or Answer(Connectivity.LIMITED, None, "the request failed")
-                    os.eventfd_write(self.event, 1)
+        answer = guarded(_get, self)
+        with self._lock:
+            if not self._abandoned:  # else the descriptor may be another file's by now
+                self._answer = answer
+                os.eventfd_write(self.event, 1)
 
     def result(self) -> Answer:
         """The answer, or that there was none in time; with the bytes of every connection."""
@@ -183,13 +180,20 @@ class _Adapter(requests.adapters.HTTPAdapter):
         super().close()
 
 
+class _Session(requests.Session):
+    """Looks at no redirect: requests reads and unpacks such a reply whole, followed or not."""
+
+    def get_redirect_target(self, _: Any) -> None:
+        """None, whatever the reply says."""
+
+
 def _get(call: Call) -> Answer:
     """One request and what its answer says."""
     target = call.job.target
     host = f"[{target.host}]" if ":" in target.host else target.host
     port = target.port or PORTS[target.method]
     where = host if port == PORTS[target.method] else f"{host}:{port}"
-    with requests.Session() as session:
+    with _Session() as session:
         session.trust_env = False
         session.headers.clear()
         session.headers.update(HEADERS)

@@ -20,6 +20,7 @@ import dns.rcode
 from mwan_hook.light import TYPE_CHECKING, NamedTuple
 from mwan_hook.model import Connectivity, Family
 from mwan_hook.probes import dns as question
+from mwan_hook.probes import dnsreply
 from mwan_hook.probes.bound import Answer, literal
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class Names:
             asked = question.Server(server, repeat=question.REPEAT)
             reply = yield from question.ask(way, asked, query, until)
             spent += reply.answer.wire_bytes
-            found = _found(job, server, reply)
+            found = _found(job, server, query, reply)
             if _settled(found):
                 break
         return found._replace(answer=found.answer._replace(wire_bytes=spent))
@@ -105,7 +106,7 @@ def _settled(found: Found) -> bool:
     return bool(found.addresses) or found.answer.connectivity is Connectivity.FULL
 
 
-def _found(job: Job, server: str, reply: question.Reply) -> Found:
+def _found(job: Job, server: str, query: dns.message.Message, reply: question.Reply) -> Found:
     """Addresses out of a reply; ``full`` without any: it is sure that there are none."""
     name = job.target.host
     if reply.message is None:
@@ -115,13 +116,10 @@ def _found(job: Job, server: str, reply: question.Reply) -> Found:
         return Found((), reply.answer._replace(error=f"no such name: {name}"))
     if rcode != dns.rcode.NOERROR:
         return _failed(f"DNS server {server} for {name}: answered {dns.rcode.to_text(rcode)}")
-    if not isinstance(reply.message, dns.message.QueryMessage):
-        return _failed(f"DNS server {server} for {name}: broken answer")
     try:
-        records = reply.message.resolve_chaining().answer
-    except dns.exception.DNSException as error:
+        addresses = dnsreply.addresses(reply.packet, query.question[0].name, job.family)
+    except (dns.exception.DNSException, ValueError) as error:
         return _failed(f"DNS server {server} for {name}: broken answer: {error}")
-    addresses = tuple(str(record) for record in records or ())
     return Found(addresses, reply.answer._replace(error=None if addresses else _none(job)))
 
 
@@ -133,7 +131,7 @@ def _nameservers(path: str) -> list[str]:
     """The servers of resolv.conf(5)."""
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
-            lines = [line.split() for line in file]
+            lines = [line.split() for line in file.read(MAX_REPLY).split("\n")]
     except OSError:
         return []
     return [words[1] for words in lines if len(words) > 1 and words[0] == "nameserver"]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import select
 import time
 
-from mwan_hook.light import TYPE_CHECKING
+from mwan_hook.light import TYPE_CHECKING, partial
 from mwan_hook.model import Connectivity, Method, Result
-from mwan_hook.probes.bound import Answer, literal, timed_out
+from mwan_hook.probes.bound import Answer, guarded, literal, timed_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mwan_hook.model import Job
     from mwan_hook.probes.bound import Steps
     from mwan_hook.probes.late import Asked, Late
+    from mwan_hook.probes.resolve import Found
 
     Done: TypeAlias = Callable[[Any], None]
 
@@ -31,6 +32,13 @@ def run(jobs: Sequence[Job], *, root: str = "/", late: Late | None = None) -> li
     Raises MwanError without CAP_NET_RAW.
     """
     return _Run(jobs, root, late).results()
+
+
+def _resolver() -> Any:
+    """The module that finds addresses of names."""
+    from mwan_hook.probes import resolve
+
+    return resolve
 
 
 def _module(method: Method) -> Any:
@@ -73,8 +81,10 @@ class _Run:
         named: dict[tuple[str, int, str, float], list[int]] = {}
         known: list[int] = []
         for place, job in enumerate(self.jobs):
-            _module(job.target.method)  # no import between sending and receiving
-            if job.target.method is Method.GATEWAY or literal(job.target.host, job.family):
+            probe = guarded(_module, job.target.method)  # no import between sending and receiving
+            if isinstance(probe, Answer):  # a library is missing or broken
+                self.answers[place] = probe
+            elif job.target.method is Method.GATEWAY or literal(job.target.host, job.family):
                 known.append(place)
             else:
                 key = (job.uplink, job.family.af, job.target.host.lower(), job.timeout)
@@ -139,26 +149,28 @@ class _Run:
 
     def _ask_named(self, groups: Sequence[list[int]]) -> None:
         """Resolve each name once for all jobs of an uplink and family that want it; then begin those."""
-        from mwan_hook.probes import resolve
-
+        resolve = guarded(_resolver)
+        if isinstance(resolve, Answer):  # its library is missing or broken
+            self.answers.update((place, resolve) for places in groups for place in places)
+            return
         names = resolve.Names(self.jobs, self.root)
-
-        def begin(places: list[int]) -> Done:
-            def done(found: resolve.Found | None) -> None:
-                found = found or resolve.Found((), timed_out(self.jobs[places[0]]))
-                for place in places:
-                    spent = found.answer.wire_bytes if place == places[0] else 0
-                    if found.addresses:
-                        self._ask(place, found.addresses, spent)
-                    else:
-                        self.answers[place] = found.answer._replace(wire_bytes=spent)
-
-            return done
-
         for places in groups:
             job = self.jobs[places[0]]
             deadline = self.began + job.timeout
-            self.loop.start(names.find(job, deadline), deadline, begin(places))
+            self.loop.start(names.find(job, deadline), deadline, partial(self._named, places))
+
+    def _named(self, places: Sequence[int], found: Found | Answer | None) -> None:
+        """Begin the jobs that waited for a name's addresses; without any, their answer is why there are none."""
+        addresses: Sequence[str] = ()
+        answer = found or timed_out(self.jobs[places[0]])
+        if not isinstance(answer, Answer):
+            addresses, answer = answer
+        for place in places:
+            spent = answer.wire_bytes if place == places[0] else 0
+            if addresses:
+                self._ask(place, addresses, spent)
+            else:
+                self.answers[place] = answer._replace(wire_bytes=spent)
 
 
 class _Task:
@@ -182,7 +194,10 @@ class Loop:
         self._waiting: dict[int, _Task] = {}  # by file descriptor
 
     def start(self, steps: Steps[Any], deadline: float, done: Done) -> _Task:
-        """Run to its first wait; ``done`` gets what it returns, None if it does not end at its deadline."""
+        """Run to its first wait; ``done`` gets what it returns, None if it does not end at its deadline.
+
+        Of a probe that raises it gets an :class:`Answer` that says so.
+        """
         task = _Task(steps, deadline, done)
         self._resume(task, None)
         return task
@@ -219,14 +234,18 @@ class Loop:
     def _resume(self, task: _Task, mask: int | None) -> None:
         try:
             # None is what a generator that has not begun must be sent.
-            fd, events, until = task.steps.send(mask)  # type: ignore[arg-type]
+            wait = guarded(task.steps.send, mask)
         except StopIteration as end:
             task.done(end.value)
+            return
+        if isinstance(wait, Answer):
+            task.done(wait)
             return
         if mask == 0 and time.monotonic() >= task.deadline:
             task.steps.close()
             task.done(None)
             return
-        task.fd, task.until = fd, min(until, task.deadline)
-        self._poll.register(fd, events)
-        self._waiting[fd] = task
+        task.fd, events, until = wait
+        task.until = min(until, task.deadline)
+        self._poll.register(task.fd, events)
+        self._waiting[task.fd] = task
