@@ -113,7 +113,7 @@ class Run:
             self._remember(record)
         routing = seen.config.routing
         # A read-only /etc is no failure.
-        complain(names.write(self.root, routing.protocol, routing.default_table, seen.bound.named_tables))
+        complain(names.write(self.root, routing.protocol, routing.default_table, seen.named_tables))
         return tuple(complaints)
 
     def _rule_set(self, judged: Judged) -> list[str]:

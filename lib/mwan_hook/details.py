@@ -34,24 +34,34 @@ if TYPE_CHECKING:
 
 def details(reader: Reader, loaded: Loaded, bound: Bound, state: State, outlines: Snapshot) -> Snapshot:
     """Rules, tables and sysctls, as far as they are ours or stand for an uplink."""
-    uplinks, own = bound.uplinks, bound.policy_tables
+    uplinks = bound.uplinks
     families, shared = outlines.families, loaded.config.routing.default_table
     earlier = former.protocols(state, outlines)
     routes, rules = _former(earlier, families)
     rulebooks = [reader.all_rules(family) for family in families]
+    pool = _pool(reader, loaded, bound, state, outlines)
     return former.without_former(outlines, state)._replace(
         shared=() if shared == MAIN_TABLE else tuple(r for family in families for r in reader.ours(family, shared)),
         rules=tuple(rule for ours, _ in rulebooks for rule in ours),
         foreign_rules=tuple(rule for _, others in rulebooks for rule in others if rule.protocol not in earlier),
         copies=tuple(_copies(reader, loaded.config, uplinks, state, families)),
         sysctls=tuple(_current(uplinks, state, outlines)),
-        orphans=_orphans(reader, loaded, bound, state, families),
+        orphans=_orphans(reader, loaded, bound, state, families, pool),
         former_routes=routes,
         former_rules=rules,
         firewall=_firewall(loaded, state),
-        policies=tuple(r for table in own for family in families for r in reader.ours(family, table)),
-        pool=_pool(reader, loaded, bound, state, outlines),
+        policies=tuple(_beside(reader, bound, families, pool)),
+        pool=pool,
     )
+
+
+def _beside(reader: Reader, bound: Bound, families: Sequence[Family], pool: Pool | None) -> Iterator[Route]:
+    """Ours in the tables of policies, and in that of own packets which go by no group."""
+    for table in bound.policy_tables:
+        for family in families:
+            yield from reader.ours(family, table)
+    if pool and pool.own and Family.IPV6 in families:
+        yield from reader.ours(Family.IPV6, pool.own)
 
 
 def _pool(reader: Reader, loaded: Loaded, bound: Bound, state: State, outlines: Snapshot) -> Pool | None:
@@ -63,11 +73,13 @@ def _pool(reader: Reader, loaded: Loaded, bound: Bound, state: State, outlines: 
         wanted = anew or state.sharing != Sharing.ROUTES.value
     if not (wanted or anew or state.objects):
         return None
+    from mwan_hook.core.nexthops import own_table
     from mwan_hook.system import nexthops
 
     ours, taken = nexthops.decoded(reader.objects(), {routing.protocol, *former.protocols(state, outlines)})
     known = "" if anew else state.sharing
-    return nexthops.pool(loaded.root, routing, known, ours, taken) if wanted else Pool(ours=ours, taken=taken)
+    pool = nexthops.pool(loaded.root, routing, known, ours, taken) if wanted else Pool(ours=ours, taken=taken)
+    return pool._replace(own=own_table(routing.default_table, {*bound.tables}))
 
 
 def _firewall(loaded: Loaded, state: State) -> Firewall | None:
@@ -118,11 +130,16 @@ def _copies(
 
 
 def _orphans(
-    reader: Reader, loaded: Loaded, bound: Bound, state: State, families: Sequence[Family]
+    reader: Reader,
+    loaded: Loaded,
+    bound: Bound,
+    state: State,
+    families: Sequence[Family],
+    pool: Pool | None,
 ) -> tuple[Route, ...]:
     """Ours in tables of nobody: the whole kernel is searched only after the configuration or the memory changed."""
     known = {loaded.config.routing.default_table, MAIN_TABLE, *bound.policy_tables}
-    known |= {uplink.table for uplink in bound.uplinks}
+    known |= {uplink.table for uplink in bound.uplinks} | ({pool.own} if pool else set())
     if state.config != loaded.fingerprint:
         found = [route for family in families for route in reader.ours_anywhere(family, but=known)]
     else:

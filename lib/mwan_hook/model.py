@@ -14,6 +14,7 @@ LOCAL_TABLE, MAIN_TABLE, DEFAULT_TABLE = 255, 254, 253
 GUARD_METRIC = 4294967295
 DEFAULT = "default"
 LOOKUP = "lookup"
+HEAVIEST_TYPED = 256  # weight of a nexthop object that ip(8) before 6.12 takes
 
 
 class Family(str, Enum):
@@ -460,6 +461,7 @@ class Pool(NamedTuple):
     taken: frozenset[int] = frozenset()  # ids that others have
     answer: str = ""  # routes or objects: what `auto` found, to be remembered for this boot
     heaviest: int = 256  # weight that this kernel takes
+    own: int = 0  # table of this machine's own IPv6 packets, which a group gives the wrong source; 0: none
 
 
 class Rule(NamedTuple):

@@ -45,6 +45,9 @@ if TYPE_CHECKING:
     from mwan_hook.config import Loaded
 
 
+OWN = "mwan-own"  # what the table is called that own packets take where forwarded ones go by a group
+
+
 class Seen(NamedTuple):
     """A round and what it was seen on; ``begun`` is CLOCK_BOOTTIME seconds."""
 
@@ -71,6 +74,12 @@ class Scene(NamedTuple):
     def uplinks(self) -> tuple[Uplink, ...]:
         """The uplinks in order of the configuration."""
         return self.bound.uplinks
+
+    @property
+    def named_tables(self) -> dict[int, str]:
+        """What tables are called, beside the shared default's."""
+        own = self.snapshot.pool.own if self.snapshot.pool and self.snapshot.pool.use else 0
+        return {**self.bound.named_tables, own: OWN} if own else self.bound.named_tables
 
 
 class Judged(NamedTuple):
@@ -199,6 +208,7 @@ def _remembered(state: State, seen: Scene, desired: Desired) -> State:
     """The parts of the state that follow from the desired kernel."""
     tables = {uplink.table for uplink in seen.uplinks if uplink.present}
     tables |= {seen.config.routing.default_table, *seen.bound.policy_tables}
+    tables |= {route.table for route in desired.policies}
     return state._replace(
         last_online={**state.last_online, **{family: names for family, names in desired.online.items() if names}},
         best={family: _way_out(seen.uplinks, family, names) for family, names in desired.online.items()},

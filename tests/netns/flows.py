@@ -18,11 +18,15 @@ def flows(family: str, count: int, destinations: int, first: int) -> Iterator[tu
 
 
 def begin(family: str, kind: str, count: int, destinations: int, first: int) -> None:
-    """A datagram, or a SYN, of each flow."""
+    """A datagram, or a SYN, of each flow; of kind "asked" the program wants to know its address first, and any port."""
     for port, address, to in flows(family, count, destinations, first):
-        with socket(AF_INET6 if family == "ipv6" else AF_INET, SOCK_DGRAM if kind == "udp" else SOCK_STREAM) as one:
+        with socket(AF_INET6 if family == "ipv6" else AF_INET, SOCK_STREAM if kind == "tcp" else SOCK_DGRAM) as one:
             one.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
             one.setblocking(False)
+            if kind == "asked":
+                one.connect((address, to))
+                one.send(one.getsockname()[0].encode())
+                continue
             one.bind(("", port))
             if kind == "udp":
                 one.sendto(b"x", (address, to))

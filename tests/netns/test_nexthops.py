@@ -104,7 +104,8 @@ def test_the_shared_default_goes_through_a_resilient_group_and_its_fallbacks_do_
 def test_trace_shows_the_group_and_its_shares(net: Network, where: str, digit: int) -> None:
     if len(ours(net.router.ns)) != 8:
         run(net, UNEVENLY, OBJECTS)
-    told = net.router.mwan("trace", where).stdout
+    source = "192.168.2.10" if digit == 4 else "fd00:aa::10"
+    told = net.router.mwan("trace", where, "--iif", "lan0", "--from", source).stdout
     assert f"result: by table mwan: default nhid 172000000{digit} over 3 nexthops metric 1" in told
     assert "dev eth1, 50% of the flows (weight 3), uplink w1, online" in told
     assert "kernel: agrees" in told
@@ -152,6 +153,14 @@ def test_an_uplink_that_is_unplugged_moves_only_its_flows_and_none_when_it_is_ba
     assert router.mwan("plan").stdout == ""
 
 
+def test_own_ipv6_packets_are_traced_past_the_group(net: Network) -> None:
+    if len(ours(net.router.ns)) != 8:
+        run(net, UNEVENLY, OBJECTS)
+    told = net.router.mwan("trace", "2620:fe::fe").stdout
+    assert "result: by table mwan-own: default over 3 nexthops metric 1" in told
+    assert "kernel: agrees" in told
+
+
 def test_the_last_one_left_keeps_its_flows_when_others_come_back(shared: Network) -> None:
     for isp in shared.isps[1:]:
         isp.fault("blackhole")
@@ -159,6 +168,11 @@ def test_the_last_one_left_keeps_its_flows_when_others_come_back(shared: Network
     try:
         before = established(shared)
         assert [ways(shared, family) for family in FAMILIES] == [{"eth1"}] * 2
+        assert shared.router.mwan("plan").stdout == ""
+        twins = next(one for one in ours(shared.router.ns) if one["id"] == 1720000004)["group"]
+        typed = f"{twins[0]['id']},256/{twins[1]['id']}"  # what the installed ip(8) takes
+        resilient = "type resilient buckets 1024 idle_timer 120"
+        shared.router.ns.ip(f"nexthop replace id 1720000004 group {typed} proto 172 {resilient}")
         assert shared.router.mwan("plan").stdout == ""
         told = shared.router.mwan("trace", "8.8.8.8").stdout
         assert told.count("via 10.1.0.1 dev eth1, uplink w1, online") == 2  # and once for a socket that asks again
@@ -269,8 +283,9 @@ def test_in_main_a_shared_default_through_objects_is_for_those_who_ask_for_it(ne
     run(net, EVENLY, AUTO)
     assert len(ours(net.router.ns)) == 8
     run(net, EVENLY, f"default_table = main\n{OBJECTS}")
+    assert defaults(net.router.ns, "main", "ipv4")[0]["nhid"]
+    assert "nhid" not in defaults(net.router.ns, "main", "ipv6")[0]  # own packets could not pass it by
     for family, where in (("ipv4", "8.8.8.8"), ("ipv6", "2620:fe::fe")):
-        assert defaults(net.router.ns, "main", family)[0]["nhid"]
         for device in ("eth1", "eth2", "eth3"):
             found = net.router.ns.route_get(f"{where} oif {device}", family)
             assert found

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mwan_hook.core import nexthops
-from mwan_hook.core.desired import Desired
+from mwan_hook.core.desired import LOOPBACK, Desired
 from mwan_hook.core.plan import plan
 from mwan_hook.core.words import line
 from mwan_hook.model import (
@@ -22,6 +22,7 @@ from mwan_hook.model import (
     Pool,
     Route,
     Routing,
+    Rule,
     Snapshot,
     Uplink,
     UplinkConfig,
@@ -29,6 +30,7 @@ from mwan_hook.model import (
 
 V4, V6 = Family.IPV4, Family.IPV6
 METRIC = 100
+OWN = 999  # table of own IPv6 packets
 
 
 def uplink(index: int, weight: int = 1, metric: int = METRIC, present: bool = True) -> Uplink:
@@ -45,11 +47,50 @@ def best(*indices: int, family: Family = V4, last: int = 1) -> Route:
 
 def desired(route: Route) -> Desired:
     names = tuple(f"eth{hop.index}" for hop in route.nexthops)
-    return Desired(shared=(route, route._replace(metric=2)), online={route.family: names})
+    rules = (Rule(route.family, 1300, 1007, mark=7, mask=7), Rule(route.family, 1900, route.table))
+    return Desired(shared=(route, route._replace(metric=2)), rules=rules, online={route.family: names})
 
 
-def wanted(route: Route, *uplinks: Uplink) -> Desired:
-    return nexthops.joined(desired(route), uplinks, Snapshot(pool=Pool(use=True)))
+def wanted(route: Route, *uplinks: Uplink, own: int = OWN) -> Desired:
+    return nexthops.joined(desired(route), uplinks, Snapshot(pool=Pool(use=True, own=own)))
+
+
+def test_own_ipv6_packets_pass_a_group_of_several_by() -> None:
+    several, uplinks = best(2, 3, family=V6), (uplink(2), uplink(3))
+    found = wanted(several, *uplinks)
+    assert found.policies == (several._replace(table=OWN),)
+    assert found.rules == (Rule(V6, 1899, OWN, iif=LOOPBACK), *desired(several).rules)
+    assert wanted(best(2, 3), *uplinks).rules == desired(best(2, 3)).rules, "IPv4 asks the way that it has chosen"
+    assert wanted(best(2, family=V6), *uplinks).policies == (), "of one way the source is right"
+
+
+def test_ipv6_has_no_group_where_own_packets_could_not_pass_it_by() -> None:
+    several, uplinks = best(2, 3, family=V6), (uplink(2), uplink(3))
+    assert wanted(several, *uplinks, own=0) == desired(several)
+    assert wanted(best(2, family=V6), *uplinks, own=0) == desired(best(2, family=V6))
+    before = desired(several)._replace(rules=(Rule(V6, 1899, 0, action="unreachable"), Rule(V6, 1900, 1000)))
+    assert nexthops.joined(before, uplinks, Snapshot(pool=Pool(use=True, own=OWN))) == before
+
+
+@pytest.mark.parametrize(
+    ("shared", "taken", "own"),
+    [(1000, (), 999), (1000, (999, 998, 2000), 997), (256, (), 252), (254, (), 0), (1, (), 0), (3, (1, 2), 0)],
+)
+def test_the_table_of_own_packets_is_a_free_one_below_the_shared_default_s(
+    shared: int, taken: tuple[int, ...], own: int
+) -> None:
+    assert nexthops.own_table(shared, taken) == own
+
+
+@pytest.mark.parametrize("weight", [256, 4096])
+def test_a_twin_that_was_typed_with_less_weight_is_left_as_it_is(weight: int) -> None:
+    uplinks = uplink(2), uplink(3, present=False)
+    made = nexthops.joined(desired(best(2)), uplinks, Snapshot(pool=Pool(use=True, heaviest=65535)))
+    assert line(Change(Op.ADD, made.objects[-1]), {}).split()[6] == "1720000024,256/1720000025"
+    typed = made.objects[-1]._replace(members=((1720000024, weight), (1720000025, 1)))
+    assert nexthops.difference(made.objects, Pool(ours=(*made.objects[:2], typed))) == ([], [])
+    lighter = typed._replace(members=((1720000024, 255), (1720000025, 1)))
+    assert nexthops.difference(made.objects, Pool(ours=(*made.objects[:2], lighter)))[0] != []
 
 
 def test_several_share_a_group_whose_ids_tell_interface_and_family() -> None:
@@ -86,7 +127,7 @@ def test_what_no_group_can_carry_stays_a_plain_route(route: Route, uplinks: tupl
 def test_where_objects_are_not_to_be_used_those_that_stand_go() -> None:
     uplinks = uplink(2), uplink(3)
     before = wanted(best(2, 3), *uplinks)
-    snapshot = Snapshot(shared=before.shared, pool=Pool(use=False, ours=before.objects))
+    snapshot = Snapshot(shared=before.shared, rules=before.rules, pool=Pool(use=False, ours=before.objects))
     changes = plan(Routing(), nexthops.joined(desired(best(2, 3)), uplinks, snapshot), snapshot)
     assert [line(change, {2: "a", 3: "b"}) for change in changes] == [
         "ip route replace default table 1000 proto 172 metric 1 "
@@ -97,11 +138,13 @@ def test_where_objects_are_not_to_be_used_those_that_stand_go() -> None:
     ]
 
 
-def test_what_stands_without_verdicts_keeps_its_objects() -> None:
+@pytest.mark.parametrize("route", [best(2, 3), best(2, 3, family=V6)])
+def test_what_stands_without_verdicts_keeps_its_objects(route: Route) -> None:
     uplinks = uplink(2), uplink(3)
-    before = wanted(best(2, 3), *uplinks)
-    snapshot = Snapshot(shared=before.shared, pool=Pool(use=True, ours=before.objects))
-    standing = Desired(shared=before.shared, online={V4: ()})
+    before = wanted(route, *uplinks)
+    pool = Pool(use=True, ours=before.objects, own=OWN)
+    snapshot = Snapshot(shared=before.shared, rules=before.rules, policies=before.policies, pool=pool)
+    standing = Desired(shared=before.shared, rules=desired(route).rules, online={route.family: ()})
     assert plan(Routing(), nexthops.joined(standing, uplinks, snapshot), snapshot) == ()
 
 
@@ -124,20 +167,26 @@ class Kernel:
         self.foreign = foreign
         self.objects: dict[int, NexthopObject] = {}
         self.routes: dict[int, Route] = {}
+        self.own: dict[int, Route] = {}
+        self.rules: list[Rule] = []
 
     def snapshot(self, use: bool) -> Snapshot:
-        pool = Pool(use=use, ours=tuple(self.objects.values()), taken=self.foreign)
-        return Snapshot(shared=tuple(self.routes.values()), pool=pool)
+        pool = Pool(use=use, ours=tuple(self.objects.values()), taken=self.foreign, own=OWN)
+        own = tuple(self.own.values())
+        return Snapshot(shared=tuple(self.routes.values()), rules=tuple(self.rules), policies=own, pool=pool)
 
     def apply(self, change: Change) -> None:
         what = change.what
-        if isinstance(what, Route):
+        if isinstance(what, Rule):
+            (self.rules.append if change.op is Op.ADD else self.rules.remove)(what)
+        elif isinstance(what, Route):
+            table = self.own if what.table == OWN else self.routes
             if change.op is Op.DELETE:
-                del self.routes[what.metric]
+                del table[what.metric]
             else:
-                assert (what.metric in self.routes) == (change.op is Op.REPLACE)
+                assert (what.metric in table) == (change.op is Op.REPLACE)
                 assert not what.nhid or not self.objects[what.nhid].hop
-                self.routes[what.metric] = what
+                table[what.metric] = what
         elif isinstance(what, NexthopObject):
             assert what.id not in self.foreign
             assert (what.id in self.objects) == (change.op is not Op.ADD)

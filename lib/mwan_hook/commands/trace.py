@@ -175,7 +175,7 @@ def _names(root: str, devices: dict[int, Device], asked: Question) -> Names:
     except MwanError as error:
         complain([f"{line} (uplinks are not named)" for line in str(error).splitlines()])
         return Names(devices=devices)
-    tables = {seen.config.routing.default_table: SHARED, **seen.bound.named_tables}
+    tables = {seen.config.routing.default_table: SHARED, **seen.named_tables}
     known = {}
     for uplink in seen.uplinks:
         memory = state.uplinks.get(uplink.name, UplinkState())

@@ -1,18 +1,25 @@
 """The shared default through nexthop objects: a resilient group, whose buckets keep their flows when weights change.
 
 What one uplink alone can ever carry, and the fallbacks below, stay plain routes.
+
+IPv6 takes the source address of a packet that has none from the group's first way, whichever way the packet goes.  So
+a group of several is for forwarded IPv6 packets only, and this machine's own are led to a multipath route beside it, of
+which every nexthop has its own source (test_own_connections.py).  IPv4 asks the way that it has chosen.
 """
 
 from __future__ import annotations
 
-from mwan_hook.model import FAMILIES, Change, Family, Nexthop, NexthopObject, Op, Pool
+from mwan_hook.core.desired import LOOPBACK
+from mwan_hook.core.uplinks import RESERVED_TABLES
+from mwan_hook.light import NamedTuple
+from mwan_hook.model import FAMILIES, HEAVIEST_TYPED, MAIN_TABLE, Change, Family, Nexthop, NexthopObject, Op, Pool
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Container, Iterable, Sequence
 
     from mwan_hook.core.desired import Desired
-    from mwan_hook.model import Route, Snapshot, State, Uplink
+    from mwan_hook.model import Route, Rule, Snapshot, State, Uplink
 
 # Ids are FIRST_ID + 10 x interface index + 4 or 6 (a twin's + 5); a group's has index 0.  Who counts up from 1 never
 # comes here.
@@ -22,23 +29,75 @@ BUCKETS = 1024  # so many that in a house most hold no flow, and can move as soo
 IDLE = 120  # seconds: NAT forgets a silent UDP flow then, too
 
 
+class _Own(NamedTuple):
+    """How this machine's own IPv6 packets pass a group by."""
+
+    routes: tuple[Route, ...] = ()
+    rules: tuple[Rule, ...] = ()
+
+
+def own_table(default_table: int, taken: Container[int]) -> int:
+    """The table of own IPv6 packets: the first free one below the shared default's.
+
+    0 where there is none, or where the shared default is in main: its rule is not ours.
+    """
+    if default_table == MAIN_TABLE:
+        return 0
+    number = default_table - 1
+    while number > 0 and (number in taken or number in RESERVED_TABLES):
+        number -= 1
+    return max(number, 0)
+
+
 def joined(desired: Desired, uplinks: Sequence[Uplink], snapshot: Snapshot) -> Desired:
     """What is desired, with the best shared route of each family through a group where several could carry it."""
     pool = snapshot.pool or Pool()
     there = {*snapshot.shared, *snapshot.defaults}
     shared: list[Route] = []
     objects: list[NexthopObject] = []
+    own = _Own()
     for family in FAMILIES:
         routes = [route for route in desired.shared if route.family is family]
-        if routes and not (routes[0] in there and not desired.online.get(family)):
-            tier = _tier(family, routes[0], uplinks) if pool.use else []
-            if tier:
+        if routes and routes[0] in there and not desired.online.get(family):
+            own = _standing(pool, snapshot) if family is Family.IPV6 else own
+        elif routes and pool.use and (tier := _tier(family, routes[0], uplinks)):
+            beside = _beside(routes[0], desired.rules, pool)
+            if beside is not None:
+                own = beside if family is Family.IPV6 else own
                 group, ways = _group(routes[0], tier, pool, snapshot)
                 routes[0] = routes[0]._replace(nexthops=(), nhid=group.id, src=None, scope=0)
                 objects += [*ways, group]
         shared += routes
     kept = {route.nhid for route in shared} - {one.id for one in objects}
-    return desired._replace(shared=tuple(shared), objects=(*objects, *_closure(kept, pool)))
+    return desired._replace(
+        shared=tuple(shared),
+        objects=(*objects, *_closure(kept, pool)),
+        policies=(*desired.policies, *own.routes),
+        rules=(*own.rules, *desired.rules),
+    )
+
+
+def _beside(best: Route, rules: Iterable[Rule], pool: Pool) -> _Own | None:
+    """What keeps own packets off the group of ``best``: a rule right before that of the shared default.
+
+    None where there is no place for it: then there is no group either.
+    """
+    if best.family is Family.IPV4:
+        return _Own()
+    mine = [rule for rule in rules if rule.family is best.family]
+    last = next((rule for rule in mine if rule.table == best.table), None)
+    if last is None or not pool.own or any(rule.priority == last.priority - 1 for rule in mine):
+        return None
+    if len(best.nexthops) == 1:  # one source is right
+        return _Own()
+    rule = last._replace(priority=last.priority - 1, table=pool.own, iif=LOOPBACK)
+    return _Own((best._replace(table=pool.own),), (rule,))
+
+
+def _standing(pool: Pool, snapshot: Snapshot) -> _Own:
+    """What an earlier run left for own packets."""
+    rules = tuple(rule for rule in snapshot.rules if pool.own and rule.table == pool.own)
+    return _Own(tuple(route for route in snapshot.policies if rules and route.table == pool.own), rules)
 
 
 def remembered(state: State, pool: Pool, objects: Sequence[NexthopObject]) -> State:
@@ -51,11 +110,16 @@ def difference(wanted: Sequence[NexthopObject], pool: Pool | None) -> tuple[list
     have = {one.id: one for one in pool.ours} if pool else {}
     put = []
     for one in sorted(wanted, key=_is_group):
-        if have.get(one.id) != one:
+        if one.id not in have or _typed(have[one.id]) != _typed(one):
             put.append(_change(Op.REPLACE if one.id in have else Op.ADD, one))
     ids = {one.id for one in wanted}
     drop = [one for one in have.values() if one.id not in ids]
     return put, [_change(Op.DELETE, one) for one in sorted(drop, key=_is_group, reverse=True)]
+
+
+def _typed(one: NexthopObject) -> NexthopObject:
+    """As its line says it: heavier is only better."""
+    return one._replace(members=tuple((number, min(weight, HEAVIEST_TYPED)) for number, weight in one.members))
 
 
 def _change(op: Op, one: NexthopObject) -> Change:

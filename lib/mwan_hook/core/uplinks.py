@@ -55,6 +55,12 @@ class Bound(NamedTuple):
         return tuple(course.table for course in self.policies if course.table)
 
     @property
+    def tables(self) -> tuple[int, ...]:
+        """All that were given to anything."""
+        kept = (*self.allotment.tables.values(), *self.allotment.policies.values())
+        return (*(uplink.table for uplink in self.uplinks), *kept)
+
+    @property
     def named_tables(self) -> dict[int, str]:
         """What the tables of uplinks and policies are called; of several names the first."""
         named = [(uplink.table, uplink.name) for uplink in self.uplinks if uplink.table]

@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 from mwan_hook.core import protocols
-from mwan_hook.model import LOOKUP, MAIN_TABLE, Family, Nexthop, NexthopObject, Op, Route, Rule, Ruleset, Sysctl
+from mwan_hook.model import (
+    HEAVIEST_TYPED,
+    LOOKUP,
+    MAIN_TABLE,
+    Family,
+    Nexthop,
+    NexthopObject,
+    Op,
+    Route,
+    Rule,
+    Ruleset,
+    Sysctl,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -106,14 +118,18 @@ def _is_bare6(what: NexthopObject) -> bool:
 
 
 def nexthop(what: NexthopObject, names: Mapping[int, str], delete: bool = False) -> str:
-    """What follows ``ip nexthop add``."""
+    """What follows ``ip nexthop add``.
+
+    A lone way may outweigh its twin by more than ip(8) has words for; typed so, a run leaves it as it is.
+    """
     words = [f"id {what.id}"]
     if delete:
         return words[0]
     if what.hop:
         words += [_hop(what.hop, names), *(["onlink"] if what.hop.onlink else []), f"proto {what.protocol}"]
         return " ".join(words)
-    members = "/".join(f"{number},{weight}" if weight != 1 else str(number) for number, weight in what.members)
+    weighed = ((number, min(weight, HEAVIEST_TYPED)) for number, weight in what.members)
+    members = "/".join(f"{number},{weight}" if weight != 1 else str(number) for number, weight in weighed)
     kind = f"type resilient buckets {what.buckets} idle_timer {what.idle}"
     return " ".join([*words, f"group {members} proto {what.protocol} {kind}"])
 
