@@ -11,7 +11,7 @@ from math import isfinite
 from mwan_hook.core.credible import RESERVED_PROTOCOLS, RESERVED_TABLES
 from mwan_hook.core.settings import match_of
 from mwan_hook.core.targets import is_address, parse
-from mwan_hook.model import FAMILIES, GUARD_METRIC, MAIN_TABLE, Family, Method
+from mwan_hook.model import FAMILIES, GUARD_METRIC, MAIN_TABLE, Method
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -196,10 +196,10 @@ def match(value: Value) -> list[str]:
 
 
 def gateway(value: Value) -> list[str]:
-    """At most one address a family."""
+    """Addresses of routers in the order in which they are tried."""
     found = _each(value, _router)
-    if not found or len({Family.of(address) for address in found}) < len(found):
-        raise ValueError("expected one address, or one of each family")
+    if not found:
+        raise ValueError("expected one address or several, in the order in which they are tried")
     return found
 
 

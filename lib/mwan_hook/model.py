@@ -219,8 +219,7 @@ class UplinkConfig(NamedTuple):
     rule_priority: int | None = None
     mark: int | None = None
     mask: int | None = None
-    gateway4: str | None = None
-    gateway6: str | None = None
+    gateways: tuple[str, ...] = ()  # of both families, each in the order in which they are tried
     families: tuple[Family, ...] = FAMILIES
     enabled: bool = True
     metered: bool = False
@@ -244,9 +243,9 @@ class UplinkConfig(NamedTuple):
             return self.match[0].glob
         return None
 
-    def gateway(self, family: Family) -> str | None:
-        """The configured gateway of a family."""
-        return self.gateway4 if family is Family.IPV4 else self.gateway6
+    def gateway(self, family: Family) -> tuple[str, ...]:
+        """The configured gateways of a family."""
+        return tuple([one for one in self.gateways if Family.of(one) is family]) if self.gateways else ()
 
 
 class Router(NamedTuple):
@@ -405,6 +404,9 @@ class Address(NamedTuple):
     prefixlen: int
     usable: bool  # global or site scope, not link-local, 169.254/16, tentative or failed in DAD
     tentative: bool = False
+    deprecated: bool = False  # new connections should no longer use it
+    temporary: bool = False  # RFC 8981: for privacy, gone tomorrow
+    no_network: bool = False  # the kernel made no route to its network
 
 
 class Nexthop(NamedTuple):
@@ -547,6 +549,7 @@ class Snapshot(NamedTuple):
     links: tuple[Link, ...] = ()
     addresses: tuple[Address, ...] = ()
     defaults: tuple[Route, ...] = ()  # every default of main, ours and foreign, dead ones left out
+    elsewhere: tuple[Route, ...] = ()  # foreign defaults of other tables, of uplinks that have none in main
     shared: tuple[Route, ...] = ()  # ours in the shared default's table (where that is main: in `defaults`)
     rules: tuple[Rule, ...] = ()  # ours
     foreign_rules: tuple[Rule, ...] = ()  # all others but the kernel's own for main and default, in their order
@@ -572,16 +575,21 @@ class Way(NamedTuple):
     """One family of one uplink, by the facts.  ``missing`` says in words what it lacks; empty: it can be probed."""
 
     family: Family
-    addresses: tuple[Address, ...] = ()
+    addresses: tuple[Address, ...] = ()  # of the interface, the one to send from first
     gateway: str | None = None
     onlink: bool = False
     default: Route | None = None  # its own default, as its table shall have it
     missing: str = "no interface"
     servers: tuple[str, ...] = ()  # DNS servers of its lease
+    lent: str = ""  # it sends from an address of another interface: the loopback's, or a LAN's in its prefix
+    choices: tuple[str, ...] = ()  # where there are several gateways: all of them, in order
+    homes: tuple[int, ...] = ()  # tables of others, not main, in which its default was found
 
     @property
     def source(self) -> str:
-        """The address that probes come from."""
+        """The address that stands for the uplink: probes come from it, NAT and hooks take it."""
+        if self.lent:
+            return self.lent
         for address in self.addresses:
             if address.usable:
                 return address.address
@@ -671,6 +679,14 @@ class Round(NamedTuple):
 
 
 # ---------------------------------------------------------------- memory
+
+
+class Turn(NamedTuple):
+    """Of an uplink with several gateways in a family: which one is used, and why not the others."""
+
+    gateway: str
+    silent: dict[str, float] = {}  # gateways that were passed over because they did not answer, and when
+    failed: tuple[str, ...] = ()  # gateways that answer, and behind which probes got nothing
 
 
 class FamilyState(NamedTuple):
@@ -818,6 +834,8 @@ class State(NamedTuple):
     objects: bool = False  # nexthop objects of ours may be in the kernel
     sharing: str = ""  # what `nexthops = auto` found in this boot
     usage: dict[str, Usage] = {}  # of uplinks with a quota
+    turns: dict[str, Turn] = {}  # by UPLINK/FAMILY
+    elsewhere: tuple[int, ...] = ()  # tables in which defaults of uplinks were found
 
 
 class Allotment(NamedTuple):

@@ -113,7 +113,7 @@ def test_the_example_of_the_manual_is_read_with_its_comments(tmp_path: Path) -> 
     fiber, lte = found.uplinks
     assert fiber.literal == "enp1s0"
     assert (fiber.metric, fiber.weight, fiber.table, fiber.rule_priority) == (100, 2, 2000, 2000)
-    assert (fiber.mark, fiber.mask, fiber.gateway4, fiber.gateway6) == (4, None, "192.168.1.1", None)
+    assert (fiber.mark, fiber.mask, fiber.gateways) == (4, None, ("192.168.1.1",))
     assert fiber.families == (Family.IPV4, Family.IPV6)
     assert (fiber.enabled, fiber.metered, fiber.metered_interval) == (True, False, 300)
     assert fiber.metrics == Metrics(100, 2000, 2000, 2000)
@@ -369,7 +369,8 @@ def test_a_mistake_is_told_with_its_place_and_what_was_expected(tmp_path: Path, 
         ("mark = 0x100000000\n", "expected a mark of 32 bits"),
         ("mark = 4/\n", "expected a mark of 32 bits"),
         ("mark = 0x104/0xff\n", "bits all lie in its mask"),
-        ("gateway = 192.0.2.1, 192.0.2.2\n", "expected one address, or one of each family"),
+        ("gateway = 192.0.2.1, 192.0.2.1\n", "expected '192.0.2.1' once"),
+        ("gateway = ,\n", "expected one address or several"),
         ("gateway = 192.0.2.1/24\n", "expected the address of a router"),
         ("gateway = fe80::1%eth0\n", "expected the address of a router"),
         ("gateway = 224.0.0.1\n", "expected the address of a router"),
@@ -425,7 +426,13 @@ def test_what_means_one_interface_may_have_a_table_of_its_own(tmp_path: Path, ma
 
 
 def test_identical_dongles_may_share_a_gateway(tmp_path: Path) -> None:
-    assert uplink(tmp_path, "match = usb*\ngateway = 192.168.8.1, fe80::1\n").gateway6 == "fe80::1"
+    assert uplink(tmp_path, "match = usb*\ngateway = 192.168.8.1, fe80::1\n").gateway(Family.IPV6) == ("fe80::1",)
+
+
+def test_gateways_are_a_list_of_each_family_in_their_order(tmp_path: Path) -> None:
+    found = uplink(tmp_path, "gateway = 192.0.2.9, fe80::9, 192.0.2.1, fe80::1\n")
+    assert found.gateway(Family.IPV4) == ("192.0.2.9", "192.0.2.1")
+    assert found.gateway(Family.IPV6) == ("fe80::9", "fe80::1")
 
 
 def test_all_mistakes_of_all_files_are_told_at_once_in_order(tmp_path: Path) -> None:

@@ -158,6 +158,26 @@ def test_prefixes_of_the_lan_become_the_uplinks() -> None:
     assert [line.rpartition(" to ")[2] for line in rules(wide, "srcnat")] == ["2001:db8:ff00::/56"] * 2
 
 
+def test_the_prefix_of_an_uplink_is_that_of_the_address_it_sends_from() -> None:
+    seen = b.snapshot("fiber", "lte", families=BOTH)
+
+    def target(*lte: Address) -> list[str]:
+        others = tuple(one for one in seen.addresses if one.index != b.NAMES["lte"])
+        inside = Address(9, Family.IPV6, "fd00:aa::1", 64, True)
+        there = seen._replace(addresses=(*lte, inside, *others))
+        lines = rules(commands(two(Router(), nat6=Nat6.PREFIX), snapshot=there), "srcnat")
+        return [line.rpartition(" to ")[2] for line in lines]
+
+    ula = Address(b.NAMES["lte"], Family.IPV6, "fdab::7", 64, True)
+    fading = Address(b.NAMES["lte"], Family.IPV6, "2001:db8:40::7", 64, True, deprecated=True)
+    lasting = Address(b.NAMES["lte"], Family.IPV6, "2001:db8:41::7", 64, True)
+    host = Address(b.NAMES["lte"], Family.IPV6, "2001:db8:42::7", 128, True)
+    assert target(ula, fading, lasting) == ["2001:db8:41::/64"]
+    assert target(host, ula, lasting) == ["2001:db8:41::/64"]  # a host's address says no network
+    assert target(host, ula) == []
+    assert target(ula) == ["fdab::/64"]
+
+
 def test_the_table_is_made_anew_only_if_it_or_what_is_wanted_differs() -> None:
     wanted = commands(two(PIN))
     known = Firewall(7, "digest", wanted)

@@ -128,13 +128,13 @@ def test_the_gateway_comes_from_the_configuration_then_main_then_the_lease() -> 
     def gateway(config: UplinkConfig, around: Snapshot) -> str | None:
         return bound(b.config(config), around, leases=leases).uplinks[0].ipv4.gateway
 
-    assert gateway(b.uplink("fiber", gateway4="192.168.2.9"), snapshot) == "192.168.2.9"
+    assert gateway(b.uplink("fiber", gateways=("192.168.2.9",)), snapshot) == "192.168.2.9"
     assert gateway(b.uplink("fiber"), snapshot) == "192.168.2.1"
     assert gateway(b.uplink("fiber"), bare) == "192.168.2.254"
 
 
 def test_a_gateway_outside_every_subnet_is_onlink() -> None:
-    found = bound(b.config(b.uplink("fiber", gateway4="10.0.0.1")), b.snapshot("fiber")._replace(defaults=()))
+    found = bound(b.config(b.uplink("fiber", gateways=("10.0.0.1",))), b.snapshot("fiber")._replace(defaults=()))
     assert found.uplinks[0].ipv4.onlink
 
 

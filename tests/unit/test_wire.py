@@ -45,6 +45,16 @@ def test_a_link_is_read_with_its_names() -> None:
     assert wire.link(message(16, body)) == Link(9, "w\udcff", True, True, "00:01:02:03:04:05", False, ("one", "two"))
 
 
+def test_the_flags_of_an_address_say_what_it_is_good_for() -> None:
+    ours = bytes((0x20, 1, 0xD, 0xB8)) + bytes(12)
+    lasting = wire.address(address_message(10, ours, ours, 0x80))
+    fading = wire.address(address_message(10, ours, ours, 0x01 | 0x20 | 0x200))
+    assert (lasting.deprecated, lasting.temporary, lasting.no_network) == (False, False, False)
+    assert (fading.deprecated, fading.temporary, fading.no_network, fading.usable) == (True, True, True, True)
+    secondary = wire.address(address_message(2, bytes((10, 0, 0, 2)), bytes((10, 0, 0, 2)), 0x01))
+    assert not secondary.temporary  # the same bit: IPv4's second address in one network
+
+
 def test_our_side_of_a_point_to_point_address_is_taken() -> None:
     read = wire.address(address_message(2, bytes((10, 0, 0, 2)), bytes((10, 0, 0, 1))))
     assert read == Address(7, Family.IPV4, "10.0.0.2", 24, True)

@@ -44,7 +44,7 @@ _OURS = {  # what an uplink has when the files leave it to us
     "gateway": "found",
     "masquerade": "that of [router]",
     "nat6": "that of [router]",
-    "nat6_prefix": "the network of the uplink's first IPv6 address",
+    "nat6_prefix": "the network of the IPv6 address that the uplink sends from",
 }
 
 
@@ -189,7 +189,7 @@ def _own(uplink: UplinkConfig) -> dict[str, str]:
     mark = "" if uplink.mark is None else hex(uplink.mark) + (f"/{uplink.mask:#x}" if uplink.mask is not None else "")
     special = {
         "mark": mark,
-        "gateway": ", ".join(address for family in Family if (address := uplink.gateway(family))),
+        "gateway": ", ".join(uplink.gateways),
         "families": _list(family.value for family in uplink.families),
         "masquerade": "" if uplink.masquerade is None else _masquerade(uplink.masquerade),
         "nat6": "" if uplink.nat6 is None else uplink.nat6.value,

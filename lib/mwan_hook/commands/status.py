@@ -205,6 +205,7 @@ def _family(seen: Scene, uplink: Uplink, family: Family, state: FamilyState) -> 
         "status": state.status.value,
         "connectivity": state.connectivity.word,
         "addresses": [f"{a.address}/{a.prefixlen}" for a in way.addresses if a.usable],
+        "source": way.source or None,
         "gateway": way.gateway,
         "since": when(state.since),
         "good": state.good,

@@ -70,7 +70,7 @@ def _alone(uplink: UplinkConfig, own: Mapping[str, Any]) -> Iterator[Finding]:
             yield Finding((*path, key), words)
     for family in Family:
         if uplink.gateway(family) and family not in uplink.families:
-            words = f"{uplink.gateway(family)} is not used: families lacks {family.value}"
+            words = f"{', '.join(uplink.gateway(family))} is not used: families lacks {family.value}"
             yield Finding((*path, "gateway"), words, fatal=False)
     if "portal_interval" in own and own["portal_interval"] and not uplink.probe.portal_targets:
         yield Finding((*path, "portal_interval"), "there are no portal_targets to ask", fatal=False)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from mwan_hook.core.former import followed
+from mwan_hook.core.gateways import SCOPE_LINK, canonical_metric
 from mwan_hook.core.metrics import BEST_METRIC, ladder, own_defaults
-from mwan_hook.core.ways import SCOPE_LINK, canonical_metric
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import (
     GUARD_METRIC,

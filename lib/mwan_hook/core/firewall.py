@@ -10,6 +10,7 @@ Commands are nft(8)'s, one a line.  They name interfaces, not indexes, so that a
 
 from __future__ import annotations
 
+from mwan_hook.core.addresses import network_of
 from mwan_hook.core.desired import is_online
 from mwan_hook.core.prefix6 import covers as _covers
 from mwan_hook.core.prefix6 import network as _network
@@ -150,20 +151,12 @@ def _translating(router: Router, uplink: Uplink, uplinks: Sequence[Uplink], snap
     if Family.IPV4 in families:
         yield f"{dev} meta nfproto ipv4 fib saddr type != local masquerade"
     if nat6 is Nat6.PREFIX:
-        target = own.nat6_prefix or _own_prefix(uplink)
+        target = own.nat6_prefix or network_of(uplink.ipv6.addresses)
         for prefix in _inside(uplinks, snapshot) if target else ():
             if not _covers(target, prefix):
                 yield f"{dev} ip6 saddr {prefix} fib saddr type != local snat ip6 prefix to {target}"
     elif nat6 is Nat6.MASQUERADE or Family.IPV6 in families:
         yield f"{dev} meta nfproto ipv6 fib saddr type != local masquerade"
-
-
-def _own_prefix(uplink: Uplink) -> str:
-    """Of the first address that says one."""
-    for address in uplink.ipv6.addresses:
-        if address.usable and address.prefixlen <= 64:
-            return _network(address.address, address.prefixlen)
-    return ""
 
 
 def _inside(uplinks: Sequence[Uplink], snapshot: Snapshot) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from itertools import count, islice
 
-from mwan_hook.core.ways import canonical_metric, still_valid
+from mwan_hook.core.gateways import canonical_metric, still_valid
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import (
     DEFAULT,

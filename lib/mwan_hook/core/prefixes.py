@@ -6,6 +6,7 @@ stays in the state.  One that vanishes while its uplink is down is remembered: h
 
 from __future__ import annotations
 
+from mwan_hook.core.addresses import GLOBAL, network_of
 from mwan_hook.core.desired import TWINS, is_online
 from mwan_hook.core.prefix6 import covered, covers, network
 from mwan_hook.model import MAIN_TABLE, Delegated, Family, LastResort, Nat6, OnLink, Rule, UplinkState
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from mwan_hook.model import Config, Router, Snapshot, State, Uplink, UplinkConfig
 
 PATIENCE = 60.0  # seconds that a prefix is asked for again, at growing intervals, where nobody knows it
-GLOBAL = ("2", "3")  # how addresses of the internet begin
 
 
 def seen(snapshot: Snapshot, uplinks: Sequence[Uplink]) -> tuple[str, ...]:
@@ -151,7 +151,7 @@ def translates(uplink: Uplink, router: Router) -> bool:
     own = uplink.config
     mode = router.nat6 if own.nat6 is None else own.nat6
     if mode is Nat6.PREFIX:
-        return bool(own.nat6_prefix) or any(one.usable and one.prefixlen <= 64 for one in uplink.ipv6.addresses)
+        return bool(own.nat6_prefix or network_of(uplink.ipv6.addresses))
     families = router.masquerade if own.masquerade is None else own.masquerade
     return mode is Nat6.MASQUERADE or Family.IPV6 in families
 

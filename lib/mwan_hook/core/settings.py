@@ -161,8 +161,7 @@ def _uplink(name: str, values: Mapping[str, Any], probe: Probe) -> UplinkConfig:
         own["families"] = tuple(Family(word) for word in own["families"])
     if "mark" in own:
         own["mark"], own["mask"] = values["mark"]
-    for address in values.get("gateway", ()):
-        own["gateway6" if ":" in address else "gateway4"] = address
+    own["gateways"] = tuple(values.get("gateway", ()))
     own["metrics"] = Metrics(**values.get("metrics", {}))
     own["probe"] = with_probe(probe, values)
     own["explicit"] = frozenset(values) & frozenset(Probe._fields)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from mwan_hook.core.former import without_former
-from mwan_hook.core.ways import Sources, way
+from mwan_hook.core.gateways import Sources
+from mwan_hook.core.ways import way
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import (
     FAMILIES,

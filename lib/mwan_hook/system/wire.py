@@ -6,7 +6,7 @@ the netlink header in front.
 
 from __future__ import annotations
 
-from _socket import inet_ntop
+from _socket import AF_INET6, inet_ntop
 from struct import Struct, unpack_from
 
 from mwan_hook.model import DEFAULT, LOOKUP, Address, Family, Link, Nexthop, Route, Rule
@@ -53,6 +53,7 @@ _IFF_UP, _IFF_POINTOPOINT, _IFF_NOARP, _IFF_LOWER_UP = 1, 0x10, 0x80, 0x10000
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_PROP_LIST, _IFLA_ALT_IFNAME = 1, 3, 52, 53
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_FLAGS = 1, 2, 8
 _IFA_F_OPTIMISTIC, _IFA_F_DADFAILED, _IFA_F_DEPRECATED, _IFA_F_TENTATIVE = 0x04, 0x08, 0x20, 0x40
+_IFA_F_TEMPORARY, _IFA_F_NOPREFIXROUTE = 0x01, 0x200  # the first of IPv6; IPv4 calls it secondary
 _SCOPE_LINK = 253
 _LINK_LOCAL = ("169.254.", "fe8", "fe9", "fea", "feb")
 _FRA_DST, _FRA_SRC, _FRA_IIFNAME, FRA_PRIORITY, _FRA_FWMARK = 1, 2, 3, 6, 10
@@ -117,7 +118,17 @@ def address(message: bytes) -> Address:
     tentative = bool(flags & _IFA_F_TENTATIVE) and not flags & _IFA_F_OPTIMISTIC
     local = scope >= _SCOPE_LINK or text.startswith(_LINK_LOCAL)
     usable = not (local or tentative or flags & _IFA_F_DADFAILED)
-    return Address(index, _FAMILIES[family], text, prefixlen, usable, tentative)
+    return Address(
+        index,
+        _FAMILIES[family],
+        text,
+        prefixlen,
+        usable,
+        tentative,
+        bool(flags & _IFA_F_DEPRECATED),
+        bool(flags & _IFA_F_TEMPORARY) and family == AF_INET6,
+        bool(flags & _IFA_F_NOPREFIXROUTE),
+    )
 
 
 def is_deprecated(message: bytes) -> bool:

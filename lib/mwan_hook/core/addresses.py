@@ -1,0 +1,77 @@
+"""Which of its addresses an uplink sends from: the only place that chooses one."""
+
+from __future__ import annotations
+
+from _socket import inet_pton
+
+from mwan_hook.light import partial
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from mwan_hook.model import Address, Route
+
+GLOBAL = ("2", "3")  # how IPv6 addresses of the internet begin; others (ULA) are understood nearby only
+VIA_IPV6 = "inet6 "  # before an IPv6 gateway of an IPv4 route, as ip(8) writes it
+_LINK_LOCAL = ("fe8", "fe9", "fea", "feb")
+
+
+def preferred(addresses: Sequence[Address], default: Route | None) -> tuple[Address, ...]:
+    """The same addresses, the one to send from first.
+
+    The default's own source; else what is not deprecated, of IPv6 global before ULA and lasting before temporary (RFC
+    8981), then what is in the gateway's network, then what the kernel lists first.  Unusable ones keep out of the way.
+    """
+    if sum(one.usable for one in addresses) < 2:
+        return tuple(addresses)
+    gateway = default.nexthops[0].gateway if default and default.nexthops else None
+    return tuple(sorted(addresses, key=partial(_rank, default.src if default else None, gateway)))
+
+
+def elsewhere(source: str | None, own: Iterable[Address], everywhere: Iterable[Address]) -> str:
+    """The default's own source where another interface has it (a loopback, a LAN); empty where the uplink has it."""
+    if source is None or any(one.address == source for one in own):
+        return ""
+    return source if any(one.usable and one.address == source for one in everywhere) else ""
+
+
+def _rank(source: str | None, gateway: str | None, one: Address) -> tuple[bool, ...]:
+    return (
+        not one.usable,
+        one.address != source,
+        one.deprecated,
+        not is_global(one),
+        one.temporary,
+        gateway is None or not holds(one, gateway),
+    )
+
+
+def is_global(one: Address) -> bool:
+    """Whether the internet can answer it, as far as its looks say."""
+    return ":" not in one.address or one.address.startswith(GLOBAL)
+
+
+def holds(one: Address, gateway: str) -> bool:
+    """Whether a gateway is in an address's network."""
+    if (":" in gateway) is not (":" in one.address) or gateway.startswith(VIA_IPV6):
+        return False
+    own = inet_pton(one.family.af, one.address)
+    shift = len(own) * 8 - one.prefixlen
+    return int.from_bytes(own, "big") >> shift == int.from_bytes(inet_pton(one.family.af, gateway), "big") >> shift
+
+
+def network_of(addresses: Sequence[Address]) -> str:
+    """The IPv6 network of the address to send from; where that is a host's (DHCPv6), of the next one of its kind."""
+    from mwan_hook.core.prefix6 import network
+
+    usable = [one for one in addresses if one.usable]
+    for one in usable:
+        if one.prefixlen <= 64 and is_global(one) is is_global(usable[0]):
+            return network(one.address, one.prefixlen)
+    return ""
+
+
+def near(gateway: str) -> bool:
+    """Whether a gateway needs no network: a link-local one is on every link."""
+    return gateway.removeprefix(VIA_IPV6).lower().startswith(_LINK_LOCAL)

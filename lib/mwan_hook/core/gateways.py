@@ -1,0 +1,143 @@
+"""Which ways an uplink's own default can take, the likeliest first."""
+
+from __future__ import annotations
+
+from mwan_hook.core.addresses import holds, near
+from mwan_hook.light import NamedTuple
+from mwan_hook.model import DEFAULT, PROTOCOL, Address, Family, Lease, Link, Nexthop, Route, Snapshot, UplinkConfig
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+SCOPE_LINK = 253  # of an IPv4 route without gateway, as ip(8) makes it
+IPV6_METRIC = 1024  # what the kernel makes of an IPv6 route without metric
+
+
+class Sources(NamedTuple):
+    """Where gateways and addresses come from."""
+
+    snapshot: Snapshot
+    lease: Lease = Lease()
+    remembered: tuple[Route, ...] = ()  # foreign defaults that ours stand for
+    turns: tuple[tuple[Family, str], ...] = ()  # of several gateways the one whose turn it is
+
+
+class Place(NamedTuple):
+    """One family of one uplink: where a default is looked for."""
+
+    family: Family
+    config: UplinkConfig
+    link: Link
+    addresses: tuple[Address, ...]
+
+
+def candidates(place: Place, sources: Sources) -> list[Route]:
+    """Defaults for the uplink's table (table 0 here), one a gateway, the first one to be tried first.
+
+    The gateways come from the configuration; else from foreign defaults of main; else from foreign defaults of other
+    tables; else from networkd's lease; else from a foreign default that one of ours stands for since it changed its
+    metric.  A default of main whose gateway is in no network of the uplink's is a leftover of an earlier lease, or has
+    a host route: another one comes before it, and so does the lease.
+    """
+    snapshot, wanted = sources.snapshot, place.config.gateway(place.family)
+    main = _legs([r for r in snapshot.defaults if r.protocol != snapshot.protocol], place)
+    fitting = [leg for leg in main if fits(leg, place.addresses)]
+    if fitting and not wanted:
+        return _distinct(fitting)
+    known = _legs(still_valid(sources.remembered, snapshot.addresses), place)
+    main = [_reached(place, leg, in_main=True) for leg in main]
+    others = [_reached(place, leg, in_main=False) for leg in _legs(snapshot.elsewhere, place)]
+    if wanted:
+        return [_through(place, gateway, [*main, *others, *known]) for gateway in wanted]
+    leased = sources.lease.gateway4 if place.family is Family.IPV4 else None
+    if main:
+        better = leased and (leased in map(_gateway, main) or any(holds(one, leased) for one in place.addresses))
+        return [_through(place, leased, main)] if leased and better else _distinct(main)
+    if others:
+        return _distinct([leg for fit in (True, False) for leg in others if fits(leg, place.addresses) is fit])
+    return [_through(place, leased, known)] if leased else known[:1]
+
+
+def fits(leg: Route, addresses: Iterable[Address]) -> bool:
+    """Whether its gateway is there to be asked, as far as addresses tell."""
+    hop = leg.nexthops[0]
+    if hop.gateway is None or hop.onlink or near(hop.gateway):
+        return True
+    return any(holds(one, hop.gateway) for one in addresses)
+
+
+def _reached(place: Place, leg: Route, *, in_main: bool) -> Route:
+    """A default that the kernel takes in any table.
+
+    ``in_main``: main reaches its gateway, or did when it was put there.  Otherwise only a network does whose route the
+    kernel has made itself; who makes them himself (networkd) may have put it into another table.
+    """
+    hop = leg.nexthops[0]
+    if hop.gateway is None or hop.onlink or near(hop.gateway) or (in_main and place.link.noarp):
+        return leg
+    if any(holds(one, hop.gateway) and (in_main or not one.no_network) for one in place.addresses):
+        return leg
+    return leg._replace(nexthops=(hop._replace(onlink=True),))
+
+
+def _through(place: Place, gateway: str, at_hand: Iterable[Route]) -> Route:
+    """The default at hand through a gateway, with its source and MTU; else one that no route names."""
+    for leg in at_hand:
+        if _gateway(leg) == gateway:
+            return leg
+    metric = canonical_metric(place.family, place.config.metric or 0)
+    made = Route(place.family, 0, metric=metric, nexthops=(Nexthop(place.link.index, gateway),))
+    return _reached(place, made, in_main=False)
+
+
+def _legs(routes: Iterable[Route], place: Place) -> list[Route]:
+    """The legs through one interface of defaults, each a route of its own, in the kernel's order of preference.
+
+    Among equal metrics the kernel takes the first that it lists; a route for one type of service is no default.
+    """
+    legs = [
+        single(route, hop)
+        for route in routes
+        if route.family is place.family and route.dst == DEFAULT and route.kind == "unicast" and not route.tos
+        for hop in route.nexthops
+        if hop.index == place.link.index
+    ]
+    return legs if len(legs) < 2 else sorted(legs, key=_metric)
+
+
+def _distinct(legs: Sequence[Route]) -> list[Route]:
+    """The first one of each gateway."""
+    return list({_gateway(leg): leg for leg in reversed(legs)}.values())[::-1] if len(legs) > 1 else list(legs)
+
+
+def _gateway(leg: Route) -> str | None:
+    return leg.nexthops[0].gateway
+
+
+def _metric(leg: Route) -> int:
+    return leg.metric
+
+
+def still_valid(remembered: Iterable[Route], addresses: Iterable[Address]) -> list[Route]:
+    """What the kernel would have left of routes when addresses went.
+
+    It takes out IPv4 routes from an address that is gone, and lets IPv6 ones forget it.
+    """
+    here = {None, *(address.address for address in addresses)}
+    return [
+        route if route.src in here else route._replace(src=None)
+        for route in remembered
+        if route.src in here or route.family is Family.IPV6
+    ]
+
+
+def single(route: Route, hop: Nexthop) -> Route:
+    """One leg of a foreign route as a plain default of ours, for no table yet."""
+    scope = SCOPE_LINK if route.family is Family.IPV4 and hop.gateway is None else 0
+    return route._replace(table=0, nexthops=(hop._replace(weight=1),), scope=scope, tos=0, protocol=PROTOCOL)
+
+
+def canonical_metric(family: Family, metric: int) -> int:
+    """IPv6 has no metric 0: it reads back as 1024."""
+    return metric or (IPV6_METRIC if family is Family.IPV6 else 0)
