@@ -701,11 +701,11 @@ class FamilyState(NamedTuple):
     held_until: float | None = None
     full_at: float | None = None  # when a round last turned full
     passes: tuple[float, ...] = ()  # when passes were given
-    may_pass: bool = False  # one good round is enough
+    may_pass: bool = False  # one good round is enough, until ``fall`` bad ones
     burst: bool = False  # came back by a link event: earns its rise without waiting for the timer
     way: str = ""  # Way.key that all this was seen on
-    lost_at: float | None = None  # an online way lost link, address or gateway then ...
-    lost_way: str = ""  # ... and was this one
+    lost_at: float | None = None  # when a way that was online, or had a pass, lost link, address or gateway
+    lost_way: str = ""  # Way.key of the way that was lost then
     portal: bool = False  # the last portal check said so
     portal_at: float | None = None
     portal_due: bool = True

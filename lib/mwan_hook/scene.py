@@ -6,7 +6,7 @@ import time
 
 from mwan_hook.config import for_interface
 from mwan_hook.core import former
-from mwan_hook.core.decide import judge_round
+from mwan_hook.core.decide import judge_round, with_only_way
 from mwan_hook.core.desired import Desired, desire
 from mwan_hook.core.facts import fits, judge_uplink
 from mwan_hook.core.plan import plan
@@ -128,18 +128,7 @@ def judge(seen: Scene, rounds: Sequence[Seen] = (), asked: frozenset[str] = froz
 
     ``asked``: interfaces that an event named; they are due, whoever probes next.
     """
-    memories = {
-        uplink.name: judge_uplink(seen.state.uplinks.get(uplink.name, UplinkState()), uplink, seen.now)
-        for uplink in seen.uplinks
-    }
-    for named in seen.uplinks:
-        if named.interface in asked and not rounds:
-            memories[named.name] = _due_now(memories[named.name])
-    by_name = {uplink.name: uplink for uplink in seen.uplinks}
-    for one in rounds:
-        uplink = by_name.get(one.job.uplink)
-        if uplink and fits(one.job, uplink):
-            memories[uplink.name] = _with_round(memories, uplink, one, seen.now)
+    memories = verdicts(seen, rounds, asked)
     memories = {name: counted(seen.state.uplinks.get(name, UplinkState()), one) for name, one in memories.items()}
     state = seen.state._replace(uplinks=memories, config=seen.fingerprint)
     seen, state = _with_usage(seen, state)
@@ -165,6 +154,26 @@ def judge(seen: Scene, rounds: Sequence[Seen] = (), asked: frozenset[str] = froz
     state = state._replace(firewall=firewall.remembered(commands, there, known))
     changes = (*changes, *firewall.difference(commands, there, known))
     return Judged(seen, state, desired, changes, deprecated)
+
+
+def verdicts(seen: Scene, rounds: Sequence[Seen], asked: frozenset[str]) -> dict[str, UplinkState]:
+    """The memory of each uplink after the facts and ``rounds``; in each family something is online if anything can be.
+
+    Pure.
+    """
+    memories = {
+        uplink.name: judge_uplink(seen.state.uplinks.get(uplink.name, UplinkState()), uplink, seen.now)
+        for uplink in seen.uplinks
+    }
+    for named in seen.uplinks:
+        if named.interface in asked and not rounds:
+            memories[named.name] = _due_now(memories[named.name])
+    by_name = {uplink.name: uplink for uplink in seen.uplinks}
+    for one in rounds:
+        uplink = by_name.get(one.job.uplink)
+        if uplink and fits(one.job, uplink):
+            memories[uplink.name] = _with_round(memories, uplink, one, seen.now)
+    return with_only_way(memories, seen.uplinks, seen.now)
 
 
 def _with_usage(seen: Scene, state: State) -> tuple[Scene, State]:

@@ -11,12 +11,13 @@ import time
 from mwan_hook import config
 from mwan_hook.act import Run
 from mwan_hook.core import rounds, schedule
+from mwan_hook.core.decide import has_way
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import FAMILIES, Busy, ConfigError, Family, Job, Probe, Result, Round, Status, Uplink
 from mwan_hook.probes import runner
 from mwan_hook.probes.late import Late
 from mwan_hook.say import complain
-from mwan_hook.scene import Judged, Seen, another_online
+from mwan_hook.scene import Judged, Seen, another_online, verdicts
 from mwan_hook.store import lock, spool
 from mwan_hook.store import state as states
 from mwan_hook.system import netlink
@@ -75,8 +76,11 @@ def facts(root: str) -> int:
         raise
     run = Run(root, loaded, told)
     judged = run.reconcile()
+    now = _clock()
+    lost = [family for family in FAMILIES if not has_way(judged.state.uplinks, family)]
+    due = {_name(key) for key in _due(judged, Wish(), now) if key.family in lost} if lost else ()
     for key in _keys(judged):
-        if schedule.in_doubt(_memory(judged, key), key.uplink.config.probe):
+        if _name(key) in due or schedule.in_doubt(_memory(judged, key), key.uplink.config.probe):
             spool.put(root, "probe", key.uplink.interface)
     return _said(judged, run.failed)
 
@@ -129,7 +133,8 @@ def _look_after(root: str, loaded: Loaded) -> None:
 def _probe(run: Run, judged: Judged, wish: Wish, started: float, late: Late) -> Judged:
     """Rounds until nothing is due or in doubt.
 
-    What is online is asked first and alone: it must not wait for a dead one's time-out.  A burst ends by itself, and
+    What is online is asked first and alone: it must not wait for a dead one's time-out.  Only where its answers would
+    take the last way out are the others that are due asked before any of them is judged.  A burst ends by itself, and
     is cut short where it would keep others from probing; what comes due while it lasts is asked, too.
     """
     asked: dict[tuple[str, Family], float] = {}
@@ -141,12 +146,28 @@ def _probe(run: Run, judged: Judged, wish: Wish, started: float, late: Late) -> 
         ready = [key for name, key in wanted.items() if now - asked.get(name, 0.0) >= _pause(key)]
         online = [key for key in ready if _memory(judged, key).status is Status.ONLINE]
         if ready:
-            asked.update((_name(key), now) for key in online or ready)
-            judged = run.reconcile(_ask(judged, online or ready, late))
+            seen = _ask(judged, online or ready, late)
+            then, others = _without_way(judged, online, seen, wish)
+            asked.update((_name(key), now) for key in (*(online or ready), *others))
+            judged = run.reconcile([*seen, *_ask(then, others, late)])
         elif doubtful:
             time.sleep(max(0.01, min(asked.get(_name(key), 0.0) + _pause(key) - now for key in doubtful)))
         else:
             return judged
+
+
+def _without_way(judged: Judged, online: Sequence[Key], seen: Sequence[Seen], wish: Wish) -> tuple[Judged, list[Key]]:
+    """What these rounds would lead to, and what is due then in the families whose last way out they would take."""
+    if not any(_memory(judged, key).bad + 1 >= key.uplink.config.probe.fall for key in online):
+        return judged, []
+    after = verdicts(judged.scene._replace(state=judged.state), seen, frozenset())
+    lost = [family for family in FAMILIES if has_way(judged.state.uplinks, family) and not has_way(after, family)]
+    if not lost:
+        return judged, []
+    then = judged._replace(state=judged.state._replace(uplinks=after))
+    had = {(one.job.uplink, one.job.family) for one in seen}
+    due = _due(then, Wish() if wish.names else wish, _clock())
+    return then, [key for key in due if key.family in lost and _name(key) not in had]
 
 
 def _in_doubt(judged: Judged, key: Key, running: float) -> bool:

@@ -89,12 +89,45 @@ def test_no_delay_means_no_hold() -> None:
     assert line.rounds((0, FULL), (10, LIMITED), (20, FULL)).status is ONLINE
 
 
-def test_a_first_round_that_is_bad_is_a_verdict() -> None:
+def test_a_first_round_that_is_bad_is_a_verdict_and_leaves_the_pass() -> None:
     line = Line()
     assert line.round(0, LIMITED).judged
     assert line.state.status is OFFLINE
-    assert not line.state.may_pass
-    assert line.round(10).status is OFFLINE
+    assert line.state.may_pass
+    assert line.round(10).status is ONLINE
+
+
+@pytest.mark.parametrize(("fall", "lost", "status"), [(1, 1, OFFLINE), (4, 3, ONLINE), (4, 4, OFFLINE)])
+def test_a_pass_outlives_the_first_probes_of_a_fresh_link_that_get_lost(fall: int, lost: int, status: object) -> None:
+    line = Line(fall=fall)
+    line.round(0)
+    line.facts(100, missing="no carrier")
+    line.facts(103, missing="")
+    for number in range(lost):
+        assert line.round(103 + number / 2, LIMITED).burst is (number + 1 < fall)
+    assert line.state.passes == (START,) if lost < fall else (START, START + 103 + (lost - 1) / 2)
+    assert line.round(103 + lost / 2).status is status
+    assert (held(line) is None) is (status is ONLINE)
+
+
+@pytest.mark.parametrize(("gap", "status"), [(15.0, ONLINE), (15.1, OFFLINE)])
+def test_a_plug_that_bounces_while_its_pass_lasts_keeps_it(gap: float, status: object) -> None:
+    line = Line(rise=2)
+    line.round(0)
+    line.facts(700, missing="no carrier")
+    line.facts(702, missing="")
+    line.round(702, LIMITED)
+    line.facts(703, missing="no carrier")
+    assert line.facts(703 + gap, missing="").bad == 0
+    assert line.round(703 + gap).status is status
+
+
+def test_a_line_that_bounces_at_first_sight_keeps_its_pass() -> None:
+    line = Line()
+    line.round(0, LIMITED)
+    line.facts(1, missing="no address")
+    assert line.facts(2, missing="").burst
+    assert line.round(2).status is ONLINE
 
 
 def test_a_missing_fact_acts_at_once_and_says_why() -> None:

@@ -171,7 +171,7 @@ class Verdicts(RuleBasedStateMachine):
         model.good_in_a_row, model.holds_until = 0, None
         assert self.state.bad == before.bad + 1
         assert self.state.held_until is None
-        assert not self.state.may_pass
+        assert self.state.may_pass == (before.may_pass and self.state.bad < self.probe.fall)
         if before.status is ONLINE:
             assert (self.state.status is ONLINE) == (self.state.bad < self.probe.fall)
         else:

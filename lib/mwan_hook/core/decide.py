@@ -1,4 +1,4 @@
-"""What a round of probes says of an uplink: fall, rise, hold, pass.
+"""What a round of probes says of an uplink: fall, rise, hold, pass; and who stands in where nothing is online.
 
 The hold is networkd-connectivity's hysteresis: an uplink that turns good twice within
 ``hysteresis_backoff`` waits ``hysteresis_delay``.  The round trip is smoothed as in RFC 6298.
@@ -8,13 +8,16 @@ All times are CLOCK_BOOTTIME seconds and are given, never asked for.
 from __future__ import annotations
 
 from mwan_hook.core.facts import recent
-from mwan_hook.model import Connectivity, FamilyState, Status
+from mwan_hook.model import FAMILIES, Connectivity, Family, FamilyState, Status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from mwan_hook.model import Probe, Round
+    from collections.abc import Mapping, Sequence
+
+    from mwan_hook.model import Probe, Round, Uplink, UplinkState
 
 ALPHA = 1 / 8  # RFC 6298, section 2
+FRESH_INTERVALS = 2  # a good round older than so many intervals must be made again before it is trusted
 
 
 def judge_round(
@@ -121,10 +124,12 @@ def _online(state: FamilyState, reason: str) -> FamilyState:
 
 
 def _after_bad(state: FamilyState, probe: Probe, now: float) -> FamilyState:
+    """Count it.  A pass lasts until ``fall`` of them: the first probes of a fresh link are often lost."""
     reason, bad = state.reason, state.bad + 1
     if _usable(state, probe):
         reason = f"latency of {state.latency_ms:.0f} ms is above {probe.latency_high:g} ms"
-    passes = (*recent(state.passes, probe, now), now) if state.may_pass else state.passes
+    passing = state.may_pass and bad < probe.fall
+    passes = (*recent(state.passes, probe, now), now) if state.may_pass and not passing else state.passes
     burst = state.burst and state.good == 0 and bad < probe.fall
     status = state.status
     if status is Status.ONLINE:
@@ -139,7 +144,7 @@ def _after_bad(state: FamilyState, probe: Probe, now: float) -> FamilyState:
         bad_rounds=state.bad_rounds + 1,
         held_until=None,
         passes=passes,
-        may_pass=False,
+        may_pass=passing,
         burst=burst,
         lost_at=None,
         lost_way="",
@@ -152,3 +157,40 @@ def _next(state: FamilyState, probe: Probe, now: float, in_peace: float) -> floa
     if state.burst and probe.burst_interval > 0:
         return min(in_peace, now + probe.burst_interval)
     return in_peace if state.held_until is None else min(in_peace, state.held_until)
+
+
+def has_way(memories: Mapping[str, UplinkState], family: Family) -> bool:
+    """True if an uplink is online in this family."""
+    return any(memory.family(family).status is Status.ONLINE for memory in memories.values())
+
+
+def with_only_way(
+    memories: Mapping[str, UplinkState], uplinks: Sequence[Uplink], now: float
+) -> dict[str, UplinkState]:
+    """The memories, after facts and rounds, with a stand-in for each family in which nothing is online.
+
+    It is the uplink of the lowest metric whose last round was good: no rise and no hold keeps it out while there is no
+    other way.
+    """
+    found = {**memories}
+    for family in FAMILIES:
+        if has_way(found, family):
+            continue
+        able = [u for u in uplinks if _can_stand_in(found[u.name].family(family), u.config.probe, now)]
+        if able:
+            best = min(able, key=lambda uplink: uplink.metric)
+            found[best.name] = found[best.name].with_family(family, _standing_in(found[best.name].family(family), now))
+    return found
+
+
+def _can_stand_in(state: FamilyState, probe: Probe, now: float) -> bool:
+    """True if its last round was good and is young, and nothing of it has changed since then."""
+    if state.status is not Status.OFFLINE or not state.way or not state.good or state.next_probe_at is None:
+        return False
+    return state.probed_at is not None and now - state.probed_at < FRESH_INTERVALS * probe.interval
+
+
+def _standing_in(state: FamilyState, now: float) -> FamilyState:
+    reason = f"{state.reason.partition('; ')[0]}; nothing else is online"
+    checked = state.portal_at is not None and state.portal_at == state.probed_at
+    return _online(state, reason)._replace(since=now, portal_due=not checked)

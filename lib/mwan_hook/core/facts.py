@@ -102,11 +102,12 @@ def _status(state: FamilyState, status: Status, now: float) -> FamilyState:
 
 
 def _lost(state: FamilyState, now: float) -> FamilyState:
-    """A fact is missing.  The hold stays: a bounce shortens nothing."""
+    """Take the family offline because a fact is missing.  A pending hold is kept, and a pass can be had anew."""
     if state.connectivity is Connectivity.NONE and not state.way:
         return state
-    if state.status is Status.ONLINE:
-        state = state._replace(status=Status.OFFLINE, since=now, lost_at=now, lost_way=state.way)
+    if state.status is Status.ONLINE or state.may_pass:
+        since = now if state.status is Status.ONLINE else state.since
+        state = state._replace(status=Status.OFFLINE, since=since, lost_at=now, lost_way=state.way)
     return state._replace(
         connectivity=Connectivity.NONE,
         way="",
