@@ -15,7 +15,7 @@ from mwan_hook.core.decide import has_way
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import FAMILIES, Busy, ConfigError, Family, Job, Probe, Result, Round, Status, Uplink
 from mwan_hook.probes import runner
-from mwan_hook.probes.late import Late
+from mwan_hook.probes.loop import Late
 from mwan_hook.say import complain
 from mwan_hook.scene import Judged, Seen, another_online, verdicts
 from mwan_hook.store import lock, spool

@@ -16,7 +16,7 @@ import pytest
 
 from mwan_hook.model import Connectivity, Family, Result
 from mwan_hook.probes import runner
-from mwan_hook.probes.late import PER_TARGET, Late
+from mwan_hook.probes.loop import PER_TARGET, Late
 from tests.lab.relay import IFF_NO_PI, IFF_TUN, TUNSETIFF, pass_on
 from tests.netns.probe_lab import BLACK_HOLE, ProbeLab, Provider, command, inside
 

@@ -38,7 +38,7 @@ def job(target: str) -> Job:
 def test_what_a_probe_raises_is_limited_with_its_words(
     monkeypatch: pytest.MonkeyPatch, error: Exception, waits: bool
 ) -> None:
-    def probe(asked: Job, addresses: object, deadline: float, late: object = None) -> Generator[Wait, int, Answer]:
+    def probe(asked: Job, addresses: object, exchange: object) -> Generator[Wait, int, Answer]:
         if asked.target.host == "192.0.2.66":
             if waits:
                 yield nothing(), select.POLLIN, time.monotonic() + 0.05

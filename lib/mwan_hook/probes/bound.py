@@ -2,6 +2,8 @@
 
 A probe is a generator: it yields :data:`Wait` (file descriptor, poll mask, time to be woken at) and is sent the
 mask that came true, or 0 when that time has come.  It returns an :class:`Answer`.  Times are ``time.monotonic()``.
+It knows no deadline: it notes in its :class:`Exchange` when its first packet left and what was spent, and whoever
+runs it gives it up, or goes on with it in a later round.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ SO_BINDTOIFINDEX = 62  # by index, not by name: an interface that is renamed mea
 SO_TIMESTAMPNS = 35
 CLOSE_WAIT = 8  # linux/tcp_states.h
 LONGEST_WORDS = 200  # characters of what an exception says
+NEVER = float("inf")  # a probe that wants no wake-up
 IP_HEADER = {Family.IPV4: 20, Family.IPV6: 40}
 
 # What connect() and send() say themselves: no packet left.  A blackhole route gives EINVAL, a prohibit route EACCES.
@@ -65,6 +68,33 @@ class Answer(NamedTuple):
     wire_bytes: int = 0
 
 
+class Exchange:
+    """What one probe has sent so far."""
+
+    __slots__ = ("about", "busy", "meter", "sent", "spent")
+
+    def __init__(self, sent: float | None = None) -> None:
+        self.sent = sent  # when the first packet left; None: none has
+        self.spent = 0  # bytes on the wire, both ways,
+        self.meter: Callable[[], int] | None = None  # and those of sockets that are open
+        self.busy: Callable[[], bool] | None = None  # True while something arrived that its thread has yet to read
+        self.about = ""  # of whom an answer is waited for, where that is not the target
+
+    def begin(self) -> None:
+        """Note that a packet has just left: the deadline runs from the first."""
+        if self.sent is None:
+            self.sent = time.monotonic()
+
+    def total(self) -> int:
+        """Bytes so far."""
+        return self.spent + (self.meter() if self.meter else 0)
+
+    def settle(self) -> int:
+        """Read the meter for the last time; bytes so far."""
+        self.spent, self.meter = self.total(), None
+        return self.spent
+
+
 class Bound(_socket.socket):
     """A non-blocking socket bound to the job's device and source address.
 
@@ -88,12 +118,6 @@ class Bound(_socket.socket):
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def moved(self) -> Bound:
-        """The same open socket in another object; closing this one then closes nothing."""
-        other = Bound.__new__(Bound)
-        _socket.socket.__init__(other, fileno=self.detach())
-        return other
 
 
 def guarded(action: Callable[..., T], *values: Any) -> T | Answer:

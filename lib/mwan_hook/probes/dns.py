@@ -17,10 +17,11 @@ import dns.flags
 import dns.message
 import dns.rcode
 
-from mwan_hook.light import TYPE_CHECKING, NamedTuple
+from mwan_hook.light import TYPE_CHECKING, NamedTuple, partial
 from mwan_hook.model import Connectivity
 from mwan_hook.probes.bound import (
     IP_HEADER,
+    NEVER,
     SO_TIMESTAMPNS,
     Answer,
     Bound,
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mwan_hook.model import Job
-    from mwan_hook.probes.bound import Steps
+    from mwan_hook.probes.bound import Exchange, Steps
 
 PORT = 53
 REPEAT = 1.0  # seconds after which a lost question for a name is sent again
@@ -47,7 +48,7 @@ ANSWER_TO_QUERY = 0x80  # the third byte of an answer, but for AA, TC and RD: QR
 
 
 class Reply(NamedTuple):
-    """What a server said (None: nothing that could be read), and the words, time and bytes of the asking.
+    """What a server said (None: nothing that could be read), and the words and time of the asking.
 
     The message has its header and question alone; the rest of the packet is for :mod:`mwan_hook.probes.dnsreply`.
     """
@@ -58,40 +59,40 @@ class Reply(NamedTuple):
 
 
 class Server(NamedTuple):
-    """Whom to ask, and how often again."""
+    """Whom to ask, until when, and after how many seconds once more."""
 
     address: str
     port: int = PORT
-    repeat: float | None = None
+    until: float = NEVER
+    repeat: float = NEVER
 
 
-def probe(job: Job, addresses: Sequence[str], deadline: float) -> Steps[Answer]:
+def probe(job: Job, addresses: Sequence[str], exchange: Exchange) -> Steps[Answer]:
     """Ask the target's server for the target's name, once."""
     try:
         query = dns.message.make_query(job.target.path, job.target.rrtype)
     except (dns.exception.DNSException, ValueError) as error:
         return Answer(Connectivity.LIMITED, None, f"not a question for DNS: {error}")
-    reply = yield from ask(job, Server(addresses[0], job.target.port or PORT), query, deadline)
+    reply = yield from ask(job, Server(addresses[0], job.target.port or PORT), query, exchange)
+    answer = reply.answer._replace(wire_bytes=exchange.total())
     if reply.message is None:
-        return reply.answer
+        return answer
     rcode = reply.message.rcode()
     if rcode in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
-        return reply.answer
+        return answer
     words = f"the server answered {dns.rcode.to_text(rcode)}"
-    return Answer(Connectivity.LIMITED, None, words, reply.answer.wire_bytes)
+    return Answer(Connectivity.LIMITED, None, words, answer.wire_bytes)
 
 
-def ask(job: Job, server: Server, query: dns.message.Message, until: float) -> Steps[Reply]:
+def ask(job: Job, server: Server, query: dns.message.Message, exchange: Exchange) -> Steps[Reply]:
     """The server's answer to exactly this question; the job says through which device and source it is asked."""
     try:
-        reply = yield from _by_udp(job, server, query, until)
+        reply = yield from _by_udp(job, server, query, exchange)
         if reply.message is None or not reply.message.flags & dns.flags.TC:
             return reply
-        whole = yield from _by_tcp(job, server, query, until)
+        return (yield from _by_tcp(job, server, query, exchange))
     except OSError as error:
         return Reply(None, not_sent(error))
-    spent = reply.answer.wire_bytes + whole.answer.wire_bytes
-    return whole._replace(answer=whole.answer._replace(wire_bytes=spent))
 
 
 def _parse(packet: bytes, query: dns.message.Message) -> dns.message.Message | None:
@@ -106,7 +107,7 @@ def _parse(packet: bytes, query: dns.message.Message) -> dns.message.Message | N
     return message if query.is_response(message) else None
 
 
-def _by_udp(job: Job, server: Server, query: dns.message.Message, until: float) -> Steps[Reply]:
+def _by_udp(job: Job, server: Server, query: dns.message.Message, exchange: Exchange) -> Steps[Reply]:
     """One question from a random port; what does not answer it is not taken for an answer."""
     wire = query.to_wire()
     header = IP_HEADER[job.family] + 8
@@ -116,8 +117,9 @@ def _by_udp(job: Job, server: Server, query: dns.message.Message, until: float) 
         sock.connect(endpoint(job, server.address, server.port))
         began = time.monotonic()
         sock.send(wire)
-        spent = header + len(wire)
-        again = min(until, began + server.repeat) if server.repeat else until
+        exchange.begin()
+        exchange.spent += header + len(wire)
+        again = min(server.until, began + server.repeat)
         while True:
             if (yield sock.fileno(), select.POLLIN, again):
                 try:
@@ -125,20 +127,19 @@ def _by_udp(job: Job, server: Server, query: dns.message.Message, until: float) 
                 except BlockingIOError:
                     continue
                 except OSError as error:
-                    return Reply(None, failed(error.errno or errno.EIO, spent))
-                spent += header + len(packet) if packet else 0
+                    return Reply(None, failed(error.errno or errno.EIO))
+                exchange.spent += header + len(packet) if packet else 0
                 if (message := _parse(packet, query)) is not None:
-                    took = max(0.0, came - began) * 1000
-                    return Reply(message, Answer(Connectivity.FULL, took, None, spent), packet)
-            elif again >= until:
-                return Reply(None, timed_out(job, spent))
+                    return Reply(message, Answer(Connectivity.FULL, max(0.0, came - began) * 1000), packet)
+            elif again >= server.until:
+                return Reply(None, timed_out(job))
             else:
-                again = until
+                again = server.until
                 sock.send(wire)
-                spent += header + len(wire)
+                exchange.spent += header + len(wire)
 
 
-def _by_tcp(job: Job, server: Server, query: dns.message.Message, until: float) -> Steps[Reply]:
+def _by_tcp(job: Job, server: Server, query: dns.message.Message, exchange: Exchange) -> Steps[Reply]:
     """The same question over TCP, length first."""
     with Bound(job, _socket.SOCK_STREAM) as sock:
         sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_LINGER, RESET_ON_CLOSE)
@@ -146,19 +147,21 @@ def _by_tcp(job: Job, server: Server, query: dns.message.Message, until: float) 
         number = sock.connect_ex(endpoint(job, server.address, server.port))
         if number not in (0, errno.EINPROGRESS):
             return Reply(None, not_sent(OSError(number, "")))
-        mask = yield sock.fileno(), select.POLLOUT, until
+        exchange.meter = partial(tcp_bytes, sock, job.family)
+        mask = yield sock.fileno(), select.POLLOUT, server.until
         number = sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_ERROR)
-        got = (yield from _exchange(sock, query.to_wire(), until)) if mask and not number else None
-        spent = tcp_bytes(sock, job.family) + IP_HEADER[job.family] + 32
+        got = (yield from _exchange(sock, query.to_wire(), server.until)) if mask and not number else None
+        exchange.settle()
+        exchange.spent += IP_HEADER[job.family] + 32
     if number:
-        return Reply(None, failed(number, spent))
+        return Reply(None, failed(number))
     if got is None:
-        return Reply(None, timed_out(job, spent))
+        return Reply(None, timed_out(job))
     message = _parse(got, query)
     took = (time.monotonic() - began) * 1000
-    answer = Answer(Connectivity.FULL, took, None, spent)
+    answer = Answer(Connectivity.FULL, took)
     if message is None:
-        answer = Answer(Connectivity.LIMITED, None, "broken answer", spent)
+        answer = Answer(Connectivity.LIMITED, None, "broken answer")
     return Reply(message, answer, got)
 
 

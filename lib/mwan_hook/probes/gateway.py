@@ -13,14 +13,14 @@ import time
 
 from mwan_hook.light import TYPE_CHECKING
 from mwan_hook.model import Connectivity, Family, MwanError
-from mwan_hook.probes.bound import SO_TIMESTAMPNS, Answer, literal, not_sent, received, stamped, timed_out
+from mwan_hook.probes.bound import NEVER, SO_TIMESTAMPNS, Answer, literal, not_sent, received, stamped
 from mwan_hook.probes.icmp import raw
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mwan_hook.model import Job
-    from mwan_hook.probes.bound import Steps
+    from mwan_hook.probes.bound import Exchange, Steps
 
 ETH_P_ARP = 0x0806
 ARPHRD_ETHER = 1
@@ -32,12 +32,12 @@ IPV6_RECVHOPLIMIT, IPV6_HOPLIMIT = 51, 52
 ON_LINK = 255  # a hop limit that no router has lowered
 
 
-def probe(job: Job, _addresses: Sequence[str], deadline: float) -> Steps[Answer]:
+def probe(job: Job, _addresses: Sequence[str], exchange: Exchange) -> Steps[Answer]:
     """Ask who has the gateway's address."""
     if not job.gateway or job.noarp or not literal(job.gateway, job.family):
         return Answer(Connectivity.UNKNOWN, None, "no gateway to ask: the way is a nexthop by device")
     try:
-        return (yield from (_arp if job.family is Family.IPV4 else _solicit)(job, job.gateway, deadline))
+        return (yield from (_arp if job.family is Family.IPV4 else _solicit)(job, job.gateway, exchange))
     except OSError as error:
         return not_sent(error)
 
@@ -59,7 +59,7 @@ def _packet_socket(index: int, protocol: int) -> tuple[_socket.socket, str, byte
     return sock, name, mac if hardware == ARPHRD_ETHER and len(mac) == 6 else b""
 
 
-def _arp(job: Job, gateway: str, deadline: float) -> Steps[Answer]:
+def _arp(job: Job, gateway: str, exchange: Exchange) -> Steps[Answer]:
     """ARP request by broadcast; 28 bytes each way."""
     sock, name, mac = _packet_socket(job.index, ETH_P_ARP)
     try:
@@ -70,7 +70,10 @@ def _arp(job: Job, gateway: str, deadline: float) -> Steps[Answer]:
         request = ARP_HEADER + struct.pack("!H6s4s6x4s", 1, mac, ours, asked)
         sent = time.monotonic()
         sock.sendto(request, (name, ETH_P_ARP, 0, 0, b"\xff" * 6))
-        while (yield sock.fileno(), select.POLLIN, deadline):
+        exchange.begin()
+        exchange.spent = 28
+        while True:
+            yield sock.fileno(), select.POLLIN, NEVER
             try:
                 packet, came = stamped(sock, 256)
             except BlockingIOError:
@@ -78,12 +81,11 @@ def _arp(job: Job, gateway: str, deadline: float) -> Steps[Answer]:
             # ARP reply to us from the asked address; padded to the Ethernet's minimum
             if packet[:8] == ARP_HEADER + b"\0\2" and packet[14:18] == asked and packet[24:28] == ours:
                 return Answer(Connectivity.FULL, max(0.0, came - sent) * 1000, None, 56)
-        return timed_out(job, 28)
     finally:
         sock.close()
 
 
-def _solicit(job: Job, gateway: str, deadline: float) -> Steps[Answer]:
+def _solicit(job: Job, gateway: str, exchange: Exchange) -> Steps[Answer]:
     """Neighbour solicitation to the gateway's solicited-node group; 72 bytes each way."""
     sock, _, mac = _packet_socket(job.index, 0)
     sock.close()
@@ -98,7 +100,10 @@ def _solicit(job: Job, gateway: str, deadline: float) -> Steps[Answer]:
         sent = time.monotonic()
         # The kernel fills in the checksum.
         ns.sendto(struct.pack("!BBHI", SOLICITATION, 0, 0, 0) + asked + option, (group, 0, 0, job.index))
-        while (yield ns.fileno(), select.POLLIN, deadline):
+        exchange.begin()
+        exchange.spent = 72
+        while True:
+            yield ns.fileno(), select.POLLIN, NEVER
             try:
                 packet, control, _, _ = ns.recvmsg(256, 128)
             except BlockingIOError:
@@ -106,4 +111,3 @@ def _solicit(job: Job, gateway: str, deadline: float) -> Steps[Answer]:
             hops = (_socket.IPPROTO_IPV6, IPV6_HOPLIMIT, struct.pack("=i", ON_LINK))
             if packet[:2] == bytes((ADVERTISEMENT, 0)) and packet[8:24] == asked and hops in control:
                 return Answer(Connectivity.FULL, max(0.0, received(control) - sent) * 1000, None, 144)
-        return timed_out(job, 72)

@@ -1,8 +1,8 @@
 """HTTP and HTTPS targets: one GET by requests, in a thread, over a connection of our own making.
 
 The connection is bound to device and source and goes to the address that was found through the uplink; Host, SNI and
-the certificate's check keep the name.  No proxy, no environment, no redirect is followed.  At the deadline the runner
-shuts the connection under the thread, whatever it waits for: handshake, headers or body.
+the certificate's check keep the name.  No proxy, no environment, no redirect is followed.  A request that is given up
+has its connection shut under the thread, whatever that waits for: handshake, headers or body.
 """
 
 from __future__ import annotations
@@ -22,7 +22,18 @@ import requests.utils
 from mwan_hook import __version__
 from mwan_hook.light import TYPE_CHECKING
 from mwan_hook.model import Connectivity, Method
-from mwan_hook.probes.bound import IP_HEADER, Answer, Bound, endpoint, failed, guarded, not_sent, tcp_bytes, timed_out
+from mwan_hook.probes.bound import (
+    IP_HEADER,
+    NEVER,
+    Answer,
+    Bound,
+    endpoint,
+    failed,
+    guarded,
+    not_sent,
+    tcp_bytes,
+    timed_out,
+)
 from mwan_hook.probes.connection import PlainPool, SecurePool, Trust
 from mwan_hook.probes.reply import BROKEN, chain, judge, why
 from mwan_hook.probes.tcp import TRIES
@@ -32,7 +43,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from mwan_hook.model import Job
-    from mwan_hook.probes.bound import Steps
+    from mwan_hook.probes.bound import Exchange, Steps
 
 WINDOW = 16 * 1024  # of a long reply no more than this is under way when we stop reading
 PORTS = {Method.HTTP: 80, Method.HTTPS: 443}
@@ -44,15 +55,16 @@ HEADERS = {
 }
 
 
-def probe(job: Job, addresses: Sequence[str], deadline: float) -> Steps[Answer]:
+def probe(job: Job, addresses: Sequence[str], exchange: Exchange) -> Steps[Answer]:
     """Fetch the target and compare what comes with what it expects."""
     try:
-        call = Call(job, addresses, deadline)
+        call = Call(job, addresses, exchange)
     except OSError as error:  # no descriptor left
         return not_sent(error)
+    exchange.meter, exchange.busy = call.spent, call.unread
     try:
         threading.Thread(target=call.run, name=f"probe {job.target.text}", daemon=True).start()
-        yield call.event, select.POLLIN, deadline
+        yield call.event, select.POLLIN, NEVER
         return call.result()
     except RuntimeError as error:  # no thread left
         return Answer(Connectivity.LIMITED, None, str(error))
@@ -63,13 +75,14 @@ def probe(job: Job, addresses: Sequence[str], deadline: float) -> Steps[Answer]:
 class Call:
     """One request.  The runner's thread and the request's share it; the lock guards what both touch."""
 
-    def __init__(self, job: Job, addresses: Sequence[str], deadline: float) -> None:
+    def __init__(self, job: Job, addresses: Sequence[str], exchange: Exchange) -> None:
         self.job = job
-        self.deadline = deadline
-        self.began = time.monotonic()
+        self.began = 0.0  # when the first packet left
         self.event = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self.broken: Answer | None = None  # what became of the connection, in better words than requests'
         self._addresses = addresses[:TRIES]
+        self._exchange = exchange
+        self._connecting = True
         self._lock = threading.Lock()
         self._answer: Answer | None = None
         self._abandoned = False
@@ -84,12 +97,26 @@ class Call:
                 os.eventfd_write(self.event, 1)
 
     def result(self) -> Answer:
-        """The answer, or that there was none in time; with the bytes of every connection."""
+        """The answer, with the bytes of every connection."""
+        spent = self._exchange.settle()
         with self._lock:
             answer = self._answer or timed_out(self.job)
-            spent = sum(tcp_bytes(handle, self.job.family) for handle in self._handles)
-            closing = 2 * (IP_HEADER[self.job.family] + 32) if answer.rtt_ms is not None else 0
+        closing = 2 * (IP_HEADER[self.job.family] + 32) if answer.rtt_ms is not None else 0
         return answer._replace(wire_bytes=spent + closing)
+
+    def spent(self) -> int:
+        """Bytes of every connection so far."""
+        with self._lock:
+            return sum(tcp_bytes(handle, self.job.family) for handle in self._handles)
+
+    def unread(self) -> bool:
+        """True if something has arrived that the request's thread has not yet had the time to read."""
+        with self._lock:
+            if self._answer or not self._handles:
+                return bool(self._answer)
+            waiting = select.poll()
+            waiting.register(self._handles[-1].fileno(), select.POLLOUT if self._connecting else select.POLLIN)
+            return bool(waiting.poll(0))
 
     def abandon(self) -> None:
         """Shut every connection: a thread that still waits on one wakes up and ends."""
@@ -110,10 +137,12 @@ class Call:
                 self.broken = not_sent(error)
                 raise
             sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_RCVBUF, WINDOW)
+            began = time.monotonic()
             number = self._finish(sock, sock.connect_ex(endpoint(self.job, address, port)))
+            self.began = self.began or began
             if not number:
                 connection = socket.socket(fileno=sock.detach())
-                connection.settimeout(max(0.01, self.deadline - time.monotonic()))
+                connection.settimeout(None)  # it is shut when its time is over
                 return connection
             sock.close()
             if number == errno.ETIMEDOUT:
@@ -125,15 +154,18 @@ class Call:
         if number not in (0, errno.EINPROGRESS):
             self.broken = not_sent(OSError(number, ""))
             return number
+        self._exchange.begin()
         with self._lock:
             if self._abandoned:
                 return errno.ETIMEDOUT
             self._handles.append(socket.socket(fileno=os.dup(sock.fileno())))
+            self._connecting = True
         waiting = select.poll()
         waiting.register(sock.fileno(), select.POLLOUT)
-        if not waiting.poll(max(0.0, self.deadline - time.monotonic()) * 1000):
-            self.broken = timed_out(self.job)
+        waiting.poll()
+        if self._abandoned:
             return errno.ETIMEDOUT
+        self._connecting = False
         number = sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_ERROR)
         self.broken = failed(number) if number else None
         return number
@@ -198,10 +230,9 @@ def _get(call: Call) -> Answer:
         session.headers.clear()
         session.headers.update(HEADERS)
         session.mount(f"{target.method.value}://", _Adapter(call))
-        left = max(0.01, call.deadline - time.monotonic())
         try:
             with session.get(
-                f"{target.method.value}://{where}{target.path or '/'}", allow_redirects=False, stream=True, timeout=left
+                f"{target.method.value}://{where}{target.path or '/'}", allow_redirects=False, stream=True, timeout=None
             ) as response:
                 connectivity, words = judge(target, response)
         except BROKEN as error:
@@ -213,8 +244,6 @@ def _broken(call: Call, error: BaseException) -> Answer:
     """No answer: the words of whoever knows best."""
     if call.broken:
         return call.broken
-    if time.monotonic() >= call.deadline:
-        return timed_out(call.job)
     errors = chain(error)
     for cause in reversed(errors):
         if isinstance(cause, OSError) and cause.errno:

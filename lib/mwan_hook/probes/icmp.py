@@ -12,6 +12,7 @@ from mwan_hook.light import TYPE_CHECKING
 from mwan_hook.model import Connectivity, Family
 from mwan_hook.probes.bound import (
     IP_HEADER,
+    NEVER,
     SO_TIMESTAMPNS,
     Answer,
     Bound,
@@ -19,16 +20,13 @@ from mwan_hook.probes.bound import (
     failed,
     not_sent,
     stamped,
-    timed_out,
 )
-from mwan_hook.probes.late import Asked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mwan_hook.model import Job
-    from mwan_hook.probes.bound import Steps
-    from mwan_hook.probes.late import Late
+    from mwan_hook.probes.bound import Exchange, Steps
 
 SOL_RAW = 255
 FILTER = 1  # ICMP_FILTER and ICMPV6_FILTER
@@ -39,7 +37,7 @@ REPLY = {Family.IPV4: 0, Family.IPV6: 129}
 LENGTH = 16  # header and payload
 
 
-def probe(job: Job, addresses: Sequence[str], deadline: float, late: Late | None = None) -> Steps[Answer]:
+def probe(job: Job, addresses: Sequence[str], exchange: Exchange) -> Steps[Answer]:
     """Ask the first address.  An unreachable error for our own request ends the wait at once."""
     token = os.urandom(12)  # identifier, sequence number, nonce: others' answers and forged ones do not match
     try:
@@ -51,24 +49,16 @@ def probe(job: Job, addresses: Sequence[str], deadline: float, late: Late | None
             request = _request(job.family, token)
             sent = time.monotonic()
             sock.send(request)
-            asked = Asked(sock, sent, token, IP_HEADER[job.family] + LENGTH)
-            return (yield from listen(job, asked, deadline, late))
+            exchange.begin()
+            exchange.spent = size = IP_HEADER[job.family] + LENGTH
+            while True:
+                mask = yield sock.fileno(), select.POLLIN, NEVER
+                if mask & select.POLLERR and (error := _unreachable(sock, job, token)):
+                    return error
+                if came := _answered(sock, job.family, token):
+                    return Answer(Connectivity.FULL, max(0.0, came - sent) * 1000, None, 2 * size)
     except OSError as error:
         return not_sent(error)
-
-
-def listen(job: Job, asked: Asked, deadline: float, late: Late | None = None) -> Steps[Answer]:
-    """Wait for the reply; when the time is over, ``late`` keeps the request."""
-    with asked.sock as sock:
-        size = IP_HEADER[job.family] + LENGTH
-        while mask := (yield sock.fileno(), select.POLLIN, deadline):
-            if mask & select.POLLERR and (error := _unreachable(sock, job, asked.token)):
-                return error
-            if came := _answered(sock, job.family, asked.token):
-                return Answer(Connectivity.FULL, max(0.0, came - asked.sent) * 1000, None, 2 * size)
-        if late is not None:
-            late.keep(job, asked)
-        return timed_out(job, size)
 
 
 def raw(job: Job, wanted: int) -> Bound:

@@ -21,14 +21,14 @@ from mwan_hook.light import TYPE_CHECKING, NamedTuple
 from mwan_hook.model import Connectivity, Family
 from mwan_hook.probes import dns as question
 from mwan_hook.probes import dnsreply
-from mwan_hook.probes.bound import Answer, literal
+from mwan_hook.probes.bound import NEVER, Answer, literal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
     from mwan_hook.model import Job
-    from mwan_hook.probes.bound import Steps
+    from mwan_hook.probes.bound import Exchange, Steps
 
 RESOLVED = "run/systemd/resolve/io.systemd.Resolve"
 RESOLV_CONF = "etc/resolv.conf"
@@ -53,13 +53,14 @@ class Names:
         self._ways = {(job.uplink, job.family): job for job in jobs}
         self._root = root
 
-    def find(self, job: Job, deadline: float) -> Steps[Found]:
-        """Addresses of the job's host in the job's family."""
-        found = yield from _by_resolved(job, os.path.join(self._root, RESOLVED), deadline)
+    def find(self, job: Job, exchange: Exchange, seconds: float) -> Steps[Found]:
+        """Addresses of the job's host in the job's family; ``seconds`` are shared by all that can be asked."""
+        deadline = time.monotonic() + seconds
+        found = yield from _by_resolved(job, os.path.join(self._root, RESOLVED), exchange, seconds / 2)
         if not _settled(found):
-            found = yield from self._by_servers(job, deadline, found)
+            found = yield from self._by_servers(job, exchange, deadline, found)
         connectivity = min(found.answer.connectivity, Connectivity.LIMITED)
-        return found._replace(answer=found.answer._replace(connectivity=connectivity))
+        return found._replace(answer=found.answer._replace(connectivity=connectivity, wire_bytes=exchange.total()))
 
     def _servers(self, job: Job) -> list[tuple[Job, str]]:
         """Servers to ask, each with a job of its own family: an IPv4 server knows IPv6 addresses, too."""
@@ -74,7 +75,7 @@ class Names:
                 usable.append((way, server))
         return usable[:MAX_SERVERS]
 
-    def _by_servers(self, job: Job, deadline: float, found: Found) -> Steps[Found]:
+    def _by_servers(self, job: Job, exchange: Exchange, deadline: float, found: Found) -> Steps[Found]:
         """One server after the other, with time left for the next; ``found`` where there is none."""
         name = job.target.host
         try:
@@ -82,23 +83,22 @@ class Names:
         except (dns.exception.DNSException, ValueError) as error:
             return _failed(f"not a name: {name}: {error}")
         servers = self._servers(job)
-        spent = found.answer.wire_bytes
         for place, (way, server) in enumerate(servers):
             left = len(servers) - place
             now = time.monotonic()
-            until = deadline if left == 1 else now + (deadline - now) / (left + 1)
-            asked = question.Server(server, repeat=question.REPEAT)
-            reply = yield from question.ask(way, asked, query, until)
-            spent += reply.answer.wire_bytes
+            until = NEVER if left == 1 else now + (deadline - now) / (left + 1)
+            exchange.about = _about(job, server)
+            asked = question.Server(server, until=until, repeat=question.REPEAT)
+            reply = yield from question.ask(way, asked, query, exchange)
             found = _found(job, server, query, reply)
             if _settled(found):
                 break
-        return found._replace(answer=found.answer._replace(wire_bytes=spent))
+        return found
 
 
-def _failed(words: str, spent: int = 0) -> Found:
+def _failed(words: str) -> Found:
     """No address yet."""
-    return Found((), Answer(Connectivity.LIMITED, None, words, spent))
+    return Found((), Answer(Connectivity.LIMITED, None, words))
 
 
 def _settled(found: Found) -> bool:
@@ -110,17 +110,21 @@ def _found(job: Job, server: str, query: dns.message.Message, reply: question.Re
     """Addresses out of a reply; ``full`` without any: it is sure that there are none."""
     name = job.target.host
     if reply.message is None:
-        return Found((), reply.answer._replace(error=f"DNS server {server} for {name}: {reply.answer.error}"))
+        return Found((), reply.answer._replace(error=f"{_about(job, server)}{reply.answer.error}"))
     rcode = reply.message.rcode()
     if rcode == dns.rcode.NXDOMAIN:
         return Found((), reply.answer._replace(error=f"no such name: {name}"))
     if rcode != dns.rcode.NOERROR:
-        return _failed(f"DNS server {server} for {name}: answered {dns.rcode.to_text(rcode)}")
+        return _failed(f"{_about(job, server)}answered {dns.rcode.to_text(rcode)}")
     try:
         addresses = dnsreply.addresses(reply.packet, query.question[0].name, job.family)
     except (dns.exception.DNSException, ValueError) as error:
-        return _failed(f"DNS server {server} for {name}: broken answer: {error}")
+        return _failed(f"{_about(job, server)}broken answer: {error}")
     return Found(addresses, reply.answer._replace(error=None if addresses else _none(job)))
+
+
+def _about(job: Job, server: str) -> str:
+    return f"DNS server {server} for {job.target.host}: "
 
 
 def _none(job: Job) -> str:
@@ -137,7 +141,7 @@ def _nameservers(path: str) -> list[str]:
     return [words[1] for words in lines if len(words) > 1 and words[0] == "nameserver"]
 
 
-def _by_resolved(job: Job, path: str, deadline: float) -> Steps[Found]:
+def _by_resolved(job: Job, path: str, exchange: Exchange, seconds: float) -> Steps[Found]:
     """Ask systemd-resolved for the link.
 
     Varlink (varlink.org): one JSON object each way, ended by a zero byte; the method is the one that nss-resolve calls.
@@ -145,13 +149,14 @@ def _by_resolved(job: Job, path: str, deadline: float) -> Steps[Found]:
     name = job.target.host
     parameters = {"ifindex": job.index, "name": name, "family": job.family.af}
     call = json.dumps({"method": "io.systemd.Resolve.ResolveHostname", "parameters": parameters}).encode() + b"\0"
-    now = time.monotonic()
-    until = now + (deadline - now) / 2  # so that the lease's servers can still be asked
+    exchange.about = f"systemd-resolved for {name}: "
     got = b""
     try:
         with _Local() as sock:
             sock.connect(path)
             sock.send(call)
+            exchange.begin()
+            until = time.monotonic() + seconds
             while b"\0" not in got and len(got) < MAX_REPLY:
                 if not (yield sock.fileno(), select.POLLIN, until):
                     return _failed(f"systemd-resolved for {name}: no answer")
@@ -161,12 +166,12 @@ def _by_resolved(job: Job, path: str, deadline: float) -> Steps[Found]:
     except OSError:
         return _failed(f"no DNS server of this uplink is known to ask for {name}")
     try:
-        return _resolved(job, json.loads(got.partition(b"\0")[0]))
+        return _resolved(job, json.loads(got.partition(b"\0")[0]), exchange)
     except (OSError, ValueError, TypeError, KeyError, AttributeError):  # not of the shape that it should have
         return _failed(f"systemd-resolved for {name}: broken answer")
 
 
-def _resolved(job: Job, reply: dict[str, Any]) -> Found:
+def _resolved(job: Job, reply: dict[str, Any], exchange: Exchange) -> Found:
     """Addresses out of resolved's reply."""
     parameters = reply.get("parameters") or {}
     name = job.target.host
@@ -174,18 +179,19 @@ def _resolved(job: Job, reply: dict[str, Any]) -> Found:
         kind = str(error).rpartition(".")[2]
         if kind == "NoNameServers":
             return _failed(f"no DNS server of this uplink is known to ask for {name}")
+        exchange.spent = EXCHANGE
         if kind == "NoSuchResourceRecord":
-            return Found((), Answer(Connectivity.FULL, None, _none(job), EXCHANGE))
+            return Found((), Answer(Connectivity.FULL, None, _none(job)))
         if kind == "DNSError" and parameters.get("rcode") == dns.rcode.NXDOMAIN:
-            return Found((), Answer(Connectivity.FULL, None, f"no such name: {name}", EXCHANGE))
-        return _failed(f"systemd-resolved for {name}: {kind}", EXCHANGE)
+            return Found((), Answer(Connectivity.FULL, None, f"no such name: {name}"))
+        return _failed(f"systemd-resolved for {name}: {kind}")
     addresses = tuple(
         _socket.inet_ntop(job.family.af, bytes(entry["address"]))
         for entry in parameters["addresses"]
         if entry["family"] == job.family.af
     )
-    spent = EXCHANGE if parameters.get("flags", 0) & FROM_NETWORK else 0
-    return Found(addresses, Answer(Connectivity.FULL, None, None if addresses else _none(job), spent))
+    exchange.spent = EXCHANGE if parameters.get("flags", 0) & FROM_NETWORK else 0
+    return Found(addresses, Answer(Connectivity.FULL, None, None if addresses else _none(job)))
 
 
 class _Local(_socket.socket):

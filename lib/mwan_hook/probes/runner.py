@@ -1,34 +1,29 @@
-"""Asks every target at once, under one deadline that holds whatever the other side does."""
+"""Asks every target at once, each under one deadline that holds whatever the other side does."""
 
 from __future__ import annotations
 
-import select
-import time
-
 from mwan_hook.light import TYPE_CHECKING, partial
-from mwan_hook.model import Connectivity, Method, Result
-from mwan_hook.probes.bound import Answer, guarded, literal, timed_out
+from mwan_hook.model import Method, Result
+from mwan_hook.probes.bound import Answer, Exchange, guarded, literal, timed_out
+from mwan_hook.probes.loop import Loop, Task, name_key, target_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from typing import Any, TypeAlias
+    from collections.abc import Sequence
+    from typing import Any
 
     from mwan_hook.model import Job
-    from mwan_hook.probes.bound import Steps
-    from mwan_hook.probes.late import Asked, Late
+    from mwan_hook.probes.loop import Key, Late
     from mwan_hook.probes.resolve import Found
 
-    Done: TypeAlias = Callable[[Any], None]
-
-KEPT = (Method.ICMP, Method.TCP)  # what a late reply may answer
 THREADED = (Method.HTTP, Method.HTTPS)
 
 
 def run(jobs: Sequence[Job], *, root: str = "/", late: Late | None = None) -> list[Result]:
-    """Results in the order of the jobs, as soon as all have answered and at the latest when ``job.timeout`` is over.
+    """Results in the order of the jobs, as soon as all have answered and at the latest ``job.timeout`` seconds, for
+    each, after its first packet has left.
 
-    ``root`` is where systemd-resolved's socket and resolv.conf are looked for.  ``late`` keeps echo and TCP
-    requests that get no answer in time; one that comes within its patience answers the same target of a later call.
+    ``root`` is where systemd-resolved's socket and resolv.conf are looked for.  ``late`` keeps the probes that get no
+    answer in time; one that comes within its patience answers the same target of a later call.
     Raises MwanError without CAP_NET_RAW.
     """
     return _Run(jobs, root, late).results()
@@ -71,9 +66,10 @@ class _Run:
         self.jobs = jobs
         self.root = root
         self.late = late
-        self.began = time.monotonic()
         self.answers: dict[int, Answer] = {}
-        self.tasks: dict[int, list[_Task]] = {}  # what may answer a job
+        self.tasks: dict[int, list[Task]] = {}  # what may answer a job
+        self.searches: list[tuple[list[int], Task]] = []  # for a name's addresses, and the jobs that wait for them
+        self.spent: dict[int, int] = {}  # bytes that a job's name has cost
         self.loop = Loop()
 
     def results(self) -> list[Result]:
@@ -94,61 +90,77 @@ class _Run:
                 self._ask_named(list(named.values()))
             # Threads come last: they would hold up what is sent after them.
             for place in sorted(known, key=lambda place: self.jobs[place].target.method in THREADED):
-                self._ask(place, (self.jobs[place].target.host,))
+                self._ask(place, (self.jobs[place].target.host,), Exchange())
             self._listen()
             self.loop.drain()
         finally:
             self.loop.close()
         return [Result(job, *self.answers[place]) for place, job in enumerate(self.jobs)]
 
-    def _ask(self, place: int, addresses: Sequence[str], spent: int = 0) -> None:
-        """Begin one probe; ``spent`` bytes went for its name."""
-        job = self.jobs[place]
+    def _ask(self, place: int, addresses: Sequence[str], exchange: Exchange) -> None:
+        """Begin one probe; the exchange knows since when the deadline runs."""
         if place in self.answers:  # by a late reply, before its name was found
-            self._settle(place, Answer(Connectivity.LIMITED, wire_bytes=spent))
             return
-        deadline = self.began + job.timeout
+        job = self.jobs[place]
+        task = Task(_module(job.target.method).probe(job, addresses, exchange), exchange)
+        self.tasks.setdefault(place, []).append(task)
+        self.loop.start(task, partial(self._answered, place, task), job.timeout, partial(self._over, place))
 
-        def done(answer: Answer | None) -> None:
-            self._settle(place, answer or timed_out(job), spent)
+    def _answered(self, place: int, task: Task, answer: Answer) -> None:
+        """Take the answer of a probe that was begun in this call, or was heard too late by an earlier one."""
+        bytes_before, task.counted = task.counted, answer.wire_bytes
+        self._settle(place, answer._replace(wire_bytes=answer.wire_bytes - bytes_before))
 
-        probe = _module(job.target.method).probe
-        keeping = (self.late,) if self.late is not None and job.target.method in KEPT else ()
-        self._start(place, probe(job, addresses, deadline, *keeping), done)
-
-    def _start(self, place: int, steps: Steps[Any], done: Done) -> None:
-        """Begin what may answer a job."""
-        task = self.loop.start(steps, self.began + self.jobs[place].timeout, done)
-        if place not in self.answers:
-            self.tasks.setdefault(place, []).append(task)
-
-    def _settle(self, place: int, answer: Answer, spent: int = 0) -> None:
-        """The first answer of a job holds; whatever else might give one is stopped, and its bytes are added."""
-        held = self.answers.get(place)
-        spent += answer.wire_bytes + (held.wire_bytes if held else 0)
-        self.answers[place] = (held or answer)._replace(wire_bytes=spent)
+    def _settle(self, place: int, answer: Answer) -> None:
+        """Hold a job's answer; whatever else might give one is left for later, and its bytes are added."""
+        spent = answer.wire_bytes + self.spent.pop(place, 0)
         for task in self.tasks.pop(place, ()):
-            self.loop.stop(task)
+            spent += self._leave(task, target_key(self.jobs[place]))
+        self.answers[place] = answer._replace(wire_bytes=spent)
+        for places, task in self.searches:
+            if place in places and all(other in self.answers for other in places):
+                self._pay(places[0], self._leave(task, name_key(self.jobs[place])))
+
+    def _leave(self, task: Task, key: Key) -> int:
+        """Wait for a probe no longer in this call; its bytes that were not counted yet."""
+        if not self.loop.leave(task):
+            return 0
+        spent = task.news()
+        if self.late is None:
+            task.steps.close()
+        else:
+            self.late.keep(key, task)
+        return spent
+
+    def _pay(self, place: int, spent: int) -> None:
+        """Add bytes to a job's answer, be it there or to come."""
+        if place in self.answers:
+            answer = self.answers[place]
+            self.answers[place] = answer._replace(wire_bytes=answer.wire_bytes + spent)
+        else:
+            self.spent[place] = self.spent.get(place, 0) + spent
+
+    def _over(self, place: int) -> None:
+        self._settle(place, timed_out(self.jobs[place]))
 
     def _listen(self) -> None:
         """Wait for replies to earlier requests, too."""
         for place, job in enumerate(self.jobs):
-            if self.late is not None and job.target.method in KEPT and place not in self.answers:
-                for asked in self.late.take(job):
-                    self._listen_for(place, asked, self.late)
+            if self.late is not None and place not in self.answers:
+                for task in self.late.take(target_key(job)):
+                    self.tasks.setdefault(place, []).append(task)
+                    self.loop.start(task, partial(self._heard, place, task, self.late.patience))
 
-    def _listen_for(self, place: int, asked: Asked, late: Late) -> None:
+    def _heard(self, place: int, task: Task, patience: float, answer: Answer) -> None:
         """Let an earlier request answer a job, if its reply is not too late; its own bytes were counted then."""
-        job = self.jobs[place]
-
-        def done(answer: Answer | None) -> None:
-            if answer and answer.rtt_ms is not None and answer.rtt_ms <= late.patience * 1000:
-                self._settle(place, answer._replace(wire_bytes=answer.wire_bytes - asked.counted))
-
-        self._start(place, _module(job.target.method).listen(job, asked, self.began + job.timeout, late), done)
+        if answer.rtt_ms is not None and answer.rtt_ms <= patience * 1000:
+            self._answered(place, task, answer)
 
     def _ask_named(self, groups: Sequence[list[int]]) -> None:
-        """Resolve each name once for all jobs of an uplink and family that want it; then begin those."""
+        """Find each name's addresses once for all jobs of an uplink and family that want it; then begin those.
+
+        A search that an earlier call has given up goes on.
+        """
         resolve = guarded(_resolver)
         if isinstance(resolve, Answer):  # its library is missing or broken
             self.answers.update((place, resolve) for places in groups for place in places)
@@ -156,96 +168,30 @@ class _Run:
         names = resolve.Names(self.jobs, self.root)
         for places in groups:
             job = self.jobs[places[0]]
-            deadline = self.began + job.timeout
-            self.loop.start(names.find(job, deadline), deadline, partial(self._named, places))
+            kept = self.late.take(name_key(job)) if self.late is not None else []
+            if not kept:
+                exchange, patience = Exchange(), self.late.patience if self.late is not None else 0.0
+                kept = [Task(names.find(job, exchange, max(job.timeout, patience)), exchange)]
+            task = kept.pop()
+            for other in kept:
+                other.steps.close()
+            self.searches.append((places, task))
+            self.loop.start(task, partial(self._found, places, task), job.timeout, partial(self._unfound, places, task))
 
-    def _named(self, places: Sequence[int], found: Found | Answer | None) -> None:
-        """Begin the jobs that waited for a name's addresses; without any, their answer is why there are none."""
-        addresses: Sequence[str] = ()
-        answer = found or timed_out(self.jobs[places[0]])
-        if not isinstance(answer, Answer):
-            addresses, answer = answer
+    def _found(self, places: Sequence[int], task: Task, found: Found | Answer) -> None:
+        """Begin the jobs that waited for addresses; without any, their answer is why there are none."""
+        self._pay(places[0], task.news())
+        addresses, answer = ((), found) if isinstance(found, Answer) else found
         for place in places:
-            spent = answer.wire_bytes if place == places[0] else 0
             if addresses:
-                self._ask(place, addresses, spent)
-            else:
-                self.answers[place] = answer._replace(wire_bytes=spent)
+                self._ask(place, addresses, Exchange(task.since))
+            elif place not in self.answers:
+                self._settle(place, answer._replace(wire_bytes=0))
 
-
-class _Task:
-    """A generator under way."""
-
-    __slots__ = ("deadline", "done", "fd", "steps", "until")
-
-    def __init__(self, steps: Steps[Any], deadline: float, done: Done) -> None:
-        self.steps = steps
-        self.deadline = deadline
-        self.done = done
-        self.fd = -1
-        self.until = deadline
-
-
-class Loop:
-    """One poll over the sockets of all probes (see :mod:`mwan_hook.probes.bound` for what they yield)."""
-
-    def __init__(self) -> None:
-        self._poll = select.poll()
-        self._waiting: dict[int, _Task] = {}  # by file descriptor
-
-    def start(self, steps: Steps[Any], deadline: float, done: Done) -> _Task:
-        """Run to its first wait; ``done`` gets what it returns, None if it does not end at its deadline.
-
-        Of a probe that raises it gets an :class:`Answer` that says so.
-        """
-        task = _Task(steps, deadline, done)
-        self._resume(task, None)
-        return task
-
-    def stop(self, task: _Task) -> None:
-        """Tell a probe that its time is over."""
-        self._take(task, 0)
-
-    def drain(self) -> None:
-        """Return when all that was started is done."""
-        while self._waiting:
-            first = min(task.until for task in self._waiting.values())
-            ready = self._poll.poll(max(0.0, (first - time.monotonic()) * 1000 + 1))
-            for task, mask in [(self._waiting[fd], mask) for fd, mask in ready]:
-                self._take(task, mask)
-            now = time.monotonic()
-            for task in [task for task in self._waiting.values() if task.until <= now]:
-                self._take(task, 0)
-
-    def close(self) -> None:
-        """Give up what is still under way."""
-        for task in self._waiting.values():
-            task.steps.close()
-        self._waiting.clear()
-
-    def _take(self, task: _Task, mask: int) -> None:
-        """Wake a probe if it waits; after its deadline with nothing but that."""
-        if self._waiting.get(task.fd) is not task:
-            return
-        self._poll.unregister(task.fd)
-        del self._waiting[task.fd]
-        self._resume(task, 0 if time.monotonic() >= task.deadline else mask)
-
-    def _resume(self, task: _Task, mask: int | None) -> None:
-        try:
-            # None is what a generator that has not begun must be sent.
-            wait = guarded(task.steps.send, mask)
-        except StopIteration as end:
-            task.done(end.value)
-            return
-        if isinstance(wait, Answer):
-            task.done(wait)
-            return
-        if mask == 0 and time.monotonic() >= task.deadline:
-            task.steps.close()
-            task.done(None)
-            return
-        task.fd, events, until = wait
-        task.until = min(until, task.deadline)
-        self._poll.register(task.fd, events)
-        self._waiting[task.fd] = task
+    def _unfound(self, places: Sequence[int], task: Task) -> None:
+        """Say whose answer was waited for in vain."""
+        self._pay(places[0], self._leave(task, name_key(self.jobs[places[0]])))
+        for place in places:
+            if place not in self.answers:
+                answer = timed_out(self.jobs[place])
+                self._settle(place, answer._replace(error=f"{task.exchange.about}{answer.error}"))

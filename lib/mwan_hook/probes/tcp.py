@@ -8,67 +8,50 @@ import select
 import struct
 import time
 
-from mwan_hook.light import TYPE_CHECKING
+from mwan_hook.light import TYPE_CHECKING, partial
 from mwan_hook.model import Connectivity
-from mwan_hook.probes.bound import IP_HEADER, Answer, Bound, endpoint, failed, not_sent, tcp_bytes, timed_out
-from mwan_hook.probes.late import Asked
+from mwan_hook.probes.bound import IP_HEADER, NEVER, Answer, Bound, endpoint, failed, not_sent, tcp_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mwan_hook.model import Job
-    from mwan_hook.probes.bound import Steps
-    from mwan_hook.probes.late import Late
+    from mwan_hook.probes.bound import Exchange, Steps
 
 RESET_ON_CLOSE = struct.pack("=ii", 1, 0)
 TRIES = 3  # addresses of one name
 
 
-def probe(job: Job, addresses: Sequence[str], deadline: float, late: Late | None = None) -> Steps[Answer]:
+def probe(job: Job, addresses: Sequence[str], exchange: Exchange) -> Steps[Answer]:
     """Connect to the first address; to the next where that is refused at once."""
-    spent = 0
     answer = Answer(Connectivity.LIMITED)
     for address in addresses[:TRIES]:
-        answer, over = yield from _connect(job, address, deadline, late)
-        spent += answer.wire_bytes
-        if over or answer.connectivity is not Connectivity.LIMITED:
+        answer = yield from _connect(job, address, exchange)
+        if answer.connectivity is not Connectivity.LIMITED:
             break
-    return answer._replace(wire_bytes=spent)
+    return answer._replace(wire_bytes=exchange.settle())
 
 
-def listen(job: Job, asked: Asked, deadline: float, late: Late | None = None) -> Steps[Answer]:
-    """Wait for a connection that is under way; when the time is over, ``late`` keeps it."""
-    return (yield from _finish(job, asked, deadline, late))[0]
-
-
-def _connect(job: Job, address: str, deadline: float, late: Late | None) -> Steps[tuple[Answer, bool]]:
-    """One connection, and whether the time is over."""
+def _connect(job: Job, address: str, exchange: Exchange) -> Steps[Answer]:
+    """What becomes of one connection; its bytes are the exchange's."""
     try:
         with Bound(job, _socket.SOCK_STREAM) as sock:
             sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_LINGER, RESET_ON_CLOSE)
             began = time.monotonic()
             number = sock.connect_ex(endpoint(job, address, job.target.port))
             if number not in (0, errno.EINPROGRESS):
-                return not_sent(OSError(number, "")), False
-            return (yield from _finish(job, Asked(sock, began), deadline, late))
+                return not_sent(OSError(number, ""))
+            exchange.begin()
+            exchange.meter = partial(tcp_bytes, sock, job.family)
+            yield sock.fileno(), select.POLLOUT, NEVER
+            took = (time.monotonic() - began) * 1000
+            exchange.settle()
+            if number := sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_ERROR):
+                return failed(number)
+            exchange.spent += IP_HEADER[job.family] + 32  # the reset to come
+            return Answer(Connectivity.FULL, _round_trip_ms(sock) or took)
     except OSError as error:
-        return not_sent(error), False
-
-
-def _finish(job: Job, asked: Asked, deadline: float, late: Late | None) -> Steps[tuple[Answer, bool]]:
-    """What becomes of a connection, and whether the time is over."""
-    with asked.sock as sock:
-        mask = yield sock.fileno(), select.POLLOUT, deadline
-        took = (time.monotonic() - asked.sent) * 1000
-        spent = tcp_bytes(sock, job.family)
-        if not mask:
-            if late is not None:
-                late.keep(job, asked._replace(counted=spent))
-            return timed_out(job, spent), True
-        if number := sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_ERROR):
-            return failed(number, spent), time.monotonic() >= deadline
-        spent += IP_HEADER[job.family] + 32  # the reset to come
-        return Answer(Connectivity.FULL, _round_trip_ms(sock) or took, None, spent), False
+        return not_sent(error)
 
 
 def _round_trip_ms(sock: Bound) -> float:
