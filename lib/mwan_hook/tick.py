@@ -241,6 +241,7 @@ def _parted(results: Sequence[Result]) -> tuple[list[Result], list[Result]]:
 def _ask(judged: Judged, asked: Sequence[Key], late: Late) -> list[Seen]:
     """One round of each, all at once, and what each says."""
     begun = _clock()
+    late.patience = max(late.patience, *(key.uplink.config.probe.timeout for key in asked))
     questions = {_name(key): _questions(judged, key) for key in asked}
     root = judged.scene.root
     first = _answers(root, [job for one in questions.values() for job in one.spared or one.whole], late)
@@ -265,17 +266,19 @@ def _round(questions: Questions, first: Sequence[Result], second: Sequence[Resul
 
 def _questions(judged: Judged, key: Key) -> Questions:
     state, probe = _memory(judged, key), key.uplink.config.probe
-    online = state.status is Status.ONLINE
-    in_peace = online and state.bad == 0 and state.good > 0
+    online, in_peace = state.status is Status.ONLINE, schedule.in_peace(state)
     # In doubt only the line is asked for: a portal check waits longer than a failover may take.
     others = another_online(judged.state.uplinks, key.uplink.name)
     ask_portal = schedule.portal_due(state, key.uplink.config, key.family, judged.scene.now, others)
     with_portal = ask_portal and not (online and state.bad)
     jobs = rounds.jobs_for(key.uplink, key.family, probe, with_portal=with_portal)
-    if state.burst or in_peace:
-        jobs = rounds.hurried(jobs, schedule.burst_timeout(state, probe), probe.timeout)
-    spare = in_peace or (others and schedule.waits_behind_portal(state, key.uplink.config))
-    return Questions(rounds.sparing(jobs, probe.required, state.good or state.bad) if spare else (), jobs)
+    short = schedule.burst_timeouts(state, probe)
+    whole = rounds.hurried(jobs, short, probe.timeout) if schedule.hurries(state, probe) else jobs
+    if not in_peace and not (others and schedule.waits_behind_portal(state, key.uplink.config)):
+        return Questions((), whole)
+    # What the spared ones are asked is heard until the whole round is over.
+    first = rounds.hurried(jobs, short._replace(service=short.echo), probe.timeout) if in_peace else whole
+    return Questions(rounds.sparing(first, probe.required, state.good or state.bad), whole)
 
 
 def _answers(root: str, jobs: Sequence[Job], late: Late) -> dict[tuple[str, Family], list[Result]]:

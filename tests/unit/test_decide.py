@@ -364,6 +364,25 @@ def test_the_round_trip_is_smoothed_and_bytes_are_summed() -> None:
     assert line.round(20, LIMITED, None).srtt_ms == 90
 
 
+@pytest.mark.parametrize(
+    ("before", "latency", "after"),
+    [
+        (20, 100, 30),  # as in RFC 6298
+        (20, 300, 55),
+        (20, 900, 450),  # too late for a burst, which waits 1.8 s from now on
+        (200, 700, 262.5),  # a burst waited 0.8 s
+        (450, 1700, 606.25),
+        (None, 900, 900),
+    ],
+)
+def test_an_answer_that_is_too_late_for_a_burst_raises_what_bursts_wait(
+    before: float | None, latency: float, after: float
+) -> None:
+    line = Line()
+    line.state = line.state._replace(srtt_ms=before)
+    assert line.round(0, FULL, latency).srtt_ms == pytest.approx(after)
+
+
 def test_the_next_round_is_counted_from_when_the_probes_were_sent() -> None:
     line = Line()
     line.facts(0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mwan_hook.core import schedule
-from mwan_hook.model import Family, FamilyState, UplinkConfig
+from mwan_hook.model import Family, FamilyState, Status, UplinkConfig
 from tests.unit.verdicts import FULL, LIMITED, START, Line, probe
 
 
@@ -110,9 +110,50 @@ def test_a_burst_after_a_link_event_ends_by_itself(rounds: list[object], stays: 
     assert schedule.in_doubt(line.state, line.probe) is stays
 
 
-@pytest.mark.parametrize(("srtt", "seconds"), [(None, 3.0), (10.0, 0.3), (100.0, 0.4), (5000.0, 3.0)])
-def test_a_probe_in_a_burst_waits_four_round_trips(srtt: float | None, seconds: float) -> None:
-    assert schedule.burst_timeout(FamilyState(srtt_ms=srtt), probe()) == pytest.approx(seconds)
+@pytest.mark.parametrize(
+    ("srtt", "echo", "service"), [(None, 3.0, 3.0), (10.0, 0.3, 1.3), (100.0, 0.4, 1.3), (400, 1.6, 1.6), (5000, 3, 3)]
+)
+def test_a_probe_in_a_burst_waits_four_round_trips(srtt: float | None, echo: float, service: float) -> None:
+    assert schedule.burst_timeouts(FamilyState(srtt_ms=srtt), probe()) == pytest.approx((echo, service))
+
+
+def test_a_time_out_that_is_shorter_than_a_retransmission_holds() -> None:
+    assert schedule.burst_timeouts(FamilyState(srtt_ms=10), probe(timeout=0.7)) == pytest.approx((0.3, 0.7))
+    assert schedule.burst_timeouts(FamilyState(srtt_ms=10), probe(timeout=0.2)) == pytest.approx((0.2, 0.2))
+
+
+@pytest.mark.parametrize(
+    ("fall", "bad", "timeout", "service"),
+    [
+        (3, 2, 3, 1.3),  # 3.9 s since the first was sent
+        (3, 1, 9, 1.3),
+        (3, 2, 9, 6.4),  # 2 x 1.3 s before
+        (2, 1, 3, 1.7),
+        (2, 0, 3, 1.3),
+        (4, 3, 3, 1.3),
+    ],
+)
+def test_no_service_is_given_up_before_the_first_unanswered_question_had_its_time_out(
+    fall: int, bad: int, timeout: float, service: float
+) -> None:
+    state = FamilyState(status=Status.ONLINE, bad=bad, srtt_ms=10)
+    assert schedule.burst_timeouts(state, probe(fall=fall, timeout=timeout)) == pytest.approx((0.3, service))
+
+
+@pytest.mark.parametrize(
+    ("fall", "burst_interval", "hurried"), [(3, 0.5, True), (2, 0.1, True), (1, 0.5, False), (3, 0, False)]
+)
+def test_a_round_is_hurried_only_where_another_one_can_hear_late_answers(
+    fall: int, burst_interval: float, hurried: bool
+) -> None:
+    settings = probe(fall=fall, burst_interval=burst_interval)
+    peace = FamilyState(status=Status.ONLINE, good=4)
+    doubt = FamilyState(status=Status.ONLINE, bad=1, burst=True)
+    assert schedule.hurries(peace, settings) is hurried
+    assert schedule.hurries(doubt, settings) is hurried
+    returning = FamilyState(status=Status.OFFLINE, good=1, burst=True)
+    assert schedule.hurries(returning, settings) is (burst_interval > 0)
+    assert not schedule.hurries(returning._replace(burst=False), settings)
 
 
 def test_portal_targets_are_asked_at_first_sight_at_their_interval_and_while_there_is_a_portal() -> None:

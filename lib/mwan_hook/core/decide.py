@@ -1,12 +1,14 @@
 """What a round of probes says of an uplink: fall, rise, hold, pass; and who stands in where nothing is online.
 
 The hold is networkd-connectivity's hysteresis: an uplink that turns good twice within
-``hysteresis_backoff`` waits ``hysteresis_delay``.  The round trip is smoothed as in RFC 6298.
+``hysteresis_backoff`` waits ``hysteresis_delay``.  The round trip is smoothed as in RFC 6298, but for an answer that
+came later than a burst waits.
 All times are CLOCK_BOOTTIME seconds and are given, never asked for.
 """
 
 from __future__ import annotations
 
+from mwan_hook.core import schedule
 from mwan_hook.core.facts import recent
 from mwan_hook.model import FAMILIES, Connectivity, Family, FamilyState, Status
 
@@ -40,7 +42,7 @@ def judge_round(
     before = state.status
     if probe.portal_interval <= 0 or not probe.portal_targets:
         state = state._replace(portal=False)  # nobody is left to take it back
-    state = _noted(state, seen, now, begun)
+    state = _noted(state, seen, now, begun)._replace(srtt_ms=_smoothed(state, seen.latency_ms, probe))
     good = _good(state, probe) if seen.connectivity or seen.portal else None
     if good is None:
         after = state._replace(burst=False)
@@ -61,23 +63,33 @@ def _noted(state: FamilyState, seen: Round, now: float, begun: float) -> FamilyS
         if connectivity is not Connectivity.PORTAL:
             reason = f"{reason}; the portal check found a portal"
         connectivity = Connectivity.PORTAL
-    latency, srtt = seen.latency_ms, state.srtt_ms
-    if latency is not None:
-        srtt = latency if srtt is None else srtt + ALPHA * (latency - srtt)
     return state._replace(
         connectivity=connectivity or state.connectivity,
         portal=portal,
         portal_at=begun if seen.portal_checked else state.portal_at,
         portal_due=state.portal_due and not seen.portal_checked,
         probed_at=begun,
-        latency_ms=latency,
-        srtt_ms=srtt,
+        latency_ms=seen.latency_ms,
         reason=reason,
         probe_bytes=state.probe_bytes + seen.wire_bytes,
         rounds=state.rounds + 1,
         targets=seen.targets,
         held_until=state.held_until if state.held_until is not None and state.held_until > now else None,
     )
+
+
+def _smoothed(state: FamilyState, latency: float | None, probe: Probe) -> float | None:
+    """The smoothed round trip, ms.
+
+    After an answer that came too late for a burst, bursts wait at once twice as long as it took.
+    """
+    srtt = state.srtt_ms
+    if latency is None or srtt is None:
+        return srtt if latency is None else latency
+    smoothed = srtt + ALPHA * (latency - srtt)
+    if latency <= schedule.burst_timeouts(state, probe).echo * 1000:
+        return smoothed
+    return max(smoothed, 2 * latency / schedule.ROUND_TRIPS)
 
 
 def _good(state: FamilyState, probe: Probe) -> bool | None:

@@ -8,6 +8,7 @@ from mwan_hook.model import Connectivity, Job, Method, Round, TargetResult
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from mwan_hook.core.schedule import Timeouts
     from mwan_hook.model import Family, Probe, Result, Uplink
 
 FACTS = "no target applies: judged by the facts"
@@ -25,6 +26,7 @@ HURRIED = (
     ((Method.HTTP, Method.HTTPS), (Method.HTTP, Method.HTTPS)),
     ((Method.GATEWAY,), (Method.GATEWAY,)),
 )
+ECHOES = (Method.ICMP, Method.GATEWAY)
 
 
 def jobs_for(
@@ -73,17 +75,21 @@ def sparing(jobs: Sequence[Job], required: int, turn: int) -> tuple[Job, ...]:
     return (*(own[start:] + own[:start])[:needed], *portal[:1])
 
 
-def hurried(jobs: Sequence[Job], short: float, patient: float) -> tuple[Job, ...]:
+def hurried(jobs: Sequence[Job], short: Timeouts, patient: float) -> tuple[Job, ...]:
     """The jobs of one uplink and family with their timeouts (seconds) for a burst, in their order.
 
-    ``short``, which the smoothed round trip gives, is for the methods that this was measured with; ``patient`` for all
-    others and for portal targets.
+    ``short``, which the smoothed round trip gives, are for the methods that this was measured with; ``patient`` is for
+    all others and for portal targets.
     """
     methods = {job.target.method for job in jobs if not job.portal}
     soon = next((those for measured, those in HURRIED if methods.intersection(measured)), ())
-    return tuple(
-        job._replace(timeout=short if job.target.method in soon and not job.portal else patient) for job in jobs
-    )
+
+    def timeout(job: Job) -> float:
+        if job.portal or job.target.method not in soon:
+            return patient
+        return short.echo if job.target.method in ECHOES else short.service
+
+    return tuple(job._replace(timeout=timeout(job)) for job in jobs)
 
 
 def suffices(results: Sequence[Result]) -> bool:

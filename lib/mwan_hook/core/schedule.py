@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mwan_hook.light import NamedTuple
 from mwan_hook.model import Connectivity, Status
 
 TYPE_CHECKING = False
@@ -9,6 +10,7 @@ if TYPE_CHECKING:
     from mwan_hook.model import Family, FamilyState, Probe, UplinkConfig
 
 SHORTEST_TIMEOUT = 0.3  # seconds; a burst never waits less for an answer
+RETRANSMISSION = 1.3  # or less for one of TCP, HTTP or DNS: a lost SYN is sent again after a second (RFC 6298, 2.1)
 ROUND_TRIPS = 4  # and else so many smoothed round trips
 PORTAL_ROUNDS = 12  # of a spared uplink: a portal check costs as much as that many echoes
 
@@ -75,11 +77,40 @@ def in_doubt(state: FamilyState, probe: Probe) -> bool:
     return _may_be_probed(state) and (state.next_probe_at is None or _hurried(state, probe))
 
 
-def burst_timeout(state: FamilyState, probe: Probe) -> float:
-    """Seconds that a probe in a burst waits."""
+def hurries(state: FamilyState, probe: Probe) -> bool:
+    """True if a round need not wait the whole time-out: another one follows at once, which hears late answers, too."""
+    if probe.burst_interval <= 0:
+        return False
+    if state.status is not Status.ONLINE:
+        return state.burst
+    return probe.fall > 1 and (state.burst or in_peace(state))
+
+
+def in_peace(state: FamilyState) -> bool:
+    """True of an online uplink whose last round was good."""
+    return state.status is Status.ONLINE and state.bad == 0 and state.good > 0
+
+
+class Timeouts(NamedTuple):
+    """Seconds that a hurried round waits for an answer."""
+
+    echo: float  # that the kernel or a router gives
+    service: float  # that may cost a retransmission, or a program's work
+
+
+def burst_timeouts(state: FamilyState, probe: Probe) -> Timeouts:
+    """How long a hurried round waits.
+
+    The round that could make an uplink offline waits for a service until the first question that was not answered has
+    had the whole time-out.
+    """
     if state.srtt_ms is None:
-        return probe.timeout
-    return min(probe.timeout, max(SHORTEST_TIMEOUT, ROUND_TRIPS * state.srtt_ms / 1000))
+        return Timeouts(probe.timeout, probe.timeout)
+    round_trips = ROUND_TRIPS * state.srtt_ms / 1000
+    service = max(RETRANSMISSION, round_trips)
+    if state.status is Status.ONLINE and state.bad + 1 >= probe.fall:
+        service = max(service, probe.timeout - state.bad * service)
+    return Timeouts(min(probe.timeout, max(SHORTEST_TIMEOUT, round_trips)), min(probe.timeout, service))
 
 
 def _may_be_probed(state: FamilyState) -> bool:

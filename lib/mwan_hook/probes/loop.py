@@ -97,6 +97,10 @@ class Loop:
             task.resumed = time.monotonic()
             self._wait(task)
 
+    def since(self, task: Task) -> float | None:
+        """When its deadline began, as if this process had been run all the time; None: no packet has left yet."""
+        return None if task.since is None else task.since + self._lost - task.lost
+
     def leave(self, task: Task) -> bool:
         """Wait for it no longer; False if it was not waited for."""
         if self._waiting.get(task.fd) is not task:
@@ -131,8 +135,8 @@ class Loop:
 
     def _deadline(self, task: Task) -> float:
         """Not yet known, but bounded, while no packet has left."""
-        since = task.started + STARVED if task.since is None else task.since
-        return since + task.timeout + self._lost - task.lost
+        since = self.since(task)
+        return task.timeout + (task.started + STARVED if since is None else since)
 
     def _wakes(self, task: Task) -> float:
         return min(task.until, self._deadline(task))

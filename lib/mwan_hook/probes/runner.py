@@ -184,7 +184,7 @@ class _Run:
         addresses, answer = ((), found) if isinstance(found, Answer) else found
         for place in places:
             if addresses:
-                self._ask(place, addresses, Exchange(task.since))
+                self._ask(place, addresses, Exchange(self.loop.since(task)))
             elif place not in self.answers:
                 self._settle(place, answer._replace(wire_bytes=0))
 
