@@ -209,11 +209,11 @@ def test_imports_are_not_paid_by_the_line(bed: Bed) -> None:
 def test_a_process_that_is_stopped_reads_what_has_come_before_it_gives_up(bed: Bed) -> None:
     bed.delay[0] = 0.1
     for pause in (0.05, 0.15):
-        agent = bed.agent(0.4, "fast", "icmp", "tcp", "dns", "http", "https", "name", "gateway")
+        agent = bed.agent(1.0, "fast", "icmp", "tcp", "dns", "http", "https", "name", "gateway")
         assert agent.stdout and agent.stdout.readline() == "ready\n"
         time.sleep(pause)
         os.kill(agent.pid, signal.SIGSTOP)
-        time.sleep(1.2)
+        time.sleep(2)
         os.kill(agent.pid, signal.SIGCONT)
         said = agent.communicate(timeout=60)[0].splitlines()
         assert [line.split()[0] for line in said] == ["full"] * 7, said
