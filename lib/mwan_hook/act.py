@@ -73,7 +73,7 @@ class Run:
             now, wall = time.clock_gettime(time.CLOCK_BOOTTIME), time.time()
             self._last = self._last._replace(state=self._memory, now=now, wall=wall, messages=())
         else:
-            self._last = scene.look(self.root, self.loaded, self._memory if same else None)
+            self._last = scene.look_to_write(self.root, self.loaded, self._memory if same else None)
         return self._last
 
     def _settle(self, rounds: Sequence[Seen]) -> Judged:

@@ -57,14 +57,23 @@ class Reading(NamedTuple):
 
 
 def load(root: str) -> Loaded:
-    """The configuration below ``root``.  Raises ConfigError with all mistakes, a line each."""
+    """The configuration below ``root``; kept in the cache.  Raises ConfigError with all mistakes, a line each."""
+    return _cached(root) or _loaded(root, _fresh(root, keep=True))
+
+
+def look(root: str) -> Loaded:
+    """:func:`load` for a command that changes nothing, the cache neither."""
+    return _cached(root) or _loaded(root, _fresh(root, keep=False))
+
+
+def _cached(root: str) -> Loaded | None:
     record = configcache.read(root)
     if record is not None:
         try:
             return _loaded(root, record)
         except (KeyError, TypeError, ValueError, AttributeError):
             pass  # not what this version wrote; read the files
-    return _loaded(root, _fresh(root))
+    return None
 
 
 def for_interface(
@@ -173,7 +182,7 @@ def _loaded(root: str, record: Mapping[str, Any]) -> Loaded:
     )
 
 
-def _fresh(root: str) -> dict[str, Any]:
+def _fresh(root: str, keep: bool) -> dict[str, Any]:
     import hashlib
     import json
 
@@ -189,7 +198,8 @@ def _fresh(root: str) -> dict[str, Any]:
         "fingerprint": hashlib.sha256(json.dumps(values).encode()).hexdigest()[:32],
         "networks": networks,
     }
-    configcache.write(root, record, watch)
+    if keep:
+        configcache.write(root, record, watch)
     return record
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mwan_hook.scene import Judged, Scene
 
 
-def looked(seen: Scene) -> Scene:
+def looked(seen: Scene, writes: bool) -> Scene:
     """With the counters of the uplinks that have a quota, and what earlier boots have left of them."""
     limited = [uplink for uplink in seen.uplinks if uplink.config.quota]
     carried, unread = _carried([uplink.index for uplink in limited if uplink.present])
@@ -27,7 +27,7 @@ def looked(seen: Scene) -> Scene:
     seen = seen._replace(snapshot=seen.snapshot._replace(traffic=traffic), messages=messages)
     if all(uplink.name in seen.state.usage for uplink in limited):
         return seen
-    kept, messages = usages.load(seen.root)
+    kept, messages = usages.load(seen.root, writes)
     mine = {uplink.name: kept.uplinks[uplink.name] for uplink in limited if uplink.name in kept.uplinks}
     state = seen.state._replace(usage={**mine, **seen.state.usage})
     return seen._replace(state=state, messages=(*seen.messages, *messages))

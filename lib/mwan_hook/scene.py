@@ -93,10 +93,22 @@ class Judged(NamedTuple):
     stamp: tuple[int, int] = (0, 0)  # identity of the state file when it was stored
 
 
-def look(root: str, loaded: Loaded, memory: State | None = None) -> Scene:
-    """Read the kernel, and the state where ``memory`` does not stand for it."""
-    state, messages = (memory, ()) if memory else states.load(root)
-    allotment, more = allotments.load(root)
+def look(root: str, loaded: Loaded) -> Scene:
+    """Read the kernel and the state for a command that changes nothing, no file either."""
+    return _look(root, loaded, None, writes=False)
+
+
+def look_to_write(root: str, loaded: Loaded, memory: State | None = None) -> Scene:
+    """Read the kernel, and the state where ``memory`` does not stand for it, for a run that holds the lock.
+
+    Files that cannot be used are set aside.
+    """
+    return _look(root, loaded, memory, writes=True)
+
+
+def _look(root: str, loaded: Loaded, memory: State | None, writes: bool) -> Scene:
+    state, messages = (memory, ()) if memory else states.load(root, writes)
+    allotment, more = allotments.load(root, writes)
     now, wall = time.clock_gettime(time.CLOCK_BOOTTIME), time.time()
     config = loaded.config
     with Reader(config.routing.protocol) as reader:
@@ -115,7 +127,7 @@ def look(root: str, loaded: Loaded, memory: State | None = None) -> Scene:
         return seen
     from mwan_hook import metering
 
-    return metering.looked(seen)
+    return metering.looked(seen, writes)
 
 
 def limited(seen: Scene) -> bool:

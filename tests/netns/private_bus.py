@@ -132,7 +132,7 @@ class PrivateBus:
 
     def owned(self) -> None:
         """Wait until a process of ours has every name."""
-        words = busnames.published(states.load(self.root)[0])
+        words = busnames.published(states.load(self.root, writes=True)[0])
         wait_for("an owner of every name", lambda: all(self.owner(word) for word in words))
 
     def activatable(self) -> set[str]:

@@ -35,7 +35,7 @@ def test_a_server_that_hangs_holds_a_run_no_longer_than_the_timeout(
         assert time.monotonic() - began < 2 + SLACK, said
     assert "no end of it within 2 s" in said or "the server does not answer" in said
     assert "kept, tried again in 1 s" in said and machine.waits
-    assert len(unsent.load(str(machine.root)).ended) == 1
+    assert len(unsent.load(str(machine.root), writes=True).ended) == 1
 
 
 def test_an_address_that_swallows_everything(machine: Machine) -> None:
@@ -221,4 +221,4 @@ def test_a_sendmail_that_fails_or_hangs_loses_nothing(machine: Machine) -> None:
     machine.configure(sendmail="/nowhere/sendmail")
     machine.impatient()
     assert "cannot start /nowhere/sendmail" in machine.command("--send", code=1)
-    assert machine.waits and len(unsent.load(str(machine.root)).ended) == 1
+    assert machine.waits and len(unsent.load(str(machine.root), writes=True).ended) == 1

@@ -61,9 +61,9 @@ def parsed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     roots: list[str] = []
     real = config._fresh
 
-    def fresh(root: str) -> dict[str, object]:
+    def fresh(root: str, keep: bool) -> dict[str, object]:
         roots.append(root)
-        return real(root)
+        return real(root, keep)
 
     monkeypatch.setattr(config, "_fresh", fresh)
     yield roots

@@ -119,7 +119,7 @@ STATES = [
 @pytest.mark.parametrize("stored", STATES)
 def test_a_state_that_leads_to_what_is_not_ours_is_set_aside(tmp_path: Path, stored: State) -> None:
     state.save(str(tmp_path), stored)
-    found, messages = state.load(str(tmp_path))
+    found, messages = state.load(str(tmp_path), writes=True)
     assert found == State()
     assert len(messages) == 1
     assert "state.json.bad, going on from nothing" in messages[0]
@@ -143,7 +143,7 @@ def test_a_state_that_leads_to_what_is_not_ours_is_set_aside(tmp_path: Path, sto
 )
 def test_what_a_run_can_have_stored_is_believed(tmp_path: Path, stored: State) -> None:
     state.save(str(tmp_path), stored)
-    found, messages = state.load(str(tmp_path))
+    found, messages = state.load(str(tmp_path), writes=True)
     assert (found._replace(boot_id=""), messages) == (stored, ())
 
 
@@ -174,7 +174,7 @@ def test_a_stored_protocol_is_ours_just_where_the_configuration_may_name_it(numb
 )
 def test_an_allotment_that_cannot_be_is_set_aside(tmp_path: Path, stored: Allotment) -> None:
     allotment.save(str(tmp_path), stored)
-    found, messages = allotment.load(str(tmp_path))
+    found, messages = allotment.load(str(tmp_path), writes=True)
     assert found == Allotment()
     assert "allotment.json.bad" in messages[0]
 
@@ -192,4 +192,4 @@ def test_a_notice_that_would_name_another_directory_is_removed_from_the_spool(tm
 @pytest.mark.parametrize("far", [1e10, -1e10])
 def test_a_time_that_no_calendar_knows_is_no_state(tmp_path: Path, far: float) -> None:
     state.save(str(tmp_path), State(saved_at=far))
-    assert "a number was expected" in state.load(str(tmp_path))[1][0]
+    assert "a number was expected" in state.load(str(tmp_path), writes=True)[1][0]

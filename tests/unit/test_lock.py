@@ -144,8 +144,8 @@ def test_a_run_killed_before_the_rename_leaves_the_old_state(
     assert worker.wait(timeout=30) == -signal.SIGKILL
     left = tmp_path / f"{files.STATE}.new"
     assert left.exists()
-    assert state.load(str(tmp_path))[0].config == "old"
+    assert state.load(str(tmp_path), writes=True)[0].config == "old"
     with lock.look(str(tmp_path), 1):
         state.save(str(tmp_path), State(config="new"))
-    assert state.load(str(tmp_path))[0].config == "new"
+    assert state.load(str(tmp_path), writes=True)[0].config == "new"
     assert not left.exists()

@@ -99,7 +99,7 @@ def heard(monkeypatch: pytest.MonkeyPatch, killer: Killer) -> list[tuple[str, st
 
 def live(root: Path, status: Status, reason: str) -> None:
     """One run that finds the uplink like this, as far as remembering and telling go."""
-    stored, _ = state.load(str(root))
+    stored, _ = state.load(str(root), writes=True)
     memory = FamilyState(status, Connectivity.UNKNOWN, judged=True, reason=reason)
     after = stored._replace(uplinks={"fiber": UplinkState("eth7", 7, memory)})
     bound = Bound((uplink(probe()),), Allotment(), ())
@@ -192,11 +192,11 @@ def test_any_order_of_runs_notifiers_and_kills_tells_each_change_once(
             killed(killer, after, tell, root)
         else:
             killed(killer, after, live, root, Status(what), str(number))
-    live(root, state.load(str(root))[0].uplinks["fiber"].ipv4.status, "end")
+    live(root, state.load(str(root), writes=True)[0].uplinks["fiber"].ipv4.status, "end")
     tell(root)
     events = [one[1] for one in dict.fromkeys(heard) if one[3] == HOOKS[0] and one[1] in {"online", "offline"}]
     assert events == [("online", "offline")[number % 2] for number in range(len(events))]
-    stored = state.load(str(root))[0].uplinks["fiber"].ipv4.status
+    stored = state.load(str(root), writes=True)[0].uplinks["fiber"].ipv4.status
     assert (events[-1] if events else "offline") == stored.value
     assert [one[0] for one in heard] == sorted(one[0] for one in heard)
 
@@ -222,7 +222,7 @@ def test_without_a_listener_the_spool_keeps_the_newest_and_says_so_once(
     assert capsys.readouterr().err.count("nobody takes notices") == 1
     tell(tmp_path)
     live(tmp_path, Status.ONLINE, "again")
-    assert state.load(str(tmp_path))[0].unheard == 0
+    assert state.load(str(tmp_path), writes=True)[0].unheard == 0
 
 
 def test_a_spool_that_cannot_be_written_keeps_what_there_is_to_tell_in_the_state(
@@ -233,12 +233,12 @@ def test_a_spool_that_cannot_be_written_keeps_what_there_is_to_tell_in_the_state
     place.write_text("in the way")
     live(tmp_path, Status.ONLINE, "one")
     assert "is in the way" in capsys.readouterr().err
-    assert [one.event for one in state.load(str(tmp_path))[0].outbox] == ["plugged", "online"]
+    assert [one.event for one in state.load(str(tmp_path), writes=True)[0].outbox] == ["plugged", "online"]
     place.unlink()
     live(tmp_path, Status.ONLINE, "one")
     tell(tmp_path)
     assert [one[1] for one in heard] == ["plugged", "plugged", "online", "online"]
-    assert state.load(str(tmp_path))[0].outbox == ()
+    assert state.load(str(tmp_path), writes=True)[0].outbox == ()
 
 
 def test_what_waits_in_the_state_is_bounded() -> None:

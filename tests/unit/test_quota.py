@@ -340,10 +340,10 @@ def test_a_record_is_stored_and_read_as_it_was(tmp_path: Path) -> None:
     others = {f"stick@usb{number}": Usage(period=f"2026-{number % 12 + 1:02}-01") for number in range(stored.MOST)}
     stored.keep(str(tmp_path), {"lte": usage}, {"lte": 20 * GB})
     stored.keep(str(tmp_path), others, {})
-    kept, messages = stored.load(str(tmp_path))
+    kept, messages = stored.load(str(tmp_path), writes=True)
     assert (len(kept.uplinks), messages) == (stored.MOST, ())
     stored.keep(str(tmp_path), {"lte": usage}, {"lte": 20 * GB})
-    kept, _ = stored.load(str(tmp_path))
+    kept, _ = stored.load(str(tmp_path), writes=True)
     assert (len(kept.uplinks), kept.uplinks["lte"]) == (stored.MOST, usage)
     assert "stick@usb0" not in kept.uplinks  # of the oldest period
 
@@ -351,7 +351,7 @@ def test_a_record_is_stored_and_read_as_it_was(tmp_path: Path) -> None:
 def test_a_threshold_waits_for_its_mail_over_the_end_of_the_process(tmp_path: Path) -> None:
     notice = Notice("00000000000000000012-0000", "quota-warning", "lte", reason="17 GB of 20 GB used", at=5.0)
     unsent.change(str(tmp_path), lambda book: recorded(book, (notice,), lambda _: True, Mail()))
-    [waiting] = unsent.load(str(tmp_path)).news
+    [waiting] = unsent.load(str(tmp_path), writes=True).news
     assert (waiting.subject, waiting.words, waiting.at) == ("lte", notice.reason, 5.0)
 
 

@@ -67,7 +67,7 @@ def put(root: Path, path: str, content: str | bytes) -> Path:
 
 def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     state.save(str(tmp_path), FULL_STATE)
-    loaded, messages = state.load(str(tmp_path), "boot")
+    loaded, messages = state.load(str(tmp_path), writes=True, boot="boot")
     assert loaded == FULL_STATE
     assert messages == ()
     assert type(loaded.uplinks["lte@usb0"].ipv4.connectivity) is Connectivity
@@ -88,18 +88,18 @@ def test_the_umask_hides_nothing(tmp_path: Path) -> None:
 
 
 def test_no_file_is_nothing_without_a_message(tmp_path: Path) -> None:
-    assert state.load(str(tmp_path)) == (State(), ())
+    assert state.load(str(tmp_path), writes=True) == (State(), ())
     assert state.stamp(str(tmp_path)) == (0, 0)
 
 
 def test_a_state_saved_without_a_boot_is_of_this_one(tmp_path: Path) -> None:
     state.save(str(tmp_path), State(config="a"))
-    assert state.load(str(tmp_path))[0] == State(boot_id=state.boot_id(), config="a")
+    assert state.load(str(tmp_path), writes=True)[0] == State(boot_id=state.boot_id(), config="a")
 
 
 def test_the_state_of_another_boot_counts_as_none(tmp_path: Path) -> None:
     state.save(str(tmp_path), FULL_STATE)
-    assert state.load(str(tmp_path), "another") == (State(), ())
+    assert state.load(str(tmp_path), writes=True, boot="another") == (State(), ())
 
 
 def test_the_stamp_tells_that_it_was_saved(tmp_path: Path) -> None:
@@ -141,39 +141,39 @@ ONE = '{"version":1,"boot_id":"b","uplinks":{"a":{"interface":"a","index":1,"ipv
 )
 def test_an_unusable_state_is_set_aside_with_a_message(tmp_path: Path, content: str | bytes, why: str) -> None:
     place = put(tmp_path, files.STATE, content)
-    loaded, messages = state.load(str(tmp_path))
+    loaded, messages = state.load(str(tmp_path), writes=True)
     assert loaded == State()
     assert len(messages) == 1
     assert why in messages[0]
     assert "set aside" in messages[0]
     assert not place.exists()
     assert place.with_name("state.json.bad").exists()
-    assert state.load(str(tmp_path)) == (State(), ())
+    assert state.load(str(tmp_path), writes=True) == (State(), ())
 
 
 def test_only_the_latest_unusable_file_is_kept(tmp_path: Path) -> None:
     for content in ("first", "second"):
         put(tmp_path, files.STATE, content)
-        state.load(str(tmp_path))
+        state.load(str(tmp_path), writes=True)
     assert os.listdir(tmp_path / files.RUN) == ["state.json.bad"]
     assert (tmp_path / f"{files.STATE}.bad").read_text() == "second"
 
 
 def test_a_directory_in_place_of_the_state_is_set_aside(tmp_path: Path) -> None:
     (tmp_path / files.STATE).mkdir(parents=True)
-    assert "set aside" in state.load(str(tmp_path))[1][0]
+    assert "set aside" in state.load(str(tmp_path), writes=True)[1][0]
     state.save(str(tmp_path), State())
 
 
 def test_a_file_too_large_to_be_ours_is_set_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "LARGEST", 100)
     put(tmp_path, files.STATE, " " * 101)
-    assert "larger than 100 bytes" in state.load(str(tmp_path))[1][0]
+    assert "larger than 100 bytes" in state.load(str(tmp_path), writes=True)[1][0]
 
 
 def test_a_key_of_a_later_program_is_no_error(tmp_path: Path) -> None:
     put(tmp_path, files.STATE, '{"version": 1, "boot_id": "b", "colour": "blue"}')
-    assert state.load(str(tmp_path), "b") == (State("b"), ())
+    assert state.load(str(tmp_path), writes=True, boot="b") == (State("b"), ())
 
 
 def test_a_full_disk_leaves_the_old_state_and_no_other_file(fs: FakeFilesystem) -> None:
@@ -182,7 +182,7 @@ def test_a_full_disk_leaves_the_old_state_and_no_other_file(fs: FakeFilesystem) 
     with pytest.raises(MwanError, match=r"cannot write .*state\.json: No space left"):
         state.save("/", State("b", config="new" * 2000))
     assert os.listdir("/run/mwan-hook") == ["state.json"]
-    assert state.load("/", "b")[0].config == "old"
+    assert state.load("/", writes=True, boot="b")[0].config == "old"
 
 
 def test_a_place_that_is_not_ours_is_told_in_words_and_still_read(fs: FakeFilesystem) -> None:
@@ -190,7 +190,7 @@ def test_a_place_that_is_not_ours_is_told_in_words_and_still_read(fs: FakeFilesy
     fs.chmod("/", 0o755)
     set_uid(1000)
     try:
-        assert state.load("/", "b")[0].config == "old"
+        assert state.load("/", writes=True, boot="b")[0].config == "old"
         with pytest.raises(MwanError, match=r"cannot write .*: Permission denied"):
             state.save("/", State("b"))
         with pytest.raises(MwanError, match="cannot make the directory /var"):
@@ -203,7 +203,7 @@ def test_an_unusable_state_that_cannot_be_moved_is_a_message_only(fs: FakeFilesy
     fs.create_file("/run/mwan-hook/state.json", contents="torn")
     set_uid(1000)
     try:
-        loaded, messages = state.load("/", "b")
+        loaded, messages = state.load("/", writes=True, boot="b")
     finally:
         set_uid(0)
     assert loaded == State()
@@ -251,13 +251,13 @@ def test_the_allotment_outlives_and_is_written_only_when_it_changes(tmp_path: Pa
     before = (tmp_path / files.ALLOTMENT).stat()
     allotment.save(str(tmp_path), given_out)
     assert (tmp_path / files.ALLOTMENT).stat() == before
-    assert allotment.load(str(tmp_path)) == (given_out, ())
+    assert allotment.load(str(tmp_path), writes=True) == (given_out, ())
 
 
 def test_a_torn_allotment_is_set_aside(tmp_path: Path) -> None:
     put(tmp_path, files.ALLOTMENT, '{"version": 1, "tables": {"a": "b"}}')
-    loaded, messages = allotment.load(str(tmp_path))
+    loaded, messages = allotment.load(str(tmp_path), writes=True)
     assert loaded == Allotment()
     assert "allotment.json.bad" in messages[0]
     allotment.save(str(tmp_path), Allotment({"a": 1}))
-    assert allotment.load(str(tmp_path))[0].tables == {"a": 1}
+    assert allotment.load(str(tmp_path), writes=True)[0].tables == {"a": 1}

@@ -50,7 +50,7 @@ _OURS = {  # what an uplink has when the files leave it to us
 
 def run(root: str, check: bool, effective: bool) -> int:
     """Print; warnings go to stderr.  Raises ConfigError when the files are wrong."""
-    loaded = config.load(root)
+    loaded = config.look(root)
     reading = config.read(root, configcache.Watch())
     for warning in loaded.warnings:
         print(f"mwan-hook: {warning}", file=sys.stderr)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def run(root: str, header: bool) -> int:
     """One line an interface.  Raises MwanError."""
-    state, messages = states.load(root)
+    state, messages = states.load(root, writes=False)
     for line in lines(state, header):
         print(line)
     for message in messages:

@@ -41,7 +41,7 @@ def findings(root: str) -> tuple[tuple[Finding, ...], bool]:
     """All of them, the worst first, and whether the configuration is good."""
     found: list[Finding] = []
     try:
-        loaded = config.load(root)
+        loaded = config.look(root)
     except ConfigError as error:
         found += doctorstate.check_configuration(tuple(str(error).splitlines()), ())
         found += _system(root, False, False, ())

@@ -15,13 +15,13 @@ class Following:
 
     def __init__(self, root: str) -> None:
         self._root = root
-        self.loaded = config.load(root)
+        self.loaded = config.look(root)
         self.mistakes: tuple[str, ...] = ()  # of what is there now
 
     def again(self) -> Loaded:
         """Read it anew, mostly from the cache.  A bad one changes nothing but ``mistakes``."""
         try:
-            self.loaded, self.mistakes = config.load(self._root), ()
+            self.loaded, self.mistakes = config.look(self._root), ()
         except ConfigError as error:
             self.mistakes = tuple(str(error).splitlines())
         return self.loaded

@@ -29,7 +29,7 @@ class NoMailError(MwanError):
 
 def run(root: str, send: bool, test: bool) -> int:
     """0; 1 if a mail was not taken.  Raises MwanError."""
-    loaded = config.load(root)
+    loaded = config.look(root)
     mail = loaded.config.mail
     if not mail.to:
         if send:
@@ -42,7 +42,7 @@ def run(root: str, send: bool, test: bool) -> int:
         notify.record(root, loaded.config, ())  # an uplink that was switched off meanwhile is no news
         return 0 if notify.send_due(root, loaded.config) else 1
     now = notify.present(root)
-    say(_waiting(unsent.load(root), mail, now))
+    say(_waiting(unsent.load(root, writes=False), mail, now))
     return 0
 
 

@@ -10,7 +10,7 @@ from mwan_hook.lines import spelled
 
 def run(root: str, as_json: bool) -> int:
     """Print one ip(8) line a change; as JSON, ``{"version": 1, "changes": [...], "warnings": [...]}``."""
-    loaded = config.load(root)
+    loaded = config.look(root)
     judged = scene.judge(scene.look(root, loaded))
     lines = list(spelled(judged.scene.snapshot.links, judged.changes))
     warnings = [*loaded.warnings, *judged.scene.bound.warnings]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def run(root: str, names: Sequence[str], as_json: bool) -> int:
     """0 if every family of every uplink named that can be used is full, else 1."""
-    loaded = config.load(root)
+    loaded = config.look(root)
     seen = scene.look(root, loaded)
     uplinks = chosen(seen, names)
     rounds = _ask(root, uplinks)

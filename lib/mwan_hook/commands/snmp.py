@@ -109,7 +109,7 @@ def _base(root: str, given: str | None) -> Oid:
     text = given
     if text is None:
         try:
-            text = config.load(root).config.snmp.oid
+            text = config.look(root).config.snmp.oid
         except MwanError:
             text = Config().snmp.oid
     found = oids.parse(text)

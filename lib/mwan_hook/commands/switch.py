@@ -11,7 +11,7 @@ def run(root: str, name: str, enabled: bool) -> int:
     """Switch one uplink, or all of a template by the template's name; then a run."""
     loaded = config.load(root)
     with lock.look(root):
-        seen = scene.look(root, loaded)
+        seen = scene.look_to_write(root, loaded)
         stored = seen.bound.allotment
         names = {uplink.name for uplink in chosen(seen, [name])}
         if any(entry.name == name for entry in loaded.config.uplinks):

@@ -170,7 +170,7 @@ def _names(root: str, devices: dict[int, Device], asked: Question) -> Names:
     from mwan_hook import config, scene
 
     try:
-        seen = scene.look(root, config.load(root))
+        seen = scene.look(root, config.look(root))
         state = scene.judge(seen).state
     except MwanError as error:
         complain([f"{line} (uplinks are not named)" for line in str(error).splitlines()])

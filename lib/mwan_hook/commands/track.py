@@ -138,7 +138,7 @@ def _refuse(root: str, strangers: Sequence[str]) -> None:
     from mwan_hook.say import complain
 
     try:
-        known = [entry.name for entry in config.load(root).config.uplinks]
+        known = [entry.name for entry in config.look(root).config.uplinks]
     except MwanError as error:
         complain(str(error).splitlines())
         return

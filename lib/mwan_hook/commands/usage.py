@@ -35,7 +35,7 @@ class UsageError(MwanError):
 
 def run(root: str, name: str | None, figure: int | None, save: bool) -> int:
     """Show it; or put ``figure`` (bytes) in its place, or write what is counted to the disk.  Raises MwanError."""
-    loaded = config.load(root)
+    loaded = config.load(root) if save or figure is not None else config.look(root)
     if save:
         return _save(root, loaded)
     if figure is not None:
@@ -55,14 +55,14 @@ def _save(root: str, loaded: Loaded) -> int:
     if not any(uplink.quota for uplink in loaded.config.uplinks):
         return 0
     with lock.look(root):
-        judged = scene.judge(scene.look(root, loaded))
+        judged = scene.judge(scene.look_to_write(root, loaded))
         complain(metering.keep(judged, judged.state, now=True))
     return 0
 
 
 def _set(root: str, loaded: Loaded, name: str, figure: int) -> None:
     with lock.look(root):
-        judged = scene.judge(scene.look(root, loaded))
+        judged = scene.judge(scene.look_to_write(root, loaded))
         named = [uplink for uplink in chosen(judged.scene, [name]) if uplink.config.quota]
         if len(named) != 1:
             raise UsageError(f"{name} means {len(named) or 'no'} uplinks with a quota; name one")

@@ -36,7 +36,7 @@ def poke(root: str, notices: Sequence[Notice]) -> None:
     """
     if not busfiles.installed(root):
         return
-    changed = busfiles.bring(root, published(states.load(root)[0]))
+    changed = busfiles.bring(root, published(states.load(root, writes=False)[0]))
     told = {element(one.interface): one for one in notices if one.interface and one.event in EVENTS}
     if not (changed or told) or not there(root):
         return

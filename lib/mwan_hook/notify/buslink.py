@@ -89,7 +89,7 @@ class Link:
         if stamp == self._stamp:
             return False
         self._stamp = stamp  # taken before reading: what is saved in between is read again
-        self.devices = published(states.load(self.root)[0])
+        self.devices = published(states.load(self.root, writes=False)[0])
         return True
 
     # ------------------------------------------------------------ names

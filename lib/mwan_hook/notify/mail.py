@@ -56,7 +56,7 @@ def send_due(root: str, config: Config) -> bool:
         return True  # another run is at it
     try:
         now = present(root)
-        book = unsent.load(root)
+        book = unsent.load(root, writes=False)
         if not due(book, mail, now.boottime, bool(now.online)):
             return True
         doubtful = book.outgoing is not None
@@ -68,7 +68,7 @@ def send_due(root: str, config: Config) -> bool:
 
 def present(root: str) -> Now:
     """The machine as the last run left it."""
-    state, _ = states.load(root)
+    state, _ = states.load(root, writes=False)
     online = tuple(
         name
         for name, uplink in state.uplinks.items()
@@ -113,7 +113,7 @@ def _sent(root: str, mail: Mail, book: Book, doubtful: bool) -> bool:
 def _watched(root: str, config: Config) -> Callable[[str], bool]:
     """Uplinks that the configuration has and nobody switched off; with no [uplinks] every one."""
     configured = {uplink.name: uplink.enabled for uplink in config.uplinks}
-    switched = allotment.load(root)[0].enabled
+    switched = allotment.load(root, writes=False)[0].enabled
 
     def watched(name: str) -> bool:
         base = name.partition("@")[0]

@@ -9,9 +9,9 @@ from mwan_hook.model import Allotment
 from mwan_hook.store import codec, files
 
 
-def load(root: str) -> tuple[Allotment, tuple[str, ...]]:
-    """The allotment and messages; an unusable file is set aside.  Raises MwanError if it cannot be read."""
-    return files.load(files.under(root, files.ALLOTMENT), "Allotment", Allotment(), credible.allotment)
+def load(root: str, writes: bool) -> tuple[Allotment, tuple[str, ...]]:
+    """The allotment and messages; a caller that ``writes`` sets an unusable file aside.  Raises MwanError if it cannot be read."""
+    return files.load(files.under(root, files.ALLOTMENT), "Allotment", Allotment(), credible.allotment, writes)
 
 
 def save(root: str, allotment: Allotment) -> None:

@@ -135,11 +135,13 @@ def _sync(directory: str) -> None:
         os.close(descriptor)
 
 
-def load(path: str, kind: str, nothing: Any, doubt: Callable[[Any], str] | None = None) -> tuple[Any, tuple[str, ...]]:
+def load(
+    path: str, kind: str, nothing: Any, doubt: Callable[[Any], str] | None, writes: bool
+) -> tuple[Any, tuple[str, ...]]:
     """The noun that a file holds, and messages; ``nothing`` if there is none, or it cannot be used.
 
-    Such a file is set aside as ``path.bad``, the latest one only.  ``doubt`` says what in it cannot be ours.  Raises
-    MwanError if it cannot be read.
+    Such a file is set aside as ``path.bad``, the latest one only, by a caller that ``writes``: commands that only look
+    leave it.  ``doubt`` says what in it cannot be ours.  Raises MwanError if it cannot be read.
     """
     content = None
     try:
@@ -150,7 +152,9 @@ def load(path: str, kind: str, nothing: Any, doubt: Callable[[Any], str] | None 
         why = doubt(found) if doubt else ""
     except ValueError as error:
         found, why = nothing, str(error)
-    return (nothing, (_set_aside(path, content, why),)) if why else (found, ())
+    if not why:
+        return found, ()
+    return nothing, (_set_aside(path, content, why) if writes else f"{path} cannot be used ({why}); taken for empty",)
 
 
 def _set_aside(path: str, content: bytes | None, why: str) -> str:

@@ -16,13 +16,14 @@ def boot_id() -> str:
     return (files.read(BOOT_ID) or b"").decode("ascii", "replace").strip()
 
 
-def load(root: str, boot: str | None = None) -> tuple[State, tuple[str, ...]]:
+def load(root: str, writes: bool, boot: str | None = None) -> tuple[State, tuple[str, ...]]:
     """The state of this boot and messages; ``State()``, whose boot_id is empty, if there is none to be had.
 
     A file of another boot says nothing of this kernel and counts as none; one that cannot be used is set
-    aside.  ``boot``: this boot's id, where it is known.  Raises MwanError if the file cannot be read.
+    aside by a caller that ``writes``.  ``boot``: this boot's id, where it is known.  Raises MwanError if the file
+    cannot be read.
     """
-    state, messages = files.load(files.under(root, files.STATE), "State", State(), credible.state)
+    state, messages = files.load(files.under(root, files.STATE), "State", State(), credible.state, writes)
     if state.boot_id != (boot_id() if boot is None else boot):
         return State(), messages
     return state, messages

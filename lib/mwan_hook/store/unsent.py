@@ -26,9 +26,9 @@ WAIT = 10.0  # seconds for the book, which is held for milliseconds
 codec.teach(Span, Lost, News, Outgoing, Book)
 
 
-def load(root: str) -> Book:
-    """The book, its times in this boot's.  Raises MwanError if it cannot be read."""
-    book, messages = files.load(files.under(root, files.MAIL), "Book", Book())
+def load(root: str, writes: bool) -> Book:
+    """The book, its times in this boot's; a caller that ``writes`` sets an unusable one aside.  Raises MwanError if it cannot be read."""
+    book, messages = files.load(files.under(root, files.MAIL), "Book", Book(), None, writes)
     complain(messages)
     kept: Book = rebased(book, boot_id(), time.clock_gettime(time.CLOCK_BOOTTIME), time.time())
     return kept
@@ -37,7 +37,7 @@ def load(root: str) -> Book:
 def change(root: str, action: Callable[[Book], Book]) -> Book:
     """The book after ``action``, on the disk if that changed anything.  Raises MwanError; the old one is whole then."""
     with Flock(files.under(root, LOCK), WAIT):
-        before = load(root)
+        before = load(root, writes=True)
         after = action(before)
         if after != before:
             after = after._replace(at=time.clock_gettime(time.CLOCK_BOOTTIME), wall=time.time())

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 MOST = 100  # uplinks; sticks that come under ever new names must not fill the disk
 
 
-def load(root: str) -> tuple[Usages, tuple[str, ...]]:
-    """The records and messages; an unusable file is set aside.  Raises MwanError if it cannot be read."""
-    return files.load(files.under(root, files.USAGE), "Usages", Usages(), credible.usages)
+def load(root: str, writes: bool) -> tuple[Usages, tuple[str, ...]]:
+    """The records and messages; a caller that ``writes`` sets an unusable file aside.  Raises MwanError if it cannot be read."""
+    return files.load(files.under(root, files.USAGE), "Usages", Usages(), credible.usages, writes)
 
 
 def keep(root: str, usage: Mapping[str, Usage], quotas: Mapping[str, int], now: bool = False) -> tuple[str, ...]:
@@ -31,7 +31,7 @@ def keep(root: str, usage: Mapping[str, Usage], quotas: Mapping[str, int], now: 
 
     The disk may be flash, so it does not have every run's figure.  The caller holds the state lock.  Raises MwanError.
     """
-    kept, messages = load(root)
+    kept, messages = load(root, writes=True)
     moved = [
         name
         for name, new in usage.items()

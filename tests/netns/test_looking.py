@@ -1,0 +1,95 @@
+"""Commands that look change nothing: no file below the root directory, however broken, and nothing in the kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.lab import Lab
+from tests.lab.router import Router
+from tests.netns.layout import layout
+
+BROKEN = {
+    "run/mwan-hook/state.json": "{torn",
+    "run/mwan-hook/config.cache": "neither JSON nor ours",
+    "var/lib/mwan-hook/allotment.json": '{"version": 99}',
+    "var/lib/mwan-hook/usage.json": "[]",
+    "var/lib/mwan-hook/mail.json": "\0\0",
+    "var/lib/mwan-hook/history.jsonl": '{"torn": ',
+}
+CONFIGURATION = """
+[probe]
+timeout = 0.2
+targets = icmp://192.0.2.77
+portal_interval = 0
+[mail]
+to = root@example.org
+smtp_host = 127.0.0.1
+[router]
+masquerade = yes
+[uplinks]
+[[dsl]]
+match = dsl1
+gateway = 192.0.2.1
+quota = 10G
+"""
+LOOKS = (
+    "status",
+    "status --json",
+    "plan",
+    "plan --json",
+    "config",
+    "config --check",
+    "config --effective",
+    "history",
+    "usage",
+    "mail",
+    "trace 192.0.2.9",
+    "probe dsl",
+    "track",
+    "snmp -g .1.3.6.1.4.1.99999.1.0",
+    "connectivity-state",
+    "wait-online --timeout 0",
+    "doctor",
+)
+
+
+@pytest.fixture(scope="module")
+def router() -> Iterator[Router]:
+    """A machine with one uplink on which no run was made yet."""
+    with Lab() as lab:
+        made = lab.router()
+        made.ns.batch("link add dsl1 type veth peer name far", "link set far up", "link set dsl1 up", "addr add 192.0.2.2/24 dev dsl1")
+        made.configure(CONFIGURATION)
+        yield made
+
+
+def tree(root: Path) -> dict[str, tuple[int, int, bytes]]:
+    """Every file and directory: identity, time of change, content."""
+    found = {}
+    for path in sorted(root.rglob("*")):
+        stat = path.lstat()
+        found[str(path.relative_to(root))] = (stat.st_ino, stat.st_mtime_ns, path.read_bytes() if path.is_file() else b"")
+    return found
+
+
+@pytest.mark.parametrize("broken", [False, True], ids=["absent", "broken"])
+def test_a_command_that_looks_changes_nothing(router: Router, broken: bool) -> None:
+    for path, text in BROKEN.items():
+        router.write(path, text) if broken else (router.root / path).unlink(missing_ok=True)
+    files, kernel = tree(router.root), layout(router.ns)
+    for words in LOOKS:
+        said = router.mwan(*words.split(), code=None).stderr
+        assert tree(router.root) == files, words
+        assert not words.startswith("status") or ("state.json cannot be used" in said) is broken
+    assert layout(router.ns) == kernel
+
+
+def test_a_run_sets_aside_what_cannot_be_used(router: Router) -> None:
+    for path, text in BROKEN.items():
+        router.write(path, text)
+    router.mwan("check", code=None)
+    for name in ("run/mwan-hook/state.json", "var/lib/mwan-hook/allotment.json", "var/lib/mwan-hook/usage.json"):
+        assert (router.root / f"{name}.bad").read_text() == BROKEN[name]
