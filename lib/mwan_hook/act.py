@@ -107,6 +107,10 @@ class Run:
         record = _on_record(seen.state, judged.state)
         complaints: list[str] = []
         if seen.bound.allotment != seen.allotment:
+            if seen.allotment.enabled:
+                from mwan_hook.core import switches
+
+                complain(switches.overruled(seen.allotment, seen.uplinks))
             complaints += _attempted(lambda: allotment.save(self.root, seen.bound.allotment))
         if record != seen.state:
             complaints += _attempted(lambda: states.save(self.root, record))

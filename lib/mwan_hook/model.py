@@ -616,6 +616,7 @@ class Uplink(NamedTuple):
     link: Link | None = None
     ipv4: Way = Way(Family.IPV4)
     ipv6: Way = Way(Family.IPV6)
+    switched: bool | None = None  # by a command; None: `enabled` is the configuration's
 
     @property
     def present(self) -> bool:
@@ -843,7 +844,8 @@ class Allotment(NamedTuple):
 
     tables: dict[str, int] = {}
     marks: dict[str, int] = {}
-    enabled: dict[str, bool] = {}
+    enabled: dict[str, bool] = {}  # by a command, where it differs from the configuration
+    configured: dict[str, bool] = {}  # what the configuration said then
     policies: dict[str, int] = {}  # tables given to policies
     policy_marks: dict[str, int] = {}  # NAME: what nft chose for a policy; NAME/UPLINK: and keeps on an uplink
 

@@ -61,7 +61,8 @@ def router() -> Iterator[Router]:
     """A machine with one uplink on which no run was made yet."""
     with Lab() as lab:
         made = lab.router()
-        made.ns.batch("link add dsl1 type veth peer name far", "link set far up", "link set dsl1 up", "addr add 192.0.2.2/24 dev dsl1")
+        made.ns.batch("link add dsl1 type veth peer name far", "link set far up", "link set dsl1 up")
+        made.ns.ip("addr add 192.0.2.2/24 dev dsl1")
         made.configure(CONFIGURATION)
         yield made
 
@@ -71,7 +72,8 @@ def tree(root: Path) -> dict[str, tuple[int, int, bytes]]:
     found = {}
     for path in sorted(root.rglob("*")):
         stat = path.lstat()
-        found[str(path.relative_to(root))] = (stat.st_ino, stat.st_mtime_ns, path.read_bytes() if path.is_file() else b"")
+        content = path.read_bytes() if path.is_file() else b""
+        found[str(path.relative_to(root))] = (stat.st_ino, stat.st_mtime_ns, content)
     return found
 
 
@@ -93,3 +95,31 @@ def test_a_run_sets_aside_what_cannot_be_used(router: Router) -> None:
     router.mwan("check", code=None)
     for name in ("run/mwan-hook/state.json", "var/lib/mwan-hook/allotment.json", "var/lib/mwan-hook/usage.json"):
         assert (router.root / f"{name}.bad").read_text() == BROKEN[name]
+
+
+def test_status_says_who_switched_an_uplink_and_the_last_word_counts(router: Router) -> None:
+    def told() -> tuple[bool, str, str]:
+        uplink = router.status()["uplinks"]["dsl"]
+        return uplink["enabled"], uplink["enabled_by"], router.mwan("status").stdout.splitlines()[1]
+
+    router.mwan("disable", "dsl", code=None)
+    enabled, by, line = told()
+    assert (enabled, by) == (False, "command")
+    assert "disabled by `mwan-hook disable`" in line
+    router.mwan("enable", "dsl", code=None)
+    assert told()[:2] == (True, "configuration")
+    router.configure(CONFIGURATION + "enabled = no\n")
+    router.mwan("check", code=None)
+    enabled, by, line = told()
+    assert (enabled, by) == (False, "configuration")
+    assert "`enabled = no` in the configuration" in line
+    router.mwan("enable", "dsl", code=None)
+    enabled, by, line = told()
+    assert (enabled, by) == (True, "command")
+    assert "enabled by `mwan-hook enable`" in line
+    router.configure(CONFIGURATION)
+    router.mwan("check", code=None)
+    router.configure(CONFIGURATION + "enabled = no\n")
+    assert told()[:2] == (False, "configuration"), "before any run"
+    router.mwan("check", code=None)
+    assert told()[:2] == (False, "configuration")

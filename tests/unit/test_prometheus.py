@@ -39,7 +39,7 @@ def uplink(name: str, metric: int = 100, families: tuple[Family, ...] = (Family.
     ways = {
         family.value: Way(family, (builders.address(name, family),), "192.0.2.1", missing="") for family in families
     }
-    return Uplink(config, name, name, index, 1001, metric, 0, 0, True, builders.link(name), **ways)
+    return Uplink(config, name, name, index, 1001, metric, 0, 0, True, builders.link(name), **ways)  # type: ignore[arg-type]
 
 
 def state(**memories: FamilyState) -> State:

@@ -6,7 +6,7 @@ import sys
 from _socket import if_nameindex
 
 from mwan_hook import config, configcache
-from mwan_hook.core import quotawords, settings
+from mwan_hook.core import quotawords, settings, switches
 from mwan_hook.model import (
     MAIN_TABLE,
     Config,
@@ -22,6 +22,8 @@ from mwan_hook.model import (
     Snmp,
     UplinkConfig,
 )
+from mwan_hook.say import complain
+from mwan_hook.store import allotment
 from mwan_hook.system import nft
 from mwan_hook.system.networkd import Network, network_for
 
@@ -59,7 +61,9 @@ def run(root: str, check: bool, effective: bool) -> int:
         if loaded.config.firewall and not nft.program():
             print(f"mwan-hook: {nft.MISSING}", file=sys.stderr)
     elif effective:
-        print("\n".join(in_force(loaded, reading)))
+        stored, messages = allotment.load(root, writes=False)
+        complain(messages)
+        print("\n".join(in_force(loaded, reading, switches.standing(stored, loaded.config.uplinks).enabled)))
     else:
         print(as_read(reading))
     return 0
@@ -78,8 +82,11 @@ def as_read(reading: Reading) -> str:
     return "\n\n".join("\n".join((f"# {source.path}", *source.lines)).rstrip() for source in reading.sources)
 
 
-def in_force(loaded: Loaded, reading: Reading) -> Iterator[str]:
-    """Every key in the syntax of the files; the comment says which file, or .network file, or that it is a default."""
+def in_force(loaded: Loaded, reading: Reading, switched: Mapping[str, bool]) -> Iterator[str]:
+    """Every key in the syntax of the files; the comment says which file, or .network file, or that it is a default.
+
+    ``switched``: what commands say of uplinks and templates.
+    """
     for section, values in _sections(loaded.config).items():
         yield f"[{section}]"
         for key, value in values.items():
@@ -96,24 +103,40 @@ def in_force(loaded: Loaded, reading: Reading) -> Iterator[str]:
     yield "[uplinks]"
     if not loaded.config.uplinks:
         yield "  # none: every interface with a default route in main is one"
+        yield from (_by_command("", name, word) for name, word in switched.items())
     links = {name: index for index, name in if_nameindex()}
     for uplink in loaded.config.uplinks:
-        yield from _uplink(loaded, reading, uplink, links)
+        yield from _uplink(loaded, reading, uplink, links, switched)
     for network in loaded.networks:
         if network.values:
             yield f"# {network.path}: beneath the keys set here, for the interfaces it matches"
 
 
-def _uplink(loaded: Loaded, reading: Reading, uplink: UplinkConfig, links: Mapping[str, int]) -> Iterator[str]:
+def _by_command(indent: str, name: str, word: bool) -> str:
+    return f"{indent}  # {name}: enabled = {_text(word)}, by {switches.COMMANDS[word]}"
+
+
+def _uplink(
+    loaded: Loaded, reading: Reading, uplink: UplinkConfig, links: Mapping[str, int], switched: Mapping[str, bool]
+) -> Iterator[str]:
     link = _link(uplink.literal or "", links)
     network = network_for(loaded.root, loaded.networks, link) if link and loaded.networks else None
     over = config.for_interface(loaded, uplink, link) if link else uplink
     path = ("uplinks", uplink.name)
     yield f"  [[{uplink.name}]]"
     yield _line(2, "match", _list(_match(match) for match in uplink.match), _origin(reading, (*path, "match")))
-    for key, value in _own(uplink).items():
-        origin = _origin(reading, (*path, key))
+    own = _own(uplink)
+    origins = {key: _origin(reading, (*path, key)) for key in own}
+    if uplink.name in switched:
+        word = switched[uplink.name]
+        origins["enabled"] = f"{switches.COMMANDS[word]}; {own['enabled']} by {origins['enabled']}"
+        own["enabled"] = _text(word)
+    for key, value in own.items():
+        origin = origins[key]
         yield _line(2, key, value, origin) if value else f"    # {key}: {_OURS[key]}"
+    for name, word in switched.items():
+        if name.startswith(f"{uplink.name}@"):
+            yield _by_command("  ", name, word)
     before, after = _probe(uplink.probe), _probe(over.probe)
     for key, value in after.items():
         origin = _origin(reading, (*path, key), ("probe", key))

@@ -84,7 +84,7 @@ def _row(seen: Scene, uplink: Uplink, memory: UplinkState) -> tuple[str, ...]:
         str(uplink.table),
         *(_cell(uplink, memory, family) for family in FAMILIES),
         _ago(seen.now - state.since) if state.since else "-",
-        state.reason,
+        f"{state.reason}; enabled by `mwan-hook enable`" if uplink.switched else state.reason,
     )
 
 
@@ -185,6 +185,7 @@ def _uplink(seen: Scene, uplink: Uplink, memory: UplinkState) -> dict[str, Any]:
         "present": uplink.present,
         "carrier": bool(link and link.up and link.carrier),
         "enabled": uplink.enabled,
+        "enabled_by": "configuration" if uplink.switched is None else "command",
         "metered": uplink.config.metered,
         "table": uplink.table,
         "metric": uplink.metric,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mwan_hook import config, scene, tick
 from mwan_hook.commands.naming import chosen
+from mwan_hook.core import switches
 from mwan_hook.store import allotment, lock
 
 
@@ -12,15 +13,10 @@ def run(root: str, name: str, enabled: bool) -> int:
     loaded = config.load(root)
     with lock.look(root):
         seen = scene.look_to_write(root, loaded)
-        stored = seen.bound.allotment
-        names = {uplink.name for uplink in chosen(seen, [name])}
+        named = chosen(seen, [name])
+        entries = loaded.config.uplinks or [uplink.config for uplink in seen.uplinks]
+        names = {uplink.name for uplink in named}
         if any(entry.name == name for entry in loaded.config.uplinks):
             names = {name}
-        kept = {known: value for known, value in stored.enabled.items() if not _below(known, names)}
-        allotment.save(root, stored._replace(enabled={**kept, **dict.fromkeys(names, enabled)}))
+        allotment.save(root, switches.said(seen.bound.allotment, entries, names, enabled))
     return tick.tick(root, loaded, tick.Wish())
-
-
-def _below(known: str, names: set[str]) -> bool:
-    """An earlier word about one interface of a template that is switched as a whole."""
-    return known.partition("@")[0] in names

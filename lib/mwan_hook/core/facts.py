@@ -37,7 +37,8 @@ def judge_facts(state: FamilyState, uplink: Uplink, family: Family, now: float, 
     if way.missing:
         state = _lost(state, now)._replace(reason=way.missing)
     if not uplink.enabled:
-        return _disabled(state, way.key, now)
+        by = "`enabled = no` in the configuration" if uplink.switched is None else "disabled by `mwan-hook disable`"
+        return _disabled(state, way.key, by, now)
     if way.missing:
         return _status(state, Status.OFFLINE, now)
     if not probed(uplink, family):
@@ -122,7 +123,7 @@ def _lost(state: FamilyState, now: float) -> FamilyState:
     )
 
 
-def _disabled(state: FamilyState, key: str, now: float) -> FamilyState:
+def _disabled(state: FamilyState, key: str, reason: str, now: float) -> FamilyState:
     """Not probed.  The memory stays, so that switching off and on launders nothing."""
     if key != state.way:
         state = state._replace(way=key, good=0)
@@ -137,7 +138,7 @@ def _disabled(state: FamilyState, key: str, now: float) -> FamilyState:
         next_probe_at=None,
         latency_ms=None,
         targets=(),
-        reason="disabled",
+        reason=reason,
     )
 
 

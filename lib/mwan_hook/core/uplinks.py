@@ -89,7 +89,7 @@ def bind(config: Config, around: Surroundings) -> Bound:
         for entry in config.uplinks
         if not any(seat.config is entry and seat.link for seat in seats)
     )
-    allotment = _allot(config, seats, around.allotment)
+    allotment = _allot(config, seats, _switched(config, seats, around.allotment))
     uplinks = tuple(_uplink(config, seat, allotment, around) for seat in seats)
     if not config.policies:
         return Bound(uplinks, allotment._replace(policy_marks={}), warnings)
@@ -180,6 +180,15 @@ def _glob(pattern: str, text: str) -> bool:
     return fnmatchcase(text, pattern)
 
 
+def _switched(config: Config, seats: Sequence[_Seat], old: Allotment) -> Allotment:
+    """The allotment with the commands' words that still count; mostly there are none."""
+    if not old.enabled:
+        return old._replace(configured={}) if old.configured else old
+    from mwan_hook.core import switches
+
+    return switches.standing(old, config.uplinks or [seat.config for seat in seats])
+
+
 def _allot(config: Config, seats: Sequence[_Seat], old: Allotment) -> Allotment:
     """Tables and marks: fixed ones first, remembered ones next, then the lowest free number."""
     fixed_tables = {entry.table for entry in config.uplinks if entry.table is not None}
@@ -236,6 +245,7 @@ def _uplink(config: Config, seat: _Seat, allotment: Allotment, around: Surroundi
     mark, mask = allotment.marks.get(seat.name, 0), config.routing.mark_mask
     if entry.mark is not None:
         mark, mask = entry.mark, FULL_MASK if entry.mask is None else entry.mask
+    switched = allotment.enabled.get(seat.name, allotment.enabled.get(entry.name))
     table = entry.table if entry.table is not None else allotment.tables[seat.name]
     return Uplink(
         config=entry._replace(metric=metric),
@@ -246,8 +256,9 @@ def _uplink(config: Config, seat: _Seat, allotment: Allotment, around: Surroundi
         metric=metric,
         mark=mark,
         mask=mask,
-        enabled=allotment.enabled.get(seat.name, allotment.enabled.get(entry.name, entry.enabled)),
+        enabled=entry.enabled if switched is None else switched,
         link=seat.link,
+        switched=switched,
         ipv4=ways[Family.IPV4],
         ipv6=ways[Family.IPV6],
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 
+from mwan_hook.core import switches
 from mwan_hook.core.interruptions import due, failed, handed, recorded, taken
 from mwan_hook.model import FAMILIES, Status
 from mwan_hook.notify import mailtext
@@ -113,10 +114,10 @@ def _sent(root: str, mail: Mail, book: Book, doubtful: bool) -> bool:
 def _watched(root: str, config: Config) -> Callable[[str], bool]:
     """Uplinks that the configuration has and nobody switched off; with no [uplinks] every one."""
     configured = {uplink.name: uplink.enabled for uplink in config.uplinks}
-    switched = allotment.load(root, writes=False)[0].enabled
+    switched = switches.standing(allotment.load(root, writes=False)[0], config.uplinks)
 
     def watched(name: str) -> bool:
-        base = name.partition("@")[0]
-        return switched.get(name, switched.get(base, configured.get(base, not configured)))
+        by_command = switches.word(switched, name)
+        return configured.get(name.partition("@")[0], not configured) if by_command is None else by_command
 
     return watched

@@ -10,7 +10,10 @@ from mwan_hook.store import codec, files
 
 
 def load(root: str, writes: bool) -> tuple[Allotment, tuple[str, ...]]:
-    """The allotment and messages; a caller that ``writes`` sets an unusable file aside.  Raises MwanError if it cannot be read."""
+    """The allotment and messages; a caller that ``writes`` sets an unusable file aside.
+
+    Raises MwanError if it cannot be read.
+    """
     return files.load(files.under(root, files.ALLOTMENT), "Allotment", Allotment(), credible.allotment, writes)
 
 

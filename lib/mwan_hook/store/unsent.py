@@ -27,7 +27,10 @@ codec.teach(Span, Lost, News, Outgoing, Book)
 
 
 def load(root: str, writes: bool) -> Book:
-    """The book, its times in this boot's; a caller that ``writes`` sets an unusable one aside.  Raises MwanError if it cannot be read."""
+    """The book, its times in this boot's; a caller that ``writes`` sets an unusable one aside.
+
+    Raises MwanError if it cannot be read.
+    """
     book, messages = files.load(files.under(root, files.MAIL), "Book", Book(), None, writes)
     complain(messages)
     kept: Book = rebased(book, boot_id(), time.clock_gettime(time.CLOCK_BOOTTIME), time.time())

@@ -22,7 +22,10 @@ MOST = 100  # uplinks; sticks that come under ever new names must not fill the d
 
 
 def load(root: str, writes: bool) -> tuple[Usages, tuple[str, ...]]:
-    """The records and messages; a caller that ``writes`` sets an unusable file aside.  Raises MwanError if it cannot be read."""
+    """The records and messages; a caller that ``writes`` sets an unusable file aside.
+
+    Raises MwanError if it cannot be read.
+    """
     return files.load(files.under(root, files.USAGE), "Usages", Usages(), credible.usages, writes)
 
 
