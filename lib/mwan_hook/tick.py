@@ -241,7 +241,7 @@ def _parted(results: Sequence[Result]) -> tuple[list[Result], list[Result]]:
 def _ask(judged: Judged, asked: Sequence[Key], late: Late) -> list[Seen]:
     """One round of each, all at once, and what each says."""
     begun = _clock()
-    late.patience = max(late.patience, *(key.uplink.config.probe.timeout for key in asked))
+    late.patience = max([late.patience, *(key.uplink.config.probe.timeout for key in asked)])
     questions = {_name(key): _questions(judged, key) for key in asked}
     root = judged.scene.root
     first = _answers(root, [job for one in questions.values() for job in one.spared or one.whole], late)
