@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from mwan_hook.core import former
-from mwan_hook.core.desired import settings, strangers, uses
+from mwan_hook.core.desired import is_online, settings, strangers, uses
 from mwan_hook.model import (
+    LOCAL_TABLE,
     MAIN_TABLE,
     Address,
     Config,
@@ -40,10 +41,13 @@ def details(reader: Reader, loaded: Loaded, bound: Bound, state: State, outlines
     routes, rules = _former(earlier, families)
     rulebooks = [reader.all_rules(family) for family in families]
     pool = _pool(reader, loaded, bound, state, outlines)
+    foreign = tuple(rule for _, others in rulebooks for rule in others if rule.protocol not in earlier)
     return former.without_former(outlines, state)._replace(
         shared=() if shared == MAIN_TABLE else tuple(r for family in families for r in reader.ours(family, shared)),
         rules=tuple(rule for ours, _ in rulebooks for rule in ours),
-        foreign_rules=tuple(rule for _, others in rulebooks for rule in others if rule.protocol not in earlier),
+        foreign_rules=foreign,
+        foreign_wide=_wide(reader, foreign),
+        hosts=tuple(_hosts(reader, uplinks, state, outlines)),
         copies=tuple(_copies(reader, loaded.config, uplinks, state, families)),
         sysctls=tuple(_current(uplinks, state, outlines)),
         orphans=_orphans(reader, loaded, bound, state, families, pool),
@@ -62,6 +66,28 @@ def _beside(reader: Reader, bound: Bound, families: Sequence[Family], pool: Pool
             yield from reader.ours(family, table)
     if pool and pool.own and Family.IPV6 in families:
         yield from reader.ours(Family.IPV6, pool.own)
+
+
+def _wide(reader: Reader, rules: Sequence[Rule]) -> tuple[Route, ...]:
+    """Where rules of other programs for all packets lead: most machines have none."""
+    if not any(rule.table != LOCAL_TABLE for rule in rules):
+        return ()
+    from mwan_hook.core import foreign
+
+    return tuple(route for family, table in foreign.tables(rules) for route in reader.wide(family, table))
+
+
+def _hosts(reader: Reader, uplinks: Sequence[Uplink], state: State, outlines: Snapshot) -> Iterator[Route]:
+    """Host routes through uplinks: beside a default in pieces all, else of uplinks that are offline beside others."""
+    present = [uplink for uplink in uplinks if uplink.present]
+    for family in outlines.families:
+        tunnel = any(route.family is family for route in outlines.pieces)
+        on = [is_online(uplink, family, state) for uplink in present]
+        if not (tunnel or (any(on) and not all(on))):
+            continue
+        for uplink, online in zip(present, on, strict=True):
+            if (tunnel or not online) and family in uplink.config.families:
+                yield from reader.hosts_of_main(family, uplink.index)
 
 
 def _pool(reader: Reader, loaded: Loaded, bound: Bound, state: State, outlines: Snapshot) -> Pool | None:

@@ -489,6 +489,8 @@ class Rule(NamedTuple):
     inverted: bool = False  # `not`: matches what its selectors do not
     l3mdev: bool = False  # looks in the table of the packet's VRF
     narrowed: bool = False  # has a selector (or suppressor) besides the ones above
+    target: int = 0  # priority that a goto leads to; ours jump, too
+
 
 class Copies(NamedTuple):
     """Bulk difference between main's routes to copy and one of our tables; raw messages, see system/copies."""
@@ -553,6 +555,9 @@ class Snapshot(NamedTuple):
     shared: tuple[Route, ...] = ()  # ours in the shared default's table (where that is main: in `defaults`)
     rules: tuple[Rule, ...] = ()  # ours
     foreign_rules: tuple[Rule, ...] = ()  # all others but the kernel's own for main and default, in their order
+    foreign_wide: tuple[Route, ...] = ()  # defaults, whole and in pieces, of tables that others lead everything into
+    pieces: tuple[Route, ...] = ()  # of main: defaults in pieces, as far as the search for defaults meets them
+    hosts: tuple[Route, ...] = ()  # of main: host routes of programs through uplinks, where they may be of a tunnel's
     copies: tuple[Copies, ...] = ()
     sysctls: tuple[Sysctl, ...] = ()  # current values of those we set
     families: tuple[Family, ...] = FAMILIES  # that this kernel knows

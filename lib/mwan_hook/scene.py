@@ -17,6 +17,7 @@ from mwan_hook.details import details, may_be_delegated
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import (
     FAMILIES,
+    LOCAL_TABLE,
     Allotment,
     Change,
     Config,
@@ -130,6 +131,12 @@ def _look(root: str, loaded: Loaded, memory: State | None, writes: bool) -> Scen
     return metering.looked(seen, writes)
 
 
+def _beside_others(snapshot: Snapshot) -> bool:
+    """Whether other programs have rules besides those of local addresses, or routes that tell of a tunnel."""
+    tabled = any(rule.table != LOCAL_TABLE for rule in snapshot.foreign_rules)
+    return bool(tabled or snapshot.pieces or snapshot.hosts)
+
+
 def limited(seen: Scene) -> bool:
     """Whether any uplink has a quota."""
     return any(uplink.config.quota for uplink in seen.uplinks)
@@ -149,6 +156,10 @@ def judge(seen: Scene, rounds: Sequence[Seen] = (), asked: frozenset[str] = froz
         from mwan_hook.core import policies
 
         desired = policies.joined(desired, seen.bound.policies, seen.config.routing, state, seen.snapshot)
+    if _beside_others(seen.snapshot):
+        from mwan_hook.core import tunnels
+
+        desired = tunnels.joined(desired, seen.config, seen.uplinks, seen.snapshot)
     if seen.snapshot.pool:
         from mwan_hook.core import nexthops
 
@@ -238,7 +249,7 @@ def _remembered(state: State, seen: Scene, desired: Desired) -> State:
         foreign=desired.foreign,
         protocols=former.carried(state, seen.snapshot),
         delegated=seen.snapshot.delegated,
-        warnings=seen.bound.warnings,
+        warnings=(*seen.bound.warnings, *desired.notes),
     )
 
 
@@ -269,6 +280,7 @@ def _outlines(reader: Reader) -> Snapshot:
         families=families,
         protocol=reader.protocol,
         blocked=reader.blocked(),
+        pieces=tuple(route for family in families for route in reader.pieces_of_main(family)),
     )
 
 

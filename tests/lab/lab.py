@@ -21,6 +21,7 @@ from tests.lab.process import LabError, run, spawn, wait_for
 from tests.lab.router import PROJECT, Line, Router
 
 ENDS = (signal.SIGTERM, signal.SIGHUP)
+TUNNEL_SERVER, TUNNEL_PORT = "93.184.216.34", 1999
 
 
 def _end(number: int, _frame: FrameType | None) -> None:
@@ -191,6 +192,29 @@ class Lab:
             wait_for(f"{end}: {log.read_text()}", lambda ns=ns, end=end: ns.ip(f"-br link show {end}", check=False))  # type: ignore[misc]
         isp.ns.batch(f"link set p-{device} up", f"addr add {peer} peer {local} dev p-{device}")
         router.ns.batch(f"link set {device} up", f"addr add {local} peer {peer} dev {device}")
+
+    def tunnel(
+        self, router: Router, device: str, mark: int = 0, inside: str = "10.98.0.{}", inside6: str = "fd98::{}"
+    ) -> None:
+        """A tunnel as VPNs make them, to a server that every provider's internet has (TUNNEL_SERVER).
+
+        `inside` with 2 is the router's own address in it, with 1 the server's.
+        """
+        others = [isp.ns for isp in self.isps.values()]
+        for ns in others:
+            ns.ip(f"addr replace {TUNNEL_SERVER}/32 dev lo")
+        words = ["tunnel", hex(mark), TUNNEL_SERVER, str(TUNNEL_PORT), router.ns.name, device]
+        log = self.spawn(python("relay", *words, *(ns.name for ns in others)), f"tunnel-{device}")
+        for ns, end in ((router.ns, device), *((ns, "inside") for ns in others)):
+            wait_for(f"{end}: {log.read_text()}", lambda ns=ns, end=end: ns.ip(f"-br link show {end}", check=False))  # type: ignore[misc]
+            own, peer = (2, 1) if ns is router.ns else (1, 2)
+            ns.batch(
+                f"link set {end} up mtu 1400",
+                f"addr add {inside.format(own)}/32 dev {end}",
+                f"addr add {inside6.format(own)}/128 dev {end} nodad",
+                *([f"route add {inside.format(peer)} dev {end}"] if ns is not router.ns else ()),
+                *([f"route add {inside6.format(peer)} dev {end}"] if ns is not router.ns else ()),
+            )
 
     def delay(self, isp: Isp, milliseconds: float) -> None:
         """IPv4 packets of the customers reach the internet that much later."""

@@ -2,6 +2,9 @@
 
 relay.py ppp NAMESPACE DEVICE NAMESPACE DEVICE    a point-to-point line without addresses of a second layer
 relay.py late NAMESPACE DEVICE MS                 what is routed into DEVICE comes back MS later
+relay.py tunnel MARK SERVER PORT NAMESPACE DEVICE NAMESPACE...
+    what is routed into DEVICE goes to SERVER in datagrams that carry MARK, and comes out of the device `inside` of
+    whichever of the other namespaces they reach; answers take the same way back
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ import contextlib
 import fcntl
 import os
 import select
+import socket
 import struct
 import sys
 import time
@@ -55,11 +59,49 @@ def late(fd: int, delay: float) -> None:
             queue.append((time.monotonic() + delay, os.read(fd, PACKET)))
 
 
+class End:
+    """One end of a tunnel: a device, and a socket that speaks to whoever spoke last."""
+
+    def __init__(self, device: int, sock: socket.socket, peer: tuple[str, int] | None) -> None:
+        self.device, self.sock, self.peer, self.fixed = device, sock, peer, peer is not None
+
+    def out(self) -> None:
+        """From the device into a datagram; the other end may not be reached just now."""
+        packet = os.read(self.device, PACKET)
+        with contextlib.suppress(OSError):
+            if self.peer:
+                self.sock.sendto(packet, self.peer)
+
+    def back(self) -> None:
+        """From a datagram into the device."""
+        with contextlib.suppress(OSError):
+            packet, sender = self.sock.recvfrom(PACKET)
+            self.peer = self.peer if self.fixed else sender
+            pass_on(packet, self.device)
+
+
+def tunnel(mark: int, server: tuple[str, int], near: tuple[str, str], far: list[str]) -> None:
+    """Make both ends and carry packets for ever."""
+    device, sock = tun(*near), socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, mark)
+    ends = [End(device, sock, server)]
+    for namespace in far:
+        device, sock = tun(namespace, "inside"), socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sock.bind(server)
+        ends.append(End(device, sock, None))
+    ways = {end.device: end.out for end in ends} | {end.sock.fileno(): end.back for end in ends}
+    while True:
+        for fd in select.select(list(ways), [], [])[0]:
+            ways[fd]()
+
+
 def main() -> None:
     """See the module's words."""
     kind, *words = sys.argv[1:]
     if kind == "ppp":
         ppp(tun(words[0], words[1]), tun(words[2], words[3]))
+    elif kind == "tunnel":
+        tunnel(int(words[0], 0), (words[1], int(words[2])), (words[3], words[4]), words[5:])
     else:
         late(tun(words[0], words[1]), float(words[2]) / 1000)
 

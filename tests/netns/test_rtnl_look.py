@@ -105,6 +105,7 @@ def test_foreign_rules_are_told_from_the_kernels_own(bed: Bed, family: Family) -
         "not fwmark 0xca6c lookup 51820 pref 5209 protocol 4",
         "lookup main suppress_prefixlength 0 pref 5208 protocol 4",
         "tos 0x10 lookup 52 pref 5300 protocol 4",
+        "fwmark 0/0xff00 lookup 52 pref 5301 protocol 4",
         "goto 31000 pref 5310 protocol 4",
         "lookup main pref 32766 protocol 4",
         "sport 1000-2000 lookup 77 pref 7 protocol 172",
@@ -119,7 +120,8 @@ def test_foreign_rules_are_told_from_the_kernels_own(bed: Bed, family: Family) -
         Rule(family, 5208, 254, suppress_prefixlength=0, protocol=4),
         Rule(family, 5209, 51820, mark=0xCA6C, mask=0xFFFFFFFF, protocol=4, inverted=True),
         Rule(family, 5300, 52, protocol=4, narrowed=True),
-        Rule(family, 5310, 0, protocol=4, action="goto", narrowed=True),
+        Rule(family, 5301, 52, mark=0, mask=0xFF00, protocol=4),
+        Rule(family, 5310, 0, protocol=4, action="goto", target=31000),
         Rule(family, 31000, 255, protocol=4),
         Rule(family, 32766, 254, protocol=4),
     )

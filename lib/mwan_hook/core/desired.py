@@ -50,6 +50,7 @@ class Desired(NamedTuple):
     online: dict[Family, tuple[str, ...]] = {}  # by preference
     policies: tuple[Route, ...] = ()  # of the policies' own tables
     objects: tuple[NexthopObject, ...] = ()  # that the shared default goes through
+    notes: tuple[str, ...] = ()  # what is said once of other programs' rules and routes
 
 
 def desire(config: Config, uplinks: Sequence[Uplink], state: State, snapshot: Snapshot) -> Desired:

@@ -149,7 +149,7 @@ def rule(what: Rule) -> str:
     if what.action == LOOKUP:
         words.append("lookup main" if what.table == MAIN_TABLE else f"lookup {what.table}")
     else:
-        words.append(what.action)
+        words.append(f"goto {what.target}" if what.target else what.action)
     if what.suppress_prefixlength is not None:
         words.append(f"suppress_prefixlength {what.suppress_prefixlength}")
     return " ".join([*words, f"proto {what.protocol}"])

@@ -59,6 +59,7 @@ def of_rule(rule: Rule) -> dict[str, Any]:
         "fwmark": rule.mark,
         "fwmask": rule.mask,
         "FRA_SUPPRESS_PREFIXLEN": rule.suppress_prefixlength,
+        "FRA_GOTO": rule.target or None,
         "FRA_IP_PROTO": rule.ipproto,
         "FRA_SPORT_RANGE": _range(rule.sport),
         "FRA_DPORT_RANGE": _range(rule.dport),

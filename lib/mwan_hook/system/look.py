@@ -37,12 +37,14 @@ if TYPE_CHECKING:
 TRIES = 5
 FEW = 2  # buffers of an IPv6 dump that are read before asking otherwise
 LOOPBACK = 1
+PIECE = 4  # the longest prefix that is a default in pieces: 0.0.0.0/1, ::/1, 2000::/3, 3000::/4
 
 _EXT_MASK = build.number(29, 1 << 3)  # IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS
 _ROUTE = Struct("=BBBBBBBBI")
 
 _DST_LEN, _SRC_LEN, _PROTOCOL, _KIND = 17, 18, 21, 23  # offsets in a message
 _RTPROT_KERNEL, _RTPROT_DHCP, _RTN_UNREACHABLE = 2, 16, 7
+_NO_PROGRAM = frozenset((1, _RTPROT_KERNEL, 9, _RTPROT_DHCP))  # redirects, the kernel, RA, DHCP
 
 _RULE = Struct("=BBBBBBBI")  # struct fib_rule_hdr without the family
 
@@ -73,6 +75,7 @@ class Reader:
         self._through: dict[int, list[bytes]] = {}  # main's IPv6 routes by device, where that took a search
         self._read6: list[bytes] = []  # of main's IPv6 routes what was read on the way to its defaults
         self._all6 = False
+        self._pieces: dict[Family, list[bytes]] = {}  # of main's defaults, that the search for those has met
 
     def __enter__(self) -> Reader:
         return self
@@ -156,13 +159,40 @@ class Reader:
         through each of ``links`` (all devices if none is named) that has an address, which the kernel filters
         without copying; the loopback stands for null routes.
         """
-        ask = _defaults4 if family is Family.IPV4 else partial(self._defaults6, links, dead)
+        ask = self._defaults4 if family is Family.IPV4 else partial(self._defaults6, links, dead)
         found = (
             wire.route(raw, keep_dead=dead or raw[_PROTOCOL] == self.protocol)
             for raw in _patiently(ask)
             if not raw[_SRC_LEN]
         )
         return tuple(self._known(route) for route in found if route)
+
+    def pieces_of_main(self, family: Family) -> tuple[Route, ...]:
+        """Defaults in pieces, as far as :meth:`defaults_of_main` has come past them: of two halves the first."""
+        routes = (wire.route(message, keep_dead=False) for message in self._pieces.get(family, ()))
+        return tuple(self._known(route) for route in routes if route)
+
+    def wide(self, family: Family, table: int) -> tuple[Route, ...]:
+        """Live routes of a table that lead anywhere: defaults, whole or in pieces; the rest is not decoded."""
+
+        def use(buffers: Iterable[bytes]) -> list[bytes]:
+            return [m for m in _split(buffers) if m[_DST_LEN] <= PIECE and not m[_SRC_LEN]]
+
+        found = (wire.route(raw, keep_dead=False) for raw in self.routes(family, table, use))
+        return tuple(self._known(route) for route in found if route)
+
+    def hosts_of_main(self, family: Family, index: int) -> tuple[Route, ...]:
+        """Routes to one host through a device that programs have made, dead ones too; the rest is not decoded."""
+        whole = 32 if family is Family.IPV4 else 128
+
+        def use(buffers: Iterable[bytes]) -> list[bytes]:
+            return [m for m in _split(buffers) if m[_DST_LEN] == whole and self._by_a_program(m[_PROTOCOL])]
+
+        found = map(wire.route, self.unicast_of_main(family, index, use))
+        return tuple(self._known(route) for route in found if route)
+
+    def _by_a_program(self, protocol: int) -> bool:
+        return protocol not in _NO_PROGRAM and protocol != self.protocol
 
     def blocked(self) -> tuple[str, ...]:
         """Prefixes that a DHCP client has made unreachable as a whole; the search for defaults has come past them."""
@@ -207,6 +237,24 @@ class Reader:
             self._socket = netlink.connect()
             raise
 
+    def _defaults4(self, _: bool) -> list[bytes]:
+        """The leaf of key 0.0.0.0 comes first, its longest prefix first: stop at the first other key."""
+        found: list[bytes] = []
+        self._pieces[Family.IPV4] = []
+        sock = netlink.connect()
+        try:
+            for buffer in netlink.dump(sock, wire.RTM_GETROUTE, _request(Family.IPV4, MAIN_TABLE)):
+                for message in frames.split(frames.calm(buffer)):
+                    if not message[_DST_LEN]:
+                        found.append(message)
+                    elif wire.attributes(message, 28).get(wire.RTA_DST) != bytes(4):
+                        return found
+                    elif message[_DST_LEN] <= PIECE:
+                        self._pieces[Family.IPV4].append(message)
+        finally:
+            sock.close()  # with what is left of the dump
+        return found
+
     def _defaults6(self, links: Iterable[Link], dead: bool, last: bool) -> list[bytes]:
         buffers: list[bytes] = []
         sock = netlink.connect()
@@ -219,6 +267,7 @@ class Reader:
         finally:
             sock.close()
         self._read6, self._all6 = _split(buffers), True
+        self._pieces[Family.IPV6] = [message for message in self._read6 if 0 < message[_DST_LEN] <= PIECE]
         return [message for message in self._read6 if not message[17]]
 
     def _defaults6_by_link(self, links: Iterable[Link], dead: bool) -> list[bytes]:
@@ -237,30 +286,15 @@ class Reader:
                 messages = _split(self._main6(link.index))
             else:
                 continue
-            found.update((_identity(message), message) for message in messages if not message[17])
-        return list(found.values())
+            found.update((_identity(message), message) for message in messages if message[_DST_LEN] <= PIECE)
+        self._pieces[Family.IPV6] = [message for message in found.values() if message[_DST_LEN]]
+        return [message for message in found.values() if not message[_DST_LEN]]
 
     def _main6(self, index: int) -> list[bytes]:
         """Buffers of main's IPv6 unicast routes through a device."""
         body = _request(Family.IPV6, MAIN_TABLE, index, kind=wire.UNICAST)
         self._through[index] = self._dump(wire.RTM_GETROUTE, body, list)
         return self._through[index]
-
-
-def _defaults4(_: bool) -> list[bytes]:
-    """The leaf of key 0.0.0.0 comes first, its longest prefix first: stop at the first other key."""
-    found: list[bytes] = []
-    sock = netlink.connect()
-    try:
-        for buffer in netlink.dump(sock, wire.RTM_GETROUTE, _request(Family.IPV4, MAIN_TABLE)):
-            for message in frames.split(frames.calm(buffer)):
-                if not message[17]:
-                    found.append(message)
-                elif wire.attributes(message, 28).get(wire.RTA_DST) != bytes(4):
-                    return found
-    finally:
-        sock.close()  # with what is left of the dump
-    return found
 
 
 def _patiently(ask: Callable[[bool], T]) -> T:

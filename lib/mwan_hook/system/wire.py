@@ -56,12 +56,12 @@ _IFA_F_OPTIMISTIC, _IFA_F_DADFAILED, _IFA_F_DEPRECATED, _IFA_F_TENTATIVE = 0x04,
 _IFA_F_TEMPORARY, _IFA_F_NOPREFIXROUTE = 0x01, 0x200  # the first of IPv6; IPv4 calls it secondary
 _SCOPE_LINK = 253
 _LINK_LOCAL = ("169.254.", "fe8", "fe9", "fea", "feb")
-_FRA_DST, _FRA_SRC, _FRA_IIFNAME, FRA_PRIORITY, _FRA_FWMARK = 1, 2, 3, 6, 10
+_FRA_DST, _FRA_SRC, _FRA_IIFNAME, _FRA_GOTO, FRA_PRIORITY, _FRA_FWMARK = 1, 2, 3, 4, 6, 10
 FRA_SUPPRESS_PREFIXLEN, FRA_TABLE, _FRA_FWMASK, _FRA_OIFNAME, FRA_PROTOCOL = 14, 15, 16, 17, 21
 _FRA_UID_RANGE, _FRA_IP_PROTO, _FRA_SPORT_RANGE, _FRA_DPORT_RANGE = 20, 22, 23, 24
 _FRA_L3MDEV = 19
-_FRA_DECODED = {1, 2, 3, 6, 10, 14, 15, 16, 17, 19, 20, 21, 22, 23, 24, 28, 29}  # the ports' masks are as good as known
-_FRA_DECODED |= {11, 18}  # realm and padding select nothing
+_FRA_DECODED = {1, 2, 3, 4, 6, 10, 14, 15, 16, 17, 19, 20, 21, 22, 23, 24}
+_FRA_DECODED |= {11, 18, 28, 29}  # realm and padding select nothing, the ports' masks are as good as known
 _FIB_RULE_INVERT = 2
 _NO_SUPPRESSION = 0xFFFFFFFF
 ACTIONS = {1: LOOKUP, 2: "goto", 3: "nop", 6: "blackhole", 7: "unreachable", 8: "prohibit"}
@@ -206,7 +206,8 @@ def rule(message: bytes) -> Rule:
     af, dst_len, src_len = message[16], message[17], message[18]
     found = attributes(message, 28)
     suppress = _u32(found.get(FRA_SUPPRESS_PREFIXLEN, b"\xff\xff\xff\xff"))
-    mark = found.get(_FRA_FWMARK)
+    # The kernel leaves a mark of 0 out, and tells its mask alone.
+    mark = found.get(_FRA_FWMARK, b"" if _FRA_FWMASK in found else None)
     return Rule(
         _FAMILIES[af],
         _u32(found.get(FRA_PRIORITY, b"")),
@@ -227,6 +228,7 @@ def rule(message: bytes) -> Rule:
         bool(message[24] & _FIB_RULE_INVERT),
         found.get(_FRA_L3MDEV, b"\0") != b"\0",
         bool(message[19] or found.keys() - _FRA_DECODED),
+        _u32(found.get(_FRA_GOTO, b"")),
     )
 
 

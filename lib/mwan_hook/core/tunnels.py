@@ -1,0 +1,162 @@
+"""Our rules beside those of other programs: tunnels, and what else takes packets for a purpose, keep them.  Pure.
+
+The shared default's rule stands behind theirs (:mod:`foreign` tells which).  What they send to main, a tunnel's own
+packets for one, is led by the shared default, in front of the rule that does so.  What they choose by anything but its
+source is not taken by the rules of uplinks' addresses.
+"""
+
+from __future__ import annotations
+
+from mwan_hook.core import foreign, tunnelwords
+from mwan_hook.core.foreign import GOTO, Here
+from mwan_hook.model import DEFAULT, LOOKUP, MAIN_TABLE, Family, LastResort, Rule
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from mwan_hook.core.desired import Desired
+    from mwan_hook.model import Config, Snapshot, Uplink
+
+JUMPS, NETWORKS = 50, 51  # offsets behind main without its defaults, before the rules of devices
+SOURCES, REFUSED_EARLY = 200, 199  # of the rules of uplinks' addresses, and of own IPv6 packets with nothing online
+MOST_JUMPS = 50
+DISGUISED = {Family.IPV4: 1, Family.IPV6: 4}  # up to this prefix length a route is a default in pieces
+LOOPBACK = "lo"  # what the rules of packets of our own programs name as iif
+
+
+def joined(desired: Desired, config: Config, uplinks: Sequence[Uplink], snapshot: Snapshot) -> Desired:
+    """What should be in the kernel, with respect to other programs' rules and routes; ``notes`` say what that is."""
+    rules: list[Rule] = []
+    notes: list[str] = []
+    for family in snapshot.families:
+        own = [rule for rule in desired.rules if rule.family is family]
+        if own:
+            here = Here(family, config, uplinks, snapshot, foreign.of_family(family, snapshot))
+            own, said = _beside(own, here)
+            notes += said
+        if own and snapshot.hosts:
+            from mwan_hook.core import servers
+
+            led, said = servers.led(here, desired.online.get(family, ()))
+            own, notes = [*led, *own], [*notes, *said]
+        rules += own
+    return desired._replace(rules=tuple(rules), notes=tuple(notes))
+
+
+def _beside(own: Sequence[Rule], here: Here) -> tuple[list[Rule], list[str]]:
+    """Our rules of a family as they stand beside those of others."""
+    takers = list(foreign.takers(here))
+    if here.pieces or any(interfaces for _, interfaces in takers):
+        own = [rule for rule in own if not _refuses_own(rule, here)]
+    shared = next((rule for rule in own if _is_shared(rule, here)), None)
+    added = [*_jumps(here), *_networks(here)]
+    place = None
+    if shared:
+        place = foreign.place(here, shared.priority)
+        added += _led(here, shared, place)
+        own = [_moved(rule, shared.priority, place) for rule in own]
+    said = tunnelwords.notes(here, takers, shared.priority if shared else None, place)
+    return [*(rule._replace(protocol=here.config.routing.protocol) for rule in added), *own], said
+
+
+def _is_shared(rule: Rule, here: Here) -> bool:
+    table = here.config.routing.default_table
+    return table != MAIN_TABLE and rule == Rule(rule.family, rule.priority, table, protocol=rule.protocol)
+
+
+def _moved(rule: Rule, usual: int, place: int) -> Rule:
+    """The shared default's rule, and main's networks in front of it where they do not stand first."""
+    networks = rule.table == MAIN_TABLE and rule.suppress_prefixlength is not None and rule.priority == usual - 1
+    if networks or (rule.priority == usual and not foreign.selects(rule)):
+        return rule._replace(priority=rule.priority + place - usual)
+    return rule
+
+
+def _refuses_own(rule: Rule, here: Here) -> bool:
+    """The last resort's refusal in front of the rules of addresses: a tunnel may be a way out with no uplink online."""
+    last = here.config.routing.last_resort
+    if last not in (LastResort.UNREACHABLE, LastResort.BLACKHOLE):
+        return False
+    early = Rule(here.family, here.base + REFUSED_EARLY, 0, iif=LOOPBACK, action=last.value, protocol=rule.protocol)
+    return rule == early
+
+
+def _led(here: Here, shared: Rule, place: int) -> Iterator[Rule]:
+    """The shared default for what others send to main.
+
+    A rule by mark for main in front of a tunnel's is how the tunnel's own packets get around it, wherever they stand.
+    """
+    first = here.base if here.config.routing.main_first else shared.priority
+    for number, rule in enumerate(here.rules):
+        if foreign.takes_all(rule) or not foreign.to_main(rule) or not foreign.is_plain(rule):
+            continue
+        beside = shared.priority <= rule.priority < place
+        if beside or (rule.mask and rule.priority > 2 and _tunnel_behind(here.rules[number + 1 :])):
+            led = rule._replace(priority=rule.priority - 1, action=LOOKUP, target=0, table=shared.table)
+            if rule.priority <= first:
+                yield led._replace(priority=rule.priority - 2, table=MAIN_TABLE, suppress_prefixlength=0)
+            yield led
+
+
+def _tunnel_behind(rules: Iterable[Rule]) -> bool:
+    return any(foreign.takes_all(rule) and foreign.has_own_table(rule) for rule in rules)
+
+
+def _jumps(here: Here) -> Iterator[Rule]:
+    """Over the rules of addresses to what chooses by mark, destination or user: the kernel asks it before it has a
+    source, and once more with one.  A jump whose target is gone does nothing."""
+    seen: set[Rule] = set()
+    for rule in here.rules:
+        chosen = Rule(
+            here.family,
+            here.base + JUMPS,
+            0,
+            dst=rule.dst,
+            iif=rule.iif,
+            mark=rule.mark,
+            mask=rule.mask,
+            ipproto=rule.ipproto,
+            sport=rule.sport,
+            dport=rule.dport,
+            uids=rule.uids,
+            action=GOTO,
+        )
+        if chosen in seen or not _jumped_to(rule, here):
+            continue
+        seen.add(chosen)
+        if foreign.has_own_table(rule) and rule.priority > here.base + SOURCES and len(seen) <= MOST_JUMPS:
+            yield chosen._replace(target=rule.priority)
+
+
+def _jumped_to(rule: Rule, here: Here) -> bool:
+    """Own packets are chosen, by something else than their source, and none that are marked for an uplink."""
+    numbers = rule.mask or rule.ipproto or rule.sport or rule.dport or rule.uids
+    own = rule.iif in (None, LOOPBACK) and not rule.oif and not rule.src
+    return bool(own and (rule.dst or numbers) and foreign.is_plain(rule)) and not _means_ours(rule, here)
+
+
+def _means_ours(rule: Rule, here: Here) -> bool:
+    """Whether a packet that has nothing but a mark of ours is chosen by its mark."""
+    if not rule.mask:
+        return False
+    mark = rule.mark or 0
+    mine = [uplink.mark for uplink in here.uplinks if uplink.mark]
+    given = not mark & rule.mask & ~here.config.routing.mark_mask
+    return given or any(not (mark ^ one) & rule.mask for one in mine)
+
+
+def _networks(here: Here) -> Iterator[Rule]:
+    """What tables that are asked for everything reach besides a default, as main's networks come first."""
+    known = {here.config.routing.default_table, *(uplink.table for uplink in here.uplinks)}
+    place = NETWORKS
+    for rule in here.rules:
+        if not foreign.takes_all(rule) or rule.inverted or not foreign.has_own_table(rule):
+            continue
+        if rule.priority > here.base + SOURCES and rule.table not in known:
+            known.add(rule.table)
+            widest = max(rule.suppress_prefixlength or 0, DISGUISED[here.family])
+            yield Rule(here.family, here.base + place, rule.table, suppress_prefixlength=widest)
+            place = min(place + 1, 99)
+        if any(route.dst == DEFAULT for route in foreign.wide(rule, here.snapshot)):
+            return  # it answers everything
