@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import pytest
 
 from tests.lab import Lab, Network, topologies
-from tests.lab.isp import INTERNET4, INTERNET6
+from tests.lab.isp import INTERNET4, INTERNET6, Packet
 from tests.lab.lab import TUNNEL_SERVER
 from tests.lab.uplinks import FIBER_LTE
 from tests.netns.layout import layout
@@ -136,11 +136,11 @@ def test_wg_quick_takes_all_whoever_was_first(lab: Lab, first: str, routing: str
     assert TUNNEL_SERVER not in {packet.destination for packet in _afresh(lab, net)}
 
 
-def _afresh(lab: Lab, net: Network) -> set[object]:
+def _afresh(lab: Lab, net: Network) -> set[Packet]:
     for one in net.isps:
         one.forget()
     lab.connect(net.router.ns, 2)
-    return set().union(*(one.seen() for one in net.isps))
+    return {packet for one in net.isps for packet in one.seen()}
 
 
 @pytest.mark.parametrize("routing", ["", "rule_priority = 5300", "main_first = no", "default_table = main"])

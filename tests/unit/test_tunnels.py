@@ -83,13 +83,13 @@ def shared(made: Desired, family: Family = V4) -> list[int]:
         ((), (), 1900),
         (WIREGUARD, (way(51820),), 32765),  # behind what was there first at the same priority
         (tuple(rule._replace(priority=rule.priority - 31766) for rule in WIREGUARD), (way(51820),), 1900),
-        (TAILSCALE, (way(52),), 5271),
-        (TAILSCALE, (), 5271),
-        ((Rule(V4, 4000, 88, iif="lan0", protocol=3),), (), 4001),
-        ((Rule(V4, 4000, 88, uids=(9, 9), protocol=3), Rule(V4, 7000, 89, protocol=3)), (way(89),), 7001),
-        ((Rule(V4, 9000, 0, action="unreachable", protocol=3),), (), 9001),  # all but what has rules of its own
-        ((Rule(V4, 9000, 0, l3mdev=True, protocol=3),), (), 9001),
-        ((Rule(V4, 9000, 5, narrowed=True, protocol=3),), (), 9001),
+        (TAILSCALE, (way(52),), 5272),
+        (TAILSCALE, (), 5272),
+        ((Rule(V4, 4000, 88, iif="lan0", protocol=3),), (), 4002),
+        ((Rule(V4, 4000, 88, uids=(9, 9), protocol=3), Rule(V4, 7000, 89, protocol=3)), (way(89),), 7002),
+        ((Rule(V4, 9000, 0, action="unreachable", protocol=3),), (), 9002),  # all but what has rules of its own
+        ((Rule(V4, 9000, 0, l3mdev=True, protocol=3),), (), 9002),
+        ((Rule(V4, 9000, 5, narrowed=True, protocol=3),), (), 9002),
         # where everything went before us
         ((Rule(V4, 9000, 90, protocol=3),), (way(90, index=2),), 1900),
         ((Rule(V4, 9000, MAIN_TABLE, protocol=3),), (), 1900),
@@ -115,14 +115,14 @@ def test_the_shared_default_stands_behind_what_takes_packets_for_a_purpose(
 
 def test_each_family_has_its_own_place() -> None:
     made = beside((Rule(V6, 5270, 52, protocol=3),), way(52, family=V6), families=(V4, V6))
-    assert (shared(made), shared(made, V6)) == ([1900], [5271])
+    assert (shared(made), shared(made, V6)) == ([1900], [5272])
 
 
 def test_a_better_default_by_a_tunnel_makes_a_tunnel_of_a_table() -> None:
     rules = (Rule(V4, 9000, 90, protocol=3),)
-    assert shared(beside(rules, way(90, metric=5), way(90, index=2, metric=9))) == [9001]
+    assert shared(beside(rules, way(90, metric=5), way(90, index=2, metric=9))) == [9002]
     assert shared(beside(rules, way(90, metric=9), way(90, index=2, metric=5))) == [1900]
-    assert shared(beside(rules, way(90, "0.0.0.0/1"), way(90, index=2))) == [9001]
+    assert shared(beside(rules, way(90, "0.0.0.0/1"), way(90, index=2))) == [9002]
 
 
 def test_a_tunnels_own_packets_take_the_shared_default_in_front_of_mains() -> None:

@@ -140,7 +140,6 @@ def place(here: Here, usual: int) -> int:
 
     Of equal priority the kernel asks first what was there first: ours comes because of the others.
     """
-    gap = 1 if here.config.routing.main_first else 2  # main's networks stand between, where not in front of all
     last = usual
     for rule in here.rules:
         if rule.priority < usual:
@@ -148,7 +147,7 @@ def place(here: Here, usual: int) -> int:
         if was_default(rule, here):
             return min(last, rule.priority - 1)
         if _counts(rule, here):
-            last = rule.priority + gap
+            last = rule.priority + 2  # something of ours may have to stand between (main's networks, own packets)
     return min(last, LAST)
 
 

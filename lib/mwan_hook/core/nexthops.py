@@ -61,7 +61,7 @@ def joined(desired: Desired, uplinks: Sequence[Uplink], snapshot: Snapshot) -> D
         if routes and routes[0] in there and not desired.online.get(family):
             own = _standing(pool, snapshot) if family is Family.IPV6 else own
         elif routes and pool.use and (tier := _tier(family, routes[0], uplinks)):
-            beside = _beside(routes[0], desired.rules, pool)
+            beside = _beside(routes[0], desired.rules, pool, snapshot)
             if beside is not None:
                 own = beside if family is Family.IPV6 else own
                 group, ways = _group(routes[0], tier, pool, snapshot)
@@ -77,16 +77,21 @@ def joined(desired: Desired, uplinks: Sequence[Uplink], snapshot: Snapshot) -> D
     )
 
 
-def _beside(best: Route, rules: Iterable[Rule], pool: Pool) -> _Own | None:
+def _beside(best: Route, rules: Iterable[Rule], pool: Pool, snapshot: Snapshot) -> _Own | None:
     """What keeps own packets off the group of ``best``: a rule right before that of the shared default.
 
-    None where there is no place for it: then there is no group either.
+    None where there is no place for it, because of main's networks or a rule of another program, or where a tunnel's
+    own packets are led to the shared default by rules of their own: then there is no group either.
     """
     if best.family is Family.IPV4:
         return _Own()
     mine = [rule for rule in rules if rule.family is best.family]
-    last = next((rule for rule in mine if rule.table == best.table), None)
-    if last is None or not pool.own or any(rule.priority == last.priority - 1 for rule in mine):
+    leading = [rule for rule in mine if rule.table == best.table and not rule.src]
+    if len(leading) != 1 or not pool.own:
+        return None
+    last = leading[0]
+    others = [rule for rule in snapshot.foreign_rules if rule.family is best.family]
+    if any(rule.priority in (last.priority - 1, last.priority) for rule in (*mine, *others) if rule is not last):
         return None
     if len(best.nexthops) == 1:  # one source is right
         return _Own()
