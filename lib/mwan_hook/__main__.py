@@ -55,17 +55,25 @@ def _worded() -> type[MwanError]:
     return MwanError
 
 
+def _complain(lines: Sequence[str]) -> None:
+    """Every mistake of a configuration, so not ten of a kind."""
+    from mwan_hook.say import complain
+
+    for line in lines:
+        complain((line,))
+
+
 def guarded(action: Callable[[], int]) -> int:
     """Run ``action``; an error that has words for the operator becomes a line on stderr and its exit code."""
     try:
         return action()
     except _worded() as error:
-        print("\n".join(f"mwan-hook: {line}" for line in str(error).splitlines()), file=sys.stderr)
+        _complain(str(error).splitlines())
         return error.code
     except BrokenPipeError:
         return 1  # nobody reads on
     except OSError as error:
-        print(f"mwan-hook: {error}", file=sys.stderr)
+        _complain((str(error),))
         return 1
     except KeyboardInterrupt:
         return 130

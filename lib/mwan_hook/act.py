@@ -8,7 +8,7 @@ from mwan_hook import scene
 from mwan_hook.core.notices import DEFAULT_ROUTE, notices, ways_out
 from mwan_hook.core.transitions import transitions
 from mwan_hook.model import Busy, MwanError, Notice, Ruleset, State, Transition
-from mwan_hook.say import complain, say
+from mwan_hook.say import brief, complain, say
 from mwan_hook.scene import Judged, Scene, Seen
 from mwan_hook.store import lock, spool
 from mwan_hook.store import state as states
@@ -139,6 +139,7 @@ class Run:
 
     def _saved(self, judged: Judged, before: State, errors: tuple[str, ...]) -> Judged:
         """Store the state, and what to tell of it, if it says anything new; then tell."""
+        errors = tuple(brief(errors))
         state = _unless_quiet(judged, judged.state._replace(errors=errors))
         again = state.to_repeat and judged.scene.now >= state.said_at + SAID_TWICE
         if state.deprecated != judged.deprecated or again:
@@ -210,9 +211,9 @@ def _applied(judged: Judged) -> tuple[str, ...]:
     from mwan_hook.lines import shortened
     from mwan_hook.system import rtnl
 
-    lines = list(shortened(judged.scene.snapshot.links, judged.changes))
+    lines = list(brief(f"[#] {line}" for line in shortened(judged.scene.snapshot.links, judged.changes)))
     errors = rtnl.apply([change for change in judged.changes if not isinstance(change.what, Ruleset)])
-    say(f"[#] {line}" for line in lines)
+    say(lines)
     return tuple(errors)
 
 

@@ -1,16 +1,17 @@
 """The validated configuration as plain data in ``run/mwan-hook/config.cache``, so that most runs need not parse it.
 
-It is believed only if root or ourselves wrote it, this version of the program did, and every file and
-directory that was looked at, the absent ones too, is still what it was.
+It is believed only if root or ourselves wrote it, this version of the program did, with the keys that it knows, nothing
+in it was changed since, and every file and directory that was looked at, the absent ones too, is still what it was.
 """
 
 from __future__ import annotations
 
 import os
 import time
+from binascii import crc32
 from stat import S_ISREG
 
-from mwan_hook import __version__, plainjson
+from mwan_hook import __version__, model, plainjson
 from mwan_hook.model import MwanError
 from mwan_hook.store.files import RUN, make_directory, under
 
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
     Stamp = list[int] | None
 
 PATH = RUN + "/config.cache"
-FORMAT = 1
+FORMAT = 2
+SUM = len('{"sum":') + 10 + len(",")  # bytes before what the sum is of
+# Nouns whose fields are keys of the files: a program that knows others does not believe what this one kept.
+KEYS = ("Routing", "Router", "Probe", "Hooks", "Mail", "Prometheus", "Snmp", "UplinkConfig", "Metrics", "Policy")
 RACY_NS = 20_000_000  # a file changed again within a tick of the kernel's clock may look the same
 _NOT_OTHERS = 0o022
 
@@ -63,7 +67,7 @@ def read(root: str) -> dict[str, Any] | None:
     """What :func:`write` kept, if that still holds."""
     try:
         text = _trusted(under(root, PATH))
-        record = plainjson.loads(text) if text else None
+        record = plainjson.loads(text) if text[:SUM] == _sum(text[SUM:]) else None
     except (OSError, ValueError, RecursionError):
         return None
     if not isinstance(record, dict) or record.get("stamp") != _stamp(root):
@@ -80,17 +84,22 @@ def write(root: str, record: dict[str, Any], watch: Watch) -> None:
         return
     path = under(root, PATH)
     draft = f"{path}.{os.getpid()}"
-    text = plainjson.dumps({**record, "stamp": _stamp(root), "inputs": watch.seen})
+    text = plainjson.dumps({**record, "stamp": _stamp(root), "inputs": watch.seen})[1:].encode()
     try:
         make_directory(os.path.dirname(path))
-        _draft(draft, text.encode(), watch.mode)
+        _draft(draft, _sum(text) + text, watch.mode)
         os.replace(draft, path)
     except (OSError, MwanError):
         _remove(draft)
 
 
 def _stamp(root: str) -> list[object]:
-    return [FORMAT, __version__, root]
+    return [FORMAT, __version__, root, crc32(repr([getattr(model, name)._fields for name in KEYS]).encode())]
+
+
+def _sum(rest: bytes) -> bytes:
+    """The beginning of the file: a sum over the rest of it, so that what was changed there is not believed."""
+    return b'{"sum":%10d,' % crc32(rest)
 
 
 def _trusted(path: str) -> bytes:

@@ -147,6 +147,18 @@ def endless(connection: socket.socket) -> None:
         time.sleep(0.01)
 
 
+def babbling(connection: socket.socket) -> None:
+    """The same as fast as it is read."""
+    while True:
+        connection.sendall((b"220-" + b"and so on " * 700 + b"\r\n") * 50)
+
+
+def rude(connection: socket.socket) -> None:
+    """Its words would rename a terminal, clear it, and write from right to left."""
+    connection.sendall("421 not now \x1b]0;mine\x07\x1b[2J \u202edeppots \x9b1A\r\n".encode() + b"\xff\r\n")
+    connection.recv(100)
+
+
 def foreign(connection: socket.socket) -> None:
     """No mail server at all."""
     connection.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")

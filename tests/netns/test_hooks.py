@@ -223,7 +223,7 @@ def test_a_hook_that_fails_is_named_with_its_words_and_stops_nobody(net: Network
     assert [line[1] for line in told(net) if line[5] == "fiber"] == ["limited", "offline"]
     log = (net.router.root / "run/mwan-hook/notify.log").read_text().splitlines()
     log += [*by_hand.stdout.splitlines(), *by_hand.stderr.splitlines()]
-    for wanted in ("10-fails: out", "10-fails: err", "10-fails: half?"):
+    for wanted in ("10-fails: out", "10-fails: err", "10-fails: half\\x01"):
         assert f"offline.d/{wanted}" in log
     assert "mwan-hook: offline.d/10-fails failed with exit code 3" in log
     assert "mwan-hook: offline.d/20-dies died of signal 11" in log

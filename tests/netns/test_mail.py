@@ -75,7 +75,7 @@ def test_umlauts_and_line_ends_in_names_and_reasons_break_nothing(machine: Machi
     machine.online("Büro")
     machine.command("--send")
     assert "Büro was offline for 1 min" in str(box.mails[0]["Subject"]) and box.recipients == [[TO]]
-    assert "bad??Bcc: all@example.org?.?" in text(box)
+    assert "bad\\x0d\\x0aBcc: all@example.org\\x0a.\\x0a" in text(box)
 
 
 def test_nothing_goes_while_nothing_is_online(machine: Machine, box: Mailbox) -> None:

@@ -38,6 +38,36 @@ def test_a_server_that_hangs_holds_a_run_no_longer_than_the_timeout(
     assert len(unsent.load(str(machine.root), writes=True).ended) == 1
 
 
+@pytest.mark.parametrize("security", ["none", "starttls"])
+def test_a_server_that_does_not_stop_talking_takes_neither_memory_nor_time(machine: Machine, security: str) -> None:
+    with servers.misbehaving(servers.babbling) as port:
+        machine.configure(smtp_host="127.0.0.1", smtp_port=port, security=security, timeout=30)
+        began = time.monotonic()
+        sender = subprocess.Popen(
+            machine.words("--test"), env=machine.environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
+        assert sender.stderr is not None
+        said = sender.stderr.read().decode()
+        _, status, used = os.wait4(sender.pid, 0)  # of the sender and what it has started
+    assert time.monotonic() - began < 2 + SLACK
+    assert os.waitstatus_to_exitcode(status) == 1
+    assert "the server does not stop talking: more than 64 KiB of replies" in said
+    assert used.ru_maxrss < 64 << 10, used.ru_maxrss  # KiB
+
+
+def test_a_servers_words_reach_neither_terminal_nor_mail_as_they_are(machine: Machine, box: Mailbox) -> None:
+    machine.interrupted(30)
+    with servers.misbehaving(servers.rude) as port:
+        machine.configure(smtp_host="127.0.0.1", smtp_port=port)
+        said = machine.command("--test", code=1) + machine.command("--send", code=1) + machine.command()
+    assert said.replace("\n", "").isprintable()
+    assert said.count("421 not now \\x1b]0;mine\\x07\\x1b[2J \\u202edeppots \\x9b1A") == 3
+    unsent.change(str(machine.root), lambda book: book._replace(unreached="me: 550 \x1b[2J", retry=0.0))
+    machine.configure(smtp_host="127.0.0.1", smtp_port=box.port)
+    machine.command("--send")
+    assert "me: 550 \\x1b[2J" in text(box)
+
+
 def test_an_address_that_swallows_everything(machine: Machine) -> None:
     name = f"mwm{secrets.token_hex(3)}"
     subprocess.run(["ip", "netns", "add", name], check=True)

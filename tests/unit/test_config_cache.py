@@ -5,14 +5,14 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from pyfakefs.fake_filesystem import FakeFilesystem
 
-from mwan_hook import config, configcache
-from mwan_hook.model import ConfigError
+from mwan_hook import config, configcache, model
+from mwan_hook.model import ConfigError, Link
 
 LIGHT = """
 import sys
@@ -239,3 +239,48 @@ def test_the_fingerprint_is_that_of_the_values(root: Path) -> None:
     assert after != before
     put(root, "etc/systemd/network/10-a.network", "[Match]\nName=eth0\n[ConnectivityMonitord]\nInterval=8\n")
     assert config.load(str(root)).fingerprint not in (before, after)
+
+
+@pytest.mark.parametrize("layout", [json.dumps, lambda record: json.dumps(record, separators=(",", ":"))])
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('"portal"', '"portals"'),
+        ('"fall"', '"falls"'),
+        ('"metrics"', '"measures"'),
+        ("2111", '"many"'),
+        ("2111", "[2111]"),
+        ("2111", "2112"),
+        ('"networks"', '"works"'),
+        ('"plain"', '"fancy"'),
+    ],
+)
+def test_a_cache_whose_keys_or_values_are_others_is_not_believed(
+    root: Path, parsed: list[str], before: str, after: str, layout: Callable[[object], str]
+) -> None:
+    text = "[Match]\nName=eth0\n[ConnectivityMetric]\nportal=2111\n"
+    put(root, "etc/systemd/network/10-a.network", text)
+    put(root, "etc/mwan-hook/mwan-hook.conf", "[probe]\nfall = 5\n[uplinks]\n[[fiber]]\nmatch = eth0\nmetric = 8\n")
+    path = keep(root)
+    wanted = config.load(str(root))
+    parsed.clear()
+    kept = layout(json.loads(path.read_text()))
+    assert before in kept
+    path.write_text(kept.replace(before, after))
+    assert config.load(str(root)) == wanted
+    link = Link(1, "eth0", up=True, carrier=True)
+    assert config.for_interface(wanted, wanted.config.uplinks[0], link).metrics.portal == 2111
+    assert parsed == [str(root)]
+    config.load(str(root))
+    assert parsed == [str(root)]  # it was replaced
+
+
+def test_a_program_that_knows_other_keys_does_not_believe_the_cache(
+    root: Path, parsed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Renamed(model.Metrics):
+        _fields = ("full", "portal", "limited", "nothing")
+
+    monkeypatch.setattr(model, "Metrics", Renamed)
+    config.load(str(root))
+    assert parsed == [str(root)]

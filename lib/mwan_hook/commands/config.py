@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from _socket import if_nameindex
 
 from mwan_hook import config, configcache
@@ -22,7 +21,7 @@ from mwan_hook.model import (
     Snmp,
     UplinkConfig,
 )
-from mwan_hook.say import complain
+from mwan_hook.say import complain, say
 from mwan_hook.store import allotment
 from mwan_hook.system import nft
 from mwan_hook.system.networkd import Network, network_for
@@ -55,17 +54,16 @@ def run(root: str, check: bool, effective: bool) -> int:
     loaded = config.look(root)
     reading = config.read(root, configcache.Watch())
     for warning in loaded.warnings:
-        print(f"mwan-hook: {warning}", file=sys.stderr)
+        complain((warning,))
     if check:
-        print(checked(reading))
-        if loaded.config.firewall and not nft.program():
-            print(f"mwan-hook: {nft.MISSING}", file=sys.stderr)
+        say((checked(reading),))
+        complain((nft.MISSING,) if loaded.config.firewall and not nft.program() else ())
     elif effective:
         stored, messages = allotment.load(root, writes=False)
         complain(messages)
-        print("\n".join(in_force(loaded, reading, switches.standing(stored, loaded.config.uplinks).enabled)))
+        say(in_force(loaded, reading, switches.standing(stored, loaded.config.uplinks).enabled))
     else:
-        print(as_read(reading))
+        say(as_read(reading).expandtabs().split("\n"))
     return 0
 
 

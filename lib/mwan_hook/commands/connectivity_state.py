@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-
 from mwan_hook.notify.busnames import devices
+from mwan_hook.say import complain, say
 from mwan_hook.store import state as states
 
 TYPE_CHECKING = False
@@ -15,10 +14,8 @@ if TYPE_CHECKING:
 def run(root: str, header: bool) -> int:
     """One line an interface.  Raises MwanError."""
     state, messages = states.load(root, writes=False)
-    for line in lines(state, header):
-        print(line)
-    for message in messages:
-        print(f"mwan-hook: {message}", file=sys.stderr)
+    say(lines(state, header))
+    complain(messages)
     return 0
 
 

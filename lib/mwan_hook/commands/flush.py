@@ -24,7 +24,7 @@ from mwan_hook.model import (
     State,
     Sysctl,
 )
-from mwan_hook.say import complain
+from mwan_hook.say import brief, complain, say
 from mwan_hook.store import files, lock
 from mwan_hook.store import state as states
 from mwan_hook.system import advertise, names, nexthops, nft, rtnl, sysctl
@@ -59,8 +59,7 @@ def run(root: str) -> int:
         errors: list[str] = []
         work = _work(protocols, state)
         for _ in range(PASSES):
-            for line in shortened(work.links, work.all):
-                print(f"[#] {line}")
+            say(brief(f"[#] {line}" for line in shortened(work.links, work.all)))
             errors = rtnl.apply(work.all)
             rtnl.apply(_hidden(protocols, state))
             work = _work(protocols, state)

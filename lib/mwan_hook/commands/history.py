@@ -8,6 +8,7 @@ import sys
 import time
 
 from mwan_hook.model import Transition
+from mwan_hook.say import say, shown
 from mwan_hook.store import history
 
 TYPE_CHECKING = False
@@ -23,9 +24,9 @@ def run(root: str, uplink: str | None, as_json: bool) -> int:
     """Print the transitions, the newest last; of one uplink, or of all of a template by its name.  Raises MwanError."""
     found = [one for one in history.read(root) if uplink is None or _is_of(one, uplink)]
     if as_json:
-        print(json.dumps([_record(one) for one in found], indent=1))
+        say(json.dumps([_record(one) for one in found], indent=1).split("\n"))
     elif found:
-        print("\n".join(_table(found, _width())))
+        say(_table(found, _width()))
     return 0
 
 
@@ -52,11 +53,7 @@ def _row(one: Transition) -> tuple[str, ...]:
     if one.event != one.new:
         change = f"{one.event}: {change}"
     cells = (_local(one.at), one.uplink or "-", one.interface or "-", family, change, one.reason)
-    return (*(_short(_printable(cell), WIDEST) for cell in cells[:-1]), _printable(cells[-1]))
-
-
-def _printable(text: str) -> str:
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
+    return (*(_short(shown(cell), WIDEST) for cell in cells[:-1]), shown(cells[-1]))
 
 
 def _short(text: str, width: int) -> str:

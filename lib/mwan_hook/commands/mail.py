@@ -9,7 +9,7 @@ from mwan_hook.core.interruptions import MACHINE, next_mail
 from mwan_hook.model import MwanError
 from mwan_hook.notify import mail as notify
 from mwan_hook.notify import mailsend, mailtext
-from mwan_hook.say import complain, say
+from mwan_hook.say import complain, say, shown
 from mwan_hook.store import unsent
 
 TYPE_CHECKING = False
@@ -69,7 +69,7 @@ def _waiting(book: Book, mail: Mail, now: Now) -> Iterator[str]:
         yield f"{book.lost.count} before, {mailtext.duration(book.lost.seconds)} altogether"
     for span in book.open:
         yield f"{_who(span)}: offline, {_since(span)}"
-    yield from (f"{mailtext.printable(one.subject)}: {mailtext.printable(one.words)}" for one in book.news)
+    yield from (f"{shown(one.subject)}: {shown(one.words)}" for one in book.news)
     if not book.waits:
         yield "nothing waits to be told"
     when = next_mail(book, mail, now.boottime)
@@ -83,7 +83,7 @@ def _waiting(book: Book, mail: Mail, now: Now) -> Iterator[str]:
 
 
 def _who(span: Span) -> str:
-    return "the whole machine" if span.subject == MACHINE else mailtext.printable(span.subject)
+    return "the whole machine" if span.subject == MACHINE else shown(span.subject)
 
 
 def _since(span: Span) -> str:

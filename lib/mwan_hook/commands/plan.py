@@ -6,6 +6,7 @@ import json
 
 from mwan_hook import config, scene
 from mwan_hook.lines import spelled
+from mwan_hook.say import say
 
 
 def run(root: str, as_json: bool) -> int:
@@ -15,10 +16,8 @@ def run(root: str, as_json: bool) -> int:
     lines = list(spelled(judged.scene.snapshot.links, judged.changes))
     warnings = [*loaded.warnings, *judged.scene.bound.warnings, *judged.desired.notes]
     if as_json:
-        print(json.dumps({"version": 1, "changes": lines, "warnings": warnings}, indent=1))
+        say(json.dumps({"version": 1, "changes": lines, "warnings": warnings}, indent=1).split("\n"))
         return 0
-    for line in lines:
-        print(line)
-    for warning in warnings:
-        print(f"# {warning}")
+    say(lines)
+    say(f"# {warning}" for warning in warnings)
     return 0

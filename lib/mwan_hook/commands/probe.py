@@ -24,7 +24,8 @@ def run(root: str, names: Sequence[str], as_json: bool) -> int:
     uplinks = chosen(seen, names)
     rounds = _ask(root, uplinks)
     if as_json:
-        print(json.dumps({"version": 1, "uplinks": {u.name: _document(u, rounds) for u in uplinks}}, indent=1))
+        document = {"version": 1, "uplinks": {u.name: _document(u, rounds) for u in uplinks}}
+        say(json.dumps(document, indent=1).split("\n"))
     else:
         say(line for uplink in uplinks for line in _lines(uplink, rounds))
     tested = [_verdict(uplink, rounds) for uplink in uplinks]

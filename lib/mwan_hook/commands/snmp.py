@@ -11,6 +11,7 @@ import os
 
 from mwan_hook.core import oids
 from mwan_hook.model import MwanError, State
+from mwan_hook.say import say
 from mwan_hook.store import codec, files
 from mwan_hook.store import state as states
 
@@ -30,7 +31,7 @@ def run(root: str, oid: str | None, get: str | None, getnext: str | None, is_set
     """``pass`` where there is a request on the command line, else ``pass_persist``.  Raises MwanError."""
     base = _base(root, oid)
     if is_set:
-        print(REFUSED)
+        say((REFUSED,))
     elif get is not None:
         _say(_answer(root, base, "get", get))
     elif getnext is not None:
@@ -43,7 +44,7 @@ def run(root: str, oid: str | None, get: str | None, getnext: str | None, is_set
 def _say(answer: str) -> None:
     """With ``pass`` no answer is none at all."""
     if answer != NONE:
-        print(answer)
+        say(answer.split("\n"))
 
 
 def serve(root: str, base: Oid, source: int = 0, sink: int = 1) -> None:

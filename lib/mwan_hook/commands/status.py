@@ -11,7 +11,7 @@ from mwan_hook import scene
 from mwan_hook.commands.following import Following
 from mwan_hook.core.transitions import best_connectivity
 from mwan_hook.model import FAMILIES, Connectivity, Family, FamilyState, Sharing, Status, Uplink, UplinkState
-from mwan_hook.say import complain
+from mwan_hook.say import complain, say, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from mwan_hook.scene import Judged, Scene
 
+CLEAR = "\x1b[H\x1b[2J"
 REFRESH = 2.0  # seconds between two pictures of --watch
 HEADER = ("UPLINK", "INTERFACE", "CONNECTIVITY", "METRIC", "WEIGHT", "TABLE", "IPV4", "IPV6", "SINCE", "REASON")
 
@@ -33,7 +34,10 @@ def run(root: str, as_json: bool, watch: bool, header: bool) -> int:
         judged = scene.judge(seen)
         seen = judged.scene
         text = render_json(seen, judged) if as_json else render(seen, judged, header)
-        print(f"\x1b[H\x1b[2J{text}" if clear else text, flush=True)
+        if clear:
+            sys.stdout.write(CLEAR)
+        say(text.split("\n"))
+        sys.stdout.flush()
         if not watch:
             break
         complain(configuration.mistakes)  # a picture of what is not in force any more says so
@@ -64,7 +68,8 @@ def render(seen: Scene, judged: Judged, header: bool = True) -> str:
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
-    """Columns below each other."""
+    """Columns below each other; a cell is one line, whatever it says."""
+    rows = [[shown(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows

@@ -13,6 +13,7 @@ from mwan_hook.core import tracewords
 from mwan_hook.core.tracejudge import agree, shares
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import MwanError
+from mwan_hook.say import shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -153,4 +154,4 @@ def _line(x1: int, y1: int, x2: int, y2: int) -> str:
 
 def _escaped(text: str) -> str:
     """XML knows no control characters at all, not even escaped."""
-    return escape("".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text))
+    return escape(shown(text))

@@ -62,8 +62,9 @@ def run(root: str, names: Sequence[str] = (), families: Sequence[str] = FAMILIES
 
 
 def _offline(reasons: Iterable[str]) -> int:
-    for reason in reasons:
-        print(f"mwan-hook: {reason}", file=sys.stderr)
+    from mwan_hook.say import complain
+
+    complain(reasons)
     return 1
 
 

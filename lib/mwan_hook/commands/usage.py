@@ -11,7 +11,7 @@ from mwan_hook.commands.status import table
 from mwan_hook.core import quota, quotawords
 from mwan_hook.core.quotawords import shown
 from mwan_hook.model import MwanError, Stage
-from mwan_hook.say import complain
+from mwan_hook.say import complain, say
 from mwan_hook.store import lock
 from mwan_hook.store import state as states
 
@@ -46,7 +46,7 @@ def run(root: str, name: str | None, figure: int | None, save: bool) -> int:
         judged = scene.judge(scene.look(root, loaded))
     wanted = {uplink.name for uplink in (chosen(judged.scene, [name]) if name else judged.scene.uplinks)}
     found = [row for row in rows(judged)[1:] if row[0] in wanted]
-    print(table([HEADER, *found]) if found else f"{name or 'no uplink'} has {'no' if name else 'a'} quota")
+    say(table([HEADER, *found]).split("\n") if found else (f"{name or 'no uplink'} has {'no' if name else 'a'} quota",))
     return 1 if figure is not None and judged.state.errors else 0
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import time
 
 from mwan_hook import scene
 from mwan_hook.commands.following import Following
 from mwan_hook.core.desired import is_online
 from mwan_hook.model import FAMILIES
-from mwan_hook.say import complain
+from mwan_hook.say import complain, say
 
 AGAIN = 0.25  # seconds between two looks
 
@@ -26,10 +25,10 @@ def run(root: str, timeout: float | None) -> int:
         for uplink in judged.scene.uplinks:
             for family in FAMILIES:
                 if is_online(uplink, family, judged.state):
-                    print(f"{uplink.name} {uplink.interface} {family.value} online")
+                    say((f"{uplink.name} {uplink.interface} {family.value} online",))
                     return 0
         if until is not None and time.monotonic() >= until:
-            print(f"mwan-hook: no uplink came online within {timeout:g} s", file=sys.stderr)
+            complain((f"no uplink came online within {timeout:g} s",))
             return 1
         time.sleep(AGAIN)
         said = configuration.mistakes

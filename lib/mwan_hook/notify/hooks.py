@@ -11,7 +11,7 @@ import stat
 
 from mwan_hook.light import NamedTuple
 from mwan_hook.notify import process
-from mwan_hook.say import complain, say
+from mwan_hook.say import complain, say, shown
 from mwan_hook.store import files
 from mwan_hook.system.notifier import hook_places
 
@@ -135,7 +135,10 @@ def _open_to_others(*paths: str) -> str:
 
 
 def environment(root: str, notice: Notice) -> dict[str, str]:
-    """What a hook finds in its environment; empty where there is none."""
+    """What a hook finds in its environment; empty where there is none.
+
+    Names are what the kernel calls things; the reason is words, of servers too, for people.
+    """
     states = notice.event != DEFAULT_ROUTE
     given = {
         "IFACE": notice.interface,
@@ -147,7 +150,7 @@ def environment(root: str, notice: Notice) -> dict[str, str]:
         "IPV4_GATEWAY": notice.ipv4.gateway,
         "IPV6_ADDR": notice.ipv6.address,
         "IPV6_GATEWAY": notice.ipv6.gateway,
-        "REASON": notice.reason,
+        "REASON": shown(notice.reason),
         "EVENT": notice.event,
         "EVENT_ID": notice.id,
         "ONLINE": " ".join(notice.online),

@@ -14,6 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from email.message import EmailMessage
+    from typing import BinaryIO
 
     Hear = Callable[[tuple[str, str, "Outcome | None"]], None]
 
@@ -23,6 +24,45 @@ _HINTS: dict[type[Exception], str] = {
     TimeoutError: "no answer: nobody there, or something on the way swallows it",
 }
 QUIT = 1.0  # seconds; the mail is taken by then
+MOST = 64 * 1024  # bytes of replies on one connection, before and after STARTTLS
+
+
+class Endless(OSError):  # noqa: N818 - smtplib takes it for the end of the connection
+    """A server that goes on talking."""
+
+
+class Bounded:
+    """A server's replies, to an end that we set: smtplib gathers the lines of one without any."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._left = MOST
+
+    def readline(self, size: int) -> bytes:
+        """One line, or the beginning of one.  Raises Endless."""
+        line = self._stream.readline(size)
+        self._left -= len(line)
+        if self._left < 0:
+            raise Endless(f"more than {MOST >> 10} KiB of replies")
+        return line
+
+    def close(self) -> None:
+        """Close the stream."""
+        self._stream.close()
+
+
+class Client(smtplib.SMTP):
+    """Reads replies of bounded size."""
+
+    def getreply(self) -> tuple[int, bytes]:
+        """As the superclass, which opens the stream where there is none."""
+        if self.file is None and self.sock is not None:
+            self.file = Bounded(self.sock.makefile("rb"))
+        return super().getreply()
+
+
+class SecureClient(Client, smtplib.SMTP_SSL):
+    """The same over TLS."""
 
 
 class Server(NamedTuple):
@@ -120,9 +160,9 @@ def _connected(server: Server, timeout: float, steps: _Steps) -> smtplib.SMTP:
     client: smtplib.SMTP
     if server.security is Security.TLS:
         context = ssl.create_default_context()
-        client = smtplib.SMTP_SSL(server.host, server.port, "localhost", timeout=timeout, context=context)
+        client = SecureClient(server.host, server.port, "localhost", timeout=timeout, context=context)
     else:
-        client = smtplib.SMTP(server.host, server.port, "localhost", timeout)
+        client = Client(server.host, server.port, "localhost", timeout)
     send = client.data
 
     def data(message: str | bytes) -> tuple[int, bytes]:
@@ -143,7 +183,9 @@ def _why(error: Exception) -> str:
     if isinstance(error, smtplib.SMTPNotSupportedError):
         return f"the server cannot do that: {error}"
     if isinstance(error, smtplib.SMTPServerDisconnected):
-        silent = isinstance(error.__context__, TimeoutError)  # smtplib hangs up itself then
+        if isinstance(error.__context__, Endless):  # smtplib hangs up itself then
+            return f"the server does not stop talking: {error.__context__}"
+        silent = isinstance(error.__context__, TimeoutError)
         return "the server does not answer" if silent else f"the server hung up: {error}"
     return _network(error)
 

@@ -8,6 +8,7 @@ import time
 from mwan_hook.core.interruptions import MACHINE, lasting
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import FAMILIES, WayOut
+from mwan_hook.say import shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def message(sender: str, to: Sequence[str], subject: str, body: str, now: Now) -
 
 def host() -> str:
     """This machine's name; the rest of it is nobody's business, and asking for it could take long."""
-    return printable(os.uname().nodename) or "localhost"
+    return shown(os.uname().nodename) or "localhost"
 
 
 def sender(mail: Mail) -> str:
@@ -63,11 +64,11 @@ def subject(book: Book, mail: Mail, now: Now) -> str:
     """The most important of it in one line."""
     words = [_summary(spans) for spans in _by_subject(book.ended).values()]
     words += [
-        f"{printable(span.subject)} is offline since {clock(span.begin_wall, now.wall)}"
+        f"{shown(span.subject)} is offline since {clock(span.begin_wall, now.wall)}"
         for span in lasting(book, mail, now.boottime)
         if span.subject != MACHINE
     ]
-    words += [f"{printable(one.subject)}: {printable(one.words)}" for one in book.news[-1:]]
+    words += [f"{shown(one.subject)}: {shown(one.words)}" for one in book.news[-1:]]
     if book.lost.count:
         words.append(f"{_times(book.lost.count)} more")
     return f"{now.host}: {'; '.join(words) or 'an interruption'}"
@@ -77,7 +78,7 @@ def _summary(spans: Sequence[Span]) -> str:
     total = duration(sum(span.length or 0.0 for span in spans))
     often = f"{_times(len(spans))}, {total} altogether" if len(spans) > 1 else f"for {total}"
     machine = spans[0].subject == MACHINE
-    return f"no internet {often}" if machine else f"{printable(spans[0].subject)} was offline {often}"
+    return f"no internet {often}" if machine else f"{shown(spans[0].subject)} was offline {often}"
 
 
 def body(book: Book, mail: Mail, now: Now) -> str:
@@ -88,11 +89,11 @@ def body(book: Book, mail: Mail, now: Now) -> str:
         lines = (_line(span, now) for span in sorted(spans, key=lambda one: (one.begin_wall, one.serial)))
         parts.append("\n".join([_heading(spans[-1]), *lines]))
     if book.news:
-        lines = (f"  {clock(one.at, now.wall)}, {printable(one.subject)}: {printable(one.words)}" for one in book.news)
+        lines = (f"  {clock(one.at, now.wall)}, {shown(one.subject)}: {shown(one.words)}" for one in book.news)
         parts.append("\n".join(["Quota", *lines]))
     parts += _left_out(book, mail)
     if book.unreached:
-        parts.append(f"The mail before this one did not reach\n  {book.unreached}")
+        parts.append(f"The mail before this one did not reach\n  {shown(book.unreached)}")
     return "\n\n".join([*parts, ways_out(now)]) + "\n"
 
 
@@ -104,8 +105,8 @@ def _by_subject(spans: Sequence[Span]) -> dict[str, list[Span]]:
 def _heading(span: Span) -> str:
     if span.subject == MACHINE:
         return MACHINES
-    where = f" ({printable(span.interface)})" if span.interface not in ("", span.subject) else ""
-    return f"{printable(span.subject)}{where} offline"
+    where = f" ({shown(span.interface)})" if span.interface not in ("", span.subject) else ""
+    return f"{shown(span.subject)}{where} offline"
 
 
 def _line(span: Span, now: Now) -> str:
@@ -117,7 +118,7 @@ def _line(span: Span, now: Now) -> str:
         end = clock(span.end_wall, span.begin_wall)
         times = f"{begin} to {end}, {duration(span.length)}"
     reboot = " (over a reboot)" if span.rebooted else ""
-    reason = printable(span.reason)[:LONGEST]
+    reason = shown(span.reason)[:LONGEST]
     return f"  {times}{reboot}" + (f"\n    {reason}" if reason else "")
 
 
@@ -133,7 +134,7 @@ def _left_out(book: Book, mail: Mail) -> list[str]:
 def ways_out(now: Now) -> str:
     """How traffic leaves now."""
     lines = [f"  {'IPv4' if family.af == 2 else 'IPv6'}: {_way(now.best.get(family))}" for family in FAMILIES]
-    online = ", ".join(printable(name) for name in now.online) or "nothing"
+    online = ", ".join(shown(name) for name in now.online) or "nothing"
     return "\n".join(["Way out now", *lines, f"  Online: {online}"])
 
 
@@ -141,7 +142,7 @@ def _way(way: WayOut | None) -> str:
     if way is None or not way.uplink:
         return "none"
     gateway = f" via {way.gateway}" if way.gateway else ""
-    return f"{printable(way.uplink)} ({printable(way.interface)}), {way.address}{gateway}"
+    return f"{shown(way.uplink)} ({shown(way.interface)}), {way.address}{shown(gateway)}"
 
 
 def _times(count: int) -> str:
@@ -170,8 +171,3 @@ def clock(at: float, seen_from: float) -> str:
 
 def _moment(at: float) -> str:
     return time.strftime("%a %d %b %Y %H:%M:%S %Z (%z)", time.localtime(at))
-
-
-def printable(text: str) -> str:
-    """Names and reasons come from outside: nothing of them may end a line or a header."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)

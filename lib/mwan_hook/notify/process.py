@@ -150,7 +150,7 @@ class _Watch:
 
 
 class Lines:
-    """Bytes in pieces to lines of printable text; beyond MOST_LINES they are counted only."""
+    """Bytes in pieces to lines of text; beyond MOST_LINES they are counted only."""
 
     def __init__(self, hear: Callable[[str], None]) -> None:
         self._hear = hear
@@ -175,8 +175,7 @@ class Lines:
     def _say(self, line: bytes) -> None:
         self._count += 1
         if self._count <= MOST_LINES:
-            text = line.decode("utf-8", "replace").rstrip()[:LONGEST_LINE]
-            self._hear("".join(letter if letter.isprintable() else "?" for letter in text))
+            self._hear(line.decode("utf-8", "backslashreplace").rstrip()[:LONGEST_LINE])
         elif self._count == MOST_LINES + 1:
             self._hear("... and more, which is left out")
 

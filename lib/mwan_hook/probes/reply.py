@@ -9,6 +9,7 @@ import urllib3
 
 from mwan_hook.light import TYPE_CHECKING
 from mwan_hook.model import Connectivity, Expect
+from mwan_hook.say import shown
 
 if TYPE_CHECKING:
     import requests
@@ -89,7 +90,7 @@ def why(errors: list[BaseException]) -> str:
     for kind, words in _WORDS:
         if any(isinstance(error, kind) for error in errors):
             return words
-    text = "".join(letter if letter.isprintable() else "?" for letter in str(errors[-1])[:80])
+    text = shown(str(errors[-1])[:80])
     return f"broken reply: {text}" if text else "broken reply"
 
 

@@ -16,6 +16,7 @@ from types import ModuleType
 
 from mwan_hook.core import words
 from mwan_hook.model import MAIN_TABLE, Change, Family, NexthopObject, Op, Route, Rule, Sysctl
+from mwan_hook.say import brief
 from mwan_hook.system import build, bulk, copies, keywords, nexthops, standing, sysctl, wire
 from mwan_hook.system.look import Reader
 
@@ -43,7 +44,7 @@ class _DeniedError(Exception):
 
 
 def apply(changes: Sequence[Change]) -> list[str]:
-    """Make the changes in their order; what failed, each as ``IP LINE: REASON``.
+    """Make the changes in their order; what failed, each as ``IP LINE: REASON``, ten of a kind.
 
     What is already so is no failure: an equal object that exists, or one to delete that is gone.  A failure does not
     stop the rest, but without the permission nothing more is tried.
@@ -59,7 +60,7 @@ def apply(changes: Sequence[Change]) -> list[str]:
     finally:
         kernel.close()
     names = _names() if failed else {}
-    return [_sentence(change, reason, names) for change, reason in failed] + denied
+    return [*brief(_sentence(change, reason, names) for change, reason in failed), *denied]
 
 
 def _sentence(change: Change, reason: str, names: dict[int, str]) -> str:
