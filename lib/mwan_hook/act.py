@@ -7,7 +7,7 @@ import time
 from mwan_hook import scene
 from mwan_hook.core.notices import DEFAULT_ROUTE, notices, ways_out
 from mwan_hook.core.transitions import transitions
-from mwan_hook.model import Busy, MwanError, Notice, Ruleset, State, Transition
+from mwan_hook.model import MwanError, Notice, Ruleset, State, Transition
 from mwan_hook.say import brief, complain, say
 from mwan_hook.scene import Judged, Scene, Seen
 from mwan_hook.store import lock, spool
@@ -42,25 +42,17 @@ class Run:
         self._started = time.clock_gettime(time.CLOCK_BOOTTIME)
 
     def reconcile(self, rounds: Sequence[Seen] = (), asked: Iterable[str] = (), take_events: bool = False) -> Judged:
-        """Look, judge, and change what differs.  ``asked``: interfaces that are to be probed, with those of events.
-
-        A run that finds nothing to change never imports what changing takes; one that does takes the lock again, with
-        filelock, and looks again, because another run may have been between.
-        """
-        with lock.look(self.root):
+        """Look, judge, and change what differs.  ``asked``: interfaces that are to be probed, with those of events."""
+        held = lock.look(self.root)
+        with held:
             self._asked |= {*asked, *(_spooled(self.root) if take_events else ())}
             judged = self._judged(rounds)
             seen = judged.scene
-            complain((*seen.messages, *(self.loaded.warnings if seen.state.config != seen.fingerprint else ())))
-            if not judged.changes and seen.bound.allotment == seen.allotment and not seen.state.errors:
-                return self._saved(judged, seen.state, ())
-        try:
-            with lock.write(self.root):
-                return self._settle(rounds)
-        except Busy:
-            for interface in self._asked:  # taken, and nothing came of it: the next run shall know
-                spool.put(self.root, "again", interface)
-            raise
+            warnings = self.loaded.warnings if seen.state.config != seen.fingerprint else ()
+            complain((*held.messages, *seen.messages, *warnings))
+            if judged.changes or seen.bound.allotment != seen.allotment or seen.state.errors:
+                return self._settle(judged, rounds)
+            return self._saved(judged, seen.state, ())
 
     def _judged(self, rounds: Sequence[Seen]) -> Judged:
         return scene.judge(self._look(), rounds, self._asked)
@@ -76,9 +68,8 @@ class Run:
             self._last = scene.look_to_write(self.root, self.loaded, self._memory if same else None)
         return self._last
 
-    def _settle(self, rounds: Sequence[Seen]) -> Judged:
+    def _settle(self, judged: Judged, rounds: Sequence[Seen]) -> Judged:
         """Change and look again, until nothing is left to change or nothing helps."""
-        judged = self._judged(rounds)
         before = judged.scene.state
         complaints = list(self._prepare(judged))
         errors: tuple[str, ...] = ()

@@ -95,8 +95,10 @@ def tick(root: str, loaded: Loaded, wish: Wish) -> int:
     judged = run.reconcile(asked=wish.interfaces, take_events=True)
     _refuse_strangers(judged, wish.names)
     while _due(judged, wish, _clock()):
-        prober = lock.prober(root, wish.wait)
-        if not prober.acquire():
+        prober = lock.prober(root, wish.wait, _longest(judged))
+        acquired = prober.acquire()
+        complain(prober.messages)
+        if not acquired:
             if wish.names or wish.since:
                 raise Busy("another run is probing; what was asked for was not probed")
             break
@@ -174,6 +176,12 @@ def _in_doubt(judged: Judged, key: Key, running: float) -> bool:
     memory = _memory(judged, key)
     longest = LONGEST_BURST if memory.status is Status.ONLINE else LONGEST_COMEBACK
     return running < longest and schedule.in_doubt(memory, key.uplink.config.probe)
+
+
+def _longest(judged: Judged) -> float:
+    """Seconds that probing can take: a burst, and rounds of two questions each."""
+    timeouts = [uplink.config.probe.timeout for uplink in judged.scene.uplinks]
+    return LONGEST_BURST + 4 * max(timeouts, default=0.0)
 
 
 def _pause(key: Key) -> float:

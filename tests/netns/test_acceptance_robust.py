@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import time
 
 import pytest
 
 from tests.lab import Lab, Network, topologies
+from tests.lab.process import wait_for
 from tests.lab.uplinks import FIBER_LTE_IPV4
 from tests.netns.layout import defaults, hops, layout
 
@@ -116,6 +118,32 @@ def test_an_event_stays_in_the_spool_until_the_lock_is_had(net: Network) -> None
     before = good_rounds(net, "fiber")
     net.router.mwan("event")
     assert not spooled.exists() and good_rounds(net, "fiber") == before + 1
+
+
+def test_a_run_that_was_stopped_while_it_probes_keeps_traffic_on_no_dead_line(net: Network) -> None:
+    net.router.check()
+    net.isps[1].fault("blackhole")
+    prober = net.router.start("check", "--now")
+    holder = net.router.root / "run/mwan-hook/probe.lock"
+    wait_for("the prober", lambda: holder.read_text().startswith(f"{prober.pid} "))
+    prober.send_signal(signal.SIGSTOP)
+    net.isps[0].fault("blackhole")
+    net.isps[1].heal()
+    said = net.router.mwan("check", "--now").stderr
+    assert f"process {prober.pid} " in said and "stopped: continued" in said
+    prober.communicate(timeout=60)
+    net.router.mwan("check", "--now")
+    assert set(hops(defaults(net.router.ns, 1000)[0])) == {"eth2"}
+
+
+def test_a_user_without_rights_opens_no_lock_and_reads_the_state(net: Network) -> None:
+    net.router.check()
+    places = {path.name: path.stat().st_mode & 0o777 for path in (net.router.root / "run/mwan-hook").iterdir()}
+    assert {name: mode for name, mode in places.items() if name.endswith(".lock")} == {
+        "state.json.lock": 0o600,
+        "probe.lock": 0o600,
+    }
+    assert places["state.json"] == 0o644
 
 
 def test_an_event_that_meets_a_prober_is_probed_by_it(net: Network) -> None:

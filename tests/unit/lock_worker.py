@@ -1,7 +1,9 @@
-"""A process that takes the state lock: lock_worker.py KIND ROOT WAIT add|hold|die
+"""A process that takes the state lock: lock_worker.py ROOT WAIT add|hold|overdue|stop|die
 
 add: reads a number from ROOT/number, sleeps a little, and writes it back plus one, all under the lock.
-hold: takes it, says so, and sleeps until it is killed.  die: is killed in the midst of replacing the state.
+hold: takes it, says so, and sleeps until it is killed.  overdue: the same, but should have let it go by now.
+stop: the terminal asks it to stop while it has the lock; it says so, lets the lock go a little later, and sleeps.
+die: is killed in the midst of replacing the state.
 """
 
 from __future__ import annotations
@@ -34,18 +36,26 @@ def die(root: Path) -> None:
     state.save(str(root), State(config="never seen"))
 
 
-def main(kind: str, root: str, wait: str, what: str) -> int:
+def main(root: str, wait: str, what: str) -> int:
     """0, or the error's exit status."""
-    taken: lock.Flock | lock.FileLocked = (lock.look if kind == "look" else lock.write)(root, float(wait))
+    taken = lock.look(root, float(wait))
+    if what == "overdue":
+        taken.longest = -1.0
     try:
         with taken:
             if what == "add":
                 add(Path(root))
             elif what == "die":
                 die(Path(root))
+            elif what == "stop":
+                os.kill(os.getpid(), signal.SIGTSTP)
+                print("held", flush=True)
+                time.sleep(0.5)
             else:
                 print("held", flush=True)
                 time.sleep(60)
+        if what == "stop":
+            time.sleep(60)
     except MwanError as error:
         print(error, file=sys.stderr)
         return error.code

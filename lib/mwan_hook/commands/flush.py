@@ -52,7 +52,7 @@ class _Work(NamedTuple):
 
 def run(root: str) -> int:
     """0, or 1 if something of ours could not be taken out.  Raises MwanError."""
-    with lock.write(root):
+    with lock.look(root):
         state, messages = states.load(root, writes=True)
         complain(messages)
         protocols = _protocols(root, state)

@@ -41,10 +41,10 @@ def write(root: str, loaded: Loaded) -> tuple[str, ...]:
         return ()
     path = files.under(root, textfile.lstrip("/"))
     try:
-        with lock.Flock(files.under(root, LOCK), WAIT) as held:
+        with lock.FileLocked(files.under(root, LOCK), WAIT) as held:
             os.utime(held.path)
             _refuse_without_directory(path)
-            files.replace(path, _content(root, loaded).encode())
+            files.replace_among_others(path, _content(root, loaded).encode())
     except Busy:
         return ()  # whoever writes looks at the same uplinks
     except MwanError as error:

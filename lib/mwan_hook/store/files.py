@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 
 from mwan_hook.model import MwanError
 from mwan_hook.store import codec
@@ -28,6 +29,10 @@ MAIL_WAITING = LIB + "/mail.waiting"
 USAGE = LIB + "/usage.json"
 HISTORY = LIB + "/history.jsonl"
 LARGEST = 8 << 20  # bytes; nothing of ours comes near
+DIRECTORY, FILE = 0o755, 0o644  # modes, whatever the umask is
+TEMPORARY = ".new"  # end of the names of files that are not whole yet
+_ANEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+OURS = tuple(f"/{path}" for path in (RUN, LIB, EVENTS, NOTIFY))  # directories
 
 
 def under(root: str, path: str) -> str:
@@ -42,20 +47,37 @@ def why(error: OSError) -> str:
 
 
 def make_directory(path: str) -> None:
-    """Make it, and its parents, 0755 whatever the umask is.  Raises MwanError."""
-    if os.path.isdir(path):
+    """Make it, and its parents, 0755 whatever the umask is; one of ours that has another mode gets this one.
+
+    Raises MwanError.
+    """
+    try:
+        status = os.stat(path)
+    except OSError:
+        status = None
+    if status and stat.S_ISDIR(status.st_mode):
+        _mend(path, status)
         return
     parent = os.path.dirname(path)
     if parent and parent != path:
         make_directory(parent)
     try:
         os.mkdir(path)
-        os.chmod(path, 0o755)
+        os.chmod(path, DIRECTORY)
     except FileExistsError:
         if not os.path.isdir(path):
             raise MwanError(f"{path} is in the way: a directory of that name is needed") from None
     except OSError as error:
         raise MwanError(f"cannot make the directory {path}: {why(error)}") from error
+
+
+def _mend(path: str, status: os.stat_result) -> None:
+    wrong = path.endswith(OURS) and stat.S_IMODE(status.st_mode) != DIRECTORY
+    if wrong and status.st_uid == os.geteuid():
+        try:
+            os.chmod(path, DIRECTORY)
+        except OSError as error:
+            raise MwanError(f"cannot change the mode of {path}: {why(error)}") from error
 
 
 def read(path: str) -> bytes | None:
@@ -67,9 +89,9 @@ def read(path: str) -> bytes | None:
     except OSError as error:
         raise MwanError(f"cannot read {path}: {why(error)}") from error
     try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise ValueError("it is no plain file")
         return _all(descriptor)
-    except IsADirectoryError:
-        raise ValueError("it is a directory") from None
     except OSError as error:
         raise MwanError(f"cannot read {path}: {why(error)}") from error
     finally:
@@ -93,7 +115,25 @@ def replace(path: str, content: bytes, durable: bool = False) -> None:
     The caller holds the lock that guards ``path``: the temporary file has a fixed name, so that a run
     killed in the midst leaves at most one.  ``durable`` survives a power cut; below /run nothing has to.
     """
-    temporary = f"{path}.new"
+    _replace(path, f"{path}.new", content, durable)
+
+
+def replace_among_others(path: str, content: bytes) -> None:
+    """The same in a directory that others may write to, who cannot guess the temporary file's name.
+
+    What killed runs have left there is removed.  The caller holds the lock that guards ``path``.  Raises MwanError.
+    """
+    directory, name = os.path.split(path)
+    try:
+        for left in os.listdir(directory):
+            if left.startswith(f"{name}.") and left.endswith(TEMPORARY):
+                discard(os.path.join(directory, left))
+    except OSError as error:
+        raise MwanError(f"cannot write {path}: {why(error)}") from error
+    _replace(path, f"{path}.{os.urandom(8).hex()}{TEMPORARY}", content, False)
+
+
+def _replace(path: str, temporary: str, content: bytes, durable: bool) -> None:
     try:
         write(temporary, content, durable)
         os.rename(temporary, path)
@@ -113,11 +153,17 @@ def discard(path: str) -> None:
 
 
 def write(path: str, content: bytes, durable: bool = False) -> None:
-    """Make a file of mode 0644, or empty and fill one.  Raises OSError."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
-    descriptor = os.open(path, flags, 0o644)
+    """Make a file of mode 0644 in the place of whatever has this name.  Raises OSError.
+
+    What exists is never opened: it may be a FIFO, which nothing is read from, or a link to another file.
+    """
     try:
-        os.fchmod(descriptor, 0o644)
+        descriptor = os.open(path, _ANEW, FILE)
+    except FileExistsError:
+        os.unlink(path)
+        descriptor = os.open(path, _ANEW, FILE)
+    try:
+        os.fchmod(descriptor, FILE)
         rest = memoryview(content)
         while rest:
             rest = rest[os.write(descriptor, rest) :]

@@ -1,7 +1,8 @@
 """The locks.  All are flock(2), which the kernel drops with the process, however it ends.
 
-``look`` takes it with fcntl, because importing filelock costs more than the whole common run;
-``write`` takes the same file with filelock.  They exclude each other.
+The locks of the state and of probing are taken by fcntl alone, because importing filelock costs more than the whole
+common run; every other lock is filelock's.  Lock files are 0600: flock(2) needs no more than a descriptor for reading,
+so whoever may read the file could hold the lock.
 """
 
 from __future__ import annotations
@@ -16,57 +17,69 @@ from mwan_hook.store.files import NOTIFY_LOCK, PROBE_LOCK, STATE_LOCK, make_dire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal as _signal
     from types import TracebackType
 
     from filelock import BaseFileLock
+else:
+    import _signal  # the C half of `signal`; the other half brings enum
 
 WAIT = 10.0  # seconds that a run waits for the state lock
 POLL = 0.01  # seconds between two tries, at least; flock(2) has no time-out of its own
+LONGEST = 60.0  # seconds after which a run that holds a lock is taken for hung
+PATIENCE = 0.3  # seconds of waiting before the holder is looked at
+AGAIN = 1.0  # seconds between two looks at the holder
+MODE = 0o600
 LOCK_FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+STOPS = frozenset((_signal.SIGTSTP, _signal.SIGTTIN, _signal.SIGTTOU))  # what a terminal stops a job with
 
 
 def look(root: str, wait: float = WAIT) -> Flock:
-    """The state lock for a run that imports nothing dear.  ``with`` raises Busy after ``wait`` seconds."""
-    return Flock(under(root, STATE_LOCK), wait)
+    """The lock of the state and the kernel.  ``with`` raises Busy after ``wait`` seconds."""
+    return Flock(under(root, STATE_LOCK), wait, LONGEST)
 
 
-def prober(root: str, wait: float) -> Flock:
-    """The lock that keeps probers single.  ``with`` raises Busy after ``wait`` seconds."""
-    return Flock(under(root, PROBE_LOCK), wait)
+def prober(root: str, wait: float, longest: float) -> Flock:
+    """The lock that keeps probers single, for ``longest`` seconds of probing at most."""
+    return Flock(under(root, PROBE_LOCK), wait, longest + LONGEST)
 
 
-def notifier(root: str) -> Flock:
+def notifier(root: str) -> FileLocked:
     """The lock that keeps those who tell of transitions single, and so in order."""
-    return Flock(under(root, NOTIFY_LOCK), 0)
-
-
-def write(root: str, wait: float = WAIT) -> FileLocked:
-    """The state lock for a run that changes the kernel.  ``with`` raises Busy after ``wait`` seconds."""
-    return FileLocked(under(root, STATE_LOCK), wait)
+    return FileLocked(under(root, NOTIFY_LOCK), 0)
 
 
 class Flock:
     """flock(2) on a file that may be unlinked and made anew by others while it is waited for.
 
-    ``waited`` tells whether another one held it at first.
+    The file says which process holds it, and until when at the latest.  While it is held the terminal cannot stop this
+    process; a holder that was stopped all the same is continued by the run that waits, and one that outlives
+    ``longest`` seconds is ended (:mod:`mwan_hook.store.holder`).  ``waited`` tells whether another one held it at
+    first, ``messages`` what was done about that one.
     """
 
-    def __init__(self, path: str, wait: float) -> None:
+    def __init__(self, path: str, wait: float, longest: float) -> None:
         self.path = path
         self.wait = wait
+        self.longest = longest
         self.waited = False
+        self.messages: list[str] = []
         self._descriptor = -1
 
     def acquire(self) -> bool:
         """True once it is held; False after the time that this lock waits.  Raises MwanError."""
         make_directory(os.path.dirname(self.path))
-        until = time.monotonic() + self.wait
+        began = time.monotonic()
+        until, look_at = began + self.wait, began + min(PATIENCE, self.wait)
         while not self._try():
             self.waited = True
-            left = until - time.monotonic()
-            if left <= 0:
+            now = time.monotonic()
+            if now >= look_at:
+                look_at = now + AGAIN
+                until = max(until, now + AGAIN) if self._helped() else until
+            if now >= until:
                 return False
-            time.sleep(min(left, _pause()))
+            time.sleep(min(until - now, _pause()))
         return True
 
     def release(self) -> None:
@@ -74,6 +87,7 @@ class Flock:
         if self._descriptor >= 0:
             os.close(self._descriptor)  # which unlocks: no child has inherited it
             self._descriptor = -1
+            _Stops.allow()
 
     def __enter__(self) -> Flock:
         if not self.acquire():
@@ -86,22 +100,47 @@ class Flock:
         self.release()
 
     def _try(self) -> bool:
+        _Stops.forbid()
         try:
-            descriptor = os.open(self.path, LOCK_FLAGS, 0o644)
-        except OSError as error:
-            raise _failed(self.path, error) from error
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if is_at(descriptor, self.path):
-                self._descriptor, descriptor = descriptor, -1
-                return True
-        except OSError as error:
-            if error.errno not in (errno.EAGAIN, errno.EACCES):
-                raise _failed(self.path, error) from error
+            self._descriptor = _locked(self.path)
         finally:
-            if descriptor >= 0:
-                os.close(descriptor)
-        return False
+            if self._descriptor < 0:
+                _Stops.allow()
+        if self._descriptor < 0:
+            return False
+        deadline = time.clock_gettime(time.CLOCK_BOOTTIME) + self.longest
+        _write_down(self._descriptor, f"{os.getpid():<10d} {deadline:<16.3f}\n".encode())
+        return True
+
+    def _helped(self) -> bool:
+        """Whether the holder was ended: the lock is free in a moment."""
+        from mwan_hook.store import holder
+
+        done = holder.attend(self.path)
+        if done.words and done.words not in self.messages:
+            self.messages.append(done.words)
+        return done.ended
+
+
+class _Stops:
+    """The terminal's stop signals wait as long as any lock is held; they are delivered after the last release."""
+
+    _depth = 0
+    _before: frozenset[int] = frozenset()
+
+    @classmethod
+    def forbid(cls) -> None:
+        """One lock more."""
+        if not cls._depth:
+            cls._before = frozenset(_signal.pthread_sigmask(_signal.SIG_BLOCK, STOPS))
+        cls._depth += 1
+
+    @classmethod
+    def allow(cls) -> None:
+        """One lock less."""
+        cls._depth -= 1
+        if not cls._depth:
+            _signal.pthread_sigmask(_signal.SIG_UNBLOCK, STOPS - cls._before)
 
 
 class FileLocked:
@@ -112,26 +151,85 @@ class FileLocked:
         self.wait = wait
         self._lock: BaseFileLock | None = None
 
-    def __enter__(self) -> FileLocked:
-        from filelock import FileLock, Timeout
+    def acquire(self) -> bool:
+        """True once it is held; False after the time that this lock waits.  Raises MwanError."""
+        from filelock import Timeout
 
         make_directory(os.path.dirname(self.path))
-        lock = FileLock(self.path)
         try:
+            lock = _file_lock(self.path)
             lock.acquire(timeout=self.wait, poll_interval=_pause())
         except Timeout:
-            raise _busy(self.path, self.wait) from None
+            return False
         except OSError as error:
             raise _failed(self.path, error) from error
         self._lock = lock
+        return True
+
+    def release(self) -> None:
+        """Let it go; nothing happens if it is not held."""
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    def __enter__(self) -> FileLocked:
+        if not self.acquire():
+            raise _busy(self.path, self.wait)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._lock is not None:
-            self._lock.release()
-            self._lock = None
+        self.release()
+
+
+def _file_lock(path: str) -> BaseFileLock:
+    """filelock's on a file of mode 0600.  Raises OSError.
+
+    Version 3.9 (Debian 12) takes no mode, so the file is there before.
+    """
+    from filelock import FileLock
+
+    descriptor = os.open(path, LOCK_FLAGS, MODE)
+    try:
+        os.fchmod(descriptor, MODE)
+    finally:
+        os.close(descriptor)
+    try:
+        return FileLock(path, mode=MODE)
+    except TypeError:
+        return FileLock(path)
+
+
+def _locked(path: str) -> int:
+    """A descriptor of the file with its lock; -1 if another one has it.  Raises MwanError."""
+    try:
+        descriptor = os.open(path, LOCK_FLAGS, MODE)
+    except OSError as error:
+        raise _failed(path, error) from error
+    held = -1
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        status = os.fstat(descriptor)
+        if _is_named(status, path):
+            if status.st_mode & 0o7777 != MODE:
+                os.fchmod(descriptor, MODE)
+            held = descriptor
+    except OSError as error:
+        if error.errno not in (errno.EAGAIN, errno.EACCES):
+            raise _failed(path, error) from error
+    finally:
+        if held < 0:
+            os.close(descriptor)
+    return held
+
+
+def _write_down(descriptor: int, line: bytes) -> None:
+    """Lines have one length, so that none leaves the end of an older one; a full disk is no reason not to run."""
+    try:
+        os.pwrite(descriptor, line, 0)
+    except OSError:
+        return
 
 
 def _pause() -> float:
@@ -141,11 +239,15 @@ def _pause() -> float:
 
 def is_at(descriptor: int, path: str) -> bool:
     """False if the file was unlinked, or replaced, between open and flock: such a lock guards nothing."""
+    return _is_named(os.fstat(descriptor), path)
+
+
+def _is_named(status: os.stat_result, path: str) -> bool:
     try:
         there = os.stat(path)
     except FileNotFoundError:
         return False
-    return os.path.samestat(os.fstat(descriptor), there)
+    return os.path.samestat(status, there)
 
 
 def _failed(path: str, error: OSError) -> MwanError:
@@ -153,28 +255,6 @@ def _failed(path: str, error: OSError) -> MwanError:
 
 
 def _busy(path: str, wait: float) -> Busy:
-    return Busy(f"{path} is held by {holder(path) or 'another run'}; gave up after {wait:g} s")
+    from mwan_hook.store import holder
 
-
-def holder(path: str) -> str:
-    """Who holds a flock, from /proc/locks: ``PID (COMMAND LINE)``; empty if it cannot be told."""
-    try:
-        file = os.stat(path)
-        with open("/proc/locks", encoding="ascii") as locks:
-            lines = [line.split() for line in locks]
-    except (OSError, ValueError):
-        return ""
-    wanted = f"{os.major(file.st_dev):02x}:{os.minor(file.st_dev):02x}:{file.st_ino}"
-    for words in lines:
-        if len(words) > 5 and words[1] == "FLOCK" and words[5] == wanted and words[4] != "0":
-            return f"process {words[4]}{_command(words[4])}"
-    return ""
-
-
-def _command(pid: str) -> str:
-    try:
-        with open(f"/proc/{pid}/cmdline", "rb") as file:
-            words = file.read(200).replace(b"\0", b" ").decode("utf-8", "replace").strip()
-    except OSError:
-        return ""
-    return f" ({words})" if words else ""
+    return Busy(f"{path} is held by {holder.described(path) or 'another run'}; gave up after {wait:g} s")

@@ -12,7 +12,7 @@ from mwan_hook.core.interruptions import Book, Lost, News, Outgoing, Span, rebas
 from mwan_hook.model import MwanError
 from mwan_hook.say import complain
 from mwan_hook.store import codec, files
-from mwan_hook.store.lock import Flock
+from mwan_hook.store.lock import FileLocked
 from mwan_hook.store.state import boot_id
 
 TYPE_CHECKING = False
@@ -39,7 +39,7 @@ def load(root: str, writes: bool) -> Book:
 
 def change(root: str, action: Callable[[Book], Book]) -> Book:
     """The book after ``action``, on the disk if that changed anything.  Raises MwanError; the old one is whole then."""
-    with Flock(files.under(root, LOCK), WAIT):
+    with FileLocked(files.under(root, LOCK), WAIT):
         before = load(root, writes=True)
         after = action(before)
         if after != before:
@@ -51,13 +51,13 @@ def change(root: str, action: Callable[[Book], Book]) -> Book:
 
 def set_aside(root: str) -> None:
     """Mail is switched off: what waits is kept, and nothing need look after it.  Raises MwanError."""
-    with Flock(files.under(root, LOCK), WAIT):
+    with FileLocked(files.under(root, LOCK), WAIT):
         _mark(root, False)
 
 
-def sending(root: str) -> Flock:
+def sending(root: str) -> FileLocked:
     """Held by whoever hands a mail over; one that finds it taken has nothing to do."""
-    return Flock(files.under(root, SENDING), 0.0)
+    return FileLocked(files.under(root, SENDING), 0.0)
 
 
 def _save(root: str, book: Book) -> None:
