@@ -557,7 +557,7 @@ class Snapshot(NamedTuple):
     foreign_rules: tuple[Rule, ...] = ()  # all others but the kernel's own for main and default, in their order
     foreign_wide: tuple[Route, ...] = ()  # defaults, whole and in pieces, of tables that others lead everything into
     pieces: tuple[Route, ...] = ()  # of main: defaults in pieces, as far as the search for defaults meets them
-    hosts: tuple[Route, ...] = ()  # of main: host routes of programs through uplinks, where they may be of a tunnel's
+    hosts: tuple[Route, ...] = ()  # of main: routes of programs through uplinks, where they may be to a tunnel's server
     copies: tuple[Copies, ...] = ()
     sysctls: tuple[Sysctl, ...] = ()  # current values of those we set
     families: tuple[Family, ...] = FAMILIES  # that this kernel knows

@@ -163,9 +163,13 @@ def test_a_clean_machine_has_no_findings_and_is_left_as_it_is(machine: Machine) 
 
 # what is put there by ip(8), and what is told of it
 OBJECTS = {
-    "rule add priority 5270 lookup 52": ("warning", "rule-behind", "ipv4 5270"),
-    "-6 rule add priority 5271 lookup 52": ("warning", "rule-behind", "ipv6 5271"),
-    "rule add priority 5272 lookup 53": ("problem", "rule-behind", "ipv4 5272"),
+    "rule add priority 5270 lookup 52": None,
+    "-6 rule add priority 5271 lookup 52": None,
+    "rule add priority 5272 lookup 53": ("warning", "rule-first", "ipv4 5272"),
+    "rule add priority 5273 lookup 54": ("note", "rule-behind", "ipv4 5273"),
+    "route add default via 192.168.1.1 table 54": None,
+    "rule add priority 5274 to 10.9.0.0/16 lookup 52": ("warning", "rule-behind", "ipv4 5274"),
+    "rule add priority 996 fwmark 0x40000/0x40000 lookup main": ("note", "rule-to-main", "ipv4 996"),
     "rule add priority 997 lookup 53": ("warning", "rule-first", "ipv4 997"),
     "rule add priority 998 lookup main": ("problem", "rule-first", "ipv4 998"),
     "-6 rule add priority 999 unreachable": ("problem", "rule-first", "ipv6 999"),
@@ -203,12 +207,30 @@ def test_wg_quick_and_mwan3_are_called_by_their_names(machine: Machine) -> None:
         ("warning", "rule-first"),
         ("note", "mark-overlap"),
         ("problem", "mark-clash"),
-        ("warning", "rule-behind"),
     }
     first = found["warning", "rule-first"]
     assert "998: not from all fwmark 0xca6c lookup 51820, of WireGuard (wg-quick) it seems," in first
     assert first.endswith("leads to lan0")
     assert "of mwan3 it seems," in found["problem", "mark-clash"]
+
+
+NFT_WITHOUT_DSCP = """#!/bin/sh
+case "$*" in *-c*) ;; *) exec {nft} "$@" ;; esac
+grep -q dscp && {{ echo "Error: no dscp in this kernel" >&2; exit 1; }}
+exit 0
+"""
+
+
+def test_a_table_that_is_refused_because_of_a_policy_is_told(machine: Machine) -> None:
+    wrapper = put(machine.router.root, "bin/nft", NFT_WITHOUT_DSCP.format(nft=shutil.which("nft")))
+    wrapper.chmod(0o755)
+    machine.router.configure(f"{CONFIG}[policies]\n[[calls]]\ndscp = ef\nuplinks = cable, fiber\n")
+    try:
+        path = {"PATH": f"{wrapper.parent}:{os.environ['PATH']}"}
+        found = json.loads(machine.router.mwan("doctor", "--json", code=1, env=path).stdout)["findings"]
+        assert "no dscp in this kernel" in next(one["what"] for one in found if one["code"] == "nft-refuses")
+    finally:
+        machine.router.configure(CONFIG)
 
 
 def test_marks_that_nftables_sets_are_read(machine: Machine) -> None:
@@ -337,8 +359,8 @@ def refresh(machine: Machine) -> None:
 def test_an_ordinary_user_is_told_what_was_not_seen(machine: Machine) -> None:
     done = machine.router.mwan("doctor", wrap=AS_NOBODY, code=0)
     assert done.stdout.startswith("note not-seen: not looked at: marks that nftables and iptables set")
-    with changed(machine.ns, "rule add priority 5270 lookup 52"):
-        assert "rule-behind" in machine.router.mwan("doctor", wrap=AS_NOBODY, code=1).stdout
+    with changed(machine.ns, "rule add priority 5270 unreachable"):
+        assert "rule-first" in machine.router.mwan("doctor", wrap=AS_NOBODY, code=1).stdout
 
 
 # ---------------------------------------------------------------- --fix

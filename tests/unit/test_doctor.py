@@ -22,9 +22,11 @@ from mwan_hook.model import (
     Family,
     Link,
     Nat6,
+    Nexthop,
     Policy,
     Route,
     Router,
+    Rule,
     Snapshot,
     State,
     Status,
@@ -185,7 +187,21 @@ def entry(table: int, index: int = 9, dst: str = "default", **values: object) ->
 
 def rules(one: Case, *found: AnyRule, tables: Mapping[int, tuple[Entry, ...]] = {}) -> list[Finding]:
     known = {(family, number): entries for family in (V4, V6) for number, entries in tables.items()}
-    return list(doctorrules.check(one, Foreign(found, known, DEVICES)))
+    wide = (
+        entry.route._replace(family=family, nexthops=tuple(Nexthop(leg.index) for leg in entry.legs))
+        for (family, _), entries in known.items()
+        for entry in entries
+    )
+    seen = one.snapshot._replace(foreign_rules=tuple(map(simple, found)), foreign_wide=tuple(wide))
+    return list(doctorrules.check(one._replace(snapshot=seen), Foreign(found, known, DEVICES)))
+
+
+def simple(one: AnyRule) -> Rule:
+    """The same as a run reads it."""
+    mark = (one.mark, one.mask) if one.mask else (None, None)
+    made = Rule(one.family, one.priority, one.table, one.src, None, one.iif, mark=mark[0], mask=mark[1])
+    made = made._replace(action=one.action, inverted=one.inverted, protocol=3)
+    return made._replace(suppress_prefixlength=one.suppress_prefixlength)
 
 
 TAILSCALE = AnyRule(V4, 5270, table=52)
@@ -199,24 +215,40 @@ def test_the_kernels_own_rules_and_ours_are_nobodys_fault() -> None:
     assert rules(case(), *own, ours, vrf, tables={254: (entry(254, 2),), 1000: (entry(1000),)}) == []
 
 
-def test_a_rule_behind_the_shared_default_is_never_asked() -> None:
-    found = bad(rules(case(), TAILSCALE, tables={52: (entry(52, dst="100.64.0.0/10"),)}))
-    assert (found.code, found.severity, found.about) == ("rule-behind", Severity.WARNING, "ipv4 5270")
-    assert "of Tailscale" in found.what
-    assert found.fix.words.startswith("[routing] rule_priority = 5300 ")
+WAS_DEFAULT = AnyRule(V4, 4000, table=100)  # to an uplink: everything went there before us
+
+
+def test_what_the_shared_default_stands_behind_is_not_behind_it() -> None:
+    assert rules(case(), TAILSCALE, tables={52: (entry(52, dst="100.64.0.0/10"),)}) == []
     assert rules(case(rule_priority=5300), TAILSCALE, tables={52: (entry(52, dst="100.64.0.0/10"),)}) == []
-
-
-def test_a_tunnel_for_everything_behind_ours_is_a_problem() -> None:
     found = bad(rules(case(), WIREGUARD._replace(priority=32765), tables={51820: (entry(51820),)}))
-    assert (found.code, found.severity) == ("rule-behind", Severity.PROBLEM)
-    assert "tailscale0" in found.breaks
+    assert (found.code, found.severity) == ("rule-first", Severity.WARNING)
+    assert "tailscale0" in found.what
+
+
+def test_what_was_not_asked_before_us_either_is_told() -> None:
+    tables = {100: (entry(100, 2),), 52: (entry(52, dst="100.64.0.0/10"),)}
+    was, behind = rules(case(), WAS_DEFAULT, TAILSCALE, tables=tables)
+    assert (was.code, was.severity, was.about) == ("rule-behind", Severity.NOTE, "ipv4 4000")
+    assert (behind.code, behind.severity, behind.about) == ("rule-behind", Severity.WARNING, "ipv4 5270")
+    assert "of Tailscale" in behind.what
+    assert behind.fix.words == "a priority below 1900 for it"
 
 
 def test_another_familys_rules_are_not_met_where_no_uplink_has_it() -> None:
-    six = TAILSCALE._replace(family=V6)
-    assert rules(case(state=State()), six) == []
-    assert codes(rules(case(families=(V4, V6)), six)) == ["rule-behind"]
+    six = WAS_DEFAULT._replace(family=V6)
+    assert rules(case(state=State()), six, tables={100: (entry(100, 2),)}) == []
+    assert codes(rules(case(families=(V4, V6)), six, tables={100: (entry(100, 2),)})) == ["rule-behind"]
+
+
+def test_a_default_in_main_is_proposed_where_others_lead_to_it() -> None:
+    everything = bad(rules(case(), AnyRule(V4, 500, table=254), tables={254: (entry(254, 2),)}))
+    assert (everything.code, everything.severity) == ("rule-first", Severity.PROBLEM)
+    some = AnyRule(V4, 500, table=254, mark=7, mask=FULL)
+    found = bad(rules(case(), some, tables={254: (entry(254, 2),)}))
+    assert (found.code, found.severity) == ("rule-to-main", Severity.NOTE)
+    assert all("default_table = main" in one.fix.words for one in (everything, found))
+    assert rules(case(default_table=MAIN_TABLE), some, tables={254: (entry(254, 2),)}) == []
 
 
 def test_a_tunnel_that_takes_everything_first_is_a_warning_and_a_rule_to_an_uplink_a_problem() -> None:
@@ -350,6 +382,32 @@ def test_a_default_in_pieces_is_told_while_mains_routes_come_first() -> None:
     assert defaults(case(main_first=False), MAIN_TABLE, *pieces) == []
     whole = Entry(Route(V6, MAIN_TABLE, "2000::/3"), (Leg(9),))
     assert codes(defaults(case(families=(V6,)), MAIN_TABLE, whole, family=V6)) == ["split-default"]
+
+
+SERVER = Route(V4, MAIN_TABLE, "93.184.216.34/32", nexthops=(Nexthop(3, "192.168.3.1"),))
+
+
+def lost(cable: Status, *hosts: Route, pieces: tuple[Route, ...] = ()) -> list[Finding]:
+    one = case(state=builders.state(fiber=Status.ONLINE, cable=cable))
+    return list(doctordefaults.check_lost(one._replace(snapshot=one.snapshot._replace(hosts=hosts, pieces=pieces))))
+
+
+def test_a_route_by_an_offline_uplink_is_told_while_another_is_online() -> None:
+    assert lost(Status.ONLINE, SERVER) == []
+    wide, inside = SERVER._replace(dst="93.184.0.0/16"), SERVER._replace(dst="10.7.0.0/16")
+    found, other = lost(Status.OFFLINE, SERVER, wide, inside)
+    assert (found.code, found.severity, found.about) == ("route-offline", Severity.WARNING, "ipv4 93.184.216.34/32")
+    assert found.fix.commands == ("ip route del 93.184.216.34/32 via 192.168.3.1 dev cable",)
+    assert other.about == "ipv4 93.184.0.0/16"
+
+
+def test_the_server_of_a_tunnel_is_reached_and_named() -> None:
+    half = Route(V4, MAIN_TABLE, "0.0.0.0/1", nexthops=(Nexthop(9),))
+    assert bad(lost(Status.OFFLINE, SERVER, pieces=(half,))).severity is Severity.NOTE
+    one = case()
+    one = one._replace(snapshot=one.snapshot._replace(hosts=(SERVER,), pieces=(half,)))
+    pieces = (entry(MAIN_TABLE, dst="0.0.0.0/1"), entry(MAIN_TABLE, dst="128.0.0.0/1"))
+    assert "93.184.216.34/32 by cable" in bad(defaults(one, MAIN_TABLE, *pieces)).what
 
 
 def test_a_network_that_the_lan_has_too_is_told() -> None:

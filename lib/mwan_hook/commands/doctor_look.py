@@ -128,6 +128,7 @@ def _rules(case: Case, rules: Sequence[AnyRule], devices: Mapping[int, Device]) 
     yield from doctorrules.check(case, Foreign(foreign, tables, devices))
     yield from doctormarks.check_rules(case, foreign)
     yield from doctordefaults.check(case, tables, devices)
+    yield from doctordefaults.check_lost(case)
 
 
 def _wide(wanted: Iterable[tuple[Family, int]]) -> dict[tuple[Family, int], tuple[Entry, ...]]:
@@ -159,4 +160,4 @@ def _commands(judged: Judged) -> tuple[str, ...]:
     from mwan_hook.core import firewall
 
     seen = judged.scene
-    return firewall.wanted(seen.config, seen.uplinks, judged.state, seen.snapshot)
+    return firewall.wanted(seen.config, seen.uplinks, judged.state, seen.snapshot, seen.bound.policies)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from _socket import inet_pton
 
-from mwan_hook.core.desired import shared_addresses
+from mwan_hook.core import servers
+from mwan_hook.core.desired import is_online, shared_addresses
 from mwan_hook.core.doctor import Finding, Fix, Severity, listed
 from mwan_hook.core.doctorrules import has_default
+from mwan_hook.core.foreign import Here
 from mwan_hook.model import DEFAULT, FAMILIES, MAIN_TABLE, Family
 
 TYPE_CHECKING = False
@@ -15,7 +17,9 @@ if TYPE_CHECKING:
 
     from mwan_hook.core.doctor import Case
     from mwan_hook.core.traced import Device, Entry
-    from mwan_hook.model import Address
+    from mwan_hook.model import Address, Route, Uplink
+
+MOST = 8  # routes of one kind that are told
 
 
 def check(
@@ -39,6 +43,8 @@ def _split(case: Case, family: Family, entries: Sequence[Entry], devices: Mappin
         return
     ways = listed(dict.fromkeys(_way(one, devices) for one in halves))
     what = f"main has {listed(one.route.dst for one in halves)} {ways}, which is a default in pieces"
+    hosts = [route for route in case.snapshot.hosts if route.family is family and servers.is_public(route.dst)]
+    what += "".join(f"; and {route.dst} by {_line(case, route)}, which may be its server" for route in hosts[:MOST])
     breaks = (
         "more specific routes of main come first ([routing] main_first): everything goes there, whatever uplinks do"
     )
@@ -72,6 +78,38 @@ def _beaten(
             words = f"take it out: table {name} is ours"
         fix = Fix(commands=(f"ip {flag}route del {where}",), words=words)
         yield Finding("default-beaten", Severity.PROBLEM, f"{family.value} {name}", what, breaks, fix)
+
+
+def check_lost(case: Case) -> Iterator[Finding]:
+    """Routes of main to the internet by an uplink that is offline while another is online."""
+    for family in case.snapshot.families:
+        online = [uplink.name for uplink in case.present if is_online(uplink, family, case.state)]
+        here = Here(family, case.config, case.uplinks, case.snapshot, ())
+        if online:
+            lost = list(servers.lost(here, online))
+            yield from (_lost(here, route, uplink, online) for route, uplink in lost[:MOST])
+
+
+def _lost(here: Here, route: Route, uplink: Uplink, online: Sequence[str]) -> Finding:
+    hop = route.nexthops[0]
+    words = f"{route.dst}{f' via {hop.gateway}' if hop.gateway else ''} dev {uplink.interface}"
+    what = f"main has {words}, and {uplink.name} is offline (online: {listed(online)})"
+    about = f"{here.family.value} {route.dst}"
+    if here.pieces and servers.is_host(route):
+        breaks = f"nothing: as a tunnel's server it is reached by {online[0]} meanwhile"
+        return Finding("route-offline", Severity.NOTE, about, what, breaks, Fix(words="nothing"))
+    flag = "-6 " if here.family is Family.IPV6 else ""
+    breaks = "specific routes of main come first: what goes there, a tunnel to that server for one, is lost"
+    fix = Fix(
+        commands=(f"ip {flag}route del {words}",),
+        words="if its program does not need this line: a tunnel's makes the route anew when it is started again",
+    )
+    return Finding("route-offline", Severity.WARNING, about, what, breaks, fix)
+
+
+def _line(case: Case, route: Route) -> str:
+    uplinks = {uplink.index: uplink.name for uplink in case.present}
+    return listed(uplinks.get(hop.index, str(hop.index)) for hop in route.nexthops)
 
 
 def check_addresses(case: Case) -> Iterator[Finding]:

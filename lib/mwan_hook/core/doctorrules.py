@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mwan_hook.core import doctorknown, tracewords
+from mwan_hook.core import doctorknown, foreign, tracewords
 from mwan_hook.core.desired import LAST_PRIORITY
 from mwan_hook.core.doctor import Finding, Fix, Severity
 from mwan_hook.core.traced import ROUTE_ERRORS, Device
@@ -36,27 +36,29 @@ def is_foreign(rule: AnyRule, protocol: int) -> bool:
     return rule.protocol != protocol and not own and not rule.l3mdev
 
 
-def check(case: Case, foreign: Foreign) -> Iterator[Finding]:
+def check(case: Case, others: Foreign) -> Iterator[Finding]:
     """Each foreign rule that meets one of ours."""
     if not case.uplinks:
         return
-    first, last = span(case)
-    for rule in foreign.rules:
+    for rule in others.rules:
         if not is_foreign(rule, case.config.routing.protocol) or not case.concerns(rule.family):
             continue
+        first, last = span(case, rule.family)
         if rule.priority <= last:
-            yield from _before(rule, case, foreign, first)
+            yield from _before(rule, case, others, first)
         elif rule.priority < MAIN_PRIORITY and rule.action != "nop":
-            yield from _behind(rule, case, foreign, last)
+            yield _behind(rule, case, others, last)
 
 
-def span(case: Case) -> tuple[int, int]:
-    """Our first priority and that of the rule for the shared default, behind which nobody comes."""
+def span(case: Case, family: Family) -> tuple[int, int]:
+    """Our first priority and that of the rule for the shared default, as a run places it beside those of others."""
     base = case.config.routing.rule_priority
     own = [entry.rule_priority for entry in case.config.uplinks if entry.rule_priority is not None]
     if case.config.routing.default_table == MAIN_TABLE:
         return min(base, *own) if own else base, MAIN_PRIORITY - 1
-    return min([base, *own]), min(max(base + SPAN, *own, 0) if own else base + SPAN, LAST_PRIORITY)
+    usual = min(max(base + SPAN, *own, 0) if own else base + SPAN, LAST_PRIORITY)
+    here = foreign.Here(family, case.config, case.uplinks, case.snapshot, foreign.of_family(family, case.snapshot))
+    return min([base, *own]), foreign.place(here, usual)
 
 
 def catches_all(rule: AnyRule) -> bool:
@@ -87,24 +89,43 @@ def _words(rule: AnyRule) -> str:
     )
 
 
-def _devices(entries: Sequence[Entry], foreign: Foreign) -> tuple[str, ...]:
+def _devices(entries: Sequence[Entry], others: Foreign) -> tuple[str, ...]:
     """Where the defaults of a table lead; a null route's kind."""
     names = [one.route.kind for one in entries if one.route.kind in ROUTE_ERRORS]
     for one in entries:
-        names += [foreign.devices[leg.index].name for leg in one.legs if leg.index in foreign.devices]
+        names += [others.devices[leg.index].name for leg in one.legs if leg.index in others.devices]
     return tuple(dict.fromkeys(names))
 
 
-def _before(rule: AnyRule, case: Case, foreign: Foreign, first: int) -> Iterator[Finding]:
-    entries = foreign.tables.get((rule.family, rule.table), ())
+def _before(rule: AnyRule, case: Case, others: Foreign, first: int) -> Iterator[Finding]:
+    entries = others.tables.get((rule.family, rule.table), ())
     leads = rule.action != "lookup" or has_default(entries)
     if catches_all(rule) and leads:
-        yield _first(rule, case, _devices(entries, foreign) if rule.action == "lookup" else (rule.action,))
+        yield _first(rule, case, _devices(entries, others) if rule.action == "lookup" else (rule.action,))
+    elif _passes_us_by(rule, case, first):
+        what = f"{_words(rule)} comes before our shared default and leads to main's own default"
+        breaks = "what it chooses goes there whatever the uplinks do"
+        yield Finding(
+            "rule-to-main", Severity.NOTE, _about(rule), what, breaks, Fix(words=f"if that is not meant: {IN_MAIN}")
+        )
     elif first <= rule.priority <= first + SPAN and rule.action != "nop":
         what = f"{_words(rule)} stands between ours (from {first} on)"
         breaks = "what it chooses never gets to policies and rules of ours that come later"
         words = f"if that is not meant: another priority for it, or for ours ([routing] rule_priority, now {first})"
         yield Finding("rule-between", Severity.NOTE, _about(rule), what, breaks, Fix(words=words))
+
+
+IN_MAIN = "[routing] default_table = main in mwan-hook.conf: main's default then follows the verdicts"
+
+
+def _passes_us_by(rule: AnyRule, case: Case, first: int) -> bool:
+    """Whether its packets take main's default, and no rule of ours leads them before."""
+    if rule.table != MAIN_TABLE or rule.suppress_prefixlength is not None or rule.priority > first + SPAN:
+        return False
+    shared = case.config.routing.default_table
+    alike = (one for one in case.snapshot.rules if one.family is rule.family and one.table == shared)
+    led = any((one.mark, one.mask) == (rule.mark, rule.mask) for one in alike)
+    return shared != MAIN_TABLE and rule.action == "lookup" and not led
 
 
 def _about(rule: AnyRule) -> str:
@@ -119,6 +140,8 @@ def _first(rule: AnyRule, case: Case, ways: tuple[str, ...]) -> Finding:
     breaks = "all that it takes goes there whatever the uplinks do: no failover, no sharing"
     severity = Severity.PROBLEM
     words = "take it out, or give it a selector or a priority behind ours (ip rule del, ip rule add priority ...)"
+    if rule.table == MAIN_TABLE and case.config.routing.default_table != MAIN_TABLE:
+        words += f"; or {IN_MAIN}"
     if tunnel:
         severity = Severity.WARNING
         breaks = (
@@ -130,28 +153,15 @@ def _first(rule: AnyRule, case: Case, ways: tuple[str, ...]) -> Finding:
     return Finding("rule-first", severity, _about(rule), what, breaks, Fix(words=words))
 
 
-def _behind(rule: AnyRule, case: Case, foreign: Foreign, last: int) -> Iterator[Finding]:
-    """Our shared default answers everything, so what comes later is asked only while nothing is online."""
-    entries = foreign.tables.get((rule.family, rule.table), ())
-    everything = catches_all(rule) and rule.action == "lookup" and has_default(entries)
+def _behind(rule: AnyRule, case: Case, others: Foreign, last: int) -> Finding:
+    """The shared default stands where everything went before us; what comes later was not asked then, either."""
+    entries = others.tables.get((rule.family, rule.table), ())
+    ways = _devices(entries, others)
+    interfaces = {uplink.interface for uplink in case.uplinks}
     what = f"{_words(rule)} comes after our shared default ({last}), which answers everything"
-    breaks = "it is never asked while an uplink is online: " + (
-        f"what should go by {' and '.join(_devices(entries, foreign)) or 'its table'} goes out by an uplink"
-        if everything
-        else "what it is for goes out by an uplink"
-    )
-    severity = Severity.PROBLEM if everything else Severity.WARNING
-    yield Finding("rule-behind", severity, _about(rule), what, breaks, _move(case, foreign))
-
-
-def _move(case: Case, foreign: Foreign) -> Fix:
-    """Ours behind the last of theirs, where there is room."""
-    if any(entry.rule_priority is not None for entry in case.config.uplinks):
-        return Fix(
-            words="a priority before ours for it, or higher ones for ours ([routing] and uplinks' rule_priority)"
-        )
-    others = [one.priority for one in foreign.rules if is_foreign(one, case.config.routing.protocol)]
-    base = (max(one for one in others if one < MAIN_PRIORITY) // 100 + 1) * 100
-    if base + SPAN <= LAST_PRIORITY:
-        return Fix(words=f"[routing] rule_priority = {base} in mwan-hook.conf: ours then come after all of theirs")
-    return Fix(words=f"a priority below {case.config.routing.rule_priority} for it")
+    if catches_all(rule) and (rule.table == MAIN_TABLE or (ways and interfaces.issuperset(ways))):
+        breaks = "nothing while an uplink is online: the shared default does its work"
+        return Finding("rule-behind", Severity.NOTE, _about(rule), what, breaks, Fix(words="nothing"))
+    breaks = "it is never asked while an uplink is online: what it is for goes out by an uplink"
+    fix = Fix(words=f"a priority below {last} for it")
+    return Finding("rule-behind", Severity.WARNING, _about(rule), what, breaks, fix)

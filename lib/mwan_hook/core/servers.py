@@ -43,6 +43,8 @@ def led(here: Here, online: Sequence[str]) -> tuple[list[Rule], list[str]]:
     if table == MAIN_TABLE:
         table = next(uplink.table for uplink in here.uplinks if uplink.name == online[0])
     for route, uplink in lost(here, online):
+        if not is_host(route):
+            continue
         if here.pieces and here.base + OFFSET > 0:
             rules.append(Rule(here.family, here.base + OFFSET, table, dst=host(route), protocol=routing.protocol))
             said.append(f"{_words(route, uplink)}: as a tunnel's server it is reached by {online[0]} meanwhile")
@@ -52,13 +54,18 @@ def led(here: Here, online: Sequence[str]) -> tuple[list[Rule], list[str]]:
 
 
 def lost(here: Here, online: Sequence[str]) -> Iterator[tuple[Route, Uplink]]:
-    """Host routes to the internet by an uplink that is not online."""
+    """Routes to the internet by an uplink that is not online."""
     dead = {uplink.index: uplink for uplink in here.uplinks if uplink.present and uplink.name not in online}
     for route in here.snapshot.hosts:
         if route.family is here.family and len(route.nexthops) == 1 and is_public(route.dst):
             uplink = dead.get(route.nexthops[0].index)
             if uplink and uplink.way(here.family).gateway in (route.nexthops[0].gateway, None):
                 yield route, uplink
+
+
+def is_host(route: Route) -> bool:
+    """Whether a route is to one address."""
+    return route.dst.endswith("/128" if route.family is Family.IPV6 else "/32")
 
 
 def host(route: Route) -> str:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 TRIES = 5
 FEW = 2  # buffers of an IPv6 dump that are read before asking otherwise
 LOOPBACK = 1
+MOST = 64  # routes of one uplink that may be of tunnels
 PIECE = 4  # the longest prefix that is a default in pieces: 0.0.0.0/1, ::/1, 2000::/3, 3000::/4
 
 _EXT_MASK = build.number(29, 1 << 3)  # IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS
@@ -182,14 +183,13 @@ class Reader:
         return tuple(self._known(route) for route in found if route)
 
     def hosts_of_main(self, family: Family, index: int) -> tuple[Route, ...]:
-        """Routes to one host through a device that programs have made, dead ones too; the rest is not decoded."""
-        whole = 32 if family is Family.IPV4 else 128
+        """Routes through a device that programs have made, dead ones too, hosts first; the rest is not decoded."""
 
         def use(buffers: Iterable[bytes]) -> list[bytes]:
-            return [m for m in _split(buffers) if m[_DST_LEN] == whole and self._by_a_program(m[_PROTOCOL])]
+            return [m for m in _split(buffers) if m[_DST_LEN] > PIECE and self._by_a_program(m[_PROTOCOL])]
 
-        found = map(wire.route, self.unicast_of_main(family, index, use))
-        return tuple(self._known(route) for route in found if route)
+        found = sorted(self.unicast_of_main(family, index, use), key=_narrowest)[:MOST]
+        return tuple(self._known(route) for route in map(wire.route, found) if route)
 
     def _by_a_program(self, protocol: int) -> bool:
         return protocol not in _NO_PROGRAM and protocol != self.protocol
@@ -295,6 +295,10 @@ class Reader:
         body = _request(Family.IPV6, MAIN_TABLE, index, kind=wire.UNICAST)
         self._through[index] = self._dump(wire.RTM_GETROUTE, body, list)
         return self._through[index]
+
+
+def _narrowest(message: bytes) -> int:
+    return -message[_DST_LEN]
 
 
 def _patiently(ask: Callable[[bool], T]) -> T:
