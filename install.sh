@@ -34,7 +34,8 @@ usage: [DESTDIR=DIR] ./install.sh [install] [--prefix DIR] [--no-start] [--[no-]
     --no-usb-network  without the .network file that brings USB modems up; --usb-network takes it again
   uninstall         takes out what is in the kernel, units and files; keeps /etc/mwan-hook and /var/lib/mwan-hook
     --purge           takes these too
-  demo              three uplinks, their troubles, and what mwan-hook makes of them, in a minute;
+  demo              three uplinks, their troubles, and what mwan-hook makes of them, in a minute (five on a slow
+                    machine);
                     everything happens in network namespaces that are gone afterwards.  Needs root.
     --keep            leaves them for playing
     shell             a shell in the router of the demonstration (of a new one if none was kept)

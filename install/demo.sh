@@ -28,5 +28,7 @@ demo() {
     interpreter
     unset MWAN_HOOK_ROOT PYTHONDONTWRITEBYTECODE
     export PYTHONPATH="$project:$project/lib" PYTHONPYCACHEPREFIX="$cache/pyc"
+    export MWAN_LAB_PATIENCE=12 MWAN_DEMO_INSTALLED="$installed"
+    case ${1-} in clean) ;; *) "$python" "$project/tests/lab/compile.py" ;; esac
     exec "$python" -m tests.lab.demo "$@"
 }

@@ -3,6 +3,7 @@
 
 packages="python3 python3-pyroute2 python3-requests python3-configobj python3-filelock python3-dnspython
 python3-jeepney"
+installed='' # by apt, in this run
 debian=/usr/lib/python3/dist-packages
 
 apt() { # $@: packages
@@ -10,7 +11,8 @@ apt() { # $@: packages
     say "apt: $*"
     # only libraries and tools: none of these packages starts a service
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends --no-upgrade "$@" \
-        </dev/null >/dev/null
+        </dev/null >/dev/null || return 1
+    installed="${installed:+$installed }$*"
 }
 
 install_packages() { # $@: packages

@@ -14,14 +14,16 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from tests.lab import ledger, playground, topologies
 from tests.lab.lab import Flow, Lab
-from tests.lab.process import LabError, wait_for
+from tests.lab.process import PATIENCE, LabError, wait_for
 from tests.lab.topologies import Network
 
 CONFIG = """\
@@ -29,8 +31,7 @@ CONFIG = """\
   interval = 1               # everything quicker than in real life
   timeout = 0.5
   burst_interval = 0.3
-  hysteresis_delay = 6
-  hysteresis_backoff = 60
+  hysteresis_delay = {hold}
 [uplinks]
   [[fiber]]
     match = enp1s0
@@ -48,23 +49,51 @@ BOLD, DIM, END = ("\x1b[1m", "\x1b[2m", "\x1b[0m") if TERMINAL else ("", "", "")
 DONGLE = "enp0s20u1"
 CHANGES_SHOWN = 7
 PAUSE = 1.5 if TERMINAL else 0.0  # seconds to read a chapter
+SILENCE = 10.0  # seconds without a word, after which there is one
+FAILURES = (LabError, AssertionError, subprocess.SubprocessError, OSError)
+
+
+class Screen:
+    """What is printed; a word of life where a slow machine needs long for the next."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.last = self.begun = time.monotonic()
+
+    def watch(self) -> None:
+        """Break every long silence."""
+        threading.Thread(target=self._tell, daemon=True).start()
+
+    def put(self, text: str) -> None:
+        """Print lines."""
+        with self.lock:
+            print(text, flush=True)
+            self.last = time.monotonic()
+
+    def _tell(self) -> None:
+        while True:
+            time.sleep(1)
+            if time.monotonic() - self.last >= SILENCE:
+                self.put(f"{DIM}  ... still at it, {time.monotonic() - self.begun:.0f} s since the start{END}")
+
+
+SCREEN = Screen()
 
 
 def title(text: str) -> None:
     """A new chapter."""
     time.sleep(PAUSE)
-    print(f"\n{BOLD}== {text}{END}", flush=True)
+    SCREEN.put(f"\n{BOLD}== {text}{END}")
 
 
 def say(text: str) -> None:
     """Words between the facts."""
-    print(text, flush=True)
+    SCREEN.put(text)
 
 
 def shown(command: str, output: str) -> None:
     """A command as typed, and what it printed."""
-    print(f"{DIM}${END} {command}")
-    print("".join(f"  {line}\n" for line in output.rstrip().splitlines()), end="", flush=True)
+    SCREEN.put("\n".join([f"{DIM}${END} {command}", *(f"  {line}" for line in output.rstrip().splitlines())]))
 
 
 def abridged(output: str) -> str:
@@ -80,8 +109,9 @@ def abridged(output: str) -> str:
 class Demo:
     """The story, one chapter a method."""
 
-    def __init__(self, lab: Lab, net: Network) -> None:
+    def __init__(self, lab: Lab, net: Network, config: str) -> None:
         assert net.client
+        self.config = config
         self.lab, self.net, self.router, self.client = lab, net, net.router, net.client
         self.interface = {line.isp.name: line.interface for line in net.lines.values()}
 
@@ -101,8 +131,8 @@ class Demo:
         """What the timer does: `mwan-hook check` every second, until something is so; the seconds it took."""
         begun = time.monotonic()
         while not until():
-            if time.monotonic() - begun > limit:
-                raise LabError(f"waited {limit:.0f} s for {what}")
+            if time.monotonic() - begun > limit * PATIENCE:
+                raise LabError(f"waited {limit * PATIENCE:.0f} s for {what}")
             self.mwan("check", quiet=True)
             time.sleep(max(0.0, 1 - (time.monotonic() - begun) % 1))
         return time.monotonic() - begun
@@ -117,13 +147,18 @@ class Demo:
         uplinks = self.router.status()["uplinks"].values()
         return any(u["interface"] == self.interface[isp] and u["ipv4"]["status"] == "online" for u in uplinks)
 
+    def held(self, isp: str) -> dict[str, Any]:
+        """How a provider's uplink stands, and keep it: it may be another thing a moment later."""
+        self.state = self.router.family(isp)
+        return self.state
+
     # -- chapters
 
     def begin(self) -> None:
         """The first run."""
         title("A router with three uplinks: fiber, cable and a USB LTE dongle; a client behind it")
         say("Each provider has an internet of its own (9.9.9.9 and friends, HTTP, DNS), in a network namespace.")
-        shown("cat /etc/mwan-hook/mwan-hook.conf", CONFIG)
+        shown("cat /etc/mwan-hook/mwan-hook.conf", self.config)
         self.mwan("check", "--now")
         self.mwan("status")
         self.ip("rule show")
@@ -167,10 +202,9 @@ class Demo:
         title(f"{first} answers again, but it was down a moment ago: it has to earn its way back")
         next(line.isp for line in self.net.lines.values() if line.isp.name == first).heal()
         begun = time.monotonic()
-        self.timer("the hold", lambda: bool(self.router.family(first)["held_until"]))
-        state = self.router.family(first)
+        self.timer("the hold", lambda: bool(self.held(first)["held_until"]))
+        state = self.state
         say(f"Held: {state['connectivity']}, yet {state['status']} until {state['held_until']}: {state['reason']}.")
-        assert flow.carried_by() == "lte"
         self.timer(f"{first} to be online", lambda: self.online(first), 40)
         wait_for(f"the flow to move to {first}", lambda: flow.carried_by() == first, 10)
         say(f"After {time.monotonic() - begun:.1f} s of good answers it is online again, and preferred to lte.")
@@ -211,27 +245,53 @@ class Demo:
         self.plug(first, second)
 
 
-def build(lab: Lab) -> Network:
+def build(lab: Lab) -> tuple[Network, str]:
     """The topology with its configuration and the commands for playing."""
+    say("Three providers, a router and a client are made ...")
     net = topologies.demo(lab)
-    net.router.configure(CONFIG)
+    begun = time.monotonic()
+    net.router.mwan("plan")
+    # A hold that is over before it can be looked at shows nothing: on a slow machine it is longer.
+    config = CONFIG.format(hold=max(6, round(6 * (time.monotonic() - begun))))
+    net.router.configure(config)
     playground.write(lab, net)
-    return net
+    return net, config
 
 
 def show(keep: bool) -> int:
     """The whole demonstration."""
     begun = time.monotonic()
+    SCREEN.watch()
     with Lab(keep=keep) as lab:
-        demo = Demo(lab, build(lab))
+        demo = Demo(lab, *build(lab))
         demo.tell()
         if keep:
             title("It is left for playing: ./install.sh demo shell enters it, ./install.sh demo clean takes it away")
         else:
             demo.end()
     if not keep:
-        say(f"\nAll of it is gone again ({time.monotonic() - begun:.0f} s). The system was not touched.")
+        say(f"\nAll of it is gone again ({time.monotonic() - begun:.0f} s). {remains()}")
     return 0
+
+
+def remains() -> str:
+    """What the demonstration leaves on the system."""
+    place = Path(sys.pycache_prefix or "").parent
+    words = f"The system's network was not touched; {place} is left (compiled modules)"
+    installed = os.environ.get("MWAN_DEMO_INSTALLED", "").split()
+    return f"{words}, and the Debian packages {', '.join(installed)} stay installed." if installed else f"{words}."
+
+
+def advice() -> str:
+    """What a newcomer can do after a failure."""
+    return f"""
+Its network namespaces are gone again. {remains()}
+What you can do:
+  * Try again: ./install.sh demo. Everything is compiled by now, so it needs less time.
+  * Is the machine busy? Its load is {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors: end what else runs.
+  * "Operation not permitted": a container needs the right to make network namespaces (docker run --privileged).
+  * "not supported", "Unknown device type": the kernel lacks a part; modprobe veth bridge nf_tables.
+  * Else it is a fault of ours: please report it with these lines and the kernel's release, {os.uname().release}."""
 
 
 def enter(directory: Path) -> int:
@@ -242,7 +302,7 @@ def enter(directory: Path) -> int:
     say((directory / "help").read_text())
     environment = {**os.environ, "PATH": f"{directory}/bin:{os.environ['PATH']}", "PS1": f"{tag} router# "}
     environment["MWAN_HOOK_ROOT"] = str(directory / "router-root")
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the shell's
+    signal.signal(signal.SIGINT, lambda _number, _frame: None)  # Ctrl-C is the shell's; SIG_IGN it would inherit
     return subprocess.run(["ip", "netns", "exec", f"{tag}-router", shell], env=environment, check=False).returncode
 
 
@@ -252,7 +312,7 @@ def play() -> int:
     if kept:
         return enter(kept[-1])
     with Lab() as lab:
-        net = build(lab)
+        net, _ = build(lab)
         net.router.check()
         return enter(lab.dir)
 
@@ -278,13 +338,15 @@ def main() -> int:
     if tuple(words) not in actions:
         print("usage: demo [--keep | shell | clean]", file=sys.stderr)
         return 2
+    # In the background of a shell SIGINT is ignored from the start, and would be in all that is started here.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return actions[tuple(words)]()
     except KeyboardInterrupt:
         print("\ninterrupted; everything is cleaned up", file=sys.stderr)
         return 130
-    except LabError as error:
-        print(f"\nthe demonstration failed: {error}", file=sys.stderr)
+    except FAILURES as error:
+        print(f"\nthe demonstration failed: {error or type(error).__name__}\n{advice()}", file=sys.stderr)
         return 1
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import TypeVar
 
 T = TypeVar("T")
+# What is waited for ends the wait; on a machine that may be slow nothing is given up sooner than it must be.
+PATIENCE = float(os.environ.get("MWAN_LAB_PATIENCE", "1"))
 Done = subprocess.CompletedProcess[str]
 
 
@@ -33,7 +36,7 @@ def run(
         capture_output=True,
         text=True,
         errors="replace",
-        timeout=timeout,
+        timeout=timeout * PATIENCE,
         env=None if env is None else {**os.environ, **env},
         check=False,
     )
@@ -61,15 +64,25 @@ def spawn(
         )
 
 
+def interruptible_children() -> None:
+    """Let SIGINT end what this process starts, although it was itself started with SIGINT ignored.
+
+    A shell's background jobs are, and what some runners start.  A handler, unlike SIG_IGN, does not outlive exec.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, lambda _number, _frame: None)
+
+
 def wait_for(what: str, probe: Callable[[], T], timeout: float = 10, step: float = 0.02) -> T:
     """Ask `probe` until its answer is true, and return that; LabError after `timeout` seconds."""
+    timeout *= PATIENCE
     end = time.monotonic() + timeout
     while True:
         answer = probe()
         if answer:
             return answer
         if time.monotonic() > end:
-            raise LabError(f"waited {timeout} s for {what}; last answer: {answer!r}")
+            raise LabError(f"waited {timeout:g} s for {what}; last answer: {answer!r}")
         time.sleep(step)
 
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from tests.lab.isp import Isp
 from tests.lab.netns import Netns
-from tests.lab.process import Done, LabError
+from tests.lab.process import PATIENCE, Done, LabError
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -169,7 +169,7 @@ class Router:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=timeout,
+            timeout=timeout * PATIENCE,
             check=False,
             env={**os.environ, **self.environment(), **(env or {})},
         )

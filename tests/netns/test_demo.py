@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab import wait_for
+from tests.lab.demo import remains
 from tests.lab.router import PROJECT
 
 INSTALL = str(PROJECT / "install.sh")
@@ -32,7 +34,7 @@ def namespaces(environment: dict[str, str]) -> list[str]:
 
 def demo(environment: dict[str, str], *words: str, text: str = "") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [INSTALL, "demo", *words], env=environment, input=text, capture_output=True, text=True, timeout=120, check=False
+        [INSTALL, "demo", *words], env=environment, input=text, capture_output=True, text=True, timeout=300, check=False
     )
 
 
@@ -47,18 +49,55 @@ def test_the_demonstration_tells_its_story_in_a_minute_and_cleans_up(state: dict
     assert namespaces(state) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_demonstration_that_is_interrupted_cleans_up(state: dict[str, str], number: int) -> None:
+IN_BACKGROUND = ("sh", "-c", 'trap "" INT; exec "$@"', "sh")  # as a shell without job control starts its jobs
+
+
+@pytest.mark.parametrize(
+    ("number", "starter"), [(signal.SIGINT, ()), (signal.SIGINT, IN_BACKGROUND), (signal.SIGTERM, ())]
+)
+def test_a_demonstration_that_is_interrupted_cleans_up(
+    state: dict[str, str], number: int, starter: tuple[str, ...]
+) -> None:
     process = subprocess.Popen(
-        [INSTALL, "demo"], env=state, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+        [*starter, INSTALL, "demo"], env=state, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
     )
-    wait_for("the router", lambda: [name for name in namespaces(state) if name.endswith("-router")], 30)
+    wait_for("the router", lambda: [name for name in namespaces(state) if name.endswith("-router")], 60)
     time.sleep(2)
     os.killpg(process.pid, number)  # as a terminal does
     process.communicate(timeout=20)
     assert process.returncode == 128 + number
     assert namespaces(state) == []
     assert list(Path(state["MWAN_LAB_STATE"]).glob("*")) == []
+
+
+def test_what_a_test_starts_ends_by_sigint_although_the_runner_ignores_it(tmp_path: Path) -> None:
+    child = "import subprocess; print(subprocess.run(['sh', '-c', 'kill -INT $$; echo lives']).returncode)"
+    test = f"import subprocess, sys\ndef test_it() -> None:\n    subprocess.run([sys.executable, '-c', {child!r}])\n"
+    (tmp_path / "test_one.py").write_text(test)
+    words = [sys.executable, "-m", "pytest", "-qs", "-p", "tests.conftest", "-p", "no:cacheprovider", "--rootdir"]
+    environment = {**os.environ, "PYTHONPATH": f"{PROJECT}:{PROJECT}/lib"}
+    done = subprocess.run(
+        [*IN_BACKGROUND, *words, str(tmp_path), str(tmp_path)],
+        env=environment, cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    assert f"{-signal.SIGINT}" in done.stdout and "lives" not in done.stdout, done.stdout
+
+
+def test_a_failure_says_what_can_be_done_and_what_is_left(state: dict[str, str], tmp_path: Path) -> None:
+    for name in ("nft", "ip"):
+        (tmp_path / name).write_text("#!/bin/sh\necho 'Operation not permitted' >&2\nexit 1\n")
+        (tmp_path / name).chmod(0o755)
+    done = demo({**state, "PATH": f"{tmp_path}:{os.environ['PATH']}"})
+    assert done.returncode == 1
+    for words in ("Operation not permitted", "Try again: ./install.sh demo", "--privileged", "compiled modules"):
+        assert words in done.stderr
+    assert "not touched; " in done.stderr and "Traceback" not in done.stderr
+
+
+def test_what_apt_has_installed_is_named_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "stay" not in remains()
+    monkeypatch.setenv("MWAN_DEMO_INSTALLED", "nftables dnsmasq-base")
+    assert "the Debian packages nftables, dnsmasq-base stay installed" in remains()
 
 
 def test_a_kept_demonstration_can_be_played_with_and_cleaned(state: dict[str, str]) -> None:

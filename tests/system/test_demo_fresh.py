@@ -1,0 +1,83 @@
+"""`install.sh demo` as the first command in a fresh Debian: nothing is compiled, and the processor may be slow."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.lab.process import wait_for
+from tests.lab.router import PROJECT
+
+# In namespaces of its own: the image below, an empty layer above without what was compiled, the checkout read-only.
+FRESH = """
+mount -t tmpfs fresh "$1"
+mkdir "$1/upper" "$1/work" "$1/root"
+mount -t overlay -o "lowerdir=$2,upperdir=$1/upper,workdir=$1/work" fresh "$1/root"
+cd "$1/root"
+mkdir -p opt/mwan-hook
+mount --bind "$3" opt/mwan-hook
+mount -o remount,bind,ro opt/mwan-hook
+mount --rbind /dev dev
+mount -t proc proc proc
+mount -t sysfs sysfs sys
+mount -t tmpfs run run
+find usr opt -xdev -name __pycache__ -prune -exec rm -rf {} +
+test -z "$(find usr -name '*.pyc')"
+[ -z "$4" ] || echo $$ >"$4/cgroup.procs"
+exec chroot . env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin TERM=dumb /opt/mwan-hook/install.sh demo
+"""
+NAMESPACES = ("--mount", "--pid", "--net", "--uts", "--ipc", "--fork", "--kill-child")
+STORY = ("Sharing", "black hole", "unplugged", "Held: full, yet offline", "plugged in again", "4 (full)", "gone again")
+
+
+@contextlib.contextmanager
+def share(percent: int) -> Iterator[Path]:
+    """A control group that gets this much of one processor."""
+    name, period = f"mwan-hook-demo-{secrets.token_hex(3)}", 100_000
+    old, new = Path("/sys/fs/cgroup/cpu"), Path("/sys/fs/cgroup")
+    if (old / "cpu.cfs_quota_us").exists() or (old / "cgroup.procs").exists():
+        group, limits = old / name, {"cpu.cfs_period_us": f"{period}", "cpu.cfs_quota_us": f"{period * percent // 100}"}
+    else:
+        (new / "cgroup.subtree_control").write_text("+cpu")
+        group, limits = new / name, {"cpu.max": f"{period * percent // 100} {period}"}
+    group.mkdir()
+    try:
+        for file, value in limits.items():
+            (group / file).write_text(value)
+        yield group
+    finally:
+        wait_for("the control group to be empty", lambda: not (group / "cgroup.procs").read_text())
+        group.rmdir()
+
+
+def demo(image: Path, place: Path, group: Path | None, limit: float) -> tuple[str, float]:
+    """What it says, and how long it takes."""
+    words = ["sh", "-euc", FRESH, "sh", str(place), str(image), str(PROJECT), str(group or "")]
+    leash = ["setpriv", "--pdeathsig", "KILL", "--", "unshare", *NAMESPACES]
+    begun = time.monotonic()
+    done = subprocess.run(
+        [*leash, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=limit, check=False
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout, time.monotonic() - begun
+
+
+@pytest.mark.parametrize("percent", [100, 10])
+def test_the_first_command_in_a_fresh_system_tells_its_story(image: Path, tmp_path: Path, percent: int) -> None:
+    with contextlib.ExitStack() as stack:
+        group = stack.enter_context(share(percent)) if percent < 100 else None
+        said, took = demo(image, tmp_path, group, 400)
+    for words in STORY:
+        assert words in said, said
+    assert "modules are compiled, this once" in said
+    if percent < 100:
+        assert took < 300, said
+        assert "still at it" in said, "no sign of life in a long silence"
+    assert os.listdir(tmp_path) == []  # the layer was in the namespace alone
