@@ -852,6 +852,7 @@ class Allotment(NamedTuple):
     enabled: dict[str, bool] = {}  # by a command, where it differs from the configuration
     configured: dict[str, bool] = {}  # what the configuration said then
     policies: dict[str, int] = {}  # tables given to policies
+    seen: tuple[str, ...] = ()  # uplinks of templates, the one that was there longest ago first
     policy_marks: dict[str, int] = {}  # NAME: what nft chose for a policy; NAME/UPLINK: and keeps on an uplink
 
 

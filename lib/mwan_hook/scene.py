@@ -249,7 +249,7 @@ def _remembered(state: State, seen: Scene, desired: Desired) -> State:
         foreign=desired.foreign,
         protocols=former.carried(state, seen.snapshot),
         delegated=seen.snapshot.delegated,
-        warnings=(*seen.bound.warnings, *desired.notes),
+        warnings=(*seen.bound.told, *desired.notes),
     )
 
 

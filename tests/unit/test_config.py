@@ -417,7 +417,19 @@ def test_marks_that_no_packet_can_share_are_good(tmp_path: Path) -> None:
 
 
 def test_a_mask_too_small_for_the_uplinks_is_told(tmp_path: Path) -> None:
-    assert "has room for 1 marks" in mistakes(tmp_path, "[routing]\nmark_mask = 4\n[uplinks]\n[[a]]\n[[b]]\n")[0]
+    pinned = "[routing]\nmark_mask = 4\n[router]\npin = yes\n[uplinks]\n[[a]]\n[[b]]\n"
+    assert "has room for 1 marks" in mistakes(tmp_path, pinned)[0]
+
+
+def test_more_uplinks_than_marks_work_and_are_told_where_nothing_was_asked_for_that_they_cannot_have(
+    tmp_path: Path,
+) -> None:
+    uplinks = "[uplinks]\n" + "".join(f"[[w{n}]]\n" for n in range(70))
+    for text in (f"[routing]\nmark_mask = 0x300\n{uplinks}", f"[router]\npin = yes\n{uplinks}"):
+        put(tmp_path, text)
+        loaded = config.load(str(tmp_path))
+        assert len(loaded.config.uplinks) == 70
+        assert "and 70 uplinks need one: those beyond work without, and are not pinned" in loaded.warnings[0]
 
 
 @pytest.mark.parametrize("match", ["eth0", "mac:00:11:22:33:44:55", "path:pci-0000:00:14.0-usb-0:2:1.0"])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from mwan_hook.core.desired import Desired, desire
+import time
+
+from mwan_hook.core.desired import Desired, desire, shared_addresses
 from mwan_hook.core.uplinks import Surroundings, bind
 from mwan_hook.model import (
     GUARD_METRIC,
@@ -36,6 +38,19 @@ def devices(route: Route) -> list[tuple[int, int]]:
 
 def three(**settings: object) -> Config:
     return b.config(*(b.uplink(name, metric=100) for name in b.NAMES), **settings)
+
+
+def test_many_addresses_are_compared_in_one_pass() -> None:
+    """Quadratically, these would take minutes."""
+    names = ("fiber", "cable")
+    several = [
+        b.address(name)._replace(address=f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}") for name in names for n in range(30000)
+    ]
+    snapshot = b.snapshot(*names)._replace(addresses=tuple(several))
+    uplinks = bind(b.config(*map(b.uplink, names)), Surroundings(snapshot, State(), Allotment())).uplinks
+    began = time.process_time()
+    assert len(shared_addresses(uplinks, Family.IPV4)) == 30000
+    assert time.process_time() - began < 5
 
 
 def test_equal_metrics_share_one_multipath_route_with_a_plain_fallback_for_each() -> None:

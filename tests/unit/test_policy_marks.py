@@ -58,8 +58,25 @@ def test_marks_clash_neither_with_fixed_ones_nor_with_those_that_uplinks_got() -
     found = bound(made, Allotment(marks={"lte": 0x2F00})).allotment.policy_marks
     assert found == {"web": 0x2E00, "web/fiber": 0x2D00, "web/cable": 0x2C00}
     full = config(policy(sticky=1), mark_mask=0x300)
-    marks = bound(full).allotment.policy_marks
-    assert marks == {}, "three uplinks have them all"
+    found_full = bound(full)
+    assert found_full.allotment.policy_marks == {"web": 0x300}, "without it a policy chooses nothing"
+    assert len(found_full.allotment.marks) == 2
+    assert "none for uplinks lte" in found_full.short[0]
+
+
+def test_a_policy_without_a_mark_is_told() -> None:
+    full = config(policy(sticky=1), policy("more", sticky=1), mark_mask=0x100)
+    assert "no mark left for policies more" in " ".join(bound(full).short)
+
+
+def test_pairs_with_uplinks_that_are_gone_give_their_marks_up() -> None:
+    made = config(policy(sticky=9), mark_mask=0x700)  # 3 uplinks, the policy, and 2 pairs of 2 others
+    gone = {"web/fiber": 0x700, "web/cable": 0x600}
+    there = bind(made, Surroundings(b.snapshot("cable", "lte"), State(), Allotment(policy_marks=gone)))
+    assert there.allotment.policy_marks == {"web": 0x500, **gone}
+    less = config(policy(sticky=9), mark_mask=0x500)
+    found = bind(less, Surroundings(b.snapshot("cable", "lte"), State(), Allotment(policy_marks={"web/fiber": 0x500})))
+    assert found.allotment.policy_marks == {"web": 0x400, "web/cable": 0x500}
 
 
 def test_a_policy_that_rules_can_say_keeps_its_rules_and_marks_lead_to_uplinks_only() -> None:

@@ -15,6 +15,7 @@ from mwan_hook.model import (
     Mail,
     Match,
     Metrics,
+    MwanError,
     Probe,
     Prometheus,
     Router,
@@ -58,6 +59,7 @@ def run(root: str, check: bool, effective: bool) -> int:
     if check:
         say((checked(reading),))
         complain((nft.MISSING,) if loaded.config.firewall and not nft.program() else ())
+        complain(_short(root, loaded))
     elif effective:
         stored, messages = allotment.load(root, writes=False)
         complain(messages)
@@ -65,6 +67,16 @@ def run(root: str, check: bool, effective: bool) -> int:
     else:
         say(as_read(reading).expandtabs().split("\n"))
     return 0
+
+
+def _short(root: str, loaded: Loaded) -> tuple[str, ...]:
+    """What marks do not reach for with what is plugged in."""
+    from mwan_hook import scene
+
+    try:
+        return scene.look(root, loaded).bound.short
+    except MwanError:
+        return ()  # what is there cannot be asked for: the files are good all the same
 
 
 def checked(reading: Reading) -> str:

@@ -127,6 +127,7 @@ def _rules(case: Case, rules: Sequence[AnyRule], devices: Mapping[int, Device]) 
     tables = _wide(looked | {(family, table) for family in case.snapshot.families for table in own})
     yield from doctorrules.check(case, Foreign(foreign, tables, devices))
     yield from doctormarks.check_rules(case, foreign)
+    yield from doctormarks.check_room(case)
     yield from doctordefaults.check(case, tables, devices)
     yield from doctordefaults.check_lost(case)
 

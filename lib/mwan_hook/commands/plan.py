@@ -14,7 +14,7 @@ def run(root: str, as_json: bool) -> int:
     loaded = config.look(root)
     judged = scene.judge(scene.look(root, loaded))
     lines = list(spelled(judged.scene.snapshot.links, judged.changes))
-    warnings = [*loaded.warnings, *judged.scene.bound.warnings, *judged.desired.notes]
+    warnings = [*loaded.warnings, *judged.scene.bound.told, *judged.desired.notes]
     if as_json:
         say(json.dumps({"version": 1, "changes": lines, "warnings": warnings}, indent=1).split("\n"))
         return 0

@@ -44,7 +44,7 @@ def run(root: str, as_json: bool, watch: bool, header: bool) -> int:
         time.sleep(REFRESH)
         configuration.again()
     failed = (seen.state.firewall.failed,) if seen.state.firewall.failed else ()
-    complain((*seen.bound.warnings, *seen.messages, *configuration.loaded.warnings, *seen.state.errors, *failed))
+    complain((*seen.bound.told, *seen.messages, *configuration.loaded.warnings, *seen.state.errors, *failed))
     return 0
 
 
@@ -142,7 +142,7 @@ def document(seen: Scene, judged: Judged) -> dict[str, Any]:
         },
         "nexthops": (Sharing.OBJECTS if seen.snapshot.pool and seen.snapshot.pool.use else Sharing.ROUTES).value,
         "policies": _policies(seen, judged),
-        "errors": [*seen.state.errors, *filter(None, (seen.state.firewall.failed,))],
+        "errors": [*seen.state.errors, *filter(None, (seen.state.firewall.failed,)), *seen.bound.short],
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mwan_hook.core.allotting import room
 from mwan_hook.core.prefix6 import covers
 from mwan_hook.core.settings import single
 from mwan_hook.light import NamedTuple
@@ -35,13 +36,15 @@ def check(config: Config, plain: Mapping[str, Any]) -> list[Finding]:
     found += _prefixes(config)
     found += _tables(config)
     found += _marks(config)
+    written = "mark_mask" in plain.get("routing", {})
+    found += _room(config, written)
     found += _router(config)
     found += _matches(config)
     found += _mail(config.mail, plain.get("mail", {}))
     if config.policies:
         from mwan_hook.core import policychecks
 
-        found += [Finding(*one) for one in policychecks.check(config, plain["policies"])]
+        found += [Finding(*one) for one in policychecks.check(config, plain["policies"], written)]
     return found
 
 
@@ -114,10 +117,16 @@ def _marks(config: Config) -> Iterator[Finding]:
             if mask & other in (mask, other) and (mark ^ uplink.mark) & mask & other == 0:
                 yield Finding(("uplinks", uplink.name, "mark"), f"also matches packets with the mark of uplink {name}")
         owners.append((uplink.mark, mask, uplink.name))
-    room = 2 ** config.routing.mark_mask.bit_count() - 1
+
+
+def _room(config: Config, written: bool) -> Iterator[Finding]:
+    """More uplinks than marks work all the same; who has written the mask and wants ``pin`` has made a mistake."""
+    most = room(config.routing.mark_mask)
     wanted = sum(uplink.mark is None for uplink in config.uplinks)
-    if wanted > room:
-        yield Finding(("routing", "mark_mask"), f"has room for {room} marks, and {wanted} uplinks need one")
+    if wanted > most:
+        words = f"has room for {most} marks, and {wanted} uplinks need one"
+        words += "" if written and config.router.pin else ": those beyond work without, and are not pinned"
+        yield Finding(("routing", "mark_mask"), words, fatal=written and config.router.pin)
 
 
 def _router(config: Config) -> Iterator[Finding]:

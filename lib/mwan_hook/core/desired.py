@@ -136,8 +136,16 @@ def _loose(uplinks: Sequence[Uplink]) -> list[Sysctl]:
 
 def shared_addresses(uplinks: Iterable[Uplink], family: Family) -> dict[str, None]:
     """Addresses that more than one uplink has, as identical USB modems give them, in order."""
-    found = [source for uplink in uplinks for source in _sources(uplink, family)]
-    return dict.fromkeys(source for source in found if found.count(source) > 1) if len(found) > 1 else {}
+    return dict.fromkeys(source for source, holders in _holders(uplinks, family).items() if len(holders) > 1)
+
+
+def _holders(uplinks: Iterable[Uplink], family: Family) -> dict[str, list[Uplink]]:
+    """Who has each address."""
+    found: dict[str, list[Uplink]] = {}
+    for uplink in uplinks:
+        for source in _sources(uplink, family):
+            found.setdefault(source, []).append(uplink)
+    return found
 
 
 def _sources(uplink: Uplink, family: Family) -> tuple[str, ...]:
@@ -268,8 +276,9 @@ def _twins(family: Family, routing: Routing, used: Sequence[Uplink], carrying: S
     """
     rules = []
     tier = [uplink for uplink in carrying if uplink.metric == carrying[0].metric]
-    for source in shared_addresses(used, family):
-        holders = [uplink for uplink in used if source in _sources(uplink, family)]
+    for source, holders in _holders(used, family).items():
+        if len(holders) == 1:
+            continue
         best = [uplink for uplink in carrying if uplink in holders]
         able = [uplink for uplink in _by_preference(holders) if not uplink.way(family).missing]
         table = (best or able or holders)[0].table

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mwan_hook.core import doctorknown, tracewords
+from mwan_hook.core.allotting import room
 from mwan_hook.core.doctor import Finding, Fix, Severity, listed
 from mwan_hook.core.doctorrules import is_foreign
 from mwan_hook.core.tracewords import Names
@@ -65,6 +66,20 @@ def check_markers(case: Case, markers: Iterable[Marker]) -> Iterator[Finding]:
         value = f"to {one.value:#x}" if one.value is not None else "to what it computes"
         what = f"{one.where}{f', of {program} it seems,' if program else ''} sets {kind} {value} (bits {one.bits:#x})"
         yield _clash(case, one.where, what, one.value, one.bits, taken)
+
+
+def check_room(case: Case) -> Iterator[Finding]:
+    """More uplinks than marks."""
+    names = [uplink.name for uplink in case.present if not uplink.mark]
+    if not names:
+        return
+    mask = case.config.routing.mark_mask
+    what = f"mark_mask = {mask:#x} has room for {room(mask)} marks, and there is none left for {listed(names)}"
+    breaks = "no mark leads packets there" + (", and their connections are not pinned" if case.config.router.pin else "")
+    wider = next((one for one in (0xFF00, 0xFFFF00) if one & mask == mask and one != mask), 0)
+    words = f"[routing] mark_mask = {wider:#x}, unless something else uses those bits" if wider else "a wider mark_mask"
+    severity = Severity.WARNING if case.config.firewall else Severity.NOTE
+    yield Finding("marks-short", severity, "", what, breaks, Fix(words=words))
 
 
 def _ours(case: Case) -> int:

@@ -41,9 +41,10 @@ def wanted(
 ) -> tuple[str, ...]:
     """The commands that make the table, or none where nothing needs it.  ``courses``: the policies."""
     mask = config.routing.mark_mask
-    pinned = [uplink for uplink in uplinks if uplink.mark and not uplink.mark & ~mask] if config.router.pin else []
+    able = [uplink for uplink in uplinks if not uplink.mark & ~mask and (uplink.mark or uplink.present)]
+    pinned = able if config.router.pin else []
     rules: dict[str, list[str]] = {}
-    if pinned:
+    if any(uplink.mark for uplink in pinned):
         again = [line for uplink in pinned for line in _restoring(uplink, mask, uplinks, state, snapshot)]
         rules["prerouting"] = [line for uplink in pinned for line in _arriving(uplink, mask)] + again
         rules["output"] = again
@@ -108,15 +109,21 @@ def _commands(rules: dict[str, list[str]], sets: Sequence[str] = ()) -> tuple[st
 
 
 def _arriving(uplink: Uplink, mask: int) -> Iterator[str]:
-    """What comes in by an uplink is answered by it, and needs no mark to be routed itself."""
+    """What comes in by an uplink is answered by it, and needs no mark to be routed itself.
+
+    0 is the mark of those that there was none left for.
+    """
     dev = interface("iif", uplink)
-    yield f"{dev} ct direction original ct mark & {mask:#x} == 0 {marking('ct', uplink.mark, mask)}"
+    if uplink.mark:
+        yield f"{dev} ct direction original ct mark & {mask:#x} == 0 {marking('ct', uplink.mark, mask)}"
     yield f"{dev} return"
 
 
 def _restoring(uplink: Uplink, mask: int, uplinks: Sequence[Uplink], state: State, snapshot: Snapshot) -> Iterator[str]:
     """The connection's mark becomes the packet's, unless somebody has chosen an uplink for it."""
     mine = f"ct mark & {mask:#x} == {uplink.mark:#x}"
+    if not uplink.mark:
+        return
     if uplink.config.failback is Failback.HARD:
         for family in snapshot.families:
             if any(one.metric < uplink.metric and is_online(one, family, state) for one in uplinks):

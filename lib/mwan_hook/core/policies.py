@@ -55,7 +55,7 @@ def bind(config: Config, uplinks: Sequence[Uplink], allotment: Allotment) -> tup
     taken = {entry.table for entry in config.uplinks} | {config.routing.default_table, 0, 253, 254, 255}
     taken |= set(allotment.tables.values())
     tables = {name: number for name, number in allotment.policies.items() if number not in taken}
-    from mwan_hook.core.uplinks import free_table
+    from mwan_hook.core.allotting import free_table
 
     courses = []
     for place, policy in enumerate(config.policies):
@@ -69,6 +69,14 @@ def bind(config: Config, uplinks: Sequence[Uplink], allotment: Allotment) -> tup
     from mwan_hook.core import policymarks
 
     return policymarks.allot(config, courses, allotment)
+
+
+def without_mark(courses: Sequence[Course]) -> str:
+    """What marks are short for, in words."""
+    names = [course.policy.name for course in courses if course.policy.marked and not course.mark]
+    if not names:
+        return ""
+    return f"[routing] mark_mask has no mark left for policies {', '.join(names)}: what needs nft is not done for them"
 
 
 def _listed(policy: Policy, uplinks: Sequence[Uplink]) -> tuple[Uplink, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mwan_hook.core import protocols
+from mwan_hook.core.allotting import room
 from mwan_hook.core.desired import LOOPBACK
 from mwan_hook.core.policies import MOST, families, size
 from mwan_hook.core.policymarks import pairs
@@ -21,7 +22,7 @@ SECTION = "policies"
 NOT_IN_NFT = frozenset("\"\\")
 
 
-def check(config: Config, plain: Mapping[str, Mapping[str, Any]]) -> Iterator[Found]:
+def check(config: Config, plain: Mapping[str, Mapping[str, Any]], mask_written: bool) -> Iterator[Found]:
     """(place, words, whether it is a mistake)."""
     seen: dict[Policy, str] = {}
     for place, policy in enumerate(config.policies):
@@ -37,7 +38,7 @@ def check(config: Config, plain: Mapping[str, Mapping[str, Any]]) -> Iterator[Fo
         if alike in seen:
             yield path, f"chooses the same packets as policy {seen[alike]}, which comes first", True
         seen.setdefault(alike, policy.name)
-    yield from _room(config)
+    yield from _room(config, mask_written)
 
 
 def _uplinks(config: Config, policy: Policy) -> Iterator[Found]:
@@ -116,14 +117,17 @@ def _by_nft(config: Config, policy: Policy) -> Iterator[Found]:
         yield (*path, "sticky"), "changes nothing: there is one uplink only", False
 
 
-def _room(config: Config) -> Iterator[Found]:
-    """Marks of policies and of uplinks share one mask; of a template one uplink is reckoned."""
+def _room(config: Config, written: bool) -> Iterator[Found]:
+    """Marks of policies and of uplinks share one mask; of a template one uplink is reckoned.
+
+    Of a mask that nobody has written uplinks go without first, so that all of the policies have theirs.
+    """
     marked = [policy for policy in config.policies if policy.marked]
     wanted = sum(1 + (len(policy.uplinks) if pairs(config, policy) else 0) for policy in marked)
     mask = config.routing.mark_mask
     given = sum(uplink.mark is None for uplink in config.uplinks)
     fixed = len({uplink.mark & mask for uplink in config.uplinks if uplink.mark is not None and uplink.mark & mask})
-    room = 2 ** mask.bit_count() - 1
-    if marked and wanted + given + fixed > room:
-        words = f"has room for {room} marks, and {given + fixed} uplinks and {len(marked)} policies need"
-        yield ("routing", "mark_mask"), f"{words} {wanted + given + fixed}: expected more bits", True
+    most = room(mask)
+    if marked and wanted + given + fixed > most:
+        words = f"has room for {most} marks, and {given + fixed} uplinks and {len(marked)} policies need"
+        yield ("routing", "mark_mask"), f"{words} {wanted + given + fixed}: expected more bits", written

@@ -12,8 +12,9 @@ from mwan_hook.model import LOOKUP, Rule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
+    from mwan_hook.core.allotting import Seat
     from mwan_hook.core.policies import Course
     from mwan_hook.model import Allotment, Config, Family, Policy, Routing, Snapshot, Uplink
 
@@ -22,19 +23,28 @@ OWN = 198  # own packets have a source when nft chooses them: before the rules o
 
 
 def allot(config: Config, courses: Sequence[Course], allotment: Allotment) -> tuple[tuple[Course, ...], Allotment]:
-    """The courses with their marks, those of an earlier run where there are any."""
+    """The courses with their marks, those of an earlier run where there are any.
+
+    Where marks are short, pairs with uplinks that are gone give theirs up.
+    """
     mask = config.routing.mark_mask
     taken = set(allotment.marks.values())
-    keys = [key for course in courses for key in _keys(config, course)]
+    wanted = [key for course in courses for key in keys(config, course.policy, course.uplinks)]
+    gone = {f"{course.policy.name}/{uplink.name}" for course in courses for uplink in course.uplinks if not uplink.link}
     old = allotment.policy_marks
-    marks = {key: old[key] for key in keys if _is_free(old.get(key, 0), mask, config, taken)}
+    marks = {key: old[key] for key in wanted if _is_free(old.get(key, 0), mask, config, taken)}
     taken |= set(marks.values())
-    for key in sorted(keys, key=lambda key: "/" in key):  # without a pair's mark nothing is lost but the pair
-        mark = 0 if key in marks else _highest_free(mask, config, taken)
+    for key in sorted(wanted, key=lambda key: ("/" in key, key in gone)):  # without a pair's mark only the pair is lost
+        mark = 0 if key in marks else _highest_free(mask, config, taken) or _given_up(marks, gone - {key})
         if mark:
             marks[key] = mark
             taken.add(mark)
     return tuple(_marked(course, marks) for course in courses), allotment._replace(policy_marks=marks)
+
+
+def _given_up(marks: dict[str, int], gone: set[str]) -> int:
+    """A mark of one that is gone; 0 where there is none."""
+    return next((marks.pop(key) for key in list(marks) if key in gone), 0)
 
 
 def pairs(config: Config, policy: Policy) -> bool:
@@ -42,12 +52,13 @@ def pairs(config: Config, policy: Policy) -> bool:
     return policy.marked and (policy.sticky > 0 or config.router.pin)
 
 
-def _keys(config: Config, course: Course) -> list[str]:
-    policy = course.policy
+def keys(config: Config, policy: Policy, uplinks: Iterable[Uplink | Seat]) -> list[str]:
+    """What the policy needs marks for."""
     if not policy.marked:
         return []
-    held = course.uplinks if pairs(config, policy) else ()
-    return [policy.name, *(f"{policy.name}/{uplink.name}" for uplink in held)]
+    named = set(policy.uplinks)
+    held = [u.name for u in uplinks if named & {u.name, u.config.name}] if pairs(config, policy) else []
+    return [policy.name, *(f"{policy.name}/{name}" for name in held)]
 
 
 def _marked(course: Course, marks: dict[str, int]) -> Course:

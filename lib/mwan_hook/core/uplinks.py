@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mwan_hook.core.allotting import FULL_MASK, Seat, allot, recent, without_mark
 from mwan_hook.core.former import without_former
 from mwan_hook.core.gateways import Sources
 from mwan_hook.core.ways import way
@@ -23,12 +24,10 @@ from mwan_hook.model import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Container, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from mwan_hook.core.policies import Course
 
-RESERVED_TABLES = frozenset((0, 253, 254, 255))
-FULL_MASK = 0xFFFFFFFF  # a mark without a mask compares all bits, as in ip-rule(8)
 DEFAULT_METRIC = 1024  # of an uplink that neither the configuration nor a route gives one
 
 
@@ -49,6 +48,12 @@ class Bound(NamedTuple):
     allotment: Allotment
     warnings: tuple[str, ...] = ()
     policies: tuple[Course, ...] = ()
+    short: tuple[str, ...] = ()  # what marks do not reach for
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """What a run says once."""
+        return (*self.warnings, *self.short)
 
     @property
     def policy_tables(self) -> tuple[int, ...]:
@@ -69,13 +74,6 @@ class Bound(NamedTuple):
         return dict(reversed(named))
 
 
-class _Seat(NamedTuple):
-    name: str
-    interface: str
-    config: UplinkConfig
-    link: Link | None
-
-
 def bind(config: Config, around: Surroundings) -> Bound:
     """Uplinks of ``config`` on the links of the snapshot.
 
@@ -89,14 +87,15 @@ def bind(config: Config, around: Surroundings) -> Bound:
         for entry in config.uplinks
         if not any(seat.config is entry and seat.link for seat in seats)
     )
-    allotment = _allot(config, seats, _switched(config, seats, around.allotment))
+    allotment = allot(config, seats, _switched(config, seats, around.allotment))
     uplinks = tuple(_uplink(config, seat, allotment, around) for seat in seats)
+    short = without_mark(config, seats, allotment)
     if not config.policies:
-        return Bound(uplinks, allotment._replace(policy_marks={}), warnings)
+        return Bound(uplinks, allotment._replace(policy_marks={}), warnings, short=(short,) if short else ())
     from mwan_hook.core import policies
 
     courses, allotment = policies.bind(config, uplinks, allotment)
-    return Bound(uplinks, allotment, warnings, courses)
+    return Bound(uplinks, allotment, warnings, courses, tuple(filter(None, (short, policies.without_mark(courses)))))
 
 
 def interfaces_to_describe(config: Config, links: Sequence[Link]) -> tuple[Link, ...]:
@@ -106,7 +105,7 @@ def interfaces_to_describe(config: Config, links: Sequence[Link]) -> tuple[Link,
     return tuple(link for link in links if link.name != "lo")
 
 
-def _seats(config: Config, around: Surroundings) -> list[_Seat]:
+def _seats(config: Config, around: Surroundings) -> list[Seat]:
     """Literal names choose first, then templates in their order; an interface is one uplink only."""
     links = {link.name: link for link in around.snapshot.links}
     by_any_name = {alt: link for link in around.snapshot.links for alt in link.altnames}
@@ -124,33 +123,35 @@ def _seats(config: Config, around: Surroundings) -> list[_Seat]:
     for entry in config.uplinks:
         own = [name for name, owner in taken.items() if owner is entry]
         if entry.literal:
-            seats += [_Seat(entry.name, name, entry, links.get(name)) for name in own]
+            seats += [Seat(entry.name, name, entry, links.get(name)) for name in own]
         else:
-            seats += [_Seat(f"{entry.name}@{name}", name, entry, links[name]) for name in sorted(own)]
-            seats += _gone(entry, own, around.state)
+            seats += [Seat(f"{entry.name}@{name}", name, entry, links[name]) for name in sorted(own)]
+            seats += _gone(entry, own, around)
     return seats
 
 
-def _gone(entry: UplinkConfig, present: list[str], state: State) -> list[_Seat]:
-    """Uplinks of a template that were seen in this boot and are not there now."""
-    seats = []
-    for name, memory in sorted(state.uplinks.items()):
+def _gone(entry: UplinkConfig, present: list[str], around: Surroundings) -> list[Seat]:
+    """Uplinks of a template that were seen in this boot and are not there now, the last few of them."""
+    gone = {}
+    for name, memory in around.state.uplinks.items():
         template, at, interface = name.partition("@")
         if at and template == entry.name and interface not in present and memory.interface == interface:
-            seats.append(_Seat(name, interface, entry, None))
-    return seats
+            gone[name] = interface
+    return [Seat(name, gone[name], entry, None) for name in recent(gone, around.allotment.seen)]
 
 
-def _zero_configuration(config: Config, around: Surroundings) -> list[_Seat]:
-    """Interfaces with a default in main, and those that had one in this boot."""
+def _zero_configuration(config: Config, around: Surroundings) -> list[Seat]:
+    """Interfaces with a default in main, and those that had one in this boot; of those that are gone the last few."""
     names = {link.index: link.name for link in around.snapshot.links}
     protocol = around.snapshot.protocol
     foreign = [route for route in around.snapshot.defaults if route.protocol != protocol and not route.tos]
     wanted = [names.get(hop.index, "") for route in foreign for hop in route.nexthops]
-    wanted += [memory.interface for name, memory in around.state.uplinks.items() if name == memory.interface]
     links = {link.name: link for link in around.snapshot.links}
+    known = [memory.interface for name, memory in around.state.uplinks.items() if name == memory.interface]
+    gone = recent((name for name in known if name not in links and name not in wanted), around.allotment.seen)
+    wanted += [*gone, *(name for name in known if name in links)]
     return [
-        _Seat(name, name, UplinkConfig(name, (Match("name", name),), probe=config.probe), links.get(name))
+        Seat(name, name, UplinkConfig(name, (Match("name", name),), probe=config.probe), links.get(name))
         for name in sorted(set(wanted) - {"", "lo"})
     ]
 
@@ -180,7 +181,7 @@ def _glob(pattern: str, text: str) -> bool:
     return fnmatchcase(text, pattern)
 
 
-def _switched(config: Config, seats: Sequence[_Seat], old: Allotment) -> Allotment:
+def _switched(config: Config, seats: Sequence[Seat], old: Allotment) -> Allotment:
     """The allotment with the commands' words that still count; mostly there are none."""
     if not old.enabled:
         return old._replace(configured={}) if old.configured else old
@@ -189,52 +190,7 @@ def _switched(config: Config, seats: Sequence[_Seat], old: Allotment) -> Allotme
     return switches.standing(old, config.uplinks or [seat.config for seat in seats])
 
 
-def _allot(config: Config, seats: Sequence[_Seat], old: Allotment) -> Allotment:
-    """Tables and marks: fixed ones first, remembered ones next, then the lowest free number."""
-    fixed_tables = {entry.table for entry in config.uplinks if entry.table is not None}
-    taken = fixed_tables | RESERVED_TABLES | {config.routing.default_table, MAIN_TABLE}
-    fixed_marks = {entry.mark for entry in config.uplinks if entry.mark is not None}
-    tables = {name: number for name, number in old.tables.items() if number not in taken}
-    marks = {name: mark for name, mark in old.marks.items() if _inside(mark, config) and mark not in fixed_marks}
-    for seat in seats:
-        if seat.config.table is None and seat.name not in tables:
-            others = {*tables.values(), *old.policies.values()}
-            tables[seat.name] = free_table(config.routing.first_table, taken | others)
-        if seat.config.mark is None and seat.name not in marks:
-            mark = _free_mark(config.routing.mark_mask, fixed_marks | {*marks.values(), *old.policy_marks.values()})
-            if mark:
-                marks[seat.name] = mark
-    return old._replace(tables=tables, marks=marks)
-
-
-def _inside(mark: int, config: Config) -> bool:
-    return mark != 0 and mark & ~config.routing.mark_mask == 0
-
-
-def free_table(first: int, taken: Container[int | None]) -> int:
-    """The lowest free number from ``first`` on; where they run out, the next one below."""
-    number = first
-    while number in taken and number < FULL_MASK:
-        number += 1
-    if number not in taken:
-        return number
-    number = first - 1
-    while number in taken:
-        number -= 1
-    return number
-
-
-def _free_mark(mask: int, taken: set[int]) -> int:
-    """The lowest unused value whose bits all lie in the mask; 0 when there is none."""
-    mark = mask & -mask
-    while mark:
-        if mark not in taken:
-            return mark
-        mark = (mark - mask) & mask  # next larger value inside the mask (counting through its bits)
-    return 0
-
-
-def _uplink(config: Config, seat: _Seat, allotment: Allotment, around: Surroundings) -> Uplink:
+def _uplink(config: Config, seat: Seat, allotment: Allotment, around: Surroundings) -> Uplink:
     entry = seat.config
     sources = Sources(around.snapshot, _lease(seat, around), around.state.foreign)
     ways = {family: way(family, entry, seat.link, sources) for family in FAMILIES}
@@ -264,5 +220,5 @@ def _uplink(config: Config, seat: _Seat, allotment: Allotment, around: Surroundi
     )
 
 
-def _lease(seat: _Seat, around: Surroundings) -> Lease:
+def _lease(seat: Seat, around: Surroundings) -> Lease:
     return around.leases.get(seat.link.index, Lease()) if seat.link else Lease()
