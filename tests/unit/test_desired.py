@@ -43,9 +43,8 @@ def three(**settings: object) -> Config:
 def test_many_addresses_are_compared_in_one_pass() -> None:
     """Quadratically, these would take minutes."""
     names = ("fiber", "cable")
-    several = [
-        b.address(name)._replace(address=f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}") for name in names for n in range(30000)
-    ]
+    texts = [f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}" for n in range(30000)]
+    several = [b.address(name)._replace(address=text) for name in names for text in texts]
     snapshot = b.snapshot(*names)._replace(addresses=tuple(several))
     uplinks = bind(b.config(*map(b.uplink, names)), Surroundings(snapshot, State(), Allotment())).uplinks
     began = time.process_time()

@@ -75,7 +75,8 @@ def check_room(case: Case) -> Iterator[Finding]:
         return
     mask = case.config.routing.mark_mask
     what = f"mark_mask = {mask:#x} has room for {room(mask)} marks, and there is none left for {listed(names)}"
-    breaks = "no mark leads packets there" + (", and their connections are not pinned" if case.config.router.pin else "")
+    breaks = "no mark leads packets there"
+    breaks += ", and their connections are not pinned" if case.config.router.pin else ""
     wider = next((one for one in (0xFF00, 0xFFFF00) if one & mask == mask and one != mask), 0)
     words = f"[routing] mark_mask = {wider:#x}, unless something else uses those bits" if wider else "a wider mark_mask"
     severity = Severity.WARNING if case.config.firewall else Severity.NOTE

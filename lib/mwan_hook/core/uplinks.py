@@ -9,7 +9,6 @@ from mwan_hook.core.ways import way
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import (
     FAMILIES,
-    MAIN_TABLE,
     Allotment,
     Config,
     Family,
