@@ -131,10 +131,16 @@ def _look(root: str, loaded: Loaded, memory: State | None, writes: bool) -> Scen
     return metering.looked(seen, writes)
 
 
-def _beside_others(snapshot: Snapshot) -> bool:
-    """Whether other programs have rules besides those of local addresses, or routes that tell of a tunnel."""
+def _beside_others(uplinks: Sequence[Uplink], snapshot: Snapshot) -> bool:
+    """Whether other programs have rules besides those of local addresses, or routes that tell of a tunnel or a line."""
     tabled = any(rule.table != LOCAL_TABLE for rule in snapshot.foreign_rules)
-    return bool(tabled or snapshot.pieces or snapshot.hosts)
+    return bool(tabled or snapshot.pieces or snapshot.hosts) or _has_spares(uplinks, snapshot)
+
+
+def _has_spares(uplinks: Sequence[Uplink], snapshot: Snapshot) -> bool:
+    """Whether a default of main leads by an interface that is no uplink."""
+    ours = {uplink.index for uplink in uplinks}
+    return any(hop.index not in ours for route in snapshot.defaults for hop in route.nexthops)
 
 
 def limited(seen: Scene) -> bool:
@@ -156,7 +162,7 @@ def judge(seen: Scene, rounds: Sequence[Seen] = (), asked: frozenset[str] = froz
         from mwan_hook.core import policies
 
         desired = policies.joined(desired, seen.bound.policies, seen.config.routing, state, seen.snapshot)
-    if _beside_others(seen.snapshot):
+    if _beside_others(seen.uplinks, seen.snapshot):
         from mwan_hook.core import tunnels
 
         desired = tunnels.joined(desired, seen.config, seen.uplinks, seen.snapshot)

@@ -11,6 +11,7 @@ from mwan_hook.core.uplinks import Surroundings, bind
 from mwan_hook.model import (
     LOCAL_TABLE,
     MAIN_TABLE,
+    Address,
     Allotment,
     Config,
     Family,
@@ -240,3 +241,33 @@ def test_without_a_tunnel_a_host_route_by_a_dead_line_is_only_named() -> None:
 )
 def test_addresses_that_any_line_may_reach(prefix: str, public: bool) -> None:
     assert is_public(prefix) is public
+
+
+def test_a_default_in_pieces_waits_where_other_programs_have_rules() -> None:
+    """One network is kept out of the tunnel by a rule that stands before main: so it stays."""
+    first = Rule(V4, 1000, MAIN_TABLE, suppress_prefixlength=0, protocol=172)
+    kept = (Rule(V4, 7000, 88, src="192.0.2.0/24", protocol=3),)
+    assert first in beside(pieces=HALVES).rules, "as ever where nothing else stands"
+    found = [r for r in beside(kept, pieces=HALVES).rules if r.table == MAIN_TABLE]
+    assert found == [first._replace(priority=7001), first._replace(suppress_prefixlength=1)]
+    assert [r.priority for r in beside(kept, pieces=HALVES, lte=OFF).rules if r.table == 1000] == [7002]
+
+
+def test_a_bypass_of_one_tunnel_goes_by_the_default_in_pieces_of_another() -> None:
+    led = [r for r in beside(TAILSCALE, way(52), pieces=HALVES).rules if r.mark == BYPASS.mark]
+    assert [(r.priority, r.table, r.suppress_prefixlength) for r in led] == [(5208, MAIN_TABLE, 0), (5209, 1000, None)]
+
+
+def test_the_address_of_a_line_that_is_no_uplink_goes_where_main_sends_it() -> None:
+    spare, address = Route(V4, MAIN_TABLE, metric=5, nexthops=(Nexthop(TUN, "10.9.9.1"),), protocol=3), "10.9.9.2"
+    snapshot = b.snapshot("fiber", "lte", families=(V4,))._replace(foreign_rules=LOCAL)
+    snapshot = snapshot._replace(
+        links=(*snapshot.links, Link(TUN, "eth7", True, True)),
+        defaults=(*snapshot.defaults, spare),
+        addresses=(*snapshot.addresses, Address(TUN, V4, address, 24, True)),
+    )
+    config = b.config(b.uplink("fiber", metric=1), b.uplink("lte", metric=2))
+    made = joined(config, snapshot, b.state(fiber=ON, lte=ON))
+    assert [r for r in made.rules if r.src == address] == [Rule(V4, 1899, MAIN_TABLE, src=address, protocol=172)]
+    inside = joined(config._replace(routing=config.routing._replace(default_table=MAIN_TABLE)), snapshot, State())
+    assert not [r for r in inside.rules if r.src == address]

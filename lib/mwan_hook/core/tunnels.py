@@ -7,9 +7,9 @@ source is not taken by the rules of uplinks' addresses.
 
 from __future__ import annotations
 
-from mwan_hook.core import foreign, tunnelwords
+from mwan_hook.core import foreign, spares, tunnelwords
 from mwan_hook.core.foreign import GOTO, Here
-from mwan_hook.model import DEFAULT, LOOKUP, MAIN_TABLE, Family, LastResort, Rule
+from mwan_hook.model import DEFAULT, LOCAL_TABLE, LOOKUP, MAIN_TABLE, Family, LastResort, Rule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,8 +56,26 @@ def _beside(own: Sequence[Rule], here: Here) -> tuple[list[Rule], list[str]]:
         place = foreign.place(here, shared.priority)
         added += _led(here, shared, place)
         own = [_moved(rule, shared.priority, place) for rule in own]
+        added += spares.rules(here, place - 1)
+    if _pieces_wait(here):
+        own = [_without_pieces(rule, here) for rule in own]
+        added += [Rule(here.family, place - 1, MAIN_TABLE, suppress_prefixlength=0)] if place else []
     said = tunnelwords.notes(here, takers, shared.priority if shared else None, place)
     return [*(rule._replace(protocol=here.config.routing.protocol) for rule in added), *own], said
+
+
+def _pieces_wait(here: Here) -> bool:
+    """Whether a default in pieces must not come first with main's networks: other programs have rules before main's."""
+    routing = here.config.routing
+    return bool(routing.main_first and here.pieces and any(rule.table != LOCAL_TABLE for rule in here.rules))
+
+
+def _without_pieces(rule: Rule, here: Here) -> Rule:
+    """Main's networks, which come first; the default in pieces is reached right before the shared default."""
+    first = Rule(here.family, rule.priority, MAIN_TABLE, suppress_prefixlength=0, protocol=rule.protocol)
+    if rule != first or rule.priority > here.base + 1:
+        return rule
+    return rule._replace(suppress_prefixlength=DISGUISED[here.family])
 
 
 def _is_shared(rule: Rule, here: Here) -> bool:
@@ -94,7 +112,7 @@ def _led(here: Here, shared: Rule, place: int) -> Iterator[Rule]:
         beside = shared.priority <= rule.priority < place
         if beside or (rule.mask and rule.priority > 2 and _tunnel_behind(here.rules[number + 1 :])):
             led = rule._replace(priority=rule.priority - 1, action=LOOKUP, target=0, table=shared.table)
-            if rule.priority <= first:
+            if rule.priority <= first or here.pieces:
                 yield led._replace(priority=rule.priority - 2, table=MAIN_TABLE, suppress_prefixlength=0)
             yield led
 
