@@ -5,6 +5,7 @@ from __future__ import annotations
 from mwan_hook.configplaces import label, line_of, near, places
 from mwan_hook.configvalues import plain_name, uplink_name
 from mwan_hook.core import consistency, settings
+from mwan_hook.core.redact import hidden
 from mwan_hook.light import NamedTuple
 
 TYPE_CHECKING = False
@@ -177,7 +178,8 @@ def _meant_section(name: str, spec: Section, path: Path) -> str:
 
 
 def _shown(value: object) -> str:
-    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value).removesuffix(".0")
+    each = [hidden(str(one)) for one in value] if isinstance(value, list) else [hidden(str(value).removesuffix(".0"))]
+    text = ", ".join(each)
     return text if len(text) <= 120 else text[:117] + "..."
 
 

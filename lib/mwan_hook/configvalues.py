@@ -9,6 +9,7 @@ from __future__ import annotations
 from math import isfinite
 
 from mwan_hook.core.credible import RESERVED_PROTOCOLS, RESERVED_TABLES
+from mwan_hook.core.redact import hidden
 from mwan_hook.core.settings import match_of
 from mwan_hook.core.targets import is_address, parse
 from mwan_hook.model import FAMILIES, GUARD_METRIC, MAIN_TABLE, Method
@@ -226,9 +227,9 @@ def _each(value: Value, check: Callable[[str], object]) -> list[str]:
         try:
             check(text)
         except ValueError as error:
-            wrong.append(f"{error} (in {text!r})" if len(found) > 1 else str(error))
+            wrong.append(f"{error} (in {hidden(text)!r})" if len(found) > 1 else str(error))
         if found.count(text) > 1:
-            wrong.append(f"expected {text!r} once")
+            wrong.append(f"expected {hidden(text)!r} once")
     if wrong:
         raise ValueError("; ".join(dict.fromkeys(wrong)))
     return found

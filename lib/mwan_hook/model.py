@@ -137,7 +137,10 @@ class LastResort(str, Enum):
 
 
 class Target(NamedTuple):
-    """One thing that a probe asks.  ``text`` is the spelling of the configuration and names it everywhere."""
+    """One thing that a probe asks.
+
+    ``text`` is the spelling of the configuration; ``name`` is the same without secrets, and names it everywhere else.
+    """
 
     text: str
     method: Method
@@ -147,6 +150,7 @@ class Target(NamedTuple):
     rrtype: str = "A"  # dns
     expect: Expect = Expect.EMPTY
     body: str = ""  # http: the text that `expect` compares with
+    name: str = ""
 
     def applies(self, family: Family) -> bool:
         """False for a literal address of the other family."""

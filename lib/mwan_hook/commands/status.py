@@ -10,7 +10,17 @@ from datetime import UTC, datetime
 from mwan_hook import scene
 from mwan_hook.commands.following import Following
 from mwan_hook.core.transitions import best_connectivity
-from mwan_hook.model import FAMILIES, Connectivity, Family, FamilyState, Sharing, Status, Uplink, UplinkState
+from mwan_hook.model import (
+    FAMILIES,
+    ConfigError,
+    Connectivity,
+    Family,
+    FamilyState,
+    Sharing,
+    Status,
+    Uplink,
+    UplinkState,
+)
 from mwan_hook.say import complain, say, shown
 
 TYPE_CHECKING = False
@@ -27,7 +37,10 @@ HEADER = ("UPLINK", "INTERFACE", "CONNECTIVITY", "METRIC", "WEIGHT", "TABLE", "I
 
 def run(root: str, as_json: bool, watch: bool, header: bool) -> int:
     """Print it once, or again and again until interrupted."""
-    configuration = Following(root)
+    try:
+        configuration = Following(root)
+    except ConfigError as error:
+        return _stored(root, error, as_json, header)
     clear = watch and not as_json and sys.stdout.isatty()
     while True:
         seen = scene.look(root, configuration.loaded)
@@ -45,6 +58,22 @@ def run(root: str, as_json: bool, watch: bool, header: bool) -> int:
         configuration.again()
     failed = (seen.state.firewall.failed,) if seen.state.firewall.failed else ()
     complain((*seen.bound.told, *seen.messages, *configuration.loaded.warnings, *seen.state.errors, *failed))
+    return 0
+
+
+def _stored(root: str, error: ConfigError, as_json: bool, header: bool) -> int:
+    """What the state says, for a user who may not read the configuration.  Raises ``error`` for others."""
+    from mwan_hook.commands import from_state
+
+    seen = scene.look(root, from_state.loaded(root, error))
+    judged = from_state.judged(seen)
+    if as_json:
+        say(json.dumps(from_state.without_configuration(document(seen, judged)), indent=1).split("\n"))
+    else:
+        rows = [_row(seen, uplink, judged.state.uplinks[uplink.name]) for uplink in seen.uplinks]
+        unknown = [(*row[:3], "-", "-", "-", *row[6:]) for row in rows]
+        say(table([*([HEADER] if header or not rows else []), *unknown]).split("\n"))
+    complain((from_state.MISSING, *seen.messages, *seen.state.errors))
     return 0
 
 

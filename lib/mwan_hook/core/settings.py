@@ -197,11 +197,16 @@ def _span(text: str) -> tuple[int, int]:
 
 
 def _targets(texts: Iterable[str]) -> tuple[Target, ...]:
-    """Parsed once each: uplinks share most of them."""
-    found = []
+    """Parsed once each: uplinks share most of them.  Two that differ only in what is hidden get a number."""
+    found: list[Target] = []
+    names: list[str] = []
     for text in texts:
         target = _parsed.get(text)
         if target is None:
             target = _parsed[text] = parse(text)
-        found.append(target)
+        if target.name in names and text not in [other.text for other in found]:
+            found.append(target._replace(name=f"{target.name} #{names.count(target.name) + 1}"))
+        else:
+            found.append(target)
+        names.append(target.name)
     return tuple(found)

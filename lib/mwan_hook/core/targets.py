@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from _socket import inet_pton  # the C half of `socket`; the other half costs half of a bare Python
 
+from mwan_hook.core.redact import hidden
 from mwan_hook.model import Expect, Family, Method, Target
 
 TYPE_CHECKING = False
@@ -42,11 +43,11 @@ def parse(text: str) -> Target:
     scheme, colon, rest = text.partition(":")
     scheme = scheme.lower()
     if scheme == "gateway" and colon and not rest:
-        return Target(text, Method.GATEWAY)
+        return Target(text, Method.GATEWAY, name=text)
     reader = _READERS.get(scheme)
     if reader is None or not rest.startswith("//"):
         raise ValueError(f"expected {FORMS}")
-    return reader(text, rest[2:])
+    return reader(text, rest[2:])._replace(name=hidden(text))
 
 
 def is_address(text: str) -> bool:

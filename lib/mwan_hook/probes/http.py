@@ -63,7 +63,7 @@ def probe(job: Job, addresses: Sequence[str], exchange: Exchange) -> Steps[Answe
         return not_sent(error)
     exchange.meter, exchange.busy = call.spent, call.unread
     try:
-        threading.Thread(target=call.run, name=f"probe {job.target.text}", daemon=True).start()
+        threading.Thread(target=call.run, name=f"probe {job.target.name}", daemon=True).start()
         yield call.event, select.POLLIN, NEVER
         return call.result()
     except RuntimeError as error:  # no thread left

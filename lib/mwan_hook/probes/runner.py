@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mwan_hook.core.redact import erased
 from mwan_hook.light import TYPE_CHECKING, partial
 from mwan_hook.model import Method, Result
 from mwan_hook.probes.bound import Answer, Exchange, guarded, literal, timed_out
@@ -27,6 +28,13 @@ def run(jobs: Sequence[Job], *, root: str = "/", late: Late | None = None) -> li
     Raises MwanError without CAP_NET_RAW.
     """
     return _Run(jobs, root, late).results()
+
+
+def _without_secrets(result: Result) -> Result:
+    """Words of an error may repeat the URL that was asked for."""
+    if not result.error or "?" not in result.job.target.path:
+        return result
+    return result._replace(error=erased(result.error, result.job.target.path))
 
 
 def _resolver() -> Any:
@@ -95,7 +103,7 @@ class _Run:
             self.loop.drain()
         finally:
             self.loop.close()
-        return [Result(job, *self.answers[place]) for place, job in enumerate(self.jobs)]
+        return [_without_secrets(Result(job, *self.answers[place])) for place, job in enumerate(self.jobs)]
 
     def _ask(self, place: int, addresses: Sequence[str], exchange: Exchange) -> None:
         """Begin one probe; the exchange knows since when the deadline runs."""
