@@ -7,7 +7,7 @@ import time
 from mwan_hook import scene
 from mwan_hook.core.notices import DEFAULT_ROUTE, notices, ways_out
 from mwan_hook.core.transitions import transitions
-from mwan_hook.model import MwanError, Notice, Ruleset, State, Transition
+from mwan_hook.model import MwanError, Notice, Op, Ruleset, State, Transition
 from mwan_hook.say import brief, complain, say
 from mwan_hook.scene import Judged, Scene, Seen
 from mwan_hook.store import lock, spool
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from mwan_hook.config import Loaded
+    from mwan_hook.core.firewall import Translation
+    from mwan_hook.model import Change, Firewall
 
 SAID_TWICE = 4.0  # seconds after which hosts hear again what has changed
 PASSES = 4  # looks after changes, until nothing is left to do
@@ -76,8 +78,12 @@ class Run:
         for _ in range(PASSES):
             if not judged.changes:
                 break
+            table, added = _ruleset(judged)
+            # The table first: what a new route lets out before it stands is never translated.
+            made = _table_made(judged, table) if table and added else None
             errors = _applied(judged)
-            complaints += self._rule_set(judged)
+            if table:
+                complaints += self._rule_set(judged, made or _table_made(judged, table), added)
             self._last = None
             tried, judged = judged.changes, self._judged(rounds)
             if not {*tried} & {*judged.changes}:
@@ -111,14 +117,14 @@ class Run:
         complain(names.write(self.root, routing.protocol, routing.default_table, seen.named_tables))
         return tuple(complaints)
 
-    def _rule_set(self, judged: Judged) -> list[str]:
-        """Our nft table, if it differs; what was read of it then is what it is compared with from now on."""
-        change = next((one for one in judged.changes if isinstance(one.what, Ruleset)), None)
-        if change is None:
-            return []
-        from mwan_hook.system import nft
+    def _rule_set(self, judged: Judged, made: tuple[Firewall, str], added: Sequence[Translation]) -> list[str]:
+        """Remember our nft table: what was read of it now is what it is compared with from now on.
 
-        there, failed = nft.apply(change, judged.scene.state.firewall)
+        A run that is killed before makes it again, and forgets again what is not translated.
+        """
+        there, failed = made
+        if added and not failed:
+            self._forget(judged, added)
         same = states.stamp(self.root) == self._stamp
         record = (self._memory if self._memory and same else judged.scene.state)._replace(firewall=there)
         unsaved = _attempted(lambda: states.save(self.root, record))
@@ -127,6 +133,16 @@ class Run:
             self.failed = True
             complain((failed,))
         return unsaved
+
+    def _forget(self, judged: Judged, added: Sequence[Translation]) -> None:
+        """Connections that are older than their translation begin anew."""
+        from mwan_hook.system import conntrack
+
+        config, addresses = judged.scene.config, judged.scene.snapshot.addresses
+        local = frozenset(address.address for address in addresses)
+        lines, failed = conntrack.forget(added, local, config.routing.mark_mask if config.router.pin else 0)
+        say(f"[#] {line}" for line in lines)
+        complain(failed)
 
     def _saved(self, judged: Judged, before: State, errors: tuple[str, ...]) -> Judged:
         """Store the state, and what to tell of it, if it says anything new; then tell."""
@@ -195,6 +211,24 @@ def _attempted(action: Callable[[], None]) -> list[str]:
     except MwanError as error:
         return [str(error)]
     return []
+
+
+def _ruleset(judged: Judged) -> tuple[Change | None, tuple[Translation, ...]]:
+    """The change of our nft table, if there is one, and what becomes translated by it."""
+    change = next((one for one in judged.changes if isinstance(one.what, Ruleset)), None)
+    seen, there = judged.scene, judged.scene.snapshot.firewall
+    if change is None or there is None or change.op is Op.DELETE:
+        return change, ()
+    from mwan_hook.core import firewall
+
+    return change, firewall.added(seen.config, seen.uplinks, seen.snapshot, there, seen.state.firewall)
+
+
+def _table_made(judged: Judged, change: Change) -> tuple[Firewall, str]:
+    """What is there after the change of our nft table, and why it could not be done."""
+    from mwan_hook.system import nft
+
+    return nft.apply(change, judged.scene.state.firewall)
 
 
 def _applied(judged: Judged) -> tuple[str, ...]:

@@ -261,3 +261,32 @@ def test_yes_masquerades_ipv4_and_a_list_what_it_names(tmp_path: Path) -> None:
     found = files.load(str(tmp_path)).config
     assert found.router.masquerade == (Family.IPV4,)
     assert [uplink.masquerade for uplink in found.uplinks] == [BOTH, (), None]
+
+
+def test_what_was_not_translated_as_the_table_stood_is_translation_that_is_added() -> None:
+    seen = b.snapshot("fiber", "lte", families=BOTH)
+    state = b.state(fiber=ON, lte=ON)
+
+    def added(before: Config, after: Config, listing: str = "same") -> set[tuple[int, Family]]:
+        known = Firewall(1, "same", commands(before))
+        uplinks = bound(after, seen, state).uplinks
+        found = firewall.added(after, uplinks, seen, Firewall(2, listing), known)
+        return {(one.index, one.family) for one in found}
+
+    one, both = two(Router(), masquerade=(Family.IPV4,)), two(Router(masquerade=(Family.IPV4,)))
+    lte, fiber = (b.NAMES["lte"], Family.IPV4), (b.NAMES["fiber"], Family.IPV4)
+    assert added(one, both) == {fiber}
+    assert added(both, both) == set()
+    assert added(both, one) == set()
+    assert added(both, both, listing="") == {fiber, lte}, "nft flush ruleset"
+    assert added(both, both, listing="somebody's") == {fiber, lte}
+    assert added(two(PIN), two(PIN._replace(nat6=Nat6.MASQUERADE))) == {(lte[0], Family.IPV6), (fiber[0], Family.IPV6)}
+
+
+def test_of_prefix_translation_the_networks_that_it_is_for_are_told() -> None:
+    seen = b.snapshot("fiber", families=BOTH)
+    lan = Address(9, Family.IPV6, "2001:db8:77::1", 64, True)
+    seen = seen._replace(addresses=(*seen.addresses, lan))
+    config = b.config(b.uplink("fiber"))._replace(router=Router(nat6=Nat6.PREFIX))
+    [one] = firewall.added(config, bound(config, seen, State()).uplinks, seen, Firewall(), Firewall())
+    assert one == firewall.Translation(b.NAMES["fiber"], Family.IPV6, "2001:db8:77::/64")

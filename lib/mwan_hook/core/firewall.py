@@ -14,6 +14,7 @@ from mwan_hook.core.addresses import network_of
 from mwan_hook.core.desired import is_online
 from mwan_hook.core.prefix6 import covers as _covers
 from mwan_hook.core.prefix6 import network as _network
+from mwan_hook.light import NamedTuple
 from mwan_hook.model import Change, Failback, Family, Firewall, Nat6, Op, Ruleset
 
 TYPE_CHECKING = False
@@ -34,6 +35,14 @@ _ALL = 0xFFFFFFFF
 ADD_SET = f"add set {TABLE}"
 ABSENT = (f"add table {TABLE}", f"delete table {TABLE}")
 _SPECIAL = frozenset('"\\*')
+
+
+class Translation(NamedTuple):
+    """What becomes translated that was not: a family that leaves by an interface, or one IPv6 network of it."""
+
+    index: int  # type: ignore[assignment]  # not tuple.index
+    family: Family
+    prefix: str = ""
 
 
 def wanted(
@@ -164,6 +173,24 @@ def _translating(router: Router, uplink: Uplink, uplinks: Sequence[Uplink], snap
                 yield f"{dev} ip6 saddr {prefix} fib saddr type != local snat ip6 prefix to {target}"
     elif nat6 is Nat6.MASQUERADE or Family.IPV6 in families:
         yield f"{dev} meta nfproto ipv6 fib saddr type != local masquerade"
+
+
+def added(
+    config: Config, uplinks: Sequence[Uplink], snapshot: Snapshot, there: Firewall, known: Firewall
+) -> tuple[Translation, ...]:
+    """What our table did not translate, as far as it stood there: the whole of it where it did not.
+
+    ``known`` is what was read when it was made last.
+    """
+    stood = set(known.commands) if there.listing and there.listing == known.listing else set()
+    found = []
+    for uplink in uplinks:
+        for line in _translating(config.router, uplink, uplinks, snapshot) if uplink.present else ():
+            if f"add rule {TABLE} srcnat {line}" not in stood:
+                family = Family.IPV4 if "nfproto ipv4" in line else Family.IPV6
+                prefix = line.partition("ip6 saddr ")[2].partition(" ")[0]
+                found.append(Translation(uplink.index, family, prefix))
+    return tuple(found)
 
 
 def _inside(uplinks: Sequence[Uplink], snapshot: Snapshot) -> list[str]:
