@@ -50,6 +50,7 @@ def _running(add: Add) -> None:
     one = add("event", event, "take spooled events, or the one given; facts first, then probe what changed")
     one.add_argument("what", nargs="*", metavar="ACTION IFACE")
     one.add_argument("--facts", action="store_true", help="no probes: leave to another run what is to be probed")
+    one.add_argument("--early", action="store_true", help="before the network: only translate sources")
     one = add("wait-online", wait_online, "return when an uplink is online")
     one.add_argument("--timeout", type=_seconds, default=None, metavar="S", help="give up after so many seconds")
     one = add("mail", mail, "interruptions that wait to be told by mail")
@@ -171,8 +172,12 @@ def event(options: argparse.Namespace) -> int:
 
     if len(options.what) not in (0, 2):
         parser().error("event takes no arguments, or ACTION and IFACE")
-    if options.facts and options.what:
-        parser().error("--facts goes without ACTION and IFACE")
+    if (options.facts or options.early) and options.what:
+        parser().error("--facts and --early go without ACTION and IFACE")
+    if options.early:
+        from mwan_hook.commands import early
+
+        return early.run(options.root)
     return tick.facts(options.root) if options.facts else tick.event(options.root, tuple(options.what) or None)
 
 

@@ -24,7 +24,10 @@ WANTS = {
     "timers.target": ("mwan-hook-check.timer", "mwan-hook-mail.timer"),
     "paths.target": ("mwan-hook-event.path", "mwan-hook-notify.path"),
     "sockets.target": ("mwan-hook-netlink.socket",),
-    "multi-user.target": ("mwan-hook-boot.service", "systemd-networkd.service", "networkd-dispatcher.service"),
+    "multi-user.target": (
+        *("mwan-hook-boot.service", "mwan-hook-early.service"),
+        *("systemd-networkd.service", "networkd-dispatcher.service"),
+    ),
     "network-online.target": ("systemd-networkd-wait-online.service",),
 }
 WAIT = f"{UNITS}/systemd-networkd-wait-online.service"

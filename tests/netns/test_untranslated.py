@@ -161,3 +161,28 @@ def test_a_connection_that_gets_answers_and_one_by_another_line_are_left_alone(n
         text = SETTINGS.format(nat6="no").replace("masquerade = ipv4", "masquerade = no")
         net.router.configure(text + "masquerade = ipv4\n")
         assert "conntrack" not in net.router.check().stdout, "only line two translates, and this one leaves by one"
+
+
+def test_no_packet_leaves_bare_after_the_early_run_and_the_first_run_makes_the_whole_table(net: Network) -> None:
+    net.router.configure(SETTINGS.format(nat6="masquerade").replace("[router]", "[router]\npin = yes"))
+    done = net.router.mwan("event", "--early")
+    assert "[#] " in done.stdout
+    assert not net.router.state_file.exists()
+    with flows(net, 4400, *SILENT):
+        leaves_translated(net)
+        net.router.check()
+        leaves_translated(net)
+    table = net.router.ns.run("nft", "list", "table", "inet", "mwan_hook").stdout
+    assert "chain postrouting" in table
+    assert net.router.mwan("event", "--early").stdout == "", "it stands"
+
+
+def test_an_early_run_translates_a_line_that_is_not_there_yet(net: Network) -> None:
+    net.router.configure(SETTINGS.format(nat6="no").replace("match = eth2", "match = eth7"))
+    net.router.mwan("event", "--early")
+    table = net.router.ns.run("nft", "list", "table", "inet", "mwan_hook").stdout
+    assert 'oifname "eth7"' in table
+    net.router.configure(SETTINGS.format(nat6="no").replace("masquerade = ipv4", "masquerade = no"))
+    net.router.check()
+    assert net.router.ns.run("nft", "list", "table", "inet", "mwan_hook", check=False).stdout == ""
+    assert net.router.mwan("event", "--early").stdout == ""

@@ -217,7 +217,7 @@ def test_each_unit_is_missed(name: str) -> None:
         ({"active": False}, "unit-stopped"),
     ):
         found = list(doctorunits.check(without(name, **values)._replace(mail=True)))
-        if name == doctorunits.BOOT and code == "unit-stopped":
+        if name in (doctorunits.BOOT, doctorunits.EARLY) and code == "unit-stopped":
             assert found == []  # it has done its work
         else:
             assert [(one.code, one.about, one.severity) for one in found] == [(code, name, severity)]
@@ -249,7 +249,7 @@ def test_the_states_are_those_of_the_installer() -> None:
     assert sorted(listed[1].split()) == sorted(STATES)
     triggers = re.search(r'^triggers="([^"]*)"', (PROJECT / "install/start.sh").read_text(), re.M)
     assert triggers
-    assert set(triggers[1].split()) | {doctorunits.BOOT} == set(UNITS)
+    assert set(triggers[1].split()) | {doctorunits.BOOT, doctorunits.EARLY} == set(UNITS)
 
 
 def test_units_are_found_enabled_and_masked_by_their_files(tmp_path: Path) -> None:

@@ -11,12 +11,14 @@ if TYPE_CHECKING:
 
 INSTALL = "./install.sh, from a checkout, puts it back"
 TIMER, BOOT, MAIL = "mwan-hook-check.timer", "mwan-hook-boot.service", "mwan-hook-mail.timer"
+EARLY = "mwan-hook-early.service"
 # unit: what does not happen without it
 UNITS = {
     TIMER: "no uplink is probed: a line that is dead behind its gateway keeps its traffic for ever",
     "mwan-hook-netlink.socket": "links, addresses and routes that change are followed up to ten seconds later",
     "mwan-hook-event.path": "a stick that is plugged in, and a line that comes up, are probed up to ten seconds later",
     "mwan-hook-notify.path": "no hook, mail, metric or bus is told of anything",
+    EARLY: "with masquerade or nat6, what the LAN sends before the first run of a boot leaves with the LAN's addresses",
     BOOT: "routes come up to ten seconds later at boot",
     MAIL: "mails that could not be sent at once are never sent",
 }
@@ -89,7 +91,7 @@ def _unit(unit: Unit) -> Iterator[Finding]:
     elif not unit.enabled:
         fix = Fix(commands=(f"systemctl enable --now {unit.name}",))
         yield Finding("unit-disabled", severity, unit.name, f"{unit.path} is not enabled", breaks, fix)
-    elif unit.active is False and unit.name != BOOT:
+    elif unit.active is False and unit.name not in (BOOT, EARLY):
         fix = Fix(commands=(f"systemctl start {unit.name}",), words=f"systemctl status {unit.name} says why")
         yield Finding("unit-stopped", severity, unit.name, "it is enabled, but not active", breaks, fix)
 

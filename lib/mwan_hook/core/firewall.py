@@ -37,6 +37,12 @@ ABSENT = (f"add table {TABLE}", f"delete table {TABLE}")
 _SPECIAL = frozenset('"\\*')
 
 
+def translations(config: Config, uplinks: Sequence[Uplink], snapshot: Snapshot) -> tuple[str, ...]:
+    """The commands that make the table with nothing but what hangs on no verdict: sources that become ours."""
+    lines = [line for uplink in uplinks for line in _translating(config.router, uplink, uplinks, snapshot)]
+    return _commands({"srcnat": lines}) if lines else ()
+
+
 class Translation(NamedTuple):
     """What becomes translated that was not: a family that leaves by an interface, or one IPv6 network of it."""
 

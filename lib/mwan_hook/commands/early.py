@@ -1,0 +1,31 @@
+"""``mwan-hook event --early``: the sources that uplinks translate, before the network is there."""
+
+from __future__ import annotations
+
+from mwan_hook import config, scene
+from mwan_hook.core import firewall
+from mwan_hook.lines import spelled
+from mwan_hook.model import Change, Firewall, Op, Ruleset
+from mwan_hook.say import complain, say
+from mwan_hook.store import lock
+from mwan_hook.system import nft
+
+
+def run(root: str) -> int:
+    """Make our nft table with its translations alone, unless it stands; the first run after it makes the whole of it.
+
+    Uplinks that match one literal name are translated before they are there.  Raises MwanError.
+    """
+    loaded = config.load(root)
+    if not loaded.config.firewall:
+        return 0
+    with lock.look(root):
+        seen = scene.look_to_write(root, loaded)
+        commands = firewall.translations(loaded.config, seen.uplinks, seen.snapshot)
+        if not commands or nft.exists():
+            return 0
+        change = Change(Op.REPLACE, Ruleset(commands))
+        say(f"[#] {line}" for line in spelled(seen.snapshot.links, (change,)))
+        _, failed = nft.apply(change, Firewall())
+    complain((failed,) if failed else ())
+    return 1 if failed else 0
