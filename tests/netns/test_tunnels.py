@@ -215,6 +215,25 @@ def test_a_vpn_for_some_keeps_what_it_chooses(lab: Lab) -> None:
     settled(net)
 
 
+def test_a_pinned_flow_of_the_lan_goes_into_the_tunnel_once_that_takes_all(lab: Lab) -> None:
+    net = machine(lab, pin="yes", client=True)
+    settled(net)
+    assert net.client
+    lab.tunnel(net.router, "ts7", 0x80000)
+    lay(net, *TAILSCALE)
+    settled(net)
+    flow = lab.flow(net.client, BOTH[0])
+    assert flow.carried_by() == "isp1"
+    lay(net, "route add default dev ts7 table 52")
+    net.router.check()
+    assert flow.carried_by() == "isp1"  # through the tunnel
+    for one in net.isps:
+        one.forget()
+    assert flow.carried_by() == "isp1"
+    assert BOTH[0] not in {packet.destination for packet in net.isps[0].seen() if packet.port == 7}
+    flow.stop()
+
+
 def test_a_refusal_of_everything_is_kept_and_said(lab: Lab) -> None:
     net = machine(lab)
     lay(net, "rule add pref 30000 prohibit", "-6 rule add pref 30000 prohibit")

@@ -20,8 +20,10 @@ from mwan_hook.model import (
     Family,
     Firewall,
     Nat6,
+    Nexthop,
     OnLink,
     Op,
+    Route,
     Router,
     Rule,
     Ruleset,
@@ -103,6 +105,23 @@ def test_verdicts_change_nothing_in_the_table() -> None:
 def test_a_pulled_interface_changes_nothing_in_the_table() -> None:
     seen = b.snapshot("fiber", families=BOTH)
     assert commands(two(PIN), snapshot=seen) == commands(two(PIN))
+
+
+def test_a_tunnel_that_takes_all_lets_go_of_what_went_out_and_not_of_answers() -> None:
+    rule = Rule(Family.IPV4, 5270, 52, protocol=3)
+    way = Route(Family.IPV4, 52, nexthops=(Nexthop(70),), protocol=3)
+    seen = b.snapshot("fiber", "lte", families=BOTH)._replace(foreign_rules=(rule,))
+    config = two(PIN)
+    assert commands(config, snapshot=seen) == commands(config)  # networks alone
+    to_an_uplink = seen._replace(foreign_wide=(way._replace(nexthops=(Nexthop(2),)),))
+    assert commands(config, snapshot=to_an_uplink) == commands(config)
+    added = [
+        one for one in commands(config, snapshot=seen._replace(foreign_wide=(way,))) if one not in commands(config)
+    ]
+    for chain in ("prerouting", "output"):
+        assert [
+            f"meta nfproto ipv4 ct direction original ct mark & 0x3f00 == {mark} return" for mark in ("0x100", "0x200")
+        ] == rules(tuple(added), chain)
 
 
 def test_a_hard_failback_lets_go_of_what_went_out_while_a_better_one_is_online() -> None:

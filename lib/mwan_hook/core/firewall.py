@@ -60,7 +60,8 @@ def wanted(
     pinned = able if config.router.pin else []
     rules: dict[str, list[str]] = {}
     if any(uplink.mark for uplink in pinned):
-        again = [line for uplink in pinned for line in _restoring(uplink, mask, uplinks, state, snapshot)]
+        free = tunnelled(config, uplinks, snapshot)
+        again = [line for one in pinned for line in _restoring(one, mask, uplinks, state, snapshot, free)]
         rules["prerouting"] = [line for uplink in pinned for line in _arriving(uplink, mask)] + again
         rules["output"] = again
         rules["postrouting"] = [_leaving(uplink, mask) for uplink in pinned]
@@ -134,15 +135,42 @@ def _arriving(uplink: Uplink, mask: int) -> Iterator[str]:
     yield f"{dev} return"
 
 
-def _restoring(uplink: Uplink, mask: int, uplinks: Sequence[Uplink], state: State, snapshot: Snapshot) -> Iterator[str]:
-    """The connection's mark becomes the packet's, unless somebody has chosen an uplink for it."""
+def tunnelled(config: Config, uplinks: Sequence[Uplink], snapshot: Snapshot) -> frozenset[Family]:
+    """Families of which a rule or a default in pieces of another program leads everything into a tunnel."""
+    if not (snapshot.foreign_wide or snapshot.pieces):
+        return frozenset()
+    from mwan_hook.core import foreign
+
+    heres = [
+        foreign.Here(family, config, uplinks, snapshot, foreign.of_family(family, snapshot))
+        for family in snapshot.families
+    ]
+    pieces = config.routing.main_first
+    return frozenset(
+        here.family for here in heres if (pieces and here.pieces) or any(devices for _, devices in foreign.takers(here))
+    )
+
+
+def _restoring(
+    uplink: Uplink,
+    mask: int,
+    uplinks: Sequence[Uplink],
+    state: State,
+    snapshot: Snapshot,
+    free: frozenset[Family],
+) -> Iterator[str]:
+    """The connection's mark becomes the packet's, unless somebody has chosen an uplink for it.
+
+    ``free``: families in which what went out is let go, because a tunnel takes all; answers to what came in stay.
+    """
     mine = f"ct mark & {mask:#x} == {uplink.mark:#x}"
     if not uplink.mark:
         return
-    if uplink.config.failback is Failback.HARD:
-        for family in snapshot.families:
-            if any(one.metric < uplink.metric and is_online(one, family, state) for one in uplinks):
-                yield f"meta nfproto {family.value} ct direction original {mine} return"
+    hard = uplink.config.failback is Failback.HARD
+    for family in snapshot.families:
+        better = hard and any(one.metric < uplink.metric and is_online(one, family, state) for one in uplinks)
+        if better or family in free:
+            yield f"meta nfproto {family.value} ct direction original {mine} return"
     yield f"{mine} meta mark & {mask:#x} == 0 {marking('meta', uplink.mark, mask)}"
 
 
