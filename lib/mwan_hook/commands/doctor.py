@@ -42,7 +42,7 @@ def run(root: str, fix: bool, as_json: bool) -> int:
         done = _fix(root, found)
         if done.files or done.links or done.sysctls:
             found, good = findings(root)
-    say((_document(found, done),) if as_json else _lines(root, found, done))
+    say(_document(found, done).split("\n") if as_json else _lines(root, found, done))
     complain(done.failed if done else ())
     worse = any(one.severity > Severity.NOTE for one in found) or (done is not None and done.failed)
     return CONFIGURATION if not good else 1 if worse else 0

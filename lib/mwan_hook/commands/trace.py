@@ -51,7 +51,7 @@ def _output(options: Namespace, done: Trace, answer: Answer | None, names: Names
     if options.json:
         from mwan_hook.commands.trace_json import document
 
-        return (document(done, answer, names, options.destination),)
+        return document(done, answer, names, options.destination).split("\n")
     if options.graph:
         from mwan_hook.commands.trace_graph import mermaid
 
