@@ -40,6 +40,7 @@ class Run:
         self._memory: State | None = None  # what the last look led to; the disk has it too unless it was full
         self._stamp = (0, 0)
         self._asked: frozenset[str] = frozenset()
+        self._asked_gateways = False
         self.failed = False  # something that errors of the state do not hold
         self._started = time.clock_gettime(time.CLOCK_BOOTTIME)
 
@@ -63,12 +64,23 @@ class Run:
         """Everything anew, unless neither the kernel nor another run said that anything changed."""
         changed = netlink.heard(self._ears)
         same = states.stamp(self.root) == self._stamp
-        if self._last and self._memory and same and not changed:
+        if self._last and self._memory and same and not changed and not self._last.bound.turns:
             now, wall = time.clock_gettime(time.CLOCK_BOOTTIME), time.time()
             self._last = self._last._replace(state=self._memory, now=now, wall=wall, messages=())
         else:
             self._last = scene.look_to_write(self.root, self.loaded, self._memory if same else None)
+            if self._last.bound.turns and self._asks_gateways():
+                self._last = scene.look_to_write(self.root, self.loaded, self._memory if same else None)
         return self._last
+
+    def _asks_gateways(self) -> bool:
+        """Once in a run the kernel is made to ask gateways that are waiting for their turn."""
+        if self._asked_gateways or self._last is None:
+            return False
+        from mwan_hook.system import neighbours
+
+        self._asked_gateways = True
+        return neighbours.ask(self._last.uplinks, self._last.bound.turns)
 
     def _settle(self, judged: Judged, rounds: Sequence[Seen]) -> Judged:
         """Change and look again, until nothing is left to change or nothing helps."""

@@ -150,7 +150,8 @@ def _copies(
     for family in families:
         for uplink in uplinks:
             if uplink.present and uses(uplink, family, state):
-                yield copier.compare(family, uplink.table, uplink.index)
+                homes = [home for home in uplink.way(family).homes[:1] if home != uplink.table]
+                yield copier.compare(family, uplink.table, uplink.index, homes)
             else:
                 yield Copies(family, uplink.table, extra=reader.ours(family, uplink.table))
 

@@ -9,6 +9,7 @@ from mwan_hook.core import former
 from mwan_hook.core.decide import judge_round, with_only_way
 from mwan_hook.core.desired import Desired, desire
 from mwan_hook.core.facts import fits, judge_uplink
+from mwan_hook.core.gateways import has_choice, strays
 from mwan_hook.core.plan import plan
 from mwan_hook.core.schedule import interval
 from mwan_hook.core.transitions import counted
@@ -116,13 +117,20 @@ def _look(root: str, loaded: Loaded, memory: State | None, writes: bool) -> Scen
         outlines = _outlines(reader)
         described = _attributes(root, config, outlines.links)
         around = Surroundings(outlines, state, allotment, described, networkd.leases(root))
-        bound = _overlaid(loaded, bind(config, around))
+        bound = bind(config, around)
+        if strays(bound.uplinks, outlines, state) or any(has_choice(uplink) for uplink in bound.uplinks):
+            from mwan_hook import gateways
+
+            outlines, bound = gateways.settled(reader, config, around, bound, now)
+        bound = _overlaid(loaded, bound)
         snapshot = details(reader, loaded, bound, state, outlines)
         if may_be_delegated(bound, state, snapshot):
+            from mwan_hook.core import prefixes
             from mwan_hook.system import delegation
 
             known = delegation.known(root, reader, config, bound.uplinks, state, snapshot, now)
             snapshot = snapshot._replace(delegated=known)
+            bound = bound._replace(uplinks=prefixes.lending(bound.uplinks, snapshot))
     seen = Scene(root, config, loaded.fingerprint, state, allotment, bound, snapshot, now, wall, (*messages, *more))
     if not limited(seen):
         return seen
@@ -256,6 +264,8 @@ def _remembered(state: State, seen: Scene, desired: Desired) -> State:
         protocols=former.carried(state, seen.snapshot),
         delegated=seen.snapshot.delegated,
         warnings=(*seen.bound.told, *desired.notes),
+        turns=dict(seen.bound.turns),
+        elsewhere=tuple(sorted({route.table for route in seen.snapshot.elsewhere})),
     )
 
 

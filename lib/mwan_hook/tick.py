@@ -140,6 +140,7 @@ def _probe(run: Run, judged: Judged, wish: Wish, started: float, late: Late) -> 
     is cut short where it would keep others from probing; what comes due while it lasts is asked, too.
     """
     asked: dict[tuple[str, Family], float] = {}
+    turned: set[tuple[str, Family]] = set()
     while True:
         now = _clock()
         doubtful = [key for key in _keys(judged, wish.names) if _in_doubt(judged, key, now - started)]
@@ -152,6 +153,11 @@ def _probe(run: Run, judged: Judged, wish: Wish, started: float, late: Late) -> 
             then, others = _without_way(judged, online, seen, wish)
             asked.update((_name(key), now) for key in (*(online or ready), *others))
             judged = run.reconcile([*seen, *_ask(then, others, late)])
+            if judged.scene.bound.turns:
+                judged, moved = _with_turns(run, judged)
+                for name in moved - turned:  # each once, or a run might never end
+                    asked.pop(name, None)
+                turned |= moved
         elif doubtful:
             time.sleep(max(0.01, min(asked.get(_name(key), 0.0) + _pause(key) - now for key in doubtful)))
         else:
@@ -170,6 +176,14 @@ def _without_way(judged: Judged, online: Sequence[Key], seen: Sequence[Seen], wi
     had = {(one.job.uplink, one.job.family) for one in seen}
     due = _due(then, Wish() if wish.names else wish, _clock())
     return then, [key for key in due if key.family in lost and _name(key) not in had]
+
+
+def _with_turns(run: Run, judged: Judged) -> tuple[Judged, set[tuple[str, Family]]]:
+    """A round may have ended a gateway's turn: the next one is taken at once, and asked in this run."""
+    before = {_name(key): key.uplink.way(key.family).gateway for key in _keys(judged)}
+    judged = run.reconcile()
+    after = {_name(key): key.uplink.way(key.family).gateway for key in _keys(judged)}
+    return judged, {name for name, gateway in after.items() if before.get(name, gateway) != gateway}
 
 
 def _in_doubt(judged: Judged, key: Key, running: float) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.lab import Lab, Network, topologies
+from tests.netns.layout import defaults, hops, layout
 
 CONFIG = """
 [routing]
@@ -115,3 +116,180 @@ def test_a_source_that_stands_on_the_loopback(net: Network) -> None:
     settled(net)
     well(net)
     assert net.router.family("one")["source"] == "203.0.113.80"
+
+
+GATEWAYS4 = {"eth1": "10.1.0.1", "eth2": "10.2.0.1"}
+
+
+def multihomed(net: Network, *, in_main: bool) -> None:
+    """Defaults in tables of their own, with rules; their networks in main or only there, as networkd may do it."""
+    ns = net.router.ns
+    for n, (dev, gateway) in enumerate(GATEWAYS4.items(), 1):
+        table, own4, own6 = 300 + n, f"10.{n}.0.2", f"2001:db8:{n}:1::2"
+        for family in ("-4", "-6"):
+            ns.ip(f"{family} route del default dev {dev}")
+        if not in_main:
+            ns.ip(f"addr change {own4}/24 dev {dev} noprefixroute")
+            ns.batch(f"route flush table main dev {dev}")
+            ns.ip(f"route add 10.{n}.0.0/24 dev {dev} proto dhcp scope link src {own4} metric 70 table {table}")
+        ns.ip(f"route add default via {gateway} dev {dev} onlink proto dhcp src {own4} metric 70 table {table}")
+        ns.ip(f"-6 route add default via fe80::1 dev {dev} proto ra metric 70 table {table}")
+        for family, own in (("-4", own4), ("-6", own6)):
+            ns.ip(f"{family} rule add pref {9000 + n} from {own} lookup {table}")
+            ns.ip(f"{family} rule add pref {9100 + n} lookup {table}")
+
+
+def reached(net: Network) -> dict[tuple[str, str], bool]:
+    """From each address of ours, and from none: the internet and the neighbours."""
+    ns, found = net.router.ns, {}
+    neighbours = {
+        "10.1.0.2": "10.1.0.1",
+        "10.2.0.2": "10.2.0.1",
+        "2001:db8:1:1::2": "2001:db8:1:1::1",
+        "2001:db8:2:1::2": "2001:db8:2:1::1",
+    }
+    for source in ("", *neighbours):
+        for target in ["2606:4700:4700::1111" if ":" in source else "1.1.1.1", *filter(None, [neighbours.get(source)])]:
+            words = ["ping", "-c1", "-W2", *(["-I", source] if source else []), target]
+            found[source, target] = ns.run(*words, check=False).returncode == 0
+    return found
+
+
+@pytest.mark.parametrize("in_main", [True, False], ids=["networks-in-main", "networks-elsewhere"])
+def test_what_a_multihomed_machine_reached_it_reaches_after_our_first_run(net: Network, in_main: bool) -> None:
+    """Its gateways stand in tables of others only; none of those is touched."""
+    multihomed(net, in_main=in_main)
+    before = reached(net)
+    assert all(before.values())
+    foreign = [line for line in layout(net.router.ns) if '"protocol": "172"' not in line]
+    settled(net)
+    well(net)
+    well(net, "two")
+    assert reached(net) == before
+    assert [line for line in layout(net.router.ns) if '"protocol": "172"' not in line] == foreign
+    with net.isps[0].broken("blackhole"):
+        net.router.check()
+        assert net.router.way_out() == net.router.way_out("ipv6") == ["two"]
+
+
+def test_gateways_that_main_does_not_reach_and_a_default_of_ours_in_main(net: Network) -> None:
+    multihomed(net, in_main=False)
+    net.router.configure(config(routing="default_table = main"))
+    settled(net)
+    found = defaults(net.router.ns, "main")
+    assert [hops(route) for route in found] == [
+        {"eth1": ("10.1.0.1", 1)},
+        {"eth1": ("10.1.0.1", 1)},
+        {"eth2": ("10.2.0.1", 1)},
+    ]
+    net.router.mwan("flush")
+    assert defaults(net.router.ns, "main") == []
+
+
+def test_a_default_in_the_table_that_the_uplink_was_given(net: Network) -> None:
+    multihomed(net, in_main=True)
+    net.router.configure(config("table = 301"))
+    settled(net)
+    well(net)
+    net.router.mwan("flush")
+    assert len(defaults(net.router.ns, 301)) == 1
+
+
+@pytest.mark.parametrize("metric", [5, 100, 900])
+def test_a_default_that_a_lease_has_left_behind(net: Network, metric: int) -> None:
+    ns = net.router.ns
+    ns.ip("addr add 10.77.0.2/24 dev eth1")
+    ns.ip(f"route prepend default via 10.77.0.1 dev eth1 proto dhcp metric {metric}")
+    ns.ip("addr del 10.77.0.2/24 dev eth1")
+    settled(net)
+    well(net)
+    assert net.router.family("one")["gateway"] == "10.1.0.1"
+
+
+def test_nothing_is_asked_of_a_line_without_carrier(net: Network) -> None:
+    """Its gateway is in a network that nothing reaches now, which is no error, and comes with the carrier."""
+    router = net.router
+    router.configure(config("gateway = 2001:db8:1:1::1, 10.1.0.1"))
+    router.ns.ip("-6 route del default dev eth1")
+    router.carrier("eth1", on=False)
+    settled(net)
+    assert router.family("one", "ipv6")["reason"] == "no carrier"
+    router.carrier("eth1", on=True)
+    settled(net)
+    well(net)
+
+
+def test_of_several_gateways_the_first_that_answers_is_used(net: Network) -> None:
+    """Two routers stand in the network; whether they are in main's defaults or in the configuration."""
+    router, isp = net.router, net.isps[0].ns
+    router.configure(config("gateway = 10.1.0.77, 10.1.0.1, fe80::77, fe80::1"))
+    settled(net)
+    well(net)
+    assert router.family("one")["gateway"] == "10.1.0.1"
+    isp.batch("addr add 10.1.0.77/24 dev lan", "addr add fe80::77/64 dev lan nodad")
+    router.check()  # asks; whoever rests no longer is used (hysteresis_delay = 0)
+    router.check()
+    found = [router.family("one", family)["gateway"] for family in ("ipv4", "ipv6")]
+    assert found == ["10.1.0.77", "fe80::77"]
+    router.configure(config())
+    router.ns.ip("route append default via 10.1.0.66 dev eth1 metric 1")
+    router.ns.ip("-6 route append default via fe80::66 dev eth1 metric 1")
+    settled(net)
+    well(net)
+    assert router.family("one", "ipv6")["gateway"] == "fe80::1"
+
+
+def test_a_router_whose_line_is_dead_gives_way_to_the_next_and_back_when_that_fails(net: Network) -> None:
+    """Both answer ARP; what goes through the first one gets nothing."""
+    router, isp = net.router, net.isps[0].ns
+    mac = "02:00:00:00:66:01"
+    isp.batch("link add keep2 type veth peer name keep3", "link set keep2 master lan up")
+    isp.batch(f"link set keep3 address {mac} up", "addr add 10.1.0.66/32 dev keep3")
+    isp.sysctl({"ipv4/conf/all/arp_ignore": 1, "ipv4/conf/lan/arp_ignore": 1})
+    isp.nft("table bridge lab { chain dead { type filter hook prerouting priority -300; }; }\n")
+    for address in ("1.1.1.1", "9.9.9.9"):
+        isp.nft(f"add rule bridge lab dead ether daddr {mac} ip daddr {address} drop\n")
+    router.configure(config("gateway = 10.1.0.66, 10.1.0.1\nfamilies = ipv4"))
+    router.check()
+    router.check()
+    assert (router.family("one")["gateway"], router.verdict("one")) == ("10.1.0.1", "online")
+    for _ in range(2):
+        router.check()
+        assert router.family("one")["gateway"] == "10.1.0.1"  # nothing swings while it works
+    isp.nft("flush chain bridge lab dead\n")
+    with net.isps[0].broken("blackhole"):
+        router.check()
+    router.check()
+    assert (router.family("one")["gateway"], router.verdict("one")) == ("10.1.0.66", "online")
+
+
+def test_a_line_with_nothing_but_a_delegated_prefix(net: Network) -> None:
+    """It sends from the LAN's address of that prefix, and the LAN goes on as before."""
+    router, isp = net.router, net.isps[0].ns
+    isp.nft("flush chain inet bcp38 in\n")
+    isp.nft("add rule inet bcp38 in iifname lan ip6 saddr != { fe80::/10, 2001:db8:a1:6600::/56 } drop\n")
+    router.ns.sysctl({"ipv6/conf/all/forwarding": 1})
+    router.ns.ip("addr del 2001:db8:1:1::2/64 dev eth1")
+    router.ns.ip("addr add fe80::bb/64 dev eth1 nodad")
+    isp.ip("route add 2001:db8:a1:6600::/56 via fe80::bb dev lan")
+    router.ns.batch(
+        "link add inside type bridge",
+        "link add host0 type veth peer name host1",
+        "link set host0 master inside up",
+        "link set host1 up",
+        "link set inside up",
+        "addr add 2001:db8:a1:6603::1/64 dev inside nodad",
+        "route add unreachable 2001:db8:a1:6600::/56 dev lo proto dhcp metric 1024",
+    )
+    router.write("run/mwan-hook/prefixes/eth1", "2001:db8:a1:6600::/56\n")
+    settled(net)
+    well(net)
+    assert router.family("one", "ipv6")["source"] == "2001:db8:a1:6603::1"
+    assert router.ns.run("ping", "-c1", "-W2", "2001:4860:4860::8888").returncode == 0
+    rules = [rule for rule in router.ns.rules("ipv6") if rule.get("srclen") == 56]
+    assert [rule["table"] for rule in rules] == ["1001"]
+    router.ns.ip("addr del 2001:db8:a1:6603::1/64 dev inside")  # a router behind this one has all of it
+    settled(net)
+    assert router.family("one", "ipv6")["reason"] == "no address"
+    rules = [rule for rule in router.ns.rules("ipv6") if rule.get("srclen") == 56]
+    assert [rule.get("table") for rule in rules] == ["1001"]

@@ -322,3 +322,47 @@ def test_arithmetic_is_that_of_ipaddress(number: int, length: int, other: int) -
     inner = ipaddress.IPv6Network((number ^ 1 << 100, other), strict=False)
     assert ipaddress.IPv6Network(network(str(address), length)) == wide
     assert covers(network(str(address), length), network(str(inner.network_address), other)) == inner.subnet_of(wide)
+
+
+def without_own_address(*more: Address) -> Snapshot:
+    """fiber has a link-local address only; the LAN has some of others."""
+    there = seen()
+    kept = tuple(a for a in there.addresses if (a.index, a.family) != (b.NAMES["fiber"], Family.IPV6))
+    own = Address(b.NAMES["fiber"], Family.IPV6, "fe80::80", 64, False)
+    return there._replace(addresses=(*kept, own, *more))
+
+
+OF_THE_PREFIX = Address(LAN, Family.IPV6, "2001:db8:1100:7::1", 64, True)
+
+
+def lent(*more: Address, config: Config | None = None) -> tuple[str, str, str | None]:
+    snapshot = without_own_address(*more)
+    fiber = prefixes.lending(uplinks(config or three(), ALL_ON, snapshot), snapshot)[0].ipv6
+    return fiber.source, fiber.missing, fiber.default.src if fiber.default else None
+
+
+def test_an_uplink_without_an_address_sends_from_one_of_its_prefix() -> None:
+    fading = OF_THE_PREFIX._replace(address="2001:db8:1100:8::1", deprecated=True)
+    others = OF_THE_PREFIX._replace(address="2001:db8:2200:7::1")
+    assert lent(others, fading, OF_THE_PREFIX) == (OF_THE_PREFIX.address, "", OF_THE_PREFIX.address)
+    assert lent(others, OF_THE_PREFIX._replace(usable=False, tentative=True)) == ("", "no address", None)
+    assert lent(OF_THE_PREFIX._replace(index=b.NAMES["lte"])) == ("", "no address", None)  # another uplink's
+    only4 = three(families=(Family.IPV4,))
+    assert lent(OF_THE_PREFIX, config=only4)[:2] == ("", "ipv6 is not used")
+
+
+def test_the_lan_keeps_its_way_where_the_uplink_cannot_send_itself() -> None:
+    """A router behind this one may have all of the prefix."""
+    snapshot = without_own_address()
+    first = rules(three(), b.state(cable=ON), snapshot)[0]
+    assert (first.table, first.action) == (1001, "lookup")
+    bare = snapshot._replace(defaults=tuple(r for r in snapshot.defaults if r.nexthops[0].index != b.NAMES["fiber"]))
+    assert rules(three(), b.state(cable=ON), bare)[0].action == "unreachable"
+
+
+def test_an_uplink_that_sends_from_the_lans_address_does_not_share_a_route() -> None:
+    config, snapshot = three(), without_own_address(OF_THE_PREFIX)
+    there = prefixes.lending(uplinks(config, ALL_ON, snapshot), snapshot)
+    shared = [r for r in desire(config, there, ALL_ON, snapshot).shared if r.family is Family.IPV6]
+    assert [[hop.index for hop in route.nexthops] for route in shared] == [[3, 4], [2], [3], [4]]
+    assert [route.src for route in shared] == [None, OF_THE_PREFIX.address, None, None]

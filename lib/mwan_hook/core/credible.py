@@ -61,7 +61,7 @@ def state(stored: State) -> str:
             return f"{route.dst!r:.50} of table {route.table} is no default that ours could stand for"
     odd = "" if stored.sharing in _SHARING else f"{stored.sharing!r:.20} is no way to share"
     carried = usages(Usages(stored.usage)) if stored.usage else ""
-    doubts = (odd, _prefixes(stored), carried, *map(notice, stored.outbox))
+    doubts = (odd, _gateways(stored), _prefixes(stored), carried, *map(notice, stored.outbox))
     return next(filter(None, doubts), "")
 
 
@@ -146,6 +146,13 @@ def _is_original(stored: Sysctl) -> bool:
     return named and number and stored.index <= LAST_INDEX
 
 
+def _gateways(stored: State) -> str:
+    for key, turn in stored.turns.items():
+        if not all(_is_router(one) for one in (turn.gateway, *turn.silent, *turn.failed)):
+            return f"{key!r:.80} has no gateway {turn.gateway!r:.40}"
+    return next((f"{number} is no table" for number in stored.elsewhere if number > LARGEST), "")
+
+
 def _prefixes(stored: State) -> str:
     for one in stored.delegated:
         if not _is_delegated(one):
@@ -183,6 +190,10 @@ def _is_gateway(family: Family, gateway: str | None) -> bool:
     if family is Family.IPV4 and gateway.startswith(_VIA_IPV6):
         return _is_of(Family.IPV6, gateway[len(_VIA_IPV6) :])
     return _is_of(family, gateway)
+
+
+def _is_router(gateway: str) -> bool:
+    return gateway == "" or any(_is_gateway(family, gateway) for family in FAMILIES)
 
 
 def _is_of(family: Family, address: str) -> bool:

@@ -23,6 +23,7 @@ from mwan_hook.model import (
     Sysctl,
     Uplink,
     UplinkState,
+    Way,
 )
 
 TYPE_CHECKING = False
@@ -67,7 +68,7 @@ def desire(config: Config, uplinks: Sequence[Uplink], state: State, snapshot: Sn
         if not carrying and any(unjudged(uplink, family, state) for uplink in used):
             ways_out = _standing(family, config.routing, len(uplinks), snapshot) or ways_out
         last = _last_priority(config) if ways_out and config.routing.default_table != MAIN_TABLE else None
-        tables += [route for uplink in used for route in _table(family, uplink)]
+        tables += [route for uplink in used for route in _table(family, uplink, snapshot)]
         shared += ways_out
         rules += _rules(family, config.routing, used, carrying, last)
         rules += _twins(family, config.routing, used, carrying)
@@ -175,14 +176,28 @@ def tagged(routes: Iterable[Route], routing: Routing) -> tuple[Route, ...]:
     return tuple(route._replace(protocol=routing.protocol) for route in routes)
 
 
-def _table(family: Family, uplink: Uplink) -> list[Route]:
+def _table(family: Family, uplink: Uplink, snapshot: Snapshot) -> list[Route]:
     """The uplink's default, and the guard that keeps its addresses from leaking through another uplink."""
     guard = Route(family, uplink.table, metric=GUARD_METRIC, kind="unreachable")
-    way = uplink.way(family)
-    routable = uplink.link is not None and uplink.link.up and any(a.usable or a.tentative for a in way.addresses)
-    if way.default is None or not routable:
+    way, link = uplink.way(family), uplink.link
+    if way.default is None or link is None or not link.up or not _routable(way) or uplink.table in way.homes:
         return [guard]  # the kernel takes no route through a device that is down or to a gateway without a subnet
-    return [way.default._replace(table=uplink.table, metric=canonical_metric(family, way.default.metric)), guard]
+    own = way.default._replace(table=uplink.table, metric=canonical_metric(family, way.default.metric))
+    if not link.carrier and own._replace(protocol=snapshot.protocol) not in _standing_in(uplink.table, snapshot):
+        return [guard]  # nor to one that only a network without carrier reaches: it comes with the carrier
+    return [own, guard]
+
+
+def _routable(way: Way) -> bool:
+    """Whether the kernel takes a default: an IPv6 one needs no more than the interface's own address."""
+    if way.lent or any(one.usable or one.tentative for one in way.addresses):
+        return True
+    return way.family is Family.IPV6 and bool(way.addresses)
+
+
+def _standing_in(table: int, snapshot: Snapshot) -> list[Route]:
+    """Ours in an uplink's table that are no copies."""
+    return [route for copies in snapshot.copies if copies.table == table for route in copies.extra]
 
 
 def _plain(family: Family, uplink: Uplink, table: int, metric: int) -> Route:
@@ -236,10 +251,13 @@ def _last_known(family: Family, used: Sequence[Uplink], state: State) -> list[Up
 
 
 def _best(family: Family, table: int, tier: Sequence[Uplink]) -> Route:
-    """One multipath route; the kernel shares an IPv6 one only among nexthops with a gateway."""
-    if family is Family.IPV6 and any(uplink.way(family).gateway is None for uplink in tier):
-        with_gateway = [uplink for uplink in tier if uplink.way(family).gateway]
-        tier = with_gateway or tier[:1]
+    """One multipath route.
+
+    The kernel shares an IPv6 one only among nexthops with a gateway, and gives it one source for all of them: an uplink
+    that sends from an address of another interface needs its own.
+    """
+    if family is Family.IPV6 and any(uplink.ipv6.gateway is None or uplink.ipv6.lent for uplink in tier):
+        tier = [uplink for uplink in tier if uplink.ipv6.gateway and not uplink.ipv6.lent] or tier[:1]
     if len(tier) == 1:
         return _plain(family, tier[0], table, BEST_METRIC)
     hops = tuple(_hop(uplink, family, uplink.config.weight) for uplink in tier)

@@ -184,9 +184,12 @@ def _admitted(state: FamilyState, key: str, probe: Probe, now: float) -> FamilyS
 
 def _moved(state: FamilyState, key: str) -> FamilyState:
     """Another address or gateway, none missing: the verdict stays, what was seen on the old way is void."""
+    online = state.status is Status.ONLINE
     return state._replace(
         way=key,
-        good=state.good if state.status is Status.ONLINE else 0,
+        good=state.good if online else 0,
+        bad=state.bad if online else 0,
+        burst=state.burst or not online,
         portal=False,
         portal_due=True,
         next_probe_at=None,

@@ -21,7 +21,10 @@ def without_former(snapshot: Snapshot, state: State) -> Snapshot:
     former = protocols(state, snapshot)
     if not former:
         return snapshot
-    return snapshot._replace(defaults=tuple(route for route in snapshot.defaults if route.protocol not in former))
+    return snapshot._replace(
+        defaults=tuple(route for route in snapshot.defaults if route.protocol not in former),
+        elsewhere=tuple(route for route in snapshot.elsewhere if route.protocol not in former),
+    )
 
 
 def carried(state: State, snapshot: Snapshot) -> tuple[int, ...]:

@@ -10,6 +10,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from mwan_hook.model import State, Uplink
+
 SCOPE_LINK = 253  # of an IPv4 route without gateway, as ip(8) makes it
 IPV6_METRIC = 1024  # what the kernel makes of an IPv6 route without metric
 
@@ -47,7 +49,9 @@ def candidates(place: Place, sources: Sources) -> list[Route]:
         return _distinct(fitting)
     known = _legs(still_valid(sources.remembered, snapshot.addresses), place)
     main = [_reached(place, leg, in_main=True) for leg in main]
-    others = [_reached(place, leg, in_main=False) for leg in _legs(snapshot.elsewhere, place)]
+    others = _legs(snapshot.elsewhere, place)
+    likely = [leg for leg in others if fits(leg, place.addresses)]
+    others = [_reached(place, leg, in_main=False) for leg in (*likely, *others)]
     if wanted:
         return [_through(place, gateway, [*main, *others, *known]) for gateway in wanted]
     leased = sources.lease.gateway4 if place.family is Family.IPV4 else None
@@ -55,8 +59,40 @@ def candidates(place: Place, sources: Sources) -> list[Route]:
         better = leased and (leased in map(_gateway, main) or any(holds(one, leased) for one in place.addresses))
         return [_through(place, leased, main)] if leased and better else _distinct(main)
     if others:
-        return _distinct([leg for fit in (True, False) for leg in others if fits(leg, place.addresses) is fit])
+        return _distinct(others)
     return [_through(place, leased, known)] if leased else known[:1]
+
+
+def strays(uplinks: Iterable[Uplink], snapshot: Snapshot, state: State) -> list[tuple[Family, Uplink]]:
+    """Uplinks that could send in a family, and for which main has no default: another table may have one.
+
+    Where the configuration names the gateway, only those whose networks main may lack, too.
+    """
+    foreign = [r for r in snapshot.defaults if r.protocol != snapshot.protocol and not r.tos]
+    in_main = {(route.family, hop.index) for route in foreign for hop in route.nexthops}
+    return [
+        (family, uplink)
+        for uplink in uplinks
+        if uplink.link and uplink.link.up
+        for family in snapshot.families
+        if family in uplink.config.families and (family, uplink.index) not in in_main
+        if _could_send(uplink, family, state)
+    ]
+
+
+def _could_send(uplink: Uplink, family: Family, state: State) -> bool:
+    way = uplink.way(family)
+    if uplink.config.gateway(family):
+        return any(one.no_network and one.usable for one in way.addresses)
+    if way.lent or any(one.usable or one.tentative for one in way.addresses):
+        return True
+    served = uplink.config.prefixes or uplink.interface in [one.interface for one in state.delegated]
+    return bool(family is Family.IPV6 and served and way.addresses)
+
+
+def has_choice(uplink: Uplink) -> bool:
+    """Whether it has several gateways in a family."""
+    return bool(uplink.ipv4.choices or uplink.ipv6.choices)
 
 
 def fits(leg: Route, addresses: Iterable[Address]) -> bool:
@@ -108,7 +144,10 @@ def _legs(routes: Iterable[Route], place: Place) -> list[Route]:
 
 def _distinct(legs: Sequence[Route]) -> list[Route]:
     """The first one of each gateway."""
-    return list({_gateway(leg): leg for leg in reversed(legs)}.values())[::-1] if len(legs) > 1 else list(legs)
+    first: dict[str | None, Route] = {}
+    for leg in legs:
+        first.setdefault(_gateway(leg), leg)
+    return list(first.values())
 
 
 def _gateway(leg: Route) -> str | None:

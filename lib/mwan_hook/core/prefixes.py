@@ -6,9 +6,10 @@ stays in the state.  One that vanishes while its uplink is down is remembered: h
 
 from __future__ import annotations
 
-from mwan_hook.core.addresses import GLOBAL, network_of
+from mwan_hook.core.addresses import GLOBAL, network_of, preferred
 from mwan_hook.core.desired import TWINS, is_online
 from mwan_hook.core.prefix6 import covered, covers, network
+from mwan_hook.core.ways import NO_ADDRESS, missing
 from mwan_hook.model import MAIN_TABLE, Delegated, Family, LastResort, Nat6, OnLink, Rule, UplinkState
 
 TYPE_CHECKING = False
@@ -102,6 +103,37 @@ def of(uplink: Uplink, snapshot: Snapshot) -> list[str]:
     ]
 
 
+def lending(uplinks: Sequence[Uplink], snapshot: Snapshot) -> tuple[Uplink, ...]:
+    """The uplinks, those without an IPv6 address of their own with one of their prefix.
+
+    Providers that delegate a prefix need not give the line itself more than a link-local address (PPPoE mostly).
+    """
+    return tuple([_with_lent(uplink, uplinks, snapshot) if _needs(uplink) else uplink for uplink in uplinks])
+
+
+def _needs(uplink: Uplink) -> bool:
+    way = uplink.ipv6
+    there = uplink.link is not None and uplink.link.up and way.default is not None
+    return there and not way.lent and not any(one.usable or one.tentative for one in way.addresses)
+
+
+def _with_lent(uplink: Uplink, uplinks: Sequence[Uplink], snapshot: Snapshot) -> Uplink:
+    outside, own = {one.index for one in uplinks}, of(uplink, snapshot)
+    inside = [
+        one
+        for one in snapshot.addresses
+        if one.family is Family.IPV6 and one.usable and one.index not in outside
+        if covered(network(one.address, 128), own)
+    ]
+    way, link = uplink.ipv6, uplink.link
+    if not inside or link is None or way.default is None:
+        return uplink
+    lent = preferred(inside, None)[0].address
+    default = way.default._replace(src=lent)
+    lacks = missing(link, way.addresses, default, lent)
+    return uplink._replace(ipv6=way._replace(lent=lent, default=default, missing=lacks))
+
+
 def rules(
     config: Config, uplinks: Sequence[Uplink], carrying: Sequence[Uplink], state: State, snapshot: Snapshot
 ) -> Iterator[Rule]:
@@ -157,9 +189,15 @@ def translates(uplink: Uplink, router: Router) -> bool:
 
 
 def dead(uplink: Uplink, state: State) -> bool:
-    """Nothing from its prefix may be sent by it: it was found so, switched off, or lacks what it needs."""
+    """Nothing from its prefix may be sent by it: it was found so, switched off, or lacks what it needs.
+
+    What lacks an address only still forwards: a router behind this one may have all of the prefix.
+    """
+    way = uplink.ipv6
+    if way.missing == NO_ADDRESS and way.default and way.addresses:
+        return not uplink.enabled
     judged = state.uplinks.get(uplink.name, UplinkState()).ipv6.judged
-    return not uplink.enabled or bool(uplink.ipv6.missing) or (judged and not is_online(uplink, Family.IPV6, state))
+    return not uplink.enabled or bool(way.missing) or (judged and not is_online(uplink, Family.IPV6, state))
 
 
 def to_deprecate(config: Config, uplinks: Sequence[Uplink], state: State, snapshot: Snapshot) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from mwan_hook.model import (
     Match,
     Snapshot,
     State,
+    Turn,
     Uplink,
     UplinkConfig,
 )
@@ -38,6 +39,7 @@ class Surroundings(NamedTuple):
     allotment: Allotment
     attributes: Mapping[str, Mapping[str, str]] = {}  # interface -> driver, path, mac, id, property:KEY
     leases: Mapping[int, Lease] = {}  # by interface index
+    turns: Mapping[str, Turn] | None = None  # by UPLINK/FAMILY; None: as they were stored
 
 
 class Bound(NamedTuple):
@@ -48,6 +50,7 @@ class Bound(NamedTuple):
     warnings: tuple[str, ...] = ()
     policies: tuple[Course, ...] = ()
     short: tuple[str, ...] = ()  # what marks do not reach for
+    turns: Mapping[str, Turn] = {}  # of uplinks that have several gateways, by UPLINK/FAMILY
 
     @property
     def told(self) -> tuple[str, ...]:
@@ -88,13 +91,16 @@ def bind(config: Config, around: Surroundings) -> Bound:
     )
     allotment = allot(config, seats, _switched(config, seats, around.allotment))
     uplinks = tuple(_uplink(config, seat, allotment, around) for seat in seats)
+    turns = around.turns or {}
     short = without_mark(config, seats, allotment)
     if not config.policies:
-        return Bound(uplinks, allotment._replace(policy_marks={}), warnings, short=(short,) if short else ())
+        allotment = allotment._replace(policy_marks={})
+        return Bound(uplinks, allotment, warnings, short=(short,) if short else (), turns=turns)
     from mwan_hook.core import policies
 
     courses, allotment = policies.bind(config, uplinks, allotment)
-    return Bound(uplinks, allotment, warnings, courses, tuple(filter(None, (short, policies.without_mark(courses)))))
+    told = tuple(filter(None, (short, policies.without_mark(courses))))
+    return Bound(uplinks, allotment, warnings, courses, told, turns)
 
 
 def interfaces_to_describe(config: Config, links: Sequence[Link]) -> tuple[Link, ...]:
@@ -191,7 +197,7 @@ def _switched(config: Config, seats: Sequence[Seat], old: Allotment) -> Allotmen
 
 def _uplink(config: Config, seat: Seat, allotment: Allotment, around: Surroundings) -> Uplink:
     entry = seat.config
-    sources = Sources(around.snapshot, _lease(seat, around), around.state.foreign)
+    sources = Sources(around.snapshot, _lease(seat, around), around.state.foreign, _turns(seat, around))
     ways = {family: way(family, entry, seat.link, sources) for family in FAMILIES}
     default = ways[Family.IPV4].default or ways[Family.IPV6].default
     metric = entry.metric
@@ -217,6 +223,19 @@ def _uplink(config: Config, seat: Seat, allotment: Allotment, around: Surroundin
         ipv4=ways[Family.IPV4],
         ipv6=ways[Family.IPV6],
     )
+
+
+def _turns(seat: Seat, around: Surroundings) -> tuple[tuple[Family, str], ...]:
+    turns = around.state.turns if around.turns is None else around.turns
+    if not turns:
+        return ()
+    named = [(family, turns.get(turn_key(seat.name, family))) for family in FAMILIES]
+    return tuple([(family, turn.gateway) for family, turn in named if turn])
+
+
+def turn_key(name: str, family: Family) -> str:
+    """What a turn is remembered by."""
+    return f"{name}/{family.value}"
 
 
 def _lease(seat: Seat, around: Surroundings) -> Lease:

@@ -12,7 +12,7 @@ from mwan_hook.system import canonical, shapes, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from mwan_hook.system.look import Reader
     from mwan_hook.system.shapes import Found
@@ -54,13 +54,16 @@ class Copier:
         self._mode = mode
         self._main: dict[Family, Found] = {}
 
-    def compare(self, family: Family, table: int, index: int) -> Copies:
+    def compare(self, family: Family, table: int, index: int, homes: Iterable[int] = ()) -> Copies:
         """The difference for one family and table of the uplink with interface ``index``.
 
-        A route in main whose nexthops are all dead is not copied, but a copy that is there already stays: it comes
-        to life together with the original.
+        ``homes``: tables of others that its default was found in; what else leads through it there is copied, too,
+        because the uplink's rules come before those that lead there.  A route whose nexthops are all dead is not
+        copied, but a copy that is there already stays: it comes to life together with the original.
         """
         source = self._source(family, index)
+        for home in homes:
+            source = self._with_home(source, family, home, index)
         have = self._reader.routes(family, table, partial(shapes.collect, protocol=self._reader.protocol))
         wanted, there = set(source.others), set(have.ours)
         missing = wanted - there
@@ -81,10 +84,18 @@ class Copier:
         collect = partial(shapes.collect, protocol=self._reader.protocol, defaults=False)
         if self._mode is CopyRoutes.OWN:
             own = partial(collect, oif=index)
-            return self._reader.unicast_of_main(family, index, own)
+            return self._reader.unicast(family, MAIN_TABLE, index, own)
         if family not in self._main:
             self._main[family] = self._reader.routes(family, MAIN_TABLE, collect)
         return self._main[family]
+
+    def _with_home(self, source: Found, family: Family, home: int, index: int) -> Found:
+        """Main's routes come before those of another table."""
+        collect = partial(shapes.collect, protocol=self._reader.protocol, defaults=False, oif=index)
+        more = self._reader.unicast(family, home, index, collect)
+        known = set(map(canonical.key, (*source.others, *source.dead)))
+        others = [route for route in more.others if canonical.key(route) not in known]
+        return source._replace(others=[*source.others, *others], dead=[*source.dead, *more.dead])
 
     def _difference(self, copies: Copies, missing: list[bytes], extra: list[bytes], have: Found) -> Copies:
         if have.others and copies.family is Family.IPV6:

@@ -43,6 +43,8 @@ PIECE = 4  # the longest prefix that is a default in pieces: 0.0.0.0/1, ::/1, 20
 _EXT_MASK = build.number(29, 1 << 3)  # IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS
 _ROUTE = Struct("=BBBBBBBBI")
 
+_NDA_IFINDEX = 8
+
 _DST_LEN, _SRC_LEN, _PROTOCOL, _KIND = 17, 18, 21, 23  # offsets in a message
 _RTPROT_KERNEL, _RTPROT_DHCP, _RTN_UNREACHABLE = 2, 16, 7
 _NO_PROGRAM = frozenset((1, _RTPROT_KERNEL, 9, _RTPROT_DHCP))  # redirects, the kernel, RA, DHCP
@@ -136,6 +138,10 @@ class Reader:
             return route
         return route._replace(nexthops=()) if route.protocol == self.protocol else route._replace(nhid=0)
 
+    def neighbours(self, family: Family, index: int) -> list[bytes]:
+        """What is known of a device's neighbours, as messages."""
+        return self._messages(wire.RTM_GETNEIGH, bytes((family.af,)) + bytes(11) + build.number(_NDA_IFINDEX, index))
+
     def objects(self) -> list[bytes]:
         """All nexthop objects, as messages."""
         return self._messages(wire.RTM_GETNEXTHOP, bytes(8))
@@ -188,11 +194,20 @@ class Reader:
         def use(buffers: Iterable[bytes]) -> list[bytes]:
             return [m for m in _split(buffers) if m[_DST_LEN] > PIECE and self._by_a_program(m[_PROTOCOL])]
 
-        found = sorted(self.unicast_of_main(family, index, use), key=_narrowest)[:MOST]
+        found = sorted(self.unicast(family, MAIN_TABLE, index, use), key=_narrowest)[:MOST]
         return tuple(self._known(route) for route in map(wire.route, found) if route)
 
     def _by_a_program(self, protocol: int) -> bool:
         return protocol not in _NO_PROGRAM and protocol != self.protocol
+
+    def defaults_elsewhere(self, family: Family, index: int, tables: Iterable[int] = ()) -> tuple[Route, ...]:
+        """Living foreign defaults through a device that are not in main: of these tables, or of all."""
+        found: list[Route | None] = []
+        for table in tables or (0,):
+            messages = self._messages(wire.RTM_GETROUTE, _request(family, table, index, kind=wire.UNICAST))
+            able = [m for m in messages if not m[_DST_LEN] and not m[_SRC_LEN] and m[_PROTOCOL] != self.protocol]
+            found += [wire.route(message, keep_dead=False) for message in able]
+        return tuple(self._known(route) for route in found if route and route.table != MAIN_TABLE)
 
     def blocked(self) -> tuple[str, ...]:
         """Prefixes that a DHCP client has made unreachable as a whole; the search for defaults has come past them."""
@@ -209,14 +224,14 @@ class Reader:
         routes = [(wire.attributes(message, 28).get(wire.RTA_OIF), _destination(message)) for message in own]
         return tuple(OnLink(int.from_bytes(oif, byteorder), prefix) for oif, prefix in routes if oif)
 
-    def unicast_of_main(self, family: Family, index: int, use: Callable[[Iterable[bytes]], T]) -> T:
-        """What ``use`` makes of the buffers of main's unicast routes through a device.
+    def unicast(self, family: Family, table: int, index: int, use: Callable[[Iterable[bytes]], T]) -> T:
+        """What ``use`` makes of the buffers of a table's unicast routes through a device.
 
         ``use`` raises InterruptedDumpError where a message is marked so, and is then called again.
         """
-        if family is Family.IPV6 and index in self._through:
+        if family is Family.IPV6 and table == MAIN_TABLE and index in self._through:
             return use(self._through[index])
-        return self._dump(wire.RTM_GETROUTE, _request(family, MAIN_TABLE, index, kind=wire.UNICAST), use)
+        return self._dump(wire.RTM_GETROUTE, _request(family, table, index, kind=wire.UNICAST), use)
 
     def routes(self, family: Family, table: int, use: Callable[[Iterable[bytes]], T]) -> T:
         """The same for all routes of a table."""

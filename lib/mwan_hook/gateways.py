@@ -1,0 +1,54 @@
+"""What a look reads where an uplink's gateway does not follow from main: other tables' defaults, and who answers."""
+
+from __future__ import annotations
+
+from mwan_hook.core.gateways import strays
+from mwan_hook.core.turns import turn
+from mwan_hook.core.uplinks import bind, turn_key
+from mwan_hook.model import FAMILIES, Turn, UplinkState
+from mwan_hook.system import neighbours
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from mwan_hook.core.uplinks import Bound, Surroundings
+    from mwan_hook.model import Config, Family, Route, Snapshot, Uplink
+    from mwan_hook.system.look import Reader
+
+
+def settled(reader: Reader, config: Config, around: Surroundings, bound: Bound, now: float) -> tuple[Snapshot, Bound]:
+    """The uplinks with the gateways that they have then."""
+    lost = strays(bound.uplinks, around.snapshot, around.state)
+    if lost:
+        found = tuple(_elsewhere(reader, lost, around.state.elsewhere))
+        around = around._replace(snapshot=around.snapshot._replace(elsewhere=found))
+        bound = bind(config, around)
+    turns = dict(_turns(reader, bound.uplinks, around, now))
+    if turns:
+        bound = bind(config, around._replace(turns=turns))
+    return around.snapshot, bound
+
+
+def _elsewhere(reader: Reader, lost: Iterable[tuple[Family, Uplink]], known: tuple[int, ...]) -> Iterator[Route]:
+    """Tables that held one before are asked first: all tables together may hold a million routes."""
+    for family, uplink in lost:
+        found = reader.defaults_elsewhere(family, uplink.index, known) if known else ()
+        yield from found or reader.defaults_elsewhere(family, uplink.index)
+
+
+def _turns(
+    reader: Reader, uplinks: Iterable[Uplink], around: Surroundings, now: float
+) -> Iterator[tuple[str, Turn]]:
+    """Of each uplink and family with several gateways."""
+    for uplink in uplinks:
+        for family in FAMILIES:
+            choices, key = uplink.way(family).choices, turn_key(uplink.name, family)
+            if choices and uplink.link:
+                before = around.state.turns.get(key, Turn(""))
+                if not uplink.link.carrier:  # nobody can answer: all as it was
+                    yield key, before if before.gateway in choices else Turn(choices[0])
+                    continue
+                memory = around.state.uplinks.get(uplink.name, UplinkState()).family(family)
+                answers = neighbours.answers(reader, family, uplink.link, choices)
+                yield key, turn(before, choices, answers, memory, uplink.config.probe, now)

@@ -1,0 +1,103 @@
+"""Whether gateways answer ARP and neighbour discovery, as the kernel knows; and having it ask them."""
+
+from __future__ import annotations
+
+import time
+from _socket import inet_ntop, inet_pton
+from struct import pack, unpack_from
+
+from mwan_hook.core.addresses import VIA_IPV6
+from mwan_hook.core.uplinks import turn_key
+from mwan_hook.model import FAMILIES, Family
+from mwan_hook.system import build, netlink, wire
+from mwan_hook.system.look import Reader
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from mwan_hook.model import Link, Turn, Uplink
+
+PATIENCE = 0.25  # seconds for answers, where nothing was known of a gateway
+STEP = 0.02
+_NDA_DST = 1
+_NTF_USE = 1
+_INCOMPLETE, _FAILED = 0x01, 0x20  # NUD_*; all others but none tell of an answer
+_STATE = 24  # offset in a message
+
+
+def answers(reader: Reader, family: Family, link: Link, gateways: Sequence[str]) -> dict[str, bool | None]:
+    """Of each gateway whether it answers; None while that is not known.  Without ARP there is nobody to ask."""
+    if link.noarp:
+        return dict.fromkeys(gateways, True)
+    found = {**_states(reader, family, link.index), **_states_via_ipv6(reader, link.index, gateways)}
+    return {one: _answer(found.get(one, 0)) for one in gateways}
+
+
+def ask(uplinks: Iterable[Uplink], turns: Mapping[str, Turn]) -> bool:
+    """Have the kernel ask every gateway that it knows nothing of, or that was silent; whether anything is known anew.
+
+    One that is in use is asked by its own traffic.  Answers are waited for where the gateway in use gives none.
+    """
+    waiting = []
+    with Reader() as reader:
+        for uplink in uplinks:
+            for family in FAMILIES:
+                choices, link = uplink.way(family).choices, uplink.link
+                if choices and link and link.carrier and not link.noarp:
+                    known = answers(reader, family, link, choices)
+                    _solicit(link.index, [one for one in choices if not known[one]])
+                    current = turns[turn_key(uplink.name, family)].gateway
+                    if not known[current]:
+                        waiting.append((family, link, choices, known))
+        return _waited(reader, waiting)
+
+
+def _waited(reader: Reader, waiting: list[tuple[Family, Link, tuple[str, ...], dict[str, bool | None]]]) -> bool:
+    end = time.monotonic() + PATIENCE
+    while waiting and time.monotonic() < end:
+        time.sleep(STEP)
+        if all(all(answers(reader, family, link, choices).values()) for family, link, choices, _ in waiting):
+            break
+    return any(answers(reader, family, link, choices) != known for family, link, choices, known in waiting)
+
+
+def _answer(state: int) -> bool | None:
+    if not state or state & _INCOMPLETE:
+        return None
+    return not state & _FAILED
+
+
+def _states(reader: Reader, family: Family, index: int) -> dict[str, int]:
+    return dict(map(_state, reader.neighbours(family, index)))
+
+
+def _states_via_ipv6(reader: Reader, index: int, gateways: Sequence[str]) -> dict[str, int]:
+    """Of IPv6 gateways of IPv4 routes, by the names that those have."""
+    if not any(one.startswith(VIA_IPV6) for one in gateways):
+        return {}
+    return {VIA_IPV6 + address: state for address, state in _states(reader, Family.IPV6, index).items()}
+
+
+def _state(message: bytes) -> tuple[str, int]:
+    (state,) = unpack_from("=H", message, _STATE)
+    return inet_ntop(message[16], wire.attributes(message, 28)[_NDA_DST]), state
+
+
+def _solicit(index: int, gateways: Sequence[str]) -> None:
+    """As a packet for them would; the kernel goes on by itself."""
+    if not gateways:
+        return
+    sock = netlink.connect()
+    try:
+        for body in _wishes(index, gateways):
+            sock.send(build.request(wire.RTM_NEWNEIGH, wire.NLM_F_CREATE, body))
+    finally:
+        sock.close()
+
+
+def _wishes(index: int, gateways: Sequence[str]) -> Iterator[bytes]:
+    for gateway in gateways:
+        text = gateway.removeprefix(VIA_IPV6)
+        af = Family.of(text).af
+        yield pack("=BxxxiHBB", af, index, 0, _NTF_USE, 0) + build.attribute(_NDA_DST, inet_pton(af, text))
