@@ -72,6 +72,10 @@ def desire(config: Config, uplinks: Sequence[Uplink], state: State, snapshot: Sn
         shared += ways_out
         rules += _rules(family, config.routing, used, carrying, last)
         rules += _twins(family, config.routing, used, carrying)
+        if len(used) > 1:
+            from mwan_hook.core import samenetwork
+
+            rules += samenetwork.rules(family, config.routing, used, carrying, shared_addresses(used, family))
         rules += _refused(family, config.routing, ways_out)
         if family is Family.IPV6 and snapshot.delegated:
             from mwan_hook.core import prefixes

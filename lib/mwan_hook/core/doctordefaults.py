@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from _socket import inet_pton
 
-from mwan_hook.core import servers
+from mwan_hook.core import samenetwork, servers
 from mwan_hook.core.desired import is_online, shared_addresses
 from mwan_hook.core.doctor import Finding, Fix, Severity, listed
 from mwan_hook.core.doctorrules import has_default
@@ -133,10 +133,24 @@ def check_addresses(case: Case) -> Iterator[Finding]:
                 yield _twice(outside, inside, names)
             elif gateway and inside.prefixlen > outside.prefixlen and _covers(inside, gateway):
                 yield _hidden(outside, inside, gateway, names)
+    yield from _lines_of_one_network(case)
     if case.config.firewall and not case.config.router.pin:
         for family in FAMILIES:
             for address in shared_addresses(case.present, family):
                 yield _unpinned(case, family, address)
+
+
+def _lines_of_one_network(case: Case) -> Iterator[Finding]:
+    """Rules tell them apart by source and mark; what has neither goes as main says."""
+    for family in FAMILIES:
+        twins = shared_addresses(case.present, family)
+        able = [u for u in case.present if not any(a.address in twins for a in u.way(family).addresses)]
+        for key, holders in samenetwork.shared(able, family).items():
+            names = listed(uplink.interface for uplink in holders)
+            what = f"{names} are in one network, {samenetwork.spelled(family, key)}"
+            breaks = "what chooses no source finds hosts in it (the provider's name servers) behind one of them only"
+            words = "bind what asks them to the line's address, or name servers outside that network"
+            yield Finding("network-of-two", Severity.NOTE, names, what, breaks, Fix(words=words))
 
 
 def _covers(network: Address, address: str) -> bool:
