@@ -1,7 +1,6 @@
 """The configspec: every section and key that the files may hold.  Its checks are those of configvalues."""
 
-DEFAULT_RULE = 900  # offset of the last rule: [routing] rule_priority + 900 must stay below the kernel's main rule
-LAST_PRIORITY = 32765
+from mwan_hook.core.priorities import LAST, LAST_BASE
 
 _PROBE = """
 targets = targets
@@ -24,7 +23,7 @@ SPEC = f"""
 [routing]
 default_table = default_table
 first_table = table
-rule_priority = whole(1, {LAST_PRIORITY - DEFAULT_RULE})
+rule_priority = whole(1, {LAST_BASE})
 main_first = boolean
 copy_routes = choice(own, main)
 last_resort = choice(main, keep, unreachable, blackhole)
@@ -87,7 +86,7 @@ match = match
 metric = metric
 weight = whole(1, 256)
 table = table
-rule_priority = whole(1, {LAST_PRIORITY})
+rule_priority = whole(1, {LAST})
 mark = mark
 gateway = gateway
 families = families

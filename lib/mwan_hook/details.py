@@ -48,6 +48,7 @@ def details(reader: Reader, loaded: Loaded, bound: Bound, state: State, outlines
         foreign_rules=foreign,
         foreign_wide=_wide(reader, foreign),
         hosts=tuple(_hosts(reader, uplinks, state, outlines)),
+        vrfs=reader.vrfs(),
         copies=tuple(_copies(reader, loaded.config, uplinks, state, families)),
         sysctls=tuple(_current(uplinks, state, outlines)),
         orphans=_orphans(reader, loaded, bound, state, families, pool),

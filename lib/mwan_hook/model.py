@@ -11,7 +11,7 @@ from mwan_hook.light import Enum, IntEnum, NamedTuple
 
 PROTOCOL = 172
 LOCAL_TABLE, MAIN_TABLE, DEFAULT_TABLE = 255, 254, 253
-GUARD_METRIC = 4294967295
+GUARD_METRIC = 4294967295  # the worst; earlier versions had guards there, in uplinks' tables
 DEFAULT = "default"
 LOOKUP = "lookup"
 HEAVIEST_TYPED = 256  # weight of a nexthop object that ip(8) before 6.12 takes
@@ -562,6 +562,7 @@ class Snapshot(NamedTuple):
     foreign_wide: tuple[Route, ...] = ()  # defaults, whole and in pieces, of tables that others lead everything into
     pieces: tuple[Route, ...] = ()  # of main: defaults in pieces, as far as the search for defaults meets them
     hosts: tuple[Route, ...] = ()  # of main: routes of programs through uplinks, where they may be to a tunnel's server
+    vrfs: bool = False  # this kernel can make VRFs, and then puts a rule for them
     copies: tuple[Copies, ...] = ()
     sysctls: tuple[Sysctl, ...] = ()  # current values of those we set
     families: tuple[Family, ...] = FAMILIES  # that this kernel knows

@@ -11,6 +11,7 @@ from mwan_hook.core.desired import Desired, desire
 from mwan_hook.core.facts import fits, judge_uplink
 from mwan_hook.core.gateways import has_choice, strays
 from mwan_hook.core.plan import plan
+from mwan_hook.core.rules import needs_copies
 from mwan_hook.core.schedule import interval
 from mwan_hook.core.transitions import counted
 from mwan_hook.core.uplinks import Bound, Surroundings, bind, interfaces_to_describe
@@ -174,6 +175,10 @@ def judge(seen: Scene, rounds: Sequence[Seen] = (), asked: frozenset[str] = froz
         from mwan_hook.core import tunnels
 
         desired = tunnels.joined(desired, seen.config, seen.uplinks, seen.snapshot)
+    if needs_copies(seen.snapshot):
+        from mwan_hook.core import ahead
+
+        desired = ahead.joined(desired, seen.config.routing, seen.snapshot)
     if seen.snapshot.pool:
         from mwan_hook.core import nexthops
 

@@ -45,7 +45,7 @@ def sources(ns: Netns, priority: int, family: str = "ipv4") -> list[tuple[str, i
 
 
 def defaults(ns: Netns, table: int | str, family: str = "ipv4") -> list[Object]:
-    """The default routes of a table that are no guard, the best first."""
+    """The default routes of a table, the best first; none that others have put there to refuse everything."""
     found = [r for r in ns.routes(table, family) if r["dst"] == "default" and r.get("metric") != GUARD]
     return sorted(found, key=lambda route: int(route.get("metric", 0)))
 

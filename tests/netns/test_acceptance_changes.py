@@ -221,13 +221,17 @@ def test_a_default_is_there_at_every_instant(net: Network) -> None:
     assert log.read_text() == ""
 
 
-def test_foreign_guards_in_our_tables_are_left_and_make_no_work(net: Network) -> None:
+def test_guards_in_our_tables_go_if_they_are_ours_and_foreign_ones_make_no_work(net: Network) -> None:
     net.router.mwan("flush")
     for family in ("-4", "-6"):
         net.router.ns.ip(f"{family} route add unreachable default table 1001 metric {GUARD} proto static")
+        net.router.ns.ip(f"{family} route add unreachable default table 1002 metric {GUARD} proto 172")
     net.router.check()
     assert net.router.check().stdout == ""
     assert net.router.status()["errors"] == []
+    for family in FAMILIES:
+        kinds = {route.get("type", "unicast") for route in net.router.ns.routes("1002", family)}
+        assert kinds == {"unicast"}, "an earlier version of ours had guards there"
     net.router.mwan("flush")
     for family in ("ipv4", "ipv6"):
         (left,) = net.router.ns.routes("1001", family)

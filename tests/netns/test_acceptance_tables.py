@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.lab import Lab, Line, Network, Router, topologies
-from tests.netns.layout import FAMILIES, GUARD, UNREACHABLE, defaults, layout, ours, plain, sources
+from tests.netns.layout import FAMILIES, UNREACHABLE, defaults, layout, ours, plain, sources
 
 
 @pytest.fixture
@@ -31,24 +31,31 @@ def test_source_rules_and_tables_are_those_of_the_lines(net: Network) -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_table_holds_what_main_has_through_its_line_and_a_guard(net: Network, family: str) -> None:
+def test_a_table_holds_what_main_has_through_its_line(net: Network, family: str) -> None:
     ns = net.router.ns
     ns.ip("route add blackhole 198.51.100.0/24")
     net.router.check()
     for table, interface in ((2000, "enp0s8"), (3000, "enp0s9")):
         wanted = [plain(r) for r in ns.routes("main", family) if r.get("dev") == interface and r["dst"] != "fe80::/64"]
         held = [plain(r) for r in ns.routes(table, family) if r["dst"] != "fe80::/64"]
-        guards = [r for r in held if r.get("metric") == GUARD]
-        assert [(g["dst"], g["type"]) for g in guards] == [("default", UNREACHABLE)]
-        rest = [r for r in held if r not in guards]
-        assert sorted(map(str, rest)) == sorted(map(str, wanted))
+        assert sorted(map(str, held)) == sorted(map(str, wanted))
         assert len(wanted) == (3 if family == "ipv4" else 2)
 
 
-def test_the_main_table_is_not_asked_first_if_so_configured(net: Network) -> None:
+@pytest.mark.parametrize("family", FAMILIES)
+def test_right_behind_the_rules_of_addresses_stand_their_guards(net: Network, family: str) -> None:
     net.router.check()
-    for family in FAMILIES:
-        assert not [r for r in net.router.ns.rules(family) if "suppress_prefixlen" in r]
+    rules = [r for r in net.router.ns.rules(family) if r.get("action") == UNREACHABLE]
+    addresses = [src for priority in (2000, 3000) for src, _ in sources(net.router.ns, priority, family)]
+    assert [(r["priority"], r["src"]) for r in rules] == list(zip((2001, 3001), addresses, strict=True))
+
+
+def test_the_main_table_is_asked_right_before_the_shared_default_if_so_configured(net: Network) -> None:
+    net.router.check()
+    for family, widest in (("ipv4", 1), ("ipv6", 4)):
+        found = net.router.ns.rules(family)
+        told = [(r["priority"], r["table"], r.get("suppress_prefixlen")) for r in found if r["priority"] > 3001]
+        assert told[:2] == [(3002, "254", widest), (3004, "1000", None)]
 
 
 def test_further_runs_write_nothing(lab: Lab, net: Network) -> None:

@@ -74,8 +74,8 @@ class World(NamedTuple):
         return self.client.run(*words, check=False).stdout.strip()
 
     def rules(self) -> dict[str, tuple[int, str]]:
-        """Priority, and table or action, of ours by prefix, but those that keep the LAN's traffic inside."""
-        found = [rule for rule in self.net.router.ns.rules("ipv6") if rule.get("protocol") == "172"]
+        """Priority, and table or action, of ours by prefix: no guards, nor those that keep the LAN's traffic inside."""
+        found = [rule for rule in reversed(self.net.router.ns.rules("ipv6")) if rule.get("protocol") == "172"]
         return {
             f"{rule['src']}/{rule['srclen']}": (rule["priority"], ACTIONS.get(rule.get("action", "")) or rule["table"])
             for rule in found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.lab import Lab, Network, topologies
-from tests.netns.layout import FAMILIES, defaults, hops, layout, ours
+from tests.netns.layout import FAMILIES, UNREACHABLE, defaults, hops, layout, ours
 
 BY_FACTS = """
 [routing]
@@ -166,7 +166,9 @@ def test_a_renamed_interface_gets_its_sysctl_back(net: Network) -> None:
 def test_own_source_rules_stand_before_the_shared_default(net: Network, family: str) -> None:
     net.router.configure(config("main_first = no", "rule_priority = 3000"))
     settled(net)
-    assert [r["priority"] for r in net.router.ns.rules(family) if r["table"] == "1000"] == [3001]
+    found = net.router.ns.rules(family)
+    assert [r["priority"] for r in found if r.get("table") == "1000"] == [3004]
+    assert [r["priority"] for r in found if r.get("action") == UNREACHABLE and r["priority"] > 3000] == [3001]
 
 
 def test_a_default_for_one_type_of_service_is_left_alone(net: Network) -> None:

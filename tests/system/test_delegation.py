@@ -86,9 +86,9 @@ class Delegating(Container):
         self.provider[n].ns.ip(f"route replace {prefix}/56 via {own} dev lan")
 
     def rules(self) -> dict[str, str]:
-        """Table or action of ours by prefix."""
+        """Table or action of the first of ours by prefix; its guard comes behind that."""
         found = json.loads(self.run("ip", "-N", "-j", "-d", "-6", "rule", "show").stdout)
-        ours = [rule for rule in found if rule.get("protocol") == "172" and "srclen" in rule]
+        ours = [rule for rule in reversed(found) if rule.get("protocol") == "172" and "srclen" in rule]
         return {rule["src"]: "unreachable" if rule.get("action") == "7" else rule["table"] for rule in ours}
 
     def addresses(self) -> dict[str, bool]:

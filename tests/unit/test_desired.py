@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 
-from mwan_hook.core.desired import Desired, desire, shared_addresses
+from mwan_hook.core.desired import Desired, desire
+from mwan_hook.core.rules import shared_addresses
 from mwan_hook.core.uplinks import Surroundings, bind
 from mwan_hook.model import (
-    GUARD_METRIC,
     MAIN_TABLE,
     Allotment,
     Config,
@@ -79,18 +79,51 @@ def test_a_better_metric_carries_alone_and_the_other_stands_below() -> None:
 def test_an_offline_uplink_keeps_its_table_and_source_rule_but_no_mark_and_no_share() -> None:
     made = desired(three(), b.snapshot(*b.NAMES), b.state(fiber=ON, cable=OFF, lte=ON))
     assert all(3 not in dict(devices(route)) for route in made.shared)
-    about = [rule for rule in made.rules if rule.table == 1002]
-    assert [(rule.priority, rule.oif, rule.src) for rule in about] == [
-        (1100, "cable", None),
-        (1200, None, "192.168.3.2"),
+    about = [rule for rule in made.rules if rule.oif == "cable" or rule.src == "192.168.3.2"]
+    assert [(rule.priority, rule.table, rule.action) for rule in about] == [
+        (1100, 1002, "lookup"),
+        (1200, 1002, "lookup"),
+        (1250, 0, "unreachable"),
     ]
-    assert {route.metric for route in made.tables if route.table == 1002} == {100, GUARD_METRIC}
+    assert [route.metric for route in made.tables if route.table == 1002] == [100]
 
 
-def test_every_present_uplink_has_a_guard_below_its_default() -> None:
+def guards(made: Desired) -> list[tuple[int, str | None]]:
+    return [(rule.priority, rule.src) for rule in made.rules if rule.action == "unreachable"]
+
+
+def test_a_guard_stands_behind_the_rule_of_each_address_and_in_no_table() -> None:
     made = desired(three(), b.snapshot(*b.NAMES), State())
-    guards = [route for route in made.tables if route.kind == "unreachable"]
-    assert [(guard.table, guard.metric) for guard in guards] == [(n, GUARD_METRIC) for n in (1001, 1002, 1003)]
+    assert guards(made) == [(1250, f"192.168.{n}.2") for n in (2, 3, 4)]
+    assert {route.kind for route in made.tables} == {"unicast"}
+    own = desired(b.config(b.uplink("lte", rule_priority=640)), b.snapshot("lte"), State())
+    assert guards(own) == [(641, "192.168.4.2")]
+
+
+def test_what_never_had_a_way_out_is_left_as_it_is_without_us() -> None:
+    """Its addresses may have a way by rules and tables of others."""
+    config, there = b.config(b.uplink("fiber"), b.uplink("lte")), b.snapshot("fiber", "lte")
+    there = there._replace(defaults=tuple(r for r in there.defaults if r.nexthops[0].index == b.NAMES["fiber"]))
+    made = desired(config, there, State())
+    assert {rule.src for rule in made.rules if rule.src} == {"192.168.2.2"}
+    assert [rule.oif for rule in made.rules if rule.oif] == ["fiber", "lte"]
+    ever = desired(config, there, b.state(lte=OFF))
+    assert guards(ever) == [(1250, "192.168.2.2"), (1250, "192.168.4.2")], "it had one in this boot"
+    standing = there._replace(rules=desired(config, b.snapshot("fiber", "lte"), State()).rules)
+    assert guards(desired(config, standing, State())) == guards(ever), "and this tells it without a verdict"
+
+
+def test_without_main_first_its_networks_are_reached_right_before_the_shared_default() -> None:
+    both = (Family.IPV4, Family.IPV6)
+    there, state = b.snapshot("fiber", families=both), b.state(fiber=ON)
+    made = desired(b.config(b.uplink("fiber"), main_first=False), there, state)
+    found = [(r.family, r.priority, r.suppress_prefixlength) for r in made.rules if r.table == MAIN_TABLE]
+    assert found == [(Family.IPV4, 1898, 1), (Family.IPV6, 1898, 4)]
+    own = desired(b.config(b.uplink("fiber", rule_priority=4000), main_first=False), there, state)
+    last = [(r.priority, r.table) for r in own.rules if r.family is Family.IPV4 and r.priority > 4000]
+    assert sorted(last) == [(4001, 0), (4002, MAIN_TABLE), (4004, 1000)]
+    kernel = desired(b.config(b.uplink("fiber"), main_first=False, default_table=MAIN_TABLE), there, state)
+    assert all(rule.table != MAIN_TABLE for rule in kernel.rules), "the kernel's own rule does that"
 
 
 def test_rules_of_the_contract_stand_at_their_priorities() -> None:
@@ -98,12 +131,13 @@ def test_rules_of_the_contract_stand_at_their_priorities() -> None:
     assert [(rule.priority, rule.table) for rule in made.rules] == [
         (1000, MAIN_TABLE),
         (1100, 1001),
-        (1200, 1001),
         (1300, 1001),
+        (1200, 1001),
+        (1250, 0),
         (1900, 1000),
     ]
     assert made.rules[0].suppress_prefixlength == 0
-    assert (made.rules[3].mark, made.rules[3].mask) == (0x100, 0x3F00)
+    assert (made.rules[2].mark, made.rules[2].mask) == (0x100, 0x3F00)
 
 
 def test_a_family_that_no_uplink_has_gets_nothing() -> None:
@@ -219,7 +253,7 @@ def test_an_ipv6_default_is_not_merged_into_that_of_another_interface() -> None:
 def test_every_source_rule_stands_before_the_shared_default() -> None:
     config = b.config(b.uplink("fiber", rule_priority=2000), b.uplink("lte", rule_priority=3000))
     rules = desired(config, b.snapshot("fiber", "lte"), b.state(fiber=ON)).rules
-    assert [rule.priority for rule in rules if rule.table == 1000] == [3001]
+    assert [rule.priority for rule in rules if rule.table == 1000] == [3004]
     late = desired(b.config(b.uplink("fiber", rule_priority=40000)), b.snapshot("fiber"), b.state(fiber=ON)).rules
     assert [rule.priority for rule in late if rule.table == 1000] == [32765]
 

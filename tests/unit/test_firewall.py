@@ -236,12 +236,12 @@ def sources(config: Config, snapshot: Snapshot, state: State) -> list[tuple[int,
     return [(rule.priority, rule.table) for rule in found]
 
 
-def test_an_address_of_several_uplinks_has_one_rule_after_the_marks() -> None:
+def test_an_address_of_several_uplinks_has_its_rules_after_the_marks() -> None:
     seen = twins(b.snapshot("fiber", "lte"))
     equal = b.config(b.uplink("fiber", metric=100), b.uplink("lte", metric=100))
-    assert sources(equal, seen, b.state(fiber=ON, lte=ON)) == [(1301, 1000)]
-    assert sources(two(PIN), seen, b.state(fiber=OFF, lte=ON)) == [(1301, 1000)]
-    assert sources(two(PIN), seen, b.state(fiber=OFF, lte=OFF)) == [(1301, 1001)]
+    assert sources(equal, seen, b.state(fiber=ON, lte=ON)) == [(1301, 1000), (1302, 0)]
+    assert sources(two(PIN), seen, b.state(fiber=OFF, lte=ON)) == [(1301, 1000), (1302, 0)]
+    assert sources(two(PIN), seen, b.state(fiber=OFF, lte=OFF)) == [(1301, 1001), (1302, 0)]
 
 
 def test_beside_a_better_one_the_address_leads_to_a_holder() -> None:
@@ -249,8 +249,9 @@ def test_beside_a_better_one_the_address_leads_to_a_holder() -> None:
     same = tuple(a if a.index == 2 else a._replace(address="192.168.8.100") for a in seen.addresses)
     config = b.config(*(b.uplink(name, metric=100 * n) for n, name in enumerate(b.NAMES, 1)))
     seen = seen._replace(addresses=same)
-    assert sources(config, seen, b.state(fiber=ON, cable=ON, lte=ON)) == [(1200, 1001), (1301, 1002)]
-    assert sources(config, seen, b.state(fiber=ON, cable=OFF, lte=ON)) == [(1200, 1001), (1301, 1003)]
+    alone = [(1200, 1001), (1250, 0)]
+    assert sources(config, seen, b.state(fiber=ON, cable=ON, lte=ON)) == [*alone, (1301, 1002), (1302, 0)]
+    assert sources(config, seen, b.state(fiber=ON, cable=OFF, lte=ON)) == [*alone, (1301, 1003), (1302, 0)]
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mwan_hook.core import nexthops
-from mwan_hook.core.desired import LOOPBACK, Desired
+from mwan_hook.core.desired import Desired
 from mwan_hook.core.plan import plan
+from mwan_hook.core.rules import LOOPBACK
 from mwan_hook.core.words import line
 from mwan_hook.model import (
     Change,

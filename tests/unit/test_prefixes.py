@@ -70,30 +70,41 @@ def test_each_prefix_has_a_rule_at_the_priority_of_its_uplinks_addresses() -> No
     own = b.uplink("fiber", metric=100, rule_priority=700)
     assert rules(three(), ALL_ON) == [
         Rule(Family.IPV6, 1200, 1001, src=FIBER),
+        Rule(Family.IPV6, 1250, 0, src=FIBER, action="unreachable"),
         Rule(Family.IPV6, 1200, 1002, src=CABLE),
+        Rule(Family.IPV6, 1250, 0, src=CABLE, action="unreachable"),
     ]
-    assert rules(three()._replace(uplinks=(own, *three().uplinks[1:])), ALL_ON)[0].priority == 700
+    moved = rules(three()._replace(uplinks=(own, *three().uplinks[1:])), ALL_ON)
+    assert [rule.priority for rule in moved if rule.src == FIBER] == [700, 701]
+
+
+def test_a_prefix_needs_no_guard_where_whoever_takes_over_translates() -> None:
+    """The kernel moves its traffic then as soon as the link is gone, before any run."""
+    able = b.config(*(b.uplink(name, metric=100, nat6=Nat6.MASQUERADE) for name in b.NAMES))
+    assert [(rule.src, rule.table) for rule in rules(able, ALL_ON)] == [(FIBER, 1001), (CABLE, 1002)]
+    alone = b.state(fiber=ON, cable=OFF, lte=OFF)
+    assert [rule.table for rule in rules(able, alone) if rule.src == FIBER] == [1001, 0], "main may know other ways"
 
 
 def test_with_pin_marks_come_first() -> None:
     """A connection that failed over has another uplink's address already."""
-    assert {rule.priority for rule in rules(three()._replace(router=Router(pin=True)), ALL_ON)} == {1301}
+    assert {rule.priority for rule in rules(three()._replace(router=Router(pin=True)), ALL_ON)} == {1301, 1302}
     late = b.config(b.uplink("fiber", rule_priority=2000))._replace(router=Router(pin=True))
-    assert [rule.priority for rule in rules(late, ALL_ON)] == [2000]
+    assert [rule.priority for rule in rules(late, ALL_ON)] == [2000, 2001]
 
 
 def test_where_main_does_not_come_first_the_lans_own_traffic_does() -> None:
     config = three()
     found = rules(config._replace(routing=config.routing._replace(main_first=False)), ALL_ON)
-    assert found[0] == Rule(Family.IPV6, 1199, MAIN_TABLE, src=FIBER, suppress_prefixlength=0)
+    assert found[0] == Rule(Family.IPV6, 1199, MAIN_TABLE, src=FIBER, suppress_prefixlength=4)
 
 
 @pytest.mark.parametrize("prefix", [FIBER, CABLE])
 def test_nobody_uses_what_an_uplink_does_not_want(prefix: str) -> None:
-    assert [rule.src for rule in rules(three(prefixes=()), ALL_ON)] == [CABLE]
-    assert [rule.src for rule in rules(three(families=(Family.IPV4,)), ALL_ON)] == [CABLE]
+    assert {rule.src for rule in rules(three(prefixes=()), ALL_ON)} == {CABLE}
+    assert {rule.src for rule in rules(three(families=(Family.IPV4,)), ALL_ON)} == {CABLE}
     held = tuple(one._replace(interface="fiber") for one in KNOWN)
-    assert [rule.src for rule in rules(three(prefixes=(prefix,)), ALL_ON, seen(held))] == [prefix]
+    assert {rule.src for rule in rules(three(prefixes=(prefix,)), ALL_ON, seen(held))} == {prefix}
 
 
 @given(
@@ -111,20 +122,26 @@ def test_no_source_ever_leaves_untranslated_by_another_uplink(
     bound = uplinks(config, state, seen())
     online = {one.name for one in bound if verdicts[one.name] is ON}
     able = {one.table for one in bound if modes[one.name] in (Nat6.MASQUERADE, Nat6.PREFIX)}
-    found = {rule.src: rule for rule in rules(config, state)}
+    walks = sorted(rules(config, state), key=lambda rule: rule.priority, reverse=True)
+    found = {rule.src: rule for rule in walks}
+    guarded = {rule.src for rule in walks if rule.table == 0}
     for owner, prefix in (("fiber", FIBER), ("cable", CABLE)):
         rule, own = found.get(prefix), next(one for one in bound if one.name == owner)
         if owner in online:
             assert rule is not None
             assert rule.table == own.table
+            others = [one for one in bound if one.name in online and one is not own]
+            assert prefix in guarded or all(one.table in able for one in others)
         elif rule is None:
             best = min(metrics[name] for name in online)
             assert all(one.table in able for one in bound if one.name in online and one.metric == best)
         elif rule.table not in (0, own.table):
             assert rule.table in able
+            assert prefix in guarded
         elif rule.table == own.table:
             assert not online
             assert last in (LastResort.MAIN, LastResort.KEEP)
+            assert prefix in guarded
         else:
             assert rule.action == "unreachable"
 

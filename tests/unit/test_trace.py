@@ -101,6 +101,16 @@ def test_a_selector_that_does_not_fit_is_named(rule: AnyRule, why: str) -> None:
     assert (step.matched, step.why) == (False, why)
 
 
+def test_an_address_in_a_vrf_is_this_machines_too() -> None:
+    """The kernel has its route in the VRF's table, and asks no table about a source that is sent from."""
+    devices = {**DEVICES, 9: Device("vrf1", master=9, vrf=77), 3: Device("wan2", master=9, vrf=77)}
+    own = Entry(Route(V4, 77, "192.168.8.2/32", kind="local"), (Leg(3),))
+    there = GROUND._replace(devices=devices, tables={**GROUND.tables, 77: (own,)})
+    assert not trace(ASKED._replace(source="192.168.8.2"), there).outcome.error
+    assert "is no address of this machine" in trace(ASKED._replace(source="192.168.8.3"), there).outcome.why
+    assert trace(ASKED._replace(source="192.168.8.2"), there._replace(devices=DEVICES)).outcome.error
+
+
 def test_a_vrf_has_its_table_by_the_rule_for_all_of_them() -> None:
     devices = {**DEVICES, 9: Device("vrf1", master=9, vrf=77), 2: Device("wan1", master=9, vrf=77)}
     ground = Ground((AnyRule(V4, 1000, l3mdev=True),), {77: (route(77, FIBER),)}, devices)

@@ -7,6 +7,7 @@ import time
 
 from mwan_hook import config, scene
 from mwan_hook.core import (
+    doctorahead,
     doctordefaults,
     doctordns,
     doctorkernel,
@@ -102,6 +103,7 @@ def _kernel(root: str, case: Case, judged: Judged) -> Iterator[Finding]:
     yield from doctorsysctls.check(case, values, dropins.sysctl_places(root, keys), managed)
     devices = inquiry.devices(Question(Family.IPV4, "0.0.0.0"))
     rules = tuple(rule for family in case.snapshot.families for rule in inquiry.rules(family))
+    yield from doctorahead.check(case)
     yield from _rules(case, rules, devices)
     yield from doctordefaults.check_addresses(case)
     yield from doctorkernel.check(case, kernelparts.kernel(root))

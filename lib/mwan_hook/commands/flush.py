@@ -8,6 +8,7 @@ from mwan_hook import config
 from mwan_hook.commands import farewell
 from mwan_hook.core.former import followed
 from mwan_hook.core.nexthops import difference
+from mwan_hook.core.plan import deletions
 from mwan_hook.light import NamedTuple
 from mwan_hook.lines import shortened
 from mwan_hook.model import (
@@ -87,11 +88,12 @@ def _protocols(root: str, state: State) -> tuple[int, ...]:
 
 
 def _work(protocols: Sequence[int], state: State) -> _Work:
-    ours: list[Rule | Route] = []
+    rules: list[Rule] = []
+    ours: list[Route] = []
     for protocol in protocols:
         with Reader(protocol) as reader:
             families = reader.families()
-            ours += [rule for family in families for rule in reader.rules(family)]
+            rules += [rule for family in families for rule in reader.rules(family)]
             ours += [route for family in families for route in reader.ours_anywhere(family)]
     with Reader(protocols[0]) as reader:
         links = reader.links()
@@ -102,7 +104,7 @@ def _work(protocols: Sequence[int], state: State) -> _Work:
     gone = [r for r in state.foreign if r.family in families and all(hop.index in up for hop in r.nexthops)]
     theirs = {leg for route in defaults if route.protocol not in protocols for leg in _legs(route)}
     back = [_change(Op.APPEND, _sourced(route, able)) for route in gone if not theirs.issuperset(_legs(route))]
-    out = [_change(Op.DELETE, what) for what in sorted(ours, key=_rules_first)]
+    out = [*deletions(rules), *(_change(Op.DELETE, route) for route in ours)]
     out += difference((), Pool(ours=objects))[1]
     out += [Change(Op.REPLACE, old) for old in followed(state.sysctls, links) if _differs(old)]
     return _Work(back, out, links)
@@ -129,10 +131,6 @@ def _hidden(protocols: Sequence[int], state: State) -> list[Change]:
     ]
 
 
-def _rules_first(what: Rule | Route) -> bool:
-    return isinstance(what, Route)
-
-
 def _legs(route: Route) -> list[tuple[Family, int, int, int, str | None]]:
     """Ways that it takes; IPv6 may have merged it with another of its metric."""
     return [(route.family, route.tos, route.metric, hop.index, hop.gateway) for hop in route.nexthops]
@@ -143,7 +141,7 @@ def _sourced(route: Route, able: set[tuple[Family, str]]) -> Route:
     return route if (route.family, route.src) in able else route._replace(src=None)
 
 
-def _change(op: Op, what: Route | Rule) -> Change:
+def _change(op: Op, what: Route) -> Change:
     return Change(op, what, what.table, what.family)
 
 

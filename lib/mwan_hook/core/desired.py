@@ -5,9 +5,9 @@ from __future__ import annotations
 from mwan_hook.core.former import followed
 from mwan_hook.core.gateways import SCOPE_LINK, canonical_metric
 from mwan_hook.core.metrics import BEST_METRIC, ladder, own_defaults
+from mwan_hook.core.rules import REFUSED, Standing, addresses, by_preference, shared_addresses, wanted_rules
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import (
-    GUARD_METRIC,
     MAIN_TABLE,
     Config,
     Family,
@@ -30,16 +30,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-EARLY = 199  # offset behind the rules of devices, which our probes are bound to, and before those of addresses
-LOOPBACK = "lo"  # what the rules of packets of our own programs name as iif
-TWINS = 301  # offset of the rule of an address that several uplinks have
-LAST_PRIORITY = 32765  # the kernel's own rule for main follows
-
 
 class Desired(NamedTuple):
     """Everything of ours; what is not in here and carries our protocol goes."""
 
-    tables: tuple[Route, ...] = ()  # defaults and guards of the uplinks' tables; the copies are compared in bulk
+    tables: tuple[Route, ...] = ()  # defaults of the uplinks' tables; the copies are compared in bulk
     shared: tuple[Route, ...] = ()  # the shared default, in `default_table`
     main: tuple[Route, ...] = ()  # uplinks' own defaults in main at the metric of their verdict
     rules: tuple[Rule, ...] = ()
@@ -62,21 +57,19 @@ def desire(config: Config, uplinks: Sequence[Uplink], state: State, snapshot: Sn
     online: dict[Family, tuple[str, ...]] = {}
     for family in snapshot.families:
         used = [uplink for uplink in uplinks if uplink.present and uses(uplink, family, state)]
-        carrying = _by_preference(uplink for uplink in used if is_online(uplink, family, state))
+        carrying = by_preference(uplink for uplink in used if is_online(uplink, family, state))
         online[family] = tuple(uplink.name for uplink in carrying)
         ways_out = _placed(_shared(family, config.routing, used, carrying, state), snapshot, uplinks)
         if not carrying and any(unjudged(uplink, family, state) for uplink in used):
             ways_out = _standing(family, config.routing, len(uplinks), snapshot) or ways_out
-        last = _last_priority(config) if ways_out and config.routing.default_table != MAIN_TABLE else None
         tables += [route for uplink in used for route in _table(family, uplink, snapshot)]
         shared += ways_out
-        rules += _rules(family, config.routing, used, carrying, last)
-        rules += _twins(family, config.routing, used, carrying)
-        if len(used) > 1:
+        leading = [uplink for uplink in used if _has_way(uplink, family, state, snapshot)]
+        rules += wanted_rules(family, config, Standing(used, leading, carrying, ways_out), snapshot)
+        if len(leading) > 1:
             from mwan_hook.core import samenetwork
 
-            rules += samenetwork.rules(family, config.routing, used, carrying, shared_addresses(used, family))
-        rules += _refused(family, config.routing, ways_out)
+            rules += samenetwork.rules(family, config.routing, leading, carrying, shared_addresses(leading, family))
         if family is Family.IPV6 and snapshot.delegated:
             from mwan_hook.core import prefixes
 
@@ -102,9 +95,22 @@ def uses(uplink: Uplink, family: Family, state: State) -> bool:
     way = uplink.way(family)
     if family not in uplink.config.families:
         return False
+    found = any(a.usable or a.tentative for a in way.addresses) or way.gateway is not None
+    return found or _judged(uplink, family, state)
+
+
+def _judged(uplink: Uplink, family: Family, state: State) -> bool:
+    """Whether it had a verdict in this boot; what is plugged in anew begins anew."""
     memory = state.uplinks.get(uplink.name, UplinkState())
-    judged = memory.index == uplink.index and memory.family(family).judged  # what is plugged in anew begins anew
-    return any(a.usable or a.tentative for a in way.addresses) or way.gateway is not None or judged
+    return memory.index == uplink.index and memory.family(family).judged
+
+
+def _has_way(uplink: Uplink, family: Family, state: State, snapshot: Snapshot) -> bool:
+    """Whether it has a way out, or had one in this boot; else its addresses go on as they did without us."""
+    if uplink.way(family).default is not None or _judged(uplink, family, state):
+        return True
+    guarded = {rule.src for rule in snapshot.rules if rule.action == REFUSED}
+    return any(source in guarded for source in addresses(uplink, family))
 
 
 def is_online(uplink: Uplink, family: Family, state: State) -> bool:
@@ -135,26 +141,8 @@ def settings(uplinks: Sequence[Uplink], snapshot: Snapshot) -> tuple[Sysctl, ...
 def _loose(uplinks: Sequence[Uplink]) -> list[Sysctl]:
     """Of interfaces that share an address only one could be answered by if sources were checked strictly."""
     twins = shared_addresses(uplinks, Family.IPV4)
-    holders = [uplink for uplink in uplinks if set(twins) & set(_sources(uplink, Family.IPV4))]
+    holders = [uplink for uplink in uplinks if set(twins) & set(addresses(uplink, Family.IPV4))]
     return [Sysctl(f"net/ipv4/conf/{holder.interface}/rp_filter", "2", holder.index) for holder in holders]
-
-
-def shared_addresses(uplinks: Iterable[Uplink], family: Family) -> dict[str, None]:
-    """Addresses that more than one uplink has, as identical USB modems give them, in order."""
-    return dict.fromkeys(source for source, holders in _holders(uplinks, family).items() if len(holders) > 1)
-
-
-def _holders(uplinks: Iterable[Uplink], family: Family) -> dict[str, list[Uplink]]:
-    """Who has each address."""
-    found: dict[str, list[Uplink]] = {}
-    for uplink in uplinks:
-        for source in _sources(uplink, family):
-            found.setdefault(source, []).append(uplink)
-    return found
-
-
-def _sources(uplink: Uplink, family: Family) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(address.address for address in uplink.way(family).addresses if address.usable))
 
 
 def linkdown(uplink: Uplink, snapshot: Snapshot) -> tuple[Sysctl, ...]:
@@ -171,25 +159,19 @@ def strangers(wanted: Iterable[Sysctl], state: State, snapshot: Snapshot) -> tup
     return tuple(old for old in followed(state.sysctls, snapshot.links) if old.key not in keys)
 
 
-def _by_preference(uplinks: Iterable[Uplink]) -> list[Uplink]:
-    """Lower metric first; among equals the order of the configuration."""
-    return sorted(uplinks, key=lambda uplink: uplink.metric)
-
-
 def tagged(routes: Iterable[Route], routing: Routing) -> tuple[Route, ...]:
     return tuple(route._replace(protocol=routing.protocol) for route in routes)
 
 
 def _table(family: Family, uplink: Uplink, snapshot: Snapshot) -> list[Route]:
-    """The uplink's default, and the guard that keeps its addresses from leaking through another uplink."""
-    guard = Route(family, uplink.table, metric=GUARD_METRIC, kind="unreachable")
+    """The uplink's default."""
     way, link = uplink.way(family), uplink.link
     if way.default is None or link is None or not link.up or not _routable(way) or uplink.table in way.homes:
-        return [guard]  # the kernel takes no route through a device that is down or to a gateway without a subnet
+        return []  # the kernel takes no route through a device that is down or to a gateway without a subnet
     own = way.default._replace(table=uplink.table, metric=canonical_metric(family, way.default.metric))
     if not link.carrier and own._replace(protocol=snapshot.protocol) not in _standing_in(uplink.table, snapshot):
-        return [guard]  # nor to one that only a network without carrier reaches: it comes with the carrier
-    return [own, guard]
+        return []  # nor to one that only a network without carrier reaches: it comes with the carrier
+    return [own]
 
 
 def _routable(way: Way) -> bool:
@@ -251,7 +233,7 @@ def _last_known(family: Family, used: Sequence[Uplink], state: State) -> list[Up
     """For ``last_resort = keep``: who was online last, as far as it still can be routed to; else whoever can."""
     able = [uplink for uplink in used if uplink.enabled and not uplink.way(family).missing]
     names = state.last_online.get(family, ())
-    return _by_preference([uplink for uplink in able if uplink.name in names] or able)
+    return by_preference([uplink for uplink in able if uplink.name in names] or able)
 
 
 def _best(family: Family, table: int, tier: Sequence[Uplink]) -> Route:
@@ -268,58 +250,3 @@ def _best(family: Family, table: int, tier: Sequence[Uplink]) -> Route:
     defaults = [uplink.way(family).default for uplink in tier]
     mtus = [route.mtu for route in defaults if route and route.mtu]
     return Route(family, table, metric=BEST_METRIC, nexthops=hops, mtu=min(mtus, default=0))
-
-
-def _rules(
-    family: Family, routing: Routing, used: Sequence[Uplink], carrying: Sequence[Uplink], last: int | None
-) -> list[Rule]:
-    base = routing.rule_priority
-    if not used:
-        return []
-    rules = [Rule(family, base, MAIN_TABLE, suppress_prefixlength=0)] if routing.main_first else []
-    twins = shared_addresses(used, family)
-    for uplink in used:
-        priority = base + 200 if uplink.config.rule_priority is None else uplink.config.rule_priority
-        rules.append(Rule(family, base + 100, uplink.table, oif=uplink.interface))
-        sources = [source for source in _sources(uplink, family) if source not in twins]
-        rules += [Rule(family, priority, uplink.table, src=source) for source in sources]
-    for uplink in carrying:
-        if uplink.mark:
-            rules.append(Rule(family, base + 300, uplink.table, mark=uplink.mark, mask=uplink.mask))
-    if last is not None:
-        rules.append(Rule(family, last, routing.default_table))
-    return rules
-
-
-def _twins(family: Family, routing: Routing, used: Sequence[Uplink], carrying: Sequence[Uplink]) -> list[Rule]:
-    """Of an address that several uplinks have: after the marks, which tell them apart, and by who works.
-
-    Where all of the best tier have it, the shared default serves it; else the best one that has it.
-    """
-    rules = []
-    tier = [uplink for uplink in carrying if uplink.metric == carrying[0].metric]
-    for source, holders in _holders(used, family).items():
-        if len(holders) == 1:
-            continue
-        best = [uplink for uplink in carrying if uplink in holders]
-        able = [uplink for uplink in _by_preference(holders) if not uplink.way(family).missing]
-        table = (best or able or holders)[0].table
-        if tier and all(uplink in holders for uplink in tier):
-            table = routing.default_table
-        rules.append(Rule(family, routing.rule_priority + TWINS, table, src=source))
-    return rules
-
-
-def _refused(family: Family, routing: Routing, ways_out: Sequence[Route]) -> list[Rule]:
-    """A last resort that refuses, for IPv6: a packet of our own that was refused without a source address is asked for
-    again with one, and the rules of uplinks' addresses would take it."""
-    refusing = [route.kind for route in ways_out if route.kind != "unicast"]
-    if family is Family.IPV4 or not refusing:
-        return []
-    return [Rule(family, routing.rule_priority + EARLY, 0, iif=LOOPBACK, action=refusing[0])]
-
-
-def _last_priority(config: Config) -> int:
-    """Of the shared default's rule: an uplink's addresses are served before it, wherever their rules stand."""
-    own = [uplink.rule_priority + 1 for uplink in config.uplinks if uplink.rule_priority is not None]
-    return min(max(config.routing.rule_priority + 900, *own, 0), LAST_PRIORITY)

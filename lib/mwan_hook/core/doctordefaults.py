@@ -5,10 +5,11 @@ from __future__ import annotations
 from _socket import inet_pton
 
 from mwan_hook.core import samenetwork, servers
-from mwan_hook.core.desired import is_online, shared_addresses
+from mwan_hook.core.desired import is_online
 from mwan_hook.core.doctor import Finding, Fix, Severity, listed
 from mwan_hook.core.doctorrules import has_default
 from mwan_hook.core.foreign import Here
+from mwan_hook.core.rules import shared_addresses
 from mwan_hook.model import DEFAULT, FAMILIES, MAIN_TABLE, Family
 
 TYPE_CHECKING = False
@@ -48,7 +49,11 @@ def _split(case: Case, family: Family, entries: Sequence[Entry], devices: Mappin
     breaks = (
         "more specific routes of main come first ([routing] main_first): everything goes there, whatever uplinks do"
     )
-    words = "nothing, if a VPN is meant to take all; else without its redirect-gateway def1, or main_first = no"
+    table = "default_table = 1000 and " if case.config.routing.default_table == MAIN_TABLE else ""
+    words = (
+        "nothing, if a VPN is meant to take all; else without its redirect-gateway def1, or"
+        f" {table}main_first = no (with copy_routes = main, if hosts of the LAN use the uplinks' addresses)"
+    )
     yield Finding("split-default", Severity.WARNING, f"{family.value} main", what, breaks, Fix(words=words))
 
 

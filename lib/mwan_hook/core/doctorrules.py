@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from mwan_hook.core import doctorknown, foreign, tracewords
-from mwan_hook.core.desired import LAST_PRIORITY
+from mwan_hook.core import doctorknown, foreign, priorities, tracewords
 from mwan_hook.core.doctor import Finding, Fix, Severity
 from mwan_hook.core.traced import ROUTE_ERRORS, Device
 from mwan_hook.core.tracewords import Names
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import LOCAL_TABLE, MAIN_TABLE, Family
+from mwan_hook.model import DEFAULT_TABLE, LOCAL_TABLE, MAIN_TABLE, Family
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,8 +16,7 @@ if TYPE_CHECKING:
     from mwan_hook.core.doctor import Case
     from mwan_hook.core.traced import AnyRule, Entry
 
-MAIN_PRIORITY, DEFAULT_PRIORITY = 32766, 32767
-SPAN = 900  # from our first priority to the shared default's rule
+_KERNELS = ((priorities.KERNEL_MAIN, MAIN_TABLE), (priorities.KERNEL_DEFAULT, DEFAULT_TABLE))
 HALVES = 2  # 0.0.0.0/1 and 128.0.0.0/1 together are a default, too
 
 
@@ -32,7 +30,7 @@ class Foreign(NamedTuple):
 
 def is_foreign(rule: AnyRule, protocol: int) -> bool:
     """Neither ours nor the kernel's own three."""
-    own = rule.table == LOCAL_TABLE or (rule.priority, rule.table) in ((MAIN_PRIORITY, MAIN_TABLE), (32767, 253))
+    own = rule.table == LOCAL_TABLE or (rule.priority, rule.table) in _KERNELS
     return rule.protocol != protocol and not own and not rule.l3mdev
 
 
@@ -46,7 +44,7 @@ def check(case: Case, others: Foreign) -> Iterator[Finding]:
         first, last = span(case, rule.family)
         if rule.priority <= last:
             yield from _before(rule, case, others, first)
-        elif rule.priority < MAIN_PRIORITY and rule.action != "nop":
+        elif rule.priority < priorities.KERNEL_MAIN and rule.action != "nop":
             yield _behind(rule, case, others, last)
 
 
@@ -55,10 +53,9 @@ def span(case: Case, family: Family) -> tuple[int, int]:
     base = case.config.routing.rule_priority
     own = [entry.rule_priority for entry in case.config.uplinks if entry.rule_priority is not None]
     if case.config.routing.default_table == MAIN_TABLE:
-        return min(base, *own) if own else base, MAIN_PRIORITY - 1
-    usual = min(max(base + SPAN, *own, 0) if own else base + SPAN, LAST_PRIORITY)
+        return min([base, *own]), priorities.LAST
     here = foreign.Here(family, case.config, case.uplinks, case.snapshot, foreign.of_family(family, case.snapshot))
-    return min([base, *own]), foreign.place(here, usual)
+    return min([base, *own]), foreign.place(here, priorities.default(case.config))
 
 
 def catches_all(rule: AnyRule) -> bool:
@@ -78,7 +75,9 @@ def has_default(entries: Sequence[Entry]) -> bool:
     if any(not one.length for one in entries):
         return True
     halves = {one.route.dst for one in entries if one.length == 1}
-    return len(halves) >= HALVES or any(1 < one.length <= 3 and ":" in one.route.dst for one in entries)
+    return len(halves) >= HALVES or any(
+        1 < one.length <= priorities.DISGUISED[Family.IPV6] and ":" in one.route.dst for one in entries
+    )
 
 
 def _words(rule: AnyRule) -> str:
@@ -108,7 +107,7 @@ def _before(rule: AnyRule, case: Case, others: Foreign, first: int) -> Iterator[
         yield Finding(
             "rule-to-main", Severity.NOTE, _about(rule), what, breaks, Fix(words=f"if that is not meant: {IN_MAIN}")
         )
-    elif first <= rule.priority <= first + SPAN and rule.action != "nop":
+    elif first <= rule.priority <= first + priorities.DEFAULT and rule.action != "nop":
         what = f"{_words(rule)} stands between ours (from {first} on)"
         breaks = "what it chooses never gets to policies and rules of ours that come later"
         words = f"if that is not meant: another priority for it, or for ours ([routing] rule_priority, now {first})"
@@ -120,7 +119,7 @@ IN_MAIN = "[routing] default_table = main in mwan-hook.conf: main's default then
 
 def _passes_us_by(rule: AnyRule, case: Case, first: int) -> bool:
     """Whether its packets take main's default, and no rule of ours leads them before."""
-    if rule.table != MAIN_TABLE or rule.suppress_prefixlength is not None or rule.priority > first + SPAN:
+    if rule.table != MAIN_TABLE or rule.suppress_prefixlength is not None or rule.priority > first + priorities.DEFAULT:
         return False
     shared = case.config.routing.default_table
     alike = (one for one in case.snapshot.rules if one.family is rule.family and one.table == shared)

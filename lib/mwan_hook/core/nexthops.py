@@ -10,7 +10,7 @@ which every nexthop has its own source (test_own_connections.py).  IPv4 asks the
 from __future__ import annotations
 
 from mwan_hook.core.allotting import RESERVED_TABLES
-from mwan_hook.core.desired import LOOPBACK
+from mwan_hook.core.rules import LOOPBACK
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import FAMILIES, HEAVIEST_TYPED, MAIN_TABLE, Change, Family, Nexthop, NexthopObject, Op, Pool
 

@@ -45,7 +45,7 @@ def plan(routing: Routing, desired: Desired, snapshot: Snapshot) -> tuple[Change
         *_sysctls(desired, snapshot),
         *routes.put,
         *rules.drop,
-        *(_change(Op.DELETE, rule) for rule in snapshot.former_rules),
+        *deletions(snapshot.former_rules),
         *shared.drop,
         *policies.drop,
         *main.drop,
@@ -185,17 +185,30 @@ def _present_shared(routing: Routing, desired: Desired, snapshot: Snapshot) -> S
 
 
 def _rules(wanted: Sequence[Rule], present: Sequence[Rule]) -> _Diff:
-    """Rules are equal or not; a rule that stands twice loses its second copy."""
+    """Rules are equal or not; a rule that stands twice loses its second copy.
+
+    The first comes first and goes last, so that what others must stay behind (the look-up of local addresses, the
+    rules of addresses before their guards) is there at any time.
+    """
     if len(wanted) == len(present) and set(wanted) == set(present):
         return _Diff([], [])
     have, want = list(present), list(dict.fromkeys(wanted))
     put = []
-    for rule in want:
+    for rule in sorted(want, key=_priority):
         if rule in have:
             have.remove(rule)
         else:
             put.append(_change(Op.ADD, rule))
-    return _Diff(put, [_change(Op.DELETE, rule) for rule in have])
+    return _Diff(put, deletions(have))
+
+
+def deletions(rules: Iterable[Rule]) -> list[Change]:
+    """Rules to take out, the last one first: what it leaves is never more than what an earlier one takes."""
+    return [_change(Op.DELETE, rule) for rule in sorted(rules, key=_priority, reverse=True)]
+
+
+def _priority(rule: Rule) -> int:
+    return rule.priority
 
 
 def _own_defaults(routing: Routing, desired: Desired, snapshot: Snapshot) -> _Diff:

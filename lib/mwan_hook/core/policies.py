@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from math import prod
 
-from mwan_hook.core import protocols
-from mwan_hook.core.desired import EARLY, LOOPBACK, is_online, stacked, tagged, unjudged, uses
+from mwan_hook.core import priorities, protocols
+from mwan_hook.core.desired import is_online, stacked, tagged, unjudged, uses
+from mwan_hook.core.rules import LOOPBACK, main_first
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import MAIN_TABLE, Config, Fallback, Family, Policy, Route, Routing, Rule, Snapshot, State
+from mwan_hook.model import Config, Fallback, Family, Policy, Route, Routing, Rule, Snapshot, State
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,9 +22,8 @@ if TYPE_CHECKING:
     from mwan_hook.core.desired import Desired
     from mwan_hook.model import Allotment, Uplink
 
-FIRST, LAST = 400, 899  # offsets of their priorities
 EACH = 2  # priorities of a policy: its own, and its fallback's
-MOST = (LAST - FIRST + 1) // EACH
+MOST = (priorities.POLICIES_END - priorities.POLICIES + 1) // EACH
 ANYWHERE = ("0.0.0.0/0", "::/0")
 _FULL_MASK = 0xFFFFFFFF
 
@@ -51,7 +51,7 @@ class Course(NamedTuple):
 
 def bind(config: Config, uplinks: Sequence[Uplink], allotment: Allotment) -> tuple[tuple[Course, ...], Allotment]:
     """Every policy with its uplinks, and the allotment with tables for those that newly need one."""
-    base = config.routing.rule_priority + FIRST
+    base = config.routing.rule_priority + priorities.POLICIES
     taken = {entry.table for entry in config.uplinks} | {config.routing.default_table, 0, 253, 254, 255}
     taken |= set(allotment.tables.values())
     tables = {name: number for name, number in allotment.policies.items() if number not in taken}
@@ -107,8 +107,8 @@ def joined(desired: Desired, courses: Sequence[Course], routing: Routing, state:
             refused = _fallback(course, family, routing)
             early = course.policy.marks_own or (family is Family.IPV6 and not leading)
             own += [*leading, *refused, *(_early(refused, routing) if early else ())]
-        if own and routing.main_first:  # also where no uplink knows the family
-            own.append(Rule(family, routing.rule_priority, MAIN_TABLE, suppress_prefixlength=0))
+        if own:  # also where no uplink knows the family
+            own += main_first(family, routing, snapshot)
         rules += [rule._replace(protocol=routing.protocol) for rule in own]
     wanted = dict.fromkeys((*desired.rules, *rules))
     return desired._replace(
@@ -168,7 +168,7 @@ def _chosen(course: Course, family: Family, routing: Routing) -> Iterator[Rule]:
 
 def _early(refused: Sequence[Rule], routing: Routing) -> list[Rule]:
     """Also before the rules of uplinks' addresses: IPv6 asks again from one of those when it was refused."""
-    priority = routing.rule_priority + EARLY
+    priority = routing.rule_priority + priorities.REFUSE_EARLY
     return [rule._replace(priority=priority, iif=LOOPBACK) for rule in refused if rule.iif in (None, LOOPBACK)]
 
 

@@ -7,7 +7,8 @@ marks of uplinks, from its bottom, come last.
 
 from __future__ import annotations
 
-from mwan_hook.core.desired import LOOPBACK
+from mwan_hook.core import priorities
+from mwan_hook.core.rules import LOOPBACK
 from mwan_hook.model import LOOKUP, Rule
 
 TYPE_CHECKING = False
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
     from mwan_hook.core.allotting import Seat
     from mwan_hook.core.policies import Course
     from mwan_hook.model import Allotment, Config, Family, Policy, Routing, Snapshot, Uplink
-
-HELD = 300  # offset of the rules of pairs: that of uplinks' marks
-OWN = 198  # own packets have a source when nft chooses them: before the rules of addresses
 
 
 def allot(config: Config, courses: Sequence[Course], allotment: Allotment) -> tuple[tuple[Course, ...], Allotment]:
@@ -91,9 +89,11 @@ def held(
     base = routing.rule_priority
     tables = {uplink.name: uplink.table for uplink in carrying}
     kept = {mark: tables[name] for name, mark in course.held if name in tables}
-    rules = [Rule(family, base + HELD, table, mark=mark, mask=routing.mark_mask) for mark, table in kept.items()]
+    rules = [
+        Rule(family, base + priorities.MARKS, table, mark=mark, mask=routing.mark_mask) for mark, table in kept.items()
+    ]
     if course.policy.marks_own:
-        own = [rule._replace(priority=base + OWN, iif=LOOPBACK) for rule in leading]
+        own = [rule._replace(priority=base + priorities.OWN_MARKS, iif=LOOPBACK) for rule in leading]
         rules += [rule._replace(table=kept.get(rule.mark or 0, rule.table)) for rule in own]
     return rules
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from _socket import inet_pton
 
-from mwan_hook.core.desired import LOOPBACK
 from mwan_hook.core.policies import families, prefixes, protocols_of
+from mwan_hook.core.rules import LOOPBACK
 from mwan_hook.model import Family
 
 TYPE_CHECKING = False

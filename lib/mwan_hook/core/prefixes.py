@@ -6,9 +6,11 @@ stays in the state.  One that vanishes while its uplink is down is remembered: h
 
 from __future__ import annotations
 
+from mwan_hook.core import priorities
 from mwan_hook.core.addresses import GLOBAL, network_of, preferred
-from mwan_hook.core.desired import TWINS, is_online
+from mwan_hook.core.desired import is_online
 from mwan_hook.core.prefix6 import covered, covers, network
+from mwan_hook.core.rules import REFUSED
 from mwan_hook.core.ways import NO_ADDRESS, missing
 from mwan_hook.model import MAIN_TABLE, Delegated, Family, LastResort, Nat6, OnLink, Rule, UplinkState
 
@@ -142,12 +144,14 @@ def rules(
         priority = _priority(config, uplink.config)
         for prefix in of(uplink, snapshot):
             if not config.routing.main_first:  # what goes from one network of the LAN to another stays inside
-                yield Rule(Family.IPV6, priority - 1, MAIN_TABLE, src=prefix, suppress_prefixlength=0)
+                widest = priorities.DISGUISED[Family.IPV6]
+                yield Rule(Family.IPV6, priority - 1, MAIN_TABLE, src=prefix, suppress_prefixlength=widest)
             rule = Rule(Family.IPV6, priority, uplink.table, src=prefix)
-            if not dead(uplink, state):
-                yield rule
-            else:
+            if dead(uplink, state):
                 yield from _instead(rule, config, uplink, carrying)
+            else:
+                yield rule
+                yield from _guard(rule, config, uplink, carrying)
 
 
 def _priority(config: Config, uplink: UplinkConfig) -> int:
@@ -155,9 +159,20 @@ def _priority(config: Config, uplink: UplinkConfig) -> int:
 
     A connection that failed over is translated to the other uplink's address, and has to stay there.
     """
+    own = priorities.sources(config.routing, uplink)
+    return max(own, config.routing.rule_priority + priorities.SHARED_ADDRESSES) if config.router.pin else own
+
+
+def _guard(rule: Rule, config: Config, uplink: Uplink, carrying: Sequence[Uplink]) -> Iterator[Rule]:
+    """Without the uplink's link nothing of its prefix leaves by another, unless that translates: then at once."""
+    others = [one for one in carrying if one != uplink]
+    if others and all(translates(one, config.router) for one in others):
+        return
     base = config.routing.rule_priority
-    own = base + 200 if uplink.rule_priority is None else uplink.rule_priority
-    return max(own, base + TWINS) if config.router.pin else own
+    priority = priorities.guards(config.routing, uplink.config)
+    if config.router.pin:
+        priority = max(priority, base + priorities.SHARED_GUARDS)
+    yield rule._replace(priority=priority, table=0, action=REFUSED)
 
 
 def _instead(rule: Rule, config: Config, uplink: Uplink, carrying: Sequence[Uplink]) -> Iterator[Rule]:
@@ -167,10 +182,12 @@ def _instead(rule: Rule, config: Config, uplink: Uplink, carrying: Sequence[Upli
         return
     if able:
         yield rule._replace(table=able[0].table)
+        yield from _guard(rule, config, uplink, carrying)
     elif not carrying and uplink.enabled and not uplink.ipv6.missing and _hopes(config):
         yield rule
+        yield from _guard(rule, config, uplink, carrying)
     else:
-        yield rule._replace(table=0, action="unreachable")
+        yield rule._replace(table=0, action=REFUSED)
 
 
 def _hopes(config: Config) -> bool:

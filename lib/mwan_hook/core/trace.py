@@ -146,11 +146,15 @@ def _refused_sending(walked: Trace, ground: Ground) -> Outcome | None:
 
 
 def is_local(address: str, ground: Ground) -> bool:
-    """Whether an IPv4 address is this machine's."""
-    entries = ground.tables.get(LOCAL_TABLE, ())
+    """Whether an IPv4 address is this machine's, in a VRF or outside."""
     asked = Question(Family.IPV4, address)
-    found = lookup(entries, asked, ground).entry
-    return found is not None and found.route.kind == "local"
+    found = (lookup(ground.tables.get(table, ()), asked, ground).entry for table in local_tables(ground))
+    return any(one is not None and one.route.kind == "local" for one in found)
+
+
+def local_tables(ground: Ground) -> set[int]:
+    """Where the routes to this machine's own addresses are: a VRF has those of its interfaces in its own table."""
+    return {LOCAL_TABLE, *(device.vrf for device in ground.devices.values() if device.vrf)}
 
 
 def _refused_forwarding(walked: Trace, ground: Ground) -> Outcome | None:

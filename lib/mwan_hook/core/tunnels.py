@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from mwan_hook.core import foreign, spares, tunnelwords
 from mwan_hook.core.foreign import GOTO, Here
-from mwan_hook.model import DEFAULT, LOCAL_TABLE, LOOKUP, MAIN_TABLE, Family, LastResort, Rule
+from mwan_hook.core.priorities import BEFORE_DEFAULT, DISGUISED, JUMPS, NETWORKS, REFUSE_EARLY, SOURCES
+from mwan_hook.core.rules import LOOPBACK
+from mwan_hook.model import DEFAULT, LOCAL_TABLE, LOOKUP, MAIN_TABLE, LastResort, Rule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,11 +20,7 @@ if TYPE_CHECKING:
     from mwan_hook.core.desired import Desired
     from mwan_hook.model import Config, Snapshot, Uplink
 
-JUMPS, NETWORKS = 50, 51  # offsets behind main without its defaults, before the rules of devices
-SOURCES, REFUSED_EARLY = 200, 199  # of the rules of uplinks' addresses, and of own IPv6 packets with nothing online
 MOST_JUMPS = 50
-DISGUISED = {Family.IPV4: 1, Family.IPV6: 4}  # up to this prefix length a route is a default in pieces
-LOOPBACK = "lo"  # what the rules of packets of our own programs name as iif
 
 
 def joined(desired: Desired, config: Config, uplinks: Sequence[Uplink], snapshot: Snapshot) -> Desired:
@@ -85,7 +83,8 @@ def _is_shared(rule: Rule, here: Here) -> bool:
 
 def _moved(rule: Rule, usual: int, place: int) -> Rule:
     """The shared default's rule, and main's networks in front of it where they do not stand first."""
-    networks = rule.table == MAIN_TABLE and rule.suppress_prefixlength is not None and rule.priority == usual - 1
+    before = rule.priority == usual - BEFORE_DEFAULT
+    networks = before and rule.table == MAIN_TABLE and rule.suppress_prefixlength is not None
     if networks or (rule.priority == usual and not foreign.selects(rule)):
         return rule._replace(priority=rule.priority + place - usual)
     return rule
@@ -96,7 +95,7 @@ def _refuses_own(rule: Rule, here: Here) -> bool:
     last = here.config.routing.last_resort
     if last not in (LastResort.UNREACHABLE, LastResort.BLACKHOLE):
         return False
-    early = Rule(here.family, here.base + REFUSED_EARLY, 0, iif=LOOPBACK, action=last.value, protocol=rule.protocol)
+    early = Rule(here.family, here.base + REFUSE_EARLY, 0, iif=LOOPBACK, action=last.value, protocol=rule.protocol)
     return rule == early
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from mwan_hook.core import protocols
 from mwan_hook.model import (
     HEAVIEST_TYPED,
+    LOCAL_TABLE,
     LOOKUP,
     MAIN_TABLE,
     Family,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     Decode = Callable[[bytes], tuple[str, Route, str]]
 
 SCOPES = {0: "global", 200: "site", 253: "link", 254: "host", 255: "nowhere"}
+_OTHERS = {LOCAL_TABLE: "local", MAIN_TABLE: "main"}  # the tables of a rule that are not ours
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@%+=:,./-")
 
 
@@ -146,8 +148,10 @@ def rule(what: Rule) -> str:
     words += [f"sport {span(what.sport)}"] if what.sport else []
     words += [f"dport {span(what.dport)}"] if what.dport else []
     words += [f"uidrange {what.uids[0]}-{what.uids[1]}"] if what.uids else []
-    if what.action == LOOKUP:
-        words.append("lookup main" if what.table == MAIN_TABLE else f"lookup {what.table}")
+    if what.l3mdev:
+        words.append("l3mdev")
+    elif what.action == LOOKUP:
+        words.append(f"lookup {_OTHERS.get(what.table, what.table)}")
     else:
         words.append(f"goto {what.target}" if what.target else what.action)
     if what.suppress_prefixlength is not None:

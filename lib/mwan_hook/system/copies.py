@@ -6,8 +6,9 @@ left is looked into.
 
 from __future__ import annotations
 
+from mwan_hook.core.priorities import DISGUISED
 from mwan_hook.light import partial, tally
-from mwan_hook.model import GUARD_METRIC, MAIN_TABLE, Copies, CopyRoutes, Family, Op, Route
+from mwan_hook.model import MAIN_TABLE, Copies, CopyRoutes, Family, Op, Route
 from mwan_hook.system import canonical, shapes, wire
 
 TYPE_CHECKING = False
@@ -86,7 +87,8 @@ class Copier:
             own = partial(collect, oif=index)
             return self._reader.unicast(family, MAIN_TABLE, index, own)
         if family not in self._main:
-            self._main[family] = self._reader.routes(family, MAIN_TABLE, collect)
+            own = partial(collect, disguised=DISGUISED[family])
+            self._main[family] = self._reader.routes(family, MAIN_TABLE, own)
         return self._main[family]
 
     def _with_home(self, source: Found, family: Family, home: int, index: int) -> Found:
@@ -111,7 +113,7 @@ class Copier:
         return copies._replace(
             add=_added(missing, have, copies.table, protocol),
             replace=tuple(map(canonical.writer(copies.table, protocol, _REPLACE), replace)),
-            extra=(*decoded, *_foreign_guards(decoded, have.others, copies.table, protocol)),
+            extra=tuple(decoded),
         )
 
 
@@ -171,13 +173,6 @@ def _widest_scope_last(route: bytes) -> int:
 
 def _gateways_last(route: bytes) -> int:
     return _IPV6_GATEWAY in route
-
-
-def _foreign_guards(ours: list[Route], others: list[bytes], table: int, protocol: int) -> list[Route]:
-    """Another program's guard counts as ours: it does the same, and IPv6 takes no second one."""
-    candidates = [route for route in others if not canonical.length(route) and route[7] != wire.UNICAST]
-    found = [_decoded(route, table, protocol) for route in candidates]
-    return [r for r in found if r.kind == "unreachable" and r.metric == GUARD_METRIC and r not in ours]
 
 
 def _decoded(plain: bytes, table: int, protocol: int) -> Route:

@@ -6,9 +6,9 @@ import os
 from _socket import inet_pton
 from struct import pack
 
-from mwan_hook.core.trace import back, tables_needed
+from mwan_hook.core.trace import back, local_tables, tables_needed
 from mwan_hook.core.traced import Answer, Device, Entry, Ground, Question
-from mwan_hook.model import LOCAL_TABLE, Family, MwanError
+from mwan_hook.model import Family, MwanError
 from mwan_hook.system import allrules, build, frames, netlink, sysctl, wire
 from mwan_hook.system.look import Reader
 
@@ -102,7 +102,7 @@ def _tables(asked: Question, known: Ground) -> dict[int, tuple[Entry, ...]]:
         questions += [back(asked, index) for index in (0, *known.devices)]
     else:  # a socket that connects asks again, with whatever source the kernel chose
         rules += tuple(rule._replace(src=None, inverted=False) for rule in rules if rule.src)
-    wanted = tables_needed(questions, rules, known) | {LOCAL_TABLE}
+    wanted = tables_needed(questions, rules, known) | local_tables(known)
     af = asked.family.af
     addresses = [inet_pton(af, text) for text in (asked.destination, asked.source) if text]
     with Reader() as reader:

@@ -64,6 +64,7 @@ def of_rule(rule: Rule) -> dict[str, Any]:
         "FRA_SPORT_RANGE": _range(rule.sport),
         "FRA_DPORT_RANGE": _range(rule.dport),
         "FRA_UID_RANGE": _range(rule.uids),
+        "FRA_L3MDEV": 1 if rule.l3mdev else None,
     }
     values: dict[str, Any] = {key: value for key, value in names.items() if value is not None}
     return {

@@ -95,6 +95,10 @@ class Reader:
         """The families that this kernel knows (``ipv6.disable=1``, or a kernel built without it)."""
         return tuple(family for family in FAMILIES if os.path.isdir(f"/proc/sys/net/{family.value}/conf"))
 
+    def vrfs(self) -> bool:
+        """Whether the kernel's module for VRFs is loaded (since Linux 5.8, which has this setting)."""
+        return os.path.isdir("/proc/sys/net/vrf")
+
     def links(self) -> tuple[Link, ...]:
         """Every network device, the loopback too."""
         return tuple(map(wire.link, self._messages(wire.RTM_GETLINK, bytes(16) + _EXT_MASK)))

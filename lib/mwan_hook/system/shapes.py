@@ -53,13 +53,15 @@ class _TornError(Exception):
     """A piece is not one whole message."""
 
 
-def collect(buffers: Iterable[bytes], protocol: int, oif: int = 0, defaults: bool = True) -> Found:
+def collect(
+    buffers: Iterable[bytes], protocol: int, oif: int = 0, defaults: bool = True, disguised: int = 0
+) -> Found:
     """Sort the routes of a dump; InterruptedDumpError if it is not of one moment.
 
     Of multipath routes only the legs through ``oif`` are taken, if it is given; of other programs' default routes
-    none without ``defaults``, nor any that is for some sources only.
+    none without ``defaults``, nor any that is for some sources only, or has a prefix of ``disguised`` bits or less.
     """
-    sorter = _Sorter(protocol, oif, all_kinds=defaults)
+    sorter = _Sorter(protocol, oif, all_kinds=defaults, widest=disguised)
     for buffer in buffers:
         if len(buffer) < _SMALL:
             for message in frames.split(frames.calm(buffer)):
@@ -81,11 +83,12 @@ def collect(buffers: Iterable[bytes], protocol: int, oif: int = 0, defaults: boo
 
 
 class _Sorter:
-    def __init__(self, protocol: int, oif: int, all_kinds: bool) -> None:
+    def __init__(self, protocol: int, oif: int, all_kinds: bool, widest: int) -> None:
         self.found = Found([], [], [])
         self._protocol = protocol
         self._oif = oif
         self._all_kinds = all_kinds  # of other programs' routes; else only those that are copied
+        self._wide = bytes(range(widest + 1))  # lengths of prefixes that are defaults
         self._shapes: dict[tuple[int, int], list[_Shape]] = {}
 
     def pieces(self, buffer: bytes, mark: bytes) -> None:
@@ -128,8 +131,9 @@ class _Sorter:
     def _same_shape(self, data: bytes, shape: _Shape) -> None:
         size, body = shape.size, shape.body
         ours = data[body + _PROTOCOL :: size].count(self._protocol)
+        lengths = data[body + _LENGTH :: size]
         left_out = not self._all_kinds and (
-            0 in data[body + _LENGTH :: size] or any(data[body + _SOURCE_LENGTH :: size])
+            len(lengths.translate(None, self._wide)) < len(lengths) or any(data[body + _SOURCE_LENGTH :: size])
         )
         dying = data[body + _FLAGS :: size].translate(None, _LIVING)
         if ours == len(data) // size and not (shape.odd or dying):
@@ -144,7 +148,7 @@ class _Sorter:
         """One route, looked at by itself."""
         if route[_PROTOCOL] == self._protocol:
             self.found.ours.append(canonical.rewrite(route, self._oif)[1])
-        elif self._all_kinds or (route[_LENGTH] and not route[_SOURCE_LENGTH]):
+        elif self._all_kinds or (route[_LENGTH] not in self._wide and not route[_SOURCE_LENGTH]):
             alive, made = canonical.rewrite(route, self._oif)
             (self.found.others if alive else self.found.dead).append(made)
 
