@@ -98,6 +98,30 @@ def test_without_pin_the_same_flow_moves(lab: Lab, address: str) -> None:
 
 
 @pytest.mark.parametrize("address", [INTERNET4[0], INTERNET6[-1]])
+def test_without_carrier_a_pinned_flow_moves_before_any_run_and_the_address_goes_nowhere(
+    lab: Lab, address: str
+) -> None:
+    net = network(lab)
+    assert net.client
+    ns, family = net.router.ns, "ipv6" if ":" in address else "ipv4"
+    source, client = ("2001:db8:1:1::2", f"{LAN6}10") if family == "ipv6" else ("10.1.0.2", "192.168.2.10")
+    flow = lab.flow(net.client, address)
+    assert flow.carried_by() == "isp1"
+    net.isps[1].forget()
+    lost = time.monotonic()
+    net.router.carrier("eth1", False)
+    wait_for("the flow to move", lambda: flow.carried_by() == "isp2")
+    first = next(one["at"] for one in flow.answers() if one["isp"] == "isp2")
+    assert first - lost < 1, "no run has taken the mark's rule away"
+    way = ns.route_get(f"{address} from {client} iif lan0 mark 0x100", family)
+    assert way
+    assert way["dev"] == "eth2"
+    assert ns.route_get(f"{address} from {source}", family) is None
+    assert source not in {packet.source for packet in net.isps[1].seen()}
+    flow.stop()
+
+
+@pytest.mark.parametrize("address", [INTERNET4[0], INTERNET6[-1]])
 def test_a_dead_uplinks_flow_moves_within_a_second_and_stays_where_it_went(lab: Lab, address: str) -> None:
     net = network(lab)
     assert net.client
