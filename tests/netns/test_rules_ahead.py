@@ -97,6 +97,36 @@ def test_what_is_moved_later_is_put_right_by_a_run_and_told_by_doctor(lab: Lab) 
     assert "from all lookup local" not in net.router.mwan("doctor", code=None).stdout
 
 
+@pytest.mark.parametrize("copies", ["own", "main"])
+def test_without_main_first_networks_are_reached_and_halves_of_everything_passed_over(lab: Lab, copies: str) -> None:
+    net = topologies.probed(lab, 2, client=True)
+    ns, client = net.router.ns, net.client
+    assert client
+    ns.batch(
+        "link add vpn0 type veth peer vpn1", "link set vpn0 up", "link set vpn1 up", "addr add 10.77.0.2/24 dev vpn0"
+    )
+    ns.batch("addr add fd00:77::1/64 dev lan0 nodad", "route add 172.19.0.0/20 via 192.168.2.10")
+    ns.ip("-6 route add fd00:78::/48 via fd00:77::10 dev lan0")
+    for half in ("0.0.0.0/1", "128.0.0.0/1", "::/1", "8000::/1", "2000::/3"):
+        ns.ip(f"route add {half} dev vpn0")
+    net.router.configure(config(f"main_first = no\ncopy_routes = {copies}"))
+    net.router.check()
+    wanted = {"192.168.2.10": "lan0", "172.19.3.4": "lan0", "10.77.0.9": "vpn0", "9.9.9.9": "eth1"}
+    wanted |= {"203.0.113.5": "eth1"}
+    wanted6 = {"fd00:77::10": "lan0", "fd00:78::5": "lan0", "2001:db8:9::9": "eth1", "2600::1": "eth1"}
+    for family, asked in (("ipv4", wanted), ("ipv6", wanted6)):
+        found = {address: ns.route_get(address, family) for address in asked}
+        assert {address: way["dev"] for address, way in found.items() if way} == asked
+    own = ns.route_get("203.0.113.5 from 10.2.0.2")
+    assert own
+    assert own["dev"] == "eth2"
+    to_client = ns.route_get("192.168.2.10 from 10.1.0.2")
+    assert to_client
+    assert to_client["dev"] == ("lan0" if copies == "main" else "eth1"), "sources decide, but for what is copied"
+    client.run("ping", "-nqc1", "-W2", "192.168.2.1")
+    assert net.router.check().stdout == ""
+
+
 def test_ours_make_way_for_a_rule_of_vrfs(lab: Lab) -> None:
     """The kernel adds it behind what stands at 1000, when the first VRF is made."""
     net = topologies.probed(lab, 1)
