@@ -7,7 +7,7 @@ import time
 from mwan_hook import scene
 from mwan_hook.core.notices import DEFAULT_ROUTE, notices, ways_out
 from mwan_hook.core.transitions import transitions
-from mwan_hook.model import MwanError, Notice, Op, Ruleset, State, Transition
+from mwan_hook.model import UNREAD, MwanError, Notice, Ruleset, State, Transition
 from mwan_hook.say import brief, complain, say
 from mwan_hook.scene import Judged, Scene, Seen
 from mwan_hook.store import lock, spool
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from mwan_hook.config import Loaded
-    from mwan_hook.core.firewall import Translation
-    from mwan_hook.model import Change, Firewall
 
 SAID_TWICE = 4.0  # seconds after which hosts hear again what has changed
+IMPATIENCE = 2.0  # seconds that nft(8) gets while probes wait ...
+PATIENCE = 8.0  # ... and at the end of the run: both together are as long as other runs wait for the lock
 PASSES = 4  # looks after changes, until nothing is left to do
 
 
@@ -41,7 +41,8 @@ class Run:
         self._stamp = (0, 0)
         self._asked: frozenset[str] = frozenset()
         self._asked_gateways = False
-        self.failed = False  # something that errors of the state do not hold
+        self._finishing = False
+        self.failed = False  # nft(8) has: errors of the state do not hold that
         self._started = time.clock_gettime(time.CLOCK_BOOTTIME)
 
     def reconcile(self, rounds: Sequence[Seen] = (), asked: Iterable[str] = (), take_events: bool = False) -> Judged:
@@ -53,12 +54,33 @@ class Run:
             seen = judged.scene
             warnings = self.loaded.warnings if seen.state.config != seen.fingerprint else ()
             complain((*held.messages, *seen.messages, *warnings))
-            if judged.changes or seen.bound.allotment != seen.allotment or seen.state.errors:
+            if judged.changes or self._table_due(judged) or seen.bound.allotment != seen.allotment or seen.state.errors:
                 return self._settle(judged, rounds)
             return self._saved(judged, seen.state, ())
 
     def _judged(self, rounds: Sequence[Seen]) -> Judged:
-        return scene.judge(self._look(), rounds, self._asked)
+        judged = scene.judge(self._look(), rounds, self._asked)
+        if self._table_waits(judged.scene):
+            return judged._replace(changes=tuple(one for one in judged.changes if not isinstance(one.what, Ruleset)))
+        return judged
+
+    def _table_waits(self, seen: Scene) -> bool:
+        """True while nft(8) is not to be asked: it has failed in this run, or has before and its turn comes last."""
+        return self.failed or bool(seen.state.firewall.failed and not self._finishing)
+
+    def _table_due(self, judged: Judged) -> bool:
+        """True if nft(8) is to be asked now."""
+        there = judged.scene.snapshot.firewall
+        if there is None or self._table_waits(judged.scene):
+            return False
+        return there.listing == UNREAD or any(isinstance(one.what, Ruleset) for one in judged.changes)
+
+    def finish(self, judged: Judged) -> Judged:
+        """Ask an nft(8) that has failed before, or was slow, when all that others wait for is done."""
+        if self.failed or not judged.state.firewall.failed:
+            return judged
+        self._finishing = True
+        return self.reconcile()
 
     def _look(self) -> Scene:
         """Everything anew, unless neither the kernel nor another run said that anything changed."""
@@ -88,14 +110,10 @@ class Run:
         complaints = list(self._prepare(judged))
         errors: tuple[str, ...] = ()
         for _ in range(PASSES):
-            if not judged.changes:
+            if not (judged.changes or self._table_due(judged)):
                 break
-            table, added = _ruleset(judged)
-            # The table first: what a new route lets out before it stands is never translated.
-            made = _table_made(judged, table) if table and added else None
             errors = _applied(judged)
-            if table:
-                complaints += self._rule_set(judged, made or _table_made(judged, table), added)
+            complaints += self._rule_set(judged, rounds) if self._table_due(judged) else []
             self._last = None
             tried, judged = judged.changes, self._judged(rounds)
             if not {*tried} & {*judged.changes}:
@@ -129,32 +147,24 @@ class Run:
         complain(names.write(self.root, routing.protocol, routing.default_table, seen.named_tables))
         return tuple(complaints)
 
-    def _rule_set(self, judged: Judged, made: tuple[Firewall, str], added: Sequence[Translation]) -> list[str]:
-        """Remember our nft table: what was read of it now is what it is compared with from now on.
+    def _rule_set(self, judged: Judged, rounds: Sequence[Seen]) -> list[str]:
+        """Our nft table after the routes: an nft(8) that hangs holds up no failover, and probes for a moment.
 
-        A run that is killed before makes it again, and forgets again what is not translated.
+        What was read of it now is what it is compared with from now on.  A run that is killed before makes it again,
+        and forgets again what is not translated.
         """
-        there, failed = made
-        if added and not failed:
-            self._forget(judged, added)
+        from mwan_hook import ruleset
+        from mwan_hook.system import nft
+
+        patience = PATIENCE if self._finishing else IMPATIENCE
+        there, complaints = ruleset.settle(judged, lambda seen: scene.judge(seen, rounds, self._asked), patience)
         same = states.stamp(self.root) == self._stamp
         record = (self._memory if self._memory and same else judged.scene.state)._replace(firewall=there)
         unsaved = _attempted(lambda: states.save(self.root, record))
         self._remember(record)
-        if failed:  # said now and by status, not in every run
-            self.failed = True
-            complain((failed,))
+        complain(complaints)  # status names it, too
+        self.failed = bool(there.failed) and (self._finishing or there.failed != nft.NO_ANSWER)
         return unsaved
-
-    def _forget(self, judged: Judged, added: Sequence[Translation]) -> None:
-        """Connections that are older than their translation begin anew."""
-        from mwan_hook.system import conntrack
-
-        config, addresses = judged.scene.config, judged.scene.snapshot.addresses
-        local = frozenset(address.address for address in addresses)
-        lines, failed = conntrack.forget(added, local, config.routing.mark_mask if config.router.pin else 0)
-        say(f"[#] {line}" for line in lines)
-        complain(failed)
 
     def _saved(self, judged: Judged, before: State, errors: tuple[str, ...]) -> Judged:
         """Store the state, and what to tell of it, if it says anything new; then tell."""
@@ -225,31 +235,14 @@ def _attempted(action: Callable[[], None]) -> list[str]:
     return []
 
 
-def _ruleset(judged: Judged) -> tuple[Change | None, tuple[Translation, ...]]:
-    """The change of our nft table, if there is one, and what becomes translated by it."""
-    change = next((one for one in judged.changes if isinstance(one.what, Ruleset)), None)
-    seen, there = judged.scene, judged.scene.snapshot.firewall
-    if change is None or there is None or change.op is Op.DELETE:
-        return change, ()
-    from mwan_hook.core import firewall
-
-    return change, firewall.added(seen.config, seen.uplinks, seen.snapshot, there, seen.state.firewall)
-
-
-def _table_made(judged: Judged, change: Change) -> tuple[Firewall, str]:
-    """What is there after the change of our nft table, and why it could not be done."""
-    from mwan_hook.system import nft
-
-    return nft.apply(change, judged.scene.state.firewall)
-
-
 def _applied(judged: Judged) -> tuple[str, ...]:
-    """Make the changes, and print each as the line that an operator could have typed."""
+    """Make the changes of routes and the like, and print each as the line that an operator could have typed."""
     from mwan_hook.lines import shortened
     from mwan_hook.system import rtnl
 
-    lines = list(brief(f"[#] {line}" for line in shortened(judged.scene.snapshot.links, judged.changes)))
-    errors = rtnl.apply([change for change in judged.changes if not isinstance(change.what, Ruleset)])
+    changes = [change for change in judged.changes if not isinstance(change.what, Ruleset)]
+    lines = list(brief(f"[#] {line}" for line in shortened(judged.scene.snapshot.links, changes)))
+    errors = rtnl.apply(changes)
     say(lines)
     return tuple(errors)
 

@@ -515,13 +515,16 @@ class Sysctl(NamedTuple):
     index: int = 0  # type: ignore[assignment]  # not tuple.index
 
 
+UNREAD = "?"  # the listing of a table that is there, but that nft(8) has not been asked for yet
+
+
 class Firewall(NamedTuple):
     """Our nft table, as it was seen last and as it was made."""
 
     generation: int = 0  # of all nft tables when it was read: the same number means that nothing has changed
     listing: str = ""  # digest of it in nft's own words; empty: there is none
     commands: tuple[str, ...] = ()  # that made it
-    failed: str = ""  # why those could not be done
+    failed: str = ""  # why those could not be done: they are tried again until this is empty
 
 
 class OnLink(NamedTuple):

@@ -82,7 +82,7 @@ def facts(root: str) -> int:
     for key in _keys(judged):
         if _name(key) in due or schedule.in_doubt(_memory(judged, key), key.uplink.config.probe):
             spool.put(root, "probe", key.uplink.interface)
-    return _said(judged, run.failed)
+    return _said(run.finish(judged), run.failed)
 
 
 def tick(root: str, loaded: Loaded, wish: Wish) -> int:
@@ -111,6 +111,7 @@ def tick(root: str, loaded: Loaded, wish: Wish) -> int:
         if states.stamp(root) == judged.stamp:
             break
         judged = run.reconcile()
+    judged = run.finish(judged)
     _look_after(root, loaded)
     return _said(judged, run.failed)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import time
 
 import pytest
@@ -276,32 +278,94 @@ def test_plan_shows_nft_commands_that_make_the_same_table(lab: Lab) -> None:
     assert net.router.mwan("plan").stdout == ""
 
 
-def test_without_nft_routing_goes_on_and_the_error_is_said_once(lab: Lab) -> None:
+def test_without_nft_routing_goes_on_and_each_run_says_so_until_it_is_there(lab: Lab) -> None:
     net = topologies.probed(lab, 2)
     net.router.configure(PINNED)
     hidden = ("unshare", "--mount", "--", "sh", "-ec", 'mount -t tmpfs none /usr/sbin; exec "$@"', "sh")
     first = net.router.mwan("check", "--now", wrap=hidden, code=1)
-    assert first.stderr.count("nft(8) is not installed") == 1
     assert net.router.way_out() == ["one"]
-    second = net.router.mwan("check", "--now", wrap=hidden)
-    assert "nft" not in second.stderr
-    assert "nft(8) is not installed" in net.router.mwan("status").stdout + net.router.mwan("status").stderr
+    second = net.router.mwan("check", "--now", wrap=hidden, code=1)
+    for done in (first, second):
+        assert done.stderr.count("nft(8) is not installed") == 1
+    assert RULE in first.stdout and RULE not in second.stdout
+    assert "nft(8) is not installed" in net.router.status()["errors"][0]
+    assert RULE in net.router.mwan("plan").stdout
     net.router.check()  # it is there now
     assert table(net.router.ns)
+    assert net.router.status()["errors"] == []
 
 
-def test_what_nft_refuses_is_said_with_its_words(lab: Lab) -> None:
-    net = topologies.probed(lab, 2)
-    net.router.configure(PINNED)
-    nft = net.router.write(
-        "trap/nft", "#!/bin/sh\necho 'Error: Could not process rule: No such file or directory' >&2\nexit 1\n"
+RULE = "nft 'add rule inet mwan_hook "
+LISTS = '*" list "*) exec /usr/sbin/nft "$@" ;;'
+BROKEN = {
+    "refuses": ("echo 'Error: Could not process rule: No such device' >&2; exit 1", "nft: Error: Could not process"),
+    "is killed": ("kill -9 $$", "killed by signal 9"),
+    "says yes": ("exit 0", "said yes, but "),
+    "is undone": ('/usr/sbin/nft "$@" && exec /usr/sbin/nft flush ruleset', "has another program flushed the ruleset?"),
+}
+
+
+def broken_nft(router: Router, what: str) -> dict[str, str]:
+    """A PATH with an nft(8) that does ``what`` instead of making tables, and keeps a list of its calls."""
+    trap = router.write(
+        "trap/nft", f'#!/bin/sh\necho "$@" >> {router.root}/called\ncase " $* " in {LISTS} esac\n{what}\n'
     )
-    nft.chmod(0o755)
-    trap = {"PATH": f"{nft.parent}:/usr/sbin:/usr/bin:/sbin:/bin"}
+    trap.chmod(0o755)
+    return {"PATH": f"{trap.parent}:/usr/sbin:/usr/bin:/sbin:/bin"}
+
+
+@pytest.mark.parametrize("fault", BROKEN)
+def test_what_nft_does_not_do_is_said_and_asked_for_again_until_it_stands(lab: Lab, fault: str) -> None:
+    net = topologies.probed(lab, 2)
+    trap, called = broken_nft(net.router, BROKEN[fault][0]), net.router.root / "called"
+    net.router.configure(PINNED)
+    for run in (1, 2):  # the second is not the first one that fails
+        done = net.router.mwan("check", "--now", env=trap, code=1)
+        assert done.stderr.count(BROKEN[fault][1]) == 1
+        assert called.read_text().count("-f -") == run
+        assert net.router.way_out() == ["one"]
+    assert RULE in net.router.mwan("plan").stdout
+    assert BROKEN[fault][1] in net.router.status()["errors"][0]
+    net.router.check()
+    made = table(net.router.ns)
+    assert made and net.router.mwan("plan").stdout == ""
+    # The same where another table stands, and nothing else changes any.
+    net.router.configure(PINNED.replace("nat6 = masquerade", ""))
     done = net.router.mwan("check", "--now", env=trap, code=1)
-    assert "nft: Error: Could not process rule: No such file or directory" in done.stderr
-    assert net.router.way_out() == ["one"]
-    assert "nft" not in net.router.mwan("check", "--now", env=trap).stderr
+    assert RULE in net.router.mwan("plan").stdout
+    net.router.check()
+    assert table(net.router.ns) not in (made, "")
+    assert net.router.mwan("plan").stdout == "" == net.router.check().stdout
+    # It is to go, and stays.
+    net.router.configure(CLOSE + ONE_TWO)
+    if fault != "is undone":
+        assert "nft" in net.router.mwan("check", "--now", env=trap, code=1).stderr
+        assert table(net.router.ns)
+        assert net.router.mwan("plan").stdout
+    net.router.check()
+    assert table(net.router.ns) == ""
+
+
+def test_routes_and_probes_do_not_wait_for_an_nft_that_hangs(lab: Lab) -> None:
+    net = topologies.probed(lab, 2)
+    pid = net.router.root / "pid"
+    hangs = broken_nft(net.router, f"echo $$ > {pid}.new; mv {pid}.new {pid}; exec sleep 100")
+    net.router.configure(PINNED)
+    run = net.router.start("check", "--now", wrap=("env", f"PATH={hangs['PATH']}"))
+    wait_for("the default", lambda: net.router.way_out() == ["one"], 30)
+    assert run.poll() is None  # at the end of the run it is asked patiently
+    os.kill(int(pid.read_text()), signal.SIGKILL)
+    assert run.wait(30) == 1
+    pid.unlink()
+    # The next runs know, and ask it last.
+    with net.isps[0].broken("blackhole"):
+        run = net.router.start("check", "--now", wrap=("env", f"PATH={hangs['PATH']}"))
+        wait_for("nft(8)", pid.exists, 30)
+        assert net.router.way_out() == ["two"]
+        os.kill(int(pid.read_text()), signal.SIGKILL)
+        assert run.wait(30) == 1
+    net.router.check()
+    assert table(net.router.ns)
 
 
 SERVER = """

@@ -11,6 +11,7 @@ from mwan_hook.core import firewall
 from mwan_hook.core.desired import desire
 from mwan_hook.core.uplinks import Bound, Surroundings, bind
 from mwan_hook.model import (
+    UNREAD,
     Address,
     Allotment,
     Config,
@@ -217,11 +218,28 @@ def test_it_is_taken_away_only_where_there_is_one() -> None:
     assert firewall.remembered((), Firewall(9, ""), Firewall(7, "digest", ("x",))) == Firewall()
 
 
-def test_what_failed_is_tried_again_only_after_something_has_changed() -> None:
+def test_what_failed_is_tried_again_until_it_stands() -> None:
     wanted = commands(two(PIN))
-    failed = Firewall(7, "", wanted, "no nft")
-    assert firewall.difference(wanted, failed, failed) == ()
-    assert firewall.difference(wanted, Firewall(8, ""), failed)
+    for listing in ("", "digest"):  # none, and the one from before, which still stands
+        failed = Firewall(7, listing, wanted, "no nft")
+        for there in (failed, Firewall(7, listing), Firewall(8, listing), Firewall(8, UNREAD)):
+            (change,) = firewall.difference(wanted, there, failed)
+            assert change.what == Ruleset(wanted)
+            assert firewall.remembered(wanted, there, failed) == failed
+        made = Firewall(9, "digest", wanted)
+        assert firewall.difference(wanted, made, made) == ()
+
+
+def test_a_table_that_is_not_read_yet_may_be_right_but_is_not_remembered_as_such() -> None:
+    wanted, there = commands(two(PIN)), Firewall(9, UNREAD)
+    known = Firewall(7, "digest", wanted)
+    assert firewall.difference(wanted, there, known) == ()
+    assert firewall.remembered(wanted, there, known) == known
+    (change,) = firewall.difference(wanted[:-1], there, known)
+    assert change.op is Op.REPLACE
+    (change,) = firewall.difference((), there, known)
+    assert change.op is Op.DELETE
+    assert firewall.remembered((), there, known) == known
 
 
 def twins(snapshot: Snapshot) -> Snapshot:

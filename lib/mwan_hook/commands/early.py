@@ -5,7 +5,7 @@ from __future__ import annotations
 from mwan_hook import config, scene
 from mwan_hook.core import firewall
 from mwan_hook.lines import spelled
-from mwan_hook.model import Change, Firewall, Op, Ruleset
+from mwan_hook.model import Change, Op, Ruleset
 from mwan_hook.say import complain, say
 from mwan_hook.store import lock
 from mwan_hook.system import nft
@@ -26,6 +26,6 @@ def run(root: str) -> int:
             return 0
         change = Change(Op.REPLACE, Ruleset(commands))
         say(f"[#] {line}" for line in spelled(seen.snapshot.links, (change,)))
-        _, failed = nft.apply(change, Firewall())
+        failed = nft.apply(change, nft.deadline(nft.TIMEOUT)).failed
     complain((failed,) if failed else ())
     return 1 if failed else 0

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 
-from mwan_hook import config, scene
+from mwan_hook import config, ruleset, scene
 from mwan_hook.lines import spelled
 from mwan_hook.say import say
+from mwan_hook.system import nft
 
 
 def run(root: str, as_json: bool) -> int:
     """Print one ip(8) line a change; as JSON, ``{"version": 1, "changes": [...], "warnings": [...]}``."""
     loaded = config.look(root)
-    judged = scene.judge(scene.look(root, loaded))
+    seen = scene.look(root, loaded)
+    if seen.snapshot.firewall is not None:
+        seen = ruleset.read(seen, nft.deadline(nft.TIMEOUT))
+    judged = scene.judge(seen)
     lines = list(spelled(judged.scene.snapshot.links, judged.changes))
     warnings = [*loaded.warnings, *judged.scene.bound.told, *judged.desired.notes]
     if as_json:

@@ -15,7 +15,7 @@ from mwan_hook.core.desired import is_online
 from mwan_hook.core.prefix6 import covers as _covers
 from mwan_hook.core.prefix6 import network as _network
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import Change, Failback, Family, Firewall, Nat6, Op, Ruleset
+from mwan_hook.model import UNREAD, Change, Failback, Family, Firewall, Nat6, Op, Ruleset
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -216,7 +216,7 @@ def added(
 
     ``known`` is what was read when it was made last.
     """
-    stood = set(known.commands) if there.listing and there.listing == known.listing else set()
+    stood = set(known.commands) if _stands(there, known) else set()
     found = []
     for uplink in uplinks:
         for line in _translating(config.router, uplink, uplinks, snapshot) if uplink.present else ():
@@ -246,18 +246,23 @@ def difference(commands: tuple[str, ...], there: Firewall, known: Firewall) -> t
     """What makes the kernel's table the one that ``commands`` make.
 
     ``known`` is what was read when they were made last; nft may spell it in other words, so the words are compared
-    with what it said then.
+    with what it said then.  A table that is there and UNREAD may be the same: that is to be read first.
     """
     if not commands:
         return (Change(Op.DELETE, Ruleset(ABSENT)),) if there.listing else ()
-    same = commands == known.commands
-    if same and (there.failed or (there.listing and there.listing == known.listing)):
+    unread = there.listing == UNREAD and not known.failed
+    if commands == known.commands and (unread or _stands(there, known)):
         return ()
     return (Change(Op.REPLACE, Ruleset(commands)),)
 
 
+def _stands(there: Firewall, known: Firewall) -> bool:
+    """True if the table that is there is the one that the known commands have made."""
+    return bool(there.listing) and there.listing == known.listing and not known.failed
+
+
 def remembered(commands: tuple[str, ...], there: Firewall, known: Firewall) -> Firewall:
     """What to keep of a look: the generation that was found right, or what is known of one that is not yet."""
-    if difference(commands, there, known):
+    if there.listing == UNREAD or difference(commands, there, known):
         return known
     return there._replace(commands=commands) if commands else Firewall()

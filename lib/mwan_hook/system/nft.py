@@ -2,6 +2,9 @@
 
 Every change of any nft table makes a new generation of them all.  As long as the number is the one at which our table
 was read and found right, it is right, and no program is started.
+
+What nft(8) says of its success is not believed: the kernel is asked whether anything changed, and whether there is a
+table.  Whatever fails stands in ``Firewall.failed`` until the table stands, and is tried again by each run.
 """
 
 from __future__ import annotations
@@ -10,14 +13,16 @@ import os
 from _socket import AF_NETLINK, SO_RCVTIMEO, SOCK_CLOEXEC, SOCK_RAW, SOL_SOCKET, socket
 from errno import EPERM
 from struct import pack, unpack_from
+from time import monotonic
 
-from mwan_hook.model import Firewall, Op, Ruleset
+from mwan_hook.model import UNREAD, Firewall, Op, Ruleset
 from mwan_hook.say import say
 from mwan_hook.system import wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from subprocess import Popen
 
     from mwan_hook.model import Change
 
@@ -25,7 +30,9 @@ FAMILY, TABLE = "inet", "mwan_hook"
 PLACES = ("/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/bin", "/bin", "/usr/local/bin", "/run/current-system/sw/bin")
 MISSING = "nft(8) is not installed (package nftables): nothing is pinned, masqueraded, translated or chosen by nft"
 _SET = ("add", "set", FAMILY, TABLE)
-TIMEOUT = 30
+NO_ANSWER = "nft: gave no answer in time"
+TIMEOUT = 8.0  # seconds for a command of an operator's
+DEATH = 1  # seconds that a killed nft(8) gets to be gone
 NETLINK_NETFILTER = 12
 _NFPROTO_INET = 1
 _SUBSYSTEM = 10 << 8
@@ -33,12 +40,25 @@ _GETTABLE, _GETGEN = _SUBSYSTEM | 1, _SUBSYSTEM | 16
 _NFTA_GEN_ID, _NFTA_TABLE_NAME = 1, 1
 
 
+def deadline(patience: float) -> float:
+    """The time until which nft(8) is waited for from now on."""
+    return monotonic() + patience
+
+
 def look(known: Firewall) -> Firewall:
-    """What is there; ``known`` itself while nobody has touched any nft table since."""
+    """What is there; ``known`` itself while no nft table has changed since, else with an UNREAD listing.
+
+    Routes do not wait for nft(8), so none is started here.
+    """
     number = generation()
-    if number is None or (number == known.generation and not (known.failed == MISSING and program())):
+    if number is None or number == known.generation:
         return known
-    return Firewall(number, listing() if exists() else "")
+    return Firewall(number, UNREAD if exists() else "")
+
+
+def read(there: Firewall, until: float) -> Firewall:
+    """The same with the listing of the table, as far as one is UNREAD."""
+    return there._replace(listing=listing(until)) if there.listing == UNREAD else there
 
 
 def generation() -> int | None:
@@ -64,55 +84,61 @@ def exists() -> bool:
     return not _code(reply)
 
 
-def listing() -> str:
+def listing(until: float) -> str:
     """Digest of the table as nft lists it, without counters and learned sources; empty if it could not be read."""
     from hashlib import sha256
 
-    text = _listed()
-    return sha256(text.encode()).hexdigest() if text else ""
+    text = _listed(until)
+    return sha256(text.encode("utf-8", "surrogateescape")).hexdigest() if text else ""
 
 
-def _listed() -> str:
+def _listed(until: float) -> str:
     """Terse: what sets hold changes all the time.  Newer kernels have nft say how much it is."""
-    code, text, _ = _run("-s", "-t", "list", "table", FAMILY, TABLE)
+    code, text, _ = _run("-s", "-t", "list", "table", FAMILY, TABLE, until=until)
     if "# count " in text:
         text = "".join(f"{line.partition('# count ')[0].rstrip()}\n" for line in text.splitlines())
     return "" if code else text
 
 
-def apply(change: Change, known: Firewall) -> tuple[Firewall, str]:
-    """Make the table in one transaction, or take it away; what is there now, and why it could not be done.
-
-    What was said of the same failure before is not said again.
-    """
+def apply(change: Change, until: float) -> Firewall:
+    """Make the table in one transaction, or take it away; what is there now, with why it could not be done."""
     commands = change.what.commands if isinstance(change.what, Ruleset) else ()
-    keeping = _keeping(commands)
-    code, words = _done(keeping or commands)
+    before = generation()
+    keeping = _keeping(commands, until)
+    code, words = _done(keeping or commands, until)
     if code and keeping:
-        code, words = _done(commands)
-    if not code and change.op is Op.DELETE:
-        return Firewall(), ""
-    number = generation() or 0
-    seen = Firewall(number, listing() if exists() else "", commands)
-    if not code and seen.listing:
-        return seen, ""
-    failed = _reason(words) or "nft(8) made no table"
-    return seen._replace(failed=failed), "" if failed == known.failed else failed
+        code, words = _done(commands, until)
+    seen = Firewall(generation() or 0, listing(until) if exists() else "", commands)
+    failed = _reason(code, words) if code else _undone(change.op, seen, before)
+    if change.op is Op.DELETE and not failed:
+        return Firewall()
+    return seen._replace(failed=failed)
 
 
-def _done(commands: Sequence[str]) -> tuple[int, str]:
+def _undone(op: Op, seen: Firewall, before: int | None) -> str:
+    """What is wrong although nft(8) has said yes."""
+    if op is Op.DELETE:
+        return "nft(8) said yes, but did not take the table away" if exists() else ""
+    if not exists():
+        return "nft(8) said yes, but there is no table: has another program flushed the ruleset?"
+    if seen.generation == before:
+        return "nft(8) said yes, but changed nothing"
+    return "" if seen.listing else "nft(8) has made the table, but does not list it"
+
+
+def _done(commands: Sequence[str], until: float) -> tuple[int, str]:
     """All or nothing."""
-    code, _, words = _run("-f", "-", text="".join(f"{line}\n" for line in commands))
+    code, _, words = _run("-f", "-", text="".join(f"{line}\n" for line in commands), until=until)
     return code, words
 
 
-def _keeping(commands: Sequence[str]) -> list[str]:
+def _keeping(commands: Sequence[str], until: float) -> list[str]:
     """The same without losing sets that are there: all else of the table goes instead of the table.
 
     None where there is no such set.
     """
     wanted = {words[4]: line for line in commands if tuple((words := line.split())[:4]) == _SET}
-    there = _parts(_listed()) if wanted and exists() else []
+    there = _parts(_listed(until)) if wanted and exists() else []
     kept = {name for kind, name in there if kind == "set" and name in wanted}
     if not kept:
         return []
@@ -135,20 +161,22 @@ def remove() -> list[str]:
     if not exists():
         return []
     say((f"[#] nft delete table {FAMILY} {TABLE}",))
-    code, _, words = _run("delete", "table", FAMILY, TABLE)
-    return [_reason(words)] if code and exists() else []
+    code, _, words = _run("delete", "table", FAMILY, TABLE, until=deadline(TIMEOUT))
+    if not exists():
+        return []
+    return [_reason(code, words) if code else _undone(Op.DELETE, Firewall(), None)]
 
 
 def ruleset() -> str:
     """All tables as nft's JSON, without the elements of sets; empty if it may not be read."""
-    code, text, _ = _run("-j", "-t", "list", "ruleset")
+    code, text, _ = _run("-j", "-t", "list", "ruleset", until=deadline(TIMEOUT))
     return "" if code else text
 
 
 def refusal(commands: tuple[str, ...]) -> str:
     """What the kernel says against a table, in a transaction that is never committed; empty: nothing."""
-    code, _, words = _run("-c", "-f", "-", text="".join(f"{line}\n" for line in commands))
-    return (_reason(words) or "nft(8) says no, without a reason") if code else ""
+    code, _, words = _run("-c", "-f", "-", text="".join(f"{line}\n" for line in commands), until=deadline(TIMEOUT))
+    return _reason(code, words) if code else ""
 
 
 def program() -> str:
@@ -157,27 +185,44 @@ def program() -> str:
     return next((f"{p}/nft" for p in places if p.startswith("/") and os.access(f"{p}/nft", os.X_OK)), "")
 
 
-def _reason(words: str) -> str:
-    """The first complaint of nft(8): what follows shows the place in a text that nobody has seen."""
+def _reason(code: int, words: str) -> str:
+    """The first complaint of nft(8): what follows shows the place in a text that no user has seen."""
     first = words.strip().partition("\n")[0]
-    return first if first in ("", MISSING) else f"nft: {first}"
+    if first in (MISSING, NO_ANSWER):
+        return first
+    return f"nft: {first or (f'killed by signal {-code}' if code < 0 else f'failed with exit code {code}')}"
 
 
-def _run(*words: str, text: str = "") -> tuple[int, str, str]:
+def _run(*words: str, until: float, text: str = "") -> tuple[int, str, str]:
+    """Exit status, output and complaints; in a process group of its own, which is killed at ``until``."""
     from subprocess import PIPE, Popen, TimeoutExpired
 
     nft = program()
     if not nft:
         return 127, "", MISSING
     environment = {**os.environ, "LC_ALL": "C"}
-    process = Popen([nft, *words], stdin=PIPE, stdout=PIPE, stderr=PIPE, text=True, env=environment)
     try:
-        out, err = process.communicate(text, TIMEOUT)
+        process = Popen([nft, *words], stdin=PIPE, stdout=PIPE, stderr=PIPE, env=environment, process_group=0)
+    except OSError as error:
+        return 126, "", f"{nft} cannot be started: {error.strerror}"
+    try:
+        out, err = process.communicate(text.encode("utf-8", "surrogateescape"), max(0.0, until - monotonic()))
     except TimeoutExpired:
-        process.kill()
-        process.communicate()
-        return 1, "", f"gave no answer within {TIMEOUT} s"
-    return process.returncode, out, err
+        _kill(process)
+        return 1, "", NO_ANSWER
+    return process.returncode, out.decode("utf-8", "surrogateescape"), err.decode("utf-8", "backslashreplace")
+
+
+def _kill(process: Popen[bytes]) -> None:
+    """End it with what it has started; what even that does not end is left."""
+    from signal import SIGKILL
+    from subprocess import TimeoutExpired
+
+    try:
+        os.killpg(process.pid, SIGKILL)
+        process.communicate(timeout=DEATH)
+    except (OSError, TimeoutExpired):
+        return
 
 
 def _asked(kind: int, family: int, attributes: bytes) -> bytes:
