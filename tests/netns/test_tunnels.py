@@ -35,6 +35,7 @@ pin = {pin}
     + FIBER_LTE
 )
 BOTH = (INTERNET4[0], INTERNET6[-1])
+KEPT_OUT = (1070, 1130, 1220, 1270, 2300)  # users, and the priorities of their rules
 WG_QUICK = (
     "-4 route add default dev wg7 table 51820",
     "-4 rule add not fwmark 0xca6c table 51820",
@@ -193,8 +194,8 @@ def test_a_vpn_for_some_keeps_what_it_chooses(lab: Lab) -> None:
     lay(
         net,
         "route add default dev vpn7 table 77",
-        "rule add iif lan0 from 192.168.2.0/24 lookup 77 pref 6000",
-        "rule add fwmark 0x640000/0xff0000 lookup 77 pref 6001",
+        "rule add iif lan0 from 192.168.2.0/24 lookup 77 pref 6001",
+        "rule add fwmark 0x640000/0xff0000 lookup 77 pref 6000",
         "rule add uidrange 4711-4711 lookup 77 pref 6002",
         "rule add to 10.98.0.0/16 lookup 77 pref 6003",
     )
@@ -212,7 +213,11 @@ def test_a_vpn_for_some_keeps_what_it_chooses(lab: Lab) -> None:
     assert taken("9.9.9.9") == taken("9.9.9.9 from 10.1.0.2") == "eth1"
     ns.ip("rule del fwmark 0x640000/0xff0000 lookup 77")  # takes the program's rule, not ours
     assert taken("9.9.9.9 mark 0x640000 from 10.2.0.2") == "eth2"
+    lay(net, "route add default dev lan0 table 78")
+    lay(net, *(f"rule add uidrange {user}-{user} lookup 78 pref {user}" for user in KEPT_OUT))
     settled(net)
+    for words in (f"10.98.7.7 uid {user}" for user in KEPT_OUT):  # also where they stand between our rules
+        assert taken(words) == taken(f"{words} from 10.1.0.2") == "lan0"
 
 
 def test_a_pinned_flow_of_the_lan_goes_into_the_tunnel_once_that_takes_all(lab: Lab) -> None:

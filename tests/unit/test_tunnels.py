@@ -170,10 +170,39 @@ def test_what_chooses_by_mark_or_destination_jumps_over_the_rules_of_addresses()
     jumps = [rule for rule in beside(rules).rules if rule.action == "goto"]
     assert [(rule.priority, rule.mark, rule.dst, rule.uids, rule.target) for rule in jumps] == [
         (1050, 0x64, None, None, 3000),
-        (1050, None, "10.4.0.0/16", None, 3001),
-        (1050, None, None, (30, 40), 3002),
+        (1050, None, "10.4.0.0/16", None, 3000),
+        (1050, None, None, (30, 40), 3000),
     ]
     assert not [rule for rule in beside(TAILSCALE).rules if rule.action == "goto"]
+
+
+@pytest.mark.parametrize(
+    ("between", "legs"),
+    [
+        ((), [(1050, 6000)]),
+        ((2200,), [(1050, 2200)]),
+        ((1060,), [(1099, 6000)]),  # behind it come our rules of devices
+        ((1130,), [(1050, 1130), (1199, 6000)]),
+        ((1130, 1140), [(1050, 1130), (1199, 6000)]),
+        ((1070, 1220, 1270, 3300), [(1099, 1220), (1249, 1270), (1299, 3300)]),
+        ((980, 6001), [(1050, 6000)]),
+    ],
+)
+def test_a_jump_passes_over_no_rule_of_another_program(between: tuple[int, ...], legs: list[tuple[int, int]]) -> None:
+    rules = [Rule(V4, priority, 91, src="10.9.0.0/16", protocol=3) for priority in between]
+    rules.append(Rule(V4, 6000, 90, dst="10.4.0.0/16", protocol=3))
+    rules.sort(key=lambda rule: rule.priority)
+    jumps = [rule for rule in beside(tuple(rules)).rules if rule.action == "goto"]
+    assert [(rule.priority, rule.target) for rule in jumps] == legs
+    assert {rule.dst for rule in jumps} == {"10.4.0.0/16"}
+
+
+def test_a_jump_leads_over_the_addresses_of_an_uplink_that_stand_further_on() -> None:
+    rules = (Rule(V4, 1500, 91, src="10.9.0.0/16", protocol=3), Rule(V4, 6000, 90, dst="10.4.0.0/16", protocol=3))
+    snapshot = b.snapshot("fiber", families=(V4,))._replace(foreign_rules=(*LOCAL, *rules))
+    made = joined(b.config(b.uplink("fiber", rule_priority=2500)), snapshot, b.state(fiber=ON))
+    jumps = [(rule.priority, rule.target) for rule in made.rules if rule.action == "goto"]
+    assert jumps == [(1050, 1500), (2499, 6000)]
 
 
 def test_the_last_resort_does_not_refuse_what_a_tunnel_would_carry() -> None:

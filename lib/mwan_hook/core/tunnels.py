@@ -7,9 +7,9 @@ source is not taken by the rules of uplinks' addresses.
 
 from __future__ import annotations
 
-from mwan_hook.core import foreign, spares, tunnelwords
-from mwan_hook.core.foreign import GOTO, Here
-from mwan_hook.core.priorities import BEFORE_DEFAULT, DISGUISED, JUMPS, NETWORKS, REFUSE_EARLY, SOURCES
+from mwan_hook.core import foreign, jumps, spares, tunnelwords
+from mwan_hook.core.foreign import Here
+from mwan_hook.core.priorities import BEFORE_DEFAULT, DISGUISED, NETWORKS, REFUSE_EARLY, SOURCES
 from mwan_hook.core.rules import LOOPBACK
 from mwan_hook.model import DEFAULT, LOCAL_TABLE, LOOKUP, MAIN_TABLE, LastResort, Rule
 
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from mwan_hook.core.desired import Desired
     from mwan_hook.model import Config, Snapshot, Uplink
-
-MOST_JUMPS = 50
 
 
 def joined(desired: Desired, config: Config, uplinks: Sequence[Uplink], snapshot: Snapshot) -> Desired:
@@ -48,7 +46,8 @@ def _beside(own: Sequence[Rule], here: Here) -> tuple[list[Rule], list[str]]:
     if here.pieces or any(interfaces for _, interfaces in takers):
         own = [rule for rule in own if not _refuses_own(rule, here)]
     shared = next((rule for rule in own if _is_shared(rule, here)), None)
-    added = [*_jumps(here), *_networks(here)]
+    added = [*_networks(here)]
+    added = [*jumps.over(own, added, here), *added]
     place = None
     if shared:
         place = foreign.place(here, shared.priority)
@@ -118,49 +117,6 @@ def _led(here: Here, shared: Rule, place: int) -> Iterator[Rule]:
 
 def _tunnel_behind(rules: Iterable[Rule]) -> bool:
     return any(foreign.takes_all(rule) and foreign.has_own_table(rule) for rule in rules)
-
-
-def _jumps(here: Here) -> Iterator[Rule]:
-    """Over the rules of addresses to what chooses by mark, destination or user: the kernel asks it before it has a
-    source, and once more with one.  A jump whose target is gone does nothing."""
-    seen: set[Rule] = set()
-    for rule in here.rules:
-        chosen = Rule(
-            here.family,
-            here.base + JUMPS,
-            0,
-            dst=rule.dst,
-            iif=rule.iif,
-            mark=rule.mark,
-            mask=rule.mask,
-            ipproto=rule.ipproto,
-            sport=rule.sport,
-            dport=rule.dport,
-            uids=rule.uids,
-            action=GOTO,
-        )
-        if chosen in seen or not _jumped_to(rule, here):
-            continue
-        seen.add(chosen)
-        if foreign.has_own_table(rule) and rule.priority > here.base + SOURCES and len(seen) <= MOST_JUMPS:
-            yield chosen._replace(target=rule.priority)
-
-
-def _jumped_to(rule: Rule, here: Here) -> bool:
-    """Own packets are chosen, by something else than their source, and none that are marked for an uplink."""
-    numbers = rule.mask or rule.ipproto or rule.sport or rule.dport or rule.uids
-    own = rule.iif in (None, LOOPBACK) and not rule.oif and not rule.src
-    return bool(own and (rule.dst or numbers) and foreign.is_plain(rule)) and not _means_ours(rule, here)
-
-
-def _means_ours(rule: Rule, here: Here) -> bool:
-    """Whether a packet that has nothing but a mark of ours is chosen by its mark."""
-    if not rule.mask:
-        return False
-    mark = rule.mark or 0
-    mine = [uplink.mark for uplink in here.uplinks if uplink.mark]
-    given = not mark & rule.mask & ~here.config.routing.mark_mask
-    return given or any(not (mark ^ one) & rule.mask for one in mine)
 
 
 def _networks(here: Here) -> Iterator[Rule]:
