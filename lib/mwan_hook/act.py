@@ -5,9 +5,8 @@ from __future__ import annotations
 import time
 
 from mwan_hook import scene
-from mwan_hook.core.notices import DEFAULT_ROUTE, notices, ways_out
 from mwan_hook.core.transitions import transitions
-from mwan_hook.model import UNREAD, MwanError, Notice, Ruleset, State, Transition
+from mwan_hook.model import UNREAD, MwanError, Ruleset, State, Transition
 from mwan_hook.say import brief, complain, say
 from mwan_hook.scene import Judged, Scene, Seen
 from mwan_hook.store import lock, spool
@@ -172,14 +171,18 @@ class Run:
         state = _unless_quiet(judged, judged.state._replace(errors=errors))
         again = state.to_repeat and judged.scene.now >= state.said_at + SAID_TWICE
         if state.deprecated != judged.deprecated or again:
-            state = _advertised(judged, state)
-        happened = (*transitions(before, state, judged.scene.wall), *ways_out(before, state, judged.scene.wall))
+            from mwan_hook import telling
+
+            state = telling.advertised(judged, state)
+        happened = (*transitions(before, state, judged.scene.wall), *_ways_out(before, state, judged.scene.wall))
         if state.usage:
             from mwan_hook import metering
 
             happened += metering.transitions(judged, before, state)
         if happened:
-            state = _with_notices(judged, before, state, happened)
+            from mwan_hook import telling
+
+            state = telling.with_notices(judged, before, state, happened)
         failed: list[str] = []
         if state != judged.scene.state or not before.boot_id:
             took = round(time.clock_gettime(time.CLOCK_BOOTTIME) - self._started, 6)
@@ -188,9 +191,13 @@ class Run:
             # What /var does not take keeps nobody from being told.
             unkept = _attempted(lambda: complain(metering.keep(judged, state))) if state.usage else []
             state = state._replace(errors=(*errors, *failed, *unkept))
-        _write_down(judged, before, state, (*_unwritten(self.root, judged.state.outbox), *happened))
-        if state.outbox and not failed:  # only now: what is in the outbox still can be written down again
-            state = _handed_over(self.root, self.loaded, state)
+        if happened or state.outbox:
+            from mwan_hook import telling
+
+            telling.write_down(self.root, happened, judged.state.outbox)
+            if state.outbox and not failed:  # only now: what is in the outbox still can be written down again
+                state = telling.handed_over(self.root, self.loaded, state)
+        complain(line for line in state.warnings if line not in before.warnings)
         self._remember(state)
         self._asked = frozenset()
         return judged._replace(state=state, stamp=self._stamp)
@@ -199,6 +206,14 @@ class Run:
         """A full disk loses nothing for the rest of this run."""
         self._memory = state if state.boot_id else state._replace(boot_id=states.boot_id())
         self._stamp = states.stamp(self.root)
+
+
+def _ways_out(before: State, after: State, wall: float) -> tuple[Transition, ...]:
+    if before.best == after.best:
+        return ()
+    from mwan_hook.core.notices import ways_out
+
+    return ways_out(before, after, wall)
 
 
 def _unless_quiet(judged: Judged, state: State) -> State:
@@ -245,78 +260,3 @@ def _applied(judged: Judged) -> tuple[str, ...]:
     errors = rtnl.apply(changes)
     say(lines)
     return tuple(errors)
-
-
-def _advertised(judged: Judged, state: State) -> State:
-    """Hosts of the LAN hear which prefixes are bad now, or good again, and once more after a while.
-
-    Multicast gets lost, and radvd answers nobody within three seconds of its last word.  A run that is killed here
-    leaves all of it to the next one.
-    """
-    from mwan_hook.system import advertise
-
-    wanted, now = judged.deprecated, judged.scene.now
-    changed = {*wanted} ^ {*state.deprecated}
-    lans = {one.prefix: one.lans for one in state.delegated if one.prefix in changed or one.prefix in state.to_repeat}
-    advertise.deprecate(lan for prefix, there in lans.items() if prefix in wanted for lan in there)
-    advertise.solicit(lan for prefix, there in lans.items() if prefix not in wanted for lan in there)
-    return state._replace(deprecated=wanted, to_repeat=tuple(sorted(changed)), said_at=now if changed else 0.0)
-
-
-def _with_notices(judged: Judged, before: State, state: State, happened: Sequence[Transition]) -> State:
-    """What hooks and the like shall hear is stored with what they hear of, so that no kill comes between."""
-    from mwan_hook.store import outbox
-
-    ids = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-    fresh = notices(happened, before, state, judged.scene.uplinks, judged.scene.now, ids)
-    return state._replace(outbox=outbox.pending(state.outbox, fresh))
-
-
-def _handed_over(root: str, loaded: Loaded, state: State) -> State:
-    """Out of the stored state into the spool; what fails stays for the next run."""
-    from mwan_hook.store import outbox
-    from mwan_hook.system import notifier
-
-    try:
-        if notifier.needed(root, loaded.config):
-            lost = outbox.hand_over(root, state.outbox)
-            notifier.wake(root)
-            if lost and not state.unheard:
-                complain((f"nobody takes notices out of {root}: the oldest go (is mwan-hook-notify.path on?)",))
-            state = state._replace(unheard=state.unheard + lost if lost else 0)
-        told = state._replace(outbox=())
-        states.save(root, told)
-    except MwanError as error:
-        complain((str(error),))
-        return state
-    return told
-
-
-def _unwritten(root: str, pending: Sequence[Notice]) -> list[Transition]:
-    """Of what a killed run has left to be told, what it has not written into the history either."""
-    if not pending:
-        return []
-    from mwan_hook.store import history
-
-    try:
-        written = set(history.read(root))
-    except MwanError:
-        return []  # appending will say so
-    known = [Transition(*(getattr(one, field) for field in Transition._fields)) for one in pending]
-    return [one for one in known if one not in written]
-
-
-def _write_down(judged: Judged, before: State, state: State, happened: Sequence[Transition]) -> None:
-    """History and the journal."""
-    if happened:
-        from mwan_hook.store import history
-
-        complain(history.append(judged.scene.root, happened))
-        say(_words(one) for one in happened)
-    complain(line for line in state.warnings if line not in before.warnings)
-
-
-def _words(one: Transition) -> str:
-    what = one.uplink if one.event != DEFAULT_ROUTE else one.event
-    where = f"{one.family.value} " if one.family else "quota " if one.event.startswith("quota-") else ""
-    return f"{what}: {where}{one.old} -> {one.new} ({one.reason})"

@@ -6,35 +6,16 @@ Most runs find the validated values in the cache and import no parser.
 
 from __future__ import annotations
 
-import os
-from stat import S_ISCHR, S_ISDIR, S_ISREG
-
 from mwan_hook import configcache
 from mwan_hook.core import settings
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import Config, ConfigError, Link, UplinkConfig
-from mwan_hook.store.files import under
+from mwan_hook.model import Config, Link, UplinkConfig
 from mwan_hook.system.networkd import Network, network_for
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from typing import Any
-
-    from configobj import ConfigObj
-
-    from mwan_hook.configcache import Watch
-    from mwan_hook.configfile import Origin, Path, Problems, Source
-
-DIRECTORY = "etc/mwan-hook"
-MAIN = f"{DIRECTORY}/mwan-hook.conf"
-MORE = f"{DIRECTORY}/conf.d"
-_LARGEST = 1 << 20
-_UNREAD = "expected `key = value` or [section]; quotes around values with a comma, a # or a quote in them"
-_SYNTAX = {
-    "DuplicateError": "given twice in this file",
-    "NestingError": "expected at most one bracket more than the section above has, and as many closed as opened",
-}
 
 
 class Loaded(NamedTuple):
@@ -45,15 +26,6 @@ class Loaded(NamedTuple):
     fingerprint: str
     networks: tuple[Network, ...]
     root: str
-
-
-class Reading(NamedTuple):
-    """All files, merged: plain values (see :mod:`mwan_hook.core.settings`) and where each was set."""
-
-    sources: tuple[Source, ...]
-    plain: dict[str, Any]
-    origins: dict[Path, Origin]
-    warnings: tuple[str, ...]
 
 
 def load(root: str) -> Loaded:
@@ -76,6 +48,12 @@ def _cached(root: str) -> Loaded | None:
     return None
 
 
+def _fresh(root: str, keep: bool) -> dict[str, Any]:
+    from mwan_hook.configread import fresh
+
+    return fresh(root, keep)
+
+
 def for_interface(
     loaded: Loaded, uplink: UplinkConfig, link: Link, attributes: Mapping[str, str] | None = None
 ) -> UplinkConfig:
@@ -89,89 +67,6 @@ def for_interface(
     return settings.overlay(uplink, network.values, uplink.explicit | loaded.config.explicit_probe)
 
 
-def read(root: str, watch: Watch) -> Reading:
-    """Every file parsed, validated and merged.  Raises ConfigError with all mistakes, a line each."""
-    from mwan_hook.configfile import Problems, merge
-
-    problems = Problems()
-    sources: list[Source] = []
-    plain: dict[str, Any] = {}
-    origins: dict[Path, Origin] = {}
-    for path in _paths(root, watch, problems):
-        file = _source(path, watch, problems)
-        if file:
-            sources.append(file)
-            merge(plain, _parse(file, problems))
-            origins.update({place: (path, line) for place, line in file.places.items()})
-    problems.check(plain, origins)
-    if problems.lines:
-        raise ConfigError("\n".join(problems.lines))
-    return Reading(tuple(sources), plain, origins, tuple(problems.warnings))
-
-
-def _parse(file: Source, problems: Problems) -> dict[str, Any]:
-    """The plain values of one file; what is wrong is in ``problems`` and left out."""
-    from configobj import ConfigObj, ConfigObjError, flatten_errors
-    from configobj.validate import Validator
-
-    from mwan_hook.configfile import doubt_comments, prune
-    from mwan_hook.confignotify import CHECKS as MORE_CHECKS
-    from mwan_hook.configpolicies import CHECKS as POLICY_CHECKS
-    from mwan_hook.configquota import CHECKS as QUOTA_CHECKS
-    from mwan_hook.configrouter import CHECKS
-    from mwan_hook.configspec import SPEC
-
-    spec = ConfigObj(SPEC.splitlines(), interpolation=False, list_values=False, _inspec=True)
-    try:
-        parsed = ConfigObj(list(file.lines), interpolation=False)
-    except ConfigObjError as error:
-        parsed = error.config
-        for one in error.errors:
-            problems.add(file.path, one.line_number, f"{one.line.strip()}: {_SYNTAX.get(type(one).__name__, _UNREAD)}")
-        if any(one.line.lstrip().startswith("[") for one in error.errors):
-            return {}  # what follows a bad section line stands in the wrong section
-    prune(parsed, spec, file, problems)
-    doubt_comments(parsed, file, problems)
-    parsed.configspec = spec
-    checks = CHECKS | MORE_CHECKS | POLICY_CHECKS | QUOTA_CHECKS
-    validator = Validator({name: _checked(check) for name, check in checks.items()})
-    results = parsed.validate(validator, preserve_errors=True)
-    for sections, key, mistake in flatten_errors(parsed, results):
-        if key is not None and mistake:
-            holder = parsed
-            for name in sections:
-                holder = holder[name]
-            problems.at(file, (*sections, key), str(mistake), key=True, value=holder[key])
-            del holder[key]
-    return _plain(parsed)
-
-
-def _checked(check: Callable[..., object]) -> Callable[..., object]:
-    """``check`` with the exception that validate collects."""
-    from configobj.validate import ValidateError
-
-    def checked(*values: object) -> object:
-        try:
-            return check(*values)
-        except ValueError as error:
-            raise ValidateError(str(error)) from None
-
-    return checked
-
-
-def _plain(parsed: ConfigObj) -> dict[str, Any]:
-    """Ordinary dicts without the sections that validation made up; an empty uplink stays."""
-    found: dict[str, Any] = {name: dict(parsed[name]) for name in settings.PLAIN_SECTIONS if parsed[name]}
-    uplinks = {name: dict(values) for name, values in parsed["uplinks"].items()}
-    for values in uplinks.values():
-        values["metrics"] = dict(values["metrics"])
-        if not values["metrics"]:
-            del values["metrics"]
-    policies = {name: dict(values) for name, values in parsed["policies"].items()}
-    found |= {"policies": policies} if policies else {}
-    return found | ({"uplinks": uplinks} if uplinks else {})
-
-
 def _loaded(root: str, record: Mapping[str, Any]) -> Loaded:
     return Loaded(
         settings.build(record["plain"]),
@@ -180,67 +75,3 @@ def _loaded(root: str, record: Mapping[str, Any]) -> Loaded:
         tuple(Network(*network) for network in record["networks"]),
         root,
     )
-
-
-def _fresh(root: str, keep: bool) -> dict[str, Any]:
-    import hashlib
-    import json
-
-    from mwan_hook.system import networkfiles
-
-    watch = configcache.Watch()
-    reading = read(root, watch)
-    networks, doubts = networkfiles.read(root, watch.look)
-    values = [reading.plain, [(network.name, network.match, network.values) for network in networks]]
-    record = {
-        "plain": reading.plain,
-        "warnings": [*reading.warnings, *doubts],
-        "fingerprint": hashlib.sha256(json.dumps(values).encode()).hexdigest()[:32],
-        "networks": networks,
-    }
-    if keep:
-        configcache.write(root, record, watch)
-    return record
-
-
-def _paths(root: str, watch: Watch, problems: Problems) -> list[str]:
-    main, more = under(root, MAIN), under(root, MORE)
-    watch.look(main)
-    watch.look(more)
-    try:
-        names = sorted(name for name in os.listdir(more) if name.endswith(".conf") and not name.startswith("."))
-    except FileNotFoundError:
-        names = []
-    except OSError as error:
-        problems.add(more, 0, f"expected a directory that can be read: {error.strerror}")
-        names = []
-    found = [f"{more}/{name}" for name in names]
-    return [main, *found] if os.path.lexists(main) else found
-
-
-def _source(path: str, watch: Watch, problems: Problems) -> Source | None:
-    """The file, or a mistake in ``problems``."""
-    from mwan_hook.configfile import source
-
-    watch.look(path)
-    try:
-        seen = os.stat(path)
-        if not (S_ISREG(seen.st_mode) or S_ISCHR(seen.st_mode)):  # a link to /dev/null masks
-            kind = "directory" if S_ISDIR(seen.st_mode) else "special file"
-            problems.add(path, 0, f"expected a file, not a {kind}")
-            return None
-        watch.private(seen.st_mode)
-        content = b""
-        if S_ISREG(seen.st_mode):
-            with open(path, "rb") as stream:
-                content = stream.read(_LARGEST + 1)
-        if len(content) > _LARGEST:
-            problems.add(path, 0, f"expected at most {_LARGEST >> 20} MiB")
-            return None
-        return source(path, content.decode("utf-8-sig"))
-    except OSError as error:
-        problems.add(path, 0, f"cannot be read: {error.strerror}")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        problems.add(path, line, f"expected UTF-8 text, not the byte 0x{content[error.start]:02x}")
-    return None

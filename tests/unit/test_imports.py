@@ -19,8 +19,8 @@ MODULES = sorted(str(path.relative_to(PROGRAM)) for path in PROGRAM.rglob("*.py"
 RESERVED = {
     "pyroute2": ("system/rtnl.py", "system/conntrack.py"),
     "requests": ("probes/http.py",),
-    "configobj": ("config.py",),
-    "validate": ("config.py",),
+    "configobj": ("configread.py",),
+    "validate": ("configread.py",),
     "filelock": ("store/",),
     "jeepney": ("notify/buslink.py",),
 }

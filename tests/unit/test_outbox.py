@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mwan_hook import act, config
+from mwan_hook import config, telling
 from mwan_hook.act import Run
 from mwan_hook.commands import notify
 from mwan_hook.core import notices
@@ -219,7 +219,7 @@ def test_without_a_listener_the_spool_keeps_the_newest_and_says_so_once(
     found, messages = outbox.waiting(str(tmp_path))
     assert [one.reason for one in found] == ["15", "16", "17", "18", "19"]
     assert messages == ()
-    assert capsys.readouterr().err.count("nobody takes notices") == 1
+    assert capsys.readouterr().err.count("notices are not delivered") == 1
     tell(tmp_path)
     live(tmp_path, Status.ONLINE, "again")
     assert state.load(str(tmp_path), writes=True)[0].unheard == 0
@@ -325,4 +325,4 @@ def test_without_a_unit_only_who_is_there_is_told(tmp_path: Path) -> None:
 
 def test_the_words_of_a_default_route_name_the_event() -> None:
     one = Transition("default-route", "fiber", "eth7", Family.IPV4, "none", "eth7", "why", 1.0)
-    assert act._words(one) == "default-route: ipv4 none -> eth7 (why)"
+    assert telling.words(one) == "default-route: ipv4 none -> eth7 (why)"

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from mwan_hook import config as files
 from mwan_hook import configcache
+from mwan_hook import configread as files
 from mwan_hook.core import policies, quota, quotawords
 from mwan_hook.core.interruptions import recorded
 from mwan_hook.core.policies import Course

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from _socket import if_nameindex
 
-from mwan_hook import config, configcache
+from mwan_hook import config, configcache, configread
 from mwan_hook.core import quotawords, settings, switches
 from mwan_hook.model import (
     MAIN_TABLE,
@@ -31,7 +31,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from mwan_hook.config import Loaded, Reading
+    from mwan_hook.config import Loaded
+    from mwan_hook.configread import Reading
 
 DEFAULT = "default"
 _WIDTH = 40  # where the comments begin, if a value leaves room
@@ -53,7 +54,7 @@ _OURS = {  # what an uplink has when the files leave it to us
 def run(root: str, check: bool, effective: bool) -> int:
     """Print; warnings go to stderr.  Raises ConfigError when the files are wrong."""
     loaded = config.look(root)
-    reading = config.read(root, configcache.Watch())
+    reading = configread.read(root, configcache.Watch())
     for warning in loaded.warnings:
         complain((warning,))
     if check:

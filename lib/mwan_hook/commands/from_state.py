@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from mwan_hook import config
+from mwan_hook import configread
 from mwan_hook.config import Loaded
 from mwan_hook.core.desired import Desired
 from mwan_hook.model import Config, ConfigError, Family, Match, UplinkConfig
@@ -26,8 +26,8 @@ def unreadable(root: str) -> bool:
     """Whether this user may not read some file of the configuration."""
     if os.geteuid() == 0:
         return False
-    more = under(root, config.MORE)
-    places = [under(root, config.DIRECTORY), more, under(root, config.MAIN)]
+    more = under(root, configread.MORE)
+    places = [under(root, configread.DIRECTORY), more, under(root, configread.MAIN)]
     if os.access(more, os.R_OK | os.X_OK):
         places += [os.path.join(more, name) for name in os.listdir(more) if name.endswith(".conf")]
     return any(os.path.lexists(place) and not os.access(place, os.R_OK) for place in places)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
+from mwan_hook.core.addresses import holds
 from mwan_hook.core.former import followed
 from mwan_hook.core.gateways import SCOPE_LINK, canonical_metric
-from mwan_hook.core.metrics import BEST_METRIC, ladder, own_defaults
 from mwan_hook.core.rules import REFUSED, Standing, addresses, by_preference, shared_addresses, wanted_rules
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import (
@@ -12,6 +14,7 @@ from mwan_hook.model import (
     Config,
     Family,
     LastResort,
+    Metrics,
     Nexthop,
     NexthopObject,
     Route,
@@ -25,6 +28,8 @@ from mwan_hook.model import (
     UplinkState,
     Way,
 )
+
+BEST_METRIC = 1  # of the shared default; its fallbacks follow at 2, 3, ...
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,7 +71,7 @@ def desire(config: Config, uplinks: Sequence[Uplink], state: State, snapshot: Sn
         shared += ways_out
         leading = [uplink for uplink in used if _has_way(uplink, family, state, snapshot)]
         rules += wanted_rules(family, config, Standing(used, leading, carrying, ways_out), snapshot)
-        if len(leading) > 1:
+        if _share_a_network(leading, family):
             from mwan_hook.core import samenetwork
 
             rules += samenetwork.rules(family, config.routing, leading, carrying, shared_addresses(leading, family))
@@ -74,20 +79,33 @@ def desire(config: Config, uplinks: Sequence[Uplink], state: State, snapshot: Sn
             from mwan_hook.core import prefixes
 
             rules += prefixes.rules(config, uplinks, carrying, state, snapshot)
-    metrics = own_defaults(config, uplinks, state, snapshot)
     sysctls = settings(uplinks, snapshot)
-    return Desired(
+    desired = Desired(
         tables=tagged(tables, config.routing),
         shared=tagged(shared, config.routing),
-        main=tagged(metrics.wanted, config.routing),
         rules=tuple(rule._replace(protocol=config.routing.protocol) for rule in rules),
         sysctls=sysctls,
         originals=strangers(sysctls, state, snapshot),
+        online=online,
+    )
+    if not state.foreign and all(uplink.config.metrics == Metrics() for uplink in uplinks):
+        return desired
+    from mwan_hook.core.metrics import own_defaults
+
+    metrics = own_defaults(config, uplinks, state, snapshot)
+    return desired._replace(
+        main=tagged(metrics.wanted, config.routing),
         displaced=metrics.displaced,
         foreign=metrics.foreign,
         restored=metrics.restored,
-        online=online,
     )
+
+
+def _share_a_network(uplinks: Sequence[Uplink], family: Family) -> bool:
+    """Whether any address of one is in a network of another."""
+    own = [[one for one in uplink.way(family).addresses if one.usable] for uplink in uplinks]
+    pairs = combinations(own, 2)
+    return any(holds(one, other.address) for left, right in pairs for one in left for other in right)
 
 
 def uses(uplink: Uplink, family: Family, state: State) -> bool:
@@ -225,6 +243,8 @@ def _placed(routes: Sequence[Route], snapshot: Snapshot, uplinks: Sequence[Uplin
     """The shared default with the metrics that it can have where it stands."""
     if not routes or routes[0].table != MAIN_TABLE:
         return list(routes)
+    from mwan_hook.core.metrics import ladder
+
     metrics = ladder(routes[0].family, snapshot, uplinks, len(routes))
     return [route._replace(metric=metric) for route, metric in zip(routes, metrics, strict=True)]
 

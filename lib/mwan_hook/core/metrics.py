@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from itertools import count, islice
 
+from mwan_hook.core.desired import BEST_METRIC
 from mwan_hook.core.gateways import canonical_metric, still_valid
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import (
@@ -30,8 +31,6 @@ from mwan_hook.model import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-
-BEST_METRIC = 1  # of the shared default; its fallbacks follow at 2, 3, ...
 
 
 class OwnDefaults(NamedTuple):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from _socket import inet_pton  # the C half of `socket`; the other half costs half of a bare Python
 
-from mwan_hook.core.redact import hidden
 from mwan_hook.model import Expect, Family, Method, Target
 
 TYPE_CHECKING = False
@@ -38,7 +37,7 @@ def parse(text: str) -> Target:
     Ports are filled in (80, 443, 53); 0 where the method has none.  ``body`` is percent-decoded; bytes that
     are not UTF-8 stand in it as surrogates (encode with ``surrogateescape``).
     """
-    if any(ord(char) < 32 or ord(char) == 127 for char in text):
+    if not text.isprintable() and any(ord(char) < 32 or ord(char) == 127 for char in text):
         raise ValueError("expected no control characters: write them as %0A")
     scheme, colon, rest = text.partition(":")
     scheme = scheme.lower()
@@ -47,7 +46,16 @@ def parse(text: str) -> Target:
     reader = _READERS.get(scheme)
     if reader is None or not rest.startswith("//"):
         raise ValueError(f"expected {FORMS}")
-    return reader(text, rest[2:])._replace(name=hidden(text))
+    return reader(text, rest[2:])._replace(name=_name(text))
+
+
+def _name(text: str) -> str:
+    """The text without secrets; mostly there are none."""
+    if "?" not in text and "@" not in text:
+        return text
+    from mwan_hook.core.redact import hidden
+
+    return hidden(text)
 
 
 def is_address(text: str) -> bool:

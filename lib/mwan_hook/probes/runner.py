@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from mwan_hook.core.redact import erased
 from mwan_hook.light import TYPE_CHECKING, partial
 from mwan_hook.model import Method, Result
 from mwan_hook.probes.bound import Answer, Exchange, guarded, literal, timed_out
@@ -34,6 +33,8 @@ def _without_secrets(result: Result) -> Result:
     """Words of an error may repeat the URL that was asked for."""
     if not result.error or "?" not in result.job.target.path:
         return result
+    from mwan_hook.core.redact import erased
+
     return result._replace(error=erased(result.error, result.job.target.path))
 
 

@@ -1,0 +1,92 @@
+"""What a run tells of what has happened: hosts of the LAN, the history and journal, the outbox and spool of notices.
+
+Imported only when there is something to tell.
+"""
+
+from __future__ import annotations
+
+import time
+
+from mwan_hook.core.notices import DEFAULT_ROUTE, notices
+from mwan_hook.model import MwanError, Notice, State, Transition
+from mwan_hook.say import complain, say
+from mwan_hook.store import history, outbox
+from mwan_hook.store import state as states
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mwan_hook.config import Loaded
+    from mwan_hook.scene import Judged
+
+
+def advertised(judged: Judged, state: State) -> State:
+    """Hosts of the LAN hear which prefixes are bad now, or good again, and once more after a while.
+
+    Multicast gets lost, and radvd answers nobody within three seconds of its last word.  A run that is killed here
+    leaves all of it to the next one.
+    """
+    from mwan_hook.system import advertise
+
+    wanted, now = judged.deprecated, judged.scene.now
+    changed = {*wanted} ^ {*state.deprecated}
+    lans = {one.prefix: one.lans for one in state.delegated if one.prefix in changed or one.prefix in state.to_repeat}
+    advertise.deprecate(lan for prefix, there in lans.items() if prefix in wanted for lan in there)
+    advertise.solicit(lan for prefix, there in lans.items() if prefix not in wanted for lan in there)
+    return state._replace(deprecated=wanted, to_repeat=tuple(sorted(changed)), said_at=now if changed else 0.0)
+
+
+def with_notices(judged: Judged, before: State, state: State, happened: Sequence[Transition]) -> State:
+    """What hooks and the like shall hear is stored with what they hear of, so that no kill comes between."""
+    ids = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    fresh = notices(happened, before, state, judged.scene.uplinks, judged.scene.now, ids)
+    return state._replace(outbox=outbox.pending(state.outbox, fresh))
+
+
+def handed_over(root: str, loaded: Loaded, state: State) -> State:
+    """Out of the stored state into the spool; what fails stays for the next run."""
+    from mwan_hook.system import notifier
+
+    try:
+        if notifier.needed(root, loaded.config):
+            lost = outbox.hand_over(root, state.outbox)
+            notifier.wake(root)
+            if lost and not state.unheard:
+                complain(
+                    (f"notices are not delivered below {root}; dropping the oldest (is mwan-hook-notify.path on?)",)
+                )
+            state = state._replace(unheard=state.unheard + lost if lost else 0)
+        told = state._replace(outbox=())
+        states.save(root, told)
+    except MwanError as error:
+        complain((str(error),))
+        return state
+    return told
+
+
+def _unwritten(root: str, pending: Sequence[Notice]) -> list[Transition]:
+    """Of what a killed run has left to be told, what it has not written into the history either."""
+    if not pending:
+        return []
+    try:
+        written = set(history.read(root))
+    except MwanError:
+        return []  # appending will say so
+    known = [Transition(*(getattr(one, field) for field in Transition._fields)) for one in pending]
+    return [one for one in known if one not in written]
+
+
+def write_down(root: str, happened: Sequence[Transition], pending: Sequence[Notice]) -> None:
+    """Add transitions to the history and the journal, with those of ``pending`` that a killed run has not written."""
+    all_of_them = (*_unwritten(root, pending), *happened)
+    if all_of_them:
+        complain(history.append(root, all_of_them))
+        say(words(one) for one in all_of_them)
+
+
+def words(one: Transition) -> str:
+    """A transition as the journal has it."""
+    what = one.uplink if one.event != DEFAULT_ROUTE else one.event
+    where = f"{one.family.value} " if one.family else "quota " if one.event.startswith("quota-") else ""
+    return f"{what}: {where}{one.old} -> {one.new} ({one.reason})"
