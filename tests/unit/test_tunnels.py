@@ -157,6 +157,22 @@ def test_networks_of_a_tunnel_come_before_the_rules_of_addresses() -> None:
     assert Rule(V6, 1051, 52, suppress_prefixlength=4) in made.rules
 
 
+def test_behind_a_tunnel_for_all_but_its_own_packets_only_those_reach_networks() -> None:
+    null = Rule(V4, 7500, 66, protocol=3)
+
+    def networks(*rules: Rule) -> list[tuple[int | None, str | None]]:
+        made = beside((*rules, null), way(51820), way(51821))
+        return [(rule.mark, rule.dst) for rule in made.rules if rule.table == null.table]
+
+    wireguard = WIREGUARD[1]._replace(priority=6100)
+    split = Rule(V4, 6200, 51821, dst="10.4.0.0/16", protocol=3, inverted=True)
+    assert networks() == [(None, None)]
+    assert networks(wireguard) == [(0xCA6C, None)]
+    assert networks(split) == [(None, "10.4.0.0/16")]
+    assert networks(wireguard, split) == []
+    assert networks(Rule(V4, 6100, 51820, protocol=3)) == []
+
+
 def test_what_chooses_by_mark_or_destination_jumps_over_the_rules_of_addresses() -> None:
     rules = (
         Rule(V4, 3000, 80, mark=0x64, mask=FULL, protocol=3),

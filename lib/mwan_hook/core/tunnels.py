@@ -120,16 +120,21 @@ def _tunnel_behind(rules: Iterable[Rule]) -> bool:
 
 
 def _networks(here: Here) -> Iterator[Rule]:
-    """What tables that are asked for everything reach besides a default, as main's networks come first."""
+    """What tables that are asked for everything reach besides a default, as main's networks come first.
+
+    Behind a default for all but a few (wg-quick's) only those few are led there.
+    """
     known = {here.config.routing.default_table, *(uplink.table for uplink in here.uplinks)}
-    place = NETWORKS
+    place, asking = NETWORKS, Rule(here.family, 0, 0)
     for rule in here.rules:
-        if not foreign.takes_all(rule) or rule.inverted or not foreign.has_own_table(rule):
+        if not foreign.takes_all(rule) or not foreign.has_own_table(rule):
             continue
-        if rule.priority > here.base + SOURCES and rule.table not in known:
+        if rule.priority > here.base + SOURCES and rule.table not in known and not rule.inverted:
             known.add(rule.table)
             widest = max(rule.suppress_prefixlength or 0, DISGUISED[here.family])
-            yield Rule(here.family, here.base + place, rule.table, suppress_prefixlength=widest)
+            yield asking._replace(priority=here.base + place, table=rule.table, suppress_prefixlength=widest)
             place = min(place + 1, 99)
         if any(route.dst == DEFAULT for route in foreign.wide(rule, here.snapshot)):
-            return  # it answers everything
+            if not rule.inverted or rule.narrowed or foreign.selects(asking):
+                return  # it answers everything
+            asking = rule._replace(inverted=False, target=0)
