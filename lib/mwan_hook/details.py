@@ -5,6 +5,7 @@ from __future__ import annotations
 from mwan_hook.core import former
 from mwan_hook.core.desired import is_online, settings, strangers, uses
 from mwan_hook.model import (
+    DEFAULT,
     LOCAL_TABLE,
     MAIN_TABLE,
     Address,
@@ -23,7 +24,7 @@ from mwan_hook.model import (
 )
 from mwan_hook.system import sysctl
 from mwan_hook.system.copies import Copier
-from mwan_hook.system.look import Reader
+from mwan_hook.system.look import CLAIM, LOOPBACK, Reader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,28 +42,34 @@ def details(reader: Reader, loaded: Loaded, bound: Bound, state: State, outlines
     routes, rules = _former(earlier, families)
     rulebooks = [reader.all_rules(family) for family in families]
     pool = _pool(reader, loaded, bound, state, outlines)
+    aside = _aside(loaded.config, bound, pool, outlines)
     foreign = tuple(rule for _, others in rulebooks for rule in others if rule.protocol not in earlier)
     return former.without_former(outlines, state)._replace(
         shared=() if shared == MAIN_TABLE else tuple(r for family in families for r in reader.ours(family, shared)),
         rules=tuple(rule for ours, _ in rulebooks for rule in ours),
         foreign_rules=foreign,
         foreign_wide=_wide(reader, foreign),
+        short=tuple(_short(reader, outlines)),
+        inside=tuple(_inside(reader, uplinks, outlines)),
+        aside=aside,
         hosts=tuple(_hosts(reader, uplinks, state, outlines)),
         vrfs=reader.vrfs(),
         copies=tuple(_copies(reader, loaded.config, uplinks, state, families)),
         sysctls=tuple(_current(uplinks, state, outlines)),
-        orphans=_orphans(reader, loaded, bound, state, families, pool),
+        orphans=_orphans(reader, loaded, bound, state, families, (*_own_table(pool), aside)),
         former_routes=routes,
         former_rules=rules,
         firewall=_firewall(loaded, state),
-        policies=tuple(_beside(reader, bound, families, pool)),
+        policies=tuple(_beside(reader, bound, families, pool, aside)),
         pool=pool,
     )
 
 
-def _beside(reader: Reader, bound: Bound, families: Sequence[Family], pool: Pool | None) -> Iterator[Route]:
-    """Ours in the tables of policies, and in that of own packets which go by no group."""
-    for table in bound.policy_tables:
+def _beside(
+    reader: Reader, bound: Bound, families: Sequence[Family], pool: Pool | None, aside: int
+) -> Iterator[Route]:
+    """Ours in the tables of policies, of what stands beside claims, and of own packets which go by no group."""
+    for table in (*bound.policy_tables, *((aside,) if aside else ())):
         for family in families:
             yield from reader.ours(family, table)
     if pool and pool.own and Family.IPV6 in families:
@@ -76,6 +83,37 @@ def _wide(reader: Reader, rules: Sequence[Rule]) -> tuple[Route, ...]:
     from mwan_hook.core import foreign
 
     return tuple(route for family, table in foreign.tables(rules) for route in reader.wide(family, table))
+
+
+def _aside(config: Config, bound: Bound, pool: Pool | None, outlines: Snapshot) -> int:
+    if not outlines.claims:
+        return 0
+    from mwan_hook.core import claims
+
+    return claims.table(config.routing.default_table, {*bound.tables, *_own_table(pool)})
+
+
+def _own_table(pool: Pool | None) -> tuple[int, ...]:
+    return (pool.own,) if pool else ()
+
+
+def _short(reader: Reader, outlines: Snapshot) -> Iterator[Route]:
+    """Beside claims all that is as wide: a tunnel's default in pieces, a route of multicast."""
+    for family in dict.fromkeys(route.family for route in outlines.claims):
+        for route in reader.wide(family, MAIN_TABLE, CLAIM[family]):
+            if route.dst != DEFAULT and route.protocol != reader.protocol and route not in outlines.claims:
+                yield route
+
+
+def _inside(reader: Reader, uplinks: Sequence[Uplink], outlines: Snapshot) -> Iterator[Route]:
+    """What leases and advertisements bring, where there are other networks than the uplinks' that it may lie in."""
+    outside = {uplink.index for uplink in uplinks}
+    lans = [one for one in outlines.addresses if one.index not in outside and one.usable and one.index != LOOPBACK]
+    brought = [route for family in dict.fromkeys(one.family for one in lans) for route in reader.brought(family)]
+    if brought:
+        from mwan_hook.core import claims
+
+        yield from claims.inside(brought, lans)
 
 
 def _hosts(reader: Reader, uplinks: Sequence[Uplink], state: State, outlines: Snapshot) -> Iterator[Route]:
@@ -163,11 +201,11 @@ def _orphans(
     bound: Bound,
     state: State,
     families: Sequence[Family],
-    pool: Pool | None,
+    others: Sequence[int],
 ) -> tuple[Route, ...]:
     """Ours in tables of nobody: the whole kernel is searched only after the configuration or the memory changed."""
     known = {loaded.config.routing.default_table, MAIN_TABLE, *bound.policy_tables}
-    known |= {uplink.table for uplink in bound.uplinks} | ({pool.own} if pool else set())
+    known |= {uplink.table for uplink in bound.uplinks} | {*others}
     if state.config != loaded.fingerprint:
         found = [route for family in families for route in reader.ours_anywhere(family, but=known)]
     else:

@@ -564,6 +564,10 @@ class Snapshot(NamedTuple):
     foreign_rules: tuple[Rule, ...] = ()  # all others but the kernel's own for main and default, in their order
     foreign_wide: tuple[Route, ...] = ()  # defaults, whole and in pieces, of tables that others lead everything into
     pieces: tuple[Route, ...] = ()  # of main: defaults in pieces, as far as the search for defaults meets them
+    claims: tuple[Route, ...] = ()  # of main: what leases and advertisements bring that is a default in all but name
+    short: tuple[Route, ...] = ()  # of main, where there are claims: other routes as wide as they
+    inside: tuple[Route, ...] = ()  # of main: what leases and advertisements bring inside a network of the LAN
+    aside: int = 0  # where there are claims: the table in which routes stand that must not meet them
     hosts: tuple[Route, ...] = ()  # of main: routes of programs through uplinks, where they may be to a tunnel's server
     vrfs: bool = False  # this kernel can make VRFs, and then puts a rule for them
     copies: tuple[Copies, ...] = ()

@@ -175,6 +175,10 @@ def judge(seen: Scene, rounds: Sequence[Seen] = (), asked: frozenset[str] = froz
         from mwan_hook.core import tunnels
 
         desired = tunnels.joined(desired, seen.config, seen.uplinks, seen.snapshot)
+    if seen.snapshot.claims or seen.snapshot.inside:
+        from mwan_hook.core import claims
+
+        desired = claims.joined(desired, seen.config, seen.uplinks, seen.snapshot)
     if needs_copies(seen.snapshot):
         from mwan_hook.core import ahead
 
@@ -302,6 +306,7 @@ def _outlines(reader: Reader) -> Snapshot:
         protocol=reader.protocol,
         blocked=reader.blocked(),
         pieces=tuple(route for family in families for route in reader.pieces_of_main(family)),
+        claims=tuple(route for family in families for route in reader.claims(family)),
     )
 
 

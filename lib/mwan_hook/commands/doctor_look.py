@@ -132,6 +132,7 @@ def _rules(case: Case, rules: Sequence[AnyRule], devices: Mapping[int, Device]) 
     yield from doctormarks.check_room(case)
     yield from doctordefaults.check(case, tables, devices)
     yield from doctordefaults.check_lost(case)
+    yield from doctordefaults.check_claims(case)
 
 
 def _wide(wanted: Iterable[tuple[Family, int]]) -> dict[tuple[Family, int], tuple[Entry, ...]]:

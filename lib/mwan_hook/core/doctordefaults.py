@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from _socket import inet_pton
 
-from mwan_hook.core import samenetwork, servers
+from mwan_hook.core import claims, samenetwork, servers
+from mwan_hook.core.claims import BY
 from mwan_hook.core.desired import is_online
 from mwan_hook.core.doctor import Finding, Fix, Severity, listed
 from mwan_hook.core.doctorrules import has_default
@@ -37,7 +38,7 @@ def check(
 
 def _split(case: Case, family: Family, entries: Sequence[Entry], devices: Mapping[int, Device]) -> Iterator[Finding]:
     """Two halves of everything in main, as OpenVPN's redirect-gateway makes them, come before any default."""
-    halves = [one for one in entries if one.length and one.route.kind == "unicast"]
+    halves = [one for one in entries if one.length and one.route.kind == "unicast" and one.route.protocol not in BY]
     if not halves or not has_default(halves):
         return
     if not (case.config.routing.main_first or case.config.routing.default_table == MAIN_TABLE):
@@ -55,6 +56,22 @@ def _split(case: Case, family: Family, entries: Sequence[Entry], devices: Mappin
         f" {table}main_first = no (with copy_routes = main, if hosts of the LAN use the uplinks' addresses)"
     )
     yield Finding("split-default", Severity.WARNING, f"{family.value} main", what, breaks, Fix(words=words))
+
+
+def check_claims(case: Case) -> Iterator[Finding]:
+    """What leases and router advertisements have put into main besides a default and their own network."""
+    words = "unless you know what it is for, in the line's .network file: [DHCPv4] UseRoutes=no, UseGateway=yes and "
+    words += "[IPv6AcceptRA] UseRoutePrefix=no"
+    for route in case.snapshot.claims[:MOST]:
+        what = claims.words(route, case.uplinks, case.snapshot)
+        breaks = "nothing while mwan-hook runs: it is judged a default, and others are led around it"
+        about = f"{route.family.value} {route.dst}"
+        yield Finding("lease-default", Severity.WARNING, about, what, breaks, Fix(words=words))
+    for route in case.snapshot.inside[:MOST]:
+        what = f"{claims.words(route, case.uplinks, case.snapshot)}, inside {claims.network(route, case.snapshot)}"
+        breaks = "more specific routes come first: what goes there leaves the LAN by that line"
+        about = f"{route.family.value} {route.dst}"
+        yield Finding("lease-inside", Severity.WARNING, about, what, breaks, Fix(words=words))
 
 
 def _way(one: Entry, devices: Mapping[int, Device]) -> str:

@@ -50,7 +50,8 @@ class Here(NamedTuple):
     def pieces(self) -> tuple[Route, ...]:
         """A default of main in pieces that leads elsewhere than by an uplink."""
         uplinks = self.interfaces
-        found = (route for route in self.snapshot.pieces if route.family is self.family)
+        claims = self.snapshot.claims
+        found = (route for route in self.snapshot.pieces if route.family is self.family and route not in claims)
         return tuple(route for route in found if route.nexthops and not _only(route, uplinks))
 
 

@@ -38,9 +38,10 @@ def candidates(place: Place, sources: Sources) -> list[Route]:
     """Defaults for the uplink's table (table 0 here), one a gateway, the first one to be tried first.
 
     The gateways come from the configuration; else from foreign defaults of main; else from foreign defaults of other
-    tables; else from networkd's lease; else from a foreign default that one of ours stands for since it changed its
-    metric.  A default of main whose gateway is in no network of the uplink's is a leftover of an earlier lease, or has
-    a host route: another one comes before it, and so does the lease.
+    tables; else from networkd's lease; else from a default in pieces that a lease has put into main; else from a
+    foreign default that one of ours stands for since it changed its metric.  A default of main whose gateway is in no
+    network of the uplink's is a leftover of an earlier lease, or has a host route: another one comes before it, and so
+    does the lease.
     """
     snapshot, wanted = sources.snapshot, place.config.gateway(place.family)
     main = _legs([r for r in snapshot.defaults if r.protocol != snapshot.protocol], place)
@@ -60,6 +61,9 @@ def candidates(place: Place, sources: Sources) -> list[Route]:
         return [_through(place, leased, main)] if leased and better else _distinct(main)
     if others:
         return _distinct(others)
+    claimed = _legs([route._replace(dst=DEFAULT) for route in snapshot.claims], place)
+    if claimed and not leased:
+        return _distinct([_reached(place, leg, in_main=True) for leg in claimed])
     return [_through(place, leased, known)] if leased else known[:1]
 
 

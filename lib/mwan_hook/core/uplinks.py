@@ -149,7 +149,8 @@ def _zero_configuration(config: Config, around: Surroundings) -> list[Seat]:
     """Interfaces with a default in main, and those that had one in this boot; of those that are gone the last few."""
     names = {link.index: link.name for link in around.snapshot.links}
     protocol = around.snapshot.protocol
-    foreign = [route for route in around.snapshot.defaults if route.protocol != protocol and not route.tos]
+    there = (*around.snapshot.defaults, *around.snapshot.claims)
+    foreign = [route for route in there if route.protocol != protocol and not route.tos]
     wanted = [names.get(hop.index, "") for route in foreign for hop in route.nexthops]
     links = {link.name: link for link in around.snapshot.links}
     known = [memory.interface for name, memory in around.state.uplinks.items() if name == memory.interface]

@@ -38,6 +38,7 @@ TRIES = 5
 FEW = 2  # buffers of an IPv6 dump that are read before asking otherwise
 LOOPBACK = 1
 MOST = 64  # routes of one uplink that may be of tunnels
+CLAIM = {Family.IPV4: 7, Family.IPV6: 15}  # the longest prefix that no network has
 PIECE = 4  # the longest prefix that is a default in pieces: 0.0.0.0/1, ::/1, 2000::/3, 3000::/4
 
 _EXT_MASK = build.number(29, 1 << 3)  # IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS
@@ -46,8 +47,9 @@ _ROUTE = Struct("=BBBBBBBBI")
 _NDA_IFINDEX = 8
 
 _DST_LEN, _SRC_LEN, _PROTOCOL, _KIND = 17, 18, 21, 23  # offsets in a message
-_RTPROT_KERNEL, _RTPROT_DHCP, _RTN_UNREACHABLE = 2, 16, 7
-_NO_PROGRAM = frozenset((1, _RTPROT_KERNEL, 9, _RTPROT_DHCP))  # redirects, the kernel, RA, DHCP
+_RTPROT_KERNEL, _RTPROT_RA, _RTPROT_DHCP, _RTN_UNREACHABLE = 2, 9, 16, 7
+_NO_PROGRAM = frozenset((1, _RTPROT_KERNEL, _RTPROT_RA, _RTPROT_DHCP))  # 1: redirects
+_FROM_OUTSIDE = frozenset((_RTPROT_RA, _RTPROT_DHCP))
 
 _RULE = Struct("=BBBBBBBI")  # struct fib_rule_hdr without the family
 
@@ -79,6 +81,7 @@ class Reader:
         self._read6: list[bytes] = []  # of main's IPv6 routes what was read on the way to its defaults
         self._all6 = False
         self._pieces: dict[Family, list[bytes]] = {}  # of main's defaults, that the search for those has met
+        self._brought: dict[Family, list[bytes]] = {}  # main's routes of leases and advertisements, without defaults
 
     def __enter__(self) -> Reader:
         return self
@@ -183,11 +186,30 @@ class Reader:
         routes = (wire.route(message, keep_dead=False) for message in self._pieces.get(family, ()))
         return tuple(self._known(route) for route in routes if route)
 
-    def wide(self, family: Family, table: int) -> tuple[Route, ...]:
+    def claims(self, family: Family) -> tuple[Route, ...]:
+        """Living routes of main that a lease or an advertisement brought, and that are wider than any network.
+
+        IPv6: as far as :meth:`defaults_of_main` has come past them.
+        """
+        if family is Family.IPV4:
+            body = _request(family, MAIN_TABLE, protocol=_RTPROT_DHCP, kind=wire.UNICAST)
+            self._brought[family] = list(filter(_is_brought, self._messages(wire.RTM_GETROUTE, body)))
+        brought = self._brought.get(family, ())
+        return self._living([message for message in brought if message[_DST_LEN] <= CLAIM[family]])
+
+    def brought(self, family: Family) -> tuple[Route, ...]:
+        """The narrower ones of what :meth:`claims` has read."""
+        return self._living([m for m in self._brought.get(family, ()) if m[_DST_LEN] > CLAIM[family]])
+
+    def _living(self, messages: Iterable[bytes]) -> tuple[Route, ...]:
+        found = (wire.route(message, keep_dead=False) for message in messages if not message[_SRC_LEN])
+        return tuple(self._known(route) for route in found if route)
+
+    def wide(self, family: Family, table: int, longest: int = PIECE) -> tuple[Route, ...]:
         """Live routes of a table that lead anywhere: defaults, whole or in pieces; the rest is not decoded."""
 
         def use(buffers: Iterable[bytes]) -> list[bytes]:
-            return [m for m in _split(buffers) if m[_DST_LEN] <= PIECE and not m[_SRC_LEN]]
+            return [m for m in _split(buffers) if m[_DST_LEN] <= longest and not m[_SRC_LEN]]
 
         found = (wire.route(raw, keep_dead=False) for raw in self.routes(family, table, use))
         return tuple(self._known(route) for route in found if route)
@@ -287,6 +309,7 @@ class Reader:
             sock.close()
         self._read6, self._all6 = _split(buffers), True
         self._pieces[Family.IPV6] = [message for message in self._read6 if 0 < message[_DST_LEN] <= PIECE]
+        self._brought[Family.IPV6] = list(filter(_is_brought, self._read6))
         return [message for message in self._read6 if not message[17]]
 
     def _defaults6_by_link(self, links: Iterable[Link], dead: bool) -> list[bytes]:
@@ -297,6 +320,7 @@ class Reader:
         """
         able = {address.index for address in self.addresses() if address.family is Family.IPV6 and address.usable}
         found: dict[bytes, bytes] = {}
+        brought: dict[bytes, bytes] = {}
         for link in links or self.links():
             if link.index == LOOPBACK:
                 messages = self._dump(wire.RTM_GETROUTE, _request(Family.IPV6, MAIN_TABLE, LOOPBACK), _split)
@@ -306,6 +330,8 @@ class Reader:
             else:
                 continue
             found.update((_identity(message), message) for message in messages if message[_DST_LEN] <= PIECE)
+            brought.update((_identity(message), message) for message in messages if _is_brought(message))
+        self._brought[Family.IPV6] = list(brought.values())
         self._pieces[Family.IPV6] = [message for message in found.values() if message[_DST_LEN]]
         return [message for message in found.values() if not message[_DST_LEN]]
 
@@ -314,6 +340,10 @@ class Reader:
         body = _request(Family.IPV6, MAIN_TABLE, index, kind=wire.UNICAST)
         self._through[index] = self._dump(wire.RTM_GETROUTE, body, list)
         return self._through[index]
+
+
+def _is_brought(message: bytes) -> bool:
+    return message[_PROTOCOL] in _FROM_OUTSIDE and message[_KIND] == wire.UNICAST and message[_DST_LEN] > 0
 
 
 def _narrowest(message: bytes) -> int:
