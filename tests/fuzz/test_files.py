@@ -110,7 +110,7 @@ def test_files_of_networkd_and_udev_say_something_or_nothing(tmp_path: Path) -> 
                 attributes = udev.attributes(root, "eth0", 7)
                 networkd.network_for(root, networks, link, attributes)
                 config.for_interface(loaded, settings.build({"uplinks": {"eth0": {}}}).uplinks[0], link)
-                list(delegation._answers(root))
+                list(delegation.claims(root))
 
 
 KEPT: dict[str, Callable[[str], object]] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 import socket
 import struct
@@ -35,6 +36,7 @@ from mwan_hook.model import (
     Status,
     Uplink,
 )
+from mwan_hook.system import delegation
 from tests.unit import builders as b
 
 ON, OFF = Status.ONLINE, Status.OFFLINE
@@ -159,6 +161,9 @@ def test_without_a_verdict_it_leaves_by_its_own_uplink() -> None:
 # ---------------------------------------------------------------- whose they are
 
 
+LINES = uplinks(three(), ALL_ON, seen(()))
+
+
 def follow(old: tuple[Delegated, ...], *there: str, now: float = 100.0) -> tuple[Delegated, ...]:
     return prefixes.followed(old, there, uplinks(three(), ALL_ON, seen(())), now)
 
@@ -166,7 +171,7 @@ def follow(old: tuple[Delegated, ...], *there: str, now: float = 100.0) -> tuple
 def test_what_is_new_is_asked_for_once_and_then_known() -> None:
     fresh = follow((), FIBER)
     assert [prefixes.due(one, 100) for one in fresh] == [True]
-    known = prefixes.answered(fresh, {FIBER: "fiber"}, 100)
+    known = prefixes.answered(fresh, {FIBER: ["fiber"]}, LINES, 100)
     assert known == (Delegated(FIBER, "fiber", since=100, asked=100),)
     assert follow(known, FIBER, now=101) == known
     assert not any(prefixes.due(one, at) for one in known for at in (101, 200, 1e6))
@@ -177,11 +182,11 @@ def test_what_nobody_knows_is_asked_for_at_growing_intervals_and_not_for_ever() 
     for now in range(100, 1000):
         if any(prefixes.due(one, now) for one in known):
             asked.append(now - 100)
-            known = prefixes.answered(known, {}, now)
+            known = prefixes.answered(known, {}, LINES, now)
         known = follow(known, FIBER, now=now)
     assert asked == [0, 1, 2, 4, 8, 16, 32, 64]
     said = prefixes.nameless(known, seen(())._replace(blocked=(FIBER,)), known[0].asked)
-    assert said == [f"{FIBER} was delegated, nobody says to which uplink: name it there (prefixes = {FIBER})"]
+    assert said == [f"{FIBER} was delegated, and no uplink is known to have got it: name it there (prefixes = {FIBER})"]
     again = follow(known, FIBER, CABLE, now=1000)
     assert all(prefixes.due(one, 1000) for one in again)
 
@@ -192,7 +197,7 @@ def test_a_prefix_that_vanishes_stays_until_its_uplink_has_another() -> None:
     assert gone == (known[0]._replace(gone=True),)
     assert follow(gone) == gone
     assert follow(gone, CABLE)[1:] == gone
-    replaced = prefixes.answered(follow(gone, CABLE), {CABLE: "fiber"}, 100)
+    replaced = prefixes.answered(follow(gone, CABLE), {CABLE: ["fiber"]}, LINES, 100)
     assert [one.prefix for one in follow(replaced, CABLE)] == [CABLE]
 
 
@@ -200,8 +205,62 @@ def test_a_prefix_that_is_back_is_asked_for_again() -> None:
     """It may have come by another line."""
     back = follow((Delegated(FIBER, "fiber", 1, 1, gone=True),), FIBER)
     assert [(one.interface, one.gone, prefixes.due(one, 100)) for one in back] == [("fiber", False, True)]
-    assert prefixes.answered(back, {FIBER: "cable"}, 100)[0].interface == "cable"
-    assert prefixes.answered(back, {}, 100)[0].interface == "fiber"
+    assert prefixes.answered(back, {FIBER: ["cable"]}, LINES, 100)[0].interface == "cable"
+    assert prefixes.answered(back, {}, LINES, 100)[0].interface == "fiber"
+
+
+@pytest.mark.parametrize(
+    ("before", "claims", "holder"),
+    [
+        ("", ["fiber", "cable"], "fiber"),  # at boot: the first
+        ("", ["cable", "fiber"], "cable"),
+        ("fiber", ["cable", "fiber"], "fiber"),  # it has it, and says so still
+        ("fiber", ["cable", "lte"], "cable"),  # its lease has ended
+        ("", ["lan0", "cable"], "cable"),  # no uplink
+        ("", ["lan0"], ""),
+        ("", ["old0", "cable"], "cable"),  # pulled out
+        ("old0", ["old0", "cable"], "cable"),
+        ("old0", ["old0"], "old0"),
+    ],
+)
+def test_a_prefix_is_kept_by_the_first_uplink_as_long_as_its_lease(before: str, claims: list[str], holder: str) -> None:
+    lines = (*LINES, LINES[0]._replace(interface="old0", name="old", index=0, link=None))
+    asked = Delegated(FIBER, before, since=50.0)
+    assert prefixes.answered((asked,), {FIBER: claims}, lines, 60)[0].interface == holder
+
+
+def test_a_clash_is_named_when_it_is_found() -> None:
+    claims = {FIBER: ["fiber", "lan0", "lte"], CABLE: ["cable"]}
+    known = prefixes.answered((Delegated(FIBER, since=1.0), Delegated(CABLE, since=1.0)), claims, LINES, 2)
+    said = f"{FIBER} was delegated to fiber, and lte claims it too: fiber keeps it"
+    assert prefixes.clashes(known, claims, LINES, 2) == [said]
+    assert prefixes.clashes(known, claims, LINES, 3) == []
+
+
+def journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *lines: str) -> dict[str, list[str]]:
+    """Claims by a journal of these lines."""
+    (tmp_path / "run/systemd/netif/links").mkdir(parents=True, exist_ok=True)
+    monkeypatch.setattr(delegation, "_journal", lambda: list(lines))
+    return delegation.claims(str(tmp_path))
+
+
+def test_the_journal_tells_who_has_a_lease_of_a_prefix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = [f"{name}: DHCP: received delegated prefix {FIBER}" for name in ("wan1", "wan2", "wan1")]
+    assert journal(tmp_path, monkeypatch, *told) == {FIBER: ["wan1", "wan2"]}
+    ended = (told[0], told[1], "wan1: DHCPv6 lease lost")
+    assert journal(tmp_path, monkeypatch, *ended) == {FIBER: ["wan2"]}
+    assert journal(tmp_path, monkeypatch, *ended, told[0]) == {FIBER: ["wan2", "wan1"]}
+    forged = f"wan2: Could not set hostname: wan1: DHCP: received delegated prefix {CABLE}"
+    assert journal(tmp_path, monkeypatch, forged) == {}
+
+
+def test_of_files_of_clients_the_oldest_counts(tmp_path: Path) -> None:
+    written = tmp_path / delegation.WRITTEN
+    written.mkdir(parents=True)
+    for age, name in enumerate(("wan1", "wan0", "wan2")):
+        (written / name).write_text(f"{FIBER}\n")
+        os.utime(written / name, (1000 - age, 1000 - age))
+    assert delegation.claims(str(tmp_path)) == {FIBER: ["wan2", "wan0", "wan1"]}
 
 
 def test_what_left_the_configuration_is_forgotten() -> None:

@@ -74,12 +74,43 @@ def due(one: Delegated, now: float) -> bool:
     return waited < 0 or (not one.interface and waited < PATIENCE and now - one.asked >= waited)
 
 
-def answered(known: Sequence[Delegated], answers: Mapping[str, str], now: float) -> tuple[Delegated, ...]:
-    """With what was said about those that were asked for: prefix to interface."""
+def answered(
+    known: Sequence[Delegated], claims: Mapping[str, Sequence[str]], uplinks: Sequence[Uplink], now: float
+) -> tuple[Delegated, ...]:
+    """With what was said about those that were asked for: prefix to interfaces, the first to say so first."""
     return tuple(
-        one._replace(interface=answers.get(one.prefix, one.interface), asked=now) if due(one, now) else one
-        for one in known
+        one._replace(interface=_holder(one, claims, uplinks), asked=now) if due(one, now) else one for one in known
     )
+
+
+def _holder(one: Delegated, claims: Mapping[str, Sequence[str]], uplinks: Sequence[Uplink]) -> str:
+    """Who has it keeps it as long as it says so; else who said so first."""
+    able = _claimants(one.prefix, claims, uplinks)
+    return one.interface if one.interface in able or not able else able[0]
+
+
+def _claimants(prefix: str, claims: Mapping[str, Sequence[str]], uplinks: Sequence[Uplink]) -> list[str]:
+    """Interfaces of uplinks alone, and of those the ones that are there: with an interface its lease ends."""
+    said = claims.get(prefix, ())
+    for able in ([one.interface for one in uplinks if one.present], [one.interface for one in uplinks]):
+        found = [interface for interface in said if interface in able]
+        if found:
+            return found
+    return []
+
+
+def clashes(
+    known: Sequence[Delegated], claims: Mapping[str, Sequence[str]], uplinks: Sequence[Uplink], now: float
+) -> list[str]:
+    """What to say of prefixes that were asked for and that several uplinks claim."""
+    names = {uplink.interface: uplink.name for uplink in uplinks}
+    said = []
+    for one in known:
+        others = [names[found] for found in _claimants(one.prefix, claims, uplinks) if found != one.interface]
+        if one.asked == now and one.interface in names and others:
+            kept = names[one.interface]
+            said.append(f"{one.prefix} was delegated to {kept}, and {', '.join(others)} claims it too: {kept} keeps it")
+    return said
 
 
 def located(known: Sequence[Delegated], networks: Sequence[OnLink], uplinks: Sequence[Uplink]) -> tuple[Delegated, ...]:
@@ -227,7 +258,7 @@ def to_deprecate(config: Config, uplinks: Sequence[Uplink], state: State, snapsh
 def nameless(known: Sequence[Delegated], snapshot: Snapshot, now: float) -> list[str]:
     """What to say, once, of prefixes that certainly are delegated and nobody can name the uplink of."""
     return [
-        f"{one.prefix} was delegated, nobody says to which uplink: name it there (prefixes = {one.prefix})"
+        f"{one.prefix} was delegated, and no uplink is known to have got it: name it there (prefixes = {one.prefix})"
         for one in known
         if not one.interface and one.prefix in snapshot.blocked and one.asked == now and now - one.since >= PATIENCE
     ]

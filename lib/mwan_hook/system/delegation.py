@@ -23,11 +23,13 @@ if TYPE_CHECKING:
     from mwan_hook.system.look import Reader
 
 WRITTEN = "run/mwan-hook/prefixes"  # a file for each interface, a prefix in each line
+MOST = 10000  # lines: what a provider says again and again does not push the first word of another out
 JOURNAL = (
-    *("journalctl", "-q", "-b", "--no-pager", "-o", "cat", "-n", "200", "-u", "systemd-networkd"),
-    "--grep=received delegated prefix",
+    *("journalctl", "-q", "-b", "--no-pager", "-o", "cat", "-n", str(MOST), "-u", "systemd-networkd"),
+    "--grep=: (DHCP: received delegated prefix|DHCPv6 lease lost)",
 )
-TOLD = "received delegated prefix "  # INTERFACE: DHCP: received delegated prefix PREFIX
+TOLD = "DHCP: received delegated prefix "  # INTERFACE: DHCP: received delegated prefix PREFIX
+LOST = "DHCPv6 lease lost"  # INTERFACE: DHCPv6 lease lost
 TIMEOUT = 5
 _LARGEST = 1 << 16
 
@@ -45,8 +47,10 @@ def known(
     there = prefixes.seen(snapshot, uplinks)
     found = prefixes.followed(state.delegated, there, uplinks, now)
     if any(prefixes.due(one, now) for one in found):
-        found = prefixes.answered(found, dict(_answers(root)), now)
+        said = claims(root)
+        found = prefixes.answered(found, said, uplinks, now)
         complain(prefixes.nameless(found, snapshot, now))
+        complain(prefixes.clashes(found, said, uplinks, now))
         found = prefixes.followed(found, there, uplinks, now)  # what has come in an old one's place ends that
     if _located(config) and found:
         networks = (*reader.networks(), *_networks(snapshot))
@@ -67,21 +71,38 @@ def _networks(snapshot: Snapshot) -> Iterator[OnLink]:
             yield OnLink(one.index, network(one.address, 64))
 
 
-def _answers(root: str) -> Iterator[tuple[str, str]]:
-    """Prefix and interface, what is said last counts."""
+def claims(root: str) -> dict[str, list[str]]:
+    """Prefixes, each with the interfaces that have a lease of it, who had it first in front."""
+    found: dict[str, list[str]] = {}
     if os.path.isdir(under(root, LINKS)):
         for line in _journal():
-            before, told, prefix = line.partition(TOLD)
-            if told:
-                yield prefix.partition(" ")[0], before.partition(": ")[0]
+            interface, _, words = line.partition(": ")
+            if words == LOST:
+                for holders in found.values():
+                    holders[:] = [holder for holder in holders if holder != interface]
+            elif words.startswith(TOLD):
+                _add(found, words[len(TOLD) :].partition(" ")[0], interface)
     directory = under(root, WRITTEN)
-    try:
-        names = sorted(os.listdir(directory))
-    except OSError:
-        return
-    for name in names:
+    for name in _oldest_first(directory):
         for word in _text(f"{directory}/{name}").split():
-            yield word, name
+            _add(found, word, name)
+    return found
+
+
+def _add(claims: dict[str, list[str]], prefix: str, interface: str) -> None:
+    holders = claims.setdefault(prefix, [])
+    if interface not in holders:
+        holders.append(interface)
+
+
+def _oldest_first(directory: str) -> list[str]:
+    """Names of the files there, those that were written first in front."""
+    try:
+        with os.scandir(directory) as found:
+            times = {entry.name: entry.stat(follow_symlinks=False).st_mtime_ns for entry in found}
+    except OSError:
+        return []
+    return sorted(times, key=lambda name: (times[name], name))
 
 
 def _text(path: str) -> str:
@@ -93,7 +114,7 @@ def _text(path: str) -> str:
 
 
 def _journal() -> list[str]:
-    """What networkd has said in this boot; nothing where there is no journal."""
+    """What networkd has said of leases in this boot; nothing where there is no journal."""
     from subprocess import DEVNULL, PIPE, SubprocessError, run
 
     try:
