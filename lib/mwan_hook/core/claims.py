@@ -7,7 +7,7 @@ halves, a network of multicast) stand beside in a table of their own, so that no
 
 from __future__ import annotations
 
-from mwan_hook.core import foreign
+from mwan_hook.core import foreign, priorities
 from mwan_hook.core.addresses import holds
 from mwan_hook.core.allotting import RESERVED_TABLES
 from mwan_hook.core.foreign import Here
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mwan_hook.model import Address, Config, Snapshot, Uplink
 
 LONGEST = {Family.IPV4: 7, Family.IPV6: 15}  # no network is wider than 10.0.0.0/8, no provider has more than a /16
-BEHIND, LAST = 1, 900  # offsets of the table's rules: behind main's networks, and where the shared default is in main
+BEHIND = 1  # the rule of what stands beside claims: as many behind that of main's networks
 BY = {9: "router advertisement", 16: "DHCP"}
 MOST = 8  # routes of a kind that are named
 
@@ -73,12 +73,12 @@ def _around(own: Sequence[Rule], here: Here, beside: Sequence[Route]) -> Iterato
     for rule in own:
         again = wide and len(plain) > 1 and rule == plain[-1]
         if again:
-            yield rule._replace(table=here.snapshot.aside, suppress_prefixlength=0)
+            yield rule._replace(table=here.snapshot.aside)
             continue
         yield rule._replace(suppress_prefixlength=longest) if rule in open_ else rule
         if wide and plain == [rule]:
             after = rule.priority + BEHIND
-            yield rule._replace(priority=after, table=here.snapshot.aside, suppress_prefixlength=0)
+            yield rule._replace(priority=after, table=here.snapshot.aside)
 
 
 def _is_networks(rule: Rule) -> bool:
@@ -88,7 +88,7 @@ def _is_networks(rule: Rule) -> bool:
 def _instead_of_main(here: Here, own: Sequence[Rule], beside: Sequence[Route]) -> Iterator[Rule]:
     """The shared default for all, in front of main, where it stands in main and a claim would come before it."""
     if own and any(route.dst == "default" for route in beside):
-        place = foreign.place(here, here.base + LAST)
+        place = foreign.place(here, priorities.default(here.config))
         yield Rule(here.family, place, here.snapshot.aside, protocol=here.config.routing.protocol)
 
 
