@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from _socket import if_nameindex
 
 from mwan_hook import config, configcache, configread
@@ -60,7 +61,7 @@ def run(root: str, check: bool, effective: bool) -> int:
     if check:
         say((checked(reading),))
         complain((nft.MISSING,) if loaded.config.firewall and not nft.program() else ())
-        complain(_short(root, loaded))
+        complain(_stumbles(root, loaded))
     elif effective:
         stored, messages = allotment.load(root, writes=False)
         complain(messages)
@@ -70,14 +71,19 @@ def run(root: str, check: bool, effective: bool) -> int:
     return 0
 
 
-def _short(root: str, loaded: Loaded) -> tuple[str, ...]:
-    """What marks do not reach for with what is plugged in."""
+def _stumbles(root: str, loaded: Loaded) -> tuple[str, ...]:
+    """What marks do not reach for with what is plugged in, and what nft(8) says against the table of a run."""
     from mwan_hook import scene
+    from mwan_hook.core import firewall
 
     try:
-        return scene.look(root, loaded).bound.short
+        seen = scene.look(root, loaded)
+        state = scene.judge(seen).state
     except MwanError:
         return ()  # what is there cannot be asked for: the files are good all the same
+    commands = firewall.wanted(loaded.config, seen.uplinks, state, seen.snapshot, seen.bound.policies)
+    asked = commands and nft.program() and os.geteuid() == 0
+    return (*seen.bound.short, *filter(None, (nft.refusal(commands) if asked else "",)))
 
 
 def checked(reading: Reading) -> str:

@@ -186,8 +186,8 @@ def marking(what: str, mark: int, mask: int) -> str:
 
 
 def interface(key: str, uplink: Uplink) -> str:
-    """By name; a name that nft would read as something else by its index."""
-    if uplink.index and _SPECIAL & set(uplink.interface):
+    """By name; a name that nft would read as something else by its index, which is 0 (no packet's) without one."""
+    if _SPECIAL & set(uplink.interface):
         return f"{key} {uplink.index}"
     return f'{key}name "{uplink.interface}"'
 

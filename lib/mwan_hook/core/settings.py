@@ -110,8 +110,9 @@ def match_of(text: str) -> Match:
             raise ValueError(f"expected a value or a glob after {kind}:")
         return Match(kind, rest)
     words = " or ".join(f"{word}:" for word in (*MATCH_KINDS, PROPERTY))
-    if not text or len(text) > 15 + 64 * bool(GLOB & set(text)) or any(c.isspace() or c in "/:," for c in text):
-        raise ValueError(f"expected an interface name (15 characters at most), a glob, or {words}")
+    longest = 15 + 64 * bool(GLOB & set(text))
+    if not 0 < len(text.encode()) <= longest or any(c.isspace() or c in "/:," for c in text):
+        raise ValueError(f"expected an interface name (15 characters at most, and 15 bytes), a glob, or {words}")
     return Match("name", text)
 
 

@@ -1,0 +1,45 @@
+"""The hook 50-resolved with programs that stand for the bus: one that is slow or fails must not lose its notice."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+HOOK = Path(__file__).parents[2] / "hooks/online.d/50-resolved"
+
+
+def run(tmp_path: Path, busctl: str, taken: bool) -> subprocess.CompletedProcess[str]:
+    """The hook of ``flushed``; resolvectl and timeout say what they are asked."""
+    programs = {"busctl": busctl, "resolvectl": "exit 0", "timeout": 'shift; exec "$@"'}
+    (tmp_path / "bin").mkdir()
+    for name, text in programs.items():
+        file = tmp_path / "bin" / name
+        file.write_text(f'#!/bin/sh\necho "{name} $*" >> {tmp_path}/called\n{text}\n')
+        file.chmod(0o755)
+    kept = tmp_path / "run/mwan-hook/resolved"
+    kept.mkdir(parents=True)
+    if taken:
+        (kept / "gone0").touch()
+    environment = {"PATH": f"{tmp_path}/bin:/usr/bin:/bin", "MWAN_HOOK_ROOT": str(tmp_path)}
+    return subprocess.run([HOOK], env=environment, capture_output=True, text=True, check=False, timeout=60)
+
+
+@pytest.mark.parametrize("taken", [True, False])
+def test_a_bus_that_never_answers_is_a_failure(tmp_path: Path, taken: bool) -> None:
+    done = run(tmp_path, "exit 124", taken)
+    assert done.returncode == 1
+    assert "no answer of D-Bus" in done.stdout
+    assert (tmp_path / "run/mwan-hook/resolved/gone0").exists() == taken  # to be given back yet
+
+
+def test_a_bus_that_answers_late_is_asked_again(tmp_path: Path) -> None:
+    late = f"[ $(grep -c '^busctl' {tmp_path}/called) -ge 2 ] || exit 124; echo 'b true'"
+    assert run(tmp_path, late, taken=True).returncode == 0
+    assert not (tmp_path / "run/mwan-hook/resolved/gone0").exists()
+
+
+@pytest.mark.parametrize(("busctl", "taken"), [("echo 'b false'", True), ("exit 1", False)])
+def test_without_resolved_or_without_a_bus_there_is_nothing_to_do(tmp_path: Path, busctl: str, taken: bool) -> None:
+    assert run(tmp_path, busctl, taken).returncode == 0
