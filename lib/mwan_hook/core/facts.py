@@ -31,9 +31,7 @@ def judge_facts(state: FamilyState, uplink: Uplink, family: Family, now: float, 
     way, probe = uplink.way(family), uplink.config.probe
     state = sane(state, probe, now)
     if replugged:
-        state = _lost(state, now)._replace(
-            judged=False, lost_at=None, lost_way="", portal=False, srtt_ms=None, reason="plugged in anew"
-        )
+        state = _lost(state, now)._replace(judged=False, lost_at=None, lost_way="", portal=False, srtt_ms=None)
     if way.missing:
         state = _lost(state, now)._replace(reason=way.missing)
     if not uplink.enabled:
