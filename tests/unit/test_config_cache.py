@@ -230,6 +230,7 @@ def test_a_file_changed_a_moment_ago_is_cached_once_its_next_change_would_show(r
     put(root, "etc/mwan-hook/mwan-hook.conf", "[probe]\nfall = 5\n")
     assert config.load(str(root)).config.probe.fall == 5
 
+
 def test_the_fingerprint_is_that_of_the_values(root: Path) -> None:
     before = config.load(str(root)).fingerprint
     put(root, "etc/mwan-hook/mwan-hook.conf", "# a comment\n[probe]\nfall   = 5\n")

@@ -347,6 +347,27 @@ def test_a_bad_round_of_an_online_uplink_counts_and_asks_again_soon() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("portal", "settings", "good"),
+    [
+        (None, SETTINGS, None),
+        (True, SETTINGS, False),
+        (True, probe(portal_is_online=True), True),
+        (False, SETTINGS, None),
+    ],
+)
+def test_a_round_that_could_not_tell_ends_a_burst_and_only_a_portal_makes_it_count(
+    portal: bool | None, settings: Any, good: bool | None
+) -> None:
+    before = CALM._replace(burst=True)
+    after = after_round(before, Connectivity.UNKNOWN, portal=portal, settings=settings)
+    counted = {True: (before.good + 1, 0, 10), False: (0, 1, 11), None: (before.good, 0, 10)}
+    assert (after.good, after.bad, after.bad_rounds) == counted[good]
+    assert after.burst is (good is False)
+    assert after.connectivity is (PORTALLED if portal else FULL)
+    assert (after.rounds, after.status) == (21, ONLINE)
+
+
 @pytest.mark.parametrize("off", [True, False])
 def test_what_is_not_judged_still_pays_for_its_packets(off: bool) -> None:
     """A round that comes too late for an uplink that was switched off, or lost its way."""
