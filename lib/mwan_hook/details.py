@@ -108,12 +108,13 @@ def _short(reader: Reader, outlines: Snapshot) -> Iterator[Route]:
 def _inside(reader: Reader, uplinks: Sequence[Uplink], outlines: Snapshot) -> Iterator[Route]:
     """What leases and advertisements bring, where there are other networks than the uplinks' that it may lie in."""
     outside = {uplink.index for uplink in uplinks}
-    lans = [one for one in outlines.addresses if one.index not in outside and one.usable and one.index != LOOPBACK]
+    usable = [one for one in outlines.addresses if one.usable and one.index != LOOPBACK]
+    lans = [one for one in usable if one.index not in outside]
     brought = [route for family in dict.fromkeys(one.family for one in lans) for route in reader.brought(family)]
     if brought:
         from mwan_hook.core import claims
 
-        yield from claims.inside(brought, lans)
+        yield from claims.inside(brought, lans, [one for one in usable if one.index in outside])
 
 
 def _hosts(reader: Reader, uplinks: Sequence[Uplink], state: State, outlines: Snapshot) -> Iterator[Route]:

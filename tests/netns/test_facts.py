@@ -91,4 +91,4 @@ def test_sockets_meant_for_another_process_are_not_taken(net: Network) -> None:
 
 
 def test_facts_takes_no_event_of_its_own(net: Network) -> None:
-    assert "--facts goes without" in net.router.mwan("event", "--facts", "add", "eth1", code=2).stderr
+    assert "--facts and --early go without" in net.router.mwan("event", "--facts", "add", "eth1", code=2).stderr

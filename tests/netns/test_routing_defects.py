@@ -180,6 +180,7 @@ def test_a_default_for_one_type_of_service_is_left_alone(net: Network) -> None:
 
 def test_of_gateways_of_equal_metric_the_one_that_main_uses_counts(net: Network) -> None:
     ns = net.router.ns
+    net.isps[0].ns.batch("addr add 172.30.255.9/24 dev lan", "addr add 172.30.255.10/24 dev lan")
     for last in (9, 10):
         ns.ip(f"route append default via 172.30.255.{last} dev enp0s8 metric 50")
     settled(net)

@@ -83,4 +83,13 @@ def test_its_table_is_the_first_free_one_below_the_shared_defaults(
 def test_what_lies_inside_a_network_of_the_lan_is_told(dst: str, index: int, told: bool) -> None:
     lans = (Address(LAN, V4, "192.168.9.1", 24, True),)
     route = Route(Family.of(dst.partition("/")[0]), MAIN_TABLE, dst, nexthops=(Nexthop(index),), protocol=16)
-    assert list(claims.inside([route], lans)) == [route] * told
+    assert list(claims.inside([route], lans, [])) == [route] * told
+
+
+@pytest.mark.parametrize(("prefix", "told"), [(24, False), (26, True)])
+def test_a_route_into_an_uplinks_own_network_is_its_own_affair(prefix: int, told: bool) -> None:
+    """networkd lays one to the gateway."""
+    lans = (Address(LAN, V4, "192.168.9.1", 24, True),)
+    own = (Address(4, V4, "192.168.9.200", prefix, True),)
+    route = Route(V4, MAIN_TABLE, "192.168.9.7/32", nexthops=(Nexthop(4),), protocol=16)
+    assert list(claims.inside([route], lans, own)) == [route] * told

@@ -92,10 +92,14 @@ def _instead_of_main(here: Here, own: Sequence[Rule], beside: Sequence[Route]) -
         yield Rule(here.family, place, here.snapshot.aside, protocol=here.config.routing.protocol)
 
 
-def inside(brought: Iterable[Route], lans: Sequence[Address]) -> Iterator[Route]:
-    """Those that lie inside a network of the LAN and are narrower: they come before it."""
+def inside(brought: Iterable[Route], lans: Sequence[Address], own: Sequence[Address]) -> Iterator[Route]:
+    """Those that lie inside a network of the LAN and are narrower: they come before it.
+
+    ``own``: addresses of uplinks.  Into its own network, to its gateway above all, an uplink may have any route.
+    """
     for route in brought:
-        if any(hop.index == lan.index for hop in route.nexthops for lan in lans):
+        ways = {hop.index for hop in route.nexthops}
+        if ways & {lan.index for lan in lans} or _around_it(route, [one for one in own if one.index in ways]):
             continue
         if _around_it(route, lans):
             yield route
