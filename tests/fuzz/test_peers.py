@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import dns.message
 import dns.name
@@ -147,9 +148,16 @@ def test_a_talk_with_a_mail_server_ends_in_words(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.fixture
-def resolved(tmp_path: Path) -> Iterator[list[bytes]]:
+def short_root() -> Iterator[Path]:
+    """A root whose sockets have names that fit into 108 bytes (unix(7))."""
+    with TemporaryDirectory(prefix="mwan-") as directory:
+        yield Path(directory)
+
+
+@pytest.fixture
+def resolved(short_root: Path) -> Iterator[list[bytes]]:
     """systemd-resolved below a root, which says what stands last in the list."""
-    path = tmp_path / resolve.RESOLVED
+    path = short_root / resolve.RESOLVED
     path.parent.mkdir(parents=True)
     says = [b""]
     listening = socket.socket(socket.AF_UNIX)
@@ -172,7 +180,7 @@ def resolved(tmp_path: Path) -> Iterator[list[bytes]]:
     listening.close()
 
 
-def test_an_answer_of_resolved_gives_addresses_or_words(tmp_path: Path, resolved: list[bytes]) -> None:
+def test_an_answer_of_resolved_gives_addresses_or_words(short_root: Path, resolved: list[bytes]) -> None:
     entry = {"ifindex": 1, "family": 2, "address": [1, 2, 3, 4]}
     replies = [
         json.dumps({"parameters": {"addresses": [entry, entry], "name": "a.test", "flags": 1 << 23}}).encode() + b"\0",
@@ -186,7 +194,7 @@ def test_an_answer_of_resolved_gives_addresses_or_words(tmp_path: Path, resolved
             resolved.append(bent(chance, *replies))
             found: list[resolve.Found | Answer | None] = []
             loop, exchange = Loop(), Exchange()
-            steps = resolve.Names([asked], str(tmp_path)).find(asked, exchange, 2.0)
+            steps = resolve.Names([asked], str(short_root)).find(asked, exchange, 2.0)
             with bounded():
                 loop.start(Task(steps, exchange), found.append)
                 loop.drain()

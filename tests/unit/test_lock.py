@@ -212,7 +212,7 @@ def test_the_terminal_stops_no_run_that_holds_a_lock(
     assert state_of(worker.pid) != "T"
     with lock.look(str(tmp_path)):
         pass
-    until = time.monotonic() + 5
+    until = time.monotonic() + 30
     while state_of(worker.pid) != "T":
         assert time.monotonic() < until
         time.sleep(0.01)

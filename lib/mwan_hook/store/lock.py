@@ -186,7 +186,7 @@ class FileLocked:
 def _file_lock(path: str) -> BaseFileLock:
     """filelock's on a file of mode 0600.  Raises OSError.
 
-    Version 3.9 (Debian 12) takes no mode, so the file is there before.
+    Version 3.9 (Debian 12) takes no mode, so the file is there before; later ones set the mode that they are given.
     """
     from filelock import FileLock
 
@@ -195,10 +195,8 @@ def _file_lock(path: str) -> BaseFileLock:
         os.fchmod(descriptor, MODE)
     finally:
         os.close(descriptor)
-    try:
-        return FileLock(path, mode=MODE)
-    except TypeError:
-        return FileLock(path)
+    takes_mode = "mode" in FileLock.__init__.__code__.co_varnames
+    return FileLock(path, mode=MODE) if takes_mode else FileLock(path)
 
 
 def _locked(path: str) -> int:
