@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 WRITTEN = "run/mwan-hook/prefixes"  # a file for each interface, a prefix in each line
 MOST = 10000  # lines: what a provider says again and again does not push the first word of another out
 JOURNAL = (
-    *("journalctl", "-q", "-b", "--no-pager", "-o", "cat", "-n", str(MOST), "-u", "systemd-networkd"),
+    *("journalctl", "-q", "-b", "--no-pager", "-o", "cat", "-n", str(MOST), "-r", "-u", "systemd-networkd"),
     "--grep=: (DHCP: received delegated prefix|DHCPv6 lease lost)",
 )
 TOLD = "DHCP: received delegated prefix "  # INTERFACE: DHCP: received delegated prefix PREFIX
@@ -114,11 +114,14 @@ def _text(path: str) -> str:
 
 
 def _journal() -> list[str]:
-    """What networkd has said of leases in this boot; nothing where there is no journal."""
+    """What networkd has said of leases in this boot, in order; nothing where there is no journal.
+
+    With --lines= and --grep= journalctl(1) begins with the last line, so it is told to in any version.
+    """
     from subprocess import DEVNULL, PIPE, SubprocessError, run
 
     try:
         done = run(JOURNAL, stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL, timeout=TIMEOUT, check=False)
     except (OSError, SubprocessError):
         return []
-    return done.stdout.decode("utf-8", "replace").splitlines()
+    return done.stdout.decode("utf-8", "replace").splitlines()[::-1]
