@@ -41,7 +41,7 @@ def write(root: str, loaded: Loaded) -> tuple[str, ...]:
         return ()
     path = files.under(root, textfile.lstrip("/"))
     try:
-        with lock.FileLocked(files.under(root, LOCK), WAIT) as held:
+        with lock.Flock(files.under(root, LOCK), WAIT, lock.LONGEST) as held:
             os.utime(held.path)
             _refuse_without_directory(path)
             files.replace_among_others(path, _content(root, loaded).encode())
