@@ -46,7 +46,7 @@ def _turns(
             choices, key = uplink.way(family).choices, turn_key(uplink.name, family)
             if choices and uplink.link:
                 before = around.state.turns.get(key, Turn(""))
-                if not uplink.link.carrier:  # nobody can answer: all as it was
+                if not uplink.link.carrier:  # no gateway can answer: all as it was
                     yield key, before if before.gateway in choices else Turn(choices[0])
                     continue
                 memory = around.state.uplinks.get(uplink.name, UplinkState()).family(family)

@@ -97,7 +97,7 @@ def render(seen: Scene, judged: Judged, header: bool = True) -> str:
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
-    """Columns below each other; a cell is one line, whatever it says."""
+    """Columns below each other; a cell is one line, control characters spelled out."""
     rows = [[shown(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(

@@ -86,7 +86,7 @@ def _stays(config: Config, seat: Seat) -> bool:
 
 
 def _last_seen(old: tuple[str, ...], here: Sequence[str]) -> tuple[str, ...]:
-    """Names, the one that was there longest ago first; the same as long as nobody comes or goes."""
+    """Names, the one that was there longest ago first; the same as long as none comes or goes."""
     if set(old[len(old) - len(here) :]) == set(here):
         return old
     return (*(name for name in old if name not in here), *here)

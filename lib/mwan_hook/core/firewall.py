@@ -159,7 +159,7 @@ def _restoring(
     snapshot: Snapshot,
     free: frozenset[Family],
 ) -> Iterator[str]:
-    """The connection's mark becomes the packet's, unless somebody has chosen an uplink for it.
+    """The connection's mark becomes the packet's, unless it has an uplink's mark already.
 
     ``free``: families in which what went out is let go, because a tunnel takes all; answers to what came in stay.
     """

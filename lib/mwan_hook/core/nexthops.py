@@ -2,7 +2,7 @@
 
 What one uplink alone can ever carry, and the fallbacks below, stay plain routes.
 
-IPv6 takes the source address of a packet that has none from the group's first way, whichever way the packet goes.  So
+IPv6 takes the source address of a packet that has none from the group's first way, also if it takes another.  So
 a group of several is for forwarded IPv6 packets only, and this machine's own are led to a multipath route beside it, of
 which every nexthop has its own source (test_own_connections.py).  IPv4 asks the way that it has chosen.
 """

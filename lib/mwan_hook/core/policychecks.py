@@ -120,7 +120,7 @@ def _by_nft(config: Config, policy: Policy) -> Iterator[Found]:
 def _room(config: Config, written: bool) -> Iterator[Found]:
     """Marks of policies and of uplinks share one mask; of a template one uplink is reckoned.
 
-    Of a mask that nobody has written uplinks go without first, so that all of the policies have theirs.
+    Where mark_mask is the default, uplinks go without first, so that all of the policies have theirs.
     """
     marked = [policy for policy in config.policies if policy.marked]
     wanted = sum(1 + (len(policy.uplinks) if pairs(config, policy) else 0) for policy in marked)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from mwan_hook.model import FamilyState, Probe
 
-    Answers = Mapping[str, bool | None]  # None: nobody knows yet
+    Answers = Mapping[str, bool | None]  # None: not known yet
 
 
 def turn(

@@ -219,7 +219,7 @@ class Late:
         self._kept.clear()
 
     def _expire(self) -> None:
-        """Close what is too old; not yet what may have been answered while nobody looked."""
+        """Close what is too old; not yet what may have been answered since the last look."""
         oldest = time.monotonic() - 2 * self.patience
         for key, kept in list(self._kept.items()):
             for task in kept:

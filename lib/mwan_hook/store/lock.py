@@ -2,7 +2,7 @@
 
 The locks of the runs (state, probing, textfile) are taken by fcntl alone, because importing filelock costs more than
 the whole common run; every other lock is filelock's.  Lock files are 0600: flock(2) needs no more than a descriptor for
-reading, so whoever may read the file could hold the lock.
+reading, so every user who may read the file could hold the lock.
 """
 
 from __future__ import annotations
