@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from hypothesis import HealthCheck, settings
 
 from tests.lab.process import interruptible_children
@@ -9,3 +11,4 @@ from tests.lab.process import interruptible_children
 settings.register_profile("shared machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("shared machine")
 interruptible_children()
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # with it every start of the program would compile all of it
