@@ -10,9 +10,10 @@ from math import isfinite
 
 from mwan_hook.core.credible import RESERVED_PROTOCOLS, RESERVED_TABLES
 from mwan_hook.core.redact import hidden
+from mwan_hook.core.rounds import METHODS
 from mwan_hook.core.settings import match_of
 from mwan_hook.core.targets import is_address, parse
-from mwan_hook.model import FAMILIES, GUARD_METRIC, MAIN_TABLE, Method
+from mwan_hook.model import FAMILIES, GUARD_METRIC, MAIN_TABLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -182,7 +183,7 @@ def portal_targets(value: Value) -> list[str]:
     """Texts of http and https targets; none: no portal check."""
 
     def web(text: str) -> None:
-        if parse(text).method not in (Method.HTTP, Method.HTTPS):
+        if not METHODS[parse(text).method].portal:
             raise ValueError("expected an http:// or https:// target: only those can tell a portal")
 
     return _each(value, web)

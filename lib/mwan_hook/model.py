@@ -154,8 +154,6 @@ class Target(NamedTuple):
 
     def applies(self, family: Family) -> bool:
         """False for a literal address of the other family."""
-        if self.method is Method.GATEWAY:
-            return True
         if ":" in self.host:
             return family is Family.IPV6
         literal = self.host.replace(".", "").isdigit()

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Generator
+from typing import Any, cast
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,12 +18,16 @@ from mwan_hook.model import (
     Family,
     Job,
     Link,
+    Method,
     Probe,
     Result,
     Uplink,
     UplinkConfig,
     Way,
 )
+from mwan_hook.probes import runner
+from mwan_hook.probes.bound import Exchange
+from mwan_hook.probes.loop import Late, Task, target_key
 
 UNKNOWN, NONE, PORTAL, LIMITED, FULL = Connectivity
 PROBE = Probe(
@@ -220,3 +228,31 @@ def test_a_round_is_full_exactly_if_enough_targets_are(seen: list[Connectivity],
     assert (made.connectivity is FULL) == (seen.count(FULL) >= max(1, min(required, len(seen))))
     assert made.connectivity <= max(seen)
     assert made == rounds.summarise([result(each) for each in seen], required)
+
+
+# ---------------------------------------------------------------- the table of methods
+
+
+def test_every_method_has_a_row_and_a_module_that_probes_and_another_one_is_an_error() -> None:
+    assert set(rounds.METHODS) == set(Method)
+    for method in Method:
+        assert inspect.isgeneratorfunction(runner._module(method).probe)
+        assert method in rounds.METHODS[method].foretells
+    with pytest.raises(KeyError):
+        runner._module(cast("Method", "carrier-pigeon"))
+
+
+def test_a_probe_whose_late_answers_do_not_count_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    late, job = Late(), result(FULL).job
+    for counts in (True, False):
+        monkeypatch.setitem(rounds.METHODS, Method.ICMP, rounds.METHODS[Method.ICMP]._replace(late=counts))
+        run = runner._Run([job], "/", late)
+        run.tasks[0] = [Task(never(), Exchange())]
+        monkeypatch.setattr(run.loop, "leave", lambda task: True)
+        run._over(0)
+        assert len(late.take(target_key(job))) == counts
+
+
+def never() -> Generator[tuple[int, int, float], int, Any]:
+    """A probe that gets no answer."""
+    yield 0, 0, 0.0

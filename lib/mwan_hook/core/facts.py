@@ -5,7 +5,8 @@ All times are CLOCK_BOOTTIME seconds and are given, never asked for.
 
 from __future__ import annotations
 
-from mwan_hook.model import FAMILIES, Connectivity, Family, FamilyState, Method, Status, UplinkState
+from mwan_hook.core.rounds import applies
+from mwan_hook.model import FAMILIES, Connectivity, Family, FamilyState, Status, UplinkState
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,12 +51,7 @@ def judge_facts(state: FamilyState, uplink: Uplink, family: Family, now: float, 
 
 def probed(uplink: Uplink, family: Family) -> bool:
     """False for a family that no target applies to: the facts alone judge it."""
-    way, link = uplink.way(family), uplink.link
-    neighbours = way.gateway is not None and link is not None and not link.noarp
-    return any(
-        target.applies(family) and (neighbours or target.method is not Method.GATEWAY)
-        for target in uplink.config.probe.targets
-    )
+    return any(applies(target, uplink, family) for target in uplink.config.probe.targets)
 
 
 def fits(job: Job, uplink: Uplink) -> bool:

@@ -2,31 +2,44 @@
 
 from __future__ import annotations
 
-from mwan_hook.light import TYPE_CHECKING
+from mwan_hook.light import TYPE_CHECKING, NamedTuple
 from mwan_hook.model import Connectivity, Job, Method, Round, TargetResult
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mwan_hook.core.schedule import Timeouts
-    from mwan_hook.model import Family, Probe, Result, Uplink
+    from mwan_hook.model import Family, Probe, Result, Target, Uplink
 
 FACTS = "no target applies: judged by the facts"
-# Whose round trip tells most of the way; a web server's own work and the gateway's nearness say less.
-CLOCKS = (
-    (Method.ICMP, Method.TCP, Method.DNS),
-    (Method.HTTP, Method.HTTPS),
-    (Method.GATEWAY,),
-)
-# Of which methods a smoothed round trip tells how soon they answer: the first group that has a target.  An echo's
-# says nothing of a web server's work, nor of a resolver's that asks others in turn; a gateway is nearer than all.
-HURRIED = (
-    ((Method.ICMP, Method.TCP), (Method.ICMP, Method.TCP, Method.GATEWAY)),
-    ((Method.DNS,), (Method.DNS,)),
-    ((Method.HTTP, Method.HTTPS), (Method.HTTP, Method.HTTPS)),
-    ((Method.GATEWAY,), (Method.GATEWAY,)),
-)
-ECHOES = (Method.ICMP, Method.GATEWAY)
+
+
+class Traits(NamedTuple):
+    """What the rest of the program must know of a probe method; what it asks stands in its module."""
+
+    module: str  # below mwan_hook.probes
+    measures: int  # its round trip is 0: the line's, 1: that and a server's own work, 2: the nearest router's
+    # Methods of which its smoothed round trip tells how soon they answer.  An echo's says nothing of a web server's
+    # work, nor of a resolver's that asks others in turn, nor of the way behind the gateway.
+    foretells: tuple[Method, ...]
+    echo: bool = False  # the kernel or a router answers at once; else that may cost a retransmission, or work
+    neighbour: bool = False  # asks the gateway: only where there is one, with a link address
+    portal: bool = False  # can tell a portal from the internet
+    threaded: bool = False  # begun after all others, which a new thread would hold up
+    late: bool = True  # an answer after the round counts in the round that it reaches
+
+
+_ECHOED = (Method.ICMP, Method.TCP, Method.GATEWAY)
+_WEB = (Method.HTTP, Method.HTTPS)
+METHODS = {
+    Method.ICMP: Traits("icmp", 0, _ECHOED, echo=True),
+    Method.TCP: Traits("tcp", 0, _ECHOED),
+    Method.DNS: Traits("dns", 0, (Method.DNS,)),
+    Method.HTTP: Traits("http", 1, _WEB, portal=True, threaded=True),
+    Method.HTTPS: Traits("http", 1, _WEB, portal=True, threaded=True),
+    Method.GATEWAY: Traits("gateway", 2, (Method.GATEWAY,), echo=True, neighbour=True),
+}
+"""Every method; of those that a round has, the first one's round trip foretells."""
 
 
 def jobs_for(
@@ -39,7 +52,6 @@ def jobs_for(
     way = uplink.way(family)
     if way.missing or uplink.link is None:
         return ()
-    neighbours = way.gateway is not None and not uplink.link.noarp
     asked = [(target, False) for target in probe.targets]
     asked += [(target, True) for target in probe.portal_targets if with_portal]
     return tuple(
@@ -57,8 +69,15 @@ def jobs_for(
             portal=portal,
         )
         for target, portal in asked
-        if target.applies(family) and (neighbours or target.method is not Method.GATEWAY)
+        if applies(target, uplink, family)
     )
+
+
+def applies(target: Target, uplink: Uplink, family: Family) -> bool:
+    """False for a literal address of the other family, and for the gateway where there is none to ask."""
+    way, link = uplink.way(family), uplink.link
+    neighbours = way.gateway is not None and link is not None and not link.noarp
+    return target.applies(family) and (neighbours or not METHODS[target.method].neighbour)
 
 
 def sparing(jobs: Sequence[Job], required: int, turn: int) -> tuple[Job, ...]:
@@ -82,12 +101,12 @@ def hurried(jobs: Sequence[Job], short: Timeouts, patient: float) -> tuple[Job, 
     all others and for portal targets.
     """
     methods = {job.target.method for job in jobs if not job.portal}
-    soon = next((those for measured, those in HURRIED if methods.intersection(measured)), ())
+    soon = next((traits.foretells for method, traits in METHODS.items() if method in methods), ())
 
     def timeout(job: Job) -> float:
         if job.portal or job.target.method not in soon:
             return patient
-        return short.echo if job.target.method in ECHOES else short.service
+        return short.echo if METHODS[job.target.method].echo else short.service
 
     return tuple(job._replace(timeout=timeout(job)) for job in jobs)
 
@@ -147,11 +166,10 @@ def _portal(portal: Sequence[Result]) -> bool | None:
 
 def _latency(own: Sequence[Result]) -> float | None:
     """Median round trip, ms."""
-    for methods in CLOCKS:
-        times = sorted(r.rtt_ms for r in _full(own) if r.job.target.method in methods and r.rtt_ms is not None)
-        if times:
-            return times[(len(times) - 1) // 2]
-    return None
+    timed = [(METHODS[r.job.target.method].measures, r.rtt_ms) for r in _full(own) if r.rtt_ms is not None]
+    best = min((measured for measured, _ in timed), default=0)
+    times = sorted(rtt_ms for measured, rtt_ms in timed if measured == best)
+    return times[(len(times) - 1) // 2] if times else None
 
 
 def _reason(own: Sequence[Result], required: int) -> str:

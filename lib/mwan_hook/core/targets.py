@@ -25,7 +25,7 @@ RRTYPES = {
 }  # fmt: skip
 """Record types that a dns target may ask for, with their numbers (IANA, DNS parameters)."""
 
-_PORTS = {Method.HTTP: 80, Method.HTTPS: 443}
+PORTS = {Method.HTTP: 80, Method.HTTPS: 443}
 _LABEL = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
 _HEX = frozenset("0123456789abcdefABCDEF")
 _DOTS = "..."
@@ -127,7 +127,7 @@ def _http(text: str, rest: str) -> Target:
     host, port = _authority(url[:cut], "http://[2001:db8::1]/")
     path = url[cut:] if url[cut:].startswith("/") else "/" + url[cut:]
     how, body = expectation(expected)
-    return Target(text, method, host, port or _PORTS[method], path, expect=how, body=body)
+    return Target(text, method, host, port or PORTS[method], path, expect=how, body=body)
 
 
 def _icmp(text: str, rest: str) -> Target:

@@ -20,6 +20,7 @@ import requests.adapters
 import requests.utils
 
 from mwan_hook import __version__
+from mwan_hook.core.targets import PORTS
 from mwan_hook.light import TYPE_CHECKING
 from mwan_hook.model import Connectivity, Method
 from mwan_hook.probes.bound import (
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
     from mwan_hook.probes.bound import Exchange, Steps
 
 WINDOW = 16 * 1024  # of a long reply no more than this is under way when we stop reading
-PORTS = {Method.HTTP: 80, Method.HTTPS: 443}
 HEADERS = {
     "User-Agent": f"mwan-hook/{__version__}",
     "Accept": "*/*",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from mwan_hook.core.rounds import METHODS
 from mwan_hook.light import TYPE_CHECKING, partial
-from mwan_hook.model import Method, Result
+from mwan_hook.model import Result
 from mwan_hook.probes.bound import Answer, Exchange, guarded, literal, timed_out
 from mwan_hook.probes.loop import Loop, Task, name_key, target_key
 
@@ -11,11 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from mwan_hook.model import Job
+    from mwan_hook.model import Job, Method
     from mwan_hook.probes.loop import Key, Late
     from mwan_hook.probes.resolve import Found
-
-THREADED = (Method.HTTP, Method.HTTPS)
 
 
 def run(jobs: Sequence[Job], *, root: str = "/", late: Late | None = None) -> list[Result]:
@@ -47,25 +46,7 @@ def _resolver() -> Any:
 
 def _module(method: Method) -> Any:
     """The module that probes by a method; imported only when such a target is due."""
-    if method is Method.ICMP:
-        from mwan_hook.probes import icmp
-
-        return icmp
-    if method is Method.TCP:
-        from mwan_hook.probes import tcp
-
-        return tcp
-    if method is Method.GATEWAY:
-        from mwan_hook.probes import gateway
-
-        return gateway
-    if method is Method.DNS:
-        from mwan_hook.probes import dns
-
-        return dns
-    from mwan_hook.probes import http
-
-    return http
+    return __import__(f"mwan_hook.probes.{METHODS[method].module}", fromlist=("probe",))
 
 
 class _Run:
@@ -89,7 +70,7 @@ class _Run:
             probe = guarded(_module, job.target.method)  # no import between sending and receiving
             if isinstance(probe, Answer):  # a library is missing or broken
                 self.answers[place] = probe
-            elif job.target.method is Method.GATEWAY or literal(job.target.host, job.family):
+            elif METHODS[job.target.method].neighbour or literal(job.target.host, job.family):
                 known.append(place)
             else:
                 key = (job.uplink, job.family.af, job.target.host.lower(), job.timeout)
@@ -98,7 +79,7 @@ class _Run:
             if named:
                 self._ask_named(list(named.values()))
             # Threads come last: they would hold up what is sent after them.
-            for place in sorted(known, key=lambda place: self.jobs[place].target.method in THREADED):
+            for place in sorted(known, key=lambda place: METHODS[self.jobs[place].target.method].threaded):
                 self._ask(place, (self.jobs[place].target.host,), Exchange())
             self._listen()
             self.loop.drain()
@@ -122,20 +103,21 @@ class _Run:
 
     def _settle(self, place: int, answer: Answer) -> None:
         """Hold a job's answer; whatever else might give one is left for later, and its bytes are added."""
-        spent = answer.wire_bytes + self.spent.pop(place, 0)
+        spent, job = answer.wire_bytes + self.spent.pop(place, 0), self.jobs[place]
+        key = target_key(job) if METHODS[job.target.method].late else None
         for task in self.tasks.pop(place, ()):
-            spent += self._leave(task, target_key(self.jobs[place]))
+            spent += self._leave(task, key)
         self.answers[place] = answer._replace(wire_bytes=spent)
         for places, task in self.searches:
             if place in places and all(other in self.answers for other in places):
                 self._pay(places[0], self._leave(task, name_key(self.jobs[place])))
 
-    def _leave(self, task: Task, key: Key) -> int:
-        """Wait for a probe no longer in this call; its bytes that were not counted yet."""
+    def _leave(self, task: Task, key: Key | None) -> int:
+        """Keep a probe for a later call (never, without a key); its bytes that were not counted yet."""
         if not self.loop.leave(task):
             return 0
         spent = task.news()
-        if self.late is None:
+        if self.late is None or key is None:
             task.steps.close()
         else:
             self.late.keep(key, task)

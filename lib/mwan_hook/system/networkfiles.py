@@ -11,8 +11,9 @@ import re
 import shlex
 from stat import S_ISBLK, S_ISCHR, S_ISDIR, S_ISREG
 
+from mwan_hook.core.rounds import METHODS
 from mwan_hook.core.targets import parse
-from mwan_hook.model import GUARD_METRIC, Method
+from mwan_hook.model import GUARD_METRIC
 from mwan_hook.store.files import under
 from mwan_hook.system.networkd import Network
 from mwan_hook.system.unitfile import Entry, parse_file, timespan
@@ -159,7 +160,7 @@ def _values(entry: Entry, before: dict[str, Any]) -> dict[str, Any]:
 
 
 def _web(text: str) -> str:
-    if parse(text).method not in (Method.HTTP, Method.HTTPS):
+    if not METHODS[parse(text).method].portal:
         raise ValueError("ignored: expected an http:// or https:// URL")
     return text
 
