@@ -123,6 +123,10 @@ def _look(root: str, loaded: Loaded, memory: State | None, writes: bool) -> Scen
             from mwan_hook import gateways
 
             outlines, bound = gateways.settled(reader, config, around, bound, now)
+        if config.policies:
+            from mwan_hook.core import policies
+
+            bound = policies.bound(config, bound)
         bound = _overlaid(loaded, bound)
         snapshot = details(reader, loaded, bound, state, outlines)
         if may_be_delegated(bound, state, snapshot):

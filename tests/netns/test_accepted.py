@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from mwan_hook import config as files
 from mwan_hook.core import firewall
-from mwan_hook.core.uplinks import Surroundings, bind
+from mwan_hook.core.uplinks import Surroundings
 from mwan_hook.model import Allotment, ConfigError, Family, Status
 from tests.unit import builders as b
 
@@ -80,7 +80,7 @@ def commands(text: str) -> tuple[str, ...]:
         config = files.look(root).config
     seen = b.snapshot("fiber", "lte", families=(Family.IPV4, Family.IPV6))
     state = b.state(fiber=Status.ONLINE, lte=Status.ONLINE)
-    bound = bind(config, Surroundings(seen, state, Allotment()))
+    bound = b.bound(config, Surroundings(seen, state, Allotment()))
     return firewall.wanted(config, bound.uplinks, state, seen, bound.policies)
 
 

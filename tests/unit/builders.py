@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from mwan_hook.core import policies
+from mwan_hook.core.uplinks import Bound, Surroundings, bind
 from mwan_hook.model import (
     MAIN_TABLE,
     Address,
@@ -75,3 +77,9 @@ def state(**statuses: Status) -> State:
             for name, status in statuses.items()
         }
     )
+
+
+def bound(config: Config, around: Surroundings) -> Bound:
+    """Uplinks and policies bound as a look does it."""
+    made = bind(config, around)
+    return policies.bound(config, made) if config.policies else made

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mwan_hook.core import policies
 from mwan_hook.core.desired import Desired, desire
 from mwan_hook.core.plan import plan
-from mwan_hook.core.uplinks import Bound, Surroundings, bind
+from mwan_hook.core.uplinks import Bound, Surroundings
 from mwan_hook.model import (
     MAIN_TABLE,
     Allotment,
@@ -41,7 +41,7 @@ def policy(name: str = "web", uplinks: str = "lte", **settings: object) -> Polic
 
 
 def bound(config: Config, snapshot: Snapshot = THERE, allotment: Allotment = NEW) -> Bound:
-    return bind(config, Surroundings(snapshot, State(), allotment))
+    return b.bound(config, Surroundings(snapshot, State(), allotment))
 
 
 def desired(config: Config, state: State = ALL, snapshot: Snapshot = THERE) -> Desired:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mwan_hook.core import firewall, policymatch
 from mwan_hook.core.desired import desire
 from mwan_hook.core.policies import joined
-from mwan_hook.core.uplinks import Bound, Surroundings, bind
+from mwan_hook.core.uplinks import Bound, Surroundings
 from mwan_hook.model import Allotment, Config, Failback, Fallback, Family, Policy, Router, Routing, Rule, State, Status
 from tests.unit import builders as b
 
@@ -26,7 +26,7 @@ def policy(name: str = "web", uplinks: str = "fiber cable", **settings: object) 
 
 
 def bound(made: Config, allotment: Allotment | None = None) -> Bound:
-    return bind(made, Surroundings(THERE, State(), allotment or Allotment()))
+    return b.bound(made, Surroundings(THERE, State(), allotment or Allotment()))
 
 
 def rules(made: Config, state: State = ALL) -> list[Rule]:
@@ -72,10 +72,11 @@ def test_a_policy_without_a_mark_is_told() -> None:
 def test_pairs_with_uplinks_that_are_gone_give_their_marks_up() -> None:
     made = config(policy(sticky=9), mark_mask=0x700)  # 3 uplinks, the policy, and 2 pairs of 2 others
     gone = {"web/fiber": 0x700, "web/cable": 0x600}
-    there = bind(made, Surroundings(b.snapshot("cable", "lte"), State(), Allotment(policy_marks=gone)))
+    there = b.bound(made, Surroundings(b.snapshot("cable", "lte"), State(), Allotment(policy_marks=gone)))
     assert there.allotment.policy_marks == {"web": 0x500, **gone}
     less = config(policy(sticky=9), mark_mask=0x500)
-    found = bind(less, Surroundings(b.snapshot("cable", "lte"), State(), Allotment(policy_marks={"web/fiber": 0x500})))
+    earlier = Allotment(policy_marks={"web/fiber": 0x500})
+    found = b.bound(less, Surroundings(b.snapshot("cable", "lte"), State(), earlier))
     assert found.allotment.policy_marks == {"web": 0x400, "web/cable": 0x500}
 
 

@@ -9,7 +9,7 @@ import pytest
 from mwan_hook.core import firewall, policies, policymarks, policynft, priorities
 from mwan_hook.core.desired import desire
 from mwan_hook.core.policies import Course, joined
-from mwan_hook.core.uplinks import Bound, Surroundings, bind
+from mwan_hook.core.uplinks import Bound, Surroundings
 from mwan_hook.model import (
     Address,
     Allotment,
@@ -57,7 +57,7 @@ def policy(name: str = "web", uplinks: str = "fiber cable", **settings: object) 
 
 def bound(made: Config, snapshot: Snapshot = THERE, allotment: Allotment | None = None) -> Bound:
     """To what is there."""
-    return bind(made, Surroundings(snapshot, State(), allotment or Allotment()))
+    return b.bound(made, Surroundings(snapshot, State(), allotment or Allotment()))
 
 
 def commands(made: Config, state: State = ALL, snapshot: Snapshot = THERE) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mwan_hook.core.uplinks import Bound, Surroundings, bind
+from mwan_hook.core.uplinks import Bound, Surroundings
 from mwan_hook.model import (
     Address,
     Allotment,
@@ -27,7 +27,7 @@ from tests.unit import builders as b
 
 def bound(config: Config, snapshot: Snapshot, **around: object) -> Bound:
     rest = {"state": State(), "allotment": Allotment(), **around}
-    return bind(config, Surroundings(snapshot, **rest))  # type: ignore[arg-type]
+    return b.bound(config, Surroundings(snapshot, **rest))  # type: ignore[arg-type]
 
 
 def template(name: str, *matches: Match) -> UplinkConfig:

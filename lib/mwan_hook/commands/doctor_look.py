@@ -93,7 +93,7 @@ def _system(root: str, own_nexthops: bool, mail: bool, required: tuple[str, ...]
         wait = dropins.wait_online(root, required)
         if wait:
             yield from doctornetworkd.check_wait(wait)
-    yield from doctorunits.check(unitfacts.installed(root, mail))
+    yield from doctorunits.check(unitfacts.installed(root, mail, tuple(doctorunits.UNITS)))
 
 
 def _kernel(root: str, case: Case, judged: Judged) -> Iterator[Finding]:

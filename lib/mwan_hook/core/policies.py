@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from mwan_hook.core.desired import Desired
+    from mwan_hook.core.uplinks import Bound
     from mwan_hook.model import Allotment, Uplink
 
 EACH = 2  # priorities of a policy: its own, and its fallback's
@@ -47,6 +48,13 @@ class Course(NamedTuple):
     def shared(self) -> bool:
         """Whether there is anything to choose from."""
         return len(self.uplinks) > 1
+
+
+def bound(config: Config, uplinks: Bound) -> Bound:
+    """The bound uplinks with the policies, their tables and marks."""
+    courses, allotment = bind(config, uplinks.uplinks, uplinks.allotment)
+    short = tuple(filter(None, (*uplinks.short, without_mark(courses))))
+    return uplinks._replace(allotment=allotment, policies=courses, short=short)
 
 
 def bind(config: Config, uplinks: Sequence[Uplink], allotment: Allotment) -> tuple[tuple[Course, ...], Allotment]:

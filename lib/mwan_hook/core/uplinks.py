@@ -81,6 +81,7 @@ def bind(config: Config, around: Surroundings) -> Bound:
 
     Templates give one uplink an interface, ``NAME@INTERFACE``; without ``[uplinks]`` every interface with a
     default route in main is one.  Uplinks seen in this boot stay in the list when their interface is gone.
+    Policies are bound afterwards, by :func:`mwan_hook.core.policies.bound`.
     """
     around = around._replace(snapshot=without_former(around.snapshot, around.state))
     seats = _zero_configuration(config, around) if not config.uplinks else _seats(config, around)
@@ -95,12 +96,7 @@ def bind(config: Config, around: Surroundings) -> Bound:
     short = without_mark(config, seats, allotment)
     if not config.policies:
         allotment = allotment._replace(policy_marks={})
-        return Bound(uplinks, allotment, warnings, short=(short,) if short else (), turns=turns)
-    from mwan_hook.core import policies
-
-    courses, allotment = policies.bind(config, uplinks, allotment)
-    told = tuple(filter(None, (short, policies.without_mark(courses))))
-    return Bound(uplinks, allotment, warnings, courses, told, turns)
+    return Bound(uplinks, allotment, warnings, short=(short,) if short else (), turns=turns)
 
 
 def interfaces_to_describe(config: Config, links: Sequence[Link]) -> tuple[Link, ...]:

@@ -8,10 +8,9 @@ begins anew, and is translated (tests/netns/test_untranslated.py).  Imported onl
 from __future__ import annotations
 
 from mwan_hook.core.prefix6 import covers
-from mwan_hook.core.traced import Question
-from mwan_hook.light import NamedTuple
 from mwan_hook.model import Family, MwanError
-from mwan_hook.system import inquiry
+from mwan_hook.system import lookup
+from mwan_hook.system.lookup import Packet
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,17 +22,6 @@ if TYPE_CHECKING:
 SEEN_REPLY = 1 << 1  # IPS_SEEN_REPLY of linux/netfilter/nf_conntrack_common.h
 NAMES = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmpv6"}  # what pyroute2 can name an entry of
 SHOWN = 8  # lines; after an outage there may be thousands
-
-
-class Flow(NamedTuple):
-    """One direction of a connection."""
-
-    family: Family
-    source: str
-    destination: str
-    proto: int
-    sport: int
-    dport: int
 
 
 def forget(added: Sequence[Translation], local: Collection[str], mask: int) -> tuple[list[str], list[str]]:
@@ -100,24 +88,21 @@ def _tuple(family: Family, entry: Any) -> Any:
     return NFCTAttrTuple.from_netlink(family.af, entry.get_attr("CTA_TUPLE_ORIG"))
 
 
-def _flow(family: Family, named: Any) -> Flow:
-    return Flow(family, named.saddr, named.daddr, named.proto, named.sport or 0, named.dport or 0)
+def _flow(family: Family, named: Any) -> Packet:
+    ports = {"sport": named.sport or 0, "dport": named.dport or 0}
+    return Packet(family, named.daddr, named.saddr, proto=named.proto, **ports)
 
 
-def _leaves(flow: Flow, added: Sequence[Translation], mark: int) -> bool:
+def _leaves(flow: Packet, added: Sequence[Translation], mark: int) -> bool:
     """True if the kernel routes its packets out by one of these uplinks, in from elsewhere."""
     meant = {one.index for one in added if not one.prefix or covers(one.prefix, f"{flow.source}/128")}
-    behind = inquiry.answer(Question(flow.family, flow.source)).leg if meant else None
-    if behind is None or behind.index in meant:
+    behind = lookup.out(Packet(flow.family, flow.source)) if meant and flow.source else 0
+    if not behind or behind in meant:
         return False
-    asked = Question(
-        flow.family, flow.destination, flow.source, behind.index, 0, mark, flow.proto, flow.sport, flow.dport
-    )
-    leg = inquiry.answer(asked).leg
-    return leg is not None and leg.index in meant
+    return lookup.out(flow._replace(iif=behind, mark=mark)) in meant
 
 
-def _line(flow: Flow) -> str:
+def _line(flow: Packet) -> str:
     ports = f" --sport {flow.sport} --dport {flow.dport}" if flow.sport else ""
     family, proto = flow.family.value, NAMES[flow.proto]
     return f"conntrack -D -f {family} -p {proto} -s {flow.source} -d {flow.destination}{ports}"

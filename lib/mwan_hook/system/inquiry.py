@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from _socket import inet_pton
-from struct import pack
 
 from mwan_hook.core.trace import back, local_tables, tables_needed
 from mwan_hook.core.traced import Answer, Device, Entry, Ground, Question
 from mwan_hook.model import Family, MwanError
-from mwan_hook.system import allrules, build, frames, netlink, sysctl, wire
+from mwan_hook.system import allrules, frames, lookup, netlink, sysctl, wire
 from mwan_hook.system.look import Reader
 
 TYPE_CHECKING = False
@@ -19,9 +17,7 @@ if TYPE_CHECKING:
     from mwan_hook.core.traced import AnyRule
 
 RTM_GETNEIGH = 30
-RTM_F_LOOKUP_TABLE, RTM_F_FIB_MATCH = 0x1000, 0x2000
-_IIF, _MARK, _UID, _IP_PROTO, _SPORT, _DPORT = 3, 16, 25, 27, 28, 29
-_ROUTE_BODY = "=BBBBBBBBI"
+RTM_F_FIB_MATCH = 0x2000
 _TRIES = 5
 
 
@@ -153,39 +149,11 @@ def _messages(kind: int, body: bytes) -> list[bytes]:
 
 def answer(asked: Question) -> Answer:
     """RTM_GETROUTE, twice: the way of one packet, and the route that it matches."""
-    plain = RTM_F_LOOKUP_TABLE if asked.family.af == 2 else 0  # IPv6 tells the table always, and takes no such flag
-    message, error, said = _ask(asked, plain)
+    packet = lookup.Packet(*asked)
+    message, error, said = lookup.ask(packet, 0)
     if error:
         return Answer(error, said)
     kind = wire.KINDS.get(message[23], str(message[23]))
-    whole, missing, _ = _ask(asked, plain | RTM_F_FIB_MATCH)
+    whole, missing, _ = lookup.ask(packet, RTM_F_FIB_MATCH)
     entry = None if missing else allrules.entry(whole)
     return Answer(0, "", entry, allrules.leg(message), allrules.source(message), kind)
-
-
-def _ask(asked: Question, flags: int) -> tuple[bytes, int, str]:
-    """(message, errno, the kernel's words)."""
-    sock = netlink.connect()
-    try:
-        sock.send(build.request(wire.RTM_GETROUTE, 0, _body(asked, flags)))
-        message = sock.recv(netlink.RECEIVE)
-    finally:
-        sock.close()
-    if message[4] != wire.NLMSG_ERROR or message[5]:
-        return message, 0, ""
-    error, said = netlink.refusal(message)
-    return b"", error, said or os.strerror(error)
-
-
-def _body(asked: Question, flags: int) -> bytes:
-    af = asked.family.af
-    to = inet_pton(af, asked.destination)
-    source = inet_pton(af, asked.source) if asked.source else b""
-    body = pack(_ROUTE_BODY, af, 8 * len(to), 8 * len(source), 0, 0, 0, 0, 0, flags)
-    body += build.attribute(wire.RTA_DST, to)
-    body += build.attribute(wire.RTA_SRC, source) if source else b""
-    numbers = ((_IIF, asked.iif), (wire.RTA_OIF, asked.oif), (_MARK, asked.mark))
-    body += b"".join(build.number(kind, value) for kind, value in numbers if value)
-    body += build.number(_UID, asked.uid) + build.attribute(_IP_PROTO, bytes((asked.proto,)))
-    ports = ((_SPORT, asked.sport), (_DPORT, asked.dport))
-    return body + b"".join(build.attribute(kind, pack(">H", value)) for kind, value in ports if value)

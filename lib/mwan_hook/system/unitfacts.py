@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 
 from mwan_hook.core.doctornetworkd import Networkd
-from mwan_hook.core.doctorunits import DISPATCHER, STATES, UNITS, Installed, Unit
+from mwan_hook.core.doctorunits import DISPATCHER, STATES, Installed, Unit
 from mwan_hook.store.files import under
 from mwan_hook.system import dropins
 from mwan_hook.system.unitfile import parse_file
@@ -53,15 +53,15 @@ def unit(root: str, name: str, running: dict[str, bool]) -> Unit:
     return Unit(name, path, dropins.wanted(root, name), gone, running.get(name))
 
 
-def installed(root: str, mail: bool) -> Installed:
-    """All that starts a run."""
-    running = active(root, (*UNITS, NETWORKD, DISPATCHER))
+def installed(root: str, mail: bool, names: Sequence[str]) -> Installed:
+    """Units of these names, and all else that starts a run."""
+    running = active(root, (*names, NETWORKD, DISPATCHER))
     spooler = _spooler(root)
     links = "usr/lib/networkd-dispatcher" if spooler.startswith("/usr/lib/") else "etc/networkd-dispatcher"
     rule = dropins.first(root, RULE)
     return Installed(
         systemd=_systemd(root),
-        units=tuple(unit(root, name, running) for name in UNITS),
+        units=tuple(unit(root, name, running) for name in names),
         mail=mail,
         spooler=spooler,
         udev_rule="" if not rule or dropins.masked(rule) else rule,
