@@ -253,10 +253,10 @@ def _attempted(action: Callable[[], None]) -> list[str]:
 def _applied(judged: Judged) -> tuple[str, ...]:
     """Make the changes of routes and the like, and print each as the line that an operator could have typed."""
     from mwan_hook.lines import shortened
-    from mwan_hook.system import rtnl
+    from mwan_hook.system import write
 
     changes = [change for change in judged.changes if not isinstance(change.what, Ruleset)]
     lines = list(brief(f"[#] {line}" for line in shortened(judged.scene.snapshot.links, changes)))
-    errors = rtnl.apply(changes)
+    errors = write.apply(changes)
     say(lines)
     return tuple(errors)

@@ -9,14 +9,14 @@ from typing import Any
 
 from mwan_hook.core import words
 from mwan_hook.model import DEFAULT, Change, Copies, CopyRoutes, Family, Op
-from mwan_hook.system import bulk, copies, rtnl
+from mwan_hook.system import bulk, copies, write
 from mwan_hook.system.copies import Copier
 from mwan_hook.system.look import Reader
 
 
 def apply(changes: Sequence[Change]) -> list[str]:
     """Make changes."""
-    return rtnl.apply(changes)
+    return write.apply(changes)
 
 
 def read(method: str, *words_: Any) -> Any:
@@ -40,7 +40,7 @@ def changes_of(found: Copies) -> list[Change]:
 
 def settle(mode: CopyRoutes, family: Family, table: int, index: int) -> tuple[list[str], Copies]:
     """Make a table right; errors, and what is still to do."""
-    errors = rtnl.apply(changes_of(compare(mode, family, table, index)))
+    errors = write.apply(changes_of(compare(mode, family, table, index)))
     return errors, compare(mode, family, table, index)
 
 

@@ -46,3 +46,24 @@ def test_a_second_check_imports_nothing_heavy(lab: Lab) -> None:
     loaded = modules.read_text().split()
     assert "mwan_hook.metering" in loaded
     assert heavy(loaded) == set()
+
+
+def test_an_event_that_changes_routes_and_rules_imports_nothing_heavy_either(lab: Lab) -> None:
+    net = topologies.probed(lab, 2)
+    net.router.configure(TWO)
+    net.router.check()
+    line = net.lines["eth1"]
+    other = line.source.rpartition(".")[0] + ".77"
+    net.router.ns.batch(
+        f"addr del {line.address} dev eth1",
+        f"addr add {other}/24 dev eth1",
+        f"route replace default via {line.isp.gateway} dev eth1 proto dhcp src {other} metric 100",
+    )
+    modules = lab.dir / "changed"
+    words = [net.router.python, "-c", DUMP, "--root", str(net.router.root), "event", "--facts"]
+    done = net.router.ns.run(*words, env={**net.router.environment(), "MODULES": str(modules)})
+    assert f"rule add priority 1200 from {other}" in done.stdout
+    loaded = modules.read_text().split()
+    assert "mwan_hook.system.write" in loaded
+    assert heavy(loaded) == set()
+    assert net.router.mwan("plan").stdout == ""

@@ -139,6 +139,37 @@ def test_a_rule_is_read_with_all_its_selectors() -> None:
     )
 
 
+PREFIXES = {
+    Family.IPV4: ("10.0.0.1", "10.9.0.0/16", "0.0.0.0/1"),
+    Family.IPV6: ("2001:db8::7", "2001:db8:40::/42", "8000::/1"),
+}
+u32, octet, port = st.integers(0, 2**32 - 2), st.integers(1, 255), st.integers(0, 65535)
+
+
+@st.composite
+def rules(draw: st.DrawFn) -> Rule:
+    """Every field has values."""
+    family = draw(st.sampled_from(list(Family)))
+    prefix = st.none() | st.sampled_from(PREFIXES[family])
+    name = st.none() | st.sampled_from(("lo", "wan-1", "w\udcff"))
+    mark, ports = draw(st.none() | u32), st.none() | st.tuples(port, port)
+    return Rule(
+        *(family, draw(u32), draw(u32), draw(prefix), draw(prefix), draw(name), draw(name), mark),
+        None if mark is None else draw(u32),
+        *(draw(st.none() | u32), draw(octet), draw(st.none() | octet), draw(ports), draw(ports)),
+        draw(st.none() | st.tuples(u32, u32)),
+        draw(st.sampled_from((*wire.ACTIONS.values(), "9"))),
+        inverted=draw(st.booleans()),
+        l3mdev=draw(st.booleans()),
+        target=draw(u32),
+    )
+
+
+@given(rules(), st.booleans())
+def test_what_is_written_of_a_rule_is_the_rule(rule: Rule, add: bool) -> None:
+    assert wire.rule(build.rule(rule, add)) == rule
+
+
 def metric(n: int) -> tuple[int, bytes]:
     return wire.RTA_PRIORITY, n.to_bytes(4, "little")
 

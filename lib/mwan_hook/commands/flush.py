@@ -28,7 +28,7 @@ from mwan_hook.model import (
 from mwan_hook.say import brief, complain, say
 from mwan_hook.store import files, lock
 from mwan_hook.store import state as states
-from mwan_hook.system import advertise, names, nexthops, nft, rtnl, sysctl
+from mwan_hook.system import advertise, names, nexthops, nft, sysctl, write
 from mwan_hook.system.look import Reader
 
 TYPE_CHECKING = False
@@ -61,8 +61,8 @@ def run(root: str) -> int:
         work = _work(protocols, state)
         for _ in range(PASSES):
             say(brief(f"[#] {line}" for line in shortened(work.links, work.all)))
-            errors = rtnl.apply(work.all)
-            rtnl.apply(_hidden(protocols, state))
+            errors = write.apply(work.all)
+            write.apply(_hidden(protocols, state))
             work = _work(protocols, state)
             if not work.all:
                 break

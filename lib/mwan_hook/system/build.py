@@ -5,7 +5,7 @@ from __future__ import annotations
 from _socket import AF_INET6, inet_pton
 from struct import Struct, pack
 
-from mwan_hook.model import DEFAULT, Family, Nexthop, Route
+from mwan_hook.model import DEFAULT, Family, Nexthop, Route, Rule
 from mwan_hook.system import wire
 
 _HEADER = Struct("=IHHII")
@@ -49,6 +49,44 @@ def packed(family: Family, prefix: str) -> tuple[bytes, int]:
     text, _, length = prefix.partition("/")
     value = inet_pton(family.af, text)
     return value, int(length) if length else 8 * len(value)
+
+
+def rule(one: Rule, add: bool) -> bytes:
+    """RTM_NEWRULE, or RTM_DELRULE of exactly this rule: the kernel compares every attribute that is named."""
+    src, src_len = packed(one.family, one.src) if one.src else (b"", 0)
+    dst, dst_len = packed(one.family, one.dst) if one.dst else (b"", 0)
+    table = one.table if one.table < 256 else 0
+    action = next((code for code, word in wire.ACTIONS.items() if word == one.action), 0) or int(one.action)
+    flags = wire.FIB_RULE_INVERT if one.inverted else 0
+    body = pack("=BBBBBBBBI", one.family.af, dst_len, src_len, 0, table, 0, 0, action, flags)
+    body += attribute(wire.FRA_DST, dst) if one.dst else b""
+    body += attribute(wire.FRA_SRC, src) if one.src else b""
+    for kind, name in ((wire.FRA_IIFNAME, one.iif), (wire.FRA_OIFNAME, one.oif)):
+        body += b"" if name is None else attribute(kind, name.encode("utf-8", "surrogateescape") + b"\0")
+    numbers = (
+        (wire.FRA_PRIORITY, one.priority),
+        (wire.FRA_TABLE, one.table),
+        (wire.FRA_FWMARK, one.mark),
+        (wire.FRA_FWMASK, one.mask),
+        (wire.FRA_SUPPRESS_PREFIXLEN, one.suppress_prefixlength),
+        (wire.FRA_GOTO, one.target or None),
+    )
+    body += b"".join(number(kind, value) for kind, value in numbers if value is not None)
+    octets = (
+        (wire.FRA_PROTOCOL, one.protocol),
+        (wire.FRA_IP_PROTO, one.ipproto),
+        (wire.FRA_L3MDEV, 1 if one.l3mdev else None),
+    )
+    body += b"".join(attribute(kind, bytes((value,))) for kind, value in octets if value is not None)
+    ranges = (
+        (wire.FRA_SPORT_RANGE, "=HH", one.sport),
+        (wire.FRA_DPORT_RANGE, "=HH", one.dport),
+        (wire.FRA_UID_RANGE, "=II", one.uids),
+    )
+    body += b"".join(attribute(kind, pack(form, *bounds)) for kind, form, bounds in ranges if bounds)
+    if add:
+        return request(wire.RTM_NEWRULE, wire.NLM_F_CREATE | wire.NLM_F_EXCL, body)
+    return request(wire.RTM_DELRULE, 0, body)
 
 
 def deletion(unwanted: Route) -> bytes:

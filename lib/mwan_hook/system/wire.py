@@ -20,7 +20,7 @@ RTM_NEWLINK, RTM_GETLINK = 16, 18
 RTM_NEWADDR, RTM_GETADDR = 20, 22
 RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
 RTM_NEWNEIGH, RTM_GETNEIGH = 28, 30
-RTM_NEWRULE, RTM_GETRULE = 32, 34
+RTM_NEWRULE, RTM_DELRULE, RTM_GETRULE = 32, 33, 34
 RTM_NEWNEXTHOP, RTM_DELNEXTHOP, RTM_GETNEXTHOP = 104, 105, 106
 NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP_INTR = 1, 4, 0x10
 NLM_F_DUMP, NLM_F_REPLACE, NLM_F_EXCL, NLM_F_CREATE, NLM_F_APPEND = 0x300, 0x100, 0x200, 0x400, 0x800
@@ -57,13 +57,13 @@ _IFA_F_OPTIMISTIC, _IFA_F_DADFAILED, _IFA_F_DEPRECATED, _IFA_F_TENTATIVE = 0x04,
 _IFA_F_TEMPORARY, _IFA_F_NOPREFIXROUTE = 0x01, 0x200  # the first of IPv6; IPv4 calls it secondary
 _SCOPE_LINK = 253
 _LINK_LOCAL = ("169.254.", "fe8", "fe9", "fea", "feb")
-_FRA_DST, _FRA_SRC, _FRA_IIFNAME, _FRA_GOTO, FRA_PRIORITY, _FRA_FWMARK = 1, 2, 3, 4, 6, 10
-FRA_SUPPRESS_PREFIXLEN, FRA_TABLE, _FRA_FWMASK, _FRA_OIFNAME, FRA_PROTOCOL = 14, 15, 16, 17, 21
-_FRA_UID_RANGE, _FRA_IP_PROTO, _FRA_SPORT_RANGE, _FRA_DPORT_RANGE = 20, 22, 23, 24
-_FRA_L3MDEV = 19
+FRA_DST, FRA_SRC, FRA_IIFNAME, FRA_GOTO, FRA_PRIORITY, FRA_FWMARK = 1, 2, 3, 4, 6, 10
+FRA_SUPPRESS_PREFIXLEN, FRA_TABLE, FRA_FWMASK, FRA_OIFNAME, FRA_PROTOCOL = 14, 15, 16, 17, 21
+FRA_UID_RANGE, FRA_IP_PROTO, FRA_SPORT_RANGE, FRA_DPORT_RANGE = 20, 22, 23, 24
+FRA_L3MDEV = 19
 _FRA_DECODED = {1, 2, 3, 4, 6, 10, 14, 15, 16, 17, 19, 20, 21, 22, 23, 24}
 _FRA_DECODED |= {11, 18, 28, 29}  # realm and padding select nothing, the ports' masks are as good as known
-_FIB_RULE_INVERT = 2
+FIB_RULE_INVERT = 2
 _NO_SUPPRESSION = 0xFFFFFFFF
 ACTIONS = {1: LOOKUP, 2: "goto", 3: "nop", 6: "blackhole", 7: "unreachable", 8: "prohibit"}
 
@@ -208,28 +208,28 @@ def rule(message: bytes) -> Rule:
     found = attributes(message, 28)
     suppress = _u32(found.get(FRA_SUPPRESS_PREFIXLEN, b"\xff\xff\xff\xff"))
     # The kernel leaves a mark of 0 out, and tells its mask alone.
-    mark = found.get(_FRA_FWMARK, b"" if _FRA_FWMASK in found else None)
+    mark = found.get(FRA_FWMARK, b"" if FRA_FWMASK in found else None)
     return Rule(
         _FAMILIES[af],
         _u32(found.get(FRA_PRIORITY, b"")),
         _u32(found.get(FRA_TABLE, b"")),
-        _prefix(af, found.get(_FRA_SRC), src_len),
-        _prefix(af, found.get(_FRA_DST), dst_len),
-        _name(found[_FRA_IIFNAME]) if _FRA_IIFNAME in found else None,
-        _name(found[_FRA_OIFNAME]) if _FRA_OIFNAME in found else None,
+        _prefix(af, found.get(FRA_SRC), src_len),
+        _prefix(af, found.get(FRA_DST), dst_len),
+        _name(found[FRA_IIFNAME]) if FRA_IIFNAME in found else None,
+        _name(found[FRA_OIFNAME]) if FRA_OIFNAME in found else None,
         None if mark is None else _u32(mark),
-        None if mark is None else _u32(found.get(_FRA_FWMASK, b"\xff\xff\xff\xff")),
+        None if mark is None else _u32(found.get(FRA_FWMASK, b"\xff\xff\xff\xff")),
         None if suppress == _NO_SUPPRESSION else suppress,
         _u32(found.get(FRA_PROTOCOL, b"")),
-        found[_FRA_IP_PROTO][0] if _FRA_IP_PROTO in found else None,
-        _range("=HH", found.get(_FRA_SPORT_RANGE)),
-        _range("=HH", found.get(_FRA_DPORT_RANGE)),
-        _range("=II", found.get(_FRA_UID_RANGE)),
+        found[FRA_IP_PROTO][0] if FRA_IP_PROTO in found else None,
+        _range("=HH", found.get(FRA_SPORT_RANGE)),
+        _range("=HH", found.get(FRA_DPORT_RANGE)),
+        _range("=II", found.get(FRA_UID_RANGE)),
         ACTIONS.get(message[23], str(message[23])),
-        bool(message[24] & _FIB_RULE_INVERT),
-        found.get(_FRA_L3MDEV, b"\0") != b"\0",
+        bool(message[24] & FIB_RULE_INVERT),
+        found.get(FRA_L3MDEV, b"\0") != b"\0",
         bool(message[19] or found.keys() - _FRA_DECODED),
-        _u32(found.get(_FRA_GOTO, b"")),
+        _u32(found.get(FRA_GOTO, b"")),
     )
 
 
