@@ -153,6 +153,20 @@ def babbling(connection: socket.socket) -> None:
         connection.sendall((b"220-" + b"and so on " * 700 + b"\r\n") * 50)
 
 
+def breathless(connection: socket.socket) -> None:
+    """One line without an end."""
+    while True:
+        connection.sendall(b"220-and so on " * 5000)
+
+
+def greeting_then_babbling(connection: socket.socket) -> None:
+    """A good beginning."""
+    connection.sendall(b"220 mail.test\r\n")
+    connection.recv(100)
+    while True:
+        connection.sendall(b"250-AUTH\r\n" * 5000)
+
+
 def rude(connection: socket.socket) -> None:
     """Its words would rename a terminal, clear it, and write from right to left."""
     connection.sendall("421 not now \x1b]0;mine\x07\x1b[2J \u202edeppots \x9b1A\r\n".encode() + b"\xff\r\n")

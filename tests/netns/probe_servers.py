@@ -40,7 +40,16 @@ def plain(status: str, body: bytes = b"", *headers: str) -> bytes:
 
 
 BOMB = gzip.compress(b"x" * 90_000_000)
-FLOODS = {"/chunk-negative": b"F" * 65536, "/chunk-huge": b"F" * 65536, "/chunk-trailers": b"T: t\r\n" * 9000}
+FLOODS = {
+    "/chunk-negative": b"F" * 65536,
+    "/chunk-huge": b"F" * 65536,
+    "/chunk-trailers": b"T: t\r\n" * 9000,
+    "/headers-endless": b"T: t\r\n" * 9000,
+    "/header-endless": b"T" * 65536,
+    "/status-endless": b"2" * 65536,
+    "/endless-unsized": b"F" * 65536,
+    "/endless-length": b"F" * 65536,
+}
 REPLIES = {
     "/204": b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n",
     "/204-length": plain("204 No Content"),
@@ -96,6 +105,11 @@ REPLIES = {
     "/no-trailer": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n",
     "/headers": b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 500 + b"\r\n",
     "/long": b"HTTP/1.1 200 OK\r\nX: " + b"y" * 200_000 + b"\r\n\r\n",
+    "/headers-endless": b"HTTP/1.1 200 OK\r\n",
+    "/header-endless": b"HTTP/1.1 200 OK\r\nX: ",
+    "/status-endless": b"HTTP/1.1 ",
+    "/endless-unsized": b"HTTP/1.1 200 OK\r\n\r\n",
+    "/endless-length": b"HTTP/1.1 200 OK\r\nContent-Length: %b\r\n\r\n" % (b"9" * 18),
     "/lengths": b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 5\r\n\r\nabc",
 }
 

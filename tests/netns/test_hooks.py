@@ -7,17 +7,22 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
+from mwan_hook.model import Notice
+from mwan_hook.store import outbox
 from tests.lab import Lab, Network, topologies
+from tests.lab.measured import MOST, measured
 from tests.lab.process import wait_for
 from tests.lab.router import PROJECT
 from tests.lab.uplinks import FIBER_LTE_IPV4
 
-CONFIG = """
+CONFIG = (
+    """
 [probe]
 portal_interval = 0
 timeout = 1
@@ -28,7 +33,9 @@ rise = 1
 targets = icmp://9.9.9.9
 [hooks]
 timeout = 2
-""" + FIBER_LTE_IPV4
+"""
+    + FIBER_LTE_IPV4
+)
 TELL = (
     'echo "$EVENT_ID|$EVENT|$IFACE|$STATE|$OLD_STATE|$UPLINK|$FAMILY|$IPV4_ADDR|$IPV4_GATEWAY" >>"$MWAN_HOOK_ROOT/told"'
 )
@@ -230,6 +237,20 @@ def test_a_hook_that_fails_is_named_with_its_words_and_stops_nobody(net: Network
     assert "mwan-hook: offline.d/40-strange cannot be run: Exec format error" in log
     talk = [line for line in log if "30-talks" in line]
     assert len(talk) == 201 and talk[-1].endswith("... and more, which is left out")
+
+
+def test_a_long_spool_and_a_hook_that_roars_take_little_memory(tmp_path: Path) -> None:
+    words = " ".join(["0 of 3 targets answered: timed out after 3 s"] * 10)
+    notices = [Notice(f"{number:020d}-0", "plugged", "lte", "wwan0", reason=words) for number in range(100)]
+    outbox.hand_over(str(tmp_path), [*notices[1:], notices[-1]._replace(id="9" * 20 + "-0", event="offline")])
+    roaring = tmp_path / "etc/mwan-hook/offline.d/50-roars"
+    roaring.parent.mkdir(parents=True)
+    roaring.write_text("#!/bin/sh\nhead -c 99000000 /dev/zero\nyes | head -c 99000000\n")
+    roaring.chmod(0o755)
+    done = measured([sys.executable, "-m", "mwan_hook", "--root", str(tmp_path), "notify"], os.environ)
+    assert (done.code, outbox.names(str(tmp_path))) == (0, frozenset()), done.errors
+    assert "50-roars: ... and more, which is left out" in done.said
+    assert done.peak < MOST
 
 
 def test_hooks_of_etc_mask_those_of_usr_by_name_and_all_run_in_lexical_order(net: Network) -> None:

@@ -7,7 +7,6 @@ import os
 import secrets
 import signal
 import subprocess
-import sys
 import time
 from email import message_from_bytes, policy
 from pathlib import Path
@@ -17,6 +16,7 @@ import pytest
 from mwan_hook.model import Config, Mail
 from mwan_hook.notify import mail
 from mwan_hook.store import files, unsent
+from tests.lab.measured import MOST, measured
 from tests.netns import mail_servers as servers
 from tests.netns.mail_machine import CONFIG, SLACK, TO, Machine, box, machine, text
 from tests.netns.mail_servers import Mailbox
@@ -39,34 +39,26 @@ def test_a_server_that_hangs_holds_a_run_no_longer_than_the_timeout(
     assert len(unsent.load(str(machine.root), writes=True).ended) == 1
 
 
-# Linux passes the peak of a parent on to its child, so the one that measures is small.
-MEASURED = """
-import os, sys
-child = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ)
-_, status, used = os.wait4(child, 0)
-print(used.ru_maxrss, flush=True)
-os._exit(os.waitstatus_to_exitcode(status))
-"""
-
-
-@pytest.mark.parametrize("security", ["none", "starttls"])
-def test_a_server_that_does_not_stop_talking_takes_neither_memory_nor_time(machine: Machine, security: str) -> None:
-    with servers.misbehaving(servers.babbling) as port:
+@pytest.mark.parametrize(
+    ("behaviour", "security", "words"),
+    [
+        (servers.babbling, "none", "the server does not stop talking: more than 64 KiB of replies"),
+        (servers.babbling, "starttls", "the server does not stop talking: more than 64 KiB of replies"),
+        (servers.greeting_then_babbling, "none", "the server does not stop talking: more than 64 KiB of replies"),
+        (servers.breathless, "none", "the server said 500 Line too long."),
+        (servers.breathless, "tls", "no TLS there"),
+    ],
+)
+def test_a_server_that_does_not_stop_talking_takes_neither_memory_nor_time(
+    machine: Machine, behaviour: servers.Behaviour, security: str, words: str
+) -> None:
+    with servers.misbehaving(behaviour) as port:
         machine.configure(smtp_host="127.0.0.1", smtp_port=port, security=security, timeout=30)
         began = time.monotonic()
-        sender = subprocess.run(
-            [sys.executable, "-IS", "-c", MEASURED, *machine.words("--test")],
-            env=machine.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
+        sender = measured(machine.words("--test"), machine.environment)
     assert time.monotonic() - began < 2 + SLACK
-    assert sender.returncode == 1
-    said = sender.stderr
-    assert "the server does not stop talking: more than 64 KiB of replies" in said
-    assert int(sender.stdout.split()[-1]) < 64 << 10, sender.stdout  # KiB
+    assert (sender.code, words in sender.errors) == (1, True), sender.errors
+    assert sender.peak < MOST
 
 
 def test_a_servers_words_reach_neither_terminal_nor_mail_as_they_are(machine: Machine, box: Mailbox) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -12,8 +15,9 @@ from typing import NamedTuple
 import pytest
 
 from mwan_hook.model import Connectivity, Family
+from tests.lab.measured import MOST, measured
 from tests.netns.probe_lab import ALIVE, ProbeLab, Provider, inside
-from tests.netns.probe_servers import EXPIRED, NO_TLS, RESET, SELF_SIGNED, SILENT, SLOW_TLS, Internet, make_keys
+from tests.netns.probe_servers import EXPIRED, FLOODS, NO_TLS, RESET, SELF_SIGNED, SILENT, SLOW_TLS, Internet, make_keys
 
 FULL, PORTAL, LIMITED = Connectivity.FULL, Connectivity.PORTAL, Connectivity.LIMITED
 both = pytest.mark.parametrize("family", list(Family), ids=lambda family: family.value)
@@ -132,6 +136,12 @@ MAPPING = [
     ("/no-trailer=ok", FULL),
     ("/headers", LIMITED),
     ("/long", LIMITED),
+    ("/headers-endless", LIMITED),
+    ("/header-endless", LIMITED),
+    ("/status-endless", LIMITED),
+    ("/endless-unsized=F...", FULL),
+    ("/endless-length=F...", FULL),
+    ("/endless-length=...G...", PORTAL),
     ("/reset", LIMITED),
 ]
 
@@ -308,6 +318,32 @@ def test_round_trips_of_other_targets_do_not_grow_by_what_https_costs_this_machi
     # The best of three: the machine may have had something else to do while one was sent.
     for place in (0, 1):
         assert min(results[place].rtt_ms or 1000 for results in rounds) < 1
+
+
+def test_a_run_that_is_told_too_much_by_every_target_stays_small(bed: Bed) -> None:
+    paths = [
+        "/bomb=...y...",
+        "/moved-bomb=x",
+        *(f"{path}=...G..." for path in FLOODS),
+        "/long",
+        "/cookies",
+        "/endless=z",
+    ]
+    targets = [f"http://9.9.9.9{path}" for path in paths] + ["http://maze.test/204", "dns://9.9.9.9/odd.test"]
+    uplinks = "[uplinks]\n[[up]]\nmatch = up1\nfamilies = ipv4\ngateway = 10.77.1.1\n"
+    place = bed.lab.root / "etc/mwan-hook/mwan-hook.conf"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text(f"[probe]\ntargets = {', '.join(targets)}\nportal_interval = 0\ntimeout = 5\nrise = 1\n{uplinks}")
+    place.parents[1].joinpath("resolv.conf").write_text("nameserver 9.9.9.9\n")
+    command = [sys.executable, "-m", "mwan_hook", "--root", str(bed.lab.root)]
+    inside = ("ip", "netns", "exec", bed.lab.machine)
+    run = measured([*command, "check", "--now"], os.environ, inside)
+    said = measured([*command, "status", "--json"], os.environ, inside)
+    measured([*command, "flush"], os.environ, inside)
+    assert (run.code, run.errors) == (0, "")
+    heard = json.loads(said.said)["uplinks"]["up"]["ipv4"]["targets"]
+    assert len(heard) == len(targets) and not any("timed out" in (one["error"] or "") for one in heard), heard
+    assert run.peak < MOST
 
 
 def test_fifty_requests_at_once_share_the_deadline(bed: Bed) -> None:
