@@ -46,10 +46,11 @@ def with_notices(judged: Judged, before: State, state: State, happened: Sequence
 
 def handed_over(root: str, loaded: Loaded, state: State) -> State:
     """Out of the stored state into the spool; what fails stays for the next run."""
+    from mwan_hook.notify import channels
     from mwan_hook.system import notifier
 
     try:
-        if notifier.needed(root, loaded.config):
+        if channels.needed(root, loaded.config):
             lost = outbox.hand_over(root, state.outbox)
             notifier.wake(root)
             if lost and not state.unheard:

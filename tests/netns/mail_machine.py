@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from mwan_hook.config import Loaded
 from mwan_hook.model import Config, Family, FamilyState, Mail, Notice, State, Status, UplinkState, WayOut
-from mwan_hook.notify import mail
+from mwan_hook.notify import mailbook
 from mwan_hook.store import files, unsent
 from mwan_hook.store import state as states
 from tests.netns import mail_servers as servers
@@ -35,6 +36,10 @@ class Machine:
         """``[mail]``; by default no gap between mails."""
         values = {"to": TO, "backoff_min": 0, "backoff_step": 0, "timeout": 10, **keys}
         self.write("etc/mwan-hook/mwan-hook.conf", "[mail]\n" + "".join(f"{k} = {v}\n" for k, v in values.items()))
+
+    def loaded(self, wanted: Config) -> Loaded:
+        """A configuration of this machine."""
+        return Loaded(wanted, (), "", (), str(self.root))
 
     def write(self, path: str, text: str) -> Path:
         """A file below the root."""
@@ -69,7 +74,7 @@ class Machine:
         """An uplink was offline, and something is online now."""
         down, up = self.notice("offline", uplink, length, "cable"), self.notice("online", uplink, 0, uplink, "cable")
         up = up._replace(boottime=down.boottime + length)
-        mail.record(str(self.root), CONFIG, (down, up))
+        mailbook.record(str(self.root), CONFIG, (down, up))
         self.online("cable", uplink)
 
     def command(self, *words: str, code: int = 0, **environment: str) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 from jeepney import HeaderFields, MessageType, message_bus, new_method_call
 from jeepney.io.blocking import open_dbus_connection
 
+from mwan_hook import config
 from mwan_hook.model import Connectivity, FamilyState, Notice, State, UplinkState
 from mwan_hook.notify import bus, busnames
 from mwan_hook.store import state as states
@@ -98,7 +99,9 @@ class PrivateBus:
 
     def poke(self, **connectivity: int) -> None:
         """What a delivering run does about these transitions."""
-        bus.poke(self.root, [notice(name, number) for name, number in connectivity.items()])
+        loaded = config.load(self.root)
+        if bus.wanted(self.root, loaded.config):
+            bus.deliver(self.root, loaded, [notice(name, number) for name, number in connectivity.items()])
 
     def serve(self, *options: str) -> subprocess.Popen[bytes]:
         """``mwan-hook bus``, started by hand."""

@@ -13,6 +13,7 @@ import pytest
 from jeepney import DBusAddress, HeaderFields, MessageType, Properties, new_error, new_method_call
 from jeepney.io.blocking import DBusConnection, open_dbus_connection
 
+from mwan_hook import config
 from mwan_hook.model import MwanError
 from mwan_hook.notify import bus, busfiles, buslink, busnames, busobjects
 from mwan_hook.store import files
@@ -172,8 +173,9 @@ def test_a_call_while_the_signal_is_sent_is_answered_by_who_sends_it(two: Privat
         watch = "type='signal',member='NameOwnerChanged',arg0='" + busnames.bus_name("eth0") + "'"
         client.send_and_get_reply(new_method_call(buslink.BUS, "AddMatch", "s", (watch,)), timeout=5)
         program = (
-            "import sys; from mwan_hook.notify import bus; from mwan_hook.model import Notice\n"
-            "bus.poke(sys.argv[1], [Notice('1', 'full', interface='eth0')])"
+            "import sys; from mwan_hook import config\n"
+            "from mwan_hook.model import Notice; from mwan_hook.notify import bus\n"
+            "bus.deliver(sys.argv[1], config.load(sys.argv[1]), [Notice('1', 'full', interface='eth0')])"
         )
         poking = spawn([sys.executable, "-c", program, two.root], two.log)
         client.receive(timeout=10)
@@ -331,7 +333,7 @@ def _refuse(other: DBusConnection) -> None:
 def _poke_quickly(two: PrivateBus) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(buslink, "TIMEOUT", 0.5)
-        bus.poke(two.root, [notice("eth0", 1), notice("wlan0", 1)])
+        bus.deliver(two.root, config.load(two.root), [notice("eth0", 1), notice("wlan0", 1)])
 
 
 def test_the_process_ends_with_the_bus(two: PrivateBus) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from mwan_hook.model import Config, Mail
-from mwan_hook.notify import mail
+from mwan_hook.notify import mail, mailbook
 from mwan_hook.store import files, unsent
 from tests.lab.measured import MOST, measured
 from tests.netns import mail_servers as servers
@@ -180,7 +180,7 @@ def test_runs_at_once_send_one_mail(machine: Machine, box: Mailbox) -> None:
 
 def test_a_reboot_between_loses_nothing(machine: Machine, box: Mailbox) -> None:
     machine.interrupted(30)
-    mail.record(str(machine.root), CONFIG, (machine.notice("offline", "fiber", 0, "cable"),))
+    mailbook.record(str(machine.root), CONFIG, (machine.notice("offline", "fiber", 0, "cable"),))
     place = machine.root / files.MAIL
     book = json.loads(place.read_text())
     ahead = 1e7  # the boot before had been up for longer
@@ -192,7 +192,7 @@ def test_a_reboot_between_loses_nothing(machine: Machine, box: Mailbox) -> None:
     assert "fiber was offline for 30 s" in str(box.mails[0]["Subject"])
     assert "10 d so far (over a reboot)" in text(box)
     up = machine.notice("online", "fiber", 0, "fiber", "cable")
-    mail.record(str(machine.root), CONFIG, (up,))
+    mailbook.record(str(machine.root), CONFIG, (up,))
     machine.command("--send")
     assert "fiber was offline for 10 d" in str(box.mails[1]["Subject"])
 
@@ -207,7 +207,7 @@ def test_started_by_systemd_notices_are_written_down_and_the_sending_is_left_to_
         configured = configured._replace(mail=configured.mail._replace(smtp_port=port))
         monkeypatch.setenv("SYSTEMD_EXEC_PID", str(os.getpid()))
         began = time.monotonic()
-        mail.deliver(str(machine.root), configured, happened)
+        mail.deliver(str(machine.root), machine.loaded(configured), happened)
         assert time.monotonic() - began < 2 and machine.waits
 
 
@@ -215,7 +215,8 @@ def test_a_delivery_by_hand_sends_at_once(machine: Machine, box: Mailbox) -> Non
     machine.online("cable")
     happened = [machine.notice("offline", "fiber", 30, "cable"), machine.notice("online", "fiber", 0, "fiber")]
     with servers.real(box) as port:
-        mail.deliver(str(machine.root), Config(mail=Mail(to=(TO,), smtp_host="127.0.0.1", smtp_port=port)), happened)
+        configured = Config(mail=Mail(to=(TO,), smtp_host="127.0.0.1", smtp_port=port))
+        mail.deliver(str(machine.root), machine.loaded(configured), happened)
     assert len(box.mails) == 1
 
 

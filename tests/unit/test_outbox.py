@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ from mwan_hook.model import (
     UplinkState,
     WayOut,
 )
-from mwan_hook.notify import hooks, process
+from mwan_hook.notify import channels, hooks, process
 from mwan_hook.scene import Judged, Scene
 from mwan_hook.store import codec, files, history, notified, outbox, state
 from mwan_hook.system import notifier
@@ -92,6 +92,7 @@ def heard(monkeypatch: pytest.MonkeyPatch, killer: Killer) -> list[tuple[str, st
         killer.moment()
         return True
 
+    monkeypatch.setattr(hooks, "wanted", lambda root, config: True)
     monkeypatch.setattr(hooks, "found", lambda root, event: iter([hooks.Hook(name, name, event) for name in HOOKS]))
     monkeypatch.setattr(hooks, "_run", run)
     return found
@@ -315,12 +316,42 @@ def test_an_address_alone_is_another_way_out_and_a_renamed_uplink_is_not() -> No
 
 
 def test_without_a_unit_only_who_is_there_is_told(tmp_path: Path) -> None:
-    assert not notifier.needed(str(tmp_path), Config())
+    assert not channels.needed(str(tmp_path), Config())
     (tmp_path / "etc/mwan-hook/conf.d").mkdir(parents=True)
-    assert not notifier.needed(str(tmp_path), Config())
-    assert notifier.needed(str(tmp_path), Config(mail=Config().mail._replace(to=("root",))))
+    assert not channels.needed(str(tmp_path), Config())
+    assert channels.needed(str(tmp_path), Config(mail=Config().mail._replace(to=("root",))))
     (tmp_path / "usr/lib/mwan-hook/online.d").mkdir(parents=True)
-    assert notifier.needed(str(tmp_path), Config())
+    assert channels.needed(str(tmp_path), Config())
+
+
+@pytest.mark.parametrize("unit", [False, True])
+def test_channels_are_told_in_the_order_of_the_table_with_a_unit_and_without(
+    unit: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killer: Killer
+) -> None:
+    told: list[tuple[str, tuple[str, ...]]] = []
+
+    class Heard:
+        def __init__(self, name: str) -> None:
+            self.wanted = lambda root, config: name != "mail"
+            self.deliver = lambda root, loaded, given: self.take(name, given)
+
+        def take(self, name: str, given: Sequence[Notice]) -> bool:
+            told.append((name, tuple(one.id for one in given)))
+            if name == "prometheus":
+                raise ZeroDivisionError
+            return True
+
+    monkeypatch.setattr(channels.Channel, "code", property(lambda row: Heard(row.module)))
+    monkeypatch.setattr(notifier, "watched", lambda root: unit)
+    assert channels.needed(str(tmp_path), Config())
+    outbox.hand_over(str(tmp_path), [Notice("1", "online"), Notice("2", "offline")])
+    assert notify.Notifier(str(tmp_path)).tell() == 1, "one failed"
+    assert told == [
+        ("hooks", ("1",)),
+        ("hooks", ("2",)),
+        *((row.module, ("1", "2")) for row in channels.CHANNELS[1:] if row.module != "mail"),
+    ]
+    assert not outbox.names(str(tmp_path))
 
 
 def test_the_words_of_a_default_route_name_the_event() -> None:

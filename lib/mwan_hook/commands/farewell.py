@@ -7,6 +7,7 @@ import time
 from mwan_hook import config
 from mwan_hook.core.notices import FLUSHED, identity
 from mwan_hook.model import Config, ConfigError, MwanError, Notice, State
+from mwan_hook.notify import channels
 from mwan_hook.say import complain
 from mwan_hook.store import outbox
 from mwan_hook.system import notifier
@@ -14,7 +15,7 @@ from mwan_hook.system import notifier
 
 def tell(root: str, state: State) -> None:
     """Before the state is forgotten; once.  The caller holds the state lock."""
-    if not state.boot_id or not notifier.needed(root, _config(root)):
+    if not state.boot_id or not channels.needed(root, _config(root)):
         return
     clock = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
     last = Notice(identity(clock), FLUSHED, at=time.time(), boottime=clock / 1e9, reason="flush")

@@ -7,8 +7,7 @@ import time
 from mwan_hook import config
 from mwan_hook.core.interruptions import MACHINE, next_mail
 from mwan_hook.model import MwanError
-from mwan_hook.notify import mail as notify
-from mwan_hook.notify import mailsend, mailtext
+from mwan_hook.notify import mailbook, mailsend, mailtext
 from mwan_hook.say import complain, say, shown
 from mwan_hook.store import unsent
 
@@ -39,18 +38,18 @@ def run(root: str, send: bool, test: bool) -> int:
     if test:
         return _tested(root, mail)
     if send:
-        notify.record(root, loaded.config, ())  # an uplink that was switched off meanwhile is no news
-        return 0 if notify.send_due(root, loaded.config) else 1
-    now = notify.present(root)
+        mailbook.record(root, loaded.config, ())  # an uplink that was switched off meanwhile is no news
+        return 0 if mailbook.send_due(root, loaded.config) else 1
+    now = mailbook.present(root)
     say(_waiting(unsent.load(root, writes=False), mail, now))
     return 0
 
 
 def _tested(root: str, mail: Mail) -> int:
     """A mail now, whatever waits; every step is said."""
-    now = notify.present(root)
+    now = mailbook.present(root)
     text = f"This is a test of mwan-hook on {now.host}. Mail works.\n\n{mailtext.ways_out(now)}\n"
-    message = notify.compose(mail, f"{now.host}: test of mwan-hook", text, now)
+    message = mailbook.compose(mail, f"{now.host}: test of mwan-hook", text, now)
     outcome = mailsend.hand_over(root, mail, message, lambda words: say([f"{words} ..."]))
     if not outcome.accepted:
         complain([f"mail: {outcome.words}"])

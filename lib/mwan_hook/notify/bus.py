@@ -19,7 +19,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mwan_hook.model import Notice
+    from mwan_hook.config import Loaded
+    from mwan_hook.model import Config, Notice
     from mwan_hook.notify.buslink import Link
 
 EVENTS = frozenset(one.word for one in Connectivity)
@@ -29,17 +30,20 @@ QUIET = 0.3  # seconds that we wait for a call of who saw a name appear: without
 LONGEST = 2.0  # seconds that we stay for calls
 
 
-def poke(root: str, notices: Sequence[Notice]) -> None:
-    """Have the bus know the names of now, and its clients what changed.  Nothing where D-Bus is not set up.
+def wanted(root: str, _config: Config) -> bool:
+    """True where D-Bus is set up for us."""
+    return busfiles.installed(root)
+
+
+def deliver(root: str, _loaded: Loaded, notices: Sequence[Notice]) -> bool:
+    """Have the bus know the names of now, and its clients what changed.
 
     Raises MwanError; whatever could be said was said then.
     """
-    if not busfiles.installed(root):
-        return
     changed = busfiles.bring(root, published(states.load(root, writes=False)[0]))
     told = {element(one.interface): one for one in notices if one.interface and one.event in EVENTS}
     if not (changed or told) or not there(root):
-        return
+        return True
     errors: list[str] = []
     with connect(root) as link:
         if changed:
@@ -53,6 +57,7 @@ def poke(root: str, notices: Sequence[Notice]) -> None:
             link.linger(QUIET, LONGEST)
     if errors:
         raise MwanError("\n".join(errors))
+    return True
 
 
 def remove(root: str) -> None:

@@ -5,21 +5,20 @@
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 
 from mwan_hook.light import NamedTuple
-from mwan_hook.notify import process
 from mwan_hook.say import complain, say, shown
-from mwan_hook.store import files
-from mwan_hook.system.notifier import hook_places
+from mwan_hook.store import files, notified
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator, Sequence
 
-    from mwan_hook.model import Notice
+    from mwan_hook.config import Loaded
+    from mwan_hook.model import Config, Notice
+    from mwan_hook.notify import process
 
 DEFAULT_ROUTE = "default-route"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -40,19 +39,69 @@ class Hook(NamedTuple):
         return f"{self.event}.d/{self.name}"
 
 
-def deliver(root: str, timeout: float, notice: Notice, had: tuple[str, ...], note: Callable[[str], None]) -> bool:
-    """Run the hooks of an event but those that ``had`` it; ``note`` is called after each.  False if one failed."""
+def wanted(root: str, _config: Config) -> bool:
+    """True where there is a directory for them."""
+    return any(_has_hooks(place) for place in hook_places(root))
+
+
+def deliver(root: str, loaded: Loaded, notices: Sequence[Notice]) -> bool:
+    """Run the hooks of each notice that has not had them; False if one failed.  Raises MwanError.
+
+    What is told is on record before the next one is told.  The hooks' orphans are ours; what a sendmail leaves behind
+    is not.
+    """
+    from mwan_hook.notify import process
+
+    process.adopt(True)
+    try:
+        told = [_told(root, loaded.config.hooks.timeout, notice) for notice in notices]
+    finally:
+        process.adopt(False)
+    return all(told)
+
+
+def _told(root: str, timeout: float, notice: Notice) -> bool:
+    """Run the hooks of an event but those that had it; False if one failed."""
+    import json
+
+    record, messages = notified.load(root)
+    complain(messages)
+    if notice.id <= record.last:
+        return True
+    had = record.done if record.begun == notice.id else ()
+    notified.save(root, record := record._replace(begun=notice.id, done=had))
     good = True
-    given = json.dumps(record(notice)).encode() + b"\n"
+    given = json.dumps(as_json(notice)).encode() + b"\n"
     variables = environment(root, notice)
     for hook in found(root, notice.event):
         if hook.name not in had:
             good &= _run(hook, timeout, variables, given)
-            note(hook.name)
+            notified.save(root, record := record._replace(done=(*record.done, hook.name)))
+    notified.save(root, record._replace(last=notice.id, begun="", done=()))
     return good
 
 
+def hook_places(root: str) -> tuple[str, ...]:
+    """Where the directories of hooks are; the first masks the others.
+
+    Those that come with a program that is installed elsewhere lie beside it.
+    """
+    beside = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    live = os.path.realpath(root or "/") == "/"
+    places = (files.under(root, "etc/mwan-hook"), files.under(root, "usr/lib/mwan-hook"))
+    return (*places, beside) if live and beside not in places else places
+
+
+def _has_hooks(place: str) -> bool:
+    try:
+        return any(name.endswith(".d") and name != "conf.d" for name in os.listdir(place))
+    except OSError:
+        return False
+
+
 def _run(hook: Hook, timeout: float, variables: dict[str, str], given: bytes) -> bool:
+    from mwan_hook.notify import process
+
     try:
         outcome = process.run(
             hook.path, variables, given, timeout, lambda line: say((f"{hook.shown}: {line}",), at_once=True)
@@ -161,7 +210,7 @@ def environment(root: str, notice: Notice) -> dict[str, str]:
     return {**kept, **own, **{key: value.replace("\0", "?") for key, value in given.items()}}
 
 
-def record(notice: Notice) -> dict[str, object]:
+def as_json(notice: Notice) -> dict[str, object]:
     """A notice as the JSON that a hook can read: every field, empty or not."""
     return {
         **notice._asdict(),

@@ -1,123 +1,29 @@
-"""Interruptions by mail: written down at once, told when something is online and the last mail is long enough ago."""
+"""The channel of mail: interruptions are written down at once, and told by :mod:`mwan_hook.notify.mailbook`."""
 
 from __future__ import annotations
 
-import os
-import time
-
-from mwan_hook.core import switches
-from mwan_hook.core.interruptions import due, failed, handed, recorded, taken
-from mwan_hook.model import FAMILIES, Status
-from mwan_hook.notify import mailtext
-from mwan_hook.notify.mailtext import Now
-from mwan_hook.say import complain, say
-from mwan_hook.store import allotment, unsent
-from mwan_hook.store import state as states
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Sequence
 
-    from mwan_hook.core.interruptions import Book
-    from mwan_hook.model import Config, Mail, Notice
+    from mwan_hook.config import Loaded
+    from mwan_hook.model import Config, Notice
 
 
-def deliver(root: str, config: Config, notices: Iterable[Notice]) -> None:
+def wanted(_root: str, config: Config) -> bool:
+    """True with a recipient."""
+    return bool(config.mail.to)
+
+
+def deliver(root: str, loaded: Loaded, notices: Sequence[Notice]) -> bool:
     """Write down what happened, and tell it if it is time.  Raises MwanError.
 
     Started by systemd it leaves telling to mwan-hook-mail.service, or a hanging server would keep the next hooks
     waiting; by hand only a server that took no mail the last time.
     """
-    if config.mail.to and not record(root, config, notices).failures and not _by_systemd():
-        send_due(root, config)
+    from mwan_hook.notify import mailbook
+    from mwan_hook.system import notifier
 
-
-def _by_systemd() -> bool:
-    """This process is what a unit starts, not some child of it."""
-    return os.environ.get("SYSTEMD_EXEC_PID") == str(os.getpid())
-
-
-def record(root: str, config: Config, notices: Iterable[Notice]) -> Book:
-    """The book with what happened, on the disk.  Raises MwanError."""
-    watched = _watched(root, config)
-    happened = tuple(notices)
-
-    def noted(book: Book) -> Book:
-        after = recorded(book, happened, watched, config.mail)
-        return book if after._replace(last=book.last) == book else after  # no write for what is no news
-
-    return unsent.change(root, noted)
-
-
-def send_due(root: str, config: Config) -> bool:
-    """Hand one mail over if it is time; False if no server took it.  Raises MwanError."""
-    mail = config.mail
-    lock = unsent.sending(root)
-    if not lock.acquire():
-        return True  # another run is at it
-    try:
-        now = present(root)
-        book = unsent.load(root, writes=False)
-        if not due(book, mail, now.boottime, bool(now.online)):
-            return True
-        doubtful = book.outgoing is not None
-        book = unsent.change(root, lambda kept: _written(kept, mail, now))
-        return _sent(root, mail, book, doubtful)
-    finally:
-        lock.release()
-
-
-def present(root: str) -> Now:
-    """The machine as the last run left it."""
-    state, _ = states.load(root, writes=False)
-    online = tuple(
-        name
-        for name, uplink in state.uplinks.items()
-        if any(uplink.family(family).status is Status.ONLINE for family in FAMILIES)
-    )
-    boottime = time.clock_gettime(time.CLOCK_BOOTTIME)
-    return Now(boottime, time.time(), mailtext.host(), online, state.best)
-
-
-def compose(mail: Mail, subject: str, body: str, now: Now) -> str:
-    """A mail with headers."""
-    return mailtext.message(mailtext.sender(mail), mail.to, subject, body, now)
-
-
-def _written(book: Book, mail: Mail, now: Now) -> Book:
-    """A mail whose fate is not known goes again as it was: with its Message-ID a second one can be told."""
-    if book.outgoing:
-        return book
-    message = compose(mail, mailtext.subject(book, mail, now), mailtext.body(book, mail, now), now)
-    return handed(book, message, mail, now.boottime)
-
-
-def _sent(root: str, mail: Mail, book: Book, doubtful: bool) -> bool:
-    """``doubtful``: it was handed over before, so one that cannot be reached now says nothing about it."""
-    from mwan_hook.notify import mailsend
-
-    assert book.outgoing is not None
-    outcome = mailsend.hand_over(root, mail, book.outgoing.message)
-    now = time.clock_gettime(time.CLOCK_BOOTTIME)
-    if outcome.accepted:
-        unsent.change(root, lambda kept: taken(kept, mail, now, outcome.unreached))
-        say([f"mail: {outcome.words}"])
-        complain([f"mail: refused for {outcome.unreached}"] if outcome.unreached else [])
-        return not outcome.unreached
-    again = not outcome.certain or (doubtful and not outcome.refused)
-    after = unsent.change(root, lambda kept: failed(kept, mail, now, outcome.words, not again))
-    pause = mailtext.duration(after.retry - now)
-    complain([f"mail: not sent: {outcome.words}; kept, tried again in {pause}"])
-    return False
-
-
-def _watched(root: str, config: Config) -> Callable[[str], bool]:
-    """Uplinks that the configuration has and nobody switched off; with no [uplinks] every one."""
-    configured = {uplink.name: uplink.enabled for uplink in config.uplinks}
-    switched = switches.standing(allotment.load(root, writes=False)[0], config.uplinks)
-
-    def watched(name: str) -> bool:
-        by_command = switches.word(switched, name)
-        return configured.get(name.partition("@")[0], not configured) if by_command is None else by_command
-
-    return watched
+    if not mailbook.record(root, loaded.config, notices).failures and not notifier.by_systemd():
+        mailbook.send_due(root, loaded.config)
+    return True

@@ -11,14 +11,29 @@ from errno import EROFS
 
 from mwan_hook import __version__
 from mwan_hook.model import Busy, MwanError
+from mwan_hook.say import complain
 from mwan_hook.store import files, lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mwan_hook.config import Loaded
+    from mwan_hook.model import Config, Notice
 
 LOCK = files.RUN + "/prometheus.lock"  # its time is that of the last attempt: a message comes once an interval, too
 WAIT = 5.0  # seconds for another run that is just writing
+
+
+def wanted(_root: str, config: Config) -> bool:
+    """True where a file is named."""
+    return bool(config.prometheus.textfile)
+
+
+def deliver(root: str, loaded: Loaded, _notices: Sequence[Notice]) -> bool:
+    """Replace the file: it tells how things stand now.  A run that probes tries again what failed."""
+    complain(write(root, loaded))
+    return True
 
 
 def refresh(root: str, loaded: Loaded) -> tuple[str, ...]:

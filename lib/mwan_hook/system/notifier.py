@@ -12,10 +12,6 @@ import sys
 from mwan_hook.model import MwanError
 from mwan_hook.store import files
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from mwan_hook.model import Config
-
 SYSTEMD = "/run/systemd/system"  # there while systemd is the manager
 LARGEST_LOG = 1 << 16  # bytes of what hooks said; beyond that it is begun anew
 # The same interpreter, the same modules, and nothing of the directory that the run stands in.
@@ -27,26 +23,9 @@ def watched(root: str) -> bool:
     return os.path.realpath(root or "/") == "/" and os.path.isdir(SYSTEMD)
 
 
-def hook_places(root: str) -> tuple[str, ...]:
-    """Where the directories of hooks are; the first masks the others.
-
-    Those that come with a program that is installed elsewhere lie beside it.
-    """
-    beside = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    live = os.path.realpath(root or "/") == "/"
-    places = (files.under(root, "etc/mwan-hook"), files.under(root, "usr/lib/mwan-hook"))
-    return (*places, beside) if live and beside not in places else places
-
-
-def needed(root: str, config: Config) -> bool:
-    """Whether notices are to be spooled: without a unit only for those who are there to hear them."""
-    if watched(root) or config.mail.to or config.prometheus.textfile:
-        return True
-    if any(_has_hooks(place) for place in hook_places(root)):
-        return True
-    from mwan_hook.notify import busfiles
-
-    return busfiles.installed(root)
+def by_systemd() -> bool:
+    """True of a process that a unit starts, not of a child of it."""
+    return os.environ.get("SYSTEMD_EXEC_PID") == str(os.getpid())
 
 
 def wake(root: str) -> None:
@@ -75,13 +54,6 @@ def _start(root: str, *words: str) -> None:
         os.posix_spawn(sys.executable, argv, os.environ, file_actions=actions, setsid=True)
     except OSError as error:
         raise MwanError(f"cannot start mwan-hook {words[0]}: {error.strerror}") from error
-
-
-def _has_hooks(place: str) -> bool:
-    try:
-        return any(name.endswith(".d") and name != "conf.d" for name in os.listdir(place))
-    except OSError:
-        return False
 
 
 def _log(root: str) -> str:
