@@ -795,7 +795,7 @@ class Notice(NamedTuple):
     """A transition on its way to hooks, mail and the like: all that they need to know, as it was then."""
 
     id: str  # digits that sort by age, unique in this boot; hooks know it as EVENT_ID
-    event: str  # those of Transition, and flushed
+    event: str  # those of Transition, flushed and again
     uplink: str = ""
     interface: str = ""
     index: int = 0  # type: ignore[assignment]  # not tuple.index
@@ -812,6 +812,7 @@ class Notice(NamedTuple):
     online: tuple[str, ...] = ()  # uplinks that are, in any family
     offline: tuple[str, ...] = ()  # interfaces of uplinks that are there and not online
     default: dict[Family, WayOut] = {}
+    online_interfaces: tuple[str, ...] = ()  # of ``online``
 
 
 class Notified(NamedTuple):

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import time
 
-from mwan_hook.core.notices import DEFAULT_ROUTE, notices
+from mwan_hook.core import notices
+from mwan_hook.core.notices import DEFAULT_ROUTE
 from mwan_hook.model import MwanError, Notice, State, Transition
 from mwan_hook.say import complain, say
-from mwan_hook.store import history, outbox
+from mwan_hook.store import again, history, outbox
 from mwan_hook.store import state as states
 
 TYPE_CHECKING = False
@@ -40,7 +41,7 @@ def advertised(judged: Judged, state: State) -> State:
 def with_notices(judged: Judged, before: State, state: State, happened: Sequence[Transition]) -> State:
     """What hooks and the like shall hear is stored with what they hear of, so that no kill comes between."""
     ids = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-    fresh = notices(happened, before, state, judged.scene.uplinks, judged.scene.now, ids)
+    fresh = notices.notices(happened, before, state, judged.scene.uplinks, judged.scene.now, ids)
     return state._replace(outbox=outbox.pending(state.outbox, fresh))
 
 
@@ -64,6 +65,20 @@ def handed_over(root: str, loaded: Loaded, state: State) -> State:
         complain((str(error),))
         return state
     return told
+
+
+def remind(root: str, judged: Judged) -> None:
+    """Have those who could not be told before hear how things stand, if that is due."""
+    from mwan_hook.system import notifier
+
+    try:
+        if again.due(root):
+            clock = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+            now = notices.again(judged.state, judged.scene.uplinks, time.time(), clock / 1e9, clock)
+            outbox.hand_over(root, (now,))
+            notifier.wake(root)
+    except MwanError as error:
+        complain((str(error),))
 
 
 def _unwritten(root: str, pending: Sequence[Notice]) -> list[Transition]:

@@ -6,6 +6,7 @@ that an unplug is served while a slow server is waited for.
 
 from __future__ import annotations
 
+import os
 import time
 
 from mwan_hook import config
@@ -18,7 +19,7 @@ from mwan_hook.probes import runner
 from mwan_hook.probes.loop import Late
 from mwan_hook.say import complain
 from mwan_hook.scene import Judged, Seen, another_online, verdicts
-from mwan_hook.store import lock, spool
+from mwan_hook.store import files, lock, spool
 from mwan_hook.store import state as states
 from mwan_hook.system import netlink
 
@@ -112,7 +113,7 @@ def tick(root: str, loaded: Loaded, wish: Wish) -> int:
             break
         judged = run.reconcile()
     judged = run.finish(judged)
-    _look_after(root, loaded)
+    _look_after(root, loaded, judged)
     return _said(judged, run.failed)
 
 
@@ -121,8 +122,8 @@ def _said(judged: Judged, failed: bool) -> int:
     return 1 if judged.state.errors or failed else 0
 
 
-def _look_after(root: str, loaded: Loaded) -> None:
-    """What grows old without a transition."""
+def _look_after(root: str, loaded: Loaded, judged: Judged) -> None:
+    """What grows old without a transition, and what could not be told."""
     if loaded.config.prometheus.textfile:
         from mwan_hook.notify import prometheus
 
@@ -131,6 +132,10 @@ def _look_after(root: str, loaded: Loaded) -> None:
         from mwan_hook.system import notifier
 
         notifier.remind(root)
+    if os.path.exists(files.under(root, files.AGAIN)):
+        from mwan_hook import telling
+
+        telling.remind(root, judged)
 
 
 def _probe(run: Run, judged: Judged, wish: Wish, started: float, late: Late) -> Judged:

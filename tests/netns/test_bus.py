@@ -14,7 +14,8 @@ from jeepney import DBusAddress, HeaderFields, MessageType, Properties, new_erro
 from jeepney.io.blocking import DBusConnection, open_dbus_connection
 
 from mwan_hook import config
-from mwan_hook.model import MwanError
+from mwan_hook.core.notices import AGAIN
+from mwan_hook.model import MwanError, Notice
 from mwan_hook.notify import bus, busfiles, buslink, busnames, busobjects
 from mwan_hook.store import files
 from tests.lab.process import LabError, run, spawn, wait_for
@@ -351,6 +352,18 @@ def test_a_dead_bus_is_an_error_of_the_poke(two: PrivateBus) -> None:
         two.poke(eth0=1)
     Path(two.root, "run/dbus/system_bus_socket").unlink()
     two.poke(eth0=1)  # no bus at all: nobody to tell
+
+
+def test_what_a_dead_bus_could_not_be_told_it_hears_when_others_are_told_again(two: PrivateBus) -> None:
+    two.stop()
+    two.save(eth0=1, usb0=3)
+    with pytest.raises(MwanError, match="cannot reach the system bus"):
+        two.poke(eth0=1)
+    two.start()
+    heard = two.listen("eth0")
+    bus.deliver(two.root, config.load(two.root), [Notice("2", AGAIN)])  # nothing in the files has changed
+    wait_for("the signal", lambda: heard.values() == [1])
+    assert two.activatable() == {"eth0", "usb0"}
 
 
 def test_a_bus_that_hangs_holds_a_poke_up_no_longer_than_the_time_limit(two: PrivateBus) -> None:

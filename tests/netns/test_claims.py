@@ -30,8 +30,8 @@ targets = icmp://9.9.9.9, icmp://2620:fe::fe
     + FIBER_LTE
 )
 BOTH = (INTERNET4[0], INTERNET6[-1])
-HALVES = ("0.0.0.0/1", "128.0.0.0/1", "92.0.0.0/6")
-HALVES6 = ("::/1", "8000::/1", "2000::/3", "2600::/12")
+HALVES = ("0.0.0.0/1", "128.0.0.0/1", "92.0.0.0/7")
+HALVES6 = ("::/1", "8000::/1", "2000::/3", "2620::/15")
 ROUTINGS = ["", "default_table = main", "main_first = no", "rule_priority = 7000", "nexthops = objects"]
 VPN = (
     f"route add {TUNNEL_SERVER}/32 via 10.1.0.1",
@@ -147,8 +147,9 @@ def test_what_lies_inside_a_network_of_the_lan_is_named_with_prefix_and_uplink(l
     ns = net.router.ns
     with_lan(net)
     ns.ip("-6 addr add 2001:db8:77:1::1/64 dev lan7 nodad")
-    claim(net, "10.77.0.128/25", "10.78.0.0/24", "2001:db8:77:1::/65")
+    claim(net, "10.77.0.128/25", "10.78.0.0/24", "2001:db8:77:1::/65", "44.0.0.0/8", "2c00::/16")
     said = settled(net)
+    assert "judged a default" not in said, "a network may be as wide as a /8 or a /16"
     where = "inside the network of 10.77.0.1/24 on lan7: what goes there leaves the LAN"
     assert f"uplink lte: DHCP has put 10.77.0.128/25 via 10.2.0.1 dev eth2 into main, {where}" in said
     assert "put 2001:db8:77:1::/65 via 2001:db8:2:1::1 dev eth2 into main, inside the network of 2001:db8:77" in said

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from mwan_hook.model import Notice
-from mwan_hook.store import outbox
+from mwan_hook.store import files, outbox
 from tests.lab import Lab, Network, topologies
 from tests.lab.measured import MOST, measured
 from tests.lab.process import wait_for
@@ -412,6 +412,38 @@ def test_flush_tells_hooks_that_all_is_given_back(net: Network) -> None:
     assert [line[1:4] for line in told(net)] == [["flushed", "", "flushed"]]
     net.router.mwan("flush")
     assert len(told(net)) == 1
+
+
+def test_who_could_not_do_its_work_is_run_again_until_it_has(net: Network) -> None:
+    quiet(net)
+    record = net.router.root / files.AGAIN
+    hook(net, "offline", '>"$MWAN_HOOK_ROOT/run/mwan-hook/again"; exit 1', "10-fails")
+    hook(
+        net,
+        "again",
+        '[ -e "$MWAN_HOOK_ROOT/ready" ] || { >>"$MWAN_HOOK_ROOT/run/mwan-hook/again"; exit 1; }',
+        "10-fails",
+    )
+    hook(
+        net,
+        "again",
+        'echo "$EVENT|$ONLINE|$ONLINE_IFACES|$OFFLINE_IFACES|$IFACE" >>"$MWAN_HOOK_ROOT/again"',
+        "20-tells",
+    )
+    net.isps[0].fault("blackhole")
+    net.router.check()
+    quiet(net)
+    assert record.exists()
+    net.router.mwan("check")
+    assert told(net, "again") == [["again", "lte", "eth2", "eth1", ""]]
+    net.router.mwan("check")
+    assert len(told(net, "again")) == 1, "it is put off"
+    tries, due = record.read_text().split()
+    assert (tries, 0 < float(due) - time.clock_gettime(time.CLOCK_BOOTTIME) <= 5) == ("1", True)
+    record.write_text(f"{tries} 1\n")
+    (net.router.root / "ready").touch()
+    net.router.mwan("check")
+    assert len(told(net, "again")) == 2 and not record.exists()
 
 
 def test_a_second_run_writes_nothing_though_there_are_hooks(net: Network) -> None:

@@ -27,6 +27,9 @@ metric = 100
 [[cable]]
 match = wan2
 metric = 200
+[[lte]]
+match = enp0s20u*
+metric = 300
 """
 TELL = '#!/bin/sh\necho "$EVENT $IFACE $IPV4_ADDR $IPV4_GATEWAY" >>/run/told\n'
 # no ddclient is in the image: this stands for it
@@ -37,8 +40,12 @@ FILES: Files = {
     "etc/mwan-hook/default-route.d/50-tell": TELL,
     "etc/ddclient.conf": "protocol=dyndns2\n",
     "usr/local/bin/ddclient": DDCLIENT,
+    # so that sticks are left to our template, which their driver would match on a real machine
+    "etc/systemd/network/20-uplink.network": "[Match]\nName=wan*\n\n[Network]\nDHCP=yes\n",
+    "etc/systemd/network/89-mwan-hook-usb.network.d/bed.conf": "[Match]\nDriver=veth\n",
     f"etc/systemd/system/paths.target.wants/{UNIT}": Link(f"/lib/systemd/system/{UNIT}"),
 }
+STICK = "enp0s20u1"
 KEPT = "/run/mwan-hook/resolved"
 
 
@@ -107,6 +114,24 @@ def test_what_the_operator_has_set_is_left_alone(bed: Container) -> None:
     bed.wait("failback", lambda: running.online(bed, "wan1", "wan2") and told(bed))
     assert not dns(bed)["wan1"]
     bed.sh("resolvectl default-route wan1 yes")
+
+
+def test_a_sticks_servers_answer_for_names_only_while_no_other_uplink_is_online(bed: Container) -> None:
+    resolvectl = "/usr/local/bin/resolvectl"  # found first: the real one fails once
+    bed.sh(f"printf '#!/bin/sh\\nrm -f $0\\nexit 1\\n' >{resolvectl}; chmod 755 {resolvectl}")
+    bed.plug(3, STICK)
+    bed.wait("the stick to be online", lambda: running.online(bed, "wan1", "wan2", STICK))
+    bed.wait("the hook, again", lambda: dns(bed) == {"lan0": False, "wan1": True, "wan2": True, STICK: False})
+    assert "link: wan" in bed.sh("timeout 2 resolvectl query --cache=no before.example.org")
+    for isp in (1, 2):
+        bed.provider[isp].fault("blackhole")
+    bed.wait("failover", lambda: running.online(bed, STICK))
+    bed.wait("the hook", lambda: dns(bed) == {"lan0": False, "wan1": False, "wan2": False, STICK: True})
+    assert f"link: {STICK}" in bed.sh("timeout 2 resolvectl query --cache=no after.example.org")
+    bed.provider[2].heal()
+    bed.wait("failback", lambda: dns(bed) == {"lan0": False, "wan1": False, "wan2": True, STICK: False})
+    bed.unplug(STICK)
+    bed.wait("its record to be gone", lambda: told(bed) and STICK not in bed.sh(f"ls {KEPT}"))
 
 
 def test_flush_gives_dns_back(bed: Container) -> None:

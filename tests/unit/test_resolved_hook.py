@@ -32,6 +32,7 @@ def test_a_bus_that_never_answers_is_a_failure(tmp_path: Path, taken: bool) -> N
     assert done.returncode == 1
     assert "no answer of D-Bus" in done.stdout
     assert (tmp_path / "run/mwan-hook/resolved/gone0").exists() == taken  # to be given back yet
+    assert (tmp_path / "run/mwan-hook/again").exists()
 
 
 def test_a_bus_that_answers_late_is_asked_again(tmp_path: Path) -> None:

@@ -10,10 +10,11 @@ import sys
 import time
 
 from mwan_hook import config
+from mwan_hook.core.notices import AGAIN
 from mwan_hook.model import Config, ConfigError, MwanError
 from mwan_hook.notify.channels import CHANNELS
 from mwan_hook.say import complain
-from mwan_hook.store import lock, outbox
+from mwan_hook.store import again, lock, outbox
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -94,6 +95,8 @@ class Notifier:
                     notices = self._one_by_one(channel, notices)
                 else:
                     self._attempt(channel, notices)
+        if not self._failed and any(notice.event == AGAIN for notice in notices):
+            again.done(self._root)
         return notices
 
     def _one_by_one(self, channel: Channel, notices: Sequence[Notice]) -> Sequence[Notice]:
@@ -106,12 +109,15 @@ class Notifier:
         return notices
 
     def _attempt(self, channel: Channel, notices: Sequence[Notice]) -> None:
-        """A channel that fails is named, and stops no other.  It knows itself what it has heard before."""
+        """A channel that fails is named, stops no other and is told again.  It knows what it has heard before."""
         try:
-            self._failed |= not channel.code.deliver(self._root, self._loaded, notices)
+            good = channel.code.deliver(self._root, self._loaded, notices)
         except Exception as error:  # noqa: BLE001 - whatever it is, the next one is told
             complain((f"{channel.name}: {error or type(error).__name__}",))
+            good = False
+        if not good:
             self._failed = True
+            again.wanted(self._root)
 
     def _empty(self, told: Sequence[Notice]) -> None:
         """Remove delivered notices from the spool."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 DEFAULT_ROUTE = "default-route"  # the event
 FLUSHED = "flushed"  # all that was ours is gone
+AGAIN = "again"  # what could not be told is told as it stands now
 
 
 def ways_out(before: State, after: State, wall: float) -> tuple[Transition, ...]:
@@ -47,7 +48,7 @@ def notices(
     nanoseconds: int,
 ) -> tuple[Notice, ...]:
     """One of each transition, in their order.  ``nanoseconds`` of the boot's clock make the ids."""
-    online, offline = _standing(after, uplinks)
+    online, here, offline = _standing(after, uplinks)
     best = {family: after.best.get(family, WayOut()) for family in FAMILIES}
     found = []
     for number, one in enumerate(happened):
@@ -72,9 +73,27 @@ def notices(
                 online,
                 offline,
                 best,
+                here,
             )
         )
     return tuple(found)
+
+
+def again(state: State, uplinks: Sequence[Uplink], at: float, boottime: float, nanoseconds: int) -> Notice:
+    """How things stand, for those who could not be told before."""
+    online, here, offline = _standing(state, uplinks)
+    best = {family: state.best.get(family, WayOut()) for family in FAMILIES}
+    return Notice(
+        identity(nanoseconds),
+        AGAIN,
+        reason="some could not be told before",
+        at=at,
+        boottime=boottime,
+        online=online,
+        offline=offline,
+        default=best,
+        online_interfaces=here,
+    )
 
 
 def identity(nanoseconds: int, number: int = 0) -> str:
@@ -82,15 +101,16 @@ def identity(nanoseconds: int, number: int = 0) -> str:
     return f"{nanoseconds:020d}-{number:04d}"
 
 
-def _standing(state: State, uplinks: Sequence[Uplink]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Names of those online, and interfaces of those that are there and not."""
+def _standing(state: State, uplinks: Sequence[Uplink]) -> tuple[tuple[str, ...], ...]:
+    """Names of those online, their interfaces, and interfaces of those that are there and not."""
     online = {
         name
         for name, memory in state.uplinks.items()
         if any(memory.family(family).status is Status.ONLINE for family in FAMILIES)
     }
-    names = tuple(uplink.name for uplink in uplinks if uplink.name in online)
-    return names, tuple(uplink.interface for uplink in uplinks if uplink.present and uplink.name not in online)
+    up = [uplink for uplink in uplinks if uplink.name in online]
+    names, here = tuple(uplink.name for uplink in up), tuple(uplink.interface for uplink in up)
+    return names, here, tuple(uplink.interface for uplink in uplinks if uplink.present and uplink.name not in online)
 
 
 def _memory(state: State, name: str) -> UplinkState:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 
+from mwan_hook.core.notices import AGAIN
 from mwan_hook.model import Connectivity, MwanError
 from mwan_hook.notify import busfiles
 from mwan_hook.notify.busnames import Device, bus_name, element, published
@@ -38,19 +39,26 @@ def wanted(root: str, _config: Config) -> bool:
 def deliver(root: str, _loaded: Loaded, notices: Sequence[Notice]) -> bool:
     """Have the bus know the names of now, and its clients what changed.
 
-    Raises MwanError; whatever could be said was said then.
+    Raises MwanError; whatever could be said was said then.  On ``again`` all of it is said, changed or not.
     """
-    changed = busfiles.bring(root, published(states.load(root, writes=False)[0]))
-    told = {element(one.interface): one for one in notices if one.interface and one.event in EVENTS}
+    there_now = published(states.load(root, writes=False)[0])
+    anew = any(one.event == AGAIN for one in notices)
+    changed = busfiles.bring(root, there_now) or anew
+    told = dict(there_now) if anew else {}
+    told |= {
+        element(one.interface): Device(one.interface, one.state)
+        for one in notices
+        if one.interface and one.event in EVENTS
+    }
     if not (changed or told) or not there(root):
         return True
     errors: list[str] = []
     with connect(root) as link:
         if changed:
             link.ask("ReloadConfig")
-        for word, notice in told.items():
+        for word, device in told.items():
             try:
-                _announce(link, word, Device(notice.interface, notice.state))
+                _announce(link, word, device)
             except MwanError as error:
                 errors.append(f"{bus_name(word)}: {error}")
         if link.names:

@@ -203,6 +203,7 @@ def environment(root: str, notice: Notice) -> dict[str, str]:
         "EVENT": notice.event,
         "EVENT_ID": notice.id,
         "ONLINE": " ".join(notice.online),
+        "ONLINE_IFACES": " ".join(notice.online_interfaces),
         "OFFLINE_IFACES": " ".join(notice.offline),
     }
     kept = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
