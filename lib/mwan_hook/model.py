@@ -71,6 +71,7 @@ class Method(str, Enum):
     ICMP = "icmp"
     TCP = "tcp"
     DNS = "dns"
+    NTP = "ntp"
     GATEWAY = "gateway"
     HTTP = "http"
     HTTPS = "https"
@@ -144,7 +145,7 @@ class Target(NamedTuple):
 
     text: str
     method: Method
-    host: str = ""  # address or name; dns: the server; empty for gateway
+    host: str = ""  # address or name; dns and ntp: the server; empty for gateway
     port: int = 0
     path: str = ""  # http: path and query; dns: the name asked for
     rrtype: str = "A"  # dns

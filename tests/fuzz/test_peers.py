@@ -22,7 +22,7 @@ from mwan_hook.core import oids, targets
 from mwan_hook.model import Connectivity, Family, Job, Security
 from mwan_hook.notify import mailsmtp
 from mwan_hook.probes import dns as question
-from mwan_hook.probes import dnsreply, http, resolve
+from mwan_hook.probes import dnsreply, http, ntp, resolve
 from mwan_hook.probes.bound import Answer, Exchange, guarded
 from mwan_hook.probes.loop import Loop, Task
 from tests.fuzz.rules import accepted, bent, bounded, chances, modest, printable
@@ -68,6 +68,20 @@ def test_a_dns_answer_gives_addresses_or_none() -> None:
                 for family in Family:
                     found = accepted(partial(dnsreply.addresses, packet, name, family), ValueError, DNSException)
                     assert found is None or len(found) <= dnsreply.MOST_RECORDS
+
+
+TIMES = [
+    b"\x24\3\6\xec" + bytes(20) + b"questionreceivedanswered",
+    b"\xe4\0\6\xec" + bytes(8) + b"RATE" + bytes(8) + b"question" + bytes(16),
+]
+
+
+def test_an_ntp_packet_answers_or_does_not() -> None:
+    assert [ntp.answers(good, b"question") for good in TIMES] == [True, True]
+    for chance in chances("ntp", 4000):
+        packet = bent(chance, *TIMES)
+        if ntp.answers(packet, b"question"):
+            assert printable(words := ntp.complaint(packet)) and len(words) < 100
 
 
 REPLIES = [

@@ -276,7 +276,7 @@ def test_an_error_for_a_dns_question_ends_it_at_once(
 
 
 @both
-@pytest.mark.parametrize("scheme", ["icmp://{}", "tcp://{}:7000", "dns://{}/ok.test", "http://{}/204"])
+@pytest.mark.parametrize("scheme", ["icmp://{}", "tcp://{}:7000", "dns://{}/ok.test", "ntp://{}", "http://{}/204"])
 @pytest.mark.parametrize(
     ("fields", "error"),
     [({"source": None}, "the source address is gone"), ({"index": 9999}, None)],

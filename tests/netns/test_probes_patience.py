@@ -30,7 +30,7 @@ FULL, LIMITED = Connectivity.FULL, Connectivity.LIMITED
 ETH_P_ARP = 0x0806
 LATE = {Family.IPV4: "10.77.1.77", Family.IPV6: "fe80::77"}  # gateways that answer late
 HTTP, HTTPS = 8000, 8443
-METHODS = ("dns", "http", "https", "name", "gateway")
+METHODS = ("dns", "ntp", "http", "https", "name", "gateway")
 AGENT = """
 import sys, time
 from mwan_hook.model import Family, Job
@@ -71,6 +71,7 @@ class Bed(NamedTuple):
             "icmp": f"icmp://{ALIVE[family]}",
             "tcp": f"tcp://{host}:{HTTP}",
             "dns": f"dns://{host}/ok.test",
+            "ntp": f"ntp://{host}",
             "http": f"http://{host}:{HTTP}/204",
             "https": f"https://{host}:{HTTPS}/204",
             "name": f"http://ok.test:{HTTP}/204",
@@ -106,9 +107,16 @@ def serve(uplink: Provider, delay: list[float], keys: Path) -> None:
         time.sleep(delay[0])
         return [answer(dns.message.from_wire(packet)).to_wire()]
 
+    def clock(packet: bytes) -> list[bytes]:
+        if not packet:
+            return []
+        time.sleep(delay[0])
+        return [b"\x24\3" + bytes(22) + packet[40:48] + bytes(16)]
+
     uplink.listen(HTTP, http)
     uplink.listen(HTTPS, https)
     uplink.datagrams(53, name)
+    uplink.datagrams(123, clock)
 
 
 def gateways(uplink: Provider, delay: list[float]) -> None:

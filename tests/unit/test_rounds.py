@@ -129,6 +129,7 @@ def test_nothing_is_asked_where_a_fact_is_missing() -> None:
         ("icmp://1.1.1.1 dns://1.1.1.1/a http://a/ https://a/", "icmp://1.1.1.1"),
         ("https://a/ tcp://1.1.1.1:443 gateway:", "tcp://1.1.1.1:443 gateway:"),
         ("dns://1.1.1.1/a http://a/ gateway:", "dns://1.1.1.1/a"),
+        ("ntp://1.1.1.1 http://a/ gateway:", "ntp://1.1.1.1"),
         ("http://a/ https://a/ gateway:", "http://a/ https://a/"),
         ("gateway:", "gateway:"),
         ("", ""),

@@ -35,6 +35,7 @@ METHODS = {
     Method.ICMP: Traits("icmp", 0, _ECHOED, echo=True),
     Method.TCP: Traits("tcp", 0, _ECHOED),
     Method.DNS: Traits("dns", 0, (Method.DNS,)),
+    Method.NTP: Traits("ntp", 0, (Method.NTP,)),
     Method.HTTP: Traits("http", 1, _WEB, portal=True, threaded=True),
     Method.HTTPS: Traits("http", 1, _WEB, portal=True, threaded=True),
     Method.GATEWAY: Traits("gateway", 2, (Method.GATEWAY,), echo=True, neighbour=True),

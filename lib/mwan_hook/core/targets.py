@@ -1,7 +1,7 @@
 """The grammar of probe targets: text of the configuration to :class:`Target`.
 
 ``http://HOST[:PORT]/PATH[=EXPECT]``, the same with https, ``icmp://ADDRESS``, ``tcp://HOST:PORT``,
-``dns://SERVER[:PORT]/NAME[/TYPE]`` and ``gateway:``.
+``dns://SERVER[:PORT]/NAME[/TYPE]``, ``ntp://SERVER[:PORT]`` and ``gateway:``.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 FORMS = (
     "http://HOST/PATH[=EXPECT], https://HOST/PATH[=EXPECT], icmp://ADDRESS, tcp://HOST:PORT, "
-    "dns://SERVER[:PORT]/NAME[/TYPE] or gateway:"
+    "dns://SERVER[:PORT]/NAME[/TYPE], ntp://SERVER[:PORT] or gateway:"
 )
-DNS_PORT = 53
+DNS_PORT, NTP_PORT = 53, 123
 RRTYPES = {
     "A": 1, "NS": 2, "CNAME": 5, "SOA": 6, "PTR": 12, "MX": 15, "TXT": 16, "AAAA": 28, "SRV": 33, "NAPTR": 35,
     "DS": 43, "DNSKEY": 48, "TLSA": 52, "SVCB": 64, "HTTPS": 65, "CAA": 257,
@@ -150,12 +150,17 @@ def _dns(text: str, rest: str) -> Target:
     rrtype = rrtype.upper() or "A"
     if not slash or not name:
         raise ValueError("expected dns://SERVER[:PORT]/NAME[/TYPE]")
-    host, port = (server, None) if is_address(server) else _authority(server, "dns://[2001:db8::1]:53/example.org")
+    host, port = _server(server, "dns://[2001:db8::1]:53/example.org")
     if name != "." and not _is_name(name.removesuffix(".")):
         raise ValueError(f"expected a domain name after the server, not {name!r}")
     if rrtype not in RRTYPES:
         raise ValueError(f"expected a record type ({', '.join(RRTYPES)}), not {rrtype!r}")
     return Target(text, Method.DNS, host, port or DNS_PORT, name, rrtype)
+
+
+def _ntp(text: str, rest: str) -> Target:
+    host, port = _server(rest, "ntp://[2001:db8::1]:123")
+    return Target(text, Method.NTP, host, port or NTP_PORT)
 
 
 _READERS: dict[str, Callable[[str, str], Target]] = {
@@ -164,7 +169,13 @@ _READERS: dict[str, Callable[[str, str], Target]] = {
     "icmp": _icmp,
     "tcp": _tcp,
     "dns": _dns,
+    "ntp": _ntp,
 }
+
+
+def _server(text: str, example: str) -> tuple[str, int | None]:
+    """Host and port of ``HOST``, ``HOST:PORT`` or an address without brackets."""
+    return (text, None) if is_address(text) else _authority(text, example)
 
 
 def _authority(text: str, example: str) -> tuple[str, int | None]:

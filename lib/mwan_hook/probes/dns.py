@@ -19,21 +19,10 @@ import dns.rcode
 
 from mwan_hook.light import TYPE_CHECKING, NamedTuple, partial
 from mwan_hook.model import Connectivity
-from mwan_hook.probes.bound import (
-    IP_HEADER,
-    NEVER,
-    SO_TIMESTAMPNS,
-    Answer,
-    Bound,
-    endpoint,
-    failed,
-    not_sent,
-    stamped,
-    tcp_bytes,
-    timed_out,
-)
+from mwan_hook.probes import datagram
+from mwan_hook.probes.bound import IP_HEADER, Answer, Bound, endpoint, failed, not_sent, tcp_bytes, timed_out
+from mwan_hook.probes.datagram import Server
 from mwan_hook.probes.dnsreply import HEADER
-from mwan_hook.probes.icmp import RECVERR
 from mwan_hook.probes.tcp import RESET_ON_CLOSE
 
 if TYPE_CHECKING:
@@ -56,15 +45,6 @@ class Reply(NamedTuple):
     message: dns.message.Message | None
     answer: Answer
     packet: bytes = b""
-
-
-class Server(NamedTuple):
-    """Whom to ask, until when, and after how many seconds once more."""
-
-    address: str
-    port: int = PORT
-    until: float = NEVER
-    repeat: float = NEVER
 
 
 def probe(job: Job, addresses: Sequence[str], exchange: Exchange) -> Steps[Answer]:
@@ -108,35 +88,14 @@ def _parse(packet: bytes, query: dns.message.Message) -> dns.message.Message | N
 
 
 def _by_udp(job: Job, server: Server, query: dns.message.Message, exchange: Exchange) -> Steps[Reply]:
-    """One question from a random port; what does not answer it is not taken for an answer."""
-    wire = query.to_wire()
-    header = IP_HEADER[job.family] + 8
-    with Bound(job, _socket.SOCK_DGRAM) as sock:
-        sock.setsockopt(*RECVERR[job.family], 1)
-        sock.setsockopt(_socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-        sock.connect(endpoint(job, server.address, server.port))
-        began = time.monotonic()
-        sock.send(wire)
-        exchange.begin()
-        exchange.spent += header + len(wire)
-        again = min(server.until, began + server.repeat)
-        while True:
-            if (yield sock.fileno(), select.POLLIN, again):
-                try:
-                    packet, came = stamped(sock, 65535)
-                except BlockingIOError:
-                    continue
-                except OSError as error:
-                    return Reply(None, failed(error.errno or errno.EIO))
-                exchange.spent += header + len(packet) if packet else 0
-                if (message := _parse(packet, query)) is not None:
-                    return Reply(message, Answer(Connectivity.FULL, max(0.0, came - began) * 1000), packet)
-            elif again >= server.until:
-                return Reply(None, timed_out(job))
-            else:
-                again = server.until
-                sock.send(wire)
-                exchange.spent += header + len(wire)
+    """One question; what does not answer it is not taken for an answer."""
+
+    def read(packet: bytes) -> tuple[dns.message.Message, bytes] | None:
+        message = _parse(packet, query)
+        return None if message is None else (message, packet)
+
+    found, answer = yield from datagram.ask(job, server, query.to_wire(), exchange, read)
+    return Reply(found[0], answer, found[1]) if found else Reply(None, answer)
 
 
 def _by_tcp(job: Job, server: Server, query: dns.message.Message, exchange: Exchange) -> Steps[Reply]:

@@ -22,6 +22,7 @@ from mwan_hook.model import Connectivity, Family
 from mwan_hook.probes import dns as question
 from mwan_hook.probes import dnsreply
 from mwan_hook.probes.bound import NEVER, Answer, literal
+from mwan_hook.probes.datagram import Server
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,7 +89,7 @@ class Names:
             now = time.monotonic()
             until = NEVER if left == 1 else now + (deadline - now) / (left + 1)
             exchange.about = _about(job, server)
-            asked = question.Server(server, until=until, repeat=question.REPEAT)
+            asked = Server(server, question.PORT, until=until, repeat=question.REPEAT)
             reply = yield from question.ask(way, asked, query, exchange)
             found = _found(job, server, query, reply)
             if _settled(found):
