@@ -36,7 +36,7 @@ class Kernel:
     def call(self, name: str, *words: Any, prefix: tuple[str, ...] = ()) -> Any:
         """One call of kernel_agent.py inside."""
         argv = self.ns.argv(*prefix, self.python, str(HERE / "kernel_agent.py"))
-        environment = {**os.environ, "PYTHONPATH": str(LIB), "PYTHONDONTWRITEBYTECODE": "1"}
+        environment = {**os.environ, "PYTHONPATH": str(LIB)}
         done = subprocess.run(
             argv, input=pickle.dumps((name, words)), capture_output=True, env=environment, check=False, timeout=120
         )

@@ -183,7 +183,7 @@ def question(world: World, rng: random.Random, index: dict[str, int]) -> Questio
 
 def ask(ns: Netns, asked: list[Question]) -> list[tuple[Trace, Answer]]:
     """What we say and what the kernel says."""
-    environment = {**os.environ, "PYTHONPATH": str(LIB), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {**os.environ, "PYTHONPATH": str(LIB)}
     argv = ns.argv(sys.executable, str(AGENT))
     done = subprocess.run(
         argv, input=pickle.dumps(asked), capture_output=True, env=environment, check=False, timeout=60
