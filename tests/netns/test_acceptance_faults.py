@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from unittest.mock import ANY
 
 import pytest
 
@@ -13,14 +14,17 @@ from tests.lab.router import PROJECT
 from tests.lab.uplinks import FIBER_LTE
 from tests.netns.layout import layout, ours
 
-GOOD = """
+GOOD = (
+    """
 [probe]
 portal_interval = 0
 timeout = 0.5
 burst_interval = 0.1
 rise = 1
 hysteresis_delay = 0
-""" + FIBER_LTE
+"""
+    + FIBER_LTE
+)
 WITHOUT_IPV6 = ("unshare", "--mount", "--", sys.executable, str(PROJECT / "tests/lab/without_ipv6.py"))
 
 
@@ -135,6 +139,31 @@ def test_a_read_only_run_directory_is_named_and_routing_goes_on(net: Network) ->
     assert "run/mwan-hook" in said
     net.router.check()
     assert net.router.way_out() == ["fiber"]
+
+
+def test_what_was_refused_once_is_done_by_the_next_run(net: Network) -> None:
+    """Sysctls and the names for ip(8), where the first run may write neither; and sysctls once more the other way."""
+    names = net.router.root / "etc/iproute2"
+    names.mkdir(parents=True)
+    places = ("/proc/sys", str(names))
+    read_only = with_mounts("; ".join(f"mount --bind {one} {one}; mount -o remount,ro,bind {one}" for one in places))
+    key = "/proc/sys/net/ipv4/conf/eth2/ignore_routes_with_linkdown"
+
+    def standing() -> tuple[str, set[str]]:
+        return net.router.ns.run("cat", key).stdout, {path.name for path in names.iterdir()}
+
+    for config, done in (
+        (GOOD, ("1\n", {"rt_tables.d", "rt_protos.d"})),
+        (GOOD.partition("[[lte]]")[0], ("0\n", ANY)),
+    ):
+        before = standing()
+        net.router.configure(config)
+        said = net.router.mwan("check", "--now", wrap=read_only, code=1).stderr
+        assert "ignore_routes_with_linkdown" in said and standing() == before
+        assert "ignore_routes_with_linkdown" in net.router.mwan("plan").stdout
+        net.router.mwan("check")
+        assert standing() == done
+        assert net.router.mwan("plan").stdout == ""
 
 
 def test_a_full_disk_is_named_and_the_old_state_stays_whole(net: Network) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 SEEN_REPLY = 1 << 1  # IPS_SEEN_REPLY of linux/netfilter/nf_conntrack_common.h
 NAMES = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmpv6"}  # what pyroute2 can name an entry of
+TRIES = 3  # a dump may be interrupted, or too large for a socket's buffer
 SHOWN = 8  # lines; after an outage there may be thousands
 
 
@@ -32,12 +33,17 @@ def forget(added: Sequence[Translation], local: Collection[str], mask: int) -> t
     routing takes from connections; 0 if it takes none.
     """
     done: list[str] = []
-    try:
-        for family in dict.fromkeys(one.family for one in added):
-            own = [one for one in added if one.family is family]
-            done += _forgotten(family, own, local, mask)
-    except (MwanError, OSError, ImportError) as error:
-        return done, [f"connections from before the translation stay untranslated: conntrack: {error}"]
+    failed = ""
+    for _ in range(TRIES):
+        try:
+            for family in dict.fromkeys(one.family for one in added):
+                own = [one for one in added if one.family is family]
+                done += _forgotten(family, own, local, mask)
+            break
+        except (MwanError, OSError, ImportError) as error:
+            failed = f"connections from before the translation stay untranslated: conntrack: {error}"
+    else:
+        return done, [failed]
     return [*done[:SHOWN], *([f"# and {len(done) - SHOWN} more"] if len(done) > SHOWN else [])], []
 
 
