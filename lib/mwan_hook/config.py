@@ -10,7 +10,7 @@ from mwan_hook import configcache
 from mwan_hook.core import settings
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import Config, Link, UplinkConfig
-from mwan_hook.system.networkd import Network, network_for
+from mwan_hook.system.networkd import Network
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,7 +61,11 @@ def for_interface(
 
     ``attributes`` are the link's from udev, where the caller has them; else they are read if a file needs them.
     """
-    network = network_for(loaded.root, loaded.networks, link, attributes) if loaded.networks else None
+    if not loaded.networks:
+        return uplink
+    from mwan_hook.system.networkmatch import network_for
+
+    network = network_for(loaded.root, loaded.networks, link, attributes)
     if network is None:
         return uplink
     return settings.overlay(uplink, network.values, uplink.explicit | loaded.config.explicit_probe)

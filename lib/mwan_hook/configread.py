@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from stat import S_ISCHR, S_ISDIR, S_ISREG
 
-from mwan_hook import configcache
+from mwan_hook import configkeep
 from mwan_hook.core import settings
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import ConfigError
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from configobj import ConfigObj
 
-    from mwan_hook.configcache import Watch
     from mwan_hook.configfile import Origin, Path, Problems, Source
+    from mwan_hook.configkeep import Watch
 
 DIRECTORY = "etc/mwan-hook"
 MAIN = f"{DIRECTORY}/mwan-hook.conf"
@@ -131,7 +131,7 @@ def fresh(root: str, keep: bool) -> dict[str, Any]:
 
     from mwan_hook.system import networkfiles
 
-    watch = configcache.Watch()
+    watch = configkeep.Watch()
     reading = read(root, watch)
     networks, doubts = networkfiles.read(root, watch.look)
     values = [reading.plain, [(network.name, network.match, network.values) for network in networks]]
@@ -142,7 +142,7 @@ def fresh(root: str, keep: bool) -> dict[str, Any]:
         "networks": networks,
     }
     if keep:
-        configcache.write(root, record, watch)
+        configkeep.write(root, record, watch)
     return record
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mwan_hook.core.words import line
-from mwan_hook.system import copies
+from mwan_hook.system import copywords
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ def spelled(links: Sequence[Link], changes: Sequence[Change]) -> Iterator[str]:
     """One line a change; of an nft table one a command."""
     names = {link.index: link.name for link in links}
     for change in changes:
-        yield from line(change, names, copies.describe).split("\n")
+        yield from line(change, names, copywords.describe).split("\n")
 
 
 def shortened(links: Sequence[Link], changes: Sequence[Change]) -> Iterator[str]:

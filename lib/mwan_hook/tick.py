@@ -19,7 +19,7 @@ from mwan_hook.probes import runner
 from mwan_hook.probes.loop import Late
 from mwan_hook.say import complain
 from mwan_hook.scene import Judged, Seen, another_online, verdicts
-from mwan_hook.store import files, lock, spool
+from mwan_hook.store import files, lock
 from mwan_hook.store import state as states
 from mwan_hook.system import netlink
 
@@ -57,6 +57,8 @@ def event(root: str, given: tuple[str, str] | None = None) -> int:
     try:
         loaded = config.load(root)
     except ConfigError:
+        from mwan_hook.store import spool
+
         spool.take(root)
         raise
     return tick(root, loaded, Wish(interfaces=given[1:] if given else (), wait=0))
@@ -82,6 +84,8 @@ def facts(root: str) -> int:
     due = {_name(key) for key in _due(judged, Wish(), now) if key.family in lost} if lost else ()
     for key in _keys(judged):
         if _name(key) in due or schedule.in_doubt(_memory(judged, key), key.uplink.config.probe):
+            from mwan_hook.store import spool
+
             spool.put(root, "probe", key.uplink.interface)
     return _said(run.finish(judged), run.failed)
 

@@ -15,7 +15,7 @@ from mwan_hook.core import settings
 from mwan_hook.model import Family, Link, MwanError, Notice, Notified, State, Transition
 from mwan_hook.store import allotment, codec, files, history, notified, outbox, spool, unsent, usage
 from mwan_hook.store import state as states
-from mwan_hook.system import delegation, networkd, networkfiles, udev
+from mwan_hook.system import delegation, networkd, networkfiles, networkmatch, udev
 from tests.fuzz.rules import NASTY, Command, accepted, bent, bounded, chances, command, modest, printable, put
 
 __all__ = ["command"]  # a fixture
@@ -108,7 +108,7 @@ def test_files_of_networkd_and_udev_say_something_or_nothing(tmp_path: Path) -> 
                 networks, _ = networkfiles.read(root, lambda path: None)
                 loaded = config.load(root)
                 attributes = udev.attributes(root, "eth0", 7)
-                networkd.network_for(root, networks, link, attributes)
+                networkmatch.network_for(root, networks, link, attributes)
                 config.for_interface(loaded, settings.build({"uplinks": {"eth0": {}}}).uplinks[0], link)
                 list(delegation.claims(root))
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from mwan_hook.core import words
 from mwan_hook.model import DEFAULT, Change, Copies, CopyRoutes, Family, Op
-from mwan_hook.system import bulk, copies, write
+from mwan_hook.system import bulk, copywords, write
 from mwan_hook.system.copies import Copier
 from mwan_hook.system.look import Reader
 
@@ -48,7 +48,7 @@ def lines(changes: Sequence[Change]) -> list[str]:
     """Changes in words."""
     with Reader() as reader:
         names = {link.index: link.name for link in reader.links()}
-    return [words.line(change, names, copies.describe) for change in changes]
+    return [words.line(change, names, copywords.describe) for change in changes]
 
 
 def send(messages: Sequence[bytes]) -> dict[int, tuple[int, str]]:

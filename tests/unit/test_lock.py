@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from mwan_hook.model import Busy, MwanError, State
-from mwan_hook.store import files, lock, state
+from mwan_hook.store import filelocked, files, lock, state
 
 WORKER = Path(__file__).with_name("lock_worker.py")
 
@@ -111,14 +111,14 @@ def test_a_child_does_not_inherit_the_lock(tmp_path: Path) -> None:
         child.wait()
 
 
-@pytest.mark.parametrize("kind", [lambda root: lock.look(root, 0), lock.notifier])
+@pytest.mark.parametrize("kind", [lambda root: lock.look(root, 0), filelocked.notifier])
 def test_a_place_where_no_file_can_be_is_told_in_words(tmp_path: Path, kind: Callable[[str], lock.Flock]) -> None:
     (tmp_path / "run").write_text("a file where a directory should be")
     with pytest.raises(MwanError, match="/run"):
         kind(str(tmp_path)).__enter__()
 
 
-@pytest.mark.parametrize("kind", [lambda root: lock.look(root, 0), lock.notifier])
+@pytest.mark.parametrize("kind", [lambda root: lock.look(root, 0), filelocked.notifier])
 def test_a_link_in_place_of_the_lock_file_is_not_followed(tmp_path: Path, kind: Callable[[str], lock.Flock]) -> None:
     (tmp_path / files.RUN).mkdir(parents=True)
     for place in (files.STATE_LOCK, files.NOTIFY_LOCK):
@@ -218,7 +218,7 @@ def test_the_terminal_stops_no_run_that_holds_a_lock(
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize("kind", [lambda root: lock.look(root, 0), lock.notifier])
+@pytest.mark.parametrize("kind", [lambda root: lock.look(root, 0), filelocked.notifier])
 @pytest.mark.parametrize("before", [None, 0o644, 0o666])
 def test_nobody_else_can_open_a_lock_file(
     tmp_path: Path, kind: Callable[[str], lock.Flock], before: int | None

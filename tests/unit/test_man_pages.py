@@ -12,7 +12,7 @@ from typing import NamedTuple
 import pytest
 from configobj import ConfigObj
 
-from mwan_hook import cli, configcache, configread
+from mwan_hook import cli, configkeep, configread
 from mwan_hook.commands import config as command
 from mwan_hook.configspec import SPEC
 from mwan_hook.core import settings
@@ -274,7 +274,7 @@ def test_every_example_of_a_configuration_says_what_it_is() -> None:
 @pytest.mark.parametrize("text", kind("config"))
 def test_an_example_is_good_and_raises_no_doubts(tmp_path: Path, text: str) -> None:
     put(tmp_path, text)
-    reading = configread.read(str(tmp_path), configcache.Watch())
+    reading = configread.read(str(tmp_path), configkeep.Watch())
     assert reading.plain
     assert reading.warnings == ()
 
@@ -292,6 +292,6 @@ def test_the_mistakes_are_told_as_shown(tmp_path: Path) -> None:
     [text], [answer] = kind("mistakes"), kind("answer")
     put(tmp_path, text)
     with pytest.raises(ConfigError) as caught:
-        configread.read(str(tmp_path), configcache.Watch())
+        configread.read(str(tmp_path), configkeep.Watch())
     told = [f"mwan-hook: {line.removeprefix(str(tmp_path))}" for line in str(caught.value).splitlines()]
     assert told == answer.splitlines()[1:]

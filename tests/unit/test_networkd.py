@@ -8,7 +8,7 @@ from pyfakefs.fake_filesystem import FakeFilesystem
 from mwan_hook import config
 from mwan_hook.core import settings
 from mwan_hook.model import Family, Lease, Link, Metrics, UplinkConfig
-from mwan_hook.system import networkd, networkfiles
+from mwan_hook.system import networkd, networkfiles, networkmatch
 from mwan_hook.system.networkd import Network
 from mwan_hook.system.unitfile import parse_file, timespan
 
@@ -25,7 +25,7 @@ def network(fs: FakeFilesystem, path: str, text: str) -> None:
 def values(link: Link = ETH0, attributes: dict[str, str] | None = None) -> dict[str, object]:
     """What the .network files give a link."""
     found, _ = networkfiles.read("/", lambda path: None)
-    chosen = networkd.network_for("/", found, link, attributes or {})
+    chosen = networkmatch.network_for("/", found, link, attributes or {})
     return dict(chosen.values) if chosen else {}
 
 
@@ -372,4 +372,4 @@ def test_leases_are_found_by_index_below_the_root(fs: FakeFilesystem) -> None:
 
 
 def test_a_network_without_match_is_nobody_s() -> None:
-    assert networkd.network_for("/nowhere", [Network("a", "a", {}, {"interval": 1}, {})], ETH0) is None
+    assert networkmatch.network_for("/nowhere", [Network("a", "a", {}, {"interval": 1}, {})], ETH0) is None

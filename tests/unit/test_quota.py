@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from mwan_hook import configcache
+from mwan_hook import configkeep
 from mwan_hook import configread as files
 from mwan_hook.core import policies, quota, quotawords
 from mwan_hook.core.interruptions import recorded
@@ -403,7 +403,7 @@ def test_mistakes_are_told_with_what_was_expected(tmp_path: Path) -> None:
     file.parent.mkdir(parents=True)
     file.write_text("[uplinks]\n[[lte]]\nquota = plenty\nquota_reset_day = 32\nquota_warn = 0\n")
     with pytest.raises(ConfigError) as caught:
-        files.read(str(tmp_path), configcache.Watch())
+        files.read(str(tmp_path), configkeep.Watch())
     told = [line.partition("[[lte]] ")[2] for line in str(caught.value).splitlines()]
     assert told == [
         "quota = plenty: expected an amount, as in 20G, 500M or 1.5T (thousands, as carriers count), or 20GiB",
@@ -411,5 +411,5 @@ def test_mistakes_are_told_with_what_was_expected(tmp_path: Path) -> None:
         "quota_warn = 0: expected a whole number from 1 to 100",
     ]
     file.write_text("[uplinks]\n[[lte]]\nquota_warn = 90\n")
-    [warning] = files.read(str(tmp_path), configcache.Watch()).warnings
+    [warning] = files.read(str(tmp_path), configkeep.Watch()).warnings
     assert warning.endswith("[[lte]] quota_warn = 90: there is no quota that it could be of")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mwan_hook.core import words
 from mwan_hook.model import GUARD_METRIC, Address, Change, Family, Link, Nexthop, Op, Route, Rule, Sysctl
-from mwan_hook.system import build, canonical, copies, frames, shapes, wire
+from mwan_hook.system import build, canonical, copywords, frames, shapes, wire
 
 OURS, THEIRS = 172, 3
 SEQUENCE = 0xD7123456
@@ -280,14 +280,14 @@ def test_a_raw_copy_is_shown_with_what_it_keeps() -> None:
     (route,) = shapes.collect([route_message(1, metric(7), kept)], OURS).others
     for flags, verb in ((wire.NLM_F_EXCL, "add"), (wire.NLM_F_APPEND, "append"), (wire.NLM_F_REPLACE, "replace")):
         raw = canonical.writer(1001, OURS, wire.NLM_F_CREATE | flags)(route)
-        shown = words.line(Change(Op.ADD, raw, 1001), {3: "wan1"}, copies.describe)
+        shown = words.line(Change(Op.ADD, raw, 1001), {3: "wan1"}, copywords.describe)
         assert shown == f"ip route {verb} 10.0.1.0/24 dev wan1 table 1001 proto 172 metric 7 mtu 1400 advmss 1360"
 
 
 def test_a_raw_copy_through_a_nexthop_object_names_that_and_no_device() -> None:
     (route,) = shapes.collect([route_message(1, (wire.RTA_NH_ID, (7).to_bytes(4, "little")))], OURS).others
     raw = canonical.writer(1001, OURS, wire.NLM_F_CREATE | wire.NLM_F_EXCL)(route)
-    shown = words.line(Change(Op.ADD, raw, 1001), {3: "wan1"}, copies.describe)
+    shown = words.line(Change(Op.ADD, raw, 1001), {3: "wan1"}, copywords.describe)
     assert shown == "ip route add 10.0.1.0/24 nhid 7 table 1001 proto 172 scope link"
 
 

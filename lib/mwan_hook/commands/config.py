@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from _socket import if_nameindex
 
-from mwan_hook import config, configcache, configread
+from mwan_hook import config, configkeep, configread
 from mwan_hook.core import quotawords, settings, switches
 from mwan_hook.model import (
     MAIN_TABLE,
@@ -26,7 +26,8 @@ from mwan_hook.model import (
 from mwan_hook.say import complain, say
 from mwan_hook.store import allotment
 from mwan_hook.system import nft
-from mwan_hook.system.networkd import Network, network_for
+from mwan_hook.system.networkd import Network
+from mwan_hook.system.networkmatch import network_for
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ _OURS = {  # what an uplink has when the files leave it to us
 def run(root: str, check: bool, effective: bool) -> int:
     """Print; warnings go to stderr.  Raises ConfigError when the files are wrong."""
     loaded = config.look(root)
-    reading = configread.read(root, configcache.Watch())
+    reading = configread.read(root, configkeep.Watch())
     for warning in loaded.warnings:
         complain((warning,))
     if check:

@@ -14,7 +14,7 @@ from mwan_hook.core.notices import AGAIN
 from mwan_hook.model import Config, ConfigError, MwanError
 from mwan_hook.notify.channels import CHANNELS
 from mwan_hook.say import complain
-from mwan_hook.store import again, lock, outbox
+from mwan_hook.store import again, filelocked, outbox
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def run(root: str, wait: bool) -> int:
     code = 0
     stuck: frozenset[str] = frozenset()
     while True:
-        mine = lock.notifier(root)
+        mine = filelocked.notifier(root)
         if mine.acquire():
             try:
                 notifier = Notifier(root)

@@ -110,6 +110,16 @@ def _all(descriptor: int) -> bytes:
     return b"".join(parts)
 
 
+def is_empty(directory: str) -> bool:
+    """True if nothing lies there, or there is no such directory; False where it cannot be read."""
+    try:
+        return not os.listdir(directory)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+
+
 def replace(path: str, content: bytes, durable: bool = False) -> None:
     """Put ``content`` in the place of ``path`` at one stroke; 0644.  Raises MwanError, the old file is whole then.
 

@@ -1,7 +1,8 @@
 """The locks.  All are flock(2), which the kernel drops with the process, however it ends.
 
 The locks of the runs (state, probing, textfile) are taken by fcntl alone, because importing filelock costs more than
-the whole common run; every other lock is filelock's.  Lock files are 0600: flock(2) needs no more than a descriptor for
+the whole common run; every other lock is filelock's
+(:mod:`mwan_hook.store.filelocked`).  Lock files are 0600: flock(2) needs no more than a descriptor for
 reading, so every user who may read the file could hold the lock.
 """
 
@@ -13,14 +14,12 @@ import os
 import time
 
 from mwan_hook.model import Busy, MwanError
-from mwan_hook.store.files import NOTIFY_LOCK, PROBE_LOCK, STATE_LOCK, make_directory, under, why
+from mwan_hook.store.files import PROBE_LOCK, STATE_LOCK, make_directory, under, why
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal as _signal
     from types import TracebackType
-
-    from filelock import BaseFileLock
 else:
     import _signal  # the C half of `signal`; the other half brings enum
 
@@ -42,11 +41,6 @@ def look(root: str, wait: float = WAIT) -> Flock:
 def prober(root: str, wait: float, longest: float) -> Flock:
     """The lock that keeps probers single, for ``longest`` seconds of probing at most."""
     return Flock(under(root, PROBE_LOCK), wait, longest + LONGEST)
-
-
-def notifier(root: str) -> FileLocked:
-    """The lock that keeps those who tell of transitions single, and so in order."""
-    return FileLocked(under(root, NOTIFY_LOCK), 0)
 
 
 class Flock:
@@ -79,7 +73,7 @@ class Flock:
                 until = max(until, now + AGAIN) if self._helped() else until
             if now >= until:
                 return False
-            time.sleep(min(until - now, _pause()))
+            time.sleep(min(until - now, pause()))
         return True
 
     def release(self) -> None:
@@ -91,7 +85,7 @@ class Flock:
 
     def __enter__(self) -> Flock:
         if not self.acquire():
-            raise _busy(self.path, self.wait)
+            raise busy(self.path, self.wait)
         return self
 
     def __exit__(
@@ -143,68 +137,12 @@ class _Stops:
             _signal.pthread_sigmask(_signal.SIG_UNBLOCK, STOPS - cls._before)
 
 
-class FileLocked:
-    """filelock's lock; versions of it that unlink the file on release check the inode themselves."""
-
-    def __init__(self, path: str, wait: float) -> None:
-        self.path = path
-        self.wait = wait
-        self._lock: BaseFileLock | None = None
-
-    def acquire(self) -> bool:
-        """True once it is held; False after the time that this lock waits.  Raises MwanError."""
-        from filelock import Timeout
-
-        make_directory(os.path.dirname(self.path))
-        try:
-            lock = _file_lock(self.path)
-            lock.acquire(timeout=self.wait, poll_interval=_pause())
-        except Timeout:
-            return False
-        except OSError as error:
-            raise _failed(self.path, error) from error
-        self._lock = lock
-        return True
-
-    def release(self) -> None:
-        """Let it go; nothing happens if it is not held."""
-        if self._lock is not None:
-            self._lock.release()
-            self._lock = None
-
-    def __enter__(self) -> FileLocked:
-        if not self.acquire():
-            raise _busy(self.path, self.wait)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.release()
-
-
-def _file_lock(path: str) -> BaseFileLock:
-    """filelock's on a file of mode 0600.  Raises OSError.
-
-    Version 3.9 (Debian 12) takes no mode, so the file is there before; later ones set the mode that they are given.
-    """
-    from filelock import FileLock
-
-    descriptor = os.open(path, LOCK_FLAGS, MODE)
-    try:
-        os.fchmod(descriptor, MODE)
-    finally:
-        os.close(descriptor)
-    takes_mode = "mode" in FileLock.__init__.__code__.co_varnames
-    return FileLock(path, mode=MODE) if takes_mode else FileLock(path)
-
-
 def _locked(path: str) -> int:
     """A descriptor of the file with its lock; -1 if another one has it.  Raises MwanError."""
     try:
         descriptor = os.open(path, LOCK_FLAGS, MODE)
     except OSError as error:
-        raise _failed(path, error) from error
+        raise failed(path, error) from error
     held = -1
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -215,7 +153,7 @@ def _locked(path: str) -> int:
             held = descriptor
     except OSError as error:
         if error.errno not in (errno.EAGAIN, errno.EACCES):
-            raise _failed(path, error) from error
+            raise failed(path, error) from error
     finally:
         if held < 0:
             os.close(descriptor)
@@ -230,7 +168,7 @@ def _write_down(descriptor: int, line: bytes) -> None:
         return
 
 
-def _pause() -> float:
+def pause() -> float:
     """Between POLL and twice that, so that many waiters do not try in step."""
     return POLL + POLL * os.urandom(1)[0] / 255
 
@@ -248,11 +186,11 @@ def _is_named(status: os.stat_result, path: str) -> bool:
     return os.path.samestat(status, there)
 
 
-def _failed(path: str, error: OSError) -> MwanError:
+def failed(path: str, error: OSError) -> MwanError:
     return MwanError(f"cannot lock {path}: {why(error)}")
 
 
-def _busy(path: str, wait: float) -> Busy:
+def busy(path: str, wait: float) -> Busy:
     from mwan_hook.store import holder
 
     return Busy(f"{path} is held by {holder.described(path) or 'another run'}; gave up after {wait:g} s")

@@ -12,7 +12,7 @@ from mwan_hook.core.interruptions import Book, Lost, News, Outgoing, Span, rebas
 from mwan_hook.model import MwanError
 from mwan_hook.say import complain
 from mwan_hook.store import codec, files
-from mwan_hook.store.lock import FileLocked
+from mwan_hook.store.filelocked import FileLocked
 from mwan_hook.store.state import boot_id
 
 TYPE_CHECKING = False

@@ -8,8 +8,7 @@ not take back (state of the nexthops, age, counters) taken out:
 
 from __future__ import annotations
 
-from _socket import AF_INET6
-from struct import Struct, unpack_from
+from struct import Struct
 
 from mwan_hook.system import build, wire
 
@@ -22,7 +21,7 @@ ATTRIBUTES = 12  # where they begin, after struct rtmsg
 RTA_ENCAP_TYPE, RTA_ENCAP = 21, 22
 
 _HEADER = Struct("=IHHII")
-_OF_A_HOP = frozenset((wire.RTA_OIF, wire.RTA_GATEWAY, wire.RTA_VIA, wire.RTA_MULTIPATH, RTA_ENCAP, RTA_ENCAP_TYPE))
+OF_A_HOP = frozenset((wire.RTA_OIF, wire.RTA_GATEWAY, wire.RTA_VIA, wire.RTA_MULTIPATH, RTA_ENCAP, RTA_ENCAP_TYPE))
 
 
 def rewrite(body: bytes, oif: int) -> tuple[bool, bytes]:
@@ -36,7 +35,7 @@ def rewrite(body: bytes, oif: int) -> tuple[bool, bytes]:
     by_object = any(kind == wire.RTA_NH_ID for kind, _ in found)
     made = body[:4] + b"\0\0" + body[6:8] + bytes(4) + TABLE
     for kind, value in found:
-        if kind in (wire.RTA_TABLE, wire.RTA_CACHEINFO) or (by_object and kind in _OF_A_HOP):
+        if kind in (wire.RTA_TABLE, wire.RTA_CACHEINFO) or (by_object and kind in OF_A_HOP):
             continue  # of a nexthop object the kernel tells the nexthops too, but does not take both
         if kind == wire.RTA_MULTIPATH:
             living, all_legs = _legs(value, oif)
@@ -81,55 +80,3 @@ def writer(table: int, protocol: int, flags: int) -> Callable[[bytes], bytes]:
         return header + route[:4] + where + route[6:16] + number + route[20:]
 
     return message
-
-
-def destination(route: bytes) -> bytes:
-    """Family, prefix lengths, tos and destination; the kernel puts that right behind the table."""
-    return route[:4] + route[20 : 40 if route[0] == AF_INET6 else 28]
-
-
-def key(route: bytes) -> tuple[bytes, bytes, bytes, bytes]:
-    """What the kernel tells routes of one table apart by: prefix lengths and tos, destination, source, metric."""
-    found = wire.attributes(route, ATTRIBUTES)
-    parts = (found.get(kind, b"") for kind in (wire.RTA_DST, wire.RTA_SRC, wire.RTA_PRIORITY))
-    destination, source, metric = parts
-    return route[:4], destination, source, metric
-
-
-def length(route: bytes) -> int:
-    """The destination's prefix length; 0 is the default route."""
-    return route[1]
-
-
-def has_gateway(route: bytes) -> bool:
-    """IPv6: whether the kernel would join it with another such route of its key into one multipath route."""
-    found = wire.attributes(route, ATTRIBUTES)
-    if wire.RTA_MULTIPATH in found:
-        return True
-    return route[7] == wire.UNICAST and wire.RTA_GATEWAY in found
-
-
-def join(routes: list[bytes]) -> bytes:
-    """IPv6: the one multipath route that the kernel makes of routes of one key."""
-    legs: dict[bytes, None] = {}
-    for route in routes:
-        for kind, value in wire.each_attribute(route, ATTRIBUTES):
-            if kind == wire.RTA_MULTIPATH:
-                legs.update((build.leg(*way), None) for way in wire.legs(value))
-        legs.update((plain, None) for plain in _plain(route))
-    first, body = routes[0], b""
-    for kind, value in wire.each_attribute(first, 20):
-        body += b"" if kind in _OF_A_HOP else build.attribute(kind, value)
-    ways = build.attribute(wire.RTA_MULTIPATH, b"".join(sorted(legs)))
-    pref = build.attribute(wire.RTA_PREF, b"\0")
-    at = len(body) - len(pref)  # the kernel names the nexthops before the preference
-    return first[:8] + bytes(4) + TABLE + body[:at] + ways + body[at:]
-
-
-def _plain(route: bytes) -> list[bytes]:
-    found = wire.attributes(route, ATTRIBUTES)
-    if wire.RTA_MULTIPATH in found or wire.RTA_OIF not in found:
-        return []
-    rest = build.attribute(wire.RTA_GATEWAY, found[wire.RTA_GATEWAY])
-    index: int = unpack_from("=i", found[wire.RTA_OIF])[0]
-    return [build.leg(route[8], 1, index, rest)]

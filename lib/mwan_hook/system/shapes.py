@@ -1,30 +1,17 @@
-"""Dumps of many routes to canonical routes (:mod:`canonical`), at the speed of C.
-
-A dump has few shapes: the same attributes of the same lengths.  A buffer whose messages all have one shape is handled
-by columns (slices with the length as step).  A mixed one is first cut at the part of the netlink header that all of
-its messages share, and the pieces of one length are handled as such a buffer each.
-"""
+"""Dumps of routes to canonical routes (:mod:`canonical`); large buffers by :mod:`columns`."""
 
 from __future__ import annotations
 
-from struct import Struct
-
-from mwan_hook.light import NamedTuple, defaultdict
-from mwan_hook.system import canonical, frames, wire
+from mwan_hook.light import NamedTuple
+from mwan_hook.system import canonical, frames
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
-_HEADER = 16
+HEADER = 16
 _SMALL = 2048  # bytes of a buffer in which a shape is not worth its measuring
-# A piece is a message without its first twelve bytes, with the length of the next message behind it.
-_PIECE, _TAIL = 4, 4
-_LENGTH, _SOURCE_LENGTH, _TABLE, _PROTOCOL, _FLAGS = 1, 2, 4, 5, 8  # places in struct rtmsg
-_CLEARED = (_TABLE, _PROTOCOL, 9, 10, 11, 16, 17, 18, 19)  # and flags that are not the nexthop's, RTA_TABLE
-_ODD = frozenset((wire.RTA_MULTIPATH, wire.RTA_NH_ID))  # take more than cutting
-_ONLINK_ALONE = bytes(flags & wire.RTNH_F_ONLINK for flags in range(256))
-_LIVING = bytes(flags for flags in range(256) if not flags & wire.RTNH_F_DEAD)
+LENGTH, SOURCE_LENGTH, PROTOCOL, FLAGS = 1, 2, 5, 8  # places in struct rtmsg
 
 
 class Found(NamedTuple):
@@ -35,171 +22,40 @@ class Found(NamedTuple):
     dead: list[bytes]  # of other programs, with no nexthop that is alive
 
 
-class _Shape(NamedTuple):
-    """Where things are in an item: a message, or a piece of one."""
-
-    size: int
-    body: int  # where struct rtmsg begins
-    heads: Callable[[bytes], tuple[bytes, ...]]  # the port number and the attributes' headers
-    expected: tuple[bytes, ...]
-    places: tuple[int, ...]  # where these are
-    cut: int  # where RTA_CACHEINFO begins and ends, or the route ends
-    resume: int
-    end: int
-    odd: bool  # needs a look at its attributes one by one
-
-
-class _TornError(Exception):
-    """A piece is not one whole message."""
-
-
-def collect(
-    buffers: Iterable[bytes], protocol: int, oif: int = 0, defaults: bool = True, disguised: int = 0
-) -> Found:
+def collect(buffers: Iterable[bytes], protocol: int, oif: int = 0, defaults: bool = True, disguised: int = 0) -> Found:
     """Sort the routes of a dump; InterruptedDumpError if it is not of one moment.
 
     Of multipath routes only the legs through ``oif`` are taken, if it is given; of other programs' default routes
     none without ``defaults``, nor any that is for some sources only, or has a prefix of ``disguised`` bits or less.
     """
-    sorter = _Sorter(protocol, oif, all_kinds=defaults, widest=disguised)
+    sorter, columns = Sorter(protocol, oif, all_kinds=defaults, widest=disguised), None
     for buffer in buffers:
         if len(buffer) < _SMALL:
             for message in frames.split(frames.calm(buffer)):
-                sorter.one(message[_HEADER:])
+                sorter.one(message[HEADER:])
             continue
-        step = frames.stride(buffer)
-        if step:
-            sorter.items(frames.calm(buffer), step, _HEADER, 0)
-            continue
-        before = [len(routes) for routes in sorter.found]
-        try:
-            sorter.pieces(buffer, buffer[4:12])
-        except _TornError:
-            for routes, count in zip(sorter.found, before, strict=True):
-                del routes[count:]
-            for message in frames.split(frames.calm(buffer)):  # a header that differs is often one that says so
-                sorter.items(message, len(message), _HEADER, 0)
+        if columns is None:
+            from mwan_hook.system.columns import Columns
+
+            columns = Columns(sorter)
+        columns.buffer(buffer)
     return sorter.found
 
 
-class _Sorter:
+class Sorter:
+    """Sorts routes by whose they are."""
+
     def __init__(self, protocol: int, oif: int, all_kinds: bool, widest: int) -> None:
         self.found = Found([], [], [])
-        self._protocol = protocol
+        self.protocol = protocol
+        self.all_kinds = all_kinds  # of other programs' routes; else only those that are copied
+        self.wide = bytes(range(widest + 1))  # lengths of prefixes that are defaults
         self._oif = oif
-        self._all_kinds = all_kinds  # of other programs' routes; else only those that are copied
-        self._wide = bytes(range(widest + 1))  # lengths of prefixes that are defaults
-        self._shapes: dict[tuple[int, int], list[_Shape]] = {}
-
-    def pieces(self, buffer: bytes, mark: bytes) -> None:
-        """A mixed buffer.
-
-        The mark (type, flags and sequence number) ends with a random number, so it is nowhere else; if it were, the
-        attributes would not fill the pieces.
-        """
-        _, *pieces = buffer.split(mark)
-        pieces[-1] += bytes(_TAIL)
-        groups: dict[int, list[bytes]] = defaultdict(list)
-        for piece in pieces:
-            groups[len(piece)].append(piece)
-        for size, same in groups.items():
-            self.items(b"".join(same), size, _PIECE, _TAIL)
-
-    def items(self, data: bytes, size: int, body: int, tail: int) -> None:
-        """Messages, or pieces of them, all of one size."""
-        while data:
-            shape = self._shape(data[:size], body, tail)
-            if _is_uniform(data, shape):
-                self._same_shape(data, shape)
-                return
-            fitting: list[bytes] = []
-            others: list[bytes] = []
-            for start in range(0, len(data), size):
-                item = data[start : start + size]
-                (fitting if shape.heads(item) == shape.expected else others).append(item)
-            self._same_shape(b"".join(fitting), shape)
-            data = b"".join(others)
-
-    def _shape(self, item: bytes, body: int, tail: int) -> _Shape:
-        known = self._shapes.setdefault((len(item), body), [])
-        for shape in known:
-            if shape.heads(item) == shape.expected:
-                return shape
-        known.append(_measure(item, body, tail))
-        return known[-1]
-
-    def _same_shape(self, data: bytes, shape: _Shape) -> None:
-        size, body = shape.size, shape.body
-        ours = data[body + _PROTOCOL :: size].count(self._protocol)
-        lengths = data[body + _LENGTH :: size]
-        left_out = not self._all_kinds and (
-            len(lengths.translate(None, self._wide)) < len(lengths) or any(data[body + _SOURCE_LENGTH :: size])
-        )
-        dying = data[body + _FLAGS :: size].translate(None, _LIVING)
-        if ours == len(data) // size and not (shape.odd or dying):
-            self.found.ours.extend(_cut(data, shape))
-        elif not (ours or left_out or shape.odd or dying):
-            self.found.others.extend(_cut(data, shape))
-        else:
-            for start in range(0, len(data), size):
-                self.one(data[start + body : start + shape.end])
 
     def one(self, route: bytes) -> None:
         """One route, looked at by itself."""
-        if route[_PROTOCOL] == self._protocol:
+        if route[PROTOCOL] == self.protocol:
             self.found.ours.append(canonical.rewrite(route, self._oif)[1])
-        elif self._all_kinds or (route[_LENGTH] not in self._wide and not route[_SOURCE_LENGTH]):
+        elif self.all_kinds or (route[LENGTH] not in self.wide and not route[SOURCE_LENGTH]):
             alive, made = canonical.rewrite(route, self._oif)
             (self.found.others if alive else self.found.dead).append(made)
-
-
-def _measure(item: bytes, body: int, tail: int) -> _Shape:
-    """The shape of one item; its attributes must fill it."""
-    at = body + canonical.ATTRIBUTES
-    end = cut = resume = len(item) - tail
-    places, layout, odd = [body - 4], f"={body - 4}x4s{at - body}x", False
-    for kind, value in wire.each_attribute(item[:end], at):
-        padded = len(value) + 3 & ~3
-        if kind == 0:
-            raise _TornError
-        odd = odd or kind in _ODD or (kind == wire.RTA_TABLE) != (len(places) == 1)
-        if kind == wire.RTA_CACHEINFO:
-            cut, resume = at, at + 4 + padded
-        places.append(at)
-        layout += f"4s{padded}x"
-        at += 4 + padded
-    if at != end:
-        raise _TornError
-    heads = Struct(f"{layout}{tail}x").unpack
-    return _Shape(len(item), body, heads, heads(item), tuple(places), cut, resume, end, odd)
-
-
-def _is_uniform(data: bytes, shape: _Shape) -> bool:
-    """Whether all items have the port number and the attributes' headers of the shape.
-
-    In items of less than 256 bytes the low bytes of lengths and types tell.
-    """
-    size = shape.size
-    count = len(data) // size
-    telling = (0, 2) if size < 256 else (0, 1, 2, 3)
-    for place, head in zip(shape.places, shape.expected, strict=True):
-        for byte in telling:
-            if data[place + byte :: size].count(head[byte]) != count:
-                return False
-    return True
-
-
-def _cut(data: bytes, shape: _Shape) -> list[bytes]:
-    """Canonical routes from items of one shape."""
-    size, body = shape.size, shape.body
-    patched = bytearray(data)
-    zeros = bytes(len(data) // size)
-    for place in _CLEARED:
-        patched[body + place :: size] = zeros
-    patched[body + _FLAGS :: size] = data[body + _FLAGS :: size].translate(_ONLINK_ALONE)
-    clean = bytes(patched)
-    starts = range(body, len(clean), size)
-    cut, resume, end = shape.cut - body, shape.resume - body, shape.end - body
-    if cut == end:
-        return [clean[start : start + cut] for start in starts]
-    return [clean[start : start + cut] + clean[start + resume : start + end] for start in starts]

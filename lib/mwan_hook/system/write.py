@@ -9,7 +9,7 @@ from itertools import groupby
 from mwan_hook.core import words
 from mwan_hook.model import MAIN_TABLE, Change, Family, NexthopObject, Op, Route, Rule, Sysctl
 from mwan_hook.say import brief
-from mwan_hook.system import build, bulk, copies, nexthops, standing, sysctl, wire
+from mwan_hook.system import build, bulk, copywords, nexthops, standing, sysctl, wire
 from mwan_hook.system.look import Reader
 
 TYPE_CHECKING = False
@@ -54,12 +54,12 @@ def apply(changes: Sequence[Change]) -> list[str]:
 
 def _sentence(change: Change, reason: str, names: dict[int, str]) -> str:
     """The kernel may call a gateway unreachable because the interface is gone."""
-    what = copies.describe(change.what)[1] if isinstance(change.what, bytes) else change.what
+    what = copywords.describe(change.what)[1] if isinstance(change.what, bytes) else change.what
     if isinstance(what, Route) and any(hop.index not in names for hop in what.nexthops):
         reason = REASONS[ENODEV]
     if isinstance(what, NexthopObject) and change.op is Op.ADD and reason == REASONS[EEXIST]:
         reason = "another nexthop has this id"
-    return f"{words.line(change, names, copies.describe)}: {reason}"
+    return f"{words.line(change, names, copywords.describe)}: {reason}"
 
 
 def _names() -> dict[int, str]:

@@ -1,0 +1,75 @@
+"""filelock's locks, for all that does not route: its import costs more than the whole common run."""
+
+from __future__ import annotations
+
+import os
+
+from mwan_hook.store.files import NOTIFY_LOCK, make_directory, under
+from mwan_hook.store.lock import LOCK_FLAGS, MODE, busy, failed, pause
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from filelock import BaseFileLock
+
+
+def notifier(root: str) -> FileLocked:
+    """The lock that keeps those who tell of transitions single, and so in order."""
+    return FileLocked(under(root, NOTIFY_LOCK), 0)
+
+
+class FileLocked:
+    """filelock's lock; versions of it that unlink the file on release check the inode themselves."""
+
+    def __init__(self, path: str, wait: float) -> None:
+        self.path = path
+        self.wait = wait
+        self._lock: BaseFileLock | None = None
+
+    def acquire(self) -> bool:
+        """True once it is held; False after the time that this lock waits.  Raises MwanError."""
+        from filelock import Timeout
+
+        make_directory(os.path.dirname(self.path))
+        try:
+            lock = _file_lock(self.path)
+            lock.acquire(timeout=self.wait, poll_interval=pause())
+        except Timeout:
+            return False
+        except OSError as error:
+            raise failed(self.path, error) from error
+        self._lock = lock
+        return True
+
+    def release(self) -> None:
+        """Let it go; nothing happens if it is not held."""
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    def __enter__(self) -> FileLocked:
+        if not self.acquire():
+            raise busy(self.path, self.wait)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+
+def _file_lock(path: str) -> BaseFileLock:
+    """filelock's on a file of mode 0600.  Raises OSError.
+
+    Version 3.9 (Debian 12) takes no mode, so the file is there before; later ones set the mode that they are given.
+    """
+    from filelock import FileLock
+
+    descriptor = os.open(path, LOCK_FLAGS, MODE)
+    try:
+        os.fchmod(descriptor, MODE)
+    finally:
+        os.close(descriptor)
+    takes_mode = "mode" in FileLock.__init__.__code__.co_varnames
+    return FileLock(path, mode=MODE) if takes_mode else FileLock(path)

@@ -1,0 +1,165 @@
+"""What is to be sent for routes of main that an uplink's table lacks; imported only where one does."""
+
+from __future__ import annotations
+
+from _socket import AF_INET6
+from struct import unpack_from
+
+from mwan_hook.light import tally
+from mwan_hook.model import Copies, Family
+from mwan_hook.system import build, canonical, copies, wire
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mwan_hook.system.shapes import Found
+
+_ADD = wire.NLM_F_CREATE | wire.NLM_F_EXCL
+_APPEND = wire.NLM_F_CREATE | wire.NLM_F_APPEND
+_REPLACE = wire.NLM_F_CREATE | wire.NLM_F_REPLACE
+_IPV6_GATEWAY = b"\x14\0\x05\0"  # header of RTA_GATEWAY  # header of RTA_GATEWAY
+
+
+def difference(family: Family, table: int, source: Found, have: Found, protocol: int) -> Copies:
+    """What to add and replace, and what of ours is too much.
+
+    A foreign IPv6 route in the table would become one multipath route with ours, so its place is left alone.
+    """
+    others, there = source.others, set(have.ours)
+    if family is Family.IPV6:
+        others = merged(others)
+    wanted = set(others)
+    missing = [route for route in dict.fromkeys(others) if route not in there]
+    kept, extra = len(wanted) - len(missing), sorted(there - wanted - set(source.dead))
+    if have.others and family is Family.IPV6:
+        taken = set(map(key, (*have.others, *have.dead)))
+        missing = [route for route in missing if key(route) not in taken]
+    replace: list[bytes] = []
+    if missing and any(map(length, extra)):
+        missing, extra, replace = _replaceable(missing, extra, have)
+    missing.sort(key=_connected_first(family))
+    return Copies(
+        family,
+        table,
+        add=_added(missing, have, table, protocol),
+        replace=tuple(map(canonical.writer(table, protocol, _REPLACE), replace)),
+        extra=copies.decoded(extra, table, protocol),
+        kept=kept,
+    )
+
+
+def beside(source: Found, more: Found) -> Found:
+    """Main's routes, and those of another table for what main has nothing for."""
+    known = set(map(key, (*source.others, *source.dead)))
+    others = [route for route in more.others if key(route) not in known]
+    return source._replace(others=[*source.others, *others], dead=[*source.dead, *more.dead])
+
+
+def _added(missing: list[bytes], have: Found, table: int, protocol: int) -> tuple[bytes, ...]:
+    """Main may hold several routes of one destination (two modems with one subnet): these are appended."""
+    counted = tally(map(destination, (*missing, *have.ours, *have.others, *have.dead)))
+    add, append = canonical.writer(table, protocol, _ADD), canonical.writer(table, protocol, _APPEND)
+    return tuple([add(route) if counted[destination(route)] == 1 else append(route) for route in missing])
+
+
+def merged(routes: list[bytes]) -> list[bytes]:
+    """IPv6: routes with a gateway and one key are one multipath route, as soon as a program puts them in."""
+    counted = tally(map(destination, routes))
+    if len(counted) == len(routes):
+        return routes
+    joined = [route for route in routes if counted[destination(route)] == 1]
+    by_key: dict[object, list[bytes]] = {}
+    for route in routes:
+        if counted[destination(route)] > 1:
+            by_key.setdefault(key(route), []).append(route)
+    for same in by_key.values():
+        with_gateway = [route for route in same if has_gateway(route)]
+        joined += [route for route in same if route not in with_gateway]
+        joined += [join(with_gateway)] if len(with_gateway) > 1 else with_gateway
+    return joined
+
+
+def _replaceable(missing: list[bytes], extra: list[bytes], have: Found) -> tuple[list[bytes], list[bytes], list[bytes]]:
+    """(still missing, still extra, to replace).
+
+    The kernel replaces what comes first at a key: only where one route is there, one is wanted and both are ours.
+    """
+    there = tally(map(key, (*have.ours, *have.others, *have.dead)))
+    wanted = tally(map(key, missing))
+    alone = {key(route): route for route in extra}
+    alone = {key: route for key, route in alone.items() if there[key] == wanted[key] == 1 and route[1]}
+    replace = [route for route in missing if key(route) in alone]
+    replaced = set(alone.values())
+    return (
+        [route for route in missing if key(route) not in alone],
+        [route for route in extra if route not in replaced],
+        replace,
+    )
+
+
+def _connected_first(family: Family) -> Callable[[bytes], int]:
+    """A gateway must be reachable before a route leads there."""
+    if family is Family.IPV4:
+        return _widest_scope_last
+    return _gateways_last
+
+
+def _widest_scope_last(route: bytes) -> int:
+    return -route[6]
+
+
+def _gateways_last(route: bytes) -> int:
+    return _IPV6_GATEWAY in route
+
+
+def destination(route: bytes) -> bytes:
+    """Family, prefix lengths, tos and destination; the kernel puts that right behind the table."""
+    return route[:4] + route[20 : 40 if route[0] == AF_INET6 else 28]
+
+
+def key(route: bytes) -> tuple[bytes, bytes, bytes, bytes]:
+    """What the kernel tells routes of one table apart by: prefix lengths and tos, destination, source, metric."""
+    found = wire.attributes(route, canonical.ATTRIBUTES)
+    parts = (found.get(kind, b"") for kind in (wire.RTA_DST, wire.RTA_SRC, wire.RTA_PRIORITY))
+    destination, source, metric = parts
+    return route[:4], destination, source, metric
+
+
+def length(route: bytes) -> int:
+    """The destination's prefix length; 0 is the default route."""
+    return route[1]
+
+
+def has_gateway(route: bytes) -> bool:
+    """IPv6: whether the kernel would join it with another such route of its key into one multipath route."""
+    found = wire.attributes(route, canonical.ATTRIBUTES)
+    if wire.RTA_MULTIPATH in found:
+        return True
+    return route[7] == wire.UNICAST and wire.RTA_GATEWAY in found
+
+
+def join(routes: list[bytes]) -> bytes:
+    """IPv6: the one multipath route that the kernel makes of routes of one key."""
+    legs: dict[bytes, None] = {}
+    for route in routes:
+        for kind, value in wire.each_attribute(route, canonical.ATTRIBUTES):
+            if kind == wire.RTA_MULTIPATH:
+                legs.update((build.leg(*way), None) for way in wire.legs(value))
+        legs.update((plain, None) for plain in _plain(route))
+    first, body = routes[0], b""
+    for kind, value in wire.each_attribute(first, 20):
+        body += b"" if kind in canonical.OF_A_HOP else build.attribute(kind, value)
+    ways = build.attribute(wire.RTA_MULTIPATH, b"".join(sorted(legs)))
+    pref = build.attribute(wire.RTA_PREF, b"\0")
+    at = len(body) - len(pref)  # the kernel names the nexthops before the preference
+    return first[:8] + bytes(4) + canonical.TABLE + body[:at] + ways + body[at:]
+
+
+def _plain(route: bytes) -> list[bytes]:
+    found = wire.attributes(route, canonical.ATTRIBUTES)
+    if wire.RTA_MULTIPATH in found or wire.RTA_OIF not in found:
+        return []
+    rest = build.attribute(wire.RTA_GATEWAY, found[wire.RTA_GATEWAY])
+    index: int = unpack_from("=i", found[wire.RTA_OIF])[0]
+    return [build.leg(route[8], 1, index, rest)]
