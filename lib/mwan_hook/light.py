@@ -24,6 +24,8 @@ else:
     from _collections import _count_elements, _tuplegetter, defaultdict
     from _functools import partial  # noqa: F401
 
+    _GETTERS = tuple(_tuplegetter(place, "") for place in range(64))
+
     class _Made(type):
         """Makes the tuple class when a subclass of :class:`NamedTuple` is written down."""
 
@@ -34,7 +36,7 @@ else:
             body["__slots__"] = ()
             body["_fields"] = body["__match_args__"] = fields
             body["_field_defaults"] = {field: body[field] for field in fields if field in body}
-            body.update((field, _tuplegetter(place, "")) for place, field in enumerate(fields))
+            body.update(zip(fields, _GETTERS, strict=False))
             return super().__new__(mcs, name, bases, body)
 
     class NamedTuple(tuple, metaclass=_Made):

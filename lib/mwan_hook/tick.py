@@ -15,8 +15,6 @@ from mwan_hook.core import rounds, schedule
 from mwan_hook.core.decide import has_way
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import FAMILIES, Busy, ConfigError, Family, Job, Probe, Result, Round, Status, Uplink
-from mwan_hook.probes import runner
-from mwan_hook.probes.loop import Late
 from mwan_hook.say import complain
 from mwan_hook.scene import Judged, Seen, another_online, verdicts
 from mwan_hook.store import files, lock
@@ -29,6 +27,7 @@ if TYPE_CHECKING:
 
     from mwan_hook.config import Loaded
     from mwan_hook.model import FamilyState
+    from mwan_hook.probes.loop import Late
 
 LONGEST_BURST = 20.0  # seconds; what takes longer goes on in the next run
 LONGEST_COMEBACK = 5.0  # of an offline uplink's burst: others may wait to probe
@@ -96,6 +95,8 @@ def tick(root: str, loaded: Loaded, wish: Wish) -> int:
     A run that finds another one probing leaves its wish in the state and need not wait: the other one looks again
     after it has let the lock go.
     """
+    from mwan_hook.probes.loop import Late  # here, because what tells facts alone needs no probes
+
     started, run, late = _clock(), Run(root, loaded), Late()
     judged = run.reconcile(asked=wish.interfaces, take_events=True)
     _refuse_strangers(judged, wish.names)
@@ -315,8 +316,11 @@ def _questions(judged: Judged, key: Key) -> Questions:
 
 def _answers(root: str, jobs: Sequence[Job], late: Late) -> dict[tuple[str, Family], list[Result]]:
     found: dict[tuple[str, Family], list[Result]] = {}
-    for result in runner.run(jobs, root=root, late=late) if jobs else ():
-        found.setdefault((result.job.uplink, result.job.family), []).append(result)
+    if jobs:
+        from mwan_hook.probes import runner
+
+        for result in runner.run(jobs, root=root, late=late):
+            found.setdefault((result.job.uplink, result.job.family), []).append(result)
     return found
 
 
