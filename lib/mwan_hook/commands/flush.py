@@ -66,7 +66,7 @@ def run(root: str) -> int:
             work = _work(protocols, state)
             if not work.all:
                 break
-        kept = nft.remove()
+        kept = _without_table()
         if state.deprecated and not kept:
             advertise.solicit(lan for one in state.delegated if one.prefix in state.deprecated for lan in one.lans)
         if not work.out and not kept:
@@ -75,6 +75,13 @@ def run(root: str) -> int:
         names.remove(root)
     complain((*(errors if work.all else ()), *kept))
     return 1 if work.out or kept else 0  # a default that the kernel no longer takes is for its owner to make anew
+
+
+def _without_table() -> list[str]:
+    if not nft.exists():
+        return []
+    say((f"[#] nft delete table {nft.FAMILY} {nft.TABLE}",))
+    return nft.remove()
 
 
 def _protocols(root: str, state: State) -> tuple[int, ...]:

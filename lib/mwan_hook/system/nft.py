@@ -16,7 +16,6 @@ from struct import pack, unpack_from
 from time import monotonic
 
 from mwan_hook.model import UNREAD, Firewall, Op, Ruleset
-from mwan_hook.say import say
 from mwan_hook.system import wire
 
 TYPE_CHECKING = False
@@ -157,10 +156,7 @@ def _parts(text: str) -> list[tuple[str, str]]:
 
 
 def remove() -> list[str]:
-    """Take the table away, with the line that does it on standard output; why not, if so."""
-    if not exists():
-        return []
-    say((f"[#] nft delete table {FAMILY} {TABLE}",))
+    """Take the table away; why it is still there, if so."""
     code, _, words = _run("delete", "table", FAMILY, TABLE, until=deadline(TIMEOUT))
     if not exists():
         return []
