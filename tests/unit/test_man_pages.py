@@ -15,7 +15,7 @@ from configobj import ConfigObj
 from mwan_hook import cli, configkeep, configread
 from mwan_hook.commands import config as command
 from mwan_hook.configspec import SPEC
-from mwan_hook.core import settings
+from mwan_hook.core import priorities, settings
 from mwan_hook.model import ConfigError, MwanError, UplinkConfig
 from mwan_hook.system import networkfiles
 
@@ -35,6 +35,8 @@ SECTIONS = {
     "[PROMETHEUS] SECTION": ("prometheus",),
     "[SNMP] SECTION": ("snmp",),
 }
+# of core/priorities: what is no offset from [routing] rule_priority
+NO_OFFSETS = ("LAST", "LAST_BASE", "BEFORE_DEFAULT", "BEHIND_SOURCES", "DEFAULT_BEHIND", "DISGUISED", "TYPE_CHECKING")
 KINDS = {"config", "grammar", "mistakes", "answer", "network"}
 
 
@@ -263,6 +265,17 @@ def test_the_sections_that_are_read_of_network_files_have_their_keys_and_no_othe
 
 
 # ---------------------------------------------------------------- examples
+
+
+def test_the_page_says_of_every_priority_what_stands_there() -> None:
+    base, page = 1000, source(PAGE8).partition("WHAT IS IN THE KERNEL")[2].partition("Table of an uplink")[0]
+    said = {int(number) for number in re.findall(r"\b1\d{3}\b", page)}
+    names = [name for name in vars(priorities) if name.isupper() and name not in NO_OFFSETS and "KERNEL" not in name]
+    missing = {name: base + getattr(priorities, name) for name in names if base + getattr(priorities, name) not in said}
+    assert not missing
+    ours = {base + getattr(priorities, name) for name in names}
+    heads = {int(number) for number in re.findall(r'^\.BR?I? "?(1\d{3}) from', page, re.MULTILINE)}
+    assert {base, base + priorities.DEFAULT} <= heads <= {*ours, base + priorities.DEFAULT - priorities.BEFORE_DEFAULT}
 
 
 def test_every_example_of_a_configuration_says_what_it_is() -> None:

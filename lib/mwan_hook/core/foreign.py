@@ -6,6 +6,7 @@ leads everything to an uplink, or to main, is only where the default route stood
 
 from __future__ import annotations
 
+from mwan_hook.core.priorities import KERNEL_MAIN, LAST
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import DEFAULT, DEFAULT_TABLE, LOCAL_TABLE, LOOKUP, MAIN_TABLE, Config, Family, Rule, Snapshot
 
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
 
     from mwan_hook.model import Route, Uplink
 
-KERNEL_MAIN = 32766
-LAST = KERNEL_MAIN - 1  # beyond it main answers first
 COMMON = (LOCAL_TABLE, MAIN_TABLE, DEFAULT_TABLE)  # tables of no program in particular
 GOTO, NOP = "goto", "nop"
 

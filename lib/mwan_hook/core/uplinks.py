@@ -6,7 +6,7 @@ from mwan_hook.core.allotting import FULL_MASK, Seat, allot, recent, without_mar
 from mwan_hook.core.former import without_former
 from mwan_hook.core.gateways import Sources
 from mwan_hook.core.ways import way
-from mwan_hook.light import NamedTuple
+from mwan_hook.light import NamedTuple, glob
 from mwan_hook.model import (
     FAMILIES,
     Allotment,
@@ -162,25 +162,17 @@ def _matches(wanted: Sequence[Match], link: Link, attributes: Mapping[str, str])
     """Any alternative is enough; MAC addresses and ids compare without case."""
     for match in wanted:
         if match.kind == "name":
-            if any(_glob(match.glob, name) for name in (link.name, *link.altnames)):
+            if any(glob(match.glob, name) for name in (link.name, *link.altnames)):
                 return True
         elif match.kind == "mac":
-            if _glob(match.glob.lower(), link.mac.lower()):
+            if glob(match.glob.lower(), link.mac.lower()):
                 return True
         else:
             value = attributes.get(f"property:{match.key}" if match.kind == "property" else match.kind)
             fold = str.lower if match.kind == "id" else str
-            if value is not None and _glob(fold(match.glob), fold(value)):
+            if value is not None and glob(fold(match.glob), fold(value)):
                 return True
     return False
-
-
-def _glob(pattern: str, text: str) -> bool:
-    if not set(pattern) & set("*?["):
-        return pattern == text
-    from fnmatch import fnmatchcase
-
-    return fnmatchcase(text, pattern)
 
 
 def _switched(config: Config, seats: Sequence[Seat], old: Allotment) -> Allotment:

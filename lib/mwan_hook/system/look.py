@@ -10,6 +10,7 @@ from _socket import inet_ntop
 from struct import Struct
 from sys import byteorder
 
+from mwan_hook.core.priorities import KERNEL_DEFAULT, KERNEL_MAIN
 from mwan_hook.light import partial
 from mwan_hook.model import (
     DEFAULT_TABLE,
@@ -63,7 +64,7 @@ def _kernel_rule(table: int, priority: int) -> bytes:
 
 
 _LOCAL_RULE = _kernel_rule(LOCAL_TABLE, 0)
-_USUAL_RULES = (_kernel_rule(MAIN_TABLE, 32766), _kernel_rule(DEFAULT_TABLE, 32767))
+_USUAL_RULES = (_kernel_rule(MAIN_TABLE, KERNEL_MAIN), _kernel_rule(DEFAULT_TABLE, KERNEL_DEFAULT))
 
 
 class Reader:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mwan_hook.light import glob
 from mwan_hook.system.networkd import link_facts
 
 TYPE_CHECKING = False
@@ -57,16 +58,16 @@ def _holds(key: str, words: Sequence[str], link: Link, attributes: Mapping[str, 
 def _any_glob(words: Sequence[str], text: str | None) -> bool:
     """Some glob fits; of inverted ones alone, none."""
     for word in words:
-        if word.startswith("!") and text is not None and _glob(word[1:], text):
+        if word.startswith("!") and text is not None and glob(word[1:], text):
             return False
     wanted = [word for word in words if not word.startswith("!")]
-    return not wanted or (text is not None and any(_glob(word, text) for word in wanted))
+    return not wanted or (text is not None and any(glob(word, text) for word in wanted))
 
 
 def _property(word: str, attributes: Mapping[str, str]) -> bool:
-    key, _, glob = word.lstrip("!").partition("=")
+    key, _, pattern = word.lstrip("!").partition("=")
     value = attributes.get(f"property:{key}")
-    return (value is not None and _glob(glob, value)) != word.startswith("!")
+    return (value is not None and glob(pattern, value)) != word.startswith("!")
 
 
 def _type(link: Link, attributes: Mapping[str, str]) -> str:
@@ -74,11 +75,3 @@ def _type(link: Link, attributes: Mapping[str, str]) -> str:
     if link.name == "lo":
         return "loopback"
     return attributes.get("property:DEVTYPE") or ("none" if link.noarp or not link.mac else "ether")
-
-
-def _glob(pattern: str, text: str) -> bool:
-    if not set(pattern) & set("*?["):
-        return pattern == text
-    from fnmatch import fnmatchcase
-
-    return fnmatchcase(text, pattern)
