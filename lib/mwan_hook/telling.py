@@ -10,7 +10,7 @@ import time
 from mwan_hook.core import notices
 from mwan_hook.core.notices import DEFAULT_ROUTE
 from mwan_hook.model import MwanError, Notice, State, Transition
-from mwan_hook.say import complain, say
+from mwan_hook.say import brief, complain, say
 from mwan_hook.store import again, history, outbox
 from mwan_hook.store import state as states
 
@@ -98,7 +98,7 @@ def write_down(root: str, happened: Sequence[Transition], pending: Sequence[Noti
     all_of_them = (*_unwritten(root, pending), *happened)
     if all_of_them:
         complain(history.append(root, all_of_them))
-        say(words(one) for one in all_of_them)
+        say(brief(words(one) for one in all_of_them))  # the history has all
 
 
 def words(one: Transition) -> str:

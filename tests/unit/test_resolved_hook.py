@@ -10,18 +10,20 @@ import pytest
 HOOK = Path(__file__).parents[2] / "hooks/online.d/50-resolved"
 
 
-def run(tmp_path: Path, busctl: str, taken: bool) -> subprocess.CompletedProcess[str]:
+def run(
+    tmp_path: Path, busctl: str, taken: bool, resolvectl: str = "exit 0", interface: str = "gone0"
+) -> subprocess.CompletedProcess[str]:
     """The hook of ``flushed``; resolvectl and timeout say what they are asked."""
-    programs = {"busctl": busctl, "resolvectl": "exit 0", "timeout": 'shift; exec "$@"'}
-    (tmp_path / "bin").mkdir()
+    programs = {"busctl": busctl, "resolvectl": resolvectl, "timeout": 'shift; exec "$@"'}
+    (tmp_path / "bin").mkdir(exist_ok=True)
     for name, text in programs.items():
         file = tmp_path / "bin" / name
         file.write_text(f'#!/bin/sh\necho "{name} $*" >> {tmp_path}/called\n{text}\n')
         file.chmod(0o755)
     kept = tmp_path / "run/mwan-hook/resolved"
-    kept.mkdir(parents=True)
+    kept.mkdir(parents=True, exist_ok=True)
     if taken:
-        (kept / "gone0").touch()
+        (kept / interface).touch()
     environment = {"PATH": f"{tmp_path}/bin:/usr/bin:/bin", "MWAN_HOOK_ROOT": str(tmp_path)}
     return subprocess.run([HOOK], env=environment, capture_output=True, text=True, check=False, timeout=60)
 
@@ -44,3 +46,13 @@ def test_a_bus_that_answers_late_is_asked_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("busctl", "taken"), [("echo 'b false'", True), ("exit 1", False)])
 def test_without_resolved_or_without_a_bus_there_is_nothing_to_do(tmp_path: Path, busctl: str, taken: bool) -> None:
     assert run(tmp_path, busctl, taken).returncode == 0
+
+
+@pytest.mark.parametrize(("resolvectl", "code"), [("kill -9 $PPID", -9), ("exit 1", 1)])
+def test_what_was_not_given_back_is_on_record_for_the_next_time(tmp_path: Path, resolvectl: str, code: int) -> None:
+    taken = tmp_path / "run/mwan-hook/resolved/lo"
+    assert run(tmp_path, "echo 'b true'", True, resolvectl, "lo").returncode == code
+    assert taken.exists()
+    assert run(tmp_path, "echo 'b true'", False).returncode == 0
+    assert not taken.exists()
+    assert "resolvectl default-route lo yes" in (tmp_path / "called").read_text()
