@@ -7,7 +7,7 @@ import pytest
 from mwan_hook.core import claims
 from mwan_hook.core.desired import Desired, desire
 from mwan_hook.core.uplinks import Surroundings, bind
-from mwan_hook.model import MAIN_TABLE, Address, Allotment, Family, Link, Nexthop, Route, Rule, Status
+from mwan_hook.model import MAIN_TABLE, Address, Allotment, Config, Family, Link, Nexthop, Route, Rule, Status
 from tests.unit import builders as b
 
 ON = Status.ONLINE
@@ -42,6 +42,14 @@ def test_mains_networks_are_asked_for_without_anything_as_wide_in_that_family_al
     wide6 = Route(V6, MAIN_TABLE, "2000::/3", 2048, (Nexthop(4, "fe80::1"),), protocol=9)
     assert sorted(networks(made(wide6, families=(V4, V6)))) == [(V4, 1000, 0), (V6, 1000, 15)]
     assert not [route for route in found.policies if route.table == ASIDE]
+
+
+def test_what_stands_already_is_kept() -> None:
+    before, snapshot = made(), b.snapshot("fiber", "lte")._replace(claims=(HALF,), short=(MULTICAST,), aside=ASIDE)
+    policy = MULTICAST._replace(table=1500)
+    found = claims.joined(before._replace(policies=(policy,), notes=("told",)), Config(), (), snapshot)
+    assert found.policies == (policy, MULTICAST._replace(table=ASIDE, protocol=172))
+    assert found.notes[0] == "told"
 
 
 def test_what_others_have_as_wide_is_asked_for_next() -> None:
@@ -93,3 +101,5 @@ def test_a_route_into_an_uplinks_own_network_is_its_own_affair(prefix: int, told
     own = (Address(4, V4, "192.168.9.200", prefix, True),)
     route = Route(V4, MAIN_TABLE, "192.168.9.7/32", nexthops=(Nexthop(4),), protocol=16)
     assert list(claims.inside([route], lans, own)) == [route] * told
+    other = route._replace(nexthops=(Nexthop(5),))
+    assert list(claims.inside([other], lans, own)) == [other], "of another uplink"

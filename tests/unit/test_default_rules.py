@@ -280,6 +280,30 @@ def test_an_ipv6_metric_that_another_interface_has_is_left_out(family: Family, e
     assert other not in found.displaced
 
 
+def test_ours_of_one_ipv6_metric_are_one_route_and_stay_it() -> None:
+    entries = b.uplink("fiber", metrics=ALL), b.uplink("cable", metrics=ALL)
+    state = State(uplinks={**memory("fiber", ON, FULL).uplinks, **memory("cable", ON, FULL).uplinks})
+    snapshot = b.snapshot("fiber", "cable", metric=500, families=(V6,))
+    first = own(state, snapshot, *entries)
+    assert [route.metric for route in first.wanted] == [10, 10]
+    hops = tuple(hop for route in first.wanted for hop in route.nexthops)
+    there = snapshot._replace(defaults=(first.wanted[0]._replace(nexthops=hops, protocol=PROTOCOL),))
+    assert own(state._replace(foreign=first.foreign), there, *entries).wanted == first.wanted
+
+
+def test_a_foreign_default_that_has_become_one_route_with_another_s_is_left_where_it_is() -> None:
+    both = b.foreign("fiber", 10, V6)._replace(nexthops=(Nexthop(FIBER, "fe80::1"), Nexthop(CABLE, "fe80::1")))
+    snapshot = b.snapshot("fiber", "cable", families=(V6,))._replace(defaults=(both,))
+    found = own(memory("fiber", ON, FULL), snapshot)
+    assert (found.wanted, found.displaced) == ((), ())
+
+
+def test_a_foreign_default_that_ours_no_longer_stands_for_is_forgotten() -> None:
+    gone, right = b.foreign("fiber", 500), b.foreign("fiber", 10)
+    state = memory("fiber", ON, FULL)._replace(foreign=(gone,))
+    assert own(state, b.snapshot("fiber")._replace(defaults=(right,))).foreign == ()
+
+
 def test_a_foreign_default_that_has_the_metric_already_stays_and_its_twins_go() -> None:
     right, wrong = b.foreign("fiber", 10), b.foreign("fiber", 500)
     found = own(memory("fiber", ON, FULL), b.snapshot("fiber")._replace(defaults=(right, wrong)))

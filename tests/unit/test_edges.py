@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mwan_hook.core import credible
@@ -56,7 +56,7 @@ def test_an_uplink_is_as_good_as_its_better_family_and_unknown_while_the_other_m
     assert best_connectivity(UplinkState("eth0", 7, *(reversed(pair) if turned else pair))) is best
 
 
-@pytest.mark.parametrize("family", Family)
+@pytest.mark.parametrize("family", list(Family))
 @pytest.mark.parametrize(
     ("was", "now", "more"),
     [(ON, OFF, 1), (OFF, ON, 1), (ON, DISABLED, 1), (DISABLED, ON, 1), (OFF, DISABLED, 0), (OFF, OFF, 0), (ON, ON, 0)],
@@ -109,6 +109,9 @@ def test_every_day_of_the_calendar_may_be_stored(day: datetime.date) -> None:
 
 
 @given(st.integers(1, 9999), st.integers(1, 12))
+@example(1900, 2)
+@example(2000, 2)
+@example(2024, 2)
 def test_months_have_the_days_of_the_calendar_and_no_more(year: int, month: int) -> None:
     last = 28
     while True:
@@ -213,6 +216,16 @@ def test_an_entry_may_be_as_large_as_the_limit_and_no_larger(tmp_path: Path) -> 
     taken = spool.take(str(tmp_path))
     assert len(taken.events) == 1
     assert len(taken.messages) == 1 and "/2 is no entry" in taken.messages[0] and "no small file" in taken.messages[0]
+
+
+def test_an_entry_is_no_link_to_a_file_elsewhere(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").write_bytes(b"add eth0")
+    place = put(tmp_path, "1", b"")
+    place.unlink()
+    place.symlink_to(tmp_path / "elsewhere")
+    taken = spool.take(str(tmp_path))
+    assert (taken.events, len(taken.messages), place.is_symlink()) == ((), 1, False)
+    assert (tmp_path / "elsewhere").exists()
 
 
 def test_what_is_removed_counts_against_the_number_that_is_taken(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given
@@ -25,6 +25,7 @@ from mwan_hook.model import (
     Routing,
     Rule,
     Snapshot,
+    State,
     Uplink,
     UplinkConfig,
 )
@@ -100,6 +101,50 @@ def test_several_share_a_group_whose_ids_tell_interface_and_family() -> None:
     assert found.objects[-1].members == ((1720000024, 3), (1720000034, 2))
     assert found.shared[0] == Route(V4, 1000, metric=1, nhid=1720000004)
     assert found.shared[1].nexthops == best(2, 3).nexthops
+
+
+def test_a_group_needs_no_route_behind_its_own() -> None:
+    alone = desired(best(2, 3))._replace(shared=(best(2, 3),))
+    found = nexthops.joined(alone, (uplink(2), uplink(3)), Snapshot(pool=Pool(use=True)))
+    assert found.shared == wanted(best(2, 3), uplink(2), uplink(3)).shared[:1]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "there", "answer", "before", "objects", "sharing"),
+    [
+        (False, False, "", "", False, ""),
+        (True, False, "", "", True, ""),  # a kill between the objects and the state loses none
+        (False, True, "", "", True, ""),  # those are still to go
+        (False, False, "objects", "", False, "objects"),
+        (False, False, "", "objects", False, "objects"),
+        (False, False, "routes", "objects", False, "routes"),
+    ],
+)
+def test_it_is_remembered_that_objects_are_or_will_be_there_and_what_auto_found_last(
+    wanted: bool, there: bool, answer: str, before: str, objects: bool, sharing: str
+) -> None:
+    one = (NexthopObject(4, V4, None),)
+    state = State(objects=not objects, sharing=before)
+    pool = Pool(ours=one if there else (), answer=answer)
+    assert nexthops.remembered(state, pool, one if wanted else ()) == State(objects=objects, sharing=sharing)
+
+
+def test_a_way_keeps_its_id_beside_its_twin_in_whatever_order_the_kernel_lists_them() -> None:
+    uplinks, route = (uplink(2), uplink(3, present=False)), best(2)
+    made = nexthops.joined(desired(route), uplinks, Snapshot(pool=Pool(use=True, taken=frozenset({1720000024}))))
+    assert [one.id for one in made.objects] == [1720000034, 1720000025, 1720000004], "the twin's is the lower one"
+    for ours in (made.objects, made.objects[::-1]):
+        again = nexthops.joined(desired(route), uplinks, Snapshot(pool=Pool(use=True, ours=ours)))
+        assert again.objects == made.objects
+
+
+@pytest.mark.parametrize("other", [{"family": V6}, {"buckets": 64}])
+def test_a_group_of_another_family_or_size_is_not_taken_over(other: dict[str, Any]) -> None:
+    """The kernel changes neither of the two."""
+    uplinks = uplink(2), uplink(3)
+    group = wanted(best(2, 3), *uplinks).objects[-1]._replace(**other)
+    found = nexthops.joined(desired(best(2, 3)), uplinks, Snapshot(pool=Pool(use=True, ours=(group,))))
+    assert found.objects[-1].id != group.id
 
 
 def test_a_lone_member_has_a_twin_where_ipv4_would_not_note_its_flows() -> None:

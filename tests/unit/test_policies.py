@@ -225,6 +225,14 @@ def test_without_verdicts_what_stands_stays() -> None:
     assert of_policies(desired(changed, State(), there)) == []
 
 
+def test_what_is_unplugged_and_unjudged_holds_nothing_that_stood() -> None:
+    wanted = config(policy(uplinks="lte fiber"))
+    made = desired(wanted)
+    there = b.snapshot("fiber", "cable")._replace(rules=made.rules, policies=made.policies)
+    lost = desired(wanted, b.state(fiber=OFF, cable=ON), there)
+    assert (of_policies(lost), lost.policies) == ([], ())
+
+
 def test_the_new_way_stands_before_the_old_one_goes() -> None:
     wanted = config(policy(uplinks="lte"))
     before = desired(wanted)

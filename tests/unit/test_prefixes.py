@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mwan_hook import config as files
-from mwan_hook.core import advertised, prefixes
+from mwan_hook.core import advertised, firewall, prefixes
 from mwan_hook.core.desired import desire
 from mwan_hook.core.prefix6 import covers, network
 from mwan_hook.core.uplinks import Surroundings, bind
@@ -152,6 +152,24 @@ def test_a_pulled_uplinks_prefix_is_refused_not_leaked() -> None:
     there = b.snapshot("cable", "lte", families=BOTH)._replace(delegated=KNOWN)
     found = rules(three(), FIBER_OFF, there)
     assert found[0] == Rule(Family.IPV6, 1200, 0, src=FIBER, action="unreachable")
+
+
+def test_prefixes_follow_the_verdicts_of_ipv6_and_not_those_of_ipv4() -> None:
+    able = b.config(*(b.uplink(name, metric=100, nat6=Nat6.MASQUERADE) for name in b.NAMES))
+    for other in (ALL_ON, FIBER_OFF, b.state(fiber=OFF, cable=OFF, lte=OFF)):
+        for one in (ALL_ON, FIBER_OFF):
+            mixed = {name: one.uplinks[name]._replace(ipv4=other.uplinks[name].ipv4) for name in b.NAMES}
+            assert rules(able, State(uplinks=mixed)) == rules(able, one)
+
+
+@pytest.mark.parametrize(("carrier", "tables"), [(True, [1001, 0]), (False, [0])])
+def test_with_nothing_online_only_an_uplink_that_has_a_way_gets_its_prefix(carrier: bool, tables: list[int]) -> None:
+    """Main may know another way, and that one does not translate."""
+    there = seen()
+    there = there._replace(links=(b.link("fiber", carrier=carrier), *there.links[1:]))
+    off, config = b.state(fiber=OFF, cable=OFF, lte=OFF), three()
+    hoping = config._replace(routing=config.routing._replace(last_resort=LastResort.MAIN))
+    assert [rule.table for rule in rules(hoping, off, there) if rule.src == FIBER] == tables
 
 
 def test_without_a_verdict_it_leaves_by_its_own_uplink() -> None:
@@ -316,7 +334,7 @@ def test_dead_uplinks_prefixes_are_deprecated_while_another_is_online(
     router: Router, state: State, deprecated: tuple[str, ...]
 ) -> None:
     config = three()._replace(router=router)
-    assert prefixes.to_deprecate(config, uplinks(config, state, seen()), state, seen()) == deprecated
+    assert firewall.deprecated(config, uplinks(config, state, seen()), state, seen()) == deprecated
 
 
 def test_the_lifetime_of_a_prefix_is_moved_not_lost_so_that_the_checksum_stays() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from mwan_hook.core import foreign, tunnels
@@ -316,3 +318,52 @@ def test_the_address_of_a_line_that_is_no_uplink_goes_where_main_sends_it() -> N
     assert [r for r in made.rules if r.src == address] == [Rule(V4, 1899, MAIN_TABLE, src=address, protocol=172)]
     inside = joined(config._replace(routing=config.routing._replace(default_table=MAIN_TABLE)), snapshot, State())
     assert not [r for r in inside.rules if r.src == address]
+
+
+# ---------------------------------------------------------------- what a rule of others means
+
+
+@pytest.mark.parametrize(
+    ("change", "leads"),
+    [
+        ({}, True),
+        ({"inverted": True, "mark": 5, "mask": 5}, True),
+        ({"src": "10.0.0.1"}, False),
+        ({"suppress_prefixlength": 0}, False),
+        ({"action": "unreachable"}, False),
+        ({"l3mdev": True}, False),
+        ({"table": MAIN_TABLE}, False),
+        ({"table": LOCAL_TABLE}, False),
+        ({"priority": foreign.LAST}, True),
+        ({"priority": foreign.LAST + 1}, False),
+    ],
+)
+def test_a_rule_for_all_packets_to_a_table_of_its_own_leads_where_that_says(
+    change: dict[str, Any], leads: bool
+) -> None:
+    rule = Rule(V4, 5000, 77, protocol=3)._replace(**change)
+    assert foreign.tables([rule]) == ((V4, rule.table),) * leads
+    pieces = way(rule.table, "0.0.0.0/1"), way(rule.table, "128.0.0.0/1")
+    others = way(78, "0.0.0.0/1"), way(rule.table, "8000::/1", family=V6)
+    found = foreign.wide(rule, Snapshot(foreign_wide=(*pieces, *others, way(rule.table, metric=9))))
+    assert found == list(pieces) * leads
+
+
+def test_of_several_defaults_of_a_table_the_best_counts() -> None:
+    good, bad = way(77, metric=3), way(77, metric=4)
+    assert foreign.wide(Rule(V4, 5000, 77), Snapshot(foreign_wide=(bad, good))) == [good]
+    assert foreign.wide(Rule(V4, 5000, 77), Snapshot()) == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "behind"),
+    [
+        (Rule(V4, 3000, 0, action=foreign.NOP), False),
+        (Rule(V4, 3000, LOCAL_TABLE), False),
+        (Rule(V4, 3000, MAIN_TABLE, suppress_prefixlength=0), False),
+        (Rule(V4, 3000, 77, mark=5, mask=5), True),
+        (Rule(V4, 3000, LOCAL_TABLE, mark=5, mask=5), True),
+    ],
+)
+def test_the_shared_default_stands_behind_rules_that_it_would_take_from(rule: Rule, behind: bool) -> None:
+    assert shared(beside((rule,))) == [3002 if behind else 1900]

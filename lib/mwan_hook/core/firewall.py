@@ -86,7 +86,7 @@ def deprecated(config: Config, uplinks: Sequence[Uplink], state: State, snapshot
         return ()
     from mwan_hook.core import prefixes
 
-    return prefixes.to_deprecate(config, uplinks, state, snapshot)
+    return prefixes.to_deprecate(uplinks, state, snapshot)
 
 
 def _with_policies(rules: dict[str, list[str]], made: Marked) -> dict[str, list[str]]:

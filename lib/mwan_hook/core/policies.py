@@ -135,9 +135,9 @@ def _led(
         ways = stacked(family, course.table, carrying, tier(carrying)) if course.shared else []
         leading = [chosen._replace(table=table) for chosen in selectors]
         return ways, [*leading, *_held(course, family, routing, carrying, leading)]
-    if not any(unjudged(uplink, family, state) for uplink in course.uplinks if uplink.present):
+    if not any(unjudged(uplink, family, state) for uplink in course.uplinks):
         return [], []
-    there = {rule._replace(table=0, protocol=0): rule for rule in snapshot.rules if rule.priority == course.priority}
+    there = {rule._replace(table=0, protocol=0): rule for rule in snapshot.rules}
     rules = [there[bare] for chosen in selectors if (bare := chosen._replace(protocol=0)) in there]
     if course.mark:
         from mwan_hook.core import policymarks

@@ -248,9 +248,9 @@ def dead(uplink: Uplink, state: State) -> bool:
     return not uplink.enabled or bool(way.missing) or (judged and not is_online(uplink, Family.IPV6, state))
 
 
-def to_deprecate(config: Config, uplinks: Sequence[Uplink], state: State, snapshot: Snapshot) -> tuple[str, ...]:
+def to_deprecate(uplinks: Sequence[Uplink], state: State, snapshot: Snapshot) -> tuple[str, ...]:
     """Prefixes that hosts shall not use for what is new: of dead uplinks, while another one is online."""
-    if not config.router.deprecate_prefixes or not any(is_online(u, Family.IPV6, state) for u in uplinks):
+    if not any(is_online(u, Family.IPV6, state) for u in uplinks):
         return ()
     return tuple(sorted(prefix for u in uplinks if dead(u, state) for prefix in of(u, snapshot)))
 

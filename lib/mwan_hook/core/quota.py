@@ -107,8 +107,9 @@ def _dated(old: Usage, moment: Moment, reset_day: int) -> Usage:
     period that it knows.  Another reset day is a correction: the figure goes with it.
     """
     today = moment.today
-    behind = today and old.period and first_day(today, old.reset_day) < old.period
-    if not today or (behind and not (moment.stepped or moment.now > SETTLED)):
+    if not today:
+        return old
+    if first_day(today, old.reset_day) < old.period and not (moment.stepped or moment.now > SETTLED):
         return old
     wanted = first_day(today, reset_day)
     periods = dict(old.periods)
