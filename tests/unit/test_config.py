@@ -326,6 +326,7 @@ def test_a_link_to_dev_null_masks_a_file(tmp_path: Path) -> None:
         ("[prometheus]\ntextfile = x.prom\n", "expected the absolute path of a file"),
         ("[snmp]\noid = iso.3.6\n", "2: [snmp] oid = iso.3.6: expected an object identifier in numbers"),
         ("[snmp]\noid = 1.40.1\n", "expected an object identifier"),
+        ("[snmp]\noid = 3.1.1\n", "expected an object identifier"),
         ("[snmp]\noid = .1.3\n", "expected an object identifier"),
         ("[snmp]\noid = 1..3.1\n", "expected an object identifier"),
         ("[snmp]\noid = 1.3.4294967296\n", "expected an object identifier"),

@@ -6,7 +6,15 @@ from collections.abc import Iterable, Mapping
 
 import pytest
 
-from mwan_hook.core import doctordefaults, doctordns, doctorkernel, doctormarks, doctorrules, doctorsysctls
+from mwan_hook.core import (
+    doctordefaults,
+    doctordns,
+    doctorkernel,
+    doctorknown,
+    doctormarks,
+    doctorrules,
+    doctorsysctls,
+)
 from mwan_hook.core.doctor import SYSCTLS, Case, Finding, Severity, listed, ordered, spelled
 from mwan_hook.core.doctordns import Server
 from mwan_hook.core.doctorkernel import Kernel
@@ -521,3 +529,37 @@ def test_names_and_keys_are_spelled_as_people_write_them() -> None:
 def test_no_uplink_no_rule_of_ours_to_be_met() -> None:
     assert list(doctorrules.check(Case(Config()), Foreign((TAILSCALE,)))) == []
     assert Snapshot() == Case(Config()).snapshot
+
+
+@pytest.mark.parametrize(
+    ("release", "wanted"),
+    [("4.16.0", ["kernel-old"]), ("4.17-rc1", []), ("5", []), ("x.17", []), ("5.x", []), ("6.1.0-9-amd64", [])],
+)
+def test_what_a_kernel_is_too_old_for_is_told_where_its_version_can_be_read(release: str, wanted: list[str]) -> None:
+    one = case(policies=(Policy("web", uplinks=("fiber",), protocols=(6,)),))
+    assert codes(doctorkernel._age(one, release)) == wanted
+
+
+@pytest.mark.parametrize(
+    ("rule", "program"),
+    [
+        (AnyRule(V4, 5210, table=254, mark=0x80000, mask=0xFF0000), "Tailscale"),
+        (AnyRule(V4, 5300, table=52), ""),
+        (AnyRule(V4, 5000, table=51820), "WireGuard (wg-quick)"),
+        (AnyRule(V4, 9, table=2004, mark=0x200, mask=0xF00), "Cilium"),
+        (AnyRule(V4, 9, table=2005, mark=0xF00, mask=0xF00), "Cilium"),
+        (AnyRule(V4, 9, table=2005, mark=0x300, mask=0xF00), ""),
+        (AnyRule(V4, 1001, table=1, iif="wan"), "mwan3"),
+        (AnyRule(V4, 1001, table=2, iif="wan"), ""),
+        (AnyRule(V4, 1255, table=255, iif="wan"), "mwan3"),
+        (AnyRule(V4, 1256, table=256, iif="wan"), ""),
+        (AnyRule(V4, 1000, table=0, iif="wan"), ""),
+        (AnyRule(V4, 2003, table=3, mark=0x300, mask=0x3F00), "mwan3"),
+        (AnyRule(V4, 3003, table=0, mark=0x300, mask=0x3F00), "mwan3"),
+        (AnyRule(V4, 4003, table=3, mark=0x300, mask=0x3F00), ""),
+        (AnyRule(V4, 1003, table=3, mark=0x300, mask=0x3F00), ""),
+        (AnyRule(V4, 9, mark=0x4000, mask=0x4000), "kube-proxy"),
+    ],
+)
+def test_programs_are_known_by_their_rules(rule: AnyRule, program: str) -> None:
+    assert doctorknown.of_rule(rule) == program

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 import stat
+import sys
 import time
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from mwan_hook.model import (
     Usages,
 )
 from mwan_hook.store import files, outbox, spool
+from mwan_hook.store import holder as holders
 
 UNKNOWN, NONE, PORTAL, LIMITED, FULL = Connectivity
 ON, OFF, DISABLED = Status.ONLINE, Status.OFFLINE, Status.DISABLED
@@ -279,6 +281,16 @@ def test_what_is_no_notice_is_removed_and_the_others_are_read(tmp_path: Path, co
     assert outbox.names(str(tmp_path)) == {notice(1).id, notice(3).id}
 
 
+def test_a_notice_is_nested_as_deep_as_it_likes(tmp_path: Path) -> None:
+    """What is just not too deep for the reader may be so for the words that refuse it."""
+    depths = range(sys.getrecursionlimit() - 120, sys.getrecursionlimit() + 1)
+    for depth in depths:
+        content = b'{"id": "1", "event": "online", "family": ' + b"[" * depth + b"]" * depth + b"}"
+        put(tmp_path, notice(depth).id, content, files.NOTIFY)
+    found, messages = outbox.waiting(str(tmp_path))
+    assert (found, len(messages)) == ((), len(depths))
+
+
 def test_where_there_are_too_many_the_oldest_go_and_files_in_the_making_do_not_count(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -291,7 +303,27 @@ def test_where_there_are_too_many_the_oldest_go_and_files_in_the_making_do_not_c
     assert hidden.exists()
 
 
+@pytest.mark.parametrize(("holder", "said"), [(4711, 99.5), (4712, None)])
+def test_a_deadline_counts_only_from_the_process_that_holds_the_lock(
+    tmp_path: Path, holder: int, said: float | None
+) -> None:
+    place = tmp_path / "state.json.lock"
+    place.write_text("4711 99.5\n")
+    assert holders._deadline(str(place), holder) == said
+    for odd in ("", "4711\n", "4711 99.5 more\n", "x 99.5\n"):
+        place.write_text(odd)
+        assert holders._deadline(str(place), 4711) is None
+
+
 # ---------------------------------------------------------------- files
+
+
+def test_directories_of_others_keep_their_mode(tmp_path: Path) -> None:
+    theirs = tmp_path / "srv" / "metrics"
+    theirs.mkdir(parents=True)
+    theirs.chmod(0o2775)
+    files.make_directory(str(theirs))
+    assert stat.S_IMODE(theirs.stat().st_mode) == 0o2775
 
 
 def test_a_relative_directory_is_made_with_its_parents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

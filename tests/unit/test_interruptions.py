@@ -83,6 +83,13 @@ def test_an_interruption_of_min_interruption_or_more_is_reported(length: float, 
     assert due(book, MAIL, 1000.0 + length, True) is bool(reported)
 
 
+def test_an_uplink_whose_families_go_one_by_one_is_interrupted_once() -> None:
+    line = Line("fiber", "cable")
+    first = line.notice("offline", "fiber", 1000.0)
+    book = book_of([first, first._replace(id="00000000000000000999-9", boottime=1002.0)])
+    assert [(span.subject, span.begin) for span in book.open] == [("fiber", 1000.0)]
+
+
 @given(st.floats(0, 1e7), st.integers(0, 100))
 def test_exactly_min_interruption_is_reported_whatever_floats_make_of_it(at: float, tenths: int) -> None:
     mail = MAIL._replace(min_interruption=tenths / 10)

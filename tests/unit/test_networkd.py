@@ -139,6 +139,12 @@ def test_both_spellings_of_networkd_connectivity_s_manual_are_known(fs: FakeFile
     assert warnings() == []
 
 
+def test_a_key_counts_in_its_own_section_only(fs: FakeFilesystem) -> None:
+    network(fs, "10-a.network", monitor("hysteresisdelay=1\nfull=1\n[ConnectivityMetric]\nInterval=3"))
+    assert values() == {}
+    assert len(warnings()) == 3
+
+
 @pytest.mark.parametrize(
     "line",
     ["ProbeURL=icmp://1.1.1.1", "ProbeURL=h", "Interval=0", "Interval=infinity", "Timeout=-1", "Timeout=soon", "junk"],
@@ -251,6 +257,8 @@ def test_any_text_is_a_time_span_within_a_year_or_refused(text: str) -> None:
         ("Property=ID_MODEL=X ID_VENDOR=Y*", True),
         ("Property=ID_MODEL=X ID_VENDOR=Z", False),
         ("Property=!ID_MODEL=Z", True),
+        ("Property=ID_NONE=*", False),
+        ("Property=!ID_NONE=*", True),
         ('Property="ID_TEXT=a b"', True),
         ("Type=ether", True),
         ("Type=wlan", False),

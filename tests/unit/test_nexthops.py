@@ -138,6 +138,26 @@ def test_a_way_keeps_its_id_beside_its_twin_in_whatever_order_the_kernel_lists_t
         assert again.objects == made.objects
 
 
+def test_members_are_in_the_order_of_the_kernel_whatever_that_of_the_uplinks_is() -> None:
+    assert wanted(best(3, 2), uplink(3), uplink(2)).objects[-1].members == ((1720000024, 1), (1720000034, 1))
+
+
+def test_of_several_groups_of_ours_the_one_that_carries_is_kept() -> None:
+    uplinks = uplink(2), uplink(3)
+    ways = wanted(best(2, 3), *uplinks).objects[:2]
+    idle, used = (NexthopObject(number, V4, None, ((1720000024, 1), (1720000034, 1)), 1024, 120) for number in (50, 60))
+    standing = Route(V4, 1000, metric=1, nhid=60)
+    snapshot = Snapshot(shared=(standing,), pool=Pool(use=True, ours=(*ways, idle, used)))
+    assert nexthops.joined(desired(best(2, 3)), uplinks, snapshot).shared[0].nhid == 60
+
+
+def test_an_interface_has_a_way_of_each_family() -> None:
+    uplinks = uplink(2), uplink(3)
+    four = wanted(best(2, 3), *uplinks).objects
+    six = nexthops.joined(desired(best(2, 3, family=V6)), uplinks, Snapshot(pool=Pool(use=True, ours=four, own=OWN)))
+    assert [one.id for one in six.objects] == [1720000026, 1720000036, 1720000006]
+
+
 @pytest.mark.parametrize("other", [{"family": V6}, {"buckets": 64}])
 def test_a_group_of_another_family_or_size_is_not_taken_over(other: dict[str, Any]) -> None:
     """The kernel changes neither of the two."""
@@ -159,6 +179,7 @@ def test_a_lone_member_has_a_twin_where_ipv4_would_not_note_its_flows() -> None:
     ("route", "uplinks"),
     [
         (best(2), (uplink(2), uplink(3, metric=200))),  # nobody else has its metric
+        (best(2, 9), (uplink(2), uplink(3))),  # one of its ways is no uplink's
         (best(2), (uplink(2), uplink(3)._replace(enabled=False))),
         (best(2), (uplink(2), uplink(3)._replace(config=UplinkConfig("eth3", families=(V6,))))),
         (Route(V6, 1000, metric=1, nexthops=(Nexthop(2),)), (uplink(2), uplink(3))),

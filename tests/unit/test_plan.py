@@ -20,6 +20,11 @@ def steps(changes: tuple[Change, ...]) -> list[tuple[str, object]]:
     return [(change.op.value, change.what) for change in changes]
 
 
+def test_rules_go_from_the_last_to_the_first_whatever_family_they_are_of() -> None:
+    there = Rule(V4, 10, 1), Rule(Family.IPV6, 20, 1), Rule(V4, 30, 1)
+    assert [change.what for change in plan(Routing(), Desired(), Snapshot(rules=there))] == list(there[::-1])
+
+
 def test_what_is_already_so_gives_no_change() -> None:
     rule, route = Rule(V4, 1900, 1000), default(1, 2, 3)
     desired = Desired(shared=(route,), rules=(rule,), sysctls=(Sysctl("net/x", "1"),))

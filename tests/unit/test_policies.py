@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from mwan_hook.core import policies
 from mwan_hook.core.desired import Desired, desire
 from mwan_hook.core.plan import plan
@@ -256,3 +258,17 @@ def test_a_table_that_is_not_needed_any_more_is_emptied_after_its_rule() -> None
     changes = plan(wanted.routing, desired(wanted, off, there), there)
     order = [type(one.what) for one in changes if matters(one) and one.op is Op.DELETE]
     assert order == [Rule, Route, Route, Route]
+
+
+@pytest.mark.parametrize(
+    ("iif", "forwards", "own"),
+    [((), True, True), (("lo",), False, True), (("br0",), True, False), (("br0", "lo"), True, True)],
+)
+def test_which_packets_a_policy_means_is_told_by_where_they_come_in(
+    iif: tuple[str, ...], forwards: bool, own: bool
+) -> None:
+    wanted = policy(iif=iif, dscp=(46,))
+    assert (wanted.forwards, wanted.marks_own) == (forwards, own)
+    assert not policy(iif=iif, uids=((0, 0),)).forwards
+    assert not policy(iif=iif, dscp=(46,), macs=("02:00:00:00:00:01",)).marks_own
+    assert not policy(iif=iif).marks_own

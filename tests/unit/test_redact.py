@@ -20,6 +20,7 @@ from mwan_hook.core.targets import parse
         ("http://user@h.example/p?q", "http://***@h.example/p?***"),
         ("http://h.example/p=Is it there?", "http://h.example/p=Is it there?"),
         ("http://h.example/p=a@b", "http://h.example/p=a@b"),
+        ("http:///a@b?key=abc", "http:///a@b?***"),
         ("icmp://1.1.1.1", "icmp://1.1.1.1"),
         ("gateway:", "gateway:"),
         ("a?b=c", "a?b=c"),

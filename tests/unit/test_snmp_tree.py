@@ -52,6 +52,11 @@ def test_get_takes_the_whole_name_only() -> None:
         assert oids.get(tree, other) is None
 
 
+def test_a_number_of_an_oid_has_32_bits() -> None:
+    assert oids.parse("1.4294967295") == (1, 0xFFFFFFFF)
+    assert oids.parse("1" + ".1" * 127) == (1,) * 128
+
+
 @pytest.mark.parametrize("text", ["1.3.6", ".1.3.6"])
 def test_an_oid_may_begin_with_a_dot(text: str) -> None:
     assert oids.parse(text) == (1, 3, 6)

@@ -281,7 +281,12 @@ def test_only_what_is_configured_is_looked_after(
     from mwan_hook.notify import prometheus
 
     done: list[str] = []
-    monkeypatch.setattr(prometheus, "refresh", lambda *_: [done.append("prometheus")] and ())  # type: ignore[func-returns-value]
+
+    def refresh(*_: Any) -> tuple[str, ...]:
+        done.append("prometheus")
+        return ()
+
+    monkeypatch.setattr(prometheus, "refresh", refresh)
     monkeypatch.setattr(notifier, "remind", lambda _: done.append("mail"))
     given = Config()
     given = given._replace(prometheus=given.prometheus._replace(textfile=textfile), mail=given.mail._replace(to=to))
@@ -428,6 +433,13 @@ def test_where_objects_may_be_used_the_shared_default_goes_through_them_and_that
     pooled = scene.judge(seen(TWO, THERE._replace(pool=Pool(use=True, answer="objects")), on))
     assert [bool(one.members) for one in pooled.desired.objects] == [False, False, True]
     assert (pooled.state.objects, pooled.state.sharing) == (True, "objects")
+
+
+def test_what_a_lease_claims_and_what_it_brings_into_the_lan_are_each_told_alone() -> None:
+    wide = Route(IPV4, MAIN_TABLE, "0.0.0.0/1", 2048, (Nexthop(2, "192.168.2.1"),), protocol=16)
+    for there in (THERE._replace(claims=(wide,)), THERE._replace(inside=(wide._replace(dst="192.168.9.128/25"),))):
+        assert scene.judge(seen(TWO, there)).desired.notes != ()
+    assert scene.judge(seen(TWO, THERE)).desired.notes == ()
 
 
 def test_what_follows_from_what_is_desired_is_remembered() -> None:

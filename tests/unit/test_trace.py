@@ -54,6 +54,14 @@ def test_each_rule_says_why_it_matched_or_not() -> None:
     assert "1 more rule is not reached (from 32766 on)" in lines
 
 
+def test_of_two_outcomes_that_may_be_the_kernel_gives_one() -> None:
+    right, wrong = trace(ASKED, GROUND).outcome, trace(ASKED._replace(mark=1), Ground((), {}, DEVICES)).outcome
+    entry = route(1000, FIBER)
+    answer = Answer(entry=entry, leg=FIBER)
+    assert agree(right, answer) and agree(wrong._replace(otherwise=right), answer)
+    assert not agree(wrong, answer) and not agree(wrong._replace(otherwise=wrong), answer)
+
+
 def test_legs_share_by_weight_and_say_their_uplink() -> None:
     outcome = trace(ASKED, GROUND).outcome
     assert shares(outcome) == (0.75, 0.25)

@@ -92,6 +92,27 @@ def test_an_uplink_of_a_template_seen_in_this_boot_stays_when_its_interface_is_g
     assert [(u.name, u.present, u.index) for u in found.uplinks] == [("stick@lte", False, 0)]
 
 
+@pytest.mark.parametrize("name", ["other@lte", "stick", "stick@fiber", "stick@gone"])
+def test_what_another_section_or_a_present_interface_has_is_no_uplink_that_is_gone(name: str) -> None:
+    state = State(uplinks={name: UplinkState("lte" if name != "stick@fiber" else "fiber", 4)})
+    found = bound(b.config(template("stick", Match("name", "*"))), b.snapshot("fiber"), state=state)
+    assert [u.name for u in found.uplinks] == ["stick@fiber"]
+
+
+def test_uplinks_of_a_template_come_by_name_whatever_the_order_of_links() -> None:
+    snapshot = b.snapshot("lte", "fiber", "cable")
+    found = bound(b.config(template("any", Match("name", "*"))), snapshot)
+    assert [u.interface for u in found.uplinks] == ["cable", "fiber", "lte"]
+
+
+@pytest.mark.parametrize(("mark", "mask", "expected"), [(5, None, (5, 0xFFFFFFFF)), (5, 0xF, (5, 0xF))])
+def test_a_mark_of_the_configuration_has_its_own_mask(mark: int, mask: int | None, expected: tuple[int, int]) -> None:
+    (found,) = bound(b.config(b.uplink("fiber", mark=mark, mask=mask)), b.snapshot("fiber")).uplinks
+    assert (found.mark, found.mask) == expected
+    (free,) = bound(b.config(b.uplink("fiber")), b.snapshot("fiber")).uplinks
+    assert (free.mark, free.mask) == (0x100, 0x3F00)
+
+
 def test_tables_and_marks_are_remembered_and_fixed_numbers_are_kept_free() -> None:
     config = b.config(b.uplink("cable", table=1001, mark=0x100), b.uplink("fiber"), b.uplink("lte"))
     first = bound(config, b.snapshot(*b.NAMES))
