@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -40,7 +41,7 @@ from mwan_hook.model import (
 from mwan_hook.probes import runner
 from mwan_hook.probes.loop import Late
 from mwan_hook.scene import Judged, Scene, Seen
-from mwan_hook.store import lock
+from mwan_hook.store import files, lock
 from mwan_hook.store import state as states
 from mwan_hook.system import notifier
 from mwan_hook.tick import Key, Questions, Wish
@@ -274,10 +275,13 @@ def test_what_could_not_be_done_is_said_and_is_the_exit_status(
     assert capsys.readouterr().err.split("\n")[:-1] == [f"mwan-hook: {error}" for error in errors]
 
 
-@pytest.mark.parametrize(("textfile", "to"), [("", ()), ("/x.prom", ()), ("", ("root",))])
-def test_only_what_is_configured_is_looked_after(
-    monkeypatch: pytest.MonkeyPatch, textfile: str, to: tuple[str, ...]
+@pytest.mark.parametrize(
+    ("textfile", "to", "again"), [("", (), False), ("/x.prom", (), False), ("", ("root",), False), ("", (), True)]
+)
+def test_only_what_is_configured_or_left_is_looked_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, textfile: str, to: tuple[str, ...], again: bool
 ) -> None:
+    from mwan_hook import telling
     from mwan_hook.notify import prometheus
 
     done: list[str] = []
@@ -288,10 +292,14 @@ def test_only_what_is_configured_is_looked_after(
 
     monkeypatch.setattr(prometheus, "refresh", refresh)
     monkeypatch.setattr(notifier, "remind", lambda _: done.append("mail"))
+    monkeypatch.setattr(telling, "remind", lambda *_: done.append("again"))
+    if again:
+        (tmp_path / files.RUN).mkdir(parents=True)
+        (tmp_path / files.AGAIN).touch()
     given = Config()
     given = given._replace(prometheus=given.prometheus._replace(textfile=textfile), mail=given.mail._replace(to=to))
-    tick._look_after("/", loaded(given))
-    assert done == ["prometheus"] * bool(textfile) + ["mail"] * bool(to)
+    tick._look_after(str(tmp_path), loaded(given), Site().judged())
+    assert done == ["prometheus"] * bool(textfile) + ["mail"] * bool(to) + ["again"] * again
 
 
 class Prober:
