@@ -86,7 +86,9 @@ def test_an_interruption_of_min_interruption_or_more_is_reported(length: float, 
 def test_an_uplink_whose_families_go_one_by_one_is_interrupted_once() -> None:
     line = Line("fiber", "cable")
     first = line.notice("offline", "fiber", 1000.0)
-    book = book_of([first, first._replace(id="00000000000000000999-9", boottime=1002.0)])
+    second = first._replace(id=f"{first.id}0", boottime=1002.0)
+    book = book_of([first, second])
+    assert book.last == second.id
     assert [(span.subject, span.begin) for span in book.open] == [("fiber", 1000.0)]
 
 

@@ -16,6 +16,7 @@ from mwan_hook.core.uplinks import Surroundings, bind
 from mwan_hook.model import (
     LOCAL_TABLE,
     MAIN_TABLE,
+    Address,
     Allotment,
     Busy,
     Config,
@@ -445,7 +446,8 @@ def test_where_objects_may_be_used_the_shared_default_goes_through_them_and_that
 
 def test_what_a_lease_claims_and_what_it_brings_into_the_lan_are_each_told_alone() -> None:
     wide = Route(IPV4, MAIN_TABLE, "0.0.0.0/1", 2048, (Nexthop(2, "192.168.2.1"),), protocol=16)
-    for there in (THERE._replace(claims=(wide,)), THERE._replace(inside=(wide._replace(dst="192.168.9.128/25"),))):
+    lan = THERE._replace(addresses=(*THERE.addresses, Address(9, IPV4, "192.168.9.1", 24, True)))
+    for there in (lan._replace(claims=(wide,)), lan._replace(inside=(wide._replace(dst="192.168.9.128/25"),))):
         assert scene.judge(seen(TWO, there)).desired.notes != ()
     assert scene.judge(seen(TWO, THERE)).desired.notes == ()
 
