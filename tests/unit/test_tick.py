@@ -385,10 +385,10 @@ def test_what_fails_with_words_of_ours_is_told_and_nothing_else_is_caught() -> N
     def fail(error: Exception) -> None:
         raise error
 
-    assert act._attempted(lambda: None) == []
-    assert act._attempted(lambda: fail(MwanError("no room"))) == ["no room"]
+    assert act.attempted(lambda: None) == []
+    assert act.attempted(lambda: fail(MwanError("no room"))) == ["no room"]
     with pytest.raises(ZeroDivisionError):
-        act._attempted(lambda: fail(ZeroDivisionError()))
+        act.attempted(lambda: fail(ZeroDivisionError()))
 
 
 # ---------------------------------------------------------------- one look, judged
