@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from mwan_hook import act, config, scene, tick
+from mwan_hook import act, change, config, scene, tick
 from mwan_hook.core.targets import parse
 from mwan_hook.core.uplinks import Surroundings, bind
 from mwan_hook.model import (
@@ -374,11 +374,11 @@ def test_before_the_kernel_is_touched_what_is_lost_by_it_is_on_record_beside_wha
     sysctl = (Sysctl("net.ipv4.conf.eth0.rp_filter", "1"),)
     stored = State(tables=(1003, 1001), foreign=(old,), protocols=(172,), sharing="objects", errors=("kept",))
     judged = State(tables=(1002, 1001), foreign=(newer, new), protocols=(171,), objects=True, sysctls=sysctl)
-    record = act._on_record(stored, judged)
+    record = change._on_record(stored, judged)
     assert record == stored._replace(
         tables=(1001, 1002, 1003), foreign=(newer, new), protocols=(171, 172), objects=True, sysctls=sysctl, sharing=""
     )
-    assert act._on_record(record, State()).objects, "they may be there still"
+    assert change._on_record(record, State()).objects, "they may be there still"
 
 
 def test_what_fails_with_words_of_ours_is_told_and_nothing_else_is_caught() -> None:
