@@ -8,6 +8,7 @@ import pytest
 
 from mwan_hook.core import foreign, tunnels
 from mwan_hook.core.desired import Desired, desire
+from mwan_hook.core.priorities import LAST
 from mwan_hook.core.servers import is_public
 from mwan_hook.core.uplinks import Surroundings, bind
 from mwan_hook.model import (
@@ -334,8 +335,8 @@ def test_the_address_of_a_line_that_is_no_uplink_goes_where_main_sends_it() -> N
         ({"l3mdev": True}, False),
         ({"table": MAIN_TABLE}, False),
         ({"table": LOCAL_TABLE}, False),
-        ({"priority": foreign.LAST}, True),
-        ({"priority": foreign.LAST + 1}, False),
+        ({"priority": LAST}, True),
+        ({"priority": LAST + 1}, False),
     ],
 )
 def test_a_rule_for_all_packets_to_a_table_of_its_own_leads_where_that_says(
