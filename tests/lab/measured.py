@@ -11,7 +11,7 @@ MOST = 64 << 10  # KiB, for a run that probes, tells or mails, whatever its peer
 # Linux passes the peak of a parent on to its child, so the one that measures is small.
 _SCRIPT = """
 import os, sys
-child = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ)
+child = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ)
 _, status, used = os.wait4(child, 0)
 print(used.ru_maxrss, flush=True)
 os._exit(os.waitstatus_to_exitcode(status))
