@@ -2,9 +2,10 @@
 # Part of install.sh: what systemd, udev, networkd and networkd-dispatcher have to be told.
 
 # what starts runs, and the runs
-triggers="mwan-hook-check.timer mwan-hook-event.path mwan-hook-netlink.socket mwan-hook-notify.path mwan-hook-mail.timer"
+triggers="mwan-hook-check.timer mwan-hook-event.path mwan-hook-netlink.socket mwan-hook-notify.path mwan-hook-mail.timer
+mwan-hook-webhook.timer"
 runs="mwan-hook-check.service mwan-hook-event.service mwan-hook-netlink.service mwan-hook-notify.service
-mwan-hook-mail.service mwan-hook-bus.service"
+mwan-hook-mail.service mwan-hook-webhook.service mwan-hook-bus.service"
 boot="mwan-hook-boot.service mwan-hook-early.service"
 # What was replaced and not yet told; it goes with the boot, as what it is about does.
 pending=/run/mwan-hook-install

@@ -56,13 +56,16 @@ def _running(add: Add) -> None:
     one = add("mail", mail, "interruptions that wait to be told by mail")
     one.add_argument("--send", action="store_true", help="send what is due; what the timer runs")
     one.add_argument("--test", action="store_true", help="send a test mail now and say every step")
+    one = add("webhook", webhook, "show or send queued posts to the webhook")
+    one.add_argument("--send", action="store_true", help="post what is due; what the timer runs")
+    one.add_argument("--test", action="store_true", help="post a test now")
     one = add("track", track, "exit with 0 while anything, or one of these, is online, else with 1: for keepalived")
     one.add_argument("uplinks", nargs="*", metavar="UPLINK", help="name, template's name or interface")
     one.add_argument("--family", choices=("ipv4", "ipv6"), help="online in this one; else in either")
 
 
 def _serving(add: Add) -> None:
-    one = add("notify", notify, "tell hooks, mail, Prometheus and D-Bus what is spooled; what the path unit starts")
+    one = add("notify", notify, "deliver spooled notices to hooks, mail and the like; what the path unit starts")
     one.add_argument("--no-wait", action="store_true", help="leave it to another one that is at it")
     one = add("bus", bus, "answer on D-Bus until nobody calls; what the bus starts")
     one.add_argument("--idle", type=_seconds, default=30.0, metavar="S", help="seconds without a call (30)")
@@ -198,6 +201,13 @@ def track(options: argparse.Namespace) -> int:
 def mail(options: argparse.Namespace) -> int:
     """``mwan-hook mail``."""
     from mwan_hook.commands import mail as command
+
+    return command.run(options.root, options.send, options.test)
+
+
+def webhook(options: argparse.Namespace) -> int:
+    """``mwan-hook webhook``."""
+    from mwan_hook.commands import webhook as command
 
     return command.run(options.root, options.send, options.test)
 

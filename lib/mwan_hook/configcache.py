@@ -23,7 +23,10 @@ PATH = RUN + "/config.cache"
 FORMAT = 2
 SUM = len('{"sum":') + 10 + len(",")  # bytes before what the sum is of
 # Nouns whose fields are keys of the files: a program that knows others does not believe what this one kept.
-KEYS = ("Routing", "Router", "Probe", "Hooks", "Mail", "Prometheus", "Snmp", "UplinkConfig", "Metrics", "Policy")
+KEYS = (
+    *("Routing", "Router", "Probe", "Hooks", "Mail", "Webhook", "Prometheus", "Snmp", "UplinkConfig", "Metrics"),
+    "Policy",
+)
 RACY_NS = 20_000_000  # a file changed again within a tick of the kernel's clock may look the same
 _NOT_OTHERS = 0o022
 

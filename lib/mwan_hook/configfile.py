@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     Origin = tuple[str, int]
 
 MANY = "__many__"
-SECTIONS = ("routing", "router", "probe", "hooks", "mail", "prometheus", "snmp", "policies", "uplinks")
+URL = ("webhook", "url")  # all of it may be a secret
+SECTIONS = ("routing", "router", "probe", "hooks", "mail", "webhook", "prometheus", "snmp", "policies", "uplinks")
 _RELATED = (
     {"targets", "required"},
     {"latency_low", "latency_high"},
@@ -67,7 +68,7 @@ class Problems:
         shown = ""
         if value is not None:
             self._bad.add(path)
-            shown = f" = {_shown(value)}"
+            shown = f" = {_shown(value)}" if path != URL else ""
         self.add(file.path, line_of(file.places, path), f"{label(path, key=key)}{shown}: {words}")
 
     def doubt(self, file: Source, path: Path, words: str) -> None:
@@ -87,7 +88,8 @@ class Problems:
             for word in finding.path:
                 value = value.get(word, {})
             section = bool(value) and isinstance(value, dict)
-            shown = f" = {_shown(value)}" if value and not section and finding.path[-1] != "mark" else ""
+            told = value and not section and finding.path[-1] != "mark" and finding.path != URL
+            shown = f" = {_shown(value)}" if told else ""
             words = f"{label(finding.path, key=not section)}{shown}: {finding.words}"
             (self._wrong if finding.fatal else self._doubts).append((file, line, words))
 

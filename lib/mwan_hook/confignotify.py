@@ -1,4 +1,4 @@
-"""The checks of [mail], [prometheus] and [snmp] that the configspec names; what a check is stands in configvalues."""
+"""The checks of [mail], [webhook], [prometheus] and [snmp]; what a check is stands in configvalues."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ if TYPE_CHECKING:
 
     from mwan_hook.configvalues import Value
 
+# what happens, as docs/hooks.md has it
+EVENTS = (
+    *("online", "offline", "full", "portal", "limited", "none", "default-route", "plugged", "unplugged"),
+    *("quota-warning", "quota-exceeded", "quota-below", "again", "flushed"),
+)
 LARGEST_ARC = 0xFFFFFFFF  # of an object identifier
 MOST_ARCS = 120  # of 128, so that the tree below has room
 
@@ -62,6 +67,24 @@ def path(value: Value) -> str:
     return found
 
 
+def url(value: Value) -> str:
+    """An http or https URL, or nothing."""
+    found = one(value)
+    scheme, _, rest = found.partition("://")
+    good = scheme in ("http", "https") and rest and rest[0] not in "/?#" and "@" not in rest.partition("/")[0]
+    if found and not (good and found.isprintable() and " " not in found):
+        raise ValueError("expected the URL of a webhook, as in https://example.org/hook (a password: in header_file)")
+    return found
+
+
+def events(value: Value) -> list[str]:
+    """Events of hooks, each once; none: all of them."""
+    found = list(dict.fromkeys(several(value)))
+    if strange := [word for word in found if word not in EVENTS]:
+        raise ValueError(f"expected events ({', '.join(EVENTS)}), not {', '.join(strange)}")
+    return found
+
+
 def textfile(value: Value) -> str:
     """A path that node_exporter reads, or nothing."""
     found = path(value)
@@ -81,5 +104,5 @@ def oid(value: Value) -> str:
 
 
 CHECKS: dict[str, Callable[..., object]] = {
-    check.__name__: check for check in (text, host, recipients, sender, path, textfile, oid)
+    check.__name__: check for check in (text, host, recipients, sender, path, url, events, textfile, oid)
 }

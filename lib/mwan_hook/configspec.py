@@ -55,6 +55,16 @@ backoff_min = seconds
 backoff_step = seconds
 backoff_max = seconds
 
+[webhook]
+url = url
+events = events
+header_file = path
+timeout = some_seconds
+verify = boolean
+ca_file = path
+backoff_min = seconds
+backoff_max = seconds
+
 [prometheus]
 textfile = textfile
 interval = some_seconds

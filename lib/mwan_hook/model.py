@@ -302,6 +302,19 @@ class Mail(NamedTuple):
         return self.smtp_port or self.security.port
 
 
+class Webhook(NamedTuple):
+    """``[webhook]``.  No ``url``: nothing is posted."""
+
+    url: str = ""
+    events: tuple[str, ...] = ()  # none: all
+    header_file: str = ""  # below --root
+    timeout: float = 30
+    verify: bool = True
+    ca_file: str = ""  # below --root; empty: the system's
+    backoff_min: float = 10
+    backoff_max: float = 3600
+
+
 class Prometheus(NamedTuple):
     """``[prometheus]``: a file for node_exporter's textfile collector."""
 
@@ -371,6 +384,7 @@ class Config(NamedTuple):
     explicit_probe: frozenset[str] = frozenset()  # keys of [probe] set in a file: they beat .network files
     hooks: Hooks = Hooks()
     mail: Mail = Mail()
+    webhook: Webhook = Webhook()
     prometheus: Prometheus = Prometheus()
     snmp: Snmp = Snmp()
     router: Router = Router()

@@ -133,7 +133,7 @@ def _look_after(root: str, loaded: Loaded, judged: Judged) -> None:
         from mwan_hook.notify import prometheus
 
         complain(prometheus.refresh(root, loaded))
-    if loaded.config.mail.to:
+    if loaded.config.mail.to or loaded.config.webhook.url:
         from mwan_hook.system import notifier
 
         notifier.remind(root)

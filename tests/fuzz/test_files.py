@@ -118,7 +118,7 @@ KEPT: dict[str, Callable[[str], object]] = {
     files.ALLOTMENT: lambda root: allotment.load(root, writes=True),
     files.NOTIFIED: notified.load,
     files.USAGE: lambda root: usage.load(root, writes=True),
-    files.MAIL: lambda root: unsent.load(root, writes=True),
+    files.MAIL: lambda root: unsent.MAIL.load(root, writes=True),
     files.HISTORY: history.read,
 }
 

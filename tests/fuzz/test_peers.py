@@ -20,7 +20,8 @@ from dns.exception import DNSException
 from mwan_hook.commands import snmp
 from mwan_hook.core import oids, targets
 from mwan_hook.model import Connectivity, Family, Job, Security
-from mwan_hook.notify import mailsmtp
+from mwan_hook.notify import mailsmtp, webhooksend
+from mwan_hook.notify.child import Outcome
 from mwan_hook.probes import dns as question
 from mwan_hook.probes import dnsreply, http, ntp, resolve
 from mwan_hook.probes.bound import Answer, Exchange, guarded
@@ -117,6 +118,23 @@ def test_an_http_reply_is_an_answer(monkeypatch: pytest.MonkeyPatch, target: str
             assert "the probe failed" not in (answer.error or ""), (reply, answer.error)
 
 
+ANSWERS = [
+    b"429|Retry-After: 120",
+    b"302|Location: http://u:p@[::1/",
+    b"503|Retry-After: Wed, 21 Oct 2026 07:28:00 GMT",
+]
+
+
+def test_a_webhook_s_answer_means_something() -> None:
+    for chance in chances("webhook", 2000):
+        number, _, line = bent(chance, *ANSWERS).decode("latin-1").partition("|")
+        name, _, value = line.partition(":")
+        status = int(number) % 1000 if number.isascii() and number.isdigit() else 500
+        found = webhooksend.judged(status, {name: value.strip()}, "https://h/***")
+        assert printable(found.words) and len(found.words) < 200 and found.after >= 0
+        assert found.accepted is (200 <= status < 300)
+
+
 class Loopback(socket.socket):
     """One end of a pair that says it is of the Internet."""
 
@@ -152,7 +170,7 @@ def test_a_talk_with_a_mail_server_ends_in_words(monkeypatch: pytest.MonkeyPatch
     with modest():
         for chance in chances(security.value, 150):
             talk = bent(chance, *TALK)
-            heard: list[tuple[str, str, mailsmtp.Outcome | None]] = []
+            heard: list[tuple[str, str, Outcome | None]] = []
             with bounded():
                 mailsmtp.converse(server, message, heard.append)
             outcome = heard[-1][2]

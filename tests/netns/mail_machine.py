@@ -102,7 +102,7 @@ class Machine:
 
     def impatient(self) -> None:
         """The next try is due."""
-        unsent.change(str(self.root), lambda book: book._replace(retry=0.0))
+        unsent.MAIL.change(str(self.root), lambda book: book._replace(retry=0.0))
 
 
 @pytest.fixture

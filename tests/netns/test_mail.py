@@ -104,7 +104,7 @@ def test_without_a_recipient_the_timer_does_nothing_and_a_person_is_told(machine
     assert not (machine.root / files.MAIL).exists()
     machine.interrupted(30)
     assert machine.waits and machine.command("--send") == "" and not machine.waits, "mail was switched off"
-    assert len(unsent.load(str(machine.root), writes=True).ended) == 1
+    assert len(unsent.MAIL.load(str(machine.root), writes=True).ended) == 1
 
 
 # ---------------------------------------------------------------- encryption and passwords

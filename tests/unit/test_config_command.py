@@ -27,6 +27,10 @@ from = "Router #1 <r@example.org>"
 smtp_host = 2001:db8::25
 user = me
 password_file = /etc/mwan-hook/password
+[webhook]
+url = "https://hooks.example.org/a?b=c#d"
+events = online, offline
+verify = no
 [uplinks]
 [[fiber]]
 masquerade = no
@@ -115,8 +119,8 @@ def test_every_value_in_force_says_where_it_came_from(tmp_path: Path, capsys: py
     assert "first_table = 1001 # default" in lines
     assert f"weight = 4 # {directory}/conf.d/a.conf:3" in lines
     assert f"interval = 2.5 # {directory}/mwan-hook.conf:7" in lines
-    assert f"fall = 9 # {directory}/mwan-hook.conf:39" in lines
-    assert f"mark = 0x10/0xf0 # {directory}/mwan-hook.conf:28" in lines
+    assert f"fall = 9 # {directory}/mwan-hook.conf:43" in lines
+    assert f"mark = 0x10/0xf0 # {directory}/mwan-hook.conf:32" in lines
     assert "# table: the next free one" in lines
     assert f"timeout = 9.5 # {directory}/mwan-hook.conf:10" in lines
     assert f'from = "Router #1 <r@example.org>" # {directory}/mwan-hook.conf:16' in lines

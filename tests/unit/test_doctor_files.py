@@ -216,15 +216,17 @@ def test_each_unit_is_missed(name: str) -> None:
         ({"masked": True}, "unit-masked"),
         ({"active": False}, "unit-stopped"),
     ):
-        found = list(doctorunits.check(without(name, **values)._replace(mail=True)))
+        channels = frozenset({doctorunits.MAIL, doctorunits.WEBHOOK})
+        found = list(doctorunits.check(without(name, **values)._replace(channels=channels)))
         if name in (doctorunits.BOOT, doctorunits.EARLY) and code == "unit-stopped":
             assert found == []  # it has done its work
         else:
             assert [(one.code, one.about, one.severity) for one in found] == [(code, name, severity)]
 
 
-def test_the_mail_timer_is_missed_only_where_mail_is_sent() -> None:
-    assert list(doctorunits.check(without(doctorunits.MAIL, enabled=False))) == []
+@pytest.mark.parametrize("timer", [doctorunits.MAIL, doctorunits.WEBHOOK])
+def test_a_channel_s_timer_is_missed_only_where_something_is_sent(timer: str) -> None:
+    assert list(doctorunits.check(without(timer, enabled=False))) == []
 
 
 def test_what_else_starts_runs_is_missed() -> None:

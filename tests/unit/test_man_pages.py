@@ -32,6 +32,7 @@ SECTIONS = {
     "[ROUTER] SECTION": ("router",),
     "[HOOKS] SECTION": ("hooks",),
     "[MAIL] SECTION": ("mail",),
+    "[WEBHOOK] SECTION": ("webhook",),
     "[PROMETHEUS] SECTION": ("prometheus",),
     "[SNMP] SECTION": ("snmp",),
 }

@@ -356,8 +356,8 @@ def test_a_record_is_stored_and_read_as_it_was(tmp_path: Path) -> None:
 
 def test_a_threshold_waits_for_its_mail_over_the_end_of_the_process(tmp_path: Path) -> None:
     notice = Notice("00000000000000000012-0000", "quota-warning", "lte", reason="17 GB of 20 GB used", at=5.0)
-    unsent.change(str(tmp_path), lambda book: recorded(book, (notice,), lambda _: True, Mail()))
-    [waiting] = unsent.load(str(tmp_path), writes=True).news
+    unsent.MAIL.change(str(tmp_path), lambda book: recorded(book, (notice,), lambda _: True, Mail()))
+    [waiting] = unsent.MAIL.load(str(tmp_path), writes=True).news
     assert (waiting.subject, waiting.words, waiting.at) == ("lte", notice.reason, 5.0)
 
 

@@ -22,6 +22,7 @@ from mwan_hook.model import (
     Router,
     Snmp,
     UplinkConfig,
+    Webhook,
 )
 from mwan_hook.say import complain, say
 from mwan_hook.store import allotment
@@ -183,12 +184,13 @@ def _sections(wanted: Config) -> dict[str, dict[str, str]]:
         "router": _router(wanted.router),
         "hooks": _texts(wanted.hooks),
         "mail": _mail(wanted.mail),
+        "webhook": _texts(wanted.webhook) | {"events": _list(iter(wanted.webhook.events))},
         "prometheus": _texts(wanted.prometheus),
         "snmp": _texts(wanted.snmp),
     }
 
 
-def _texts(values: Hooks | Prometheus | Snmp) -> dict[str, str]:
+def _texts(values: Hooks | Prometheus | Snmp | Webhook) -> dict[str, str]:
     return {key: _quoted(_text(value)) for key, value in values._asdict().items()}
 
 

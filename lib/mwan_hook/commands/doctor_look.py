@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from mwan_hook.config import Loaded
     from mwan_hook.core.doctormarks import Flowtable, Marker
     from mwan_hook.core.traced import AnyRule, Device, Entry
+    from mwan_hook.model import Config
     from mwan_hook.scene import Judged
 
 FIREWALL = "marks that nftables and iptables set, and flowtables: that takes root"
@@ -45,7 +46,7 @@ def findings(root: str) -> tuple[tuple[Finding, ...], bool]:
         loaded = config.look(root)
     except ConfigError as error:
         found += doctorstate.check_configuration(tuple(str(error).splitlines()), ())
-        found += _system(root, False, False, ())
+        found += _system(root, False, frozenset(), ())
         return ordered(found), False
     seen = scene.look(root, loaded)
     judged = scene.judge(seen)
@@ -56,7 +57,7 @@ def findings(root: str) -> tuple[tuple[Finding, ...], bool]:
         if networkd.link_facts(root, uplink.index).get("REQUIRED_FOR_ONLINE") == "yes"
     )
     found += _own(root, case, loaded, judged)
-    found += _system(root, inquiry.has_nexthops(loaded.config.routing.protocol), bool(loaded.config.mail.to), required)
+    found += _system(root, inquiry.has_nexthops(loaded.config.routing.protocol), _channels(loaded.config), required)
     found += _kernel(root, case, judged)
     return ordered(found), True
 
@@ -85,7 +86,16 @@ def _memory(root: str, judged: Judged) -> Memory:
     )
 
 
-def _system(root: str, own_nexthops: bool, mail: bool, required: tuple[str, ...]) -> Iterator[Finding]:
+def _channels(config: Config) -> frozenset[str]:
+    """Timers that have something to send."""
+    return frozenset(
+        timer
+        for timer, there in ((doctorunits.MAIL, config.mail.to), (doctorunits.WEBHOOK, config.webhook.url))
+        if there
+    )
+
+
+def _system(root: str, own_nexthops: bool, channels: frozenset[str], required: tuple[str, ...]) -> Iterator[Finding]:
     """systemd, its networkd, and what starts us."""
     setup = unitfacts.networkd(root)
     if setup:
@@ -93,7 +103,7 @@ def _system(root: str, own_nexthops: bool, mail: bool, required: tuple[str, ...]
         wait = dropins.wait_online(root, required)
         if wait:
             yield from doctornetworkd.check_wait(wait)
-    yield from doctorunits.check(unitfacts.installed(root, mail, tuple(doctorunits.UNITS)))
+    yield from doctorunits.check(unitfacts.installed(root, channels, tuple(doctorunits.UNITS)))
 
 
 def _kernel(root: str, case: Case, judged: Judged) -> Iterator[Finding]:

@@ -32,7 +32,7 @@ def run(root: str, send: bool, test: bool) -> int:
     mail = loaded.config.mail
     if not mail.to:
         if send:
-            unsent.set_aside(root)
+            unsent.MAIL.set_aside(root)
             return 0  # what the timer runs
         raise NoMailError("[mail] to is not set: expected addresses, as in to = someone@example.org")
     if test:
@@ -41,7 +41,7 @@ def run(root: str, send: bool, test: bool) -> int:
         mailbook.record(root, loaded.config, ())  # an uplink that was switched off meanwhile is no news
         return 0 if mailbook.send_due(root, loaded.config) else 1
     now = mailbook.present(root)
-    say(_waiting(unsent.load(root, writes=False), mail, now))
+    say(_waiting(unsent.MAIL.load(root, writes=False), mail, now))
     return 0
 
 

@@ -6,7 +6,7 @@ from mwan_hook.core.allotting import room
 from mwan_hook.core.prefix6 import covers
 from mwan_hook.core.settings import single
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import Config, Failback, Family, Mail, Match, Nat6, Probe, Security, UplinkConfig
+from mwan_hook.model import Config, Failback, Family, Mail, Match, Nat6, Probe, Security, UplinkConfig, Webhook
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def check(config: Config, plain: Mapping[str, Any]) -> list[Finding]:
     found += _router(config)
     found += _matches(config)
     found += _mail(config.mail, plain.get("mail", {}))
+    found += _webhook(config.webhook, plain.get("webhook", {}))
     if config.policies:
         from mwan_hook.core import policychecks
 
@@ -152,6 +153,20 @@ def _matches(config: Config) -> Iterator[Finding]:
                 words = f"{match.glob} is matched by uplink {owners[match]} too"
                 yield Finding(("uplinks", uplink.name, "match"), words)
             owners.setdefault(match, uplink.name)
+
+
+def _webhook(hook: Webhook, own: Mapping[str, Any]) -> Iterator[Finding]:
+    """A URL where there is anything else, and nothing secret in the clear."""
+    if own and not hook.url:
+        yield Finding(("webhook", "url"), "is missing: nothing is posted", fatal=False)
+    if hook.header_file and hook.url.startswith("http:"):
+        yield Finding(("webhook", "header_file"), "its headers go over the line for all to read", fatal=False)
+    if hook.url.startswith("https:") and not hook.verify:
+        yield Finding(("webhook", "verify"), "anybody on the way can pose as the webhook", fatal=False)
+    if hook.backoff_min > hook.backoff_max:
+        key = "backoff_min" if "backoff_min" in own else "backoff_max"
+        words = f"expected backoff_min ({hook.backoff_min:g}) to be at most backoff_max ({hook.backoff_max:g})"
+        yield Finding(("webhook", key), words)
 
 
 def _mail(mail: Mail, own: Mapping[str, Any]) -> Iterator[Finding]:

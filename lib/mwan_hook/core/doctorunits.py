@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 INSTALL = "./install.sh, from a checkout, puts it back"
 TIMER, BOOT, MAIL = "mwan-hook-check.timer", "mwan-hook-boot.service", "mwan-hook-mail.timer"
+WEBHOOK = "mwan-hook-webhook.timer"
 EARLY = "mwan-hook-early.service"
 # unit: what does not happen without it
 UNITS = {
@@ -20,6 +21,7 @@ UNITS = {
     "mwan-hook-notify.path": "no hook, mail, metric or bus is told of anything",
     EARLY: "with masquerade or nat6, what the LAN sends before the first run of a boot leaves with the LAN's addresses",
     BOOT: "routes come up to ten seconds later at boot",
+    WEBHOOK: "posts that the webhook did not take at once are never sent",
     MAIL: "mails that could not be sent at once are never sent",
 }
 DISPATCHER = "networkd-dispatcher.service"
@@ -45,7 +47,7 @@ class Installed(NamedTuple):
 
     systemd: bool = True  # there is one, or its files are below --root
     units: tuple[Unit, ...] = ()
-    mail: bool = False  # mails are to be sent
+    channels: frozenset[str] = frozenset()  # of MAIL and WEBHOOK, those that are set up
     spooler: str = ""  # path of hooks/spool-event; empty: not installed by install.sh or dpkg
     udev_rule: str = ""  # path; empty: there is none, or it is masked
     networkd: bool = False
@@ -70,7 +72,7 @@ def check(found: Installed) -> Iterator[Finding]:
         )
         return
     for unit in found.units:
-        if unit.name != MAIL or found.mail:
+        if unit.name not in (MAIL, WEBHOOK) or unit.name in found.channels:
             yield from _unit(unit)
     yield from _udev(found)
     if found.networkd and found.spooler:

@@ -114,14 +114,14 @@ def recorded(book: Book, notices: Iterable[Notice], watched: Callable[[str], boo
     ``watched`` is False for uplinks that are configured or switched off: their interruption is forgotten.
     """
     for notice in notices:
-        if not book.last or _order(notice.id) > _order(book.last):
+        if not book.last or order(notice.id) > order(book.last):
             book = _noted(book, notice, mail)._replace(last=notice.id)
     kept = tuple(span for span in book.open if span.subject == MACHINE or watched(span.subject))
     return book if kept == book.open else book._replace(open=kept)
 
 
-def _order(name: str) -> tuple[int, int]:
-    """Of ``<boottime>-<number>``."""
+def order(name: str) -> tuple[int, int]:
+    """A key that sorts notices' ids (``<boottime>-<number>``)."""
     first, _, second = name.partition("-")
     return int(first) if first.isdigit() else 0, int(second) if second.isdigit() else 0
 
@@ -243,7 +243,12 @@ def _less(now: Lost, then: Lost) -> Lost:
 
 def failed(book: Book, mail: Mail, now: float, error: str, certain: bool) -> Book:
     """No server took it; ``certain``: one may not have taken it without our knowing, so the next may be a new one."""
-    pause = min(max(mail.backoff_min, 1.0) * 2 ** min(book.failures, 20), max(mail.backoff_max, 1.0))
+    wait = pause(book.failures, mail.backoff_min, mail.backoff_max)
     return book._replace(
-        outgoing=None if certain else book.outgoing, failures=book.failures + 1, retry=now + pause, error=error
+        outgoing=None if certain else book.outgoing, failures=book.failures + 1, retry=now + wait, error=error
     )
+
+
+def pause(failures: int, least: float, most: float) -> float:
+    """Seconds before the next try, after so many failures before this one."""
+    return min(max(least, 1.0) * (1 << min(failures, 20)), max(most, 1.0))

@@ -30,6 +30,7 @@ from mwan_hook.model import (
     Snmp,
     Target,
     UplinkConfig,
+    Webhook,
 )
 
 TYPE_CHECKING = False
@@ -49,7 +50,8 @@ PORTAL_TARGETS = (
     "http://nmcheck.gnome.org/check_network_status.txt=NetworkManager%20is%20online",
     "http://gstatic.com/generate_204",
 )
-PLAIN_SECTIONS = ("routing", "router", "probe", "hooks", "mail", "prometheus", "snmp")  # without sections of their own
+# without sections of their own
+PLAIN_SECTIONS = ("routing", "router", "probe", "hooks", "mail", "webhook", "prometheus", "snmp")
 MATCH_KINDS = ("driver", "mac", "path", "id")
 PROPERTY = "property"
 GLOB = frozenset("*?[")
@@ -69,6 +71,7 @@ def build(plain: Mapping[str, Any]) -> Config:
         explicit_probe=frozenset(own),
         hooks=Hooks(**plain.get("hooks", {})),
         mail=_mail(plain.get("mail", {})),
+        webhook=_webhook(plain.get("webhook", {})),
         prometheus=Prometheus(**plain.get("prometheus", {})),
         snmp=Snmp(**plain.get("snmp", {})),
         router=Router(**_translation(plain.get("router", {}))),
@@ -149,6 +152,10 @@ def _mail(values: Mapping[str, Any]) -> Mail:
     own["to"] = tuple(own.get("to", ()))
     own["security"] = Security(own.get("security", usual))
     return Mail(**own)
+
+
+def _webhook(values: Mapping[str, Any]) -> Webhook:
+    return Webhook(**{**values, "events": tuple(values.get("events", ()))})
 
 
 def _uplink(name: str, values: Mapping[str, Any], probe: Probe) -> UplinkConfig:

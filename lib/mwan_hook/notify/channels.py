@@ -37,6 +37,7 @@ class Channel(NamedTuple):
 CHANNELS = (
     Channel("hooks", "hooks", must=True),
     Channel("mail", "mail"),
+    Channel("webhook", "webhook"),
     Channel("prometheus", "prometheus"),
     Channel("D-Bus", "bus"),
 )

@@ -30,22 +30,23 @@ def record(root: str, config: Config, notices: Iterable[Notice]) -> Book:
         after = recorded(book, happened, watched, config.mail)
         return book if after._replace(last=book.last) == book else after  # no write for what is no news
 
-    return unsent.change(root, noted)
+    book: Book = unsent.MAIL.change(root, noted)
+    return book
 
 
 def send_due(root: str, config: Config) -> bool:
     """Hand one mail over if it is time; False if no server took it.  Raises MwanError."""
     mail = config.mail
-    lock = unsent.sending(root)
+    lock = unsent.MAIL.sending(root)
     if not lock.acquire():
         return True  # another run is at it
     try:
         now = present(root)
-        book = unsent.load(root, writes=False)
+        book = unsent.MAIL.load(root, writes=False)
         if not due(book, mail, now.boottime, bool(now.online)):
             return True
         doubtful = book.outgoing is not None
-        book = unsent.change(root, lambda kept: _written(kept, mail, now))
+        book = unsent.MAIL.change(root, lambda kept: _written(kept, mail, now))
         return _sent(root, mail, book, doubtful)
     finally:
         lock.release()
@@ -84,12 +85,12 @@ def _sent(root: str, mail: Mail, book: Book, doubtful: bool) -> bool:
     outcome = mailsend.hand_over(root, mail, book.outgoing.message)
     now = time.clock_gettime(time.CLOCK_BOOTTIME)
     if outcome.accepted:
-        unsent.change(root, lambda kept: taken(kept, mail, now, outcome.unreached))
+        unsent.MAIL.change(root, lambda kept: taken(kept, mail, now, outcome.unreached))
         say([f"mail: {outcome.words}"])
         complain([f"mail: refused for {outcome.unreached}"] if outcome.unreached else [])
         return not outcome.unreached
     again = not outcome.certain or (doubtful and not outcome.refused)
-    after = unsent.change(root, lambda kept: failed(kept, mail, now, outcome.words, not again))
+    after = unsent.MAIL.change(root, lambda kept: failed(kept, mail, now, outcome.words, not again))
     pause = mailtext.duration(after.retry - now)
     complain([f"mail: not sent: {outcome.words}; kept, tried again in {pause}"])
     return False

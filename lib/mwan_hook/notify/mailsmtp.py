@@ -9,14 +9,15 @@ from email import message_from_string, policy
 
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import Security
+from mwan_hook.notify.child import Outcome
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from email.message import EmailMessage
     from typing import BinaryIO
 
-    Hear = Callable[[tuple[str, str, "Outcome | None"]], None]
+    from mwan_hook.notify.child import Hear
+
 
 RESOLVE, CONNECT, TLS, AUTH, RECIPIENTS, CONTENT = "resolve", "connect", "tls", "auth", "recipients", "content"
 _HINTS: dict[type[Exception], str] = {
@@ -79,16 +80,6 @@ class Server(NamedTuple):
     def where(self) -> str:
         """For people."""
         return f"{self.host} port {self.port}"
-
-
-class Outcome(NamedTuple):
-    """``certain``: False if a server may have taken it and its answer was not heard."""
-
-    accepted: bool
-    certain: bool
-    words: str
-    unreached: str = ""  # recipients that were refused, with the server's words
-    refused: bool = False  # this very mail, by whom it was handed to
 
 
 def converse(server: Server, message: str, hear: Hear) -> None:

@@ -27,6 +27,7 @@ NOTIFY_LOG = RUN + "/notify.log"
 ALLOTMENT = LIB + "/allotment.json"
 MAIL = LIB + "/mail.json"
 MAIL_WAITING = LIB + "/mail.waiting"
+WEBHOOK_WAITING = LIB + "/webhook.waiting"
 USAGE = LIB + "/usage.json"
 HISTORY = LIB + "/history.jsonl"
 LARGEST = 8 << 20  # bytes; nothing of ours comes near
@@ -45,6 +46,19 @@ def why(error: OSError) -> str:
     """The reason in words, with the cure where there is one."""
     words = error.strerror or str(error)
     return f"{words}; this needs root" if isinstance(error, PermissionError) and os.geteuid() else words
+
+
+def secret(path: str, largest: int) -> str:
+    """The text of a file that others may not read.  Raises MwanError."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            if os.fstat(file.fileno()).st_mode & 0o007:
+                raise MwanError(f"{path} can be read by others and is not used; chmod 600 {path}")
+            return file.read(largest)
+    except UnicodeDecodeError:
+        raise MwanError(f"{path} holds no text") from None
+    except OSError as error:
+        raise MwanError(f"cannot read {path}: {why(error)}") from error
 
 
 def make_directory(path: str) -> None:

@@ -35,9 +35,10 @@ def wake(root: str) -> None:
 
 
 def remind(root: str) -> None:
-    """The same for mail that waits until it may go, where no timer looks after it."""
-    if os.path.exists(files.under(root, files.MAIL_WAITING)) and not watched(root):
-        _start(root, "mail", "--send")
+    """The same for mail and posts that wait until they may go, where no timer looks after them."""
+    for command, mark in (("mail", files.MAIL_WAITING), ("webhook", files.WEBHOOK_WAITING)):
+        if os.path.exists(files.under(root, mark)) and not watched(root):
+            _start(root, command, "--send")
 
 
 def _start(root: str, *words: str) -> None:

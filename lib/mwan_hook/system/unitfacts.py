@@ -53,7 +53,7 @@ def unit(root: str, name: str, running: dict[str, bool]) -> Unit:
     return Unit(name, path, dropins.wanted(root, name), gone, running.get(name))
 
 
-def installed(root: str, mail: bool, names: Sequence[str]) -> Installed:
+def installed(root: str, channels: frozenset[str], names: Sequence[str]) -> Installed:
     """Units of these names, and all else that starts a run."""
     running = active(root, (*names, NETWORKD, DISPATCHER))
     spooler = _spooler(root)
@@ -62,7 +62,7 @@ def installed(root: str, mail: bool, names: Sequence[str]) -> Installed:
     return Installed(
         systemd=_systemd(root),
         units=tuple(unit(root, name, running) for name in names),
-        mail=mail,
+        channels=channels,
         spooler=spooler,
         udev_rule="" if not rule or dropins.masked(rule) else rule,
         networkd=networkd_used(root, running),

@@ -1,0 +1,68 @@
+"""``mwan-hook webhook``: what waits to be posted, post it, or try whether the webhook takes anything at all."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+
+from mwan_hook import config
+from mwan_hook.core.webhooks import Post
+from mwan_hook.model import MwanError
+from mwan_hook.notify import mailtext, webhookbook, webhooksend
+from mwan_hook.say import complain, say, shown
+from mwan_hook.store import unsent
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mwan_hook.model import Webhook
+
+
+class NoWebhookError(MwanError):
+    """Nothing to do without a URL; a mistake of the configuration where a post is asked for."""
+
+    code = 2
+
+
+def run(root: str, send: bool, test: bool) -> int:
+    """0; 1 if a post was not taken.  Raises MwanError."""
+    hook = config.look(root).config.webhook
+    if not hook.url:
+        if send:
+            unsent.WEBHOOK.set_aside(root)
+            return 0  # what the timer runs
+        raise NoWebhookError("[webhook] url is not set: expected one, as in url = https://example.org/hook")
+    if test:
+        return _tested(root, hook)
+    if send:
+        return 0 if webhookbook.send_due(root, hook) else 1
+    say(_waiting(root))
+    return 0
+
+
+def _tested(root: str, hook: Webhook) -> int:
+    """Post now, whatever waits."""
+    words = {"host": mailtext.host(), "event": "test", "reason": "this is a test of mwan-hook"}
+    post = Post(str(uuid.uuid4()), "test", json.dumps(words))
+    outcome = webhooksend.hand_over(root, hook, post, lambda line: say([f"{line} ..."]))
+    if outcome.accepted:
+        say([outcome.words])
+        return 0
+    complain([f"webhook: {outcome.words}"])
+    return 1
+
+
+def _waiting(root: str) -> Iterator[str]:
+    """The queue for people."""
+    queue = unsent.WEBHOOK.load(root, writes=False)
+    for post in queue.posts:
+        notice = json.loads(post.body)
+        yield f"{shown(post.event)} {shown(notice.get('uplink', ''))}: {shown(notice.get('reason', ''))}"
+    if not queue.posts:
+        yield "nothing waits to be posted"
+    elif queue.failures:
+        pause = max(0.0, queue.retry - time.clock_gettime(time.CLOCK_BOOTTIME))
+        yield f"next try: in {mailtext.duration(pause)}"
+        yield f"last try: {queue.error}"

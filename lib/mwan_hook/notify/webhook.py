@@ -1,0 +1,29 @@
+"""The channel of a webhook: each notice is written down at once, and posted by :mod:`mwan_hook.notify.webhookbook`."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mwan_hook.config import Loaded
+    from mwan_hook.model import Config, Notice
+
+
+def wanted(_root: str, config: Config) -> bool:
+    """True with a URL."""
+    return bool(config.webhook.url)
+
+
+def deliver(root: str, loaded: Loaded, notices: Sequence[Notice]) -> bool:
+    """Write down what happened, and post it if it is time; as for mail, a unit posts under systemd.
+
+    Raises MwanError.
+    """
+    from mwan_hook.notify import webhookbook
+    from mwan_hook.system import notifier
+
+    hook = loaded.config.webhook
+    if not webhookbook.record(root, hook, notices).failures and not notifier.by_systemd():
+        webhookbook.send_due(root, hook)
+    return True
