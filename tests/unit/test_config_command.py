@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import pytest
+from configobj import ConfigObj
 
 from mwan_hook import config
 from mwan_hook.commands import config as command
+from mwan_hook.configspec import SPEC
 from mwan_hook.model import ConfigError
 
 FILE = """# mine
@@ -107,6 +109,25 @@ def test_what_is_in_force_reads_back_as_the_same_configuration(
     assert [one._replace(explicit=frozenset()) for one in second.uplinks] == [
         one._replace(explicit=frozenset()) for one in first.uplinks
     ]
+
+
+def test_every_key_that_may_be_set_is_shown_in_its_section(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put(tmp_path, "[uplinks]\n[[fiber]]\n[[[metrics]]]\nfull = 1\n")
+    command.run(str(tmp_path), check=False, effective=True)
+    shown, section = set(), ""
+    for line in capsys.readouterr().out.splitlines():
+        text = line.strip().removeprefix("# ")
+        if text.startswith("["):
+            section = "metrics" if text == "[[[metrics]]]" else "uplinks" if text.startswith("[[") else text.strip("[]")
+        elif words := text.replace(":", " ").split():
+            shown.add((section, words[0]))
+    spec = ConfigObj(SPEC.splitlines(), interpolation=False, list_values=False, _inspec=True)
+    uplink = spec["uplinks"]["__many__"]
+    known = {(name, key) for name in spec.sections if name not in ("uplinks", "policies") for key in spec[name].scalars}
+    known |= {("uplinks", key) for key in uplink.scalars} | {("metrics", key) for key in uplink["metrics"].scalars}
+    assert known - shown == set()
 
 
 def test_every_value_in_force_says_where_it_came_from(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
