@@ -55,13 +55,14 @@ else:
         @classmethod
         def _filled(cls, values, named):
             """All values in order, defaults included; TypeError as for any call with wrong arguments."""
-            fields, defaults = cls._fields, cls._field_defaults
+            rest = cls._fields[len(values) :]
             try:
-                filled = [*values, *(named.pop(f) if f in named else defaults[f] for f in fields[len(values) :])]
+                filled = (*values, *map({**cls._field_defaults, **named}.__getitem__, rest))
             except KeyError as missing:
                 raise TypeError(f"{cls.__name__}() needs {missing}") from None
-            if named or len(filled) != len(fields):
-                raise TypeError(f"{cls.__name__}() takes {', '.join(fields)}; not {', '.join(named) or 'more'}")
+            strange = [name for name in named if name not in rest]
+            if strange or len(filled) != len(cls._fields):
+                raise TypeError(f"{cls.__name__}() takes {', '.join(cls._fields)}; not {', '.join(strange) or 'more'}")
             return filled
 
         @classmethod

@@ -21,7 +21,7 @@ RESERVED = {
     "requests": ("probes/http.py", "notify/webhooksend.py"),
     "configobj": ("configread.py",),
     "validate": ("configread.py",),
-    "filelock": ("store/",),
+    "filelock": ("store/filelocked.py",),
     "jeepney": ("notify/buslink.py",),
 }
 # what core/ may use: no input, no output, no clock

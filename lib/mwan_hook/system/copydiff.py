@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _ADD = wire.NLM_F_CREATE | wire.NLM_F_EXCL
 _APPEND = wire.NLM_F_CREATE | wire.NLM_F_APPEND
 _REPLACE = wire.NLM_F_CREATE | wire.NLM_F_REPLACE
-_IPV6_GATEWAY = b"\x14\0\x05\0"  # header of RTA_GATEWAY  # header of RTA_GATEWAY
+_IPV6_GATEWAY = b"\x14\0\x05\0"  # header of RTA_GATEWAY
 
 
 def difference(family: Family, table: int, source: Found, have: Found, protocol: int) -> Copies:
@@ -58,8 +58,11 @@ def beside(source: Found, more: Found) -> Found:
 
 def _added(missing: list[bytes], have: Found, table: int, protocol: int) -> tuple[bytes, ...]:
     """Main may hold several routes of one destination (two modems with one subnet): these are appended."""
-    counted = tally(map(destination, (*missing, *have.ours, *have.others, *have.dead)))
+    everything = (*missing, *have.ours, *have.others, *have.dead)
+    counted = tally(map(destination, everything))
     add, append = canonical.writer(table, protocol, _ADD), canonical.writer(table, protocol, _APPEND)
+    if len(counted) == len(everything):
+        return tuple(map(add, missing))
     return tuple([add(route) if counted[destination(route)] == 1 else append(route) for route in missing])
 
 
