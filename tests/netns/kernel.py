@@ -1,4 +1,4 @@
-"""Asking and changing the kernel of a namespace by the program's own code, under any interpreter."""
+"""Asking and changing the kernel of a namespace by the program's own code."""
 
 from __future__ import annotations
 
@@ -14,23 +14,15 @@ from tests.lab import Netns, wait_for
 
 HERE = Path(__file__).resolve().parent
 LIB = HERE.parent.parent / "lib"
-DEBIAN = "/usr/bin/python3"
-
-
-def interpreters() -> list[str]:
-    """Those of MWAN_TEST_INTERPRETERS; without it this one, and the system's where that has pyroute2."""
-    named = os.environ.get("MWAN_TEST_INTERPRETERS", "")
-    if named:
-        return named.split(":")
-    has = subprocess.run([DEBIAN, "-c", "import pyroute2"], capture_output=True, check=False).returncode == 0
-    return list(dict.fromkeys([sys.executable, *([DEBIAN] if has else [])]))
 
 
 class Kernel:
     """A namespace with two or three uplinks made of veth pairs; the peers are inside, too."""
 
-    def __init__(self, ns: Netns, python: str = sys.executable) -> None:
-        self.ns, self.python = ns, python
+    python = sys.executable
+
+    def __init__(self, ns: Netns) -> None:
+        self.ns = ns
         ns.ip("link set lo up")
 
     def call(self, name: str, *words: Any, prefix: tuple[str, ...] = ()) -> Any:

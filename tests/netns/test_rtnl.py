@@ -1,4 +1,4 @@
-"""Changes to routes and rules on a real kernel, under every pyroute2 there is."""
+"""Changes to routes and rules on a real kernel."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from mwan_hook.model import GUARD_METRIC, MAIN_TABLE, Change, Family, Op, Route, Rule, Sysctl
 from mwan_hook.system.build import canonical
 from tests.lab import WITHOUT_CAPABILITIES, Lab
-from tests.netns.kernel import Kernel, changes, hop, interpreters
+from tests.netns.kernel import Kernel, changes, hop
 
 A4, B4, A6, B6 = "192.168.1.1", "192.168.3.1", "2001:db8:1::1", "2001:db8:3::1"
 GATEWAYS = {Family.IPV4: (A4, B4), Family.IPV6: (A6, B6)}
@@ -67,9 +67,9 @@ class Bed(Kernel):
         return found
 
 
-@pytest.fixture(params=interpreters())
-def bed(lab: Lab, request: pytest.FixtureRequest) -> Iterator[Bed]:
-    made = Bed(lab.netns("kernel"), request.param)
+@pytest.fixture
+def bed(lab: Lab) -> Iterator[Bed]:
+    made = Bed(lab.netns("kernel"))
     made.one = made.link("wan1", "192.168.1.80/24", "2001:db8:1::80/64")
     made.two = made.link("wan2", "192.168.3.2/24", "2001:db8:3::2/64")
     yield made
