@@ -332,6 +332,7 @@ def test_a_link_to_dev_null_masks_a_file(tmp_path: Path) -> None:
         ("[snmp]\noid = iso.3.6\n", "2: [snmp] oid = iso.3.6: expected an object identifier in numbers"),
         ("[snmp]\noid = 1.40.1\n", "expected an object identifier"),
         ("[snmp]\noid = 3.1.1\n", "expected an object identifier"),
+        ("[probe]\ntargets = icmp://192.0.2.1\nrequired = 2\n", "3: [probe] required"),
         ("[snmp]\noid = .1.3\n", "expected an object identifier"),
         ("[snmp]\noid = 1..3.1\n", "expected an object identifier"),
         ("[snmp]\noid = 1.3.4294967296\n", "expected an object identifier"),
@@ -611,3 +612,20 @@ def test_any_text_is_a_configuration_or_an_error_of_configuration(tmp_path: Path
         assert isinstance(config.load(str(tmp_path)).config, Config)
     except ConfigError as error:
         assert all(f"{tmp_path}/etc/mwan-hook/mwan-hook.conf" in line for line in str(error).split("\n"))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[uplinks]\n[[a]]\nfailback = hard\n", "changes nothing without [router] pin = yes"),
+        ("[router]\npin = yes\n[uplinks]\n[[a]]\nfailback = hard\n", ""),
+        ("[uplinks]\n[[a]]\nfailback = soft\n", ""),
+        ("[snmp]\noid = 2.40.1\n", ""),
+    ],
+)
+def test_what_changes_nothing_is_told_and_the_rest_is_silent(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "etc/mwan-hook").mkdir(parents=True)
+    (tmp_path / "etc/mwan-hook/mwan-hook.conf").write_text(text)
+    found = config.load(str(tmp_path)).warnings
+    assert len(found) == bool(said)
+    assert said in "".join(found)

@@ -55,6 +55,18 @@ def keep(root: Path) -> Path:
     return cache
 
 
+def test_the_fingerprint_follows_whom_a_network_file_is_for_and_its_doubts_are_kept(root: Path) -> None:
+    before = config.load(str(root))
+    assert before.warnings == ()
+    place = "etc/systemd/network/10-a.network"
+    put(root, place, "[Match]\nName=eth1\n[ConnectivityMonitord]\nInterval=7\nInterval=soon\n")
+    settle()
+    for _ in range(2):  # the second time from the cache
+        after = config.load(str(root))
+        assert after.fingerprint != before.fingerprint
+        assert len(after.warnings) == 1 and "10-a.network:5" in after.warnings[0]
+
+
 @pytest.fixture
 def parsed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """The roots whose files were really read since."""

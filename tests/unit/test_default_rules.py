@@ -17,6 +17,7 @@ from mwan_hook.model import (
     Allotment,
     Config,
     Connectivity,
+    Copies,
     Family,
     FamilyState,
     Lease,
@@ -210,6 +211,16 @@ def test_an_uplinks_table_has_a_default_that_the_kernel_takes(
         addresses=(snapshot.addresses[0]._replace(**address),),  # type: ignore[arg-type]
     )
     assert bool(wanted(b.config(b.uplink("fiber")), snapshot, b.state(fiber=ON)).tables) is stands
+
+
+@pytest.mark.parametrize(("table", "stays"), [(1001, True), (1002, False)])
+def test_without_carrier_only_what_stands_in_the_uplinks_own_table_stays(table: int, stays: bool) -> None:
+    """Into another one the kernel would take it no more than into this one."""
+    config, there = b.config(b.uplink("fiber")), b.snapshot("fiber")
+    (ours,) = wanted(config, there, b.state(fiber=ON)).tables
+    copies = (Copies(V4, table, extra=(ours,)),)
+    cut = there._replace(links=(b.link("fiber", carrier=False),), copies=copies)
+    assert bool(wanted(config, cut, b.state(fiber=OFF)).tables) is stays
 
 
 # ---------------------------------------------------------------- metrics

@@ -164,6 +164,12 @@ def test_a_boot_waits_for_what_networkd_requires_unless_any_is_enough() -> None:
     assert waits("--ignore=wan1", required=("wan1", "wan2")) == ["wait-online"]
 
 
+def test_the_cure_takes_the_old_command_away_and_keeps_its_program() -> None:
+    (found,) = doctornetworkd.check_wait(WaitOnline(("/opt/wait", "--timeout=9"), "/x.service:9", ("wan1",)))
+    assert found.fix.lines == ("ExecStart=", "ExecStart=/opt/wait --any")
+    assert found.fix.commands == ("systemctl daemon-reload",)
+
+
 def test_the_command_in_force_is_that_of_the_last_drop_in(tmp_path: Path) -> None:
     unit = "systemd/system/systemd-networkd-wait-online.service"
     put(tmp_path, f"usr/lib/{unit}", f"[Service]\nExecStart=/{WAIT}\n")

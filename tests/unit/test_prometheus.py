@@ -10,7 +10,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from mwan_hook.core import exposition
-from mwan_hook.model import Connectivity, Family, FamilyState, State, Status, Uplink, UplinkState, Way, WayOut
+from mwan_hook.model import Connectivity, Family, FamilyState, State, Status, Uplink, UplinkState, Usage, Way, WayOut
 from tests.unit import builders
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -80,6 +80,19 @@ def test_every_line_is_of_the_format_and_every_name_has_its_help_and_type() -> N
     assert all(re.fullmatch(r"mwan_[a-z_]+(\{.*\})? [-+0-9.e]+", line) for line in samples)  # no timestamp
     named = re.findall(r"^# TYPE (\S+)", text, re.MULTILINE)
     assert named == re.findall(r"^# HELP (\S+)", text, re.MULTILINE) and len(named) == len(set(named))
+
+
+def test_a_quota_is_told_from_its_first_figure_on_and_only_where_there_is_one() -> None:
+    names = [metric.name for metric in exposition.metrics("1.2", [], state(), 0.0) if "quota" in metric.name]
+    for limit, usage, there in ((10**9, {}, False), (10**9, {"fiber": Usage()}, True), (0, {"fiber": Usage()}, False)):
+        known = state(fiber=WORKING)._replace(usage=usage)
+        found = exposition.metrics("1.2", [uplink("fiber", quota=limit)], known, 0.0)
+        assert names and {bool(one.samples) for one in found if one.name in names} == {there}
+
+
+def test_a_sample_without_labels_has_no_braces() -> None:
+    text = exposition.text("1.2", [], state(), NOW, WALL)
+    assert not re.search(r"\{\}", text) and re.search(r"^mwan_[a-z_]+ ", text, re.MULTILINE)
 
 
 def test_names_follow_the_conventions() -> None:
