@@ -223,6 +223,13 @@ def test_without_carrier_only_what_stands_in_the_uplinks_own_table_stays(table: 
     assert bool(wanted(config, cut, b.state(fiber=OFF)).tables) is stays
 
 
+def test_a_family_that_is_no_longer_wanted_has_no_rule_although_it_had_a_verdict() -> None:
+    for families, devices in (((V4, V6), ["fiber"]), ((V6,), [])):
+        config = b.config(b.uplink("fiber", families=families))
+        made = wanted(config, b.snapshot("fiber"), b.state(fiber=ON))
+        assert [rule.oif for rule in made.rules if rule.oif] == devices
+
+
 # ---------------------------------------------------------------- metrics
 
 ALL = Metrics(full=10, portal=20, limited=30, none=40)
