@@ -95,6 +95,7 @@ uninstall() {
         undo_doctor
         remove_all
         forget
+        forget_user
         say "mwan-hook is no longer in $destdir$prefix"
     else
         undo_doctor
@@ -113,7 +114,8 @@ one_at_a_time() {
 
 remove_all() { # the manifest goes last, so that one who is killed can go on
     printf '%s' "$old" | grep '[^/]$' | grep '^/' | remove_files
-    rm -rf "$destdir$lib/mwan_hook" "$destdir$lib/venv" "$destdir/run/mwan-hook" "$destdir$pending"
+    rm -rf "$destdir$lib/mwan_hook" "$destdir$lib/venv" "$destdir/run/mwan-hook" "$destdir/run/mwan-hook-root" \
+        "$destdir$pending"
     rm -f "$destdir/etc/iproute2/rt_tables.d/mwan-hook.conf" "$destdir/etc/iproute2/rt_protos.d/mwan-hook.conf"
     rm -f "$destdir$manifest"
     rm -rf "$destdir${lib:?}"

@@ -24,9 +24,11 @@ directories() { # sets where everything goes
     if [ "$prefix" = /usr ]; then
         units=/usr/lib/systemd/system networkd=/usr/lib/systemd/networkd.conf.d network=/usr/lib/systemd/network
         rules=/usr/lib/udev/rules.d dispatcher=/usr/lib/networkd-dispatcher dbus=/usr/share/dbus-1/system.d
+        sysusers=/usr/lib/sysusers.d
     else # the only places besides /usr/lib where every program looks
         units=/etc/systemd/system networkd=/etc/systemd/networkd.conf.d network=/etc/systemd/network
         rules=/etc/udev/rules.d dispatcher=/etc/networkd-dispatcher dbus=/etc/dbus-1/system.d
+        sysusers=/etc/sysusers.d
     fi
     mibs=$prefix/share/snmp/mibs manifest=$lib/manifest
 }
@@ -65,6 +67,7 @@ nearest() { # $1: a path -> the directory of it that is there
 
 writable() {
     for place in "$lib" "$sbin" "$man" "$doc" "$units" "$networkd" "$network" "$rules" "$dispatcher" "$dbus" \
+        "$sysusers" \
         /etc/mwan-hook /etc/iproute2; do
         place=$(nearest "$destdir$place")
         [ -w "$place" ] || die "$place cannot be written. Is it read-only? Then try another place for the program:
@@ -81,6 +84,7 @@ each_file() { # calls $1 with mode, place and the command that prints it, or wit
     each_hook "$1"
     "$1" 644 "$rules/90-mwan-hook.rules" moved udev/90-mwan-hook.rules
     "$1" 644 "$dbus/mwan-hook.conf" cat dbus/mwan-hook.conf
+    "$1" 644 "$sysusers/mwan-hook.conf" cat systemd/sysusers.d/mwan-hook.conf
     "$1" 644 "$mibs/NETWORKD-CONNECTIVITY-MIB.txt" cat snmp/NETWORKD-CONNECTIVITY-MIB.txt
     foreign "$prefix/bin/connectivity-state" || "$1" 755 "$prefix/bin/connectivity-state" moved dbus/connectivity-state
     "$1" 755 "$lib/spool-event" moved hooks/spool-event

@@ -2,10 +2,10 @@
 # Part of install.sh: what systemd, udev, networkd and networkd-dispatcher have to be told.
 
 # what starts runs, and the runs
-triggers="mwan-hook-check.timer mwan-hook-event.path mwan-hook-netlink.socket mwan-hook-notify.path mwan-hook-mail.timer
-mwan-hook-webhook.timer"
+triggers="mwan-hook-chores.path mwan-hook-check.timer mwan-hook-event.path mwan-hook-netlink.socket mwan-hook-notify.path
+mwan-hook-hooks.path mwan-hook-mail.timer mwan-hook-webhook.timer"
 runs="mwan-hook-check.service mwan-hook-event.service mwan-hook-netlink.service mwan-hook-notify.service
-mwan-hook-mail.service mwan-hook-webhook.service mwan-hook-bus.service"
+mwan-hook-hooks.service mwan-hook-chores.service mwan-hook-mail.service mwan-hook-webhook.service mwan-hook-bus.service mwan-hook-user.service"
 boot="mwan-hook-boot.service mwan-hook-early.service"
 # What was replaced and not yet told; it goes with the boot, as what it is about does.
 pending=/run/mwan-hook-install
@@ -48,6 +48,7 @@ start() {
 }
 
 tell() {
+    keep_for_root
     if touched "$units"; then systemctl daemon-reload; fi
     if touched "$dbus"; then systemctl -q reload dbus.service || say "the bus could not be told; it reads its policy at its next start"; fi
     if touched "$rules"; then udevadm control --reload || say "udev could not be told; it reads its rules at its next start"; fi
@@ -60,6 +61,14 @@ tell() {
     elif touched "$network"; then
         networkctl reload
     fi
+}
+
+keep_for_root() { # what an earlier version had where the services' user may write now
+    mkdir -p /run/mwan-hook-root
+    for name in dbus-1 resolved; do
+        [ ! -d "/run/mwan-hook/$name" ] || [ -e "/run/mwan-hook-root/$name" ] ||
+            mv "/run/mwan-hook/$name" /run/mwan-hook-root/
+    done
 }
 
 enable() { # all triggers are there afterwards, but those that the operator has masked
@@ -106,4 +115,10 @@ forget() { # after the files have gone
     if systemctl -q is-active systemd-networkd.service; then
         say "systemd-networkd was not restarted: that it leaves foreign routes alone is in force until its next start."
     fi
+}
+
+forget_user() { # what stays is root's again: another user may get the number
+    [ -z "$destdir" ] && id -u mwan-hook >/dev/null 2>&1 || return 0
+    [ ! -d /var/lib/mwan-hook ] || chown -R root:root /var/lib/mwan-hook
+    userdel mwan-hook 2>/dev/null || say "the user mwan-hook could not be removed; userdel mwan-hook does it"
 }

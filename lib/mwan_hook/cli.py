@@ -65,8 +65,12 @@ def _running(add: Add) -> None:
 
 
 def _serving(add: Add) -> None:
-    one = add("notify", notify, "deliver spooled notices to hooks, mail and the like; what the path unit starts")
+    one = add("notify", notify, "tell each channel what is spooled; what the path units start")
     one.add_argument("--no-wait", action="store_true", help="leave it to another one that is at it")
+    step = one.add_mutually_exclusive_group()
+    step.add_argument("--books", action="store_true", help="only mail, the webhook and Prometheus, which need no root")
+    step.add_argument("--programs", action="store_true", help="only hooks and D-Bus")
+    add("chores", chores, "do what runs that are not root have asked for; what the path unit starts")
     one = add("bus", bus, "answer on D-Bus until nobody calls; what the bus starts")
     one.add_argument("--idle", type=_seconds, default=30.0, metavar="S", help="seconds without a call (30)")
 
@@ -230,7 +234,15 @@ def notify(options: argparse.Namespace) -> int:
     """``mwan-hook notify``."""
     from mwan_hook.commands import notify as command
 
-    return command.run(options.root, not options.no_wait)
+    one = (command.BOOKS,) * options.books + (command.PROGRAMS,) * options.programs
+    return command.run(options.root, not options.no_wait, one or command.steps(options.root))
+
+
+def chores(options: argparse.Namespace) -> int:
+    """``mwan-hook chores``."""
+    from mwan_hook.commands import chores as command
+
+    return command.run(options.root)
 
 
 def bus(options: argparse.Namespace) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from mwan_hook import configcache
 from mwan_hook.core import settings
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import Config, Link, UplinkConfig
+from mwan_hook.model import Config, ConfigError, Link, UplinkConfig
 from mwan_hook.system.networkd import Network
 
 TYPE_CHECKING = False
@@ -29,8 +29,19 @@ class Loaded(NamedTuple):
 
 
 def load(root: str) -> Loaded:
-    """The configuration below ``root``; kept in the cache.  Raises ConfigError with all mistakes, a line each."""
-    return _cached(root) or _loaded(root, _fresh(root, keep=True))
+    """The configuration below ``root``; kept in the cache.  Raises ConfigError with all mistakes, a line each.
+
+    Files that the services' user cannot read yet are opened to it by root's unit.
+    """
+    try:
+        return _cached(root) or _loaded(root, _fresh(root, keep=True))
+    except ConfigError:
+        from mwan_hook.configread import closed
+        from mwan_hook.store import chores
+
+        if not closed(root) or not chores.done(root, chores.CONFIGURATION, lambda: not closed(root)):
+            raise
+    return _loaded(root, _fresh(root, keep=True))
 
 
 def look(root: str) -> Loaded:

@@ -11,7 +11,7 @@ from binascii import crc32
 from stat import S_ISREG
 
 from mwan_hook import __version__, model, plainjson
-from mwan_hook.store.files import RUN, under
+from mwan_hook.store.files import ROOTS, RUN, owner_of, under
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     Stamp = list[int] | None
 
 PATH = RUN + "/config.cache"
+ROOT_PATH = ROOTS + "/config.cache"  # root's where the services are not root: it believes none of theirs
 FORMAT = 2
 SUM = len('{"sum":') + 10 + len(",")  # bytes before what the sum is of
 # Nouns whose fields are keys of the files: a program that knows others does not believe what this one kept.
@@ -43,7 +44,7 @@ def stamp(path: str) -> Stamp:
 def read(root: str) -> dict[str, Any] | None:
     """What :func:`write` kept, if that still holds."""
     try:
-        text = _trusted(under(root, PATH))
+        text = _trusted(place(root))
         record = plainjson.loads(text) if text[:SUM] == summed(text[SUM:]) else None
     except (OSError, ValueError, RecursionError):
         return None
@@ -53,6 +54,15 @@ def read(root: str) -> dict[str, Any] | None:
     if not isinstance(inputs, dict) or any(stamp(path) != kept for path, kept in inputs.items()):
         return None
     return record
+
+
+def place(root: str) -> str:
+    """Where this user's cache is."""
+    try:
+        own = os.geteuid() == 0 and owner_of(under(root, RUN)) is not None
+    except OSError:
+        own = False
+    return under(root, ROOT_PATH if own else PATH)
 
 
 def version(root: str) -> list[object]:

@@ -6,9 +6,9 @@ import os
 import time
 
 from mwan_hook import plainjson
-from mwan_hook.configcache import PATH, RACY_NS, stamp, summed, version
+from mwan_hook.configcache import RACY_NS, place, stamp, summed, version
 from mwan_hook.model import MwanError
-from mwan_hook.store.files import make_directory, under
+from mwan_hook.store.files import make_directory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def write(root: str, record: dict[str, Any], watch: Watch) -> None:
     """Keep ``record``; where that cannot be, the next run parses again."""
     if not watch.settled():
         return
-    path = under(root, PATH)
+    path = place(root)
     draft = f"{path}.{os.getpid()}"
     text = plainjson.dumps({**record, "stamp": version(root), "inputs": watch.seen})[1:].encode()
     try:
@@ -59,6 +59,7 @@ def write(root: str, record: dict[str, Any], watch: Watch) -> None:
 def _draft(path: str, content: bytes, mode: int) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
     try:
+        os.fchmod(descriptor, mode)  # whatever the umask is
         written = os.write(descriptor, content)
         if written != len(content):
             raise OSError("short write")

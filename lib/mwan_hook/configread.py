@@ -146,6 +146,21 @@ def fresh(root: str, keep: bool) -> dict[str, Any]:
     return record
 
 
+def places(root: str) -> list[str]:
+    """Directories and files of the configuration that are there."""
+    more = under(root, MORE)
+    found = [under(root, DIRECTORY), more, under(root, MAIN)]
+    if os.access(more, os.R_OK | os.X_OK):
+        found += [os.path.join(more, name) for name in os.listdir(more) if name.endswith(".conf")]
+    return [place for place in found if os.path.lexists(place)]
+
+
+def closed(root: str) -> list[str]:
+    """Those that this user may not read."""
+    wanted = {place: os.R_OK | (os.X_OK if os.path.isdir(place) else 0) for place in places(root)}
+    return [place for place, mode in wanted.items() if not os.access(place, mode)]
+
+
 def _paths(root: str, watch: Watch, problems: Problems) -> list[str]:
     main, more = under(root, MAIN), under(root, MORE)
     watch.look(main)

@@ -210,9 +210,9 @@ def test_a_spool_is_emptied_whatever_lies_in_it(tmp_path: Path, place: str, caps
                     assert all(len(one.interface) <= 256 for one in taken.events)
                     left = [name for name in os.listdir(directory) if not name.startswith(".")]
                 else:
-                    notices, _ = outbox.waiting(str(tmp_path))
+                    notices, _ = outbox.waiting(str(tmp_path), files.NOTIFY)
                     for one in notices:
-                        outbox.drop(str(tmp_path), one)
-                    left = list(outbox.names(str(tmp_path)))
+                        outbox.drop(str(tmp_path), files.NOTIFY, one)
+                    left = list(outbox.names(str(tmp_path), files.NOTIFY))
             assert left == []
     assert Path("/etc/shadow").exists()

@@ -248,7 +248,7 @@ def test_a_long_spool_and_a_hook_that_roars_take_little_memory(tmp_path: Path) -
     roaring.write_text("#!/bin/sh\nhead -c 99000000 /dev/zero\nyes | head -c 99000000\n")
     roaring.chmod(0o755)
     done = measured([sys.executable, "-m", "mwan_hook", "--root", str(tmp_path), "notify"], os.environ)
-    assert (done.code, outbox.names(str(tmp_path))) == (0, frozenset()), done.errors
+    assert (done.code, outbox.names(str(tmp_path), files.NOTIFY)) == (0, frozenset()), done.errors
     assert "50-roars: ... and more, which is left out" in done.said
     assert done.peak < MOST
 

@@ -21,6 +21,9 @@ TRIGGERS = {
     "mwan-hook-check.timer": "timers",
     "mwan-hook-event.path": "paths",
     "mwan-hook-netlink.socket": "sockets",
+    "mwan-hook-chores.path": "paths",
+    "mwan-hook-hooks.path": "paths",
+    "mwan-hook-notify.path": "paths",
     "mwan-hook-boot.service": "multi-user",
 }
 SERVICES = ("mwan-hook-check", "mwan-hook-event", "mwan-hook-netlink", "mwan-hook-boot")

@@ -46,7 +46,7 @@ FILES: Files = {
     f"etc/systemd/system/paths.target.wants/{UNIT}": Link(f"/lib/systemd/system/{UNIT}"),
 }
 STICK = "enp0s20u1"
-KEPT = "/run/mwan-hook/resolved"
+KEPT = "/run/mwan-hook-root/resolved"
 
 
 @pytest.fixture(scope="module")

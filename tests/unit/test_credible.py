@@ -184,7 +184,7 @@ def test_a_notice_that_would_name_another_directory_is_removed_from_the_spool(tm
     directory.mkdir(parents=True)
     (directory / NOTICE.id).write_bytes(codec.encode(NOTICE))
     (directory / "by-hand").write_bytes(codec.encode(NOTICE._replace(event="../x")))
-    notices, messages = outbox.waiting(str(tmp_path))
+    notices, messages = outbox.waiting(str(tmp_path), files.NOTIFY)
     assert (notices, len(messages)) == ((NOTICE,), 1)
     assert [path.name for path in directory.iterdir()] == [NOTICE.id]
 

@@ -481,7 +481,7 @@ def test_resolved_asks_a_links_servers_through_the_link_unless_they_were_taken_f
         put(tmp_path, f"run/systemd/netif/links/{one.index}", f"DNS=192.168.{one.index}.1\n")
     both = [Server(f"192.168.{index}.1", "systemd-resolved", index) for index in (3, 2)]
     assert resolvers.servers(str(tmp_path), links, frozenset((2, 3))) == both
-    put(tmp_path, "run/mwan-hook/resolved/cable", "")
+    put(tmp_path, "run/mwan-hook-root/resolved/cable", "")
     assert resolvers.servers(str(tmp_path), links, frozenset((2,))) == both[1:]
 
 

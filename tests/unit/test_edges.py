@@ -257,28 +257,28 @@ def notice(number: int, event: str = "online") -> Notice:
 
 def test_a_notice_is_read_under_the_name_of_its_file_and_files_in_the_making_are_none(tmp_path: Path) -> None:
     root = str(tmp_path)
-    assert outbox.names(root) == frozenset()
+    assert outbox.names(root, files.NOTIFY) == frozenset()
     assert outbox.hand_over(root, [notice(1), notice(2)]) == 0
     put(tmp_path, ".hidden", b"{", files.NOTIFY)
     copy = (tmp_path / files.NOTIFY / notice(1).id).read_bytes()
     put(tmp_path, notice(3).id, copy, files.NOTIFY)
-    found, messages = outbox.waiting(root)
+    found, messages = outbox.waiting(root, files.NOTIFY)
     assert found == (notice(1), notice(2), notice(3))
     assert messages == ()
-    assert outbox.names(root) == {notice(number).id for number in (1, 2, 3)}
-    outbox.drop(root, found[0])
-    outbox.drop(root, found[0])
-    assert outbox.names(root) == {notice(2).id, notice(3).id}
+    assert outbox.names(root, files.NOTIFY) == {notice(number).id for number in (1, 2, 3)}
+    outbox.drop(root, files.NOTIFY, found[0])
+    outbox.drop(root, files.NOTIFY, found[0])
+    assert outbox.names(root, files.NOTIFY) == {notice(2).id, notice(3).id}
 
 
 @pytest.mark.parametrize("content", [b'{"event": "online"', b'{"event": 5}', b'{"event": "../x"}', b"[" * 100_000])
 def test_what_is_no_notice_is_removed_and_the_others_are_read(tmp_path: Path, content: bytes) -> None:
     outbox.hand_over(str(tmp_path), [notice(1), notice(3)])
     put(tmp_path, notice(2).id, content, files.NOTIFY)
-    found, messages = outbox.waiting(str(tmp_path))
+    found, messages = outbox.waiting(str(tmp_path), files.NOTIFY)
     assert found == (notice(1), notice(3))
     assert len(messages) == 1 and notice(2).id in messages[0]
-    assert outbox.names(str(tmp_path)) == {notice(1).id, notice(3).id}
+    assert outbox.names(str(tmp_path), files.NOTIFY) == {notice(1).id, notice(3).id}
 
 
 def test_a_notice_is_nested_as_deep_as_it_likes(tmp_path: Path) -> None:
@@ -287,7 +287,7 @@ def test_a_notice_is_nested_as_deep_as_it_likes(tmp_path: Path) -> None:
     for depth in depths:
         content = b'{"id": "1", "event": "online", "family": ' + b"[" * depth + b"]" * depth + b"}"
         put(tmp_path, notice(depth).id, content, files.NOTIFY)
-    found, messages = outbox.waiting(str(tmp_path))
+    found, messages = outbox.waiting(str(tmp_path), files.NOTIFY)
     assert (found, len(messages)) == ((), len(depths))
 
 
@@ -299,7 +299,7 @@ def test_where_there_are_too_many_the_oldest_go_and_files_in_the_making_do_not_c
     hidden = put(tmp_path, ".0", b"{", files.NOTIFY)
     assert outbox.hand_over(root, [notice(number) for number in (1, 2, 3)]) == 0
     assert outbox.hand_over(root, [notice(4), notice(5)]) == 2
-    assert outbox.names(root) == {notice(number).id for number in (3, 4, 5)}
+    assert outbox.names(root, files.NOTIFY) == {notice(number).id for number in (3, 4, 5)}
     assert hidden.exists()
 
 

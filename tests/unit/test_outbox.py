@@ -111,7 +111,7 @@ def live(root: Path, status: Status, reason: str) -> None:
 
 def tell(root: Path) -> None:
     """`mwan-hook notify`."""
-    notify.Notifier(str(root)).tell()
+    notify.run(str(root), False, notify.steps(str(root)))
 
 
 def killed(killer: Killer, after: int, action: Callable[..., None], *words: object) -> bool:
@@ -170,7 +170,7 @@ def test_a_notifier_killed_anywhere_repeats_at_most_the_hook_that_ran(
         assert [one[2:] for one in once] == wanted
         assert heard == sorted(heard, key=once.index)
         assert len(heard) - len(once) <= died
-        assert not outbox.names(str(tmp_path))
+        assert not outbox.names(str(tmp_path), files.NOTIFY)
         if not died:
             break
         moment += 1
@@ -217,7 +217,7 @@ def test_without_a_listener_the_spool_keeps_the_newest_and_says_so_once(
     monkeypatch.setattr(outbox, "MOST", 5)
     for number in range(20):
         live(tmp_path, Status.OFFLINE if number % 2 else Status.ONLINE, str(number))
-    found, messages = outbox.waiting(str(tmp_path))
+    found, messages = outbox.waiting(str(tmp_path), files.NOTIFY)
     assert [one.reason for one in found] == ["15", "16", "17", "18", "19"]
     assert messages == ()
     assert capsys.readouterr().err.count("notices are not delivered") == 1
@@ -259,7 +259,7 @@ def test_what_is_no_notice_is_removed_and_said(tmp_path: Path, killer: Killer) -
     (place / "1").write_text('{"id": "1"}')
     (place / "2").write_text('{"id": "2", "event": "online", "family": "ipx"}')
     (place / "3").write_text(json.dumps(codec.plain(Notice("3", "online", "fiber"))))
-    found, messages = outbox.waiting(str(tmp_path))
+    found, messages = outbox.waiting(str(tmp_path), files.NOTIFY)
     assert [one.id for one in found] == ["3"]
     assert len(messages) == 2 and all("is no notice" in line for line in messages)
     assert os.listdir(place) == ["3"]
@@ -345,13 +345,11 @@ def test_channels_are_told_in_the_order_of_the_table_with_a_unit_and_without(
     monkeypatch.setattr(notifier, "watched", lambda root: unit)
     assert channels.needed(str(tmp_path), Config())
     outbox.hand_over(str(tmp_path), [Notice("1", "online"), Notice("2", "offline")])
-    assert notify.Notifier(str(tmp_path)).tell() == 1, "one failed"
-    assert told == [
-        ("hooks", ("1",)),
-        ("hooks", ("2",)),
-        *((row.module, ("1", "2")) for row in channels.CHANNELS[1:] if row.module != "mail"),
-    ]
-    assert not outbox.names(str(tmp_path))
+    assert notify.run(str(tmp_path), False, notify.steps(str(tmp_path))) == 1, "one failed"
+    hooks_first = [("hooks", ("1",)), ("hooks", ("2",))]
+    books = [("webhook", ("1", "2")), ("prometheus", ("1", "2"))]
+    assert told == [*(books + hooks_first if unit else hooks_first + books), ("bus", ("1", "2"))]
+    assert not outbox.names(str(tmp_path), files.NOTIFY) | outbox.names(str(tmp_path), files.HOOKS)
 
 
 def test_the_words_of_a_default_route_name_the_event() -> None:

@@ -20,8 +20,9 @@ def run(
         file = tmp_path / "bin" / name
         file.write_text(f'#!/bin/sh\necho "{name} $*" >> {tmp_path}/called\n{text}\n')
         file.chmod(0o755)
-    kept = tmp_path / "run/mwan-hook/resolved"
+    kept = tmp_path / "run/mwan-hook-root/resolved"
     kept.mkdir(parents=True, exist_ok=True)
+    (tmp_path / "run/mwan-hook").mkdir(exist_ok=True)
     if taken:
         (kept / interface).touch()
     environment = {"PATH": f"{tmp_path}/bin:/usr/bin:/bin", "MWAN_HOOK_ROOT": str(tmp_path)}
@@ -33,14 +34,14 @@ def test_a_bus_that_never_answers_is_a_failure(tmp_path: Path, taken: bool) -> N
     done = run(tmp_path, "exit 124", taken)
     assert done.returncode == 1
     assert "no answer of D-Bus" in done.stdout
-    assert (tmp_path / "run/mwan-hook/resolved/gone0").exists() == taken  # to be given back yet
+    assert (tmp_path / "run/mwan-hook-root/resolved/gone0").exists() == taken  # to be given back yet
     assert (tmp_path / "run/mwan-hook/again").exists()
 
 
 def test_a_bus_that_answers_late_is_asked_again(tmp_path: Path) -> None:
     late = f"[ $(grep -c '^busctl' {tmp_path}/called) -ge 2 ] || exit 124; echo 'b true'"
     assert run(tmp_path, late, taken=True).returncode == 0
-    assert not (tmp_path / "run/mwan-hook/resolved/gone0").exists()
+    assert not (tmp_path / "run/mwan-hook-root/resolved/gone0").exists()
 
 
 @pytest.mark.parametrize(("busctl", "taken"), [("echo 'b false'", True), ("exit 1", False)])
@@ -50,7 +51,7 @@ def test_without_resolved_or_without_a_bus_there_is_nothing_to_do(tmp_path: Path
 
 @pytest.mark.parametrize(("resolvectl", "code"), [("kill -9 $PPID", -9), ("exit 1", 1)])
 def test_what_was_not_given_back_is_on_record_for_the_next_time(tmp_path: Path, resolvectl: str, code: int) -> None:
-    taken = tmp_path / "run/mwan-hook/resolved/lo"
+    taken = tmp_path / "run/mwan-hook-root/resolved/lo"
     assert run(tmp_path, "echo 'b true'", True, resolvectl, "lo").returncode == code
     assert taken.exists()
     assert run(tmp_path, "echo 'b true'", False).returncode == 0

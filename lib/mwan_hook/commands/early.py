@@ -16,7 +16,7 @@ def run(root: str) -> int:
 
     Uplinks that match one literal name are translated before they are there.  Raises MwanError.
     """
-    loaded = config.load(root)
+    loaded = config.look(root)  # the network waits: not for root to open files of it
     if not loaded.config.firewall:
         return 0
     with lock.look(root):

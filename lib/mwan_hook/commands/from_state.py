@@ -10,7 +10,6 @@ from mwan_hook.core.desired import Desired
 from mwan_hook.model import Config, ConfigError, Family, Match, UplinkConfig
 from mwan_hook.scene import Judged
 from mwan_hook.store import state as states
-from mwan_hook.store.files import under
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,13 +23,7 @@ MISSING = "the configuration cannot be read by this user: only what runs have st
 
 def unreadable(root: str) -> bool:
     """Whether this user may not read some file of the configuration."""
-    if os.geteuid() == 0:
-        return False
-    more = under(root, configread.MORE)
-    places = [under(root, configread.DIRECTORY), more, under(root, configread.MAIN)]
-    if os.access(more, os.R_OK | os.X_OK):
-        places += [os.path.join(more, name) for name in os.listdir(more) if name.endswith(".conf")]
-    return any(os.path.lexists(place) and not os.access(place, os.R_OK) for place in places)
+    return os.geteuid() != 0 and bool(configread.closed(root))
 
 
 def loaded(root: str, error: ConfigError) -> Loaded:

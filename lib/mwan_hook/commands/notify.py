@@ -1,4 +1,7 @@
-"""``mwan-hook notify``: takes the notices out of their spool, in order, and tells each channel.
+"""``mwan-hook notify``: takes the notices out of their spools, in order, and tells each channel.
+
+Under systemd in two steps, each with a spool, a lock and a unit: one for channels that need no root, which passes on
+what root's channels are to hear, and one for these.
 
 What is told is on record before the next one is: who is killed in between leaves to the next process just what was
 not told yet.  Only a hook that was running then runs again, with the same EVENT_ID.
@@ -11,91 +14,120 @@ import time
 
 from mwan_hook import config
 from mwan_hook.core.notices import AGAIN
+from mwan_hook.light import NamedTuple
 from mwan_hook.model import Config, ConfigError, MwanError
 from mwan_hook.notify.channels import CHANNELS
 from mwan_hook.say import complain
-from mwan_hook.store import again, filelocked, outbox
+from mwan_hook.store import again, filelocked, files, outbox
+from mwan_hook.system import notifier
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from mwan_hook.config import Loaded
     from mwan_hook.model import Notice
     from mwan_hook.notify.channels import Channel
+    from mwan_hook.store.filelocked import FileLocked
 
 PATIENCE = 10.0  # seconds of hooks after which the others hear what hooks have heard
 POLL = 0.05  # seconds between two looks whether the one who has the lock is done
 BACKOFF = 1.0  # seconds before a spool that cannot be emptied makes systemd start us again
 
 
-def run(root: str, wait: bool) -> int:
+class Step(NamedTuple):
+    """Channels with power, without, or both; their spool, and the lock of who empties it."""
+
+    power: tuple[bool, ...]
+    place: str
+    lock: Callable[[str], FileLocked]
+
+
+BOOKS = Step((False,), files.NOTIFY, filelocked.notifier)
+PROGRAMS = Step((True,), files.HOOKS, filelocked.hooks)
+ALL = Step((False, True), files.NOTIFY, filelocked.notifier)
+
+
+def steps(root: str) -> tuple[Step, ...]:
+    """What is to be done by hand: with units, theirs, so that both keep out of each other's way."""
+    return (BOOKS, PROGRAMS) if notifier.watched(root) else (ALL,)
+
+
+def run(root: str, wait: bool, chosen: Sequence[Step]) -> int:
     """0, or 1 if a channel could not be told.  Another notifier is waited for, or left alone."""
+    loaded, code = _configured(root)
+    for step in chosen:
+        code |= _step(root, loaded, wait, step)
+    return code
+
+
+def _configured(root: str) -> tuple[Loaded, int]:
+    """A bad configuration keeps hooks from nothing: routing goes on as it was, and so do they."""
+    try:
+        return config.load(root), 0
+    except ConfigError as error:
+        complain(str(error).splitlines())
+        return config.Loaded(Config(), (), "", (), root), 1
+
+
+def _step(root: str, loaded: Loaded, wait: bool, step: Step) -> int:
     code = 0
     stuck: frozenset[str] = frozenset()
     while True:
-        mine = filelocked.notifier(root)
+        mine = step.lock(root)
         if mine.acquire():
             try:
-                notifier = Notifier(root)
-                code |= notifier.tell()
-                stuck = notifier.stuck
+                teller = Notifier(root, loaded, step)
+                code |= teller.tell()
+                stuck = teller.stuck
             finally:
                 mine.release()
         elif not wait:
             return code
         else:
             time.sleep(POLL)
-        if outbox.names(root) <= stuck:  # one that came while we were at it may have met our lock, and left
+        if outbox.names(root, step.place) <= stuck:  # one that came while we were at it may have met our lock, and left
             return code
 
 
 class Notifier:
-    """Delivers spooled notices while holding the notify lock."""
+    """Delivers the notices of a step's spool while holding its lock."""
 
     stuck: frozenset[str] = frozenset()  # no notices, and cannot be taken out of the spool
 
-    def __init__(self, root: str) -> None:
-        self._root = root
+    def __init__(self, root: str, loaded: Loaded, step: Step) -> None:
+        self._root, self._loaded, self._place = root, loaded, step.place
         self._failed = False
         self._said: set[str] = set()
-        self._loaded = self._configured()
+        wanted = [channel for channel in CHANNELS if channel.code.wanted(root, loaded.config)]
+        self._channels = [channel for channel in wanted if channel.power in step.power]
+        self._passes_on = step is BOOKS and len(wanted) > len(self._channels)
 
     def tell(self) -> int:
         """Empty the spool; 0, or 1 if somebody could not be told.  Raises MwanError."""
         more = True
         while more:
-            there = outbox.names(self._root)
-            notices, messages = outbox.waiting(self._root)
+            there = outbox.names(self._root, self._place)
+            notices, messages = outbox.waiting(self._root, self._place)
             complain(line for line in messages if line not in self._said)
             self._said |= {*messages}
             told = self._told(notices)
             self._empty(told)
             self.stuck = frozenset() if notices else there
-            more = bool(told) and not outbox.names(self._root) <= self.stuck
-        if self.stuck & outbox.names(self._root):
+            more = bool(told) and not outbox.names(self._root, self._place) <= self.stuck
+        if self.stuck & outbox.names(self._root, self._place):
             self._failed = True
             time.sleep(BACKOFF)
         return int(self._failed)
 
-    def _configured(self) -> Loaded:
-        """A bad configuration keeps hooks from nothing: routing goes on as it was, and so do they."""
-        try:
-            return config.load(self._root)
-        except ConfigError as error:
-            complain(str(error).splitlines())
-            self._failed = True
-            return config.Loaded(Config(), (), "", (), self._root)
-
     def _told(self, notices: Sequence[Notice]) -> Sequence[Notice]:
         """Tell one channel after the other; the notices that all have had."""
-        for channel in CHANNELS:
-            if channel.code.wanted(self._root, self._loaded.config):
-                if channel.must:
-                    notices = self._one_by_one(channel, notices)
-                else:
-                    self._attempt(channel, notices)
-        if not self._failed and any(notice.event == AGAIN for notice in notices):
+        for channel in self._channels:
+            if channel.must:
+                notices = self._one_by_one(channel, notices)
+            else:
+                self._attempt(channel, notices)
+        if not self._failed and not self._passes_on and any(notice.event == AGAIN for notice in notices):
             again.done(self._root)
         return notices
 
@@ -120,10 +152,13 @@ class Notifier:
             again.wanted(self._root)
 
     def _empty(self, told: Sequence[Notice]) -> None:
-        """Remove delivered notices from the spool."""
+        """Take delivered notices out of the spool, into that of the next step where somebody hears them there."""
         try:
             for notice in told:
-                outbox.drop(self._root, notice)
+                if self._passes_on:
+                    outbox.pass_on(self._root, notice)
+                else:
+                    outbox.drop(self._root, self._place, notice)
         except MwanError:
             time.sleep(BACKOFF)
             raise

@@ -19,6 +19,8 @@ UNITS = {
     "mwan-hook-netlink.socket": "links, addresses and routes that change are followed up to ten seconds later",
     "mwan-hook-event.path": "a stick that is plugged in, and a line that comes up, are probed up to ten seconds later",
     "mwan-hook-notify.path": "no hook, mail, metric or bus is told of anything",
+    "mwan-hook-hooks.path": "no hook and no bus is told of anything",
+    "mwan-hook-chores.path": "what only root may do waits: names for ip(8), a textfile, configuration that is closed",
     EARLY: "with masquerade or nat6, what the LAN sends before the first run of a boot leaves with the LAN's addresses",
     BOOT: "routes come up to ten seconds later at boot",
     WEBHOOK: "posts that the webhook did not take at once are never sent",

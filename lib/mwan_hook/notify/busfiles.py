@@ -1,6 +1,6 @@
 """What makes the bus start us for a name and lets others call it: a service file a name, and one policy for all.
 
-They are below ``/run/mwan-hook/dbus-1``, because names come and go with interfaces; the installed policy names the
+They are below ``/run/mwan-hook-root/dbus-1``, because names come and go with interfaces; the installed policy names the
 place.  A policy that lists the names is what dbus-daemon and dbus-broker both understand: the latter knows no
 ``send_destination_prefix``.
 """
@@ -18,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-PLACE = files.RUN + "/dbus-1"
+PLACE = files.ROOTS + "/dbus-1"
 SERVICES = PLACE + "/services"
 POLICIES = PLACE + "/policy.d"
 POLICY = POLICIES + "/uplinks.conf"

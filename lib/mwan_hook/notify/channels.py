@@ -20,12 +20,13 @@ if TYPE_CHECKING:
 class Channel(NamedTuple):
     """One row: a name for messages, and the module in mwan_hook.notify.
 
-    ``must``: is told one notice at a time, and what it fails to put on record stays in the spool.  The others get
-    several, and keep for themselves what they have not passed on.
+    ``power``: it needs root, and a unit of its own.  ``must``: is told one notice at a time, and what it fails to put
+    on record stays in the spool.  The others get several, and keep for themselves what they have not passed on.
     """
 
     name: str
     module: str
+    power: bool
     must: bool = False
 
     @property
@@ -35,11 +36,11 @@ class Channel(NamedTuple):
 
 
 CHANNELS = (
-    Channel("hooks", "hooks", must=True),
-    Channel("mail", "mail"),
-    Channel("webhook", "webhook"),
-    Channel("prometheus", "prometheus"),
-    Channel("D-Bus", "bus"),
+    Channel("hooks", "hooks", power=True, must=True),
+    Channel("mail", "mail", power=False),
+    Channel("webhook", "webhook", power=False),
+    Channel("prometheus", "prometheus", power=False),
+    Channel("D-Bus", "bus", power=True),
 )
 
 

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import os
 import time
-from errno import EROFS
 
 from mwan_hook import __version__
 from mwan_hook.model import Busy, MwanError
 from mwan_hook.say import complain
-from mwan_hook.store import files, lock
+from mwan_hook.store import chores, files, lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,6 +55,8 @@ def write(root: str, loaded: Loaded) -> tuple[str, ...]:
         return ()
     path = files.under(root, textfile.lstrip("/"))
     try:
+        if not os.access(os.path.dirname(path), os.W_OK) and chores.ask(root, chores.TEXTFILE, {}):
+            return ()
         with lock.Flock(files.under(root, LOCK), WAIT, lock.LONGEST) as held:
             os.utime(held.path)
             _refuse_without_directory(path)
@@ -63,17 +64,10 @@ def write(root: str, loaded: Loaded) -> tuple[str, ...]:
     except Busy:
         return ()  # whoever writes looks at the same uplinks
     except MwanError as error:
-        return (f"[prometheus] textfile: {error}{_hint(error)}",)
+        return (f"[prometheus] textfile: {error}",)
     except OSError as error:
         return (f"[prometheus] textfile: cannot write {path}: {files.why(error)}",)
     return ()
-
-
-def _hint(error: MwanError) -> str:
-    """A service sees read-only what its sandbox does not name."""
-    if isinstance(error.__cause__, OSError) and error.__cause__.errno == EROFS:
-        return "; the services may write there with ReadWritePaths= in a drop-in, see docs/monitoring.md"
-    return ""
 
 
 def _refuse_without_directory(path: str) -> None:

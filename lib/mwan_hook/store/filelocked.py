@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-from mwan_hook.store.files import NOTIFY_LOCK, make_directory, under
-from mwan_hook.store.lock import LOCK_FLAGS, MODE, busy, failed, pause
+from mwan_hook.store.files import HOOKS_LOCK, NOTIFY_LOCK, make_directory, owner_of, under
+from mwan_hook.store.lock import LOCK_FLAGS, MODE, Flock, busy, failed, pause
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,19 +19,35 @@ def notifier(root: str) -> FileLocked:
     return FileLocked(under(root, NOTIFY_LOCK), 0)
 
 
+def hooks(root: str) -> FileLocked:
+    """The same for those who run hooks."""
+    return FileLocked(under(root, HOOKS_LOCK), 0)
+
+
 class FileLocked:
-    """filelock's lock; versions of it that unlink the file on release check the inode themselves."""
+    """filelock's lock; versions of it that unlink the file on release check the inode themselves.
+
+    Root in the directory of another user takes flock(2) itself: that one could put a link in the file's place, and
+    filelock follows it and empties what it leads to.
+    """
 
     def __init__(self, path: str, wait: float) -> None:
         self.path = path
         self.wait = wait
-        self._lock: BaseFileLock | None = None
+        self._lock: BaseFileLock | Flock | None = None
 
     def acquire(self) -> bool:
         """True once it is held; False after the time that this lock waits.  Raises MwanError."""
+        make_directory(os.path.dirname(self.path))
+        if os.geteuid() == 0 and owner_of(os.path.dirname(self.path)):
+            own = Flock(self.path, self.wait, float("inf"))
+            self._lock = own if own.acquire() else None
+            return self._lock is not None
+        return self._filelock()
+
+    def _filelock(self) -> bool:
         from filelock import Timeout
 
-        make_directory(os.path.dirname(self.path))
         try:
             lock = _file_lock(self.path)
             lock.acquire(timeout=self.wait, poll_interval=pause())

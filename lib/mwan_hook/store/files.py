@@ -21,6 +21,10 @@ PROBE_LOCK = RUN + "/probe.lock"
 EVENTS = RUN + "/events"
 NOTIFY = RUN + "/notify"
 NOTIFY_LOCK = RUN + "/notify.lock"
+HOOKS = RUN + "/hooks"  # notices that hooks and the bus have not heard
+CHORES = RUN + "/chores"  # what only root may do, asked for by runs that are not root
+ROOTS = RUN + "-root"  # root's alone, where the rest belongs to the user of the services
+HOOKS_LOCK = ROOTS + "/hooks.lock"
 NOTIFIED = RUN + "/notified.json"
 AGAIN = RUN + "/again"
 NOTIFY_LOG = RUN + "/notify.log"
@@ -34,7 +38,7 @@ LARGEST = 8 << 20  # bytes; nothing of ours comes near
 DIRECTORY, FILE = 0o755, 0o644  # modes, whatever the umask is
 TEMPORARY = ".new"  # end of the names of files that are not whole yet
 _ANEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-OURS = tuple(f"/{path}" for path in (RUN, LIB, EVENTS, NOTIFY))  # directories
+OURS = tuple(f"/{path}" for path in (RUN, LIB, EVENTS, NOTIFY, HOOKS, CHORES, ROOTS))  # directories
 
 
 def under(root: str, path: str) -> str:
@@ -79,11 +83,28 @@ def make_directory(path: str) -> None:
     try:
         os.mkdir(path)
         os.chmod(path, DIRECTORY)
+        if os.geteuid() == 0 and (owner := owner_of(parent)):
+            os.chown(path, *owner, follow_symlinks=False)
     except FileExistsError:
         if not os.path.isdir(path):
             raise MwanError(f"{path} is in the way: a directory of that name is needed") from None
     except OSError as error:
         raise MwanError(f"cannot make the directory {path}: {why(error)}") from error
+
+
+def owner_of(directory: str) -> tuple[int, int] | None:
+    """User and group of a directory that is not root's; None if it is.  Raises OSError."""
+    found = os.stat(directory or "/")
+    return (found.st_uid, found.st_gid) if found.st_uid else None
+
+
+def give(descriptor: int, path: str) -> None:
+    """Give a new file of root's to the owner of its directory, which the services have to write it as.
+
+    Raises OSError.
+    """
+    if os.geteuid() == 0 and (owner := owner_of(os.path.dirname(path))):
+        os.fchown(descriptor, *owner)
 
 
 def _mend(path: str, status: os.stat_result) -> None:
@@ -189,6 +210,7 @@ def write(path: str, content: bytes, durable: bool = False) -> None:
         descriptor = os.open(path, _ANEW, FILE)
     try:
         os.fchmod(descriptor, FILE)
+        give(descriptor, path)
         rest = memoryview(content)
         while rest:
             rest = rest[os.write(descriptor, rest) :]

@@ -53,11 +53,11 @@ def read(root: str) -> tuple[Transition, ...]:
 
 def _append(path: str, lines: bytes) -> None:
     """One write(2) with O_APPEND: lines of runs at the same time do not mix."""
-    descriptor = os.open(path, _FLAGS, 0o644)
+    descriptor = _opened(path)
     try:
         size = os.fstat(descriptor).st_size
         if size + len(lines) > LARGEST and size and _rotated(descriptor, path):
-            fresh = os.open(path, _FLAGS, 0o644)
+            fresh = _opened(path)
             os.close(descriptor)
             descriptor = fresh
             size = os.fstat(descriptor).st_size
@@ -67,6 +67,15 @@ def _append(path: str, lines: bytes) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     finally:
         os.close(descriptor)
+
+
+def _opened(path: str) -> int:
+    """0644 whatever the umask is, where it is made."""
+    descriptor = os.open(path, _FLAGS, files.FILE)
+    if not os.fstat(descriptor).st_size:
+        os.fchmod(descriptor, files.FILE)
+        files.give(descriptor, path)
+    return descriptor
 
 
 def _rotated(descriptor: int, path: str) -> bool:

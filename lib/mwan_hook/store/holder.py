@@ -27,19 +27,24 @@ class Done(NamedTuple):
 
 
 class Holder(NamedTuple):
-    """``deadline``: CLOCK_BOOTTIME seconds, None where the lock does not say it of this process."""
+    """``deadline``: CLOCK_BOOTTIME seconds, None where the lock does not say it of this process.
+
+    ``owner``: the user of the lock's directory, whom the services run as.
+    """
 
     pid: int
     uid: int
     state: str
     command: tuple[str, ...]
     deadline: float | None
+    owner: int
 
     @property
     def ours(self) -> bool:
-        """True for a run of this program by this user."""
+        """True for a run of this program by this user, or by the services' one where this is root."""
+        users = {0, self.owner} if os.geteuid() == 0 else {os.geteuid()}
         names = {os.path.basename(word) for word in self.command[:5]}
-        return self.uid == os.geteuid() and bool(names & {PROGRAM, MODULE})
+        return self.uid in users and bool(names & {PROGRAM, MODULE})
 
     def __str__(self) -> str:
         command = shown(" ".join(self.command)[:COMMAND_SHOWN])
@@ -79,7 +84,8 @@ def find(path: str) -> Holder | None:
             words = file.read(4096).decode("utf-8", "replace").rstrip("\0").split("\0")
         with open(f"{place}/stat", "rb") as file:
             state = file.read().rpartition(b")")[2].split()[0].decode("ascii")
-        return Holder(pid, os.stat(place).st_uid, state, tuple(words), _deadline(path, pid))
+        owner = os.stat(os.path.dirname(path)).st_uid
+        return Holder(pid, os.stat(place).st_uid, state, tuple(words), _deadline(path, pid), owner)
     except (OSError, ValueError, IndexError):
         return None
 

@@ -3,7 +3,8 @@
 The locks of the runs (state, probing, textfile) are taken by fcntl alone, because importing filelock costs more than
 the whole common run; every other lock is filelock's
 (:mod:`mwan_hook.store.filelocked`).  Lock files are 0600: flock(2) needs no more than a descriptor for
-reading, so every user who may read the file could hold the lock.
+reading, so every user who may read the file could hold the lock.  One that root makes belongs to the owner of its
+directory, whom the services run as.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import os
 import time
 
 from mwan_hook.model import Busy, MwanError
-from mwan_hook.store.files import PROBE_LOCK, STATE_LOCK, make_directory, under, why
+from mwan_hook.store.files import PROBE_LOCK, STATE_LOCK, give, make_directory, under, why
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class Flock:
             now = time.monotonic()
             if now >= look_at:
                 look_at = now + AGAIN
-                until = max(until, now + AGAIN) if self._helped() else until
+                until = max(until, now + AGAIN) if self._helped(now - began > AGAIN) else until
             if now >= until:
                 return False
             time.sleep(min(until - now, pause()))
@@ -106,11 +107,13 @@ class Flock:
         _write_down(self._descriptor, f"{os.getpid():<10d} {deadline:<16.3f}\n".encode())
         return True
 
-    def _helped(self) -> bool:
-        """Whether the holder was ended: the lock is free in a moment."""
-        from mwan_hook.store import holder
+    def _helped(self, long: bool) -> bool:
+        """Whether the holder was ended: the lock is free in a moment.  Only root can do that to a run of root's."""
+        from mwan_hook.store import chores, holder
 
         done = holder.attend(self.path)
+        if long and not done.words:
+            chores.ask_for(self.path, chores.HOLDERS)
         if done.words and done.words not in self.messages:
             self.messages.append(done.words)
         return done.ended
@@ -141,6 +144,12 @@ def _locked(path: str) -> int:
     """A descriptor of the file with its lock; -1 if another one has it.  Raises MwanError."""
     try:
         descriptor = os.open(path, LOCK_FLAGS, MODE)
+    except PermissionError as error:
+        from mwan_hook.store import chores
+
+        if chores.ask_for(path, chores.OWNERS):
+            return -1  # in a moment it is ours
+        raise failed(path, error) from error
     except OSError as error:
         raise failed(path, error) from error
     held = -1
@@ -150,6 +159,8 @@ def _locked(path: str) -> int:
         if _is_named(status, path):
             if status.st_mode & 0o7777 != MODE:
                 os.fchmod(descriptor, MODE)
+            if not status.st_uid:
+                give(descriptor, path)
             held = descriptor
     except OSError as error:
         if error.errno not in (errno.EAGAIN, errno.EACCES):

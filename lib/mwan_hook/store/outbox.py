@@ -1,8 +1,8 @@
-"""The last step of a transition out of the state: into the spool of notices, each under its own id.
+"""The last steps of a transition out of the state: into the spools of notices, each under its own id.
 
 Notices are stored in the state at one stroke with what they tell of.  Then they are put into the spool, and only then
 taken out of the state: a run that is killed in between leaves them to the next one, which may put them there again
-under the same name.  Who takes them out of the spool knows which it had.
+under the same name.  Who takes them out of a spool knows which it had.  ``place`` is one of the two spools.
 """
 
 from __future__ import annotations
@@ -31,6 +31,24 @@ def hand_over(root: str, notices: Sequence[Notice]) -> int:
     directory = files.under(root, files.NOTIFY)
     for one in notices:
         spool.add(directory, codec.plain(one), one.id)
+    return _bounded(directory)
+
+
+def pass_on(root: str, notice: Notice) -> None:
+    """Out of the first spool into the second.  Raises MwanError."""
+    directory = files.under(root, files.HOOKS)
+    files.make_directory(directory)
+    try:
+        os.rename(f"{files.under(root, files.NOTIFY)}/{notice.id}", f"{directory}/{notice.id}")
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise MwanError(f"cannot move {notice.id} into {directory}: {files.why(error)}") from error
+    _bounded(directory)
+
+
+def _bounded(directory: str) -> int:
+    """Drop the oldest of too many; how many."""
     waiting = sorted(name for name in os.listdir(directory) if not name.startswith("."))
     old = waiting[: max(0, len(waiting) - MOST)]
     for name in old:
@@ -38,9 +56,9 @@ def hand_over(root: str, notices: Sequence[Notice]) -> int:
     return len(old)
 
 
-def waiting(root: str) -> tuple[tuple[Notice, ...], tuple[str, ...]]:
+def waiting(root: str, place: str) -> tuple[tuple[Notice, ...], tuple[str, ...]]:
     """The spooled notices, the oldest first, left where they are, and messages.  Raises MwanError."""
-    directory = files.under(root, files.NOTIFY)
+    directory = files.under(root, place)
     entries, messages = spool.entries_of(directory)
     found: list[Notice] = []
     strange: list[str] = []
@@ -68,14 +86,14 @@ def _dropped(directory: str, name: str, why: str) -> str:
     return f"{words}; removed"
 
 
-def names(root: str) -> frozenset[str]:
-    """All that lies in the spool."""
+def names(root: str, place: str) -> frozenset[str]:
+    """All that lies in a spool."""
     try:
-        return frozenset(name for name in os.listdir(files.under(root, files.NOTIFY)) if not name.startswith("."))
+        return frozenset(name for name in os.listdir(files.under(root, place)) if not name.startswith("."))
     except OSError:
         return frozenset()
 
 
-def drop(root: str, notice: Notice) -> None:
+def drop(root: str, place: str, notice: Notice) -> None:
     """Everybody had it.  Raises MwanError."""
-    spool.drop(files.under(root, files.NOTIFY), notice.id)
+    spool.drop(files.under(root, place), notice.id)

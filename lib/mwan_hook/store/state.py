@@ -9,10 +9,14 @@ from mwan_hook.model import State
 from mwan_hook.store import codec, files
 
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
+BOOT_VARIABLE = "MWAN_HOOK_BOOT_ID"  # without dashes; a container's own, where its services see the host's /proc
 
 
 def boot_id() -> str:
-    """The kernel's name for this boot.  Raises MwanError."""
+    """The name of this boot, of systemd in our units, else of the kernel.  Raises MwanError."""
+    told = os.environ.get(BOOT_VARIABLE, "")
+    if len(told) == 32:
+        return "-".join((told[:8], told[8:12], told[12:16], told[16:20], told[20:]))
     return (files.read(BOOT_ID) or b"").decode("ascii", "replace").strip()
 
 

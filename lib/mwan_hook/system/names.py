@@ -18,16 +18,58 @@ SHARED = "mwan"
 
 
 def write(root: str, protocol: int, default_table: int, tables: Mapping[int, str]) -> list[str]:
-    """Bring both files up to date; writes only what differs.  What could not be written is returned in words."""
+    """Bring both files up to date; writes only what differs.  What could not be written is returned in words.
+
+    A run that is not root has root's unit do it.
+    """
     named = tables if default_table == MAIN_TABLE else {default_table: SHARED, **tables}
     lines = "".join(f"{number}\t{name}\n" for number, name in named.items())
     failed = []
-    for path, content in ((TABLES, lines), (PROTOCOLS, f"{protocol}\tmwan\n")):
+    wanted = {TABLES: (HEAD + lines).encode(), PROTOCOLS: f"{HEAD}{protocol}\tmwan\n".encode()}
+    try:
+        differing = {path: content for path, content in wanted.items() if _stored(files.under(root, path)) != content}
+        if differing and _asked(root, protocol, named):
+            return []
+    except MwanError as error:
+        return [str(error)]
+    for path, content in differing.items():
         try:
-            _put(files.under(root, path), (HEAD + content).encode())
+            files.make_directory(os.path.dirname(files.under(root, path)))
+            files.replace(files.under(root, path), content)
         except MwanError as error:
             failed.append(str(error))
     return failed
+
+
+def asked_for(root: str, content: Mapping[str, object]) -> list[str]:
+    """Do what a run has asked for that is not root; raises ValueError where it is no such thing."""
+    protocol, tables = content.get("protocol"), content.get("tables")
+    if not isinstance(tables, dict) or type(protocol) is not int or protocol not in range(256):
+        raise ValueError("no names of tables")
+    named = {int(number): str(name) for number, name in tables.items()}
+    if any(not 0 < number < 1 << 32 or not _plain(name) for number, name in named.items()):
+        raise ValueError("no names of tables")
+    return write(root, protocol, MAIN_TABLE, named)
+
+
+def _plain(name: str) -> bool:
+    return 0 < len(name) < 256 and name.isprintable() and not any(letter.isspace() or letter == "#" for letter in name)
+
+
+def _asked(root: str, protocol: int, named: Mapping[int, str]) -> bool:
+    if os.geteuid() == 0:
+        return False
+    from mwan_hook.store import chores
+
+    tables = {str(number): name for number, name in named.items()}
+    return chores.ask(root, chores.NAMES, {"protocol": protocol, "tables": tables})
+
+
+def _stored(path: str) -> bytes | None:
+    try:
+        return files.read(path)
+    except ValueError:
+        return None
 
 
 def remove(root: str) -> None:
@@ -39,9 +81,3 @@ def remove(root: str) -> None:
             continue
         except OSError as error:
             raise MwanError(f"cannot remove {files.under(root, path)}: {error.strerror}") from error
-
-
-def _put(path: str, content: bytes) -> None:
-    if files.read(path) != content:
-        files.make_directory(os.path.dirname(path))
-        files.replace(path, content)

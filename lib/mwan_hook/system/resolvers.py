@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mwan_hook.model import Link
 
 STUBS = ("127.0.0.53", "127.0.0.54")
-TAKEN = "run/mwan-hook/resolved"  # what the hook 50-resolved has taken DNS from
+TAKEN = "run/mwan-hook-root/resolved"  # what the hook 50-resolved has taken DNS from
 
 
 def servers(root: str, links: Sequence[Link], online: frozenset[int]) -> list[Server]:

@@ -1,0 +1,95 @@
+"""``mwan-hook chores``: what runs that are not root have asked root for.  What they say is checked, not believed."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+
+from mwan_hook import config, configread
+from mwan_hook.model import ConfigError, MwanError
+from mwan_hook.say import complain, say
+from mwan_hook.store import chores, files, holder, spool
+from mwan_hook.system import names
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mwan_hook.store.spool import Entry
+
+BACKOFF = 1.0  # seconds before a spool that cannot be emptied makes systemd start us again
+
+
+def run(root: str) -> int:
+    """0, or 1 if something could not be done; that is said, and not tried again before it is asked for again."""
+    directory = files.under(root, files.CHORES)
+    user = files.owner_of(files.under(root, files.RUN))
+    code = 0
+    while True:
+        entries, messages = spool.entries_of(directory)
+        complain(messages)
+        for place in (files.RUN, files.LIB) if user else ():
+            _give(files.under(root, place))
+        if not entries:
+            time.sleep(BACKOFF if messages else 0)
+            return code
+        for entry in entries:
+            spool.drop(directory, entry.name)
+            failed = _done(root, entry, user[1] if user else 0)
+            complain(failed)
+            code |= bool(failed)
+
+
+def _done(root: str, entry: Entry, group: int) -> list[str]:
+    """Do one; what went wrong."""
+    try:
+        if entry.name == chores.HOLDERS:
+            _attend(root)
+        elif entry.name == chores.CONFIGURATION:
+            return [words for path in configread.places(root) if (words := _opened(path, group))]
+        elif entry.name == chores.NAMES:
+            return names.asked_for(root, entry.content)
+        elif entry.name == chores.TEXTFILE:
+            from mwan_hook.notify import prometheus
+
+            complain(prometheus.write(root, config.load(root)))
+    except (MwanError, ConfigError, OSError, ValueError) as error:
+        return [f"{entry.name}: {error}"]
+    return []
+
+
+def _attend(root: str) -> None:
+    for path in (files.STATE_LOCK, files.PROBE_LOCK):
+        complain([words for words in (holder.attend(files.under(root, path)).words,) if words])
+
+
+def _opened(path: str, group: int) -> str:
+    """Let the group of the services read a file or directory; why not, if so."""
+    found = os.stat(path)
+    wanted = 0o050 if stat.S_ISDIR(found.st_mode) else 0o040
+    readable = wanted if found.st_gid == group else wanted >> 3
+    if found.st_mode & readable == readable:
+        return ""
+    if found.st_gid not in (0, group) and found.st_mode & 0o070:
+        return f"{path} cannot be read by the services, and belongs to another group: setfacl -m u:mwan-hook:rX {path}"
+    os.chown(path, -1, group)
+    os.chmod(path, stat.S_IMODE(found.st_mode) & ~0o020 | wanted)
+    say((f"{path}: readable for the services' group now",), at_once=True)
+    return ""
+
+
+def _give(directory: str) -> None:
+    """Give what root has left there to the directory's owner: plain files and directories that have no other name."""
+    try:
+        owner = files.owner_of(directory)
+        names_there = os.listdir(directory) if owner else []
+    except OSError:
+        return
+    for name in names_there:
+        descriptor = os.open(f"{directory}/{name}", os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            found = os.fstat(descriptor)
+            plain = stat.S_ISDIR(found.st_mode) or (stat.S_ISREG(found.st_mode) and found.st_nlink == 1)
+            if owner and plain and not found.st_uid:
+                os.chown(f"/proc/self/fd/{descriptor}", *owner)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,118 @@
+"""The services as a user of their own: what an earlier version left as root's, and what they must leave to root."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.system import running
+from tests.system.beds import Container
+from tests.system.beds.files import Files
+from tests.system.test_told import CONFIG
+
+TEXTFILE = "/var/lib/prometheus/node-exporter/mwan_hook.prom"
+MORE = f"""
+[router]
+masquerade = yes
+[prometheus]
+textfile = {TEXTFILE}
+interval = 1
+[mail]
+to = owner@example.org
+sendmail = /usr/local/bin/taken
+min_interruption = 0
+backoff_min = 1
+backoff_step = 0
+"""
+TELL = "#!/bin/sh\nid -u >>/run/told\n"
+FILES: Files = {
+    "etc/mwan-hook/mwan-hook.conf": CONFIG + MORE,
+    "etc/mwan-hook/conf.d/50-closed.conf": "[snmp]\noid = .1.3.6.1.4.1.99999\n",
+    "etc/mwan-hook/offline.d/50-tell": TELL,
+    "usr/local/bin/taken": "#!/bin/sh\ncat >>/run/mails\n",
+    # as root's runs of an earlier version have left it
+    "var/lib/mwan-hook/history.jsonl": "",
+    "var/lib/mwan-hook/usage.json": "{}",
+    "var/lib/prometheus/node-exporter/others.prom": "",
+}
+CLOSED = "chmod 600 /etc/mwan-hook/conf.d/50-closed.conf"
+OLD = (
+    "mkdir -p /run/mwan-hook/events /run/mwan-hook/notify; "
+    "touch /run/mwan-hook/state.json.lock /run/mwan-hook/mail.lock; "
+    "chmod 600 /run/mwan-hook/*.lock; chown -R root: /run/mwan-hook /var/lib/mwan-hook"
+)
+
+
+@pytest.fixture(scope="module")
+def bed(image: Path) -> Iterator[Container]:
+    """A machine with files of root's everywhere, and a part of the configuration that only root may read."""
+    with Container(binds=running.program(), files={**running.units(), **FILES}, client=False) as made:
+        made.wait_configured("wan1", "wan2")
+        running.stop_ours(made)
+        made.sh(f"chmod 755 /etc/mwan-hook/*.d/* /usr/local/bin/taken; {CLOSED}; {OLD}")
+        running.start_ours(made)
+        yield made
+        # systemd's own words on a unit that is both OnSuccess= and OnFailure= of another
+        assert [line for line in running.unwell(made) if "multiple trigger source" not in line] == []
+
+
+@pytest.fixture(autouse=True)
+def calm(bed: Container) -> None:
+    """Both uplinks are online."""
+    bed.provider[1].heal()
+    bed.wait("both to be online", lambda: running.online(bed, "wan1", "wan2"))
+
+
+def theirs(bed: Container) -> bool:
+    """Whether all of the state is the services' own."""
+    return bed.sh("find /run/mwan-hook /var/lib/mwan-hook ! -user mwan-hook") == ""
+
+
+def test_what_an_earlier_version_left_is_theirs_and_closed_configuration_is_opened_to_them(bed: Container) -> None:
+    bed.wait("the files", lambda: theirs(bed))
+    seen = bed.sh("stat -c '%U %G %a' /etc/mwan-hook/conf.d/50-closed.conf /etc/mwan-hook/mwan-hook.conf").splitlines()
+    assert seen == ["root mwan-hook 640", "root root 644"]
+    assert json.loads(bed.sh("cat /run/mwan-hook/state.json"))["uplinks"]
+    assert bed.sh("sysctl -n net.ipv4.conf.wan1.ignore_routes_with_linkdown") == "1\n"
+
+
+def test_what_only_root_may_do_is_done(bed: Container) -> None:
+    assert "1001\tfiber" in bed.sh("cat /etc/iproute2/rt_tables.d/mwan-hook.conf")
+    assert "masquerade" in bed.sh("nft list table inet mwan_hook")
+    bed.sh(f"rm -f {TEXTFILE} /etc/iproute2/rt_tables.d/mwan-hook.conf; ip rule del priority 1900")
+    bed.wait("the textfile", lambda: not bed.run("test", "-e", TEXTFILE, check=False).returncode)
+    names = "fiber /etc/iproute2/rt_tables.d/mwan-hook.conf"
+    bed.wait("the names", lambda: not bed.run("grep", "-q", *names.split(), check=False).returncode)
+
+
+def test_a_lock_of_roots_and_a_stopped_run_of_roots_stop_nothing(bed: Container) -> None:
+    """As no run of ours leaves it; the run that meets it has root's unit mend it."""
+    bed.sh("rm /run/mwan-hook/probe.lock; install -m 600 /dev/null /run/mwan-hook/probe.lock")
+    bed.provider[1].fault("blackhole4")
+    bed.wait("failover", lambda: running.verdicts(bed)["wan1"] == "offline")
+    assert theirs(bed)
+    bed.provider[1].heal()
+    holder = (
+        "import fcntl, os, signal; lock = open('/run/mwan-hook/state.json.lock', 'r+'); fcntl.flock(lock, 2); "
+        "os.kill(os.getpid(), signal.SIGSTOP)"
+    )
+    bed.write({"root/mwan-hook": f"#!/usr/bin/python3\n{holder}\n"})
+    bed.sh("chmod 755 /root/mwan-hook; /root/mwan-hook >/dev/null 2>&1 &")
+    began = time.monotonic()
+    bed.sh("systemctl start mwan-hook-check", check=False)
+    assert time.monotonic() - began < 9
+    assert "continued" in bed.sh("journalctl -b --no-pager -o cat -u mwan-hook-chores")
+
+
+def test_hooks_are_roots_and_mail_goes(bed: Container) -> None:
+    bed.sh("rm -f /run/told")
+    bed.provider[1].fault("blackhole")
+    bed.wait("the hook", lambda: bed.sh("cat /run/told", check=False) == "0\n0\n")
+    bed.provider[1].heal()
+    mail = "systemctl start mwan-hook-mail; cat /run/mails"  # which the timer would
+    bed.wait("the mail", lambda: "fiber" in bed.sh(mail, check=False), 20)
+    assert theirs(bed)
