@@ -22,10 +22,9 @@ TRIGGERS = {
     "mwan-hook-event.path": "paths",
     "mwan-hook-netlink.socket": "sockets",
     "mwan-hook-chores.path": "paths",
-    "mwan-hook-hooks.path": "paths",
-    "mwan-hook-notify.path": "paths",
     "mwan-hook-boot.service": "multi-user",
 }
+TELLERS = dict.fromkeys(("mwan-hook-hooks.path", "mwan-hook-notify.path"), "paths")  # which start no run
 SERVICES = ("mwan-hook-check", "mwan-hook-event", "mwan-hook-netlink", "mwan-hook-boot")
 # systemd's own words on starts, which the services' LogLevelMax= keeps out of the journal
 TOLD: Files = {"etc/systemd/system/mwan-hook-.service.d/90-told.conf": "[Service]\nLogLevelMax=info\n"}
@@ -60,7 +59,7 @@ def units() -> Files:
     paths = [path for path in root.rglob("*") if path.is_symlink() or path.is_file()]
     outside = [path for path in paths if not path.is_relative_to(f"{root}{PROGRAM}")]
     files = {str(path.relative_to(root)): _content(path) for path in outside}
-    wanted = {f"etc/systemd/system/{by}.target.wants/{unit}": unit for unit, by in TRIGGERS.items()}
+    wanted = {f"etc/systemd/system/{by}.target.wants/{unit}": unit for unit, by in {**TRIGGERS, **TELLERS}.items()}
     return {**files, **TOLD, **{path: Link(f"/lib/systemd/system/{unit}") for path, unit in wanted.items()}}
 
 

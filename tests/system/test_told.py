@@ -9,7 +9,7 @@ import pytest
 
 from tests.system import running
 from tests.system.beds import Container
-from tests.system.beds.files import Files, Link
+from tests.system.beds.files import Files
 
 CONFIG = """
 [probe]
@@ -34,7 +34,6 @@ metric = 300
 TELL = '#!/bin/sh\necho "$EVENT $IFACE $IPV4_ADDR $IPV4_GATEWAY" >>/run/told\n'
 # no ddclient is in the image: this stands for it
 DDCLIENT = '#!/bin/sh\necho "$@" >>/run/ddclient\n'
-UNIT = "mwan-hook-notify.path"
 FILES: Files = {
     "etc/mwan-hook/mwan-hook.conf": CONFIG,
     "etc/mwan-hook/default-route.d/50-tell": TELL,
@@ -43,7 +42,6 @@ FILES: Files = {
     # so that sticks are left to our template, which their driver would match on a real machine
     "etc/systemd/network/20-uplink.network": "[Match]\nName=wan*\n\n[Network]\nDHCP=yes\n",
     "etc/systemd/network/89-mwan-hook-usb.network.d/bed.conf": "[Match]\nDriver=veth\n",
-    f"etc/systemd/system/paths.target.wants/{UNIT}": Link(f"/lib/systemd/system/{UNIT}"),
 }
 STICK = "enp0s20u1"
 KEPT = "/run/mwan-hook-root/resolved"
@@ -72,7 +70,8 @@ def bed(booted: Container) -> Iterator[Container]:
 
 def told(bed: Container) -> bool:
     """Nothing waits, and nobody tells."""
-    spool = "find /run/mwan-hook/notify -type f | grep . || systemctl is-active -q mwan-hook-notify.service"
+    spools = "find /run/mwan-hook/notify /run/mwan-hook/hooks -type f | grep ."
+    spool = f"{spools} || systemctl is-active -q mwan-hook-notify.service mwan-hook-hooks.service"
     return bed.run("sh", "-c", spool, check=False).returncode != 0
 
 
@@ -121,6 +120,7 @@ def test_a_sticks_servers_answer_for_names_only_while_no_other_uplink_is_online(
     bed.sh(f"printf '#!/bin/sh\\nrm -f $0\\nexit 1\\n' >{resolvectl}; chmod 755 {resolvectl}")
     bed.plug(3, STICK)
     bed.wait("the stick to be online", lambda: running.online(bed, "wan1", "wan2", STICK))
+    bed.wait("the hook", lambda: bed.run("test", "-e", resolvectl, check=False).returncode == 1)  # not our own look
     bed.wait("the hook, again", lambda: dns(bed) == {"lan0": False, "wan1": True, "wan2": True, STICK: False})
     assert "link: wan" in bed.sh("timeout 2 resolvectl query --cache=no before.example.org")
     for isp in (1, 2):
@@ -146,12 +146,13 @@ def test_flush_gives_dns_back(bed: Container) -> None:
 
 
 def test_nothing_happens_where_resolved_does_not_run(bed: Container) -> None:
+    before = len(bed.journal("-u", "mwan-hook-hooks"))
     bed.sh("systemctl stop systemd-resolved")
     try:
         bed.provider[1].fault("blackhole")
         bed.wait("failover", lambda: running.online(bed, "wan2") and told(bed))
         assert bed.run("systemctl", "is-active", "systemd-resolved", check=False).stdout == "inactive\n"
-        assert not [line for line in bed.journal("-u", "mwan-hook-notify") if "50-resolved" in line]
+        assert not [line for line in bed.journal("-u", "mwan-hook-hooks")[before:] if "50-resolved" in line]
     finally:
         bed.sh("systemctl start systemd-resolved")
 
@@ -176,7 +177,7 @@ def test_a_hook_that_hangs_is_killed_with_its_children_and_named_in_the_journal(
     finally:
         bed.sh("rm /etc/mwan-hook/offline.d/10-hangs")
         bed.write({"etc/mwan-hook/mwan-hook.conf": CONFIG})
-    journal = bed.journal("-u", "mwan-hook-notify")
+    journal = bed.journal("-u", "mwan-hook-hooks")
     assert [line for line in journal if "offline.d/10-hangs: begun" in line]
     killed = "offline.d/10-hangs was killed after 2 s with 2 more that it had started"
     assert [line for line in journal if killed in line]
