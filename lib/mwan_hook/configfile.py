@@ -5,8 +5,8 @@ from __future__ import annotations
 from mwan_hook.configplaces import label, line_of, near, places
 from mwan_hook.configvalues import plain_name, uplink_name
 from mwan_hook.core import consistency, settings
-from mwan_hook.core.redact import hidden
 from mwan_hook.light import NamedTuple
+from mwan_hook.redact import hidden
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

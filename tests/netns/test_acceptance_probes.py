@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from mwan_hook.core.redact import hidden
+from mwan_hook.redact import hidden
 from tests.lab import Lab, Network, topologies
 from tests.lab.uplinks import ONE_TWO
 

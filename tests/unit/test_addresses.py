@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from mwan_hook.core.addresses import preferred
+from mwan_hook.addresses import preferred
 from mwan_hook.core.uplinks import Surroundings, bind
 from mwan_hook.model import Address, Allotment, Family, Lease, Nexthop, Route, Snapshot, State, Way
 from tests.unit import builders as b

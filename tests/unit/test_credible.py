@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from mwan_hook import credible
 from mwan_hook.configvalues import protocol
-from mwan_hook.core import credible
 from mwan_hook.model import (
     Allotment,
     Delegated,

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mwan_hook.core import credible
+from mwan_hook import credible
 from mwan_hook.core.transitions import best_connectivity, counted, transitions
 from mwan_hook.model import (
     Connectivity,

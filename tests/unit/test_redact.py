@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mwan_hook.core.redact import erased, hidden
 from mwan_hook.core.settings import build
 from mwan_hook.core.targets import parse
+from mwan_hook.redact import erased, hidden
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ halves, a network of multicast) stand beside in a table of their own, so that no
 
 from __future__ import annotations
 
+from mwan_hook.addresses import holds
 from mwan_hook.core import foreign, priorities
-from mwan_hook.core.addresses import holds
 from mwan_hook.core.allotting import RESERVED_TABLES
 from mwan_hook.core.foreign import Here
 from mwan_hook.model import MAIN_TABLE, Family, Route, Rule

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import combinations
 
-from mwan_hook.core.addresses import holds
+from mwan_hook.addresses import holds
 from mwan_hook.core.former import followed
 from mwan_hook.core.gateways import SCOPE_LINK, canonical_metric
 from mwan_hook.core.rules import REFUSED, Standing, addresses, by_preference, shared_addresses, wanted_rules

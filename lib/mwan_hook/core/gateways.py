@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mwan_hook.core.addresses import holds, near
+from mwan_hook.addresses import holds, near
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import DEFAULT, PROTOCOL, Address, Family, Lease, Link, Nexthop, Route, Snapshot, UplinkConfig
 

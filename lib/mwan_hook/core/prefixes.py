@@ -6,8 +6,8 @@ stays in the state.  One that vanishes while its uplink is down is remembered: h
 
 from __future__ import annotations
 
+from mwan_hook.addresses import GLOBAL, network_of, preferred
 from mwan_hook.core import priorities
-from mwan_hook.core.addresses import GLOBAL, network_of, preferred
 from mwan_hook.core.desired import is_online
 from mwan_hook.core.prefix6 import covered, covers, network
 from mwan_hook.core.rules import REFUSED

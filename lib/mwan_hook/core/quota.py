@@ -10,7 +10,7 @@ while has booked that while to a wrong period, and finds the right one as it was
 
 from __future__ import annotations
 
-from mwan_hook.core.credible import days
+from mwan_hook.credible import days
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import Stage, Usage
 

@@ -53,7 +53,7 @@ def _name(text: str) -> str:
     """The text without secrets; mostly there are none."""
     if "?" not in text and "@" not in text:
         return text
-    from mwan_hook.core.redact import hidden
+    from mwan_hook.redact import hidden
 
     return hidden(text)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mwan_hook.core.addresses import elsewhere, preferred
+from mwan_hook.addresses import elsewhere, preferred
 from mwan_hook.core.gateways import Place, Sources, candidates
 from mwan_hook.model import Address, Family, Link, Route, UplinkConfig, Way
 

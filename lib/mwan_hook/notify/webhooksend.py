@@ -14,10 +14,10 @@ from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from mwan_hook import __version__
-from mwan_hook.core.redact import HIDDEN
 from mwan_hook.model import MwanError
 from mwan_hook.notify import child
 from mwan_hook.notify.child import Outcome
+from mwan_hook.redact import HIDDEN
 from mwan_hook.say import shown
 from mwan_hook.store import files
 

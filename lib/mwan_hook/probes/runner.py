@@ -32,7 +32,7 @@ def _without_secrets(result: Result) -> Result:
     """Words of an error may repeat the URL that was asked for."""
     if not result.error or "?" not in result.job.target.path:
         return result
-    from mwan_hook.core.redact import erased
+    from mwan_hook.redact import erased
 
     return result._replace(error=erased(result.error, result.job.target.path))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from mwan_hook.core import credible
+from mwan_hook import credible
 from mwan_hook.model import Allotment
 from mwan_hook.store import codec, files
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-from mwan_hook.core import credible
+from mwan_hook import credible
 from mwan_hook.model import MwanError, Notice
 from mwan_hook.store import codec, files, spool
 
