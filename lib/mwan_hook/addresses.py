@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from _socket import inet_pton
+from _socket import AF_INET6, inet_ntop, inet_pton
 
 from mwan_hook.light import partial
+from mwan_hook.model import Family
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,7 +64,6 @@ def holds(one: Address, gateway: str) -> bool:
 
 def network_of(addresses: Sequence[Address]) -> str:
     """The IPv6 network of the address to send from; where that is a host's (DHCPv6), of the next one of its kind."""
-    from mwan_hook.core.prefix6 import network
 
     usable = [one for one in addresses if one.usable]
     for one in usable:
@@ -75,3 +75,30 @@ def network_of(addresses: Sequence[Address]) -> str:
 def near(gateway: str) -> bool:
     """Whether a gateway needs no network: a link-local one is on every link."""
     return gateway.removeprefix(VIA_IPV6).lower().startswith(_LINK_LOCAL)
+
+
+def is_address(text: str) -> bool:
+    """True for an IPv4 or IPv6 address as such: no brackets, no prefix length, no zone."""
+    try:
+        inet_pton(Family.of(text).af, text)
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def network(address: str, length: int) -> str:
+    """The prefix of that length that an address lies in."""
+    bits = int.from_bytes(inet_pton(AF_INET6, address), "big") >> (128 - length) << (128 - length)
+    return f"{inet_ntop(AF_INET6, bits.to_bytes(16, 'big'))}/{length}"
+
+
+def covers(outer: str, inner: str) -> bool:
+    """Whether one prefix lies in another, or is it."""
+    address, _, length = inner.partition("/")
+    wide = int(outer.partition("/")[2])
+    return wide <= int(length) and network(address, wide) == outer
+
+
+def covered(prefix: str, by: tuple[str, ...] | list[str]) -> bool:
+    """Whether a prefix lies in any of them."""
+    return any(covers(outer, prefix) for outer in by)

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mwan_hook import config as files
+from mwan_hook.addresses import covers, network
 from mwan_hook.core import advertised, firewall, prefixes
 from mwan_hook.core.desired import desire
-from mwan_hook.core.prefix6 import covers, network
 from mwan_hook.core.uplinks import Surroundings, bind
 from mwan_hook.model import (
     MAIN_TABLE,

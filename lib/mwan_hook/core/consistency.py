@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from mwan_hook.addresses import covers
 from mwan_hook.core.allotting import room
-from mwan_hook.core.prefix6 import covers
 from mwan_hook.core.settings import single
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import Config, Failback, Family, Mail, Match, Nat6, Probe, Security, UplinkConfig, Webhook

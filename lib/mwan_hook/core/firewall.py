@@ -10,10 +10,10 @@ Commands are nft(8)'s, one a line.  They name interfaces, not indexes, so that a
 
 from __future__ import annotations
 
+from mwan_hook.addresses import covers as _covers
+from mwan_hook.addresses import network as _network
 from mwan_hook.addresses import network_of
 from mwan_hook.core.desired import is_online
-from mwan_hook.core.prefix6 import covers as _covers
-from mwan_hook.core.prefix6 import network as _network
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import UNREAD, Change, Failback, Family, Firewall, Nat6, Op, Ruleset
 

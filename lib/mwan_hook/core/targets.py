@@ -6,9 +6,8 @@
 
 from __future__ import annotations
 
-from _socket import inet_pton  # the C half of `socket`; the other half costs half of a bare Python
-
-from mwan_hook.model import Expect, Family, Method, Target
+from mwan_hook.addresses import is_address
+from mwan_hook.model import Expect, Method, Target
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,15 +55,6 @@ def _name(text: str) -> str:
     from mwan_hook.redact import hidden
 
     return hidden(text)
-
-
-def is_address(text: str) -> bool:
-    """True for an IPv4 or IPv6 address as such: no brackets, no prefix length, no zone."""
-    try:
-        inet_pton(Family.of(text).af, text)
-    except (OSError, ValueError):
-        return False
-    return True
 
 
 def split_expectation(rest: str) -> tuple[str, str]:

@@ -7,7 +7,7 @@ begins anew, and is translated (tests/netns/test_untranslated.py).  Imported onl
 
 from __future__ import annotations
 
-from mwan_hook.core.prefix6 import covers
+from mwan_hook.addresses import covers
 from mwan_hook.model import Family, MwanError
 from mwan_hook.system import lookup
 from mwan_hook.system.lookup import Packet

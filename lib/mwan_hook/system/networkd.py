@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from _collections_abc import Mapping  # `collections.abc`, but for the package around it
 
-from mwan_hook.core.targets import is_address
+from mwan_hook.addresses import is_address
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import Lease
 from mwan_hook.store.files import under

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
+from mwan_hook.addresses import is_address
 from mwan_hook.core.doctordns import LEASE, Server
-from mwan_hook.core.targets import is_address
 from mwan_hook.core.traced import Question
 from mwan_hook.model import Family
 from mwan_hook.store.files import under
