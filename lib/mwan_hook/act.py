@@ -6,8 +6,8 @@ import time
 
 from mwan_hook import scene
 from mwan_hook.core.transitions import transitions
-from mwan_hook.model import UNREAD, MwanError, Ruleset, State, Transition
-from mwan_hook.say import brief, complain
+from mwan_hook.model import UNREAD, Ruleset, State, Transition
+from mwan_hook.say import attempted, brief, complain
 from mwan_hook.scene import Judged, Scene, Seen
 from mwan_hook.store import files, lock
 from mwan_hook.store import state as states
@@ -16,7 +16,7 @@ from mwan_hook.system import netlink
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from _socket import socket
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from mwan_hook.config import Loaded
 
@@ -176,10 +176,3 @@ def _spooled(root: str) -> frozenset[str]:
     return frozenset(one.interface for one in taken.events)
 
 
-def attempted(action: Callable[[], None]) -> list[str]:
-    """The words of what failed, if it did."""
-    try:
-        action()
-    except MwanError as error:
-        return [str(error)]
-    return []

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from mwan_hook import scene
-from mwan_hook.act import attempted
 from mwan_hook.lines import shortened
 from mwan_hook.model import Ruleset, State
-from mwan_hook.say import brief, complain, say
+from mwan_hook.say import attempted, brief, complain, say
 from mwan_hook.store import allotment
 from mwan_hook.store import state as states
 from mwan_hook.system import names, write

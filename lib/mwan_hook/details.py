@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from mwan_hook.core import former
-from mwan_hook.core.desired import is_online, settings, strangers, uses
+from mwan_hook.core.desired import settings, strangers
+from mwan_hook.core.facts import is_online, uses
 from mwan_hook.model import (
     DEFAULT,
     LOCAL_TABLE,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from mwan_hook.core.gateways import strays
 from mwan_hook.core.turns import turn
-from mwan_hook.core.uplinks import bind, turn_key
-from mwan_hook.model import FAMILIES, Turn, UplinkState
+from mwan_hook.core.uplinks import bind
+from mwan_hook.model import FAMILIES, Turn, UplinkState, turn_key
 from mwan_hook.system import neighbours
 
 TYPE_CHECKING = False

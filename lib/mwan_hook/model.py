@@ -15,6 +15,7 @@ GUARD_METRIC = 4294967295  # the worst; earlier versions had guards there, in up
 DEFAULT = "default"
 LOOKUP = "lookup"
 HEAVIEST_TYPED = 256  # weight of a nexthop object that ip(8) before 6.12 takes
+BEST_METRIC = 1  # of the shared default; its fallbacks follow at 2, 3, ...
 
 
 class Family(str, Enum):
@@ -942,3 +943,8 @@ class Busy(MwanError):  # noqa: N818 - its name is the word of the exit code
     """A lock was not to be had in time."""
 
     code = 75
+
+
+def turn_key(name: str, family: Family) -> str:
+    """What a turn is remembered by."""
+    return f"{name}/{family.value}"

@@ -9,9 +9,11 @@ from __future__ import annotations
 import os
 import sys
 
+from mwan_hook.model import MwanError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 MOST_ALIKE = 10  # lines of one kind
 _VARIES = frozenset("0123456789/'\"\\")  # in words that tell lines of one kind apart: addresses, paths, numbers
@@ -69,3 +71,12 @@ def complain(lines: Iterable[str]) -> None:
             print(f"mwan-hook: {shown(line)}", file=sys.stderr)
     except (OSError, ValueError):
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - for the rest of the run
+
+
+def attempted(action: Callable[[], None]) -> list[str]:
+    """The words of what failed, if it did."""
+    try:
+        action()
+    except MwanError as error:
+        return [str(error)]
+    return []

@@ -8,7 +8,7 @@ from mwan_hook.config import for_interface
 from mwan_hook.core import former
 from mwan_hook.core.decide import judge_round, with_only_way
 from mwan_hook.core.desired import Desired, desire
-from mwan_hook.core.facts import fits, judge_uplink
+from mwan_hook.core.facts import another_online, fits, judge_uplink
 from mwan_hook.core.gateways import has_choice, strays
 from mwan_hook.core.plan import plan
 from mwan_hook.core.rules import needs_copies
@@ -18,7 +18,6 @@ from mwan_hook.core.uplinks import Bound, Surroundings, bind, interfaces_to_desc
 from mwan_hook.details import details, may_be_delegated
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import (
-    FAMILIES,
     LOCAL_TABLE,
     Allotment,
     Change,
@@ -29,7 +28,6 @@ from mwan_hook.model import (
     Round,
     Snapshot,
     State,
-    Status,
     Sysctl,
     TargetResult,
     Uplink,
@@ -234,16 +232,6 @@ def _with_usage(seen: Scene, state: State) -> tuple[Scene, State]:
 
     seen, usage = metering.counted(seen)
     return seen, state._replace(usage=usage)
-
-
-def another_online(memories: Mapping[str, UplinkState], name: str) -> bool:
-    """Whether an uplink other than ``name`` carries traffic."""
-    return any(
-        memory.family(family).status is Status.ONLINE
-        for other, memory in memories.items()
-        if other != name
-        for family in FAMILIES
-    )
 
 
 def _due_now(memory: UplinkState) -> UplinkState:

@@ -13,10 +13,11 @@ from mwan_hook import config
 from mwan_hook.act import Run
 from mwan_hook.core import rounds, schedule
 from mwan_hook.core.decide import has_way
+from mwan_hook.core.facts import another_online
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import FAMILIES, Busy, ConfigError, Family, Job, Probe, Result, Round, Status, Uplink
 from mwan_hook.say import complain
-from mwan_hook.scene import Judged, Seen, another_online, verdicts
+from mwan_hook.scene import Judged, Seen, verdicts
 from mwan_hook.store import files, lock
 from mwan_hook.store import state as states
 from mwan_hook.system import netlink

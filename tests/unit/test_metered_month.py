@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mwan_hook import scene, tick
-from mwan_hook.core import schedule, settings
+from mwan_hook.core import facts, schedule, settings
 from mwan_hook.core.desired import Desired
 from mwan_hook.core.facts import judge_uplink
 from mwan_hook.core.uplinks import Bound
@@ -69,7 +69,7 @@ class Month:
 
     def tick(self) -> None:
         """What is due, and what is in doubt in a burst."""
-        online = scene.another_online(self.memories, "lte")
+        online = facts.another_online(self.memories, "lte")
         began = self.now
         wanted = [f for f in FAMILIES if schedule.due(self.memory.family(f), self.uplink.config, began, online)]
         while wanted:

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from mwan_hook import act, change, config, scene, tick
+from mwan_hook import change, config, say, scene, tick
+from mwan_hook.core import facts
 from mwan_hook.core.targets import parse
 from mwan_hook.core.uplinks import Surroundings, bind
 from mwan_hook.model import (
@@ -385,10 +386,10 @@ def test_what_fails_with_words_of_ours_is_told_and_nothing_else_is_caught() -> N
     def fail(error: Exception) -> None:
         raise error
 
-    assert act.attempted(lambda: None) == []
-    assert act.attempted(lambda: fail(MwanError("no room"))) == ["no room"]
+    assert say.attempted(lambda: None) == []
+    assert say.attempted(lambda: fail(MwanError("no room"))) == ["no room"]
     with pytest.raises(ZeroDivisionError):
-        act.attempted(lambda: fail(ZeroDivisionError()))
+        say.attempted(lambda: fail(ZeroDivisionError()))
 
 
 # ---------------------------------------------------------------- one look, judged
@@ -478,5 +479,5 @@ def test_only_of_interfaces_that_a_match_asks_for_udev_is_read(monkeypatch: pyte
 def test_another_one_is_online_if_any_family_of_any_other_is() -> None:
     up = FamilyState(status=ONLINE)
     memories = {"dsl": UplinkState(ipv4=up), "lte": UplinkState(ipv6=up)}
-    assert scene.another_online(memories, "dsl") and scene.another_online(memories, "lte")
-    assert not scene.another_online({**memories, "lte": UplinkState()}, "dsl")
+    assert facts.another_online(memories, "dsl") and facts.another_online(memories, "lte")
+    assert not facts.another_online({**memories, "lte": UplinkState()}, "dsl")

@@ -6,7 +6,7 @@ import time
 
 from mwan_hook import scene
 from mwan_hook.commands.following import Following
-from mwan_hook.core.desired import is_online
+from mwan_hook.core.facts import is_online
 from mwan_hook.model import FAMILIES
 from mwan_hook.say import complain, say
 

@@ -135,7 +135,7 @@ def _of_policies(config: Config, seats: Sequence[Seat], given: Mapping[str, int]
     """Marks that policies have, and how many they lack: of their own, and of their pairs with uplinks."""
     if not any(policy.marked for policy in config.policies):
         return set(), 0, 0
-    from mwan_hook.core.policymarks import keys
+    from mwan_hook.core.markkeys import keys
 
     wanted = [key for policy in config.policies for key in keys(config, policy, seats)]
     held = {given[key] for key in wanted if key in given}

@@ -5,11 +5,13 @@ from __future__ import annotations
 from itertools import combinations
 
 from mwan_hook.addresses import holds
+from mwan_hook.core.facts import is_online, unjudged, uses, was_judged
 from mwan_hook.core.former import followed
 from mwan_hook.core.gateways import SCOPE_LINK, canonical_metric
 from mwan_hook.core.rules import REFUSED, Standing, addresses, by_preference, shared_addresses, wanted_rules
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import (
+    BEST_METRIC,
     MAIN_TABLE,
     Config,
     Family,
@@ -22,14 +24,10 @@ from mwan_hook.model import (
     Rule,
     Snapshot,
     State,
-    Status,
     Sysctl,
     Uplink,
-    UplinkState,
     Way,
 )
-
-BEST_METRIC = 1  # of the shared default; its fallbacks follow at 2, 3, ...
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -108,39 +106,12 @@ def _share_a_network(uplinks: Sequence[Uplink], family: Family) -> bool:
     return any(holds(one, other.address) for left, right in pairs for one in left for other in right)
 
 
-def uses(uplink: Uplink, family: Family, state: State) -> bool:
-    """Whether an uplink has anything to do with a family: an address or gateway now, or earlier in this boot."""
-    way = uplink.way(family)
-    if family not in uplink.config.families:
-        return False
-    found = any(a.usable or a.tentative for a in way.addresses) or way.gateway is not None
-    return found or _judged(uplink, family, state)
-
-
-def _judged(uplink: Uplink, family: Family, state: State) -> bool:
-    """Whether it had a verdict in this boot; what is plugged in anew begins anew."""
-    memory = state.uplinks.get(uplink.name, UplinkState())
-    return memory.index == uplink.index and memory.family(family).judged
-
-
 def _has_way(uplink: Uplink, family: Family, state: State, snapshot: Snapshot) -> bool:
     """Whether it has a way out, or had one in this boot; else its addresses go on as they did without us."""
-    if uplink.way(family).default is not None or _judged(uplink, family, state):
+    if uplink.way(family).default is not None or was_judged(uplink, family, state):
         return True
     guarded = {rule.src for rule in snapshot.rules if rule.action == REFUSED}
     return any(source in guarded for source in addresses(uplink, family))
-
-
-def is_online(uplink: Uplink, family: Family, state: State) -> bool:
-    """The verdict, as far as the facts still allow it."""
-    memory = state.uplinks.get(uplink.name, UplinkState()).family(family)
-    return memory.status is Status.ONLINE and uplink.enabled and not uplink.way(family).missing
-
-
-def unjudged(uplink: Uplink, family: Family, state: State) -> bool:
-    """It can be used, and nobody knows yet whether it works."""
-    memory = state.uplinks.get(uplink.name, UplinkState()).family(family)
-    return uplink.enabled and not uplink.way(family).missing and not memory.judged
 
 
 def _standing(family: Family, routing: Routing, count: int, snapshot: Snapshot) -> list[Route]:

@@ -6,9 +6,9 @@ from _socket import inet_pton
 
 from mwan_hook.core import claims, samenetwork, servers
 from mwan_hook.core.claims import BY
-from mwan_hook.core.desired import is_online
 from mwan_hook.core.doctor import Finding, Fix, Severity, listed
 from mwan_hook.core.doctorrules import has_default
+from mwan_hook.core.facts import is_online
 from mwan_hook.core.foreign import Here
 from mwan_hook.core.rules import shared_addresses
 from mwan_hook.model import DEFAULT, FAMILIES, MAIN_TABLE, Family

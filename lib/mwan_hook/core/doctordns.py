@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mwan_hook.core.desired import is_online
 from mwan_hook.core.doctor import Finding, Fix, Severity, listed
+from mwan_hook.core.facts import is_online
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import Family, Status, UplinkState
 

@@ -6,7 +6,7 @@ Names follow Prometheus' conventions: base units (seconds, bytes), ``_total`` fo
 
 from __future__ import annotations
 
-from mwan_hook.core.desired import is_online, uses
+from mwan_hook.core.facts import is_online, uses
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import FAMILIES, FamilyState, Stage, Status, UplinkState
 

@@ -10,7 +10,9 @@ from mwan_hook.model import FAMILIES, Connectivity, Family, FamilyState, Status,
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from mwan_hook.model import Job, Probe, Uplink
+    from collections.abc import Mapping
+
+    from mwan_hook.model import Job, Probe, State, Uplink
 
 PASSES = 3  # at most so many within hysteresis_backoff
 BACK_WITHIN = 15.0  # seconds in which an online way must be back, the same, to get a pass
@@ -191,4 +193,41 @@ def _moved(state: FamilyState, key: str) -> FamilyState:
         srtt_ms=None,
         targets=(),
         reason="the address or the gateway changed",
+    )
+
+
+def uses(uplink: Uplink, family: Family, state: State) -> bool:
+    """Whether an uplink has anything to do with a family: an address or gateway now, or earlier in this boot."""
+    way = uplink.way(family)
+    if family not in uplink.config.families:
+        return False
+    found = any(a.usable or a.tentative for a in way.addresses) or way.gateway is not None
+    return found or was_judged(uplink, family, state)
+
+
+def was_judged(uplink: Uplink, family: Family, state: State) -> bool:
+    """Whether it had a verdict in this boot; what is plugged in anew begins anew."""
+    memory = state.uplinks.get(uplink.name, UplinkState())
+    return memory.index == uplink.index and memory.family(family).judged
+
+
+def is_online(uplink: Uplink, family: Family, state: State) -> bool:
+    """The verdict, as far as the facts still allow it."""
+    memory = state.uplinks.get(uplink.name, UplinkState()).family(family)
+    return memory.status is Status.ONLINE and uplink.enabled and not uplink.way(family).missing
+
+
+def unjudged(uplink: Uplink, family: Family, state: State) -> bool:
+    """It can be used, and nobody knows yet whether it works."""
+    memory = state.uplinks.get(uplink.name, UplinkState()).family(family)
+    return uplink.enabled and not uplink.way(family).missing and not memory.judged
+
+
+def another_online(memories: Mapping[str, UplinkState], name: str) -> bool:
+    """Whether an uplink other than ``name`` carries traffic."""
+    return any(
+        memory.family(family).status is Status.ONLINE
+        for other, memory in memories.items()
+        if other != name
+        for family in FAMILIES
     )

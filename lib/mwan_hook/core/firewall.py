@@ -13,7 +13,8 @@ from __future__ import annotations
 from mwan_hook.addresses import covers as _covers
 from mwan_hook.addresses import network as _network
 from mwan_hook.addresses import network_of
-from mwan_hook.core.desired import is_online
+from mwan_hook.core.facts import is_online
+from mwan_hook.core.policymatch import interface, marking
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import UNREAD, Change, Failback, Family, Firewall, Nat6, Op, Ruleset
 
@@ -31,10 +32,8 @@ ADVERTISED = 300  # after all others: nobody sees what is no longer as its sende
 TRANSLATED = -95  # after dstnat (-100): policies choose what the kernel is going to route
 SRCNAT = 120  # after all others: what the operator, docker or firewalld translate is theirs
 GLOBAL6 = ("2", "3", "fc", "fd")  # how global and local-use prefixes begin
-_ALL = 0xFFFFFFFF
 ADD_SET = f"add set {TABLE}"
 ABSENT = (f"add table {TABLE}", f"delete table {TABLE}")
-_SPECIAL = frozenset('"\\*')
 
 
 def translations(config: Config, uplinks: Sequence[Uplink], snapshot: Snapshot) -> tuple[str, ...]:
@@ -178,18 +177,6 @@ def _leaving(uplink: Uplink, mask: int) -> str:
     """The uplink that a connection takes is the one that it keeps; answers do not change what came in."""
     mark = f"ct mark & {mask:#x} != {uplink.mark:#x}"
     return f"{interface('oif', uplink)} ct direction original {mark} {marking('ct', uplink.mark, mask)}"
-
-
-def marking(what: str, mark: int, mask: int) -> str:
-    """The statement that changes our bits only, of the packet (meta) or its connection (ct)."""
-    return f"{what} mark set {what} mark & {_ALL & ~mask:#x} | {mark:#x}"
-
-
-def interface(key: str, uplink: Uplink) -> str:
-    """By name; a name that nft would read as something else by its index, which is 0 (no packet's) without one."""
-    if _SPECIAL & set(uplink.interface):
-        return f"{key} {uplink.index}"
-    return f'{key}name "{uplink.interface}"'
 
 
 def _translating(router: Router, uplink: Uplink, uplinks: Sequence[Uplink], snapshot: Snapshot) -> Iterator[str]:

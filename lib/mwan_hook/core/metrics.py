@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from itertools import count, islice
 
-from mwan_hook.core.desired import BEST_METRIC
 from mwan_hook.core.gateways import canonical_metric, still_valid
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import (
+    BEST_METRIC,
     DEFAULT,
     FAMILIES,
     MAIN_TABLE,

@@ -10,7 +10,8 @@ from __future__ import annotations
 from math import prod
 
 from mwan_hook.core import priorities, protocols
-from mwan_hook.core.desired import is_online, stacked, tagged, unjudged, uses
+from mwan_hook.core.desired import stacked, tagged
+from mwan_hook.core.facts import is_online, unjudged, uses
 from mwan_hook.core.rules import LOOPBACK, main_first
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import Config, Fallback, Family, Policy, Route, Routing, Rule, Snapshot, State

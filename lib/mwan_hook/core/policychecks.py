@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from mwan_hook.core import protocols
 from mwan_hook.core.allotting import room
+from mwan_hook.core.markkeys import pairs
 from mwan_hook.core.policies import MOST, families, size
-from mwan_hook.core.policymarks import pairs
 from mwan_hook.core.rules import LOOPBACK
 from mwan_hook.model import Config, Fallback, Family, Policy
 

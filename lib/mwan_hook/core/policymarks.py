@@ -8,16 +8,16 @@ marks of uplinks, from its bottom, come last.
 from __future__ import annotations
 
 from mwan_hook.core import priorities
+from mwan_hook.core.markkeys import keys
 from mwan_hook.core.rules import LOOPBACK
 from mwan_hook.model import LOOKUP, Rule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
-    from mwan_hook.core.allotting import Seat
     from mwan_hook.core.policies import Course
-    from mwan_hook.model import Allotment, Config, Family, Policy, Routing, Snapshot, Uplink
+    from mwan_hook.model import Allotment, Config, Family, Routing, Snapshot, Uplink
 
 
 def allot(config: Config, courses: Sequence[Course], allotment: Allotment) -> tuple[tuple[Course, ...], Allotment]:
@@ -43,20 +43,6 @@ def allot(config: Config, courses: Sequence[Course], allotment: Allotment) -> tu
 def _given_up(marks: dict[str, int], gone: set[str]) -> int:
     """A mark of one that is gone; 0 where there is none."""
     return next((marks.pop(key) for key in list(marks) if key in gone), 0)
-
-
-def pairs(config: Config, policy: Policy) -> bool:
-    """Whether the policy's sources or connections are held to an uplink."""
-    return policy.marked and (policy.sticky > 0 or config.router.pin)
-
-
-def keys(config: Config, policy: Policy, uplinks: Iterable[Uplink | Seat]) -> list[str]:
-    """What the policy needs marks for."""
-    if not policy.marked:
-        return []
-    named = set(policy.uplinks)
-    held = [u.name for u in uplinks if named & {u.name, u.config.name}] if pairs(config, policy) else []
-    return [policy.name, *(f"{policy.name}/{name}" for name in held)]
 
 
 def _marked(course: Course, marks: dict[str, int]) -> Course:

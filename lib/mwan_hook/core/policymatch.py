@@ -15,10 +15,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from mwan_hook.model import Policy, Routing
+    from mwan_hook.model import Policy, Routing, Uplink
 
 _IP = {Family.IPV4: "ip", Family.IPV6: "ip6"}
 _FULL_MASK = 0xFFFFFFFF
+_ALL = 0xFFFFFFFF
+_SPECIAL = frozenset('"\\*')
 
 
 def matches(policy: Policy, family: Family, routing: Routing, own: bool) -> Iterator[str]:
@@ -100,3 +102,15 @@ def _outermost(found: Sequence[str], family: Family) -> list[str]:
             outer < length and (number ^ other) >> (width - outer) == 0 for other, outer in numbers.values()
         )
     ]
+
+
+def marking(what: str, mark: int, mask: int) -> str:
+    """The statement that changes our bits only, of the packet (meta) or its connection (ct)."""
+    return f"{what} mark set {what} mark & {_ALL & ~mask:#x} | {mark:#x}"
+
+
+def interface(key: str, uplink: Uplink) -> str:
+    """By name; a name that nft would read as something else by its index, which is 0 (no packet's) without one."""
+    if _SPECIAL & set(uplink.interface):
+        return f"{key} {uplink.index}"
+    return f'{key}name "{uplink.interface}"'

@@ -8,10 +8,9 @@ run out without us, and a table that is made anew keeps them.
 
 from __future__ import annotations
 
-from mwan_hook.core.desired import is_online, unjudged
-from mwan_hook.core.firewall import interface, marking
+from mwan_hook.core.facts import is_online, unjudged
 from mwan_hook.core.policies import families, online
-from mwan_hook.core.policymatch import matches
+from mwan_hook.core.policymatch import interface, marking, matches
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import Failback, Fallback, Family
 

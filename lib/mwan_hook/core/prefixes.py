@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from mwan_hook.addresses import GLOBAL, covered, covers, network, network_of, preferred
 from mwan_hook.core import priorities
-from mwan_hook.core.desired import is_online
+from mwan_hook.core.facts import is_online
 from mwan_hook.core.rules import REFUSED
 from mwan_hook.core.ways import NO_ADDRESS, missing
 from mwan_hook.model import MAIN_TABLE, Delegated, Family, LastResort, Nat6, OnLink, Rule, UplinkState

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from mwan_hook.model import Family, Probe, Result, Target, Uplink
 
 FACTS = "no target applies: judged by the facts"
+PORTS = {Method.HTTP: 80, Method.HTTPS: 443}
 
 
 class Traits(NamedTuple):

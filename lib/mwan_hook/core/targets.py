@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from mwan_hook.addresses import is_address
+from mwan_hook.core.rounds import PORTS
 from mwan_hook.model import Expect, Method, Target
 
 TYPE_CHECKING = False
@@ -24,7 +25,6 @@ RRTYPES = {
 }  # fmt: skip
 """Record types that a dns target may ask for, with their numbers (IANA, DNS parameters)."""
 
-PORTS = {Method.HTTP: 80, Method.HTTPS: 443}
 _LABEL = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
 _HEX = frozenset("0123456789abcdefABCDEF")
 _DOTS = "..."

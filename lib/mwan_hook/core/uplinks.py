@@ -20,6 +20,7 @@ from mwan_hook.model import (
     Turn,
     Uplink,
     UplinkConfig,
+    turn_key,
 )
 
 TYPE_CHECKING = False
@@ -220,11 +221,6 @@ def _turns(seat: Seat, around: Surroundings) -> tuple[tuple[Family, str], ...]:
         return ()
     named = [(family, turns.get(turn_key(seat.name, family))) for family in FAMILIES]
     return tuple([(family, turn.gateway) for family, turn in named if turn])
-
-
-def turn_key(name: str, family: Family) -> str:
-    """What a turn is remembered by."""
-    return f"{name}/{family.value}"
 
 
 def _lease(seat: Seat, around: Surroundings) -> Lease:

@@ -20,7 +20,7 @@ import requests.adapters
 import requests.utils
 
 from mwan_hook import __version__
-from mwan_hook.core.targets import PORTS
+from mwan_hook.core.rounds import PORTS
 from mwan_hook.light import TYPE_CHECKING
 from mwan_hook.model import Connectivity, Method
 from mwan_hook.probes.bound import (

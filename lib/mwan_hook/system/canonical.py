@@ -14,7 +14,9 @@ from mwan_hook.system import build, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+
+    from mwan_hook.model import Route
 
 TABLE = b"\x08\0\x0f\0\0\0\0\0"  # RTA_TABLE = 0
 ATTRIBUTES = 12  # where they begin, after struct rtmsg
@@ -80,3 +82,9 @@ def writer(table: int, protocol: int, flags: int) -> Callable[[bytes], bytes]:
         return header + route[:4] + where + route[6:16] + number + route[20:]
 
     return message
+
+
+def decoded(routes: Iterable[bytes], table: int, protocol: int) -> tuple[Route, ...]:
+    """Canonical routes as values."""
+    made = map(wire.route, map(writer(table, protocol, 0), routes))
+    return tuple([route for route in made if route])  # none is left out for being dead

@@ -11,7 +11,7 @@ from struct import Struct
 
 from mwan_hook.light import NamedTuple, defaultdict
 from mwan_hook.system import canonical, frames, wire
-from mwan_hook.system.shapes import FLAGS, HEADER, LENGTH, PROTOCOL, SOURCE_LENGTH
+from mwan_hook.system.wire import FLAGS, HEADER, LENGTH, PROTOCOL, SOURCE_LENGTH
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from mwan_hook.core.priorities import DISGUISED
 from mwan_hook.light import partial
-from mwan_hook.model import MAIN_TABLE, Copies, CopyRoutes, Family, Route
-from mwan_hook.system import canonical, shapes, wire
+from mwan_hook.model import MAIN_TABLE, Copies, CopyRoutes, Family
+from mwan_hook.system import shapes
+from mwan_hook.system.canonical import decoded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,7 +66,3 @@ class Copier:
         return copydiff.beside(source, more)
 
 
-def decoded(routes: Iterable[bytes], table: int, protocol: int) -> tuple[Route, ...]:
-    """Canonical routes as values."""
-    made = map(wire.route, map(canonical.writer(table, protocol, 0), routes))
-    return tuple([route for route in made if route])  # none is left out for being dead

@@ -7,7 +7,7 @@ from struct import unpack_from
 
 from mwan_hook.light import tally
 from mwan_hook.model import Copies, Family
-from mwan_hook.system import build, canonical, copies, wire
+from mwan_hook.system import build, canonical, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def difference(family: Family, table: int, source: Found, have: Found, protocol:
         table,
         add=_added(missing, have, table, protocol),
         replace=tuple(map(canonical.writer(table, protocol, _REPLACE), replace)),
-        extra=copies.decoded(extra, table, protocol),
+        extra=canonical.decoded(extra, table, protocol),
         kept=kept,
     )
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from mwan_hook.light import NamedTuple
 from mwan_hook.system import canonical, frames
+from mwan_hook.system.wire import HEADER, LENGTH, PROTOCOL, SOURCE_LENGTH
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-HEADER = 16
 _SMALL = 2048  # bytes of a buffer in which a shape is not worth its measuring
-LENGTH, SOURCE_LENGTH, PROTOCOL, FLAGS = 1, 2, 5, 8  # places in struct rtmsg
 
 
 class Found(NamedTuple):
