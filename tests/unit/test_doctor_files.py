@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from mwan_hook.core import doctorfix, doctornetworkd, doctorstate, doctorunits
+from mwan_hook.core import doctorfix, doctornetworkd, doctorstate, doctorunits, machine
 from mwan_hook.core.doctor import NETWORKD, SYSCTLS, Case, Finding, Fix, Severity, sysctl_fix
 from mwan_hook.core.doctordns import Server
 from mwan_hook.core.doctorfix import HEADER
 from mwan_hook.core.doctormarks import FULL, Flowtable, Marker
-from mwan_hook.core.doctornetworkd import Networkd, WaitOnline
 from mwan_hook.core.doctorstate import Memory
-from mwan_hook.core.doctorunits import STATES, UNITS, Installed, Unit
+from mwan_hook.core.doctorunits import UNITS
+from mwan_hook.core.machine import STATES, Installed, Networkd, Unit, WaitOnline
 from mwan_hook.core.uplinks import Surroundings, bind
 from mwan_hook.model import Allotment, FamilyState, Match, Status, Sysctl, UplinkConfig, UplinkState
 from mwan_hook.system import doctorfiles, dropins, kernelparts, resolvers, rulesets, unitfacts
@@ -536,7 +536,7 @@ def test_what_is_written_is_noted_with_the_directories_that_were_made(tmp_path: 
 
 
 def _codes_of_the_program() -> set[str]:
-    found = {code for _, code, _, _ in doctornetworkd.KEYS}
+    found = {code for _, code, _, _ in machine.KEYS}
     for file in sorted((PROJECT / "lib/mwan_hook/core").glob("doctor*.py")):
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Finding":

@@ -3,57 +3,13 @@
 from __future__ import annotations
 
 from mwan_hook.core.doctor import NAME, NETWORKD, WAIT_ONLINE, Finding, Fix, Severity, listed
-from mwan_hook.light import NamedTuple
+from mwan_hook.core.machine import KEYS, Networkd, Setting, WaitOnline, effective
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-TRUE, FALSE = ("1", "yes", "y", "true", "t", "on"), ("0", "no", "n", "false", "f", "off")
 RESTART = "systemctl restart systemd-networkd"
-
-# key, code, what networkd takes out, and the first version of systemd that has the key
-KEYS = (
-    ("ManageForeignRoutes", "foreign-routes", "routes", 246),
-    ("ManageForeignRoutingPolicyRules", "foreign-rules", "rules", 249),
-    ("ManageForeignNextHops", "foreign-nexthops", "nexthop objects", 256),
-)
-
-
-class Setting(NamedTuple):
-    """One assignment, in the order that networkd reads them; ``changed`` is when its file came (epoch seconds)."""
-
-    value: str
-    place: str
-    changed: float = 0.0
-
-
-class Networkd(NamedTuple):
-    """How it is set up.  ``version`` 0: not known; ``since`` None: it does not run, or nobody knows since when."""
-
-    version: int = 0
-    settings: Mapping[str, tuple[Setting, ...]] = {}
-    since: float | None = None
-
-
-class WaitOnline(NamedTuple):
-    """The unit that a boot waits for."""
-
-    command: tuple[str, ...]  # ExecStart=
-    place: str
-    required: tuple[str, ...] = ()  # interfaces of uplinks that networkd says are required
-
-
-def effective(settings: Sequence[Setting]) -> tuple[bool, Setting | None, Setting | None]:
-    """The value in force, who set it, and the last one that networkd ignores because it is neither yes nor no."""
-    value, by, ignored = True, None, None
-    for one in settings:
-        word = one.value.lower()
-        if word in TRUE or word in FALSE:
-            value, by = word in TRUE, one
-        else:
-            ignored = one
-    return value, by, ignored
 
 
 def check(networkd: Networkd, own_nexthops: bool = False) -> Iterator[Finding]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mwan_hook.core.doctor import Finding, Fix, Severity, listed
-from mwan_hook.light import NamedTuple
+from mwan_hook.core.machine import DISPATCHER, STATES, Installed, Unit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,36 +26,6 @@ UNITS = {
     WEBHOOK: "posts that the webhook did not take at once are never sent",
     MAIL: "mails that could not be sent at once are never sent",
 }
-DISPATCHER = "networkd-dispatcher.service"
-# Those that the installer links, of networkd-dispatcher's (install/files.sh).
-STATES = (
-    *("routable", "degraded", "carrier", "no-carrier", "off", "dormant", "degraded-carrier", "missing", "enslaved"),
-    *("configured", "configuring", "failed", "linger", "unmanaged"),
-)
-
-
-class Unit(NamedTuple):
-    """One unit.  ``active`` None: nobody could be asked."""
-
-    name: str
-    path: str = ""  # empty: there is none
-    enabled: bool = False
-    masked: bool = False
-    active: bool | None = None
-
-
-class Installed(NamedTuple):
-    """What is on this machine of ours and of those that start us."""
-
-    systemd: bool = True  # there is one, or its files are below --root
-    units: tuple[Unit, ...] = ()
-    channels: frozenset[str] = frozenset()  # of MAIL and WEBHOOK, those that are set up
-    spooler: str = ""  # path of hooks/spool-event; empty: not installed by install.sh or dpkg
-    udev_rule: str = ""  # path; empty: there is none, or it is masked
-    networkd: bool = False
-    dispatcher: Unit = Unit(DISPATCHER)
-    dispatcher_links: str = ""  # the directory that they belong in
-    linked: frozenset[str] = frozenset()  # states whose directory has our link
 
 
 def check(found: Installed) -> Iterator[Finding]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 
-from mwan_hook.core.doctornetworkd import KEYS, Setting, WaitOnline
+from mwan_hook.core.machine import KEYS, Setting, WaitOnline
 from mwan_hook.store.files import under
 from mwan_hook.system.unitfile import parse_file
 

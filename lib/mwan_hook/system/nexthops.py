@@ -69,7 +69,7 @@ def chosen(root: str, routing: Routing) -> str:
 
 def spared(root: str) -> bool:
     """Whether systemd-networkd is not used, or was told before its start to leave others' objects alone."""
-    from mwan_hook.core.doctornetworkd import effective
+    from mwan_hook.core.machine import effective
     from mwan_hook.system import unitfacts
 
     networkd = unitfacts.networkd(root)

@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import os
 
-from mwan_hook.core.doctornetworkd import Networkd
-from mwan_hook.core.doctorunits import DISPATCHER, STATES, Installed, Unit
+from mwan_hook.core.machine import DISPATCHER, STATES, Installed, Networkd, Unit
 from mwan_hook.store.files import under
 from mwan_hook.system import dropins
 from mwan_hook.system.unitfile import parse_file
