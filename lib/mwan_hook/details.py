@@ -140,12 +140,13 @@ def _pool(reader: Reader, loaded: Loaded, bound: Bound, state: State, outlines: 
         wanted = anew or state.sharing != Sharing.ROUTES.value
     if not (wanted or anew or state.objects):
         return None
+    from mwan_hook import sharing
     from mwan_hook.core.nexthops import own_table
     from mwan_hook.system import nexthops
 
     ours, taken = nexthops.decoded(reader.objects(), {routing.protocol, *former.protocols(state, outlines)})
     known = "" if anew else state.sharing
-    pool = nexthops.pool(loaded.root, routing, known, ours, taken) if wanted else Pool(ours=ours, taken=taken)
+    pool = sharing.pool(loaded.root, routing, known, ours, taken) if wanted else Pool(ours=ours, taken=taken)
     return pool._replace(own=own_table(routing.default_table, {*bound.tables}))
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mwan_hook.system import nexthops
+from mwan_hook import sharing
 
 NO, YES = "[Network]\nManageForeignNextHops=no\n", "[Network]\nManageForeignNextHops=yes\n"
 RUNS = "run/systemd/netif/state"
@@ -38,7 +38,7 @@ def test_objects_are_safe_where_networkd_is_not_or_is_told_to_spare_them(
     for name, text in {**unit, **files, **libraries}.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
-    assert nexthops.spared(str(tmp_path)) is spared
+    assert sharing.spared(str(tmp_path)) is spared
 
 
 def test_a_setting_that_came_after_networkds_start_is_not_in_force_yet(tmp_path: Path) -> None:
@@ -48,7 +48,7 @@ def test_a_setting_that_came_after_networkds_start_is_not_in_force_yet(tmp_path:
     (tmp_path / "usr/lib/systemd/libsystemd-shared-257.so").touch()
     unit.symlink_to("0123")
     (tmp_path / f"etc/{DROP_INS}/60.conf").write_text(NO)
-    assert not nexthops.spared(str(tmp_path))
+    assert not sharing.spared(str(tmp_path))
     unit.unlink()
     unit.symlink_to("4567")
-    assert nexthops.spared(str(tmp_path))
+    assert sharing.spared(str(tmp_path))

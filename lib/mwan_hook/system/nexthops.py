@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from _socket import inet_ntop, inet_pton
 from errno import EOPNOTSUPP
 from struct import Struct, pack, unpack_from
 
-from mwan_hook.model import MAIN_TABLE, Family, Nexthop, NexthopObject, Op, Pool, Sharing
+from mwan_hook.model import Family, Nexthop, NexthopObject, Op
 from mwan_hook.system import build, bulk, netlink, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from mwan_hook.model import Change, Routing
+    from mwan_hook.model import Change
 
 _GETBUCKET = 118  # RTM_GETNEXTHOPBUCKET
 _ID, _GROUP, _GROUP_TYPE, _OIF, _GATEWAY, _RESILIENT = 1, 2, 3, 5, 6, 12  # NHA_*
@@ -22,62 +21,10 @@ _BUCKETS, _IDLE_TIMER = 1, 2  # NHA_RES_GROUP_*
 _TYPE_RESILIENT = 1
 _HEADER = Struct("=BBBBI")  # struct nhmsg
 _MEMBER = Struct("=IHH")  # struct nexthop_grp: its weight had one byte once, and zeros behind it
-_LONG_WEIGHTS = (6, 12)  # Linux
-_SETTING, _SINCE = "ManageForeignNextHops", 256  # of systemd
 _TICKS = 100  # USER_HZ
 _NESTED = 0x8000  # NLA_F_NESTED
 _FAMILIES = {2: Family.IPV4, 10: Family.IPV6}
 _FLAGS = {Op.ADD: wire.NLM_F_CREATE | wire.NLM_F_EXCL, Op.REPLACE: wire.NLM_F_REPLACE, Op.DELETE: 0}
-
-
-def pool(root: str, routing: Routing, known: str, ours: tuple[NexthopObject, ...], taken: frozenset[int]) -> Pool:
-    """Those that are there, and whether a shared default shall go through such; ``known``: what `auto` found before."""
-    answer = ""
-    if routing.nexthops is Sharing.AUTO:
-        answer = known or _once(root, routing)
-    use = (answer or routing.nexthops.value) == Sharing.OBJECTS.value
-    return Pool(use, ours, taken, answer, _heaviest())
-
-
-def _heaviest() -> int:
-    """Weights have had 16 bits since then; the largest itself is refused."""
-    major, _, rest = os.uname().release.partition(".")
-    minor = rest.partition(".")[0]
-    new = major.isdigit() and minor.isdigit() and (int(major), int(minor)) >= _LONG_WEIGHTS
-    return 65535 if new else 256
-
-
-_asked: dict[tuple[str, int], str] = {}  # a run that changes something looks several times
-
-
-def _once(root: str, routing: Routing) -> str:
-    key = root, routing.default_table
-    if key not in _asked:
-        _asked[key] = chosen(root, routing)
-    return _asked[key]
-
-
-def chosen(root: str, routing: Routing) -> str:
-    """What ``auto`` means here and now.
-
-    In main a default by object hides others: the kernel's IPv4 lookup for another interface ends at it.
-    """
-    if routing.default_table == MAIN_TABLE or not supported():
-        return Sharing.ROUTES.value
-    return Sharing.OBJECTS.value if spared(root) else Sharing.ROUTES.value
-
-
-def spared(root: str) -> bool:
-    """Whether systemd-networkd is not used, or was told before its start to leave others' objects alone."""
-    from mwan_hook.core.machine import effective
-    from mwan_hook.system import unitfacts
-
-    networkd = unitfacts.networkd(root)
-    if networkd is None:
-        return True
-    takes_out, by, _ = effective(networkd.settings.get(_SETTING, ()))
-    waits = by is not None and networkd.since is not None and by.changed > networkd.since
-    return networkd.version >= _SINCE and not takes_out and not waits
 
 
 def supported() -> bool:
