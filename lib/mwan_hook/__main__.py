@@ -32,7 +32,7 @@ def quick(args: Sequence[str], root: str) -> int | None:
     names = tuple(word for word in rest[1:] if word != option)
     if any(name.startswith("-") for name in names) or (rest[0] == "event" and names):
         return None
-    from mwan_hook import tick
+    from mwan_hook.run import tick
 
     if rest[0] == "check":
         return tick.check(root, names, option in rest)

@@ -168,14 +168,14 @@ def _seconds(text: str) -> float:
 
 def check(options: argparse.Namespace) -> int:
     """``mwan-hook check``."""
-    from mwan_hook import tick
+    from mwan_hook.run import tick
 
     return tick.check(options.root, options.uplinks, options.now)
 
 
 def event(options: argparse.Namespace) -> int:
     """``mwan-hook event``."""
-    from mwan_hook import tick
+    from mwan_hook.run import tick
 
     if len(options.what) not in (0, 2):
         parser().error("event takes no arguments, or ACTION and IFACE")

@@ -84,7 +84,8 @@ def send_back(family: str, table: int) -> None:
 
 def compare(family: str, root: str, repetitions: int) -> None:
     """Prints the medians in milliseconds: the dump, the reconcile; and how many routes the dump had."""
-    from mwan_hook import act, config
+    from mwan_hook import config
+    from mwan_hook.run import reconcile
 
     loaded = config.load(root)
     times: tuple[list[float], list[float]] = ([], [])
@@ -94,7 +95,7 @@ def compare(family: str, root: str, repetitions: int) -> None:
             begun = time.monotonic()
             count = len(dump(sock, family, MAIN))
             between = time.monotonic()
-            judged = act.Run(root, loaded).reconcile()
+            judged = reconcile.Run(root, loaded).reconcile()
             times[0].append(between - begun)
             times[1].append(time.monotonic() - between)
             assert not judged.changes

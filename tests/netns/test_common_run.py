@@ -35,7 +35,7 @@ def test_a_second_check_imports_nothing_heavy(lab: Lab) -> None:
     done = net.router.ns.run(*words, env=environment)
     assert done.stderr == ""
     loaded = modules.read_text().split()
-    assert "mwan_hook.tick" in loaded
+    assert "mwan_hook.run.tick" in loaded
     assert heavy(loaded) == set()
     assert net.router.family("one")["probe_bytes"] > 0
     assert [name for name in loaded if "quota" in name or "meter" in name or "counter" in name] == []
@@ -44,7 +44,7 @@ def test_a_second_check_imports_nothing_heavy(lab: Lab) -> None:
     done = net.router.ns.run(*words, env=environment)
     assert done.stderr == ""
     loaded = modules.read_text().split()
-    assert "mwan_hook.metering" in loaded
+    assert "mwan_hook.run.metering" in loaded
     assert heavy(loaded) == set()
 
 

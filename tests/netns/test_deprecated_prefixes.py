@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pytest
 
-from mwan_hook.act import SAID_TWICE
+from mwan_hook.run.reconcile import SAID_TWICE
 from mwan_hook.system.advertise import COPIES
 from tests.lab import Lab, Netns, wait_for
 from tests.lab.router import Router

@@ -9,7 +9,7 @@ from pathlib import Path
 from prometheus_client.parser import text_string_to_metric_families
 
 from mwan_hook import config
-from mwan_hook.notify import prometheus
+from mwan_hook.run import prometheus
 from mwan_hook.store import files
 from tests.lab import Lab, topologies
 from tests.lab.process import wait_for
@@ -195,7 +195,7 @@ def test_a_run_that_finds_it_young_imports_nothing_for_it(lab: Lab) -> None:
     done = net.router.ns.run(*words, env={**net.router.environment(), "MODULES": str(modules)})
     assert done.stderr == ""
     loaded = modules.read_text().split()
-    assert "mwan_hook.notify.prometheus" in loaded
+    assert "mwan_hook.run.prometheus" in loaded
     assert "mwan_hook.core.exposition" not in loaded
     assert heavy(loaded) == set()
 

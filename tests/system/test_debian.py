@@ -63,7 +63,7 @@ def test_the_package_has_the_programs_version_and_lintian_nothing_against_it(pac
 def test_it_ships_no_compiled_files_and_no_list_of_its_own(package: Path) -> None:
     listed = subprocess.run(["dpkg", "-c", str(package)], capture_output=True, text=True, timeout=60, check=True).stdout
     paths = [line.split()[5] for line in listed.splitlines()]
-    assert "./usr/lib/mwan-hook/mwan_hook/tick.py" in paths
+    assert "./usr/lib/mwan-hook/mwan_hook/run/tick.py" in paths
     assert [path for path in paths if re.search(r"\.pyc$|__pycache__|/manifest$|mwan-hook-new", path)] == []
     fields = subprocess.run(["dpkg", "-f", str(package)], capture_output=True, text=True, timeout=60, check=True).stdout
     for name in ("pyroute2", "requests", "configobj", "filelock", "dnspython", "jeepney"):

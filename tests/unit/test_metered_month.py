@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from mwan_hook import scene, tick
 from mwan_hook.core import facts, schedule, settings
 from mwan_hook.core.desired import Desired
 from mwan_hook.core.facts import judge_uplink
@@ -24,8 +23,9 @@ from mwan_hook.model import (
     Uplink,
     UplinkState,
 )
-from mwan_hook.scene import Judged, Scene, Seen
-from mwan_hook.tick import Key
+from mwan_hook.run import judge, tick
+from mwan_hook.run.judge import Judged, Scene, Seen
+from mwan_hook.run.tick import Key
 from tests.unit.builders import address, link
 
 MB = 10**6
@@ -96,7 +96,7 @@ class Month:
         second = [self.answer(job) for job in questions.after(first)]
         one = tick._round(questions, first, second, self.uplink.config.probe.required)
         told = Seen(first[0].job, one, self.now)
-        self.memory = scene._with_round(self.memories, self.uplink, told, self.now)
+        self.memory = judge._with_round(self.memories, self.uplink, told, self.now)
         self.rounds += 1
 
     def answer(self, job: Job) -> Result:

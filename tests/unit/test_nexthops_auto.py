@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mwan_hook import sharing
+from mwan_hook.run import sharing
 
 NO, YES = "[Network]\nManageForeignNextHops=no\n", "[Network]\nManageForeignNextHops=yes\n"
 RUNS = "run/systemd/netif/state"

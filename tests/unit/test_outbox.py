@@ -12,8 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mwan_hook import config, telling
-from mwan_hook.act import Run
+from mwan_hook import config
 from mwan_hook.commands import notify
 from mwan_hook.core import notices
 from mwan_hook.core.desired import Desired
@@ -34,8 +33,11 @@ from mwan_hook.model import (
     UplinkState,
     WayOut,
 )
-from mwan_hook.notify import channels, hooks, process
-from mwan_hook.scene import Judged, Scene
+from mwan_hook.notify import hooks, process
+from mwan_hook.run import channels
+from mwan_hook.run import tell as telling
+from mwan_hook.run.judge import Judged, Scene
+from mwan_hook.run.reconcile import Run
 from mwan_hook.store import codec, files, history, notified, outbox, state
 from mwan_hook.system import notifier
 from tests.unit.verdicts import probe, uplink
@@ -341,7 +343,7 @@ def test_channels_are_told_in_the_order_of_the_table_with_a_unit_and_without(
                 raise ZeroDivisionError
             return True
 
-    monkeypatch.setattr(channels.Channel, "code", property(lambda row: Heard(row.module)))
+    monkeypatch.setattr(channels.Channel, "code", property(lambda row: Heard(row.name)))
     monkeypatch.setattr(notifier, "watched", lambda root: unit)
     assert channels.needed(str(tmp_path), Config())
     outbox.hand_over(str(tmp_path), [Notice("1", "online"), Notice("2", "offline")])

@@ -36,7 +36,7 @@ from mwan_hook.model import (
     Status,
     Uplink,
 )
-from mwan_hook.system import delegation
+from mwan_hook.run import delegation
 from tests.unit import builders as b
 
 ON, OFF = Status.ONLINE, Status.OFFLINE

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from mwan_hook import act, config
+from mwan_hook import config
 from mwan_hook.commands import early, flush, switch
 from mwan_hook.model import MwanError
+from mwan_hook.run import reconcile as act
 from mwan_hook.store import files
 
 
@@ -44,10 +45,10 @@ def disable(root: str) -> None:
 @pytest.mark.parametrize(
     ("command", "place"),
     [
-        (reconcile, "mwan_hook.scene.look_to_write"),
+        (reconcile, "mwan_hook.run.judge.look_to_write"),
         (flush.run, "mwan_hook.commands.flush.states.load"),
-        (disable, "mwan_hook.scene.look_to_write"),
-        (early.run, "mwan_hook.scene.look_to_write"),
+        (disable, "mwan_hook.run.judge.look_to_write"),
+        (early.run, "mwan_hook.run.judge.look_to_write"),
     ],
 )
 def test_what_is_read_to_be_written_is_read_under_the_lock(

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from mwan_hook import change, config, say, scene, tick
+from mwan_hook import config, say
 from mwan_hook.core import facts
 from mwan_hook.core.targets import parse
 from mwan_hook.core.uplinks import Surroundings, bind
@@ -42,11 +42,12 @@ from mwan_hook.model import (
 )
 from mwan_hook.probes import runner
 from mwan_hook.probes.loop import Late
-from mwan_hook.scene import Judged, Scene, Seen
+from mwan_hook.run import change, judge, tick
+from mwan_hook.run.judge import Judged, Scene, Seen
+from mwan_hook.run.tick import Key, Questions, Wish
 from mwan_hook.store import files, lock
 from mwan_hook.store import state as states
 from mwan_hook.system import notifier
-from mwan_hook.tick import Key, Questions, Wish
 from tests.unit import builders as b
 from tests.unit.test_only_way import IPV4, Site
 from tests.unit.verdicts import FULL, LIMITED, OFFLINE, ONLINE, PING, PORTAL, PORTALLED
@@ -191,7 +192,7 @@ class Story:
 
     def reconcile(self, rounds: Sequence[Seen] = ()) -> Judged:
         site = self.site
-        site.state = site.state._replace(uplinks=scene.verdicts(site.scene(), rounds, frozenset()))
+        site.state = site.state._replace(uplinks=judge.verdicts(site.scene(), rounds, frozenset()))
         return site.judged()
 
     def probe(self, wish: Wish = ALL) -> list[tuple[float, str]]:
@@ -283,8 +284,7 @@ def test_what_could_not_be_done_is_said_and_is_the_exit_status(
 def test_only_what_is_configured_or_left_is_looked_after(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, textfile: str, to: tuple[str, ...], again: bool
 ) -> None:
-    from mwan_hook import telling
-    from mwan_hook.notify import prometheus
+    from mwan_hook.run import prometheus, tell
 
     done: list[str] = []
 
@@ -294,7 +294,7 @@ def test_only_what_is_configured_or_left_is_looked_after(
 
     monkeypatch.setattr(prometheus, "refresh", refresh)
     monkeypatch.setattr(notifier, "remind", lambda _: done.append("mail"))
-    monkeypatch.setattr(telling, "remind", lambda *_: done.append("again"))
+    monkeypatch.setattr(tell, "remind", lambda *_: done.append("again"))
     if again:
         (tmp_path / files.RUN).mkdir(parents=True)
         (tmp_path / files.AGAIN).touch()
@@ -406,9 +406,9 @@ THERE = b.snapshot("fiber", "cable")
 
 def test_an_event_makes_its_interface_due_and_a_round_is_no_event() -> None:
     site = site_of(online="dsl lte")
-    assert scene.verdicts(site.scene(), (), frozenset({"eth1"}))["dsl"].ipv4.next_probe_at is None
-    assert scene.verdicts(site.scene(), (), frozenset({"eth1"}))["lte"].ipv4.next_probe_at is not None
-    assert scene.verdicts(site.scene(), site.seen(dsl=FULL), frozenset({"eth1"}))["dsl"].ipv4.next_probe_at is not None
+    assert judge.verdicts(site.scene(), (), frozenset({"eth1"}))["dsl"].ipv4.next_probe_at is None
+    assert judge.verdicts(site.scene(), (), frozenset({"eth1"}))["lte"].ipv4.next_probe_at is not None
+    assert judge.verdicts(site.scene(), site.seen(dsl=FULL), frozenset({"eth1"}))["dsl"].ipv4.next_probe_at is not None
 
 
 @pytest.mark.parametrize("odd", [{"uplink": "gone"}, {"index": 99}, {"source": "192.0.2.1"}, {"gateway": None}])
@@ -416,8 +416,8 @@ def test_a_round_of_another_link_or_way_is_thrown_away(odd: dict[str, Any]) -> N
     site = site_of(online="dsl lte")
     (bad,) = site.seen(dsl=LIMITED)
     rounds = [bad._replace(job=bad.job._replace(**odd))]
-    assert scene.verdicts(site.scene(), rounds, frozenset())["dsl"].ipv4 == site.memory("dsl")
-    assert scene.verdicts(site.scene(), [bad], frozenset())["dsl"].ipv4.bad == 1
+    assert judge.verdicts(site.scene(), rounds, frozenset())["dsl"].ipv4 == site.memory("dsl")
+    assert judge.verdicts(site.scene(), [bad], frozenset())["dsl"].ipv4.bad == 1
 
 
 @pytest.mark.parametrize(
@@ -433,14 +433,14 @@ def test_a_round_of_another_link_or_way_is_thrown_away(odd: dict[str, Any]) -> N
 )
 def test_what_other_programs_have_is_looked_at_only_where_it_may_matter(more: dict[str, Any], beside: bool) -> None:
     there = THERE._replace(**more)
-    assert scene._beside_others(seen(TWO, there).uplinks, there) is beside
+    assert judge._beside_others(seen(TWO, there).uplinks, there) is beside
 
 
 def test_where_objects_may_be_used_the_shared_default_goes_through_them_and_that_is_remembered() -> None:
     on = b.state(fiber=Status.ONLINE, cable=Status.ONLINE)
-    plain = scene.judge(seen(TWO, THERE, on))
+    plain = judge.judge(seen(TWO, THERE, on))
     assert (plain.desired.objects, plain.state.objects) == ((), False)
-    pooled = scene.judge(seen(TWO, THERE._replace(pool=Pool(use=True, answer="objects")), on))
+    pooled = judge.judge(seen(TWO, THERE._replace(pool=Pool(use=True, answer="objects")), on))
     assert [bool(one.members) for one in pooled.desired.objects] == [False, False, True]
     assert (pooled.state.objects, pooled.state.sharing) == (True, "objects")
 
@@ -449,8 +449,8 @@ def test_what_a_lease_claims_and_what_it_brings_into_the_lan_are_each_told_alone
     wide = Route(IPV4, MAIN_TABLE, "0.0.0.0/1", 2048, (Nexthop(2, "192.168.2.1"),), protocol=16)
     lan = THERE._replace(addresses=(*THERE.addresses, Address(9, IPV4, "192.168.9.1", 24, True)))
     for there in (lan._replace(claims=(wide,)), lan._replace(inside=(wide._replace(dst="192.168.9.128/25"),))):
-        assert scene.judge(seen(TWO, there)).desired.notes != ()
-    assert scene.judge(seen(TWO, THERE)).desired.notes == ()
+        assert judge.judge(seen(TWO, there)).desired.notes != ()
+    assert judge.judge(seen(TWO, THERE)).desired.notes == ()
 
 
 def test_what_follows_from_what_is_desired_is_remembered() -> None:
@@ -458,7 +458,7 @@ def test_what_follows_from_what_is_desired_is_remembered() -> None:
     entries = b.uplink("fiber", metric=100, metrics=Metrics(full=5)), off
     before = b.state(fiber=Status.ONLINE, cable=Status.OFFLINE)._replace(last_online={IPV6: ("cable",)})
     before = before._replace(usage={"x": Usage()})
-    state = scene.judge(seen(b.config(*entries), THERE, before)).state
+    state = judge.judge(seen(b.config(*entries), THERE, before)).state
     assert state.foreign == (b.foreign("fiber", 100),), "ours stands for it"
     assert state.last_online == {IPV4: ("fiber",), IPV6: ("cable",)}, "of a family with nothing online the last ones"
     assert state.best[IPV4][:2] == ("fiber", "fiber")
@@ -471,9 +471,9 @@ def test_only_of_interfaces_that_a_match_asks_for_udev_is_read(monkeypatch: pyte
     monkeypatch.setattr(udev, "attributes", lambda root, name, index: {"ID": f"{root} {name} {index}"})
     by_path = b.uplink("usb")._replace(match=(b.uplink("x").match[0]._replace(kind="path", glob="pci-*"),))
     links = (b.link("fiber"),)
-    assert scene._attributes("/r", b.config(by_path), links) == {"fiber": {"ID": "/r fiber 2"}}
+    assert judge._attributes("/r", b.config(by_path), links) == {"fiber": {"ID": "/r fiber 2"}}
     monkeypatch.setattr(udev, "attributes", None)
-    assert scene._attributes("/r", TWO, links) == {}
+    assert judge._attributes("/r", TWO, links) == {}
 
 
 def test_another_one_is_online_if_any_family_of_any_other_is() -> None:

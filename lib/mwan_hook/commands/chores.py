@@ -49,7 +49,7 @@ def _done(root: str, entry: Entry, group: int) -> list[str]:
         elif entry.name == chores.NAMES:
             return names.asked_for(root, entry.content)
         elif entry.name == chores.TEXTFILE:
-            from mwan_hook.notify import prometheus
+            from mwan_hook.run import prometheus
 
             complain(prometheus.write(root, config.load(root)))
     except (MwanError, ConfigError, OSError, ValueError) as error:

@@ -75,12 +75,12 @@ def run(root: str, check: bool, effective: bool) -> int:
 
 def _stumbles(root: str, loaded: Loaded) -> tuple[str, ...]:
     """What marks do not reach for with what is plugged in, and what nft(8) says against the table of a run."""
-    from mwan_hook import scene
     from mwan_hook.core import firewall
+    from mwan_hook.run import judge
 
     try:
-        seen = scene.look(root, loaded)
-        state = scene.judge(seen).state
+        seen = judge.look(root, loaded)
+        state = judge.judge(seen).state
     except MwanError:
         return ()  # what is there cannot be asked for: the files are good all the same
     commands = firewall.wanted(loaded.config, seen.uplinks, state, seen.snapshot, seen.bound.policies)

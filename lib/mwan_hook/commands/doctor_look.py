@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from mwan_hook import config, scene
+from mwan_hook import config
 from mwan_hook.core import (
     doctorahead,
     doctordefaults,
@@ -23,6 +23,7 @@ from mwan_hook.core.doctorrules import Foreign
 from mwan_hook.core.doctorstate import Memory
 from mwan_hook.core.traced import Question
 from mwan_hook.model import MAIN_TABLE, ConfigError, Family
+from mwan_hook.run import judge
 from mwan_hook.store.files import STATE, under
 from mwan_hook.system import dropins, inquiry, kernelparts, networkd, nft, resolvers, rulesets, sysctl, unitfacts
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from mwan_hook.core.doctormarks import Flowtable, Marker
     from mwan_hook.core.traced import AnyRule, Device, Entry
     from mwan_hook.model import Config
-    from mwan_hook.scene import Judged
+    from mwan_hook.run.judge import Judged
 
 FIREWALL = "marks that nftables and iptables set, and flowtables: that takes root"
 
@@ -48,8 +49,8 @@ def findings(root: str) -> tuple[tuple[Finding, ...], bool]:
         found += doctorstate.check_configuration(tuple(str(error).splitlines()), ())
         found += _system(root, False, frozenset(), ())
         return ordered(found), False
-    seen = scene.look(root, loaded)
-    judged = scene.judge(seen)
+    seen = judge.look(root, loaded)
+    judged = judge.judge(seen)
     case = Case(loaded.config, seen.uplinks, judged.state, seen.snapshot, seen.now)
     required = tuple(
         uplink.interface

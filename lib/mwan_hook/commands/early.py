@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from mwan_hook import config, scene
+from mwan_hook import config
 from mwan_hook.core import firewall
 from mwan_hook.lines import spelled
 from mwan_hook.model import Change, Op, Ruleset
+from mwan_hook.run import judge
 from mwan_hook.say import complain, say
 from mwan_hook.store import lock
 from mwan_hook.system import nft
@@ -20,7 +21,7 @@ def run(root: str) -> int:
     if not loaded.config.firewall:
         return 0
     with lock.look(root):
-        seen = scene.look_to_write(root, loaded)
+        seen = judge.look_to_write(root, loaded)
         commands = firewall.translations(loaded.config, seen.uplinks, seen.snapshot)
         if not commands or nft.exists():
             return 0

@@ -8,14 +8,14 @@ from mwan_hook import configread
 from mwan_hook.config import Loaded
 from mwan_hook.core.desired import Desired
 from mwan_hook.model import Config, ConfigError, Family, Match, UplinkConfig
-from mwan_hook.scene import Judged
+from mwan_hook.run.judge import Judged
 from mwan_hook.store import state as states
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from mwan_hook.scene import Scene
+    from mwan_hook.run.judge import Scene
 
 FROM_FILES = ("metric", "weight", "table", "mark", "metered", "enabled", "enabled_by", "quota")
 MISSING = "the configuration cannot be read by this user: only what runs have stored is shown"

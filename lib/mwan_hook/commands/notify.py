@@ -16,7 +16,7 @@ from mwan_hook import config
 from mwan_hook.core.notices import AGAIN
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import Config, ConfigError, MwanError
-from mwan_hook.notify.channels import CHANNELS
+from mwan_hook.run.channels import CHANNELS
 from mwan_hook.say import complain
 from mwan_hook.store import again, filelocked, files, outbox
 from mwan_hook.system import notifier
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from mwan_hook.config import Loaded
     from mwan_hook.model import Notice
-    from mwan_hook.notify.channels import Channel
+    from mwan_hook.run.channels import Channel
     from mwan_hook.store.filelocked import FileLocked
 
 PATIENCE = 10.0  # seconds of hooks after which the others hear what hooks have heard

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 
-from mwan_hook import config, ruleset, scene
+from mwan_hook import config
 from mwan_hook.lines import spelled
+from mwan_hook.run import judge, ruleset
 from mwan_hook.say import say
 from mwan_hook.system import nft
 
@@ -13,10 +14,10 @@ from mwan_hook.system import nft
 def run(root: str, as_json: bool) -> int:
     """Print one ip(8) line a change; as JSON, ``{"version": 1, "changes": [...], "warnings": [...]}``."""
     loaded = config.look(root)
-    seen = scene.look(root, loaded)
+    seen = judge.look(root, loaded)
     if seen.snapshot.firewall is not None:
         seen = ruleset.read(seen, nft.deadline(nft.TIMEOUT))
-    judged = scene.judge(seen)
+    judged = judge.judge(seen)
     lines = list(spelled(judged.scene.snapshot.links, judged.changes))
     warnings = [*loaded.warnings, *judged.scene.bound.told, *judged.desired.notes]
     if as_json:

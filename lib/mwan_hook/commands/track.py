@@ -134,8 +134,8 @@ def _refuse(root: str, strangers: Sequence[str]) -> None:
     not make a router give up its address.
     """
     from mwan_hook import config
-    from mwan_hook.commands.naming import UnknownUplinkError
     from mwan_hook.model import MwanError
+    from mwan_hook.run.naming import UnknownUplinkError
     from mwan_hook.say import complain
 
     try:

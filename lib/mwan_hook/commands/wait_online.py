@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 
-from mwan_hook import scene
 from mwan_hook.commands.following import Following
 from mwan_hook.core.facts import is_online
 from mwan_hook.model import FAMILIES
+from mwan_hook.run import judge
 from mwan_hook.say import complain, say
 
 AGAIN = 0.25  # seconds between two looks
@@ -21,7 +21,7 @@ def run(root: str, timeout: float | None) -> int:
     until = None if timeout is None else time.monotonic() + timeout
     configuration = Following(root)
     while True:
-        judged = scene.judge(scene.look(root, configuration.loaded))
+        judged = judge.judge(judge.look(root, configuration.loaded))
         for uplink in judged.scene.uplinks:
             for family in FAMILIES:
                 if is_online(uplink, family, judged.state):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mwan_hook.config import Loaded
-    from mwan_hook.scene import Judged
+    from mwan_hook.run.judge import Judged
 
 
 def advertised(judged: Judged, state: State) -> State:
@@ -47,7 +47,7 @@ def with_notices(judged: Judged, before: State, state: State, happened: Sequence
 
 def handed_over(root: str, loaded: Loaded, state: State) -> State:
     """Out of the stored state into the spool; what fails stays for the next run."""
-    from mwan_hook.notify import channels
+    from mwan_hook.run import channels
     from mwan_hook.system import notifier
 
     try:

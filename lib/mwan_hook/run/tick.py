@@ -10,14 +10,14 @@ import os
 import time
 
 from mwan_hook import config
-from mwan_hook.act import Run
 from mwan_hook.core import rounds, schedule
 from mwan_hook.core.decide import has_way
 from mwan_hook.core.facts import another_online
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import FAMILIES, Busy, ConfigError, Family, Job, Probe, Result, Round, Status, Uplink
+from mwan_hook.run.judge import Judged, Seen, verdicts
+from mwan_hook.run.reconcile import Run
 from mwan_hook.say import complain
-from mwan_hook.scene import Judged, Seen, verdicts
 from mwan_hook.store import files, lock
 from mwan_hook.store import state as states
 from mwan_hook.system import netlink
@@ -131,7 +131,7 @@ def _said(judged: Judged, failed: bool) -> int:
 def _look_after(root: str, loaded: Loaded, judged: Judged) -> None:
     """What grows old without a transition, and what could not be told."""
     if loaded.config.prometheus.textfile:
-        from mwan_hook.notify import prometheus
+        from mwan_hook.run import prometheus
 
         complain(prometheus.refresh(root, loaded))
     if loaded.config.mail.to or loaded.config.webhook.url:
@@ -139,9 +139,9 @@ def _look_after(root: str, loaded: Loaded, judged: Judged) -> None:
 
         notifier.remind(root)
     if os.path.exists(files.under(root, files.AGAIN)):
-        from mwan_hook import telling
+        from mwan_hook.run import tell
 
-        telling.remind(root, judged)
+        tell.remind(root, judged)
 
 
 def _probe(run: Run, judged: Judged, wish: Wish, started: float, late: Late) -> Judged:
@@ -336,6 +336,6 @@ def _means(names: Sequence[str], uplink: Uplink) -> bool:
 def _refuse_strangers(judged: Judged, names: Sequence[str]) -> None:
     """A name that is no uplink's is a usage error."""
     if names:
-        from mwan_hook.commands.naming import chosen
+        from mwan_hook.run.naming import chosen
 
         chosen(judged.scene, names)

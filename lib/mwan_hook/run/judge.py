@@ -15,7 +15,6 @@ from mwan_hook.core.rules import needs_copies
 from mwan_hook.core.schedule import interval
 from mwan_hook.core.transitions import counted
 from mwan_hook.core.uplinks import Bound, Surroundings, bind, interfaces_to_describe
-from mwan_hook.details import details, may_be_delegated
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import (
     LOCAL_TABLE,
@@ -34,6 +33,7 @@ from mwan_hook.model import (
     UplinkState,
     WayOut,
 )
+from mwan_hook.run.look import details, may_be_delegated
 from mwan_hook.store import allotment as allotments
 from mwan_hook.store import state as states
 from mwan_hook.system import networkd
@@ -118,7 +118,7 @@ def _look(root: str, loaded: Loaded, memory: State | None, writes: bool) -> Scen
         around = Surroundings(outlines, state, allotment, described, networkd.leases(root))
         bound = bind(config, around)
         if strays(bound.uplinks, outlines, state) or any(has_choice(uplink) for uplink in bound.uplinks):
-            from mwan_hook import gateways
+            from mwan_hook.run import gateways
 
             outlines, bound = gateways.settled(reader, config, around, bound, now)
         if config.policies:
@@ -129,7 +129,7 @@ def _look(root: str, loaded: Loaded, memory: State | None, writes: bool) -> Scen
         snapshot = details(reader, loaded, bound, state, outlines)
         if may_be_delegated(bound, state, snapshot):
             from mwan_hook.core import prefixes
-            from mwan_hook.system import delegation
+            from mwan_hook.run import delegation
 
             known = delegation.known(root, reader, config, bound.uplinks, state, snapshot, now)
             snapshot = snapshot._replace(delegated=known)
@@ -137,7 +137,7 @@ def _look(root: str, loaded: Loaded, memory: State | None, writes: bool) -> Scen
     seen = Scene(root, config, loaded.fingerprint, state, allotment, bound, snapshot, now, wall, (*messages, *more))
     if not limited(seen):
         return seen
-    from mwan_hook import metering
+    from mwan_hook.run import metering
 
     return metering.looked(seen, writes)
 
@@ -228,7 +228,7 @@ def _with_usage(seen: Scene, state: State) -> tuple[Scene, State]:
     """What was carried; an uplink beyond its quota is preferred to none."""
     if not limited(seen):
         return seen, state._replace(usage={}) if state.usage else state
-    from mwan_hook import metering
+    from mwan_hook.run import metering
 
     seen, usage = metering.counted(seen)
     return seen, state._replace(usage=usage)

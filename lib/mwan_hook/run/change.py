@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from mwan_hook import scene
 from mwan_hook.lines import shortened
 from mwan_hook.model import Ruleset, State
+from mwan_hook.run import judge
 from mwan_hook.say import attempted, brief, complain, say
 from mwan_hook.store import allotment
 from mwan_hook.store import state as states
@@ -14,8 +14,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mwan_hook.act import Run
-    from mwan_hook.scene import Judged, Seen
+    from mwan_hook.run.judge import Judged, Seen
+    from mwan_hook.run.reconcile import Run
 
 IMPATIENCE = 2.0  # seconds that nft(8) gets while probes wait ...
 PATIENCE = 8.0  # ... and at the end of the run: both together are as long as other runs wait for the lock
@@ -69,11 +69,11 @@ def _rule_set(run: Run, judged: Judged, rounds: Sequence[Seen]) -> list[str]:
     What was read of it now is what it is compared with from now on.  A run that is killed before makes it again,
     and forgets again what is not translated.
     """
-    from mwan_hook import ruleset
+    from mwan_hook.run import ruleset
     from mwan_hook.system import nft
 
     patience = PATIENCE if run.finishing else IMPATIENCE
-    there, complaints = ruleset.settle(judged, lambda seen: scene.judge(seen, rounds, run.asked), patience)
+    there, complaints = ruleset.settle(judged, lambda seen: judge.judge(seen, rounds, run.asked), patience)
     same = states.stamp(run.root) == run.stamp
     record = (run.memory if run.memory and same else judged.scene.state)._replace(firewall=there)
     unsaved = attempted(lambda: states.save(run.root, record))

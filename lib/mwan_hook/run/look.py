@@ -140,8 +140,8 @@ def _pool(reader: Reader, loaded: Loaded, bound: Bound, state: State, outlines: 
         wanted = anew or state.sharing != Sharing.ROUTES.value
     if not (wanted or anew or state.objects):
         return None
-    from mwan_hook import sharing
     from mwan_hook.core.nexthops import own_table
+    from mwan_hook.run import sharing
     from mwan_hook.system import nexthops
 
     ours, taken = nexthops.decoded(reader.objects(), {routing.protocol, *former.protocols(state, outlines)})

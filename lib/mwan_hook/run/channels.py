@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Channel(NamedTuple):
-    """One row: a name for messages, and the module in mwan_hook.notify.
+    """One row: a name for messages, and the module.
 
     ``power``: it needs root, and a unit of its own.  ``must``: is told one notice at a time, and what it fails to put
     on record stays in the spool.  The others get several, and keep for themselves what they have not passed on.
@@ -32,15 +32,15 @@ class Channel(NamedTuple):
     @property
     def code(self) -> Any:
         """The module, imported."""
-        return __import__(f"mwan_hook.notify.{self.module}", fromlist=("deliver",))
+        return __import__(f"mwan_hook.{self.module}", fromlist=("deliver",))
 
 
 CHANNELS = (
-    Channel("hooks", "hooks", power=True, must=True),
-    Channel("mail", "mail", power=False),
-    Channel("webhook", "webhook", power=False),
-    Channel("prometheus", "prometheus", power=False),
-    Channel("D-Bus", "bus", power=True),
+    Channel("hooks", "notify.hooks", power=True, must=True),
+    Channel("mail", "notify.mail", power=False),
+    Channel("webhook", "notify.webhook", power=False),
+    Channel("prometheus", "run.prometheus", power=False),
+    Channel("D-Bus", "notify.bus", power=True),
 )
 
 

@@ -80,9 +80,9 @@ def _refuse_without_directory(path: str) -> None:
 
 
 def _content(root: str, loaded: Loaded) -> str:
-    from mwan_hook import scene
     from mwan_hook.core import exposition
+    from mwan_hook.run import judge
 
-    seen = scene.look(root, loaded)
-    seen = scene.judge(seen).scene if seen.state.usage else seen  # a quota may have moved its uplink's metric
+    seen = judge.look(root, loaded)
+    seen = judge.judge(seen).scene if seen.state.usage else seen  # a quota may have moved its uplink's metric
     return exposition.text(__version__, seen.uplinks, seen.state, seen.now, seen.wall)

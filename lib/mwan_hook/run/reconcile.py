@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 
-from mwan_hook import scene
 from mwan_hook.core.transitions import transitions
 from mwan_hook.model import UNREAD, Ruleset, State, Transition
+from mwan_hook.run import judge
+from mwan_hook.run.judge import Judged, Scene, Seen
 from mwan_hook.say import attempted, brief, complain
-from mwan_hook.scene import Judged, Scene, Seen
 from mwan_hook.store import files, lock
 from mwan_hook.store import state as states
 from mwan_hook.system import netlink
@@ -51,7 +51,7 @@ class Run:
             warnings = self.loaded.warnings if seen.state.config != seen.fingerprint else ()
             complain((*held.messages, *seen.messages, *warnings))
             if judged.changes or self.table_due(judged) or seen.bound.allotment != seen.allotment or seen.state.errors:
-                from mwan_hook import change
+                from mwan_hook.run import change
 
                 before = seen.state
                 judged, errors = change.settle(self, judged, rounds)
@@ -60,7 +60,7 @@ class Run:
 
     def judged(self, rounds: Sequence[Seen]) -> Judged:
         """Look and judge; without nft's changes as long as it is not to be asked."""
-        judged = scene.judge(self._look(), rounds, self.asked)
+        judged = judge.judge(self._look(), rounds, self.asked)
         if self._table_waits(judged.scene):
             return judged._replace(changes=tuple(one for one in judged.changes if not isinstance(one.what, Ruleset)))
         return judged
@@ -91,9 +91,9 @@ class Run:
             now, wall = time.clock_gettime(time.CLOCK_BOOTTIME), time.time()
             self.last = self.last._replace(state=self.memory, now=now, wall=wall, messages=())
         else:
-            self.last = scene.look_to_write(self.root, self.loaded, self.memory if same else None)
+            self.last = judge.look_to_write(self.root, self.loaded, self.memory if same else None)
             if self.last.bound.turns and self._asks_gateways():
-                self.last = scene.look_to_write(self.root, self.loaded, self.memory if same else None)
+                self.last = judge.look_to_write(self.root, self.loaded, self.memory if same else None)
         return self.last
 
     def _asks_gateways(self) -> bool:
@@ -111,18 +111,18 @@ class Run:
         state = _unless_quiet(judged, judged.state._replace(errors=errors))
         again = state.to_repeat and judged.scene.now >= state.said_at + SAID_TWICE
         if state.deprecated != judged.deprecated or again:
-            from mwan_hook import telling
+            from mwan_hook.run import tell
 
-            state = telling.advertised(judged, state)
+            state = tell.advertised(judged, state)
         happened = (*transitions(before, state, judged.scene.wall), *_ways_out(before, state, judged.scene.wall))
         if state.usage:
-            from mwan_hook import metering
+            from mwan_hook.run import metering
 
             happened += metering.transitions(judged, before, state)
         if happened:
-            from mwan_hook import telling
+            from mwan_hook.run import tell
 
-            state = telling.with_notices(judged, before, state, happened)
+            state = tell.with_notices(judged, before, state, happened)
         failed: list[str] = []
         if state != judged.scene.state or not before.boot_id:
             took = round(time.clock_gettime(time.CLOCK_BOOTTIME) - self._started, 6)
@@ -132,11 +132,11 @@ class Run:
             unkept = attempted(lambda: complain(metering.keep(judged, state))) if state.usage else []
             state = state._replace(errors=(*errors, *failed, *unkept))
         if happened or state.outbox:
-            from mwan_hook import telling
+            from mwan_hook.run import tell
 
-            telling.write_down(self.root, happened, judged.state.outbox)
+            tell.write_down(self.root, happened, judged.state.outbox)
             if state.outbox and not failed:  # only now: what is in the outbox still can be written down again
-                state = telling.handed_over(self.root, self.loaded, state)
+                state = tell.handed_over(self.root, self.loaded, state)
         complain(line for line in state.warnings if line not in before.warnings)
         self.remember(state)
         self.asked = frozenset()
