@@ -141,7 +141,7 @@ def _number(largest: int) -> Callable[[str], int]:
 
 
 def _amount(text: str) -> int:
-    from mwan_hook.core.quotawords import amount
+    from mwan_hook.quota.words import amount
 
     try:
         return amount(text)

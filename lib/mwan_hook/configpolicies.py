@@ -6,7 +6,7 @@ from _socket import getprotobyname, inet_ntop
 from ipaddress import ip_network
 
 from mwan_hook.configvalues import boolean, mark, one, several, uplink_name
-from mwan_hook.core import protocols
+from mwan_hook.routing import protocols
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

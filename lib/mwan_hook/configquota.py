@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mwan_hook.configvalues import one
-from mwan_hook.core import quotawords
+from mwan_hook.quota import words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def amount(value: Value) -> int:
     """Bytes; 0 is none."""
-    return quotawords.amount(one(value))
+    return words.amount(one(value))
 
 
 CHECKS: dict[str, Callable[..., object]] = {"amount": amount}

@@ -1,6 +1,6 @@
 """The configspec: every section and key that the files may hold.  Its checks are those of configvalues."""
 
-from mwan_hook.core.priorities import LAST, LAST_BASE
+from mwan_hook.routing.priorities import LAST, LAST_BASE
 
 _PROBE = """
 targets = targets

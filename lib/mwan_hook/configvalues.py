@@ -9,12 +9,12 @@ from __future__ import annotations
 from math import isfinite
 
 from mwan_hook.addresses import is_address
-from mwan_hook.core.rounds import METHODS
 from mwan_hook.core.settings import match_of
 from mwan_hook.core.targets import parse
 from mwan_hook.credible import RESERVED_PROTOCOLS, RESERVED_TABLES
 from mwan_hook.model import FAMILIES, GUARD_METRIC, MAIN_TABLE
 from mwan_hook.redact import hidden
+from mwan_hook.verdict.rounds import METHODS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mwan_hook.core.words import line
+from mwan_hook.routing.words import line
 from mwan_hook.system import copywords
 
 TYPE_CHECKING = False

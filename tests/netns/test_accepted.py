@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from mwan_hook import config as files
-from mwan_hook.core import firewall
-from mwan_hook.core.uplinks import Surroundings
+from mwan_hook.firewall import table
 from mwan_hook.model import Allotment, ConfigError, Family, Status
+from mwan_hook.routing.uplinks import Surroundings
 from tests.unit import builders as b
 
 NAME = st.text(st.characters(codec="utf-8", exclude_characters="\n\r'"), min_size=1, max_size=16)
@@ -81,7 +81,7 @@ def commands(text: str) -> tuple[str, ...]:
     seen = b.snapshot("fiber", "lte", families=(Family.IPV4, Family.IPV6))
     state = b.state(fiber=Status.ONLINE, lte=Status.ONLINE)
     bound = b.bound(config, Surroundings(seen, state, Allotment()))
-    return firewall.wanted(config, bound.uplinks, state, seen, bound.policies)
+    return table.wanted(config, bound.uplinks, state, seen, bound.policies)
 
 
 def refusal(lines: tuple[str, ...]) -> str:

@@ -14,10 +14,10 @@ from jeepney import DBusAddress, HeaderFields, MessageType, Properties, new_erro
 from jeepney.io.blocking import DBusConnection, open_dbus_connection
 
 from mwan_hook import config
-from mwan_hook.core.notices import AGAIN
 from mwan_hook.model import MwanError, Notice
 from mwan_hook.notify import bus, busfiles, buslink, busnames, busobjects
 from mwan_hook.store import files
+from mwan_hook.verdict.notices import AGAIN
 from tests.lab.process import LabError, run, spawn, wait_for
 from tests.netns.private_bus import NOBODY, PrivateBus, notice, private_bus
 

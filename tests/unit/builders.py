@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from mwan_hook.core import policies
-from mwan_hook.core.uplinks import Bound, Surroundings, bind
 from mwan_hook.model import (
     MAIN_TABLE,
     Address,
@@ -22,6 +20,8 @@ from mwan_hook.model import (
     UplinkConfig,
     UplinkState,
 )
+from mwan_hook.policy import policies
+from mwan_hook.routing.uplinks import Bound, Surroundings, bind
 
 NAMES = {"fiber": 2, "cable": 3, "lte": 4}
 

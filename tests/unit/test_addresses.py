@@ -7,8 +7,8 @@ import itertools
 import pytest
 
 from mwan_hook.addresses import preferred
-from mwan_hook.core.uplinks import Surroundings, bind
 from mwan_hook.model import Address, Allotment, Family, Lease, Nexthop, Route, Snapshot, State, Way
+from mwan_hook.routing.uplinks import Surroundings, bind
 from tests.unit import builders as b
 
 FIBER = b.NAMES["fiber"]

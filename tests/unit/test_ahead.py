@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from mwan_hook.core import ahead
-from mwan_hook.core.plan import plan
-from mwan_hook.core.rules import needs_copies
 from mwan_hook.model import LOCAL_TABLE, MAIN_TABLE, Config, Family, Op, Rule, Snapshot, Status
+from mwan_hook.others import ahead
+from mwan_hook.routing.plan import plan
+from mwan_hook.routing.rules import needs_copies
 from tests.unit import builders as b
 from tests.unit.test_desired import desired
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mwan_hook.core import allotting, doctormarks
-from mwan_hook.core.allotting import GONE, REMEMBERED
+from mwan_hook.core import doctormarks
 from mwan_hook.core.doctor import Case, Severity
-from mwan_hook.core.uplinks import Bound, Surroundings, bind
 from mwan_hook.model import (
     MAIN_TABLE,
     Allotment,
@@ -24,6 +22,9 @@ from mwan_hook.model import (
     UplinkConfig,
     UplinkState,
 )
+from mwan_hook.routing import allotting
+from mwan_hook.routing.allotting import GONE, REMEMBERED
+from mwan_hook.routing.uplinks import Bound, Surroundings, bind
 
 PHONE = UplinkConfig("phone", (Match("name", "enx*"),))
 CABLE = UplinkConfig("cable", (Match("name", "eth7"),))

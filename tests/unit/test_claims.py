@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from mwan_hook.core import claims
-from mwan_hook.core.desired import Desired, desire
-from mwan_hook.core.uplinks import Surroundings, bind
 from mwan_hook.model import MAIN_TABLE, Address, Allotment, Config, Family, Link, Nexthop, Route, Rule, Status
+from mwan_hook.others import claims
+from mwan_hook.routing.desired import Desired, desire
+from mwan_hook.routing.uplinks import Surroundings, bind
 from tests.unit import builders as b
 
 ON = Status.ONLINE

@@ -6,10 +6,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from mwan_hook.core import schedule
-from mwan_hook.core.decide import judge_round
-from mwan_hook.core.facts import PASSES, judge_facts
 from mwan_hook.model import Connectivity, Family, FamilyState, Probe, Status, UplinkConfig
+from mwan_hook.verdict import schedule
+from mwan_hook.verdict.decide import judge_round
+from mwan_hook.verdict.facts import PASSES, judge_facts
 from tests.unit.verdicts import FULL, LIMITED, NONE, ONLINE, PORTALLED, START, probe, seen, uplink
 
 GATEWAYS = ("192.168.7.1", "192.168.7.254")

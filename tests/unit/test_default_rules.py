@@ -6,11 +6,6 @@ from typing import Any
 
 import pytest
 
-from mwan_hook.core import gateways, metrics, ways
-from mwan_hook.core.desired import Desired, desire
-from mwan_hook.core.metrics import own_defaults
-from mwan_hook.core.plan import plan
-from mwan_hook.core.uplinks import Surroundings, bind
 from mwan_hook.model import (
     MAIN_TABLE,
     PROTOCOL,
@@ -33,6 +28,11 @@ from mwan_hook.model import (
     Uplink,
     UplinkState,
 )
+from mwan_hook.routing import gateways, metrics, ways
+from mwan_hook.routing.desired import Desired, desire
+from mwan_hook.routing.metrics import own_defaults
+from mwan_hook.routing.plan import plan
+from mwan_hook.routing.uplinks import Surroundings, bind
 from tests.unit import builders as b
 
 V4, V6 = Family.IPV4, Family.IPV6

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import time
 
-from mwan_hook.core.desired import Desired, desire
-from mwan_hook.core.rules import shared_addresses
-from mwan_hook.core.uplinks import Surroundings, bind
 from mwan_hook.model import (
     MAIN_TABLE,
     Allotment,
@@ -22,6 +19,9 @@ from mwan_hook.model import (
     Status,
     Sysctl,
 )
+from mwan_hook.routing.desired import Desired, desire
+from mwan_hook.routing.rules import shared_addresses
+from mwan_hook.routing.uplinks import Surroundings, bind
 from tests.unit import builders as b
 
 ON, OFF = Status.ONLINE, Status.OFFLINE

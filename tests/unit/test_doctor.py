@@ -21,7 +21,6 @@ from mwan_hook.core.doctorkernel import Kernel
 from mwan_hook.core.doctormarks import FULL, Flowtable, Marker
 from mwan_hook.core.doctorrules import Foreign
 from mwan_hook.core.traced import AnyRule, Device, Entry, Leg, Span
-from mwan_hook.core.uplinks import Surroundings, bind
 from mwan_hook.model import (
     MAIN_TABLE,
     Address,
@@ -40,6 +39,7 @@ from mwan_hook.model import (
     Status,
     UplinkConfig,
 )
+from mwan_hook.routing.uplinks import Surroundings, bind
 from tests.unit import builders
 
 V4, V6 = Family.IPV4, Family.IPV6

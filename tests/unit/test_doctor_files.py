@@ -19,8 +19,8 @@ from mwan_hook.core.doctormarks import FULL, Flowtable, Marker
 from mwan_hook.core.doctorstate import Memory
 from mwan_hook.core.doctorunits import UNITS
 from mwan_hook.core.machine import STATES, Installed, Networkd, Unit, WaitOnline
-from mwan_hook.core.uplinks import Surroundings, bind
 from mwan_hook.model import Allotment, FamilyState, Match, Status, Sysctl, UplinkConfig, UplinkState
+from mwan_hook.routing.uplinks import Surroundings, bind
 from mwan_hook.system import doctorfiles, dropins, kernelparts, resolvers, rulesets, unitfacts
 from tests.unit import builders
 

@@ -14,7 +14,6 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mwan_hook import credible
-from mwan_hook.core.transitions import best_connectivity, counted, transitions
 from mwan_hook.model import (
     Connectivity,
     Family,
@@ -30,6 +29,7 @@ from mwan_hook.model import (
 )
 from mwan_hook.store import files, outbox, spool
 from mwan_hook.store import holder as holders
+from mwan_hook.verdict.events import best_connectivity, counted, transitions
 
 UNKNOWN, NONE, PORTAL, LIMITED, FULL = Connectivity
 ON, OFF, DISABLED = Status.ONLINE, Status.OFFLINE, Status.DISABLED

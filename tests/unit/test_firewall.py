@@ -7,9 +7,7 @@ from pathlib import Path
 import pytest
 
 from mwan_hook import config as files
-from mwan_hook.core import firewall
-from mwan_hook.core.desired import desire
-from mwan_hook.core.uplinks import Bound, Surroundings, bind
+from mwan_hook.firewall import table
 from mwan_hook.model import (
     UNREAD,
     Address,
@@ -32,6 +30,8 @@ from mwan_hook.model import (
     State,
     Status,
 )
+from mwan_hook.routing.desired import desire
+from mwan_hook.routing.uplinks import Bound, Surroundings, bind
 from tests.unit import builders as b
 
 ON, OFF = Status.ONLINE, Status.OFFLINE
@@ -46,7 +46,7 @@ def bound(config: Config, snapshot: Snapshot, state: State) -> Bound:
 def commands(config: Config, state: State | None = None, snapshot: Snapshot | None = None) -> tuple[str, ...]:
     memory = state or b.state(fiber=ON, lte=ON)
     seen = snapshot or b.snapshot("fiber", "lte", families=BOTH)
-    return firewall.wanted(config, bound(config, seen, memory).uplinks, memory, seen)
+    return table.wanted(config, bound(config, seen, memory).uplinks, memory, seen)
 
 
 def two(router: Router, **lte: object) -> Config:
@@ -201,21 +201,21 @@ def test_the_prefix_of_an_uplink_is_that_of_the_address_it_sends_from() -> None:
 def test_the_table_is_made_anew_only_if_it_or_what_is_wanted_differs() -> None:
     wanted = commands(two(PIN))
     known = Firewall(7, "digest", wanted)
-    assert firewall.difference(wanted, known, known) == ()
-    assert firewall.difference(wanted, Firewall(9, "digest"), known) == ()
-    assert firewall.remembered(wanted, Firewall(9, "digest"), known) == known._replace(generation=9)
+    assert table.difference(wanted, known, known) == ()
+    assert table.difference(wanted, Firewall(9, "digest"), known) == ()
+    assert table.remembered(wanted, Firewall(9, "digest"), known) == known._replace(generation=9)
     for there in (Firewall(9, "other"), Firewall(9, "")):
-        (change,) = firewall.difference(wanted, there, known)
+        (change,) = table.difference(wanted, there, known)
         assert change.op is Op.REPLACE and change.what == Ruleset(wanted)
-        assert firewall.remembered(wanted, there, known) == known
-    assert firewall.difference(wanted[:-1], known, known)[0].what == Ruleset(wanted[:-1])
+        assert table.remembered(wanted, there, known) == known
+    assert table.difference(wanted[:-1], known, known)[0].what == Ruleset(wanted[:-1])
 
 
 def test_it_is_taken_away_only_where_there_is_one() -> None:
-    assert firewall.difference((), Firewall(9, ""), Firewall()) == ()
-    (change,) = firewall.difference((), Firewall(9, "digest"), Firewall())
+    assert table.difference((), Firewall(9, ""), Firewall()) == ()
+    (change,) = table.difference((), Firewall(9, "digest"), Firewall())
     assert change.op is Op.DELETE
-    assert firewall.remembered((), Firewall(9, ""), Firewall(7, "digest", ("x",))) == Firewall()
+    assert table.remembered((), Firewall(9, ""), Firewall(7, "digest", ("x",))) == Firewall()
 
 
 def test_what_failed_is_tried_again_until_it_stands() -> None:
@@ -223,23 +223,23 @@ def test_what_failed_is_tried_again_until_it_stands() -> None:
     for listing in ("", "digest"):  # none, and the one from before, which still stands
         failed = Firewall(7, listing, wanted, "no nft")
         for there in (failed, Firewall(7, listing), Firewall(8, listing), Firewall(8, UNREAD)):
-            (change,) = firewall.difference(wanted, there, failed)
+            (change,) = table.difference(wanted, there, failed)
             assert change.what == Ruleset(wanted)
-            assert firewall.remembered(wanted, there, failed) == failed
+            assert table.remembered(wanted, there, failed) == failed
         made = Firewall(9, "digest", wanted)
-        assert firewall.difference(wanted, made, made) == ()
+        assert table.difference(wanted, made, made) == ()
 
 
 def test_a_table_that_is_not_read_yet_may_be_right_but_is_not_remembered_as_such() -> None:
     wanted, there = commands(two(PIN)), Firewall(9, UNREAD)
     known = Firewall(7, "digest", wanted)
-    assert firewall.difference(wanted, there, known) == ()
-    assert firewall.remembered(wanted, there, known) == known
-    (change,) = firewall.difference(wanted[:-1], there, known)
+    assert table.difference(wanted, there, known) == ()
+    assert table.remembered(wanted, there, known) == known
+    (change,) = table.difference(wanted[:-1], there, known)
     assert change.op is Op.REPLACE
-    (change,) = firewall.difference((), there, known)
+    (change,) = table.difference((), there, known)
     assert change.op is Op.DELETE
-    assert firewall.remembered((), there, known) == known
+    assert table.remembered((), there, known) == known
 
 
 def twins(snapshot: Snapshot) -> Snapshot:
@@ -308,7 +308,7 @@ def test_what_was_not_translated_as_the_table_stood_is_translation_that_is_added
     def added(before: Config, after: Config, listing: str = "same") -> set[tuple[int, Family]]:
         known = Firewall(1, "same", commands(before))
         uplinks = bound(after, seen, state).uplinks
-        found = firewall.added(after, uplinks, seen, Firewall(2, listing), known)
+        found = table.added(after, uplinks, seen, Firewall(2, listing), known)
         return {(one.index, one.family) for one in found}
 
     one, both = two(Router(), masquerade=(Family.IPV4,)), two(Router(masquerade=(Family.IPV4,)))
@@ -326,5 +326,5 @@ def test_of_prefix_translation_the_networks_that_it_is_for_are_told() -> None:
     lan = Address(9, Family.IPV6, "2001:db8:77::1", 64, True)
     seen = seen._replace(addresses=(*seen.addresses, lan))
     config = b.config(b.uplink("fiber"))._replace(router=Router(nat6=Nat6.PREFIX))
-    [one] = firewall.added(config, bound(config, seen, State()).uplinks, seen, Firewall(), Firewall())
-    assert one == firewall.Translation(b.NAMES["fiber"], Family.IPV6, "2001:db8:77::/64")
+    [one] = table.added(config, bound(config, seen, State()).uplinks, seen, Firewall(), Firewall())
+    assert one == table.Translation(b.NAMES["fiber"], Family.IPV6, "2001:db8:77::/64")

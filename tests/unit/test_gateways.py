@@ -6,10 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mwan_hook.core.desired import desire
-from mwan_hook.core.gateways import strays
-from mwan_hook.core.turns import turn
-from mwan_hook.core.uplinks import Surroundings, bind
 from mwan_hook.model import (
     MAIN_TABLE,
     Address,
@@ -29,6 +25,10 @@ from mwan_hook.model import (
     UplinkConfig,
     Way,
 )
+from mwan_hook.routing.desired import desire
+from mwan_hook.routing.gateways import strays
+from mwan_hook.routing.turns import turn
+from mwan_hook.routing.uplinks import Surroundings, bind
 from tests.unit import builders as b
 
 FIBER = b.NAMES["fiber"]

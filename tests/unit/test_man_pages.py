@@ -15,8 +15,9 @@ from configobj import ConfigObj
 from mwan_hook import cli, configkeep, configread
 from mwan_hook.commands import config as command
 from mwan_hook.configspec import SPEC
-from mwan_hook.core import priorities, settings
+from mwan_hook.core import settings
 from mwan_hook.model import ConfigError, MwanError, UplinkConfig
+from mwan_hook.routing import priorities
 from mwan_hook.system import networkfiles
 
 MAN = Path(__file__).resolve().parents[2] / "docs/man"
@@ -36,7 +37,7 @@ SECTIONS = {
     "[PROMETHEUS] SECTION": ("prometheus",),
     "[SNMP] SECTION": ("snmp",),
 }
-# of core/priorities: what is no offset from [routing] rule_priority
+# of routing/priorities: what is no offset from [routing] rule_priority
 NO_OFFSETS = ("LAST", "LAST_BASE", "BEFORE_DEFAULT", "BEHIND_SOURCES", "DEFAULT_BEHIND", "DISGUISED", "TYPE_CHECKING")
 KINDS = {"config", "grammar", "mistakes", "answer", "network"}
 

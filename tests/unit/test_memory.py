@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from mwan_hook.core import facts
-from mwan_hook.core.decide import judge_round, with_only_way
-from mwan_hook.core.facts import judge_facts, judge_uplink, probed
 from mwan_hook.core.targets import parse
 from mwan_hook.model import Connectivity, Family, FamilyState, TargetResult, Uplink, UplinkState
+from mwan_hook.verdict import facts
+from mwan_hook.verdict.decide import judge_round, with_only_way
+from mwan_hook.verdict.facts import judge_facts, judge_uplink, probed
 from tests.unit.verdicts import DISABLED, FULL, LIMITED, NONE, OFFLINE, ONLINE, PORTALLED, START, probe, seen, uplink
 
 V4 = Family.IPV4

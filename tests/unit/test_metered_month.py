@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mwan_hook.core import facts, schedule, settings
-from mwan_hook.core.desired import Desired
-from mwan_hook.core.facts import judge_uplink
-from mwan_hook.core.uplinks import Bound
+from mwan_hook.core import settings
 from mwan_hook.model import (
     FAMILIES,
     Allotment,
@@ -23,9 +20,13 @@ from mwan_hook.model import (
     Uplink,
     UplinkState,
 )
+from mwan_hook.routing.desired import Desired
+from mwan_hook.routing.uplinks import Bound
 from mwan_hook.run import judge, tick
 from mwan_hook.run.judge import Judged, Scene, Seen
 from mwan_hook.run.tick import Key
+from mwan_hook.verdict import facts, schedule
+from mwan_hook.verdict.facts import judge_uplink
 from tests.unit.builders import address, link
 
 MB = 10**6
@@ -107,7 +108,7 @@ class Month:
 
 
 def _uplink(config: object, carrier: bool) -> Uplink:
-    from mwan_hook.core.uplinks import Surroundings, bind
+    from mwan_hook.routing.uplinks import Surroundings, bind
     from tests.unit.builders import config as made
     from tests.unit.builders import foreign
 

@@ -8,11 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mwan_hook.core import nexthops
-from mwan_hook.core.desired import Desired
-from mwan_hook.core.plan import plan
-from mwan_hook.core.rules import LOOPBACK
-from mwan_hook.core.words import line
 from mwan_hook.model import (
     Change,
     Family,
@@ -29,6 +24,11 @@ from mwan_hook.model import (
     Uplink,
     UplinkConfig,
 )
+from mwan_hook.routing import nexthops
+from mwan_hook.routing.desired import Desired
+from mwan_hook.routing.plan import plan
+from mwan_hook.routing.rules import LOOPBACK
+from mwan_hook.routing.words import line
 
 V4, V6 = Family.IPV4, Family.IPV6
 METRIC = 100

@@ -6,9 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mwan_hook.core.decide import FRESH_INTERVALS, has_way
-from mwan_hook.core.desired import Desired
-from mwan_hook.core.uplinks import Bound
 from mwan_hook.model import (
     Allotment,
     Config,
@@ -24,9 +21,12 @@ from mwan_hook.model import (
     Uplink,
     UplinkState,
 )
+from mwan_hook.routing.desired import Desired
+from mwan_hook.routing.uplinks import Bound
 from mwan_hook.run import tick
 from mwan_hook.run.judge import Judged, Scene, Seen, verdicts
 from mwan_hook.run.tick import Key, Wish
+from mwan_hook.verdict.decide import FRESH_INTERVALS, has_way
 from tests.unit.verdicts import FULL, LIMITED, OFFLINE, ONLINE, PING, START, probe, seen, uplink
 
 IPV4 = Family.IPV4

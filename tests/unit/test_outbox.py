@@ -14,9 +14,6 @@ from hypothesis import strategies as st
 
 from mwan_hook import config
 from mwan_hook.commands import notify
-from mwan_hook.core import notices
-from mwan_hook.core.desired import Desired
-from mwan_hook.core.uplinks import Bound
 from mwan_hook.model import (
     Allotment,
     Config,
@@ -34,12 +31,15 @@ from mwan_hook.model import (
     WayOut,
 )
 from mwan_hook.notify import hooks, process
+from mwan_hook.routing.desired import Desired
+from mwan_hook.routing.uplinks import Bound
 from mwan_hook.run import channels
 from mwan_hook.run import tell as telling
 from mwan_hook.run.judge import Judged, Scene
 from mwan_hook.run.reconcile import Run
 from mwan_hook.store import codec, files, history, notified, outbox, state
 from mwan_hook.system import notifier
+from mwan_hook.verdict import notices
 from tests.unit.verdicts import probe, uplink
 
 HOOKS = ("10-first", "20-second")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mwan_hook.core.desired import Desired
-from mwan_hook.core.plan import plan
 from mwan_hook.model import MAIN_TABLE, Change, Copies, Family, Nexthop, Op, Route, Routing, Rule, Snapshot, Sysctl
+from mwan_hook.routing.desired import Desired
+from mwan_hook.routing.plan import plan
 
 V4 = Family.IPV4
 

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from mwan_hook.core import policies
-from mwan_hook.core.desired import Desired, desire
-from mwan_hook.core.plan import plan
-from mwan_hook.core.uplinks import Bound, Surroundings
 from mwan_hook.model import (
     MAIN_TABLE,
     Allotment,
@@ -23,6 +19,10 @@ from mwan_hook.model import (
     State,
     Status,
 )
+from mwan_hook.policy import policies
+from mwan_hook.routing.desired import Desired, desire
+from mwan_hook.routing.plan import plan
+from mwan_hook.routing.uplinks import Bound, Surroundings
 from tests.unit import builders as b
 
 ON, OFF = Status.ONLINE, Status.OFFLINE

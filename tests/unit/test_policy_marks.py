@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from mwan_hook.core import firewall, policymatch
-from mwan_hook.core.desired import desire
-from mwan_hook.core.policies import joined
-from mwan_hook.core.uplinks import Bound, Surroundings
+from mwan_hook.firewall import match, table
 from mwan_hook.model import Allotment, Config, Failback, Fallback, Family, Policy, Router, Routing, Rule, State, Status
+from mwan_hook.policy.policies import joined
+from mwan_hook.routing.desired import desire
+from mwan_hook.routing.uplinks import Bound, Surroundings
 from tests.unit import builders as b
 
 ON, OFF = Status.ONLINE, Status.OFFLINE
@@ -40,7 +40,7 @@ def rules(made: Config, state: State = ALL) -> list[Rule]:
 
 def commands(made: Config, state: State = ALL) -> tuple[str, ...]:
     found = bound(made)
-    return firewall.wanted(made, found.uplinks, state, THERE, found.policies)
+    return table.wanted(made, found.uplinks, state, THERE, found.policies)
 
 
 def test_marks_come_from_the_top_of_the_mask_and_stay_with_whom_they_have() -> None:
@@ -122,19 +122,19 @@ def test_ranges_and_prefixes_that_overlap_are_one_element() -> None:
         sources=("10.0.0.0/8", "10.1.0.0/16", "192.168.1.1", "2001:db8::/32"),
         dscp=(46,),
     )
-    (line,) = policymatch.matches(wanted, V4, Routing(), own=False)
+    (line,) = match.matches(wanted, V4, Routing(), own=False)
     assert line == (
         "meta nfproto ipv4 ip saddr { 10.0.0.0/8, 192.168.1.1 } meta l4proto { 6, 17 } th dport { 80-100, 443 }"
         " ip dscp { 46 }"
     )
-    (six,) = policymatch.matches(wanted, V6, Routing(), own=True)
+    (six,) = match.matches(wanted, V6, Routing(), own=True)
     assert "ip6 saddr { 2001:db8::/32 }" in six and six.endswith("ip6 dscp { 46 }")
 
 
 def test_of_whom_a_policy_is_decides_where_nft_looks_for_it() -> None:
     def seen(**settings: object) -> list[int]:
         wanted = Policy("web", **settings)  # type: ignore[arg-type]
-        return [len(list(policymatch.matches(wanted, V4, Routing(), own=own))) for own in (False, True)]
+        return [len(list(match.matches(wanted, V4, Routing(), own=own))) for own in (False, True)]
 
     assert seen() == [1, 1]
     assert seen(macs=MAC) == [1, 0]

@@ -15,9 +15,7 @@ from hypothesis import strategies as st
 
 from mwan_hook import config as files
 from mwan_hook.addresses import covers, network
-from mwan_hook.core import advertised, firewall, prefixes
-from mwan_hook.core.desired import desire
-from mwan_hook.core.uplinks import Surroundings, bind
+from mwan_hook.firewall import advertised, table
 from mwan_hook.model import (
     MAIN_TABLE,
     Address,
@@ -36,6 +34,9 @@ from mwan_hook.model import (
     Status,
     Uplink,
 )
+from mwan_hook.routing import prefixes
+from mwan_hook.routing.desired import desire
+from mwan_hook.routing.uplinks import Surroundings, bind
 from mwan_hook.run import delegation
 from tests.unit import builders as b
 
@@ -334,7 +335,7 @@ def test_dead_uplinks_prefixes_are_deprecated_while_another_is_online(
     router: Router, state: State, deprecated: tuple[str, ...]
 ) -> None:
     config = three()._replace(router=router)
-    assert firewall.deprecated(config, uplinks(config, state, seen()), state, seen()) == deprecated
+    assert table.deprecated(config, uplinks(config, state, seen()), state, seen()) == deprecated
 
 
 def test_the_lifetime_of_a_prefix_is_moved_not_lost_so_that_the_checksum_stays() -> None:

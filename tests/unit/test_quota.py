@@ -12,11 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from mwan_hook import configkeep
 from mwan_hook import configread as files
-from mwan_hook.core import policies, quota, quotawords
 from mwan_hook.core.interruptions import recorded
-from mwan_hook.core.policies import Course
-from mwan_hook.core.quota import Moment, counted, used
-from mwan_hook.core.uplinks import Surroundings, bind
 from mwan_hook.model import (
     Allotment,
     ConfigError,
@@ -30,6 +26,12 @@ from mwan_hook.model import (
     UplinkConfig,
     Usage,
 )
+from mwan_hook.policy import policies
+from mwan_hook.policy.policies import Course
+from mwan_hook.quota import usage as quota
+from mwan_hook.quota import words as quotawords
+from mwan_hook.quota.usage import Moment, counted, used
+from mwan_hook.routing.uplinks import Surroundings, bind
 from mwan_hook.store import unsent
 from mwan_hook.store import usage as stored
 from tests.unit.builders import config, snapshot, uplink

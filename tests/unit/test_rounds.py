@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mwan_hook.core import rounds, targets
-from mwan_hook.core.schedule import Timeouts
+from mwan_hook.core import targets
 from mwan_hook.model import (
     Address,
     Connectivity,
@@ -28,6 +27,8 @@ from mwan_hook.model import (
 from mwan_hook.probes import runner
 from mwan_hook.probes.bound import Exchange
 from mwan_hook.probes.loop import Late, Task, target_key
+from mwan_hook.verdict import rounds
+from mwan_hook.verdict.schedule import Timeouts
 
 UNKNOWN, NONE, PORTAL, LIMITED, FULL = Connectivity
 PROBE = Probe(

@@ -6,10 +6,8 @@ from typing import Any
 
 import pytest
 
-from mwan_hook.core import firewall, policies, policymarks, policynft, priorities
-from mwan_hook.core.desired import desire
-from mwan_hook.core.policies import Course, joined
-from mwan_hook.core.uplinks import Bound, Surroundings
+from mwan_hook.firewall import policies as policynft
+from mwan_hook.firewall import table as firewall
 from mwan_hook.model import (
     Address,
     Allotment,
@@ -29,6 +27,12 @@ from mwan_hook.model import (
     State,
     Status,
 )
+from mwan_hook.policy import marks as policymarks
+from mwan_hook.policy import policies
+from mwan_hook.policy.policies import Course, joined
+from mwan_hook.routing import priorities
+from mwan_hook.routing.desired import desire
+from mwan_hook.routing.uplinks import Bound, Surroundings
 from tests.unit import builders as b
 
 V4, V6 = Family.IPV4, Family.IPV6

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mwan_hook.core import samenetwork
 from mwan_hook.model import Address, Family, Link, Routing, Rule, Uplink, UplinkConfig, Way
+from mwan_hook.routing import samenetwork
 
 V4, V6 = Family.IPV4, Family.IPV6
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mwan_hook.core import schedule
 from mwan_hook.model import Family, FamilyState, Status, UplinkConfig
+from mwan_hook.verdict import schedule
 from tests.unit.verdicts import FULL, LIMITED, START, Line, probe
 
 

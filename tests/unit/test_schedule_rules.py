@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from mwan_hook.core import rounds, schedule
 from mwan_hook.core.targets import parse
 from mwan_hook.model import Family, FamilyState, Job, UplinkConfig
+from mwan_hook.verdict import rounds, schedule
 from tests.unit.verdicts import DISABLED, FULL, LIMITED, OFFLINE, ONLINE, PORTALLED, START, probe
 
 SETTINGS = probe(interval=100, portal_interval=600)

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from mwan_hook.commands import config as command
-from mwan_hook.core.switches import overruled, said, standing
-from mwan_hook.core.uplinks import Surroundings, bind
 from mwan_hook.model import Allotment, Match, State, UplinkConfig
+from mwan_hook.routing.uplinks import Surroundings, bind
 from mwan_hook.store import allotment as allotments
+from mwan_hook.verdict.switches import overruled, said, standing
 from tests.unit import builders as b
 
 

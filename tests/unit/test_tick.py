@@ -11,9 +11,7 @@ from typing import Any
 import pytest
 
 from mwan_hook import config, say
-from mwan_hook.core import facts
 from mwan_hook.core.targets import parse
-from mwan_hook.core.uplinks import Surroundings, bind
 from mwan_hook.model import (
     LOCAL_TABLE,
     MAIN_TABLE,
@@ -42,12 +40,14 @@ from mwan_hook.model import (
 )
 from mwan_hook.probes import runner
 from mwan_hook.probes.loop import Late
+from mwan_hook.routing.uplinks import Surroundings, bind
 from mwan_hook.run import change, judge, tick
 from mwan_hook.run.judge import Judged, Scene, Seen
 from mwan_hook.run.tick import Key, Questions, Wish
 from mwan_hook.store import files, lock
 from mwan_hook.store import state as states
 from mwan_hook.system import notifier
+from mwan_hook.verdict import facts
 from tests.unit import builders as b
 from tests.unit.test_only_way import IPV4, Site
 from tests.unit.verdicts import FULL, LIMITED, OFFLINE, ONLINE, PING, PORTAL, PORTALLED

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from mwan_hook.core.facts import judge_uplink
-from mwan_hook.core.transitions import best_connectivity, transitions
 from mwan_hook.model import Connectivity, FamilyState, State, Status, UplinkState
+from mwan_hook.verdict.events import best_connectivity, transitions
+from mwan_hook.verdict.facts import judge_uplink
 from tests.unit.verdicts import DISABLED, FULL, LIMITED, OFFLINE, ONLINE, START, probe, uplink
 
 

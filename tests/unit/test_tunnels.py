@@ -6,11 +6,6 @@ from typing import Any
 
 import pytest
 
-from mwan_hook.core import foreign, tunnels
-from mwan_hook.core.desired import Desired, desire
-from mwan_hook.core.priorities import LAST
-from mwan_hook.core.servers import is_public
-from mwan_hook.core.uplinks import Surroundings, bind
 from mwan_hook.model import (
     LOCAL_TABLE,
     MAIN_TABLE,
@@ -27,6 +22,11 @@ from mwan_hook.model import (
     State,
     Status,
 )
+from mwan_hook.others import foreign, tunnels
+from mwan_hook.others.servers import is_public
+from mwan_hook.routing.desired import Desired, desire
+from mwan_hook.routing.priorities import LAST
+from mwan_hook.routing.uplinks import Surroundings, bind
 from tests.unit import builders as b
 
 ON, OFF = Status.ONLINE, Status.OFFLINE

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from mwan_hook.core.uplinks import Bound, Surroundings
 from mwan_hook.model import (
     Address,
     Allotment,
@@ -22,6 +21,7 @@ from mwan_hook.model import (
     UplinkConfig,
     UplinkState,
 )
+from mwan_hook.routing.uplinks import Bound, Surroundings
 from tests.unit import builders as b
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from mwan_hook.core.decide import judge_round
-from mwan_hook.core.facts import judge_facts
 from mwan_hook.core.targets import parse
 from mwan_hook.model import (
     Address,
@@ -19,6 +17,8 @@ from mwan_hook.model import (
     UplinkConfig,
     Way,
 )
+from mwan_hook.verdict.decide import judge_round
+from mwan_hook.verdict.facts import judge_facts
 
 PING = parse("icmp://192.0.2.9")
 PORTAL = parse("http://portal.example/204")

@@ -6,7 +6,7 @@ import os
 from _socket import if_nameindex
 
 from mwan_hook import config, configkeep, configread
-from mwan_hook.core import quotawords, settings, switches
+from mwan_hook.core import settings
 from mwan_hook.model import (
     MAIN_TABLE,
     Config,
@@ -24,11 +24,13 @@ from mwan_hook.model import (
     UplinkConfig,
     Webhook,
 )
+from mwan_hook.quota import words
 from mwan_hook.say import complain, say
 from mwan_hook.store import allotment
 from mwan_hook.system import nft
 from mwan_hook.system.networkd import Network
 from mwan_hook.system.networkmatch import network_for
+from mwan_hook.verdict import switches
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -75,7 +77,7 @@ def run(root: str, check: bool, effective: bool) -> int:
 
 def _stumbles(root: str, loaded: Loaded) -> tuple[str, ...]:
     """What marks do not reach for with what is plugged in, and what nft(8) says against the table of a run."""
-    from mwan_hook.core import firewall
+    from mwan_hook.firewall import table
     from mwan_hook.run import judge
 
     try:
@@ -83,7 +85,7 @@ def _stumbles(root: str, loaded: Loaded) -> tuple[str, ...]:
         state = judge.judge(seen).state
     except MwanError:
         return ()  # what is there cannot be asked for: the files are good all the same
-    commands = firewall.wanted(loaded.config, seen.uplinks, state, seen.snapshot, seen.bound.policies)
+    commands = table.wanted(loaded.config, seen.uplinks, state, seen.snapshot, seen.bound.policies)
     asked = commands and nft.program() and os.geteuid() == 0
     return (*seen.bound.short, *filter(None, (nft.refusal(commands) if asked else "",)))
 
@@ -239,7 +241,7 @@ def _own(uplink: UplinkConfig) -> dict[str, str]:
         "nat6_prefix": uplink.nat6_prefix or "",
         "failback": uplink.failback.value,
         "prefixes": "auto" if uplink.prefixes is None else _list(iter(uplink.prefixes)) if uplink.prefixes else "no",
-        "quota": quotawords.spelled(uplink.quota),
+        "quota": words.spelled(uplink.quota),
     }
     keys = (*_UPLINK_KEYS, *_ROUTER_KEYS, *_QUOTA_KEYS)
     found = {key: special[key] if key in special else _text(getattr(uplink, key)) for key in keys}

@@ -172,7 +172,7 @@ def _netfilter(case: Case, judged: Judged) -> Iterator[Finding]:
 
 
 def _commands(judged: Judged) -> tuple[str, ...]:
-    from mwan_hook.core import firewall
+    from mwan_hook.firewall import table as firewall
 
     seen = judged.scene
     return firewall.wanted(seen.config, seen.uplinks, judged.state, seen.snapshot, seen.bound.policies)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mwan_hook import config
-from mwan_hook.core import firewall
+from mwan_hook.firewall import table
 from mwan_hook.lines import spelled
 from mwan_hook.model import Change, Op, Ruleset
 from mwan_hook.run import judge
@@ -22,7 +22,7 @@ def run(root: str) -> int:
         return 0
     with lock.look(root):
         seen = judge.look_to_write(root, loaded)
-        commands = firewall.translations(loaded.config, seen.uplinks, seen.snapshot)
+        commands = table.translations(loaded.config, seen.uplinks, seen.snapshot)
         if not commands or nft.exists():
             return 0
         change = Change(Op.REPLACE, Ruleset(commands))

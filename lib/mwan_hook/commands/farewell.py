@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 
 from mwan_hook import config
-from mwan_hook.core.notices import FLUSHED, identity
 from mwan_hook.model import Config, ConfigError, MwanError, Notice, State
 from mwan_hook.run import channels
 from mwan_hook.say import complain
 from mwan_hook.store import outbox
 from mwan_hook.system import notifier
+from mwan_hook.verdict.notices import FLUSHED, identity
 
 
 def tell(root: str, state: State) -> None:

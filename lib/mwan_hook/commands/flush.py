@@ -6,9 +6,6 @@ import os
 
 from mwan_hook import config
 from mwan_hook.commands import farewell
-from mwan_hook.core.former import followed
-from mwan_hook.core.nexthops import difference
-from mwan_hook.core.plan import deletions
 from mwan_hook.light import NamedTuple
 from mwan_hook.lines import shortened
 from mwan_hook.model import (
@@ -25,6 +22,9 @@ from mwan_hook.model import (
     State,
     Sysctl,
 )
+from mwan_hook.routing.former import followed
+from mwan_hook.routing.nexthops import difference
+from mwan_hook.routing.plan import deletions
 from mwan_hook.say import brief, complain, say
 from mwan_hook.store import files, lock
 from mwan_hook.store import state as states

@@ -6,8 +6,8 @@ import os
 
 from mwan_hook import configread
 from mwan_hook.config import Loaded
-from mwan_hook.core.desired import Desired
 from mwan_hook.model import Config, ConfigError, Family, Match, UplinkConfig
+from mwan_hook.routing.desired import Desired
 from mwan_hook.run.judge import Judged
 from mwan_hook.store import state as states
 

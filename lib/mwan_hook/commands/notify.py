@@ -13,13 +13,13 @@ import sys
 import time
 
 from mwan_hook import config
-from mwan_hook.core.notices import AGAIN
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import Config, ConfigError, MwanError
 from mwan_hook.run.channels import CHANNELS
 from mwan_hook.say import complain
 from mwan_hook.store import again, filelocked, files, outbox
 from mwan_hook.system import notifier
+from mwan_hook.verdict.notices import AGAIN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

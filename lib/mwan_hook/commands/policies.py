@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mwan_hook.core.policies import Course, families, size, via
 from mwan_hook.model import FAMILIES, Family, State
+from mwan_hook.policy.policies import Course, families, size, via
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 
 from mwan_hook import config
-from mwan_hook.core.rounds import jobs_for, summarise
 from mwan_hook.model import Connectivity, Family, Result, Round, Uplink
 from mwan_hook.probes import runner
 from mwan_hook.run import judge
 from mwan_hook.run.naming import chosen
 from mwan_hook.say import complain, say
+from mwan_hook.verdict.rounds import jobs_for, summarise
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

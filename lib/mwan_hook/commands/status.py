@@ -8,7 +8,6 @@ import time
 from datetime import UTC, datetime
 
 from mwan_hook.commands.following import Following
-from mwan_hook.core.transitions import best_connectivity
 from mwan_hook.model import (
     FAMILIES,
     ConfigError,
@@ -22,6 +21,7 @@ from mwan_hook.model import (
 )
 from mwan_hook.run import judge
 from mwan_hook.say import complain, say, shown
+from mwan_hook.verdict.events import best_connectivity
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -195,7 +195,7 @@ def _prefixes(seen: Scene, judged: Judged, uplink: Uplink) -> list[dict[str, Any
     """Delegated ones; one that is gone comes back with the line, or another in its place."""
     if not seen.snapshot.delegated:
         return []
-    from mwan_hook.core import prefixes
+    from mwan_hook.routing import prefixes
 
     own = prefixes.of(uplink, seen.snapshot)
     return [

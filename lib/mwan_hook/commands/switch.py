@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from mwan_hook import config
-from mwan_hook.core import switches
 from mwan_hook.run import judge, tick
 from mwan_hook.run.naming import chosen
 from mwan_hook.store import allotment, lock
+from mwan_hook.verdict import switches
 
 
 def run(root: str, name: str, enabled: bool) -> int:

@@ -6,9 +6,10 @@ import time
 
 from mwan_hook import config
 from mwan_hook.commands.status import table
-from mwan_hook.core import quota, quotawords
-from mwan_hook.core.quotawords import shown
 from mwan_hook.model import MwanError, Stage
+from mwan_hook.quota import usage as quota
+from mwan_hook.quota import words
+from mwan_hook.quota.words import shown
 from mwan_hook.run import judge, metering
 from mwan_hook.run.naming import chosen
 from mwan_hook.run.reconcile import Run
@@ -100,7 +101,7 @@ def _outlook(judged: Judged, usage: Usage) -> tuple[str, float, int | None]:
     resets = quota.next_day(usage.period, usage.reset_day)
     left = max(0.0, (_midnight(resets) - judged.scene.wall) / DAY)
     elapsed = (judged.scene.wall - _midnight(max(usage.period, usage.first))) / DAY
-    return resets, left, quotawords.forecast(quota.used(usage), elapsed, left)
+    return resets, left, words.forecast(quota.used(usage), elapsed, left)
 
 
 def _midnight(day: str) -> float:

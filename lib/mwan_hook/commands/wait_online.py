@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 
 from mwan_hook.commands.following import Following
-from mwan_hook.core.facts import is_online
 from mwan_hook.model import FAMILIES
 from mwan_hook.run import judge
 from mwan_hook.say import complain, say
+from mwan_hook.verdict.facts import is_online
 
 AGAIN = 0.25  # seconds between two looks
 

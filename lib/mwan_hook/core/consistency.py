@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from mwan_hook.addresses import covers
-from mwan_hook.core.allotting import room
 from mwan_hook.core.settings import single
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import Config, Failback, Family, Mail, Match, Nat6, Probe, Security, UplinkConfig, Webhook
+from mwan_hook.routing.allotting import room
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from mwan_hook.core.doctor import Finding, Fix, Severity
-from mwan_hook.core.rules import comes_first
 from mwan_hook.model import Family
+from mwan_hook.routing.rules import comes_first
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from _socket import inet_pton
 
-from mwan_hook.core import claims, samenetwork, servers
-from mwan_hook.core.claims import BY
 from mwan_hook.core.doctor import Finding, Fix, Severity, listed
 from mwan_hook.core.doctorrules import has_default
-from mwan_hook.core.facts import is_online
-from mwan_hook.core.foreign import Here
-from mwan_hook.core.rules import shared_addresses
 from mwan_hook.model import DEFAULT, FAMILIES, MAIN_TABLE, Family
+from mwan_hook.others import claims, servers
+from mwan_hook.others.claims import BY
+from mwan_hook.others.foreign import Here
+from mwan_hook.routing import samenetwork
+from mwan_hook.routing.rules import shared_addresses
+from mwan_hook.verdict.facts import is_online
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

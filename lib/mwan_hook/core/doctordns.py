@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from mwan_hook.core.doctor import Finding, Fix, Severity, listed
-from mwan_hook.core.facts import is_online
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import Family, Status, UplinkState
+from mwan_hook.verdict.facts import is_online
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from mwan_hook.core import doctorknown, tracewords
-from mwan_hook.core.allotting import room
 from mwan_hook.core.doctor import Finding, Fix, Severity, listed
 from mwan_hook.core.doctorrules import is_foreign
 from mwan_hook.core.tracewords import Names
 from mwan_hook.light import NamedTuple
+from mwan_hook.routing.allotting import room
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

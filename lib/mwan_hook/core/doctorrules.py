@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from mwan_hook.core import doctorknown, foreign, priorities, tracewords
+from mwan_hook.core import doctorknown, tracewords
 from mwan_hook.core.doctor import Finding, Fix, Severity
 from mwan_hook.core.traced import ROUTE_ERRORS, Device
 from mwan_hook.core.tracewords import Names
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import DEFAULT_TABLE, LOCAL_TABLE, MAIN_TABLE, Family
+from mwan_hook.others import foreign
+from mwan_hook.routing import priorities
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

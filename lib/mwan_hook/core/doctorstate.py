@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from mwan_hook.core.doctor import Finding, Fix, Severity
-from mwan_hook.core.schedule import interval
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import FAMILIES, UplinkState
+from mwan_hook.verdict.schedule import interval
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from mwan_hook.core.doctor import Finding, Severity, listed, spelled, sysctl_fix
-from mwan_hook.core.facts import uses
 from mwan_hook.model import FAMILIES, Family, Nat6, Sysctl
+from mwan_hook.verdict.facts import uses
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

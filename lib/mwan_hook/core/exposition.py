@@ -6,9 +6,9 @@ Names follow Prometheus' conventions: base units (seconds, bytes), ``_total`` fo
 
 from __future__ import annotations
 
-from mwan_hook.core.facts import is_online, uses
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import FAMILIES, FamilyState, Stage, Status, UplinkState
+from mwan_hook.verdict.facts import is_online, uses
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

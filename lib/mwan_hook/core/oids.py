@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from mwan_hook.core.transitions import best_connectivity
 from mwan_hook.light import NamedTuple
+from mwan_hook.verdict.events import best_connectivity
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

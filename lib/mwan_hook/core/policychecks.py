@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from mwan_hook.core import protocols
-from mwan_hook.core.allotting import room
-from mwan_hook.core.markkeys import pairs
-from mwan_hook.core.policies import MOST, families, size
-from mwan_hook.core.rules import LOOPBACK
 from mwan_hook.model import Config, Fallback, Family, Policy
+from mwan_hook.policy.policies import MOST, families, size
+from mwan_hook.routing import protocols
+from mwan_hook.routing.allotting import room
+from mwan_hook.routing.markkeys import pairs
+from mwan_hook.routing.rules import LOOPBACK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -177,7 +177,7 @@ def _uplink(name: str, values: Mapping[str, Any], probe: Probe) -> UplinkConfig:
 
 
 def _policy(name: str, values: Mapping[str, Any]) -> Policy:
-    from mwan_hook.core.protocols import NUMBERS
+    from mwan_hook.routing.protocols import NUMBERS
 
     marks = [text.partition("/") for text in values.get("mark", ())]
     return Policy(

@@ -7,8 +7,8 @@
 from __future__ import annotations
 
 from mwan_hook.addresses import is_address
-from mwan_hook.core.rounds import PORTS
 from mwan_hook.model import Expect, Method, Target
+from mwan_hook.verdict.rounds import PORTS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

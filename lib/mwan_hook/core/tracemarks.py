@@ -5,17 +5,17 @@ The walk knows neither the sender's MAC address nor what the sets of nft have le
 
 from __future__ import annotations
 
-from mwan_hook.core.policies import selected
 from mwan_hook.core.traced import AnyRule, Span
 from mwan_hook.core.tracematch import matches
+from mwan_hook.policy.policies import selected
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from mwan_hook.core.policies import Course
     from mwan_hook.core.traced import Device, Question
     from mwan_hook.model import Policy, Routing, Rule
+    from mwan_hook.policy.policies import Course
 
 
 def notes(

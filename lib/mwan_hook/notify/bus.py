@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 import time
 
-from mwan_hook.core.notices import AGAIN
 from mwan_hook.model import Connectivity, MwanError
 from mwan_hook.notify import busfiles
 from mwan_hook.notify.busnames import Device, bus_name, element, published
 from mwan_hook.store import state as states
 from mwan_hook.store.files import under
+from mwan_hook.verdict.notices import AGAIN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from mwan_hook.core.transitions import best_connectivity
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import Connectivity
+from mwan_hook.verdict.events import best_connectivity
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 
-from mwan_hook.core import switches
 from mwan_hook.core.interruptions import due, failed, handed, recorded, taken
 from mwan_hook.model import FAMILIES, Status
 from mwan_hook.notify import mailtext
@@ -12,6 +11,7 @@ from mwan_hook.notify.mailtext import Now
 from mwan_hook.say import complain, say
 from mwan_hook.store import allotment, unsent
 from mwan_hook.store import state as states
+from mwan_hook.verdict import switches
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -20,7 +20,6 @@ import requests.adapters
 import requests.utils
 
 from mwan_hook import __version__
-from mwan_hook.core.rounds import PORTS
 from mwan_hook.light import TYPE_CHECKING
 from mwan_hook.model import Connectivity, Method
 from mwan_hook.probes.bound import (
@@ -38,6 +37,7 @@ from mwan_hook.probes.bound import (
 from mwan_hook.probes.connection import PlainPool, SecurePool, Trust
 from mwan_hook.probes.reply import BROKEN, chain, judge, why
 from mwan_hook.probes.tcp import TRIES
+from mwan_hook.verdict.rounds import PORTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from mwan_hook.core.rounds import METHODS
 from mwan_hook.light import TYPE_CHECKING, partial
 from mwan_hook.model import Result
 from mwan_hook.probes.bound import Answer, Exchange, guarded, literal, timed_out
 from mwan_hook.probes.loop import Loop, Task, name_key, target_key
+from mwan_hook.verdict.rounds import METHODS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -50,7 +50,7 @@ def _prepare(run: Run, judged: Judged) -> tuple[str, ...]:
     complaints: list[str] = []
     if seen.bound.allotment != seen.allotment:
         if seen.allotment.enabled:
-            from mwan_hook.core import switches
+            from mwan_hook.verdict import switches
 
             complain(switches.overruled(seen.allotment, seen.uplinks))
         complaints += attempted(lambda: allotment.save(run.root, seen.bound.allotment))

@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 
 from mwan_hook.addresses import network
-from mwan_hook.core import prefixes
 from mwan_hook.model import Family, Nat6, OnLink
+from mwan_hook.routing import prefixes
 from mwan_hook.say import complain
 from mwan_hook.store.files import under
 from mwan_hook.system.networkd import LINKS

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from mwan_hook.core.gateways import strays
-from mwan_hook.core.turns import turn
-from mwan_hook.core.uplinks import bind
 from mwan_hook.model import FAMILIES, Turn, UplinkState, turn_key
+from mwan_hook.routing.gateways import strays
+from mwan_hook.routing.turns import turn
+from mwan_hook.routing.uplinks import bind
 from mwan_hook.system import neighbours
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from mwan_hook.core.uplinks import Bound, Surroundings
     from mwan_hook.model import Config, Family, Route, Snapshot, Uplink
+    from mwan_hook.routing.uplinks import Bound, Surroundings
     from mwan_hook.system.look import Reader
 
 

@@ -5,16 +5,6 @@ from __future__ import annotations
 import time
 
 from mwan_hook.config import for_interface
-from mwan_hook.core import former
-from mwan_hook.core.decide import judge_round, with_only_way
-from mwan_hook.core.desired import Desired, desire
-from mwan_hook.core.facts import another_online, fits, judge_uplink
-from mwan_hook.core.gateways import has_choice, strays
-from mwan_hook.core.plan import plan
-from mwan_hook.core.rules import needs_copies
-from mwan_hook.core.schedule import interval
-from mwan_hook.core.transitions import counted
-from mwan_hook.core.uplinks import Bound, Surroundings, bind, interfaces_to_describe
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import (
     LOCAL_TABLE,
@@ -33,11 +23,21 @@ from mwan_hook.model import (
     UplinkState,
     WayOut,
 )
+from mwan_hook.routing import former
+from mwan_hook.routing.desired import Desired, desire
+from mwan_hook.routing.gateways import has_choice, strays
+from mwan_hook.routing.plan import plan
+from mwan_hook.routing.rules import needs_copies
+from mwan_hook.routing.uplinks import Bound, Surroundings, bind, interfaces_to_describe
 from mwan_hook.run.look import details, may_be_delegated
 from mwan_hook.store import allotment as allotments
 from mwan_hook.store import state as states
 from mwan_hook.system import networkd
 from mwan_hook.system.look import Reader
+from mwan_hook.verdict.decide import judge_round, with_only_way
+from mwan_hook.verdict.events import counted
+from mwan_hook.verdict.facts import another_online, fits, judge_uplink
+from mwan_hook.verdict.schedule import interval
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -122,13 +122,13 @@ def _look(root: str, loaded: Loaded, memory: State | None, writes: bool) -> Scen
 
             outlines, bound = gateways.settled(reader, config, around, bound, now)
         if config.policies:
-            from mwan_hook.core import policies
+            from mwan_hook.policy import policies
 
             bound = policies.bound(config, bound)
         bound = _overlaid(loaded, bound)
         snapshot = details(reader, loaded, bound, state, outlines)
         if may_be_delegated(bound, state, snapshot):
-            from mwan_hook.core import prefixes
+            from mwan_hook.routing import prefixes
             from mwan_hook.run import delegation
 
             known = delegation.known(root, reader, config, bound.uplinks, state, snapshot, now)
@@ -170,23 +170,23 @@ def judge(seen: Scene, rounds: Sequence[Seen] = (), asked: frozenset[str] = froz
     seen, state = _with_usage(seen, state)
     desired = desire(seen.config, seen.uplinks, state, seen.snapshot)
     if seen.bound.policies:
-        from mwan_hook.core import policies
+        from mwan_hook.policy import policies
 
         desired = policies.joined(desired, seen.bound.policies, seen.config.routing, state, seen.snapshot)
     if _beside_others(seen.uplinks, seen.snapshot):
-        from mwan_hook.core import tunnels
+        from mwan_hook.others import tunnels
 
         desired = tunnels.joined(desired, seen.config, seen.uplinks, seen.snapshot)
     if seen.snapshot.claims or seen.snapshot.inside:
-        from mwan_hook.core import claims
+        from mwan_hook.others import claims
 
         desired = claims.joined(desired, seen.config, seen.uplinks, seen.snapshot)
     if needs_copies(seen.snapshot):
-        from mwan_hook.core import ahead
+        from mwan_hook.others import ahead
 
         desired = ahead.joined(desired, seen.config.routing, seen.snapshot)
     if seen.snapshot.pool:
-        from mwan_hook.core import nexthops
+        from mwan_hook.routing import nexthops
 
         desired = nexthops.joined(desired, seen.uplinks, seen.snapshot)
         state = nexthops.remembered(state, seen.snapshot.pool, desired.objects)
@@ -194,13 +194,13 @@ def judge(seen: Scene, rounds: Sequence[Seen] = (), asked: frozenset[str] = froz
     changes = plan(seen.config.routing, desired, seen.snapshot)
     if seen.snapshot.firewall is None:
         return Judged(seen, state, desired, changes)
-    from mwan_hook.core import firewall
+    from mwan_hook.firewall import table
 
     there, known = seen.snapshot.firewall, seen.state.firewall
-    commands = firewall.wanted(seen.config, seen.uplinks, state, seen.snapshot, seen.bound.policies)
-    deprecated = firewall.deprecated(seen.config, seen.uplinks, state, seen.snapshot)
-    state = state._replace(firewall=firewall.remembered(commands, there, known))
-    changes = (*changes, *firewall.difference(commands, there, known))
+    commands = table.wanted(seen.config, seen.uplinks, state, seen.snapshot, seen.bound.policies)
+    deprecated = table.deprecated(seen.config, seen.uplinks, state, seen.snapshot)
+    state = state._replace(firewall=table.remembered(commands, there, known))
+    changes = (*changes, *table.difference(commands, there, known))
     return Judged(seen, state, desired, changes, deprecated)
 
 

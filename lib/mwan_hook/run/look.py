@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from mwan_hook.core import former
-from mwan_hook.core.desired import settings, strangers
-from mwan_hook.core.facts import is_online, uses
 from mwan_hook.model import (
     DEFAULT,
     LOCAL_TABLE,
@@ -23,16 +20,19 @@ from mwan_hook.model import (
     Sysctl,
     Uplink,
 )
+from mwan_hook.routing import former
+from mwan_hook.routing.desired import settings, strangers
 from mwan_hook.system import sysctl
 from mwan_hook.system.copies import Copier
 from mwan_hook.system.look import CLAIM, LOOPBACK, Reader
+from mwan_hook.verdict.facts import is_online, uses
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from mwan_hook.config import Loaded
-    from mwan_hook.core.uplinks import Bound
+    from mwan_hook.routing.uplinks import Bound
 
 
 def details(reader: Reader, loaded: Loaded, bound: Bound, state: State, outlines: Snapshot) -> Snapshot:
@@ -81,7 +81,7 @@ def _wide(reader: Reader, rules: Sequence[Rule]) -> tuple[Route, ...]:
     """Where rules of other programs for all packets lead: most machines have none."""
     if not any(rule.table != LOCAL_TABLE for rule in rules):
         return ()
-    from mwan_hook.core import foreign
+    from mwan_hook.others import foreign
 
     return tuple(route for family, table in foreign.tables(rules) for route in reader.wide(family, table))
 
@@ -89,7 +89,7 @@ def _wide(reader: Reader, rules: Sequence[Rule]) -> tuple[Route, ...]:
 def _aside(config: Config, bound: Bound, pool: Pool | None, outlines: Snapshot) -> int:
     if not outlines.claims:
         return 0
-    from mwan_hook.core import claims
+    from mwan_hook.others import claims
 
     return claims.table(config.routing.default_table, {*bound.tables, *_own_table(pool)})
 
@@ -113,7 +113,7 @@ def _inside(reader: Reader, uplinks: Sequence[Uplink], outlines: Snapshot) -> It
     lans = [one for one in usable if one.index not in outside]
     brought = [route for family in dict.fromkeys(one.family for one in lans) for route in reader.brought(family)]
     if brought:
-        from mwan_hook.core import claims
+        from mwan_hook.others import claims
 
         yield from claims.inside(brought, lans, [one for one in usable if one.index in outside])
 
@@ -140,7 +140,7 @@ def _pool(reader: Reader, loaded: Loaded, bound: Bound, state: State, outlines: 
         wanted = anew or state.sharing != Sharing.ROUTES.value
     if not (wanted or anew or state.objects):
         return None
-    from mwan_hook.core.nexthops import own_table
+    from mwan_hook.routing.nexthops import own_table
     from mwan_hook.run import sharing
     from mwan_hook.system import nexthops
 

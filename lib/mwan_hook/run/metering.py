@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
-from mwan_hook.core import quota
 from mwan_hook.model import MwanError, Traffic, Usage
+from mwan_hook.quota import usage as quota
 from mwan_hook.store import state as states
 from mwan_hook.store import usage as usages
 from mwan_hook.system import counters
@@ -53,7 +53,7 @@ def counted(seen: Scene) -> tuple[Scene, dict[str, Usage]]:
         return seen, usage
     bound = seen.bound._replace(uplinks=uplinks)
     if bound.policies:
-        from mwan_hook.core import policies
+        from mwan_hook.policy import policies
 
         bound = bound._replace(policies=policies.reordered(bound.policies, seen.uplinks, uplinks))
     return seen._replace(bound=bound), usage
@@ -63,9 +63,9 @@ def transitions(judged: Judged, before: State, after: State) -> tuple[Transition
     """What a threshold or a new period has to tell."""
     if all(before.usage.get(name, Usage()).stage is one.stage for name, one in after.usage.items()):
         return ()
-    from mwan_hook.core import quotawords
+    from mwan_hook.quota import words
 
-    return quotawords.transitions(before, after, judged.scene.uplinks, judged.scene.wall)
+    return words.transitions(before, after, judged.scene.uplinks, judged.scene.wall)
 
 
 def keep(judged: Judged, state: State, now: bool = False) -> tuple[str, ...]:

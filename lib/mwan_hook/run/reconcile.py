@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 
-from mwan_hook.core.transitions import transitions
 from mwan_hook.model import UNREAD, Ruleset, State, Transition
 from mwan_hook.run import judge
 from mwan_hook.run.judge import Judged, Scene, Seen
@@ -12,6 +11,7 @@ from mwan_hook.say import attempted, brief, complain
 from mwan_hook.store import files, lock
 from mwan_hook.store import state as states
 from mwan_hook.system import netlink
+from mwan_hook.verdict.events import transitions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ class Run:
 def _ways_out(before: State, after: State, wall: float) -> tuple[Transition, ...]:
     if before.best == after.best:
         return ()
-    from mwan_hook.core.notices import ways_out
+    from mwan_hook.verdict.notices import ways_out
 
     return ways_out(before, after, wall)
 
@@ -160,9 +160,9 @@ def _unless_quiet(judged: Judged, state: State) -> State:
     """Counters that moved a little are no reason to save."""
     if not state.usage:
         return state
-    from mwan_hook.core import quota
+    from mwan_hook.quota import usage
 
-    return quota.quiet(state, judged.scene.state, judged.scene.uplinks)
+    return usage.quiet(state, judged.scene.state, judged.scene.uplinks)
 
 
 def _spooled(root: str) -> frozenset[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mwan_hook.core import firewall
+from mwan_hook.firewall import table
 from mwan_hook.lines import spelled
 from mwan_hook.model import Op, Ruleset
 from mwan_hook.say import brief, say
@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from mwan_hook.core.firewall import Translation
+    from mwan_hook.firewall.table import Translation
     from mwan_hook.model import Change, Firewall
     from mwan_hook.run.judge import Judged, Scene
 
@@ -55,7 +55,7 @@ def _added(judged: Judged, change: Change) -> Sequence[Translation]:
     seen, there = judged.scene, judged.scene.snapshot.firewall
     if there is None or change.op is Op.DELETE:
         return ()
-    return firewall.added(seen.config, seen.uplinks, seen.snapshot, there, seen.state.firewall)
+    return table.added(seen.config, seen.uplinks, seen.snapshot, there, seen.state.firewall)
 
 
 def _forget(judged: Judged, added: Sequence[Translation]) -> list[str]:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import time
 
-from mwan_hook.core import notices
-from mwan_hook.core.notices import DEFAULT_ROUTE
 from mwan_hook.model import MwanError, Notice, State, Transition
 from mwan_hook.say import brief, complain, say
 from mwan_hook.store import again, history, outbox
 from mwan_hook.store import state as states
+from mwan_hook.verdict import notices
+from mwan_hook.verdict.notices import DEFAULT_ROUTE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -10,9 +10,6 @@ import os
 import time
 
 from mwan_hook import config
-from mwan_hook.core import rounds, schedule
-from mwan_hook.core.decide import has_way
-from mwan_hook.core.facts import another_online
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import FAMILIES, Busy, ConfigError, Family, Job, Probe, Result, Round, Status, Uplink
 from mwan_hook.run.judge import Judged, Seen, verdicts
@@ -21,6 +18,9 @@ from mwan_hook.say import complain
 from mwan_hook.store import files, lock
 from mwan_hook.store import state as states
 from mwan_hook.system import netlink
+from mwan_hook.verdict import rounds, schedule
+from mwan_hook.verdict.decide import has_way
+from mwan_hook.verdict.facts import another_online
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

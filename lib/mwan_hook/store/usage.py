@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 
 from mwan_hook import credible
-from mwan_hook.core import quota
 from mwan_hook.model import Usages
+from mwan_hook.quota import usage as quota
 from mwan_hook.store import codec, files
 
 TYPE_CHECKING = False

@@ -1,7 +1,7 @@
 """What this machine says on the LAN itself: that a prefix is deprecated, and that advertisements are wanted.
 
 No advertiser of the system is touched.  A word of ours deprecates at once, also what an advertiser has forgotten;
-what advertisers go on saying is corrected on its way out (:mod:`mwan_hook.core.advertised`).  When a prefix is good
+what advertisers go on saying is corrected on its way out (:mod:`mwan_hook.firewall.advertised`).  When a prefix is good
 again they are asked, as a host would ask them, and say themselves how long it is.
 """
 

@@ -6,9 +6,9 @@ left is looked into.
 
 from __future__ import annotations
 
-from mwan_hook.core.priorities import DISGUISED
 from mwan_hook.light import partial
 from mwan_hook.model import MAIN_TABLE, Copies, CopyRoutes, Family
+from mwan_hook.routing.priorities import DISGUISED
 from mwan_hook.system import shapes
 from mwan_hook.system.canonical import decoded
 

@@ -10,7 +10,6 @@ from _socket import inet_ntop
 from struct import Struct
 from sys import byteorder
 
-from mwan_hook.core.priorities import KERNEL_DEFAULT, KERNEL_MAIN
 from mwan_hook.light import partial
 from mwan_hook.model import (
     DEFAULT_TABLE,
@@ -26,6 +25,7 @@ from mwan_hook.model import (
     Route,
     Rule,
 )
+from mwan_hook.routing.priorities import KERNEL_DEFAULT, KERNEL_MAIN
 from mwan_hook.system import build, frames, netlink, wire
 
 TYPE_CHECKING = False

@@ -1,0 +1,255 @@
+"""What our nft table should hold: connections that keep their uplink, and sources that become its address.
+
+A connection carries its uplink in its conntrack mark, inside ``mark_mask`` only.  The mark is given where the first
+packet comes in or goes out, and copied to every later packet before it is routed, so that the uplink's fwmark rule
+takes it.  Nothing here follows verdicts: a dead uplink's rule goes, its connections fall to the shared default, and
+going out there gives them the mark of the uplink that they take now.  Only ``failback = hard`` looks at who is online.
+
+Commands are nft(8)'s, one a line.  They name interfaces, not indexes, so that a replug changes nothing.
+"""
+
+from __future__ import annotations
+
+from mwan_hook.addresses import covers as _covers
+from mwan_hook.addresses import network as _network
+from mwan_hook.addresses import network_of
+from mwan_hook.firewall.match import interface, marking
+from mwan_hook.light import NamedTuple
+from mwan_hook.model import UNREAD, Change, Failback, Family, Firewall, Nat6, Op, Ruleset
+from mwan_hook.verdict.facts import is_online
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from mwan_hook.firewall.policies import Marked
+    from mwan_hook.model import Config, Router, Snapshot, State, Uplink
+    from mwan_hook.policy.policies import Course
+
+TABLE = "inet mwan_hook"
+MANGLE = -145  # after marks that iptables' mangle and others' tables at that priority set on purpose
+ADVERTISED = 300  # after all others: nobody sees what is no longer as its sender made it
+TRANSLATED = -95  # after dstnat (-100): policies choose what the kernel is going to route
+SRCNAT = 120  # after all others: what the operator, docker or firewalld translate is theirs
+GLOBAL6 = ("2", "3", "fc", "fd")  # how global and local-use prefixes begin
+ADD_SET = f"add set {TABLE}"
+ABSENT = (f"add table {TABLE}", f"delete table {TABLE}")
+
+
+def translations(config: Config, uplinks: Sequence[Uplink], snapshot: Snapshot) -> tuple[str, ...]:
+    """The commands that make the table with nothing but what hangs on no verdict: sources that become ours."""
+    lines = [line for uplink in uplinks for line in _translating(config.router, uplink, uplinks, snapshot)]
+    return _commands({"srcnat": lines}) if lines else ()
+
+
+class Translation(NamedTuple):
+    """What becomes translated that was not: a family that leaves by an interface, or one IPv6 network of it."""
+
+    index: int  # type: ignore[assignment]  # not tuple.index
+    family: Family
+    prefix: str = ""
+
+
+def wanted(
+    config: Config, uplinks: Sequence[Uplink], state: State, snapshot: Snapshot, courses: Sequence[Course] = ()
+) -> tuple[str, ...]:
+    """The commands that make the table, or none where nothing needs it.  ``courses``: the policies."""
+    mask = config.routing.mark_mask
+    able = [uplink for uplink in uplinks if not uplink.mark & ~mask and (uplink.mark or uplink.present)]
+    pinned = able if config.router.pin else []
+    rules: dict[str, list[str]] = {}
+    if any(uplink.mark for uplink in pinned):
+        free = tunnelled(config, uplinks, snapshot)
+        again = [line for one in pinned for line in _restoring(one, mask, uplinks, state, snapshot, free)]
+        rules["prerouting"] = [line for uplink in pinned for line in _arriving(uplink, mask)] + again
+        rules["output"] = again
+        rules["postrouting"] = [_leaving(uplink, mask) for uplink in pinned]
+    translated = [line for uplink in uplinks for line in _translating(config.router, uplink, uplinks, snapshot)]
+    if translated:
+        rules["srcnat"] = translated
+    if dead := deprecated(config, uplinks, state, snapshot):
+        from mwan_hook.firewall import advertised
+
+        rules["advertised"] = list(advertised.rules(dead))
+    if not any(course.mark for course in courses):
+        return _commands(rules) if rules else ()
+    from mwan_hook.firewall import policies
+
+    made = policies.Marked(tuple(courses), tuple(uplinks), config, state, snapshot)
+    return _commands(_with_policies(rules, made), policies.sets(made))
+
+
+def deprecated(config: Config, uplinks: Sequence[Uplink], state: State, snapshot: Snapshot) -> tuple[str, ...]:
+    """Prefixes that hosts of the LAN shall use for nothing new."""
+    if not config.router.deprecate_prefixes or not snapshot.delegated:
+        return ()
+    from mwan_hook.routing import prefixes
+
+    return prefixes.to_deprecate(uplinks, state, snapshot)
+
+
+def _with_policies(rules: dict[str, list[str]], made: Marked) -> dict[str, list[str]]:
+    """The same with what policies need; where a connection is pinned to both, the policy's mark tells more."""
+    from mwan_hook.firewall import policies
+
+    if made.config.router.pin:
+        restored = list(policies.restoring(made))
+        for chain in ("prerouting", "output"):
+            rules[chain] = [*rules.get(chain, ()), *restored]
+        rules["postrouting"] = [*policies.leaving(made), *rules.get("postrouting", ())]
+    translated = [*policies.translating(made), *rules.pop("srcnat", ())]
+    last = {"srcnat": translated} if translated else {}
+    return {**policies.chains(made), **rules, **last}
+
+
+def _commands(rules: dict[str, list[str]], sets: Sequence[str] = ()) -> tuple[str, ...]:
+    kinds = {
+        "prerouting": ("filter", "prerouting", MANGLE),
+        "output": ("route", "output", MANGLE),
+        "postrouting": ("filter", "postrouting", MANGLE),
+        "srcnat": ("nat", "postrouting", SRCNAT),
+        "advertised": ("filter", "output", ADVERTISED),
+        "policies": ("filter", "prerouting", TRANSLATED),
+        "own": ("route", "output", TRANSLATED),
+        "learning": ("filter", "forward", MANGLE),
+    }
+    lines = [*ABSENT, f"add table {TABLE}", *(f"{ADD_SET} {one}" for one in sets)]
+    lines += [f"add chain {TABLE} {chain}" for chain in rules if chain not in kinds]
+    for chain, body in rules.items():
+        if chain in kinds:
+            kind, hook, priority = kinds[chain]
+            lines.append(f"add chain {TABLE} {chain} {{ type {kind} hook {hook} priority {priority}; policy accept; }}")
+        lines += [f"add rule {TABLE} {chain} {rule}" for rule in body]
+    return tuple(lines)
+
+
+def _arriving(uplink: Uplink, mask: int) -> Iterator[str]:
+    """What comes in by an uplink is answered by it, and needs no mark to be routed itself.
+
+    0 is the mark of those that there was none left for.
+    """
+    dev = interface("iif", uplink)
+    if uplink.mark:
+        yield f"{dev} ct direction original ct mark & {mask:#x} == 0 {marking('ct', uplink.mark, mask)}"
+    yield f"{dev} return"
+
+
+def tunnelled(config: Config, uplinks: Sequence[Uplink], snapshot: Snapshot) -> frozenset[Family]:
+    """Families of which a rule or a default in pieces of another program leads everything into a tunnel."""
+    if not (snapshot.foreign_wide or snapshot.pieces):
+        return frozenset()
+    from mwan_hook.others import foreign
+
+    heres = [
+        foreign.Here(family, config, uplinks, snapshot, foreign.of_family(family, snapshot))
+        for family in snapshot.families
+    ]
+    pieces = config.routing.main_first
+    return frozenset(
+        here.family for here in heres if (pieces and here.pieces) or any(devices for _, devices in foreign.takers(here))
+    )
+
+
+def _restoring(
+    uplink: Uplink,
+    mask: int,
+    uplinks: Sequence[Uplink],
+    state: State,
+    snapshot: Snapshot,
+    free: frozenset[Family],
+) -> Iterator[str]:
+    """The connection's mark becomes the packet's, unless it has an uplink's mark already.
+
+    ``free``: families in which what went out is let go, because a tunnel takes all; answers to what came in stay.
+    """
+    mine = f"ct mark & {mask:#x} == {uplink.mark:#x}"
+    if not uplink.mark:
+        return
+    hard = uplink.config.failback is Failback.HARD
+    for family in snapshot.families:
+        better = hard and any(one.metric < uplink.metric and is_online(one, family, state) for one in uplinks)
+        if better or family in free:
+            yield f"meta nfproto {family.value} ct direction original {mine} return"
+    yield f"{mine} meta mark & {mask:#x} == 0 {marking('meta', uplink.mark, mask)}"
+
+
+def _leaving(uplink: Uplink, mask: int) -> str:
+    """The uplink that a connection takes is the one that it keeps; answers do not change what came in."""
+    mark = f"ct mark & {mask:#x} != {uplink.mark:#x}"
+    return f"{interface('oif', uplink)} ct direction original {mark} {marking('ct', uplink.mark, mask)}"
+
+
+def _translating(router: Router, uplink: Uplink, uplinks: Sequence[Uplink], snapshot: Snapshot) -> Iterator[str]:
+    """Sources of others become ours; the machine's own keep the address that they have chosen."""
+    own = uplink.config
+    families = router.masquerade if own.masquerade is None else own.masquerade
+    nat6 = router.nat6 if own.nat6 is None else own.nat6
+    dev = interface("oif", uplink)
+    if Family.IPV4 in families:
+        yield f"{dev} meta nfproto ipv4 fib saddr type != local masquerade"
+    if nat6 is Nat6.PREFIX:
+        target = own.nat6_prefix or network_of(uplink.ipv6.addresses)
+        for prefix in _inside(uplinks, snapshot) if target else ():
+            if not _covers(target, prefix):
+                yield f"{dev} ip6 saddr {prefix} fib saddr type != local snat ip6 prefix to {target}"
+    elif nat6 is Nat6.MASQUERADE or Family.IPV6 in families:
+        yield f"{dev} meta nfproto ipv6 fib saddr type != local masquerade"
+
+
+def added(
+    config: Config, uplinks: Sequence[Uplink], snapshot: Snapshot, there: Firewall, known: Firewall
+) -> tuple[Translation, ...]:
+    """What our table did not translate, as far as it stood there: the whole of it where it did not.
+
+    ``known`` is what was read when it was made last.
+    """
+    stood = set(known.commands) if _stands(there, known) else set()
+    found = []
+    for uplink in uplinks:
+        for line in _translating(config.router, uplink, uplinks, snapshot) if uplink.present else ():
+            if f"add rule {TABLE} srcnat {line}" not in stood:
+                family = Family.IPV4 if "nfproto ipv4" in line else Family.IPV6
+                prefix = line.partition("ip6 saddr ")[2].partition(" ")[0]
+                found.append(Translation(uplink.index, family, prefix))
+    return tuple(found)
+
+
+def _inside(uplinks: Sequence[Uplink], snapshot: Snapshot) -> list[str]:
+    """IPv6 networks of interfaces that are no uplinks, and those that hosts have addresses of still."""
+    outside = {uplink.index for uplink in uplinks}
+    left = {lan.prefix for one in snapshot.delegated for lan in one.lans}
+    return sorted(
+        left
+        | {
+            _network(address.address, address.prefixlen)
+            for address in snapshot.addresses
+            if address.family is Family.IPV6 and address.usable and address.index not in outside
+            if address.prefixlen <= 64 and address.address.startswith(GLOBAL6)
+        }
+    )
+
+
+def difference(commands: tuple[str, ...], there: Firewall, known: Firewall) -> tuple[Change, ...]:
+    """What makes the kernel's table the one that ``commands`` make.
+
+    ``known`` is what was read when they were made last; nft may spell it in other words, so the words are compared
+    with what it said then.  A table that is there and UNREAD may be the same: that is to be read first.
+    """
+    if not commands:
+        return (Change(Op.DELETE, Ruleset(ABSENT)),) if there.listing else ()
+    unread = there.listing == UNREAD and not known.failed
+    if commands == known.commands and (unread or _stands(there, known)):
+        return ()
+    return (Change(Op.REPLACE, Ruleset(commands)),)
+
+
+def _stands(there: Firewall, known: Firewall) -> bool:
+    """True if the table that is there is the one that the known commands have made."""
+    return bool(there.listing) and there.listing == known.listing and not known.failed
+
+
+def remembered(commands: tuple[str, ...], there: Firewall, known: Firewall) -> Firewall:
+    """What to keep of a look: the generation that was found right, or what is known of one that is not yet."""
+    if there.listing == UNREAD or difference(commands, there, known):
+        return known
+    return there._replace(commands=commands) if commands else Firewall()

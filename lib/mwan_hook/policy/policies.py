@@ -1,0 +1,261 @@
+"""Policies: which of their uplinks carries the packets that they choose, by rules that the kernel has words for.
+
+A policy that lists one uplink leads to that uplink's table.  One that lists more has a table of its own: the first
+online uplink of the list, or all listed ones of its metric, and below them a plain default for each, so that the kernel
+has the next way when a device vanishes.  Nothing else is in it: what it cannot carry goes on to the next rule.
+"""
+
+from __future__ import annotations
+
+from math import prod
+
+from mwan_hook.light import NamedTuple
+from mwan_hook.model import Config, Fallback, Family, Policy, Route, Routing, Rule, Snapshot, State
+from mwan_hook.routing import priorities, protocols
+from mwan_hook.routing.desired import stacked, tagged
+from mwan_hook.routing.rules import LOOPBACK, main_first
+from mwan_hook.verdict.facts import is_online, unjudged, uses
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from mwan_hook.model import Allotment, Uplink
+    from mwan_hook.routing.desired import Desired
+    from mwan_hook.routing.uplinks import Bound
+
+EACH = 2  # priorities of a policy: its own, and its fallback's
+MOST = (priorities.POLICIES_END - priorities.POLICIES + 1) // EACH
+ANYWHERE = ("0.0.0.0/0", "::/0")
+_FULL_MASK = 0xFFFFFFFF
+
+
+class Course(NamedTuple):
+    """A policy bound to what is plugged in.  ``table`` 0: it never needed one."""
+
+    policy: Policy
+    priority: int
+    uplinks: tuple[Uplink, ...]  # by preference
+    table: int = 0
+    mark: int = 0  # of what nft chose for it; 0: it needs none
+    held: tuple[tuple[str, int], ...] = ()  # uplinks, and the mark of what keeps to one
+
+    @property
+    def marks(self) -> tuple[int, ...]:
+        """All that packets of it may have."""
+        return (self.mark, *(mark for _, mark in self.held))
+
+    @property
+    def shared(self) -> bool:
+        """Whether there is anything to choose from."""
+        return len(self.uplinks) > 1
+
+
+def bound(config: Config, uplinks: Bound) -> Bound:
+    """The bound uplinks with the policies, their tables and marks."""
+    courses, allotment = bind(config, uplinks.uplinks, uplinks.allotment)
+    short = tuple(filter(None, (*uplinks.short, without_mark(courses))))
+    return uplinks._replace(allotment=allotment, policies=courses, short=short)
+
+
+def bind(config: Config, uplinks: Sequence[Uplink], allotment: Allotment) -> tuple[tuple[Course, ...], Allotment]:
+    """Every policy with its uplinks, and the allotment with tables for those that newly need one."""
+    base = config.routing.rule_priority + priorities.POLICIES
+    taken = {entry.table for entry in config.uplinks} | {config.routing.default_table, 0, 253, 254, 255}
+    taken |= set(allotment.tables.values())
+    tables = {name: number for name, number in allotment.policies.items() if number not in taken}
+    from mwan_hook.routing.allotting import free_table
+
+    courses = []
+    for place, policy in enumerate(config.policies):
+        course = Course(policy, base + EACH * place, _listed(policy, uplinks))
+        if course.shared and policy.name not in tables:
+            tables[policy.name] = free_table(config.routing.first_table, taken | set(tables.values()))
+        courses.append(course._replace(table=tables.get(policy.name, 0)))
+    allotment = allotment._replace(policies=tables)
+    if not allotment.policy_marks and not any(policy.marked for policy in config.policies):
+        return tuple(courses), allotment
+    from mwan_hook.policy import marks as policymarks
+
+    return policymarks.allot(config, courses, allotment)
+
+
+def without_mark(courses: Sequence[Course]) -> str:
+    """What marks are short for, in words."""
+    names = [course.policy.name for course in courses if course.policy.marked and not course.mark]
+    if not names:
+        return ""
+    return f"[routing] mark_mask has no mark left for policies {', '.join(names)}: what needs nft is not done for them"
+
+
+def _listed(policy: Policy, uplinks: Sequence[Uplink]) -> tuple[Uplink, ...]:
+    """A template's name stands for all of its uplinks."""
+    found = {u.name: u for name in policy.uplinks for u in uplinks if name in (u.name, u.config.name)}
+    return tuple(found.values())
+
+
+def reordered(courses: Sequence[Course], before: Sequence[Uplink], now: Sequence[Uplink]) -> tuple[Course, ...]:
+    """With the uplinks' preferences as they are now; those that have come to be preferred less are listed last."""
+    later = {new.name: new != old for old, new in zip(before, now, strict=True)}
+    known = {uplink.name: uplink for uplink in now}
+    return tuple(
+        course._replace(uplinks=tuple(sorted((known[u.name] for u in course.uplinks), key=lambda u: later[u.name])))
+        for course in courses
+    )
+
+
+def joined(desired: Desired, courses: Sequence[Course], routing: Routing, state: State, snapshot: Snapshot) -> Desired:
+    """What should be in the kernel, with the policies' rules and tables."""
+    rules: list[Rule] = []
+    routes: list[Route] = []
+    for family in snapshot.families:
+        own: list[Rule] = []
+        for course in courses:
+            ways, leading = _led(course, family, routing, state, snapshot)
+            routes += ways
+            refused = _fallback(course, family, routing)
+            early = course.policy.marks_own or (family is Family.IPV6 and not leading)
+            own += [*leading, *refused, *(_early(refused, routing) if early else ())]
+        if own:  # also where no uplink knows the family
+            own += main_first(family, routing, snapshot)
+        rules += [rule._replace(protocol=routing.protocol) for rule in own]
+    wanted = dict.fromkeys((*desired.rules, *rules))
+    return desired._replace(
+        rules=tuple(sorted(wanted, key=lambda rule: rule.priority)), policies=tagged(routes, routing)
+    )
+
+
+def _led(
+    course: Course, family: Family, routing: Routing, state: State, snapshot: Snapshot
+) -> tuple[Sequence[Route], list[Rule]]:
+    """Routes of its own table and the rules that lead to them; without verdicts those that an earlier run left."""
+    selectors = [rule._replace(priority=course.priority) for rule in _chosen(course, family, routing)]
+    carrying = online(course, family, state)
+    if carrying:
+        table = course.table if course.shared else carrying[0].table
+        ways = stacked(family, course.table, carrying, tier(carrying)) if course.shared else []
+        leading = [chosen._replace(table=table) for chosen in selectors]
+        return ways, [*leading, *_held(course, family, routing, carrying, leading)]
+    if not any(unjudged(uplink, family, state) for uplink in course.uplinks):
+        return [], []
+    there = {rule._replace(table=0, protocol=0): rule for rule in snapshot.rules}
+    rules = [there[bare] for chosen in selectors if (bare := chosen._replace(protocol=0)) in there]
+    if course.mark:
+        from mwan_hook.policy import marks as policymarks
+
+        rules += policymarks.left(course, family, snapshot)
+    led = {rule.table for rule in rules}
+    return [route for route in snapshot.policies if route.family is family and route.table in led], rules
+
+
+def _held(
+    course: Course, family: Family, routing: Routing, carrying: Sequence[Uplink], leading: Sequence[Rule]
+) -> Sequence[Rule]:
+    """Of policies with marks only, which the others need not import."""
+    if not course.mark or not leading:
+        return ()
+    from mwan_hook.policy import marks as policymarks
+
+    return policymarks.held(course, family, routing, carrying, leading)
+
+
+def _fallback(course: Course, family: Family, routing: Routing) -> list[Rule]:
+    """It stands all the time: what the policy's table loses inside the kernel must not leak either."""
+    if course.policy.fallback is Fallback.DEFAULT:
+        return []
+    kind, priority = course.policy.fallback.value, course.priority + 1
+    return [one._replace(priority=priority, action=kind) for one in _chosen(course, family, routing)]
+
+
+def _chosen(course: Course, family: Family, routing: Routing) -> Iterator[Rule]:
+    """What the policy chooses as rules, without priority and table; what nft chose for it is told by its marks."""
+    if not course.policy.by_marks:
+        return selected(course.policy, family, routing)
+    marks = course.marks if course.mark and family in families(course.policy) else ()
+    return (Rule(family, 0, 0, mark=mark, mask=routing.mark_mask) for mark in marks)
+
+
+def _early(refused: Sequence[Rule], routing: Routing) -> list[Rule]:
+    """Also before the rules of uplinks' addresses: IPv6 asks again from one of those when it was refused."""
+    priority = routing.rule_priority + priorities.REFUSE_EARLY
+    return [rule._replace(priority=priority, iif=LOOPBACK) for rule in refused if rule.iif in (None, LOOPBACK)]
+
+
+def via(course: Course, family: Family, state: State) -> tuple[str, ...]:
+    """Names of the uplinks that carry it."""
+    return tuple(uplink.name for uplink in tier(online(course, family, state)))
+
+
+def tier(carrying: Sequence[Uplink]) -> list[Uplink]:
+    """The first, and those that share with it."""
+    return [uplink for uplink in carrying if uplink.metric == carrying[0].metric]
+
+
+def online(course: Course, family: Family, state: State) -> list[Uplink]:
+    """Who of its list can carry it, by preference."""
+    return [u for u in course.uplinks if u.present and uses(u, family, state) and is_online(u, family, state)]
+
+
+def families(policy: Policy) -> tuple[Family, ...]:
+    """Those of which it can choose anything."""
+    return tuple(
+        family
+        for family in Family
+        if prefixes(policy.sources, family) and prefixes(policy.destinations, family) and protocols_of(policy, family)
+    )
+
+
+def size(policy: Policy, family: Family) -> int:
+    """How many rules its selectors make."""
+    return prod(
+        map(
+            len,
+            (
+                prefixes(policy.sources, family),
+                prefixes(policy.destinations, family),
+                protocols_of(policy, family),
+                *(one or (None,) for one in (policy.sport, policy.dport, policy.iif, policy.marks, policy.uids)),
+            ),
+        )
+    )
+
+
+def selected(policy: Policy, family: Family, routing: Routing) -> Iterator[Rule]:
+    """A rule for every combination of its selectors, without priority and table."""
+    return (
+        _for_users(Rule(family, 0, 0, src, dst, iif, ipproto=proto, sport=sport, dport=dport), mark, uids, routing)
+        for src in prefixes(policy.sources, family)
+        for dst in prefixes(policy.destinations, family)
+        for iif in policy.iif or (None,)
+        for proto in protocols_of(policy, family)
+        for sport in policy.sport or (None,)
+        for dport in policy.dport or (None,)
+        for mark in policy.marks or (None,)
+        for uids in policy.uids or (None,)
+    )
+
+
+def _for_users(
+    rule: Rule, marked: tuple[int, int | None] | None, uids: tuple[int, int] | None, routing: Routing
+) -> Rule:
+    """With mark and users.  The kernel takes forwarded packets for root's, so of root's only our own are meant."""
+    if marked:
+        mark, mask = marked
+        rule = rule._replace(mark=mark, mask=_FULL_MASK & ~routing.mark_mask if mask is None else mask)
+    if uids and uids[0] == 0 and rule.iif is None:
+        rule = rule._replace(iif=LOOPBACK)
+    return rule._replace(uids=uids)
+
+
+def prefixes(wanted: Sequence[str], family: Family) -> Sequence[str | None]:
+    """Those of the family; a whole family needs no word."""
+    if not wanted:
+        return (None,)
+    own = [prefix for prefix in wanted if Family.of(prefix) is family]
+    return (None,) if set(own) & set(ANYWHERE) else own
+
+
+def protocols_of(policy: Policy, family: Family) -> Sequence[int | None]:
+    """Those that the family has; no other family's icmp."""
+    other = protocols.IPV6_ONLY if family is Family.IPV4 else protocols.IPV4_ONLY
+    return [number for number in policy.protocols if number != other] if policy.protocols else (None,)

@@ -1,0 +1,157 @@
+"""Tables and marks of uplinks: fixed ones first, remembered ones next, then the lowest free number.
+
+Names that never come back must not keep numbers for ever: a phone has another interface name each time it is plugged.
+Of what is neither there nor in the configuration by its literal name, the one that was there longest ago gives way.
+"""
+
+from __future__ import annotations
+
+from mwan_hook.light import NamedTuple
+from mwan_hook.model import MAIN_TABLE, Allotment, Config, Link, UplinkConfig
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Container, Iterable, Mapping, Sequence
+
+RESERVED_TABLES = frozenset((0, 253, 254, 255))
+FULL_MASK = 0xFFFFFFFF  # a mark without a mask compares all bits, as in ip-rule(8)
+GONE = 16  # uplinks of one template that are gone, and that status and rules still know
+REMEMBERED = 256  # names that are gone, and whose table and mark are kept as long as others need none
+
+
+class Seat(NamedTuple):
+    """An uplink before it has its numbers."""
+
+    name: str
+    interface: str
+    config: UplinkConfig
+    link: Link | None
+
+
+def allot(config: Config, seats: Sequence[Seat], old: Allotment) -> Allotment:
+    """What every seat has, with the memory of who was there last."""
+    needed = {seat.name for seat in seats if _stays(config, seat)}
+    seen = _last_seen(old.seen, [seat.name for seat in seats if seat.link and not _is_literal(config, seat)])
+    tables = _tables(config, seats, old)
+    marks = _marks(config, seats, old, needed, seen)
+    given = {**dict.fromkeys(tables), **dict.fromkeys(marks)}
+    over = _oldest((name for name in given if name not in needed), seen)[:-REMEMBERED]
+    for name in set(over) - {seat.name for seat in seats}:
+        tables.pop(name, None)
+        marks.pop(name, None)
+    return old._replace(tables=tables, marks=marks, seen=tuple(name for name in seen if name not in over))
+
+
+def recent(gone: Iterable[str], seen: Sequence[str]) -> list[str]:
+    """Of uplinks that are gone those that are still known, sorted by name."""
+    return sorted(_oldest(gone, seen)[-GONE:])
+
+
+def without_mark(config: Config, seats: Iterable[Seat], allotment: Allotment) -> str:
+    """What marks are short for, in words."""
+    names = [s.name for s in seats if s.config.mark is None and s.name not in allotment.marks and _stays(config, s)]
+    if not names:
+        return ""
+    mask = config.routing.mark_mask
+    first = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    lost = "their connections are not pinned" if config.router.pin else "nothing can lead packets there by a mark"
+    return f"[routing] mark_mask = {mask:#x} has room for {room(mask)} marks and none for uplinks {first}: {lost}"
+
+
+def room(mask: int) -> int:
+    """How many marks there are."""
+    return (1 << mask.bit_count()) - 1
+
+
+def free_table(first: int, taken: Container[int | None]) -> int:
+    """The lowest free number from ``first`` on; where they run out, the next one below."""
+    number = first
+    while number in taken and number < FULL_MASK:
+        number += 1
+    if number not in taken:
+        return number
+    number = first - 1
+    while number in taken:
+        number -= 1
+    return number
+
+
+def _is_literal(config: Config, seat: Seat) -> bool:
+    """Named by the configuration; without one a name may be another at the next plug."""
+    return bool(config.uplinks) and seat.config.literal is not None
+
+
+def _stays(config: Config, seat: Seat) -> bool:
+    return seat.link is not None or _is_literal(config, seat)
+
+
+def _last_seen(old: tuple[str, ...], here: Sequence[str]) -> tuple[str, ...]:
+    """Names, the one that was there longest ago first; the same as long as none comes or goes."""
+    if set(old[len(old) - len(here) :]) == set(here):
+        return old
+    return (*(name for name in old if name not in here), *here)
+
+
+def _oldest(names: Iterable[str], seen: Sequence[str]) -> list[str]:
+    """The one that was there longest ago first."""
+    places = {name: place for place, name in enumerate(seen)}
+    return sorted(names, key=lambda name: places.get(name, -1))
+
+
+def _tables(config: Config, seats: Sequence[Seat], old: Allotment) -> dict[str, int]:
+    fixed = {entry.table for entry in config.uplinks if entry.table is not None}
+    taken = fixed | RESERVED_TABLES | {config.routing.default_table, MAIN_TABLE}
+    tables = {name: number for name, number in old.tables.items() if number not in taken}
+    for seat in seats:
+        if seat.config.table is None and seat.name not in tables:
+            others = {*tables.values(), *old.policies.values()}
+            tables[seat.name] = free_table(config.routing.first_table, taken | others)
+    return tables
+
+
+def _marks(
+    config: Config, seats: Sequence[Seat], old: Allotment, needed: Collection[str], seen: Sequence[str]
+) -> dict[str, int]:
+    """Those that are needed first; policies, which choose nothing without their own, go before uplinks."""
+    mask = config.routing.mark_mask
+    fixed = {entry.mark for entry in config.uplinks if entry.mark is not None}
+    marks = {name: mark for name, mark in old.marks.items() if _is_inside(mark, mask) and mark not in fixed}
+    lacking = [s.name for s in seats if s.config.mark is None and s.name in needed and s.name not in marks]
+    held, own, pairs = _of_policies(config, seats, old.policy_marks)
+    taken = {*(mark for mark in fixed if _is_inside(mark, mask)), *held}
+    free = room(mask) - len(taken.union(marks.values()))
+    spare = _oldest((name for name in marks if name not in needed), seen)
+    for name in spare[: max(0, len(lacking) + own + pairs - free)]:
+        del marks[name]
+        free += 1
+    for name in lacking[: max(0, free - own)]:
+        mark = _free_mark(mask, fixed | taken | {*marks.values()})
+        if mark:
+            marks[name] = mark
+    return marks
+
+
+def _of_policies(config: Config, seats: Sequence[Seat], given: Mapping[str, int]) -> tuple[set[int], int, int]:
+    """Marks that policies have, and how many they lack: of their own, and of their pairs with uplinks."""
+    if not any(policy.marked for policy in config.policies):
+        return set(), 0, 0
+    from mwan_hook.routing.markkeys import keys
+
+    wanted = [key for policy in config.policies for key in keys(config, policy, seats)]
+    held = {given[key] for key in wanted if key in given}
+    lacking = ["/" in key for key in wanted if key not in given]
+    return held, lacking.count(False), lacking.count(True)
+
+
+def _is_inside(mark: int, mask: int) -> bool:
+    return mark != 0 and mark & ~mask == 0
+
+
+def _free_mark(mask: int, taken: Container[int]) -> int:
+    """The lowest unused value whose bits all lie in the mask; 0 when there is none."""
+    mark = mask & -mask
+    while mark:
+        if mark not in taken:
+            return mark
+        mark = (mark - mask) & mask  # next larger value inside the mask (counting through its bits)
+    return 0

@@ -1,0 +1,263 @@
+"""Delegated IPv6 prefixes: hosts of the LAN with an address of one leave by the uplink that it came by.
+
+The kernel's routes tell which prefixes there are, but not whose they are; that is found out once, when one comes, and
+stays in the state.  One that vanishes while its uplink is down is remembered: hosts have its addresses still.
+"""
+
+from __future__ import annotations
+
+from mwan_hook.addresses import GLOBAL, covered, covers, network, network_of, preferred
+from mwan_hook.model import MAIN_TABLE, Delegated, Family, LastResort, Nat6, OnLink, Rule, UplinkState
+from mwan_hook.routing import priorities
+from mwan_hook.routing.rules import REFUSED
+from mwan_hook.routing.ways import NO_ADDRESS, missing
+from mwan_hook.verdict.facts import is_online
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from mwan_hook.model import Config, Router, Snapshot, State, Uplink, UplinkConfig
+
+PATIENCE = 60.0  # seconds that a prefix is asked for again, at growing intervals, where nobody knows it
+
+
+def seen(snapshot: Snapshot, uplinks: Sequence[Uplink]) -> tuple[str, ...]:
+    """Prefixes that are delegated, or may be.
+
+    A DHCP client makes a prefix unreachable as a whole, so that what no network has does not go back to the provider;
+    not one of 64 bits, which a network has all of.
+    """
+    outside = {uplink.index for uplink in uplinks}
+    configured = [prefix for uplink in uplinks for prefix in uplink.config.prefixes or ()]
+    known = [*configured, *(prefix for prefix in snapshot.blocked if prefix not in configured)]
+    inside = [
+        network(address.address, 64)
+        for address in snapshot.addresses
+        if address.family is Family.IPV6 and address.usable and address.prefixlen == 64
+        if address.index not in outside and address.address.startswith(GLOBAL)
+    ]
+    return tuple(dict.fromkeys([*known, *(one for one in inside if not covered(one, known))]))
+
+
+def followed(
+    old: Sequence[Delegated], there: Sequence[str], uplinks: Sequence[Uplink], now: float
+) -> tuple[Delegated, ...]:
+    """What is known of those that are there, and of those whose uplink has nothing in their place.
+
+    With anything new, or back, all that nobody could name is asked for anew.
+    """
+    known = {one.prefix: one for one in old}
+    fresh = any(prefix not in known or known[prefix].gone for prefix in there)
+    current = [_current(known.get(prefix, Delegated(prefix)), fresh, uplinks, now) for prefix in there]
+    served = {one.interface for one in current}
+    ours = {uplink.interface for uplink in uplinks}
+    gone = [one for one in old if one.prefix not in there and one.interface in ours - served]
+    return (*current, *(one._replace(gone=True) for one in gone))
+
+
+def _current(one: Delegated, fresh: bool, uplinks: Sequence[Uplink], now: float) -> Delegated:
+    holder = next((uplink for uplink in uplinks if one.prefix in (uplink.config.prefixes or ())), None)
+    if holder:
+        return one._replace(interface=holder.interface, since=0.0, asked=0.0, gone=False)
+    if one.gone or not one.since or (fresh and not one.interface):
+        return one._replace(since=now, asked=0.0, gone=False)
+    return one
+
+
+def due(one: Delegated, now: float) -> bool:
+    """Whether to ask where it came from: when it came, and if nobody knew at growing intervals for a while."""
+    if one.gone or not one.since:
+        return False
+    waited = one.asked - one.since
+    return waited < 0 or (not one.interface and waited < PATIENCE and now - one.asked >= waited)
+
+
+def answered(
+    known: Sequence[Delegated], claims: Mapping[str, Sequence[str]], uplinks: Sequence[Uplink], now: float
+) -> tuple[Delegated, ...]:
+    """With what was said about those that were asked for: prefix to interfaces, the first to say so first."""
+    return tuple(
+        one._replace(interface=_holder(one, claims, uplinks), asked=now) if due(one, now) else one for one in known
+    )
+
+
+def _holder(one: Delegated, claims: Mapping[str, Sequence[str]], uplinks: Sequence[Uplink]) -> str:
+    """Who has it keeps it as long as it says so; else who said so first."""
+    able = _claimants(one.prefix, claims, uplinks)
+    return one.interface if one.interface in able or not able else able[0]
+
+
+def _claimants(prefix: str, claims: Mapping[str, Sequence[str]], uplinks: Sequence[Uplink]) -> list[str]:
+    """Interfaces of uplinks alone, and of those the ones that are there: with an interface its lease ends."""
+    said = claims.get(prefix, ())
+    for able in ([one.interface for one in uplinks if one.present], [one.interface for one in uplinks]):
+        found = [interface for interface in said if interface in able]
+        if found:
+            return found
+    return []
+
+
+def clashes(
+    known: Sequence[Delegated], claims: Mapping[str, Sequence[str]], uplinks: Sequence[Uplink], now: float
+) -> list[str]:
+    """What to say of prefixes that were asked for and that several uplinks claim."""
+    names = {uplink.interface: uplink.name for uplink in uplinks}
+    said = []
+    for one in known:
+        others = [names[found] for found in _claimants(one.prefix, claims, uplinks) if found != one.interface]
+        if one.asked == now and one.interface in names and others:
+            kept = names[one.interface]
+            said.append(f"{one.prefix} was delegated to {kept}, and {', '.join(others)} claims it too: {kept} keeps it")
+    return said
+
+
+def located(known: Sequence[Delegated], networks: Sequence[OnLink], uplinks: Sequence[Uplink]) -> tuple[Delegated, ...]:
+    """With the LAN's networks that lie in each; those of a prefix that is gone stay as they were."""
+    outside = {uplink.index for uplink in uplinks}
+    lans = [one for one in networks if one.index not in outside]
+    found = []
+    for one in known:
+        inside = tuple(sorted(lan for lan in lans if one.interface and covers(one.prefix, lan.prefix)))
+        found.append(one if one.gone and not inside else one._replace(lans=inside))
+    return tuple(found)
+
+
+def of(uplink: Uplink, snapshot: Snapshot) -> list[str]:
+    """The prefixes that leave by an uplink."""
+    wanted = uplink.config.prefixes
+    if Family.IPV6 not in uplink.config.families:
+        return []
+    return [
+        one.prefix
+        for one in snapshot.delegated
+        if one.interface == uplink.interface and (wanted is None or one.prefix in wanted)
+    ]
+
+
+def lending(uplinks: Sequence[Uplink], snapshot: Snapshot) -> tuple[Uplink, ...]:
+    """The uplinks, those without an IPv6 address of their own with one of their prefix.
+
+    Providers that delegate a prefix need not give the line itself more than a link-local address (PPPoE mostly).
+    """
+    return tuple([_with_lent(uplink, uplinks, snapshot) if _needs(uplink) else uplink for uplink in uplinks])
+
+
+def _needs(uplink: Uplink) -> bool:
+    way = uplink.ipv6
+    there = uplink.link is not None and uplink.link.up and way.default is not None
+    return there and not way.lent and not any(one.usable or one.tentative for one in way.addresses)
+
+
+def _with_lent(uplink: Uplink, uplinks: Sequence[Uplink], snapshot: Snapshot) -> Uplink:
+    outside, own = {one.index for one in uplinks}, of(uplink, snapshot)
+    inside = [
+        one
+        for one in snapshot.addresses
+        if one.family is Family.IPV6 and one.usable and one.index not in outside
+        if covered(network(one.address, 128), own)
+    ]
+    way, link = uplink.ipv6, uplink.link
+    if not inside or link is None or way.default is None:
+        return uplink
+    lent = preferred(inside, None)[0].address
+    default = way.default._replace(src=lent)
+    lacks = missing(link, way.addresses, default, lent)
+    return uplink._replace(ipv6=way._replace(lent=lent, default=default, missing=lacks))
+
+
+def rules(
+    config: Config, uplinks: Sequence[Uplink], carrying: Sequence[Uplink], state: State, snapshot: Snapshot
+) -> Iterator[Rule]:
+    """A rule for each prefix; ``carrying`` are the uplinks that are online, the best first."""
+    for uplink in uplinks:
+        priority = _priority(config, uplink.config)
+        for prefix in of(uplink, snapshot):
+            if not config.routing.main_first:  # what goes from one network of the LAN to another stays inside
+                widest = priorities.DISGUISED[Family.IPV6]
+                yield Rule(Family.IPV6, priority - 1, MAIN_TABLE, src=prefix, suppress_prefixlength=widest)
+            rule = Rule(Family.IPV6, priority, uplink.table, src=prefix)
+            if dead(uplink, state):
+                yield from _instead(rule, config, uplink, carrying)
+            else:
+                yield rule
+                yield from _guard(rule, config, uplink, carrying)
+
+
+def _priority(config: Config, uplink: UplinkConfig) -> int:
+    """That of the uplink's addresses; with ``pin`` behind the marks.
+
+    A connection that failed over is translated to the other uplink's address, and has to stay there.
+    """
+    own = priorities.sources(config.routing, uplink)
+    return max(own, config.routing.rule_priority + priorities.SHARED_ADDRESSES) if config.router.pin else own
+
+
+def _guard(rule: Rule, config: Config, uplink: Uplink, carrying: Sequence[Uplink]) -> Iterator[Rule]:
+    """Without the uplink's link nothing of its prefix leaves by another, unless that translates: then at once."""
+    others = [one for one in carrying if one != uplink]
+    if others and all(translates(one, config.router) for one in others):
+        return
+    base = config.routing.rule_priority
+    priority = priorities.guards(config.routing, uplink.config)
+    if config.router.pin:
+        priority = max(priority, base + priorities.SHARED_GUARDS)
+    yield rule._replace(priority=priority, table=0, action=REFUSED)
+
+
+def _instead(rule: Rule, config: Config, uplink: Uplink, carrying: Sequence[Uplink]) -> Iterator[Rule]:
+    """Where a dead uplink's prefix goes: by another one that translates, or nowhere, so that hosts hear at once."""
+    able = [one for one in carrying if translates(one, config.router)]
+    if able and all(one in able for one in carrying if one.metric == carrying[0].metric):
+        return
+    if able:
+        yield rule._replace(table=able[0].table)
+        yield from _guard(rule, config, uplink, carrying)
+    elif not carrying and uplink.enabled and not uplink.ipv6.missing and _hopes(config):
+        yield rule
+        yield from _guard(rule, config, uplink, carrying)
+    else:
+        yield rule._replace(table=0, action=REFUSED)
+
+
+def _hopes(config: Config) -> bool:
+    """With nothing online traffic is to go on as it can."""
+    return config.routing.last_resort in (LastResort.MAIN, LastResort.KEEP)
+
+
+def translates(uplink: Uplink, router: Router) -> bool:
+    """Whether sources of others become the uplink's own there."""
+    own = uplink.config
+    mode = router.nat6 if own.nat6 is None else own.nat6
+    if mode is Nat6.PREFIX:
+        return bool(own.nat6_prefix or network_of(uplink.ipv6.addresses))
+    families = router.masquerade if own.masquerade is None else own.masquerade
+    return mode is Nat6.MASQUERADE or Family.IPV6 in families
+
+
+def dead(uplink: Uplink, state: State) -> bool:
+    """Nothing from its prefix may be sent by it: it was found so, switched off, or lacks what it needs.
+
+    What lacks an address only still forwards: a router behind this one may have all of the prefix.
+    """
+    way = uplink.ipv6
+    if way.missing == NO_ADDRESS and way.default and way.addresses:
+        return not uplink.enabled
+    judged = state.uplinks.get(uplink.name, UplinkState()).ipv6.judged
+    return not uplink.enabled or bool(way.missing) or (judged and not is_online(uplink, Family.IPV6, state))
+
+
+def to_deprecate(uplinks: Sequence[Uplink], state: State, snapshot: Snapshot) -> tuple[str, ...]:
+    """Prefixes that hosts shall not use for what is new: of dead uplinks, while another one is online."""
+    if not any(is_online(u, Family.IPV6, state) for u in uplinks):
+        return ()
+    return tuple(sorted(prefix for u in uplinks if dead(u, state) for prefix in of(u, snapshot)))
+
+
+def nameless(known: Sequence[Delegated], snapshot: Snapshot, now: float) -> list[str]:
+    """What to say, once, of prefixes that certainly are delegated and nobody can name the uplink of."""
+    return [
+        f"{one.prefix} was delegated, and no uplink is known to have got it: name it there (prefixes = {one.prefix})"
+        for one in known
+        if not one.interface and one.prefix in snapshot.blocked and one.asked == now and now - one.since >= PATIENCE
+    ]

@@ -1,0 +1,233 @@
+"""What the facts say of an uplink: link, address, gateway, device.  They act at once; a probe only counts.
+
+All times are CLOCK_BOOTTIME seconds and are given, never asked for.
+"""
+
+from __future__ import annotations
+
+from mwan_hook.model import FAMILIES, Connectivity, Family, FamilyState, Status, UplinkState
+from mwan_hook.verdict.rounds import applies
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mwan_hook.model import Job, Probe, State, Uplink
+
+PASSES = 3  # at most so many within hysteresis_backoff
+BACK_WITHIN = 15.0  # seconds in which an online way must be back, the same, to get a pass
+BY_FACTS = "no target applies: judged by link, address and gateway"
+
+
+def judge_uplink(state: UplinkState, uplink: Uplink, now: float) -> UplinkState:
+    """The facts of both families.  ``state`` is ``UplinkState()`` for an uplink never seen in this boot."""
+    replugged = uplink.present and state.interface != "" and state.index != uplink.index
+    families = {family.value: judge_facts(state.family(family), uplink, family, now, replugged) for family in FAMILIES}
+    return UplinkState(uplink.interface or state.interface, uplink.index, **families)
+
+
+def judge_facts(state: FamilyState, uplink: Uplink, family: Family, now: float, replugged: bool) -> FamilyState:
+    """One family: it leaves at once if a fact is missing, and may come back by a pass or by earning it.
+
+    ``replugged``: the interface has another index than the state was seen on.
+    """
+    way, probe = uplink.way(family), uplink.config.probe
+    state = sane(state, probe, now)
+    if replugged:
+        state = _lost(state, now)._replace(judged=False, lost_at=None, lost_way="", portal=False, srtt_ms=None)
+    if way.missing:
+        state = _lost(state, now)._replace(reason=way.missing)
+    if not uplink.enabled:
+        by = "`enabled = no` in the configuration" if uplink.switched is None else "disabled by `mwan-hook disable`"
+        return _disabled(state, way.key, by, now)
+    if way.missing:
+        return _status(state, Status.OFFLINE, now)
+    if not probed(uplink, family):
+        return _by_facts(state, way.key, now)
+    if state.by_facts:
+        state = state._replace(by_facts=False)
+    if not state.way or state.status is Status.DISABLED:
+        return _admitted(state, way.key, probe, now)
+    return state if state.way == way.key else _moved(state, way.key)
+
+
+def probed(uplink: Uplink, family: Family) -> bool:
+    """False for a family that no target applies to: the facts alone judge it."""
+    return any(applies(target, uplink, family) for target in uplink.config.probe.targets)
+
+
+def fits(job: Job, uplink: Uplink) -> bool:
+    """False if the link changed under a probe: its result is thrown away."""
+    way = uplink.way(job.family)
+    return (
+        not way.missing
+        and uplink.enabled
+        and (job.index, job.source, job.gateway) == (uplink.index, way.source, way.gateway)
+    )
+
+
+def recent(passes: tuple[float, ...], probe: Probe, now: float) -> tuple[float, ...]:
+    """The passes that still count."""
+    return tuple(at for at in passes if now - at < probe.hysteresis_backoff)
+
+
+def sane(state: FamilyState, probe: Probe, now: float) -> FamilyState:
+    """Times that cannot be (a state file from elsewhere, a shorter delay since) are pulled to what can."""
+    past = (state.since, state.full_at, state.lost_at, state.portal_at, state.probed_at, *state.passes)
+    held = state.held_until
+    if all(at is None or at <= now for at in past) and (held is None or held - now <= probe.hysteresis_delay):
+        return state
+    return state._replace(
+        since=min(state.since, now),
+        full_at=_until(state.full_at, now),
+        lost_at=_until(state.lost_at, now),
+        portal_at=_until(state.portal_at, now),
+        probed_at=_until(state.probed_at, now),
+        passes=tuple(min(at, now) for at in state.passes),
+        held_until=_until(held, now + probe.hysteresis_delay),
+    )
+
+
+def _until(at: float | None, limit: float) -> float | None:
+    return None if at is None else min(at, limit)
+
+
+def _status(state: FamilyState, status: Status, now: float) -> FamilyState:
+    if state.status is status and state.since:
+        return state
+    return state._replace(status=status, since=now)
+
+
+def _lost(state: FamilyState, now: float) -> FamilyState:
+    """Take the family offline because a fact is missing.  A pending hold is kept, and a pass can be had anew."""
+    if state.connectivity is Connectivity.NONE and not state.way:
+        return state
+    if state.status is Status.ONLINE or state.may_pass:
+        since = now if state.status is Status.ONLINE else state.since
+        state = state._replace(status=Status.OFFLINE, since=since, lost_at=now, lost_way=state.way)
+    return state._replace(
+        connectivity=Connectivity.NONE,
+        way="",
+        good=0,
+        bad=0,
+        may_pass=False,
+        burst=False,
+        portal_due=True,
+        next_probe_at=None,
+        latency_ms=None,
+        targets=(),
+    )
+
+
+def _disabled(state: FamilyState, key: str, reason: str, now: float) -> FamilyState:
+    """Not probed.  The memory stays, so that switching off and on launders nothing."""
+    if key != state.way:
+        state = state._replace(way=key, good=0)
+    return _status(state, Status.DISABLED, now)._replace(
+        connectivity=Connectivity.UNKNOWN if key else Connectivity.NONE,
+        bad=0,
+        may_pass=False,
+        burst=False,
+        lost_at=None,
+        lost_way="",
+        portal_due=True,
+        next_probe_at=None,
+        latency_ms=None,
+        targets=(),
+        reason=reason,
+    )
+
+
+def _by_facts(state: FamilyState, key: str, now: float) -> FamilyState:
+    return _status(state, Status.ONLINE, now)._replace(
+        connectivity=Connectivity.FULL,
+        judged=True,
+        way=key,
+        good=0,
+        bad=0,
+        held_until=None,
+        may_pass=False,
+        burst=False,
+        lost_at=None,
+        lost_way="",
+        portal=False,
+        next_probe_at=None,
+        latency_ms=None,
+        targets=(),
+        reason=BY_FACTS,
+        by_facts=True,
+    )
+
+
+def _admitted(state: FamilyState, key: str, probe: Probe, now: float) -> FamilyState:
+    """It has what it needs (again): one good round is enough, or the rise is earned.
+
+    In burst, if it was the link that took it out, or a hand; one that probes took out gets nothing by a bounce.
+    """
+    same = state.lost_at is not None and key == state.lost_way and now - state.lost_at <= BACK_WITHIN
+    free = len(recent(state.passes, probe, now)) < PASSES
+    appeared = state.connectivity is Connectivity.NONE and not state.judged
+    if key != state.way:
+        state = state._replace(way=key, good=0, portal_due=True)
+    return _status(state, Status.OFFLINE, now)._replace(
+        bad=0,
+        may_pass=free and (same or not state.judged),
+        burst=appeared or state.lost_at is not None or state.status is Status.DISABLED,
+        next_probe_at=None,
+        reason="not probed yet" if not state.judged else "back, not probed yet",
+    )
+
+
+def _moved(state: FamilyState, key: str) -> FamilyState:
+    """Another address or gateway, none missing: the verdict stays, what was seen on the old way is void."""
+    online = state.status is Status.ONLINE
+    return state._replace(
+        way=key,
+        good=state.good if online else 0,
+        bad=state.bad if online else 0,
+        burst=state.burst or not online,
+        portal=False,
+        portal_due=True,
+        next_probe_at=None,
+        latency_ms=None,
+        srtt_ms=None,
+        targets=(),
+        reason="the address or the gateway changed",
+    )
+
+
+def uses(uplink: Uplink, family: Family, state: State) -> bool:
+    """Whether an uplink has anything to do with a family: an address or gateway now, or earlier in this boot."""
+    way = uplink.way(family)
+    if family not in uplink.config.families:
+        return False
+    found = any(a.usable or a.tentative for a in way.addresses) or way.gateway is not None
+    return found or was_judged(uplink, family, state)
+
+
+def was_judged(uplink: Uplink, family: Family, state: State) -> bool:
+    """Whether it had a verdict in this boot; what is plugged in anew begins anew."""
+    memory = state.uplinks.get(uplink.name, UplinkState())
+    return memory.index == uplink.index and memory.family(family).judged
+
+
+def is_online(uplink: Uplink, family: Family, state: State) -> bool:
+    """The verdict, as far as the facts still allow it."""
+    memory = state.uplinks.get(uplink.name, UplinkState()).family(family)
+    return memory.status is Status.ONLINE and uplink.enabled and not uplink.way(family).missing
+
+
+def unjudged(uplink: Uplink, family: Family, state: State) -> bool:
+    """It can be used, and nobody knows yet whether it works."""
+    memory = state.uplinks.get(uplink.name, UplinkState()).family(family)
+    return uplink.enabled and not uplink.way(family).missing and not memory.judged
+
+
+def another_online(memories: Mapping[str, UplinkState], name: str) -> bool:
+    """Whether an uplink other than ``name`` carries traffic."""
+    return any(
+        memory.family(family).status is Status.ONLINE
+        for other, memory in memories.items()
+        if other != name
+        for family in FAMILIES
+    )
