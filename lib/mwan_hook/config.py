@@ -9,8 +9,8 @@ from __future__ import annotations
 from mwan_hook import configcache
 from mwan_hook.core import settings
 from mwan_hook.light import NamedTuple
+from mwan_hook.machine.networkd import Network
 from mwan_hook.model import Config, ConfigError, Link, UplinkConfig
-from mwan_hook.system.networkd import Network
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

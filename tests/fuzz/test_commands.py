@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from mwan_hook.machine import networkd, udev
 from mwan_hook.model import Notice
 from mwan_hook.store import codec, files
 from mwan_hook.store import state as states
-from mwan_hook.system import networkd, udev
 from tests.fuzz.rules import bent, chances, printable, put
 from tests.fuzz.test_files import EVENT, LEASE, LINK, NAMES, NETWORK, UDEV
 

@@ -12,11 +12,12 @@ import pytest
 
 from mwan_hook import config, configcache
 from mwan_hook.core import settings
+from mwan_hook.machine import networkd, udev
 from mwan_hook.model import Family, Link, MwanError, Notice, Notified, State, Transition
 from mwan_hook.run import delegation
 from mwan_hook.store import allotment, codec, files, history, notified, outbox, spool, unsent, usage
 from mwan_hook.store import state as states
-from mwan_hook.system import networkd, networkfiles, networkmatch, udev
+from mwan_hook.system import networkfiles, networkmatch
 from tests.fuzz.rules import NASTY, Command, accepted, bent, bounded, chances, command, modest, printable, put
 
 __all__ = ["command"]  # a fixture

@@ -7,11 +7,11 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from mwan_hook.kernel import bulk, copywords, write
+from mwan_hook.kernel.copies import Copier
+from mwan_hook.kernel.reader import Reader
 from mwan_hook.model import DEFAULT, Change, Copies, CopyRoutes, Family, Op
 from mwan_hook.routing import words
-from mwan_hook.system import bulk, copywords, write
-from mwan_hook.system.copies import Copier
-from mwan_hook.system.look import Reader
 
 
 def apply(changes: Sequence[Change]) -> list[str]:

@@ -12,9 +12,9 @@ import pytest
 
 from mwan_hook import config
 from mwan_hook.commands import chores as command
+from mwan_hook.machine import names
 from mwan_hook.model import State, Transition
-from mwan_hook.store import chores, filelocked, files, history, lock, spool, state
-from mwan_hook.system import names, notifier
+from mwan_hook.store import chores, filelocked, files, history, lock, spool, state, wake
 from tests.lab import wait_for
 
 USER = 4242
@@ -137,7 +137,7 @@ def test_names_are_written_and_nothing_else_that_is_asked_for(root: Path) -> Non
 def test_a_run_that_is_not_root_asks_once_for_names_and_writes_none(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(notifier, "watched", lambda root: True)
+    monkeypatch.setattr(wake, "watched", lambda root: True)
     monkeypatch.setattr(os, "geteuid", lambda: USER)
     for _ in range(2):
         assert names.write(str(root), 172, 1000, {1001: "fiber"}) == []
@@ -145,7 +145,7 @@ def test_a_run_that_is_not_root_asks_once_for_names_and_writes_none(
     assert not (root / names.TABLES).exists()
     monkeypatch.undo()
     assert command.run(str(root)) == 0
-    monkeypatch.setattr(notifier, "watched", lambda root: True)
+    monkeypatch.setattr(wake, "watched", lambda root: True)
     monkeypatch.setattr(os, "geteuid", lambda: USER)
     assert names.write(str(root), 172, 1000, {1001: "fiber"}) == []
     assert not list((root / files.CHORES).iterdir()), "what stands is not asked for"

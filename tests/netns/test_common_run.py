@@ -64,6 +64,6 @@ def test_an_event_that_changes_routes_and_rules_imports_nothing_heavy_either(lab
     done = net.router.ns.run(*words, env={**net.router.environment(), "MODULES": str(modules)})
     assert f"rule add priority 1200 from {other}" in done.stdout
     loaded = modules.read_text().split()
-    assert "mwan_hook.system.write" in loaded
+    assert "mwan_hook.kernel.write" in loaded
     assert heavy(loaded) == set()
     assert net.router.mwan("plan").stdout == ""

@@ -61,7 +61,7 @@ sys.exit(main())
 UNREAD = """
 import sys
 from mwan_hook.model import MwanError
-from mwan_hook.system import counters
+from mwan_hook.kernel import counters
 def read(indexes):
     raise MwanError("reading counters from the kernel: not today")
 counters.read = read

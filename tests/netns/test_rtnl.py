@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from mwan_hook.kernel.build import canonical
 from mwan_hook.model import GUARD_METRIC, MAIN_TABLE, Change, Family, Op, Route, Rule, Sysctl
-from mwan_hook.system.build import canonical
 from tests.lab import WITHOUT_CAPABILITIES, Lab
 from tests.netns.kernel import Kernel, changes, hop
 

@@ -224,7 +224,7 @@ def test_a_table_that_changes_all_the_time_is_still_read_whole(bed: Bed, family:
 
 def test_looking_imports_nothing_heavy(bed: Bed) -> None:
     script = (
-        "import sys; from mwan_hook.system.look import Reader; from mwan_hook.system.copies import Copier\n"
+        "import sys; from mwan_hook.kernel.reader import Reader; from mwan_hook.kernel.copies import Copier\n"
         "from mwan_hook.model import *\n"
         "with Reader() as r:\n"
         "    r.links(), r.addresses(), [Copier(r, CopyRoutes.OWN).compare(f, 1001, 3) for f in FAMILIES]\n"

@@ -185,7 +185,7 @@ def test_keys_of_policies_say_where_they_came_from(tmp_path: Path, capsys: pytes
 def test_a_check_says_that_nft_is_missing_where_something_needs_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mwan_hook.system.nft.program", lambda: "")
+    monkeypatch.setattr("mwan_hook.kernel.nft.program", lambda: "")
     put(tmp_path, POLICIES)
     assert command.run(str(tmp_path), check=True, effective=False) == 0
     assert "nft(8) is not installed (package nftables)" in capsys.readouterr().err

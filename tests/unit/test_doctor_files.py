@@ -11,17 +11,19 @@ from pathlib import Path
 
 import pytest
 
-from mwan_hook.core import doctorfix, doctornetworkd, doctorstate, doctorunits, machine
+from mwan_hook.core import doctorfix, doctornetworkd, doctorstate, doctorunits
 from mwan_hook.core.doctor import NETWORKD, SYSCTLS, Case, Finding, Fix, Severity, sysctl_fix
 from mwan_hook.core.doctordns import Server
 from mwan_hook.core.doctorfix import HEADER
 from mwan_hook.core.doctormarks import FULL, Flowtable, Marker
 from mwan_hook.core.doctorstate import Memory
 from mwan_hook.core.doctorunits import UNITS
-from mwan_hook.core.machine import STATES, Installed, Networkd, Unit, WaitOnline
+from mwan_hook.machine import dropins, units
+from mwan_hook.machine import values as machine
+from mwan_hook.machine.values import STATES, Installed, Networkd, Unit, WaitOnline
 from mwan_hook.model import Allotment, FamilyState, Match, Status, Sysctl, UplinkConfig, UplinkState
 from mwan_hook.routing.uplinks import Surroundings, bind
-from mwan_hook.system import doctorfiles, dropins, kernelparts, resolvers, rulesets, unitfacts
+from mwan_hook.system import doctorfiles, kernelparts, resolvers, rulesets
 from tests.unit import builders
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -262,43 +264,43 @@ def test_the_states_are_those_of_the_installer() -> None:
 
 def test_units_are_found_enabled_and_masked_by_their_files(tmp_path: Path) -> None:
     name = "mwan-hook-check.timer"
-    assert unitfacts.unit(str(tmp_path), name, {}) == Unit(name)
+    assert units.unit(str(tmp_path), name, {}) == Unit(name)
     file = put(tmp_path, f"usr/lib/systemd/system/{name}")
-    assert unitfacts.unit(str(tmp_path), name, {}) == Unit(name, str(file))
+    assert units.unit(str(tmp_path), name, {}) == Unit(name, str(file))
     (tmp_path / "etc/systemd/system/timers.target.wants").mkdir(parents=True)
     (tmp_path / f"etc/systemd/system/timers.target.wants/{name}").symlink_to(f"/usr/lib/systemd/system/{name}")
-    assert unitfacts.unit(str(tmp_path), name, {name: True}) == Unit(name, str(file), True, False, True)
+    assert units.unit(str(tmp_path), name, {name: True}) == Unit(name, str(file), True, False, True)
     mask = tmp_path / f"etc/systemd/system/{name}"
     mask.symlink_to("/dev/null")
-    assert unitfacts.unit(str(tmp_path), name, {}).masked
+    assert units.unit(str(tmp_path), name, {}).masked
 
 
 def test_what_is_active_is_read_from_systemctls_blocks() -> None:
     text = "Id=a.timer\nActiveState=active\n\nActiveState=failed\nId=b.path\n\nId=c.service\nActiveState=activating\n"
-    assert unitfacts.states(text) == {"a.timer": True, "b.path": False, "c.service": True}
-    assert unitfacts.states("") == {}
+    assert units.states(text) == {"a.timer": True, "b.path": False, "c.service": True}
+    assert units.states("") == {}
 
 
 def test_networkd_counts_where_it_runs_or_will(tmp_path: Path) -> None:
     root = str(tmp_path)
-    assert unitfacts.networkd(root) is None
+    assert units.networkd(root) is None
     put(tmp_path, "usr/lib/systemd/system/systemd-networkd.service")
-    assert unitfacts.networkd(root) is None
+    assert units.networkd(root) is None
     (tmp_path / "run/systemd/units").mkdir(parents=True)
     started = tmp_path / "run/systemd/units/invocation:systemd-networkd.service"
     started.symlink_to("0123456789abcdef")
     os.utime(started, (1000, 1000), follow_symlinks=False)
-    running = unitfacts.networkd(root)
+    running = units.networkd(root)
     assert running
     assert running.since == 1000
     started.unlink()
     state = put(tmp_path, "run/systemd/netif/state")
-    assert unitfacts.networkd(root) == Networkd()
+    assert units.networkd(root) == Networkd()
     state.unlink()
-    assert unitfacts.networkd(root) is None
+    assert units.networkd(root) is None
     (tmp_path / "etc/systemd/system/multi-user.target.wants").mkdir(parents=True)
     (tmp_path / "etc/systemd/system/multi-user.target.wants/systemd-networkd.service").symlink_to("/x")
-    assert unitfacts.networkd(root) == Networkd()
+    assert units.networkd(root) == Networkd()
 
 
 # ---------------------------------------------------------------- state and configuration

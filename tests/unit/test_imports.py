@@ -17,7 +17,7 @@ MODULES = sorted(str(path.relative_to(PROGRAM)) for path in PROGRAM.rglob("*.py"
 
 # a package, and the only places that may import it
 RESERVED = {
-    "pyroute2": ("system/conntrack.py",),
+    "pyroute2": ("kernel/conntrack.py",),
     "requests": ("probes/http.py", "notify/webhooksend.py"),
     "configobj": ("configread.py",),
     "validate": ("configread.py",),

@@ -7,10 +7,11 @@ from pyfakefs.fake_filesystem import FakeFilesystem
 
 from mwan_hook import config
 from mwan_hook.core import settings
+from mwan_hook.machine import networkd
+from mwan_hook.machine.networkd import Network
+from mwan_hook.machine.unitfile import parse_file, timespan
 from mwan_hook.model import Family, Lease, Link, Metrics, UplinkConfig
-from mwan_hook.system import networkd, networkfiles, networkmatch
-from mwan_hook.system.networkd import Network
-from mwan_hook.system.unitfile import parse_file, timespan
+from mwan_hook.system import networkfiles, networkmatch
 
 ETH0 = Link(7, "eth0", True, True, "00:11:22:aa:bb:cc", altnames=("fiber0",))
 MATCH = "[Match]\nName=eth0\n"

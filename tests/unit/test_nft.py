@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mwan_hook.system import nft
+from mwan_hook.kernel import nft
 
 
 def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:

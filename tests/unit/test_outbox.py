@@ -37,8 +37,7 @@ from mwan_hook.run import channels
 from mwan_hook.run import tell as telling
 from mwan_hook.run.judge import Judged, Scene
 from mwan_hook.run.reconcile import Run
-from mwan_hook.store import codec, files, history, notified, outbox, state
-from mwan_hook.system import notifier
+from mwan_hook.store import codec, files, history, notified, outbox, state, wake
 from mwan_hook.verdict import notices
 from tests.unit.verdicts import probe, uplink
 
@@ -76,7 +75,7 @@ def killer(monkeypatch: pytest.MonkeyPatch) -> Killer:
     made = Killer()
     for name in ("write", "rename", "unlink"):
         monkeypatch.setattr(os, name, made.before(getattr(os, name)))
-    monkeypatch.setattr(notifier, "watched", lambda root: True)
+    monkeypatch.setattr(wake, "watched", lambda root: True)
     monkeypatch.setattr(process, "adopt", lambda orphans: None)
     monkeypatch.setattr(notify, "BACKOFF", 0)
     return made
@@ -344,7 +343,7 @@ def test_channels_are_told_in_the_order_of_the_table_with_a_unit_and_without(
             return True
 
     monkeypatch.setattr(channels.Channel, "code", property(lambda row: Heard(row.name)))
-    monkeypatch.setattr(notifier, "watched", lambda root: unit)
+    monkeypatch.setattr(wake, "watched", lambda root: unit)
     assert channels.needed(str(tmp_path), Config())
     outbox.hand_over(str(tmp_path), [Notice("1", "online"), Notice("2", "offline")])
     assert notify.run(str(tmp_path), False, notify.steps(str(tmp_path))) == 1, "one failed"

@@ -44,9 +44,8 @@ from mwan_hook.routing.uplinks import Surroundings, bind
 from mwan_hook.run import change, judge, tick
 from mwan_hook.run.judge import Judged, Scene, Seen
 from mwan_hook.run.tick import Key, Questions, Wish
-from mwan_hook.store import files, lock
+from mwan_hook.store import files, lock, wake
 from mwan_hook.store import state as states
-from mwan_hook.system import notifier
 from mwan_hook.verdict import facts
 from tests.unit import builders as b
 from tests.unit.test_only_way import IPV4, Site
@@ -293,7 +292,7 @@ def test_only_what_is_configured_or_left_is_looked_after(
         return ()
 
     monkeypatch.setattr(prometheus, "refresh", refresh)
-    monkeypatch.setattr(notifier, "remind", lambda _: done.append("mail"))
+    monkeypatch.setattr(wake, "remind", lambda _: done.append("mail"))
     monkeypatch.setattr(tell, "remind", lambda *_: done.append("again"))
     if again:
         (tmp_path / files.RUN).mkdir(parents=True)
@@ -466,7 +465,7 @@ def test_what_follows_from_what_is_desired_is_remembered() -> None:
 
 
 def test_only_of_interfaces_that_a_match_asks_for_udev_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    from mwan_hook.system import udev
+    from mwan_hook.machine import udev
 
     monkeypatch.setattr(udev, "attributes", lambda root, name, index: {"ID": f"{root} {name} {index}"})
     by_path = b.uplink("usb")._replace(match=(b.uplink("x").match[0]._replace(kind="path", glob="pci-*"),))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pyfakefs.fake_filesystem import FakeFilesystem
 
-from mwan_hook.system.udev import attributes
+from mwan_hook.machine.udev import attributes
 
 USB = "/sys/devices/pci0000:00/0000:00:14.0/usb1/1-2"
 

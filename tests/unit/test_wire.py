@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mwan_hook.kernel import build, canonical, copywords, frames, shapes, wire
 from mwan_hook.model import GUARD_METRIC, Address, Change, Family, Link, Nexthop, Op, Route, Rule, Sysctl
 from mwan_hook.routing import words
-from mwan_hook.system import build, canonical, copywords, frames, shapes, wire
 
 OURS, THEIRS = 172, 3
 SEQUENCE = 0xD7123456

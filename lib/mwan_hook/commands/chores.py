@@ -7,10 +7,10 @@ import stat
 import time
 
 from mwan_hook import config, configread
+from mwan_hook.machine import names
 from mwan_hook.model import ConfigError, MwanError
 from mwan_hook.say import complain, say
 from mwan_hook.store import chores, files, holder, spool
-from mwan_hook.system import names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

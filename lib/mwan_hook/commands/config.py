@@ -7,6 +7,8 @@ from _socket import if_nameindex
 
 from mwan_hook import config, configkeep, configread
 from mwan_hook.core import settings
+from mwan_hook.kernel import nft
+from mwan_hook.machine.networkd import Network
 from mwan_hook.model import (
     MAIN_TABLE,
     Config,
@@ -27,8 +29,6 @@ from mwan_hook.model import (
 from mwan_hook.quota import words
 from mwan_hook.say import complain, say
 from mwan_hook.store import allotment
-from mwan_hook.system import nft
-from mwan_hook.system.networkd import Network
 from mwan_hook.system.networkmatch import network_for
 from mwan_hook.verdict import switches
 

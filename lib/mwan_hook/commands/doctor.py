@@ -7,10 +7,11 @@ import json
 from mwan_hook.commands.doctor_look import findings
 from mwan_hook.core import doctorfix
 from mwan_hook.core.doctor import Severity, spelled
+from mwan_hook.kernel import sysctl
 from mwan_hook.model import MwanError
 from mwan_hook.say import complain, say
 from mwan_hook.store.files import under
-from mwan_hook.system import doctorfiles, sysctl
+from mwan_hook.system import doctorfiles
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

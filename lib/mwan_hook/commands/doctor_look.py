@@ -22,10 +22,12 @@ from mwan_hook.core.doctor import Case, Finding, ordered
 from mwan_hook.core.doctorrules import Foreign
 from mwan_hook.core.doctorstate import Memory
 from mwan_hook.core.traced import Question
+from mwan_hook.kernel import nft, sysctl
+from mwan_hook.machine import dropins, networkd, units
 from mwan_hook.model import MAIN_TABLE, ConfigError, Family
 from mwan_hook.run import judge
 from mwan_hook.store.files import STATE, under
-from mwan_hook.system import dropins, inquiry, kernelparts, networkd, nft, resolvers, rulesets, sysctl, unitfacts
+from mwan_hook.system import inquiry, kernelparts, resolvers, rulesets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -98,13 +100,13 @@ def _channels(config: Config) -> frozenset[str]:
 
 def _system(root: str, own_nexthops: bool, channels: frozenset[str], required: tuple[str, ...]) -> Iterator[Finding]:
     """systemd, its networkd, and what starts us."""
-    setup = unitfacts.networkd(root)
+    setup = units.networkd(root)
     if setup:
         yield from doctornetworkd.check(setup, own_nexthops)
         wait = dropins.wait_online(root, required)
         if wait:
             yield from doctornetworkd.check_wait(wait)
-    yield from doctorunits.check(unitfacts.installed(root, channels, tuple(doctorunits.UNITS)))
+    yield from doctorunits.check(units.installed(root, channels, tuple(doctorunits.UNITS)))
 
 
 def _kernel(root: str, case: Case, judged: Judged) -> Iterator[Finding]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from mwan_hook import config
 from mwan_hook.firewall import table
-from mwan_hook.lines import spelled
+from mwan_hook.kernel import nft
+from mwan_hook.kernel.lines import spelled
 from mwan_hook.model import Change, Op, Ruleset
 from mwan_hook.run import judge
 from mwan_hook.say import complain, say
 from mwan_hook.store import lock
-from mwan_hook.system import nft
 
 
 def run(root: str) -> int:

@@ -8,8 +8,7 @@ from mwan_hook import config
 from mwan_hook.model import Config, ConfigError, MwanError, Notice, State
 from mwan_hook.run import channels
 from mwan_hook.say import complain
-from mwan_hook.store import outbox
-from mwan_hook.system import notifier
+from mwan_hook.store import outbox, wake
 from mwan_hook.verdict.notices import FLUSHED, identity
 
 
@@ -21,7 +20,7 @@ def tell(root: str, state: State) -> None:
     last = Notice(identity(clock), FLUSHED, at=time.time(), boottime=clock / 1e9, reason="flush")
     try:
         outbox.hand_over(root, (*state.outbox, last))
-        notifier.wake(root)
+        wake.wake(root)
     except MwanError as error:
         complain((str(error),))
 

@@ -6,8 +6,11 @@ import os
 
 from mwan_hook import config
 from mwan_hook.commands import farewell
+from mwan_hook.kernel import advertise, nexthops, nft, sysctl, write
+from mwan_hook.kernel.lines import shortened
+from mwan_hook.kernel.reader import Reader
 from mwan_hook.light import NamedTuple
-from mwan_hook.lines import shortened
+from mwan_hook.machine import names
 from mwan_hook.model import (
     MAIN_TABLE,
     PROTOCOL,
@@ -28,8 +31,6 @@ from mwan_hook.routing.plan import deletions
 from mwan_hook.say import brief, complain, say
 from mwan_hook.store import files, lock
 from mwan_hook.store import state as states
-from mwan_hook.system import advertise, names, nexthops, nft, sysctl, write
-from mwan_hook.system.look import Reader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -17,8 +17,7 @@ from mwan_hook.light import NamedTuple
 from mwan_hook.model import Config, ConfigError, MwanError
 from mwan_hook.run.channels import CHANNELS
 from mwan_hook.say import complain
-from mwan_hook.store import again, filelocked, files, outbox
-from mwan_hook.system import notifier
+from mwan_hook.store import again, filelocked, files, outbox, wake
 from mwan_hook.verdict.notices import AGAIN
 
 TYPE_CHECKING = False
@@ -50,7 +49,7 @@ ALL = Step((False, True), files.NOTIFY, filelocked.notifier)
 
 def steps(root: str) -> tuple[Step, ...]:
     """What is to be done by hand: with units, theirs, so that both keep out of each other's way."""
-    return (BOOKS, PROGRAMS) if notifier.watched(root) else (ALL,)
+    return (BOOKS, PROGRAMS) if wake.watched(root) else (ALL,)
 
 
 def run(root: str, wait: bool, chosen: Sequence[Step]) -> int:

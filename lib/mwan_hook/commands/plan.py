@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 
 from mwan_hook import config
-from mwan_hook.lines import spelled
+from mwan_hook.kernel import nft
+from mwan_hook.kernel.lines import spelled
 from mwan_hook.run import judge, ruleset
 from mwan_hook.say import say
-from mwan_hook.system import nft
 
 
 def run(root: str, as_json: bool) -> int:

@@ -11,10 +11,10 @@ from mwan_hook.core.trace import trace
 from mwan_hook.core.traced import LOOPBACK, PROTOCOLS, UDP, Answer, Question, Trace
 from mwan_hook.core.tracejudge import agree, askable, told
 from mwan_hook.core.tracewords import Names
+from mwan_hook.machine.names import SHARED
 from mwan_hook.model import Family, MwanError, UplinkState
 from mwan_hook.say import complain, say
 from mwan_hook.system import inquiry
-from mwan_hook.system.names import SHARED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mwan_hook.core.doctor import NAME, NETWORKD, WAIT_ONLINE, Finding, Fix, Severity, listed
-from mwan_hook.core.machine import KEYS, Networkd, Setting, WaitOnline, effective
+from mwan_hook.machine.values import KEYS, Networkd, Setting, WaitOnline, effective
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mwan_hook.core.doctor import Finding, Fix, Severity, listed
-from mwan_hook.core.machine import DISPATCHER, STATES, Installed, Unit
+from mwan_hook.machine.values import DISPATCHER, STATES, Installed, Unit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -22,8 +22,8 @@ def deliver(root: str, loaded: Loaded, notices: Sequence[Notice]) -> bool:
     waiting; by hand only a server that took no mail the last time.
     """
     from mwan_hook.notify import mailbook
-    from mwan_hook.system import notifier
+    from mwan_hook.store import wake
 
-    if not mailbook.record(root, loaded.config, notices).failures and not notifier.by_systemd():
+    if not mailbook.record(root, loaded.config, notices).failures and not wake.by_systemd():
         mailbook.send_due(root, loaded.config)
     return True

@@ -21,9 +21,9 @@ def deliver(root: str, loaded: Loaded, notices: Sequence[Notice]) -> bool:
     Raises MwanError.
     """
     from mwan_hook.notify import webhookbook
-    from mwan_hook.system import notifier
+    from mwan_hook.store import wake
 
     hook = loaded.config.webhook
-    if not webhookbook.record(root, hook, notices).failures and not notifier.by_systemd():
+    if not webhookbook.record(root, hook, notices).failures and not wake.by_systemd():
         webhookbook.send_due(root, hook)
     return True

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from mwan_hook.lines import shortened
+from mwan_hook.kernel import write
+from mwan_hook.kernel.lines import shortened
+from mwan_hook.machine import names
 from mwan_hook.model import Ruleset, State
 from mwan_hook.run import judge
 from mwan_hook.say import attempted, brief, complain, say
 from mwan_hook.store import allotment
 from mwan_hook.store import state as states
-from mwan_hook.system import names, write
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,8 +70,8 @@ def _rule_set(run: Run, judged: Judged, rounds: Sequence[Seen]) -> list[str]:
     What was read of it now is what it is compared with from now on.  A run that is killed before makes it again,
     and forgets again what is not translated.
     """
+    from mwan_hook.kernel import nft
     from mwan_hook.run import ruleset
-    from mwan_hook.system import nft
 
     patience = PATIENCE if run.finishing else IMPATIENCE
     there, complaints = ruleset.settle(judged, lambda seen: judge.judge(seen, rounds, run.asked), patience)

@@ -8,7 +8,7 @@ MwanError.
 from __future__ import annotations
 
 from mwan_hook.light import NamedTuple
-from mwan_hook.system import notifier
+from mwan_hook.store import wake
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,4 +46,4 @@ CHANNELS = (
 
 def needed(root: str, config: Config) -> bool:
     """False where notices need not be spooled: no unit takes them out, and no channel is set up."""
-    return notifier.watched(root) or any(channel.code.wanted(root, config) for channel in CHANNELS)
+    return wake.watched(root) or any(channel.code.wanted(root, config) for channel in CHANNELS)

@@ -9,18 +9,18 @@ from __future__ import annotations
 import os
 
 from mwan_hook.addresses import network
+from mwan_hook.machine.networkd import LINKS
 from mwan_hook.model import Family, Nat6, OnLink
 from mwan_hook.routing import prefixes
 from mwan_hook.say import complain
 from mwan_hook.store.files import under
-from mwan_hook.system.networkd import LINKS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from mwan_hook.kernel.reader import Reader
     from mwan_hook.model import Config, Delegated, Snapshot, State, Uplink
-    from mwan_hook.system.look import Reader
 
 WRITTEN = "run/mwan-hook/prefixes"  # a file for each interface, a prefix in each line
 MOST = 10000  # lines: what a provider says again and again does not push the first word of another out

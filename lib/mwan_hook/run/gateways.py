@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from mwan_hook.kernel import neighbours
 from mwan_hook.model import FAMILIES, Turn, UplinkState, turn_key
 from mwan_hook.routing.gateways import strays
 from mwan_hook.routing.turns import turn
 from mwan_hook.routing.uplinks import bind
-from mwan_hook.system import neighbours
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from mwan_hook.kernel.reader import Reader
     from mwan_hook.model import Config, Family, Route, Snapshot, Uplink
     from mwan_hook.routing.uplinks import Bound, Surroundings
-    from mwan_hook.system.look import Reader
 
 
 def settled(reader: Reader, config: Config, around: Surroundings, bound: Bound, now: float) -> tuple[Snapshot, Bound]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 
 from mwan_hook.config import for_interface
+from mwan_hook.kernel.reader import Reader
 from mwan_hook.light import NamedTuple
+from mwan_hook.machine import networkd
 from mwan_hook.model import (
     LOCAL_TABLE,
     Allotment,
@@ -32,8 +34,6 @@ from mwan_hook.routing.uplinks import Bound, Surroundings, bind, interfaces_to_d
 from mwan_hook.run.look import details, may_be_delegated
 from mwan_hook.store import allotment as allotments
 from mwan_hook.store import state as states
-from mwan_hook.system import networkd
-from mwan_hook.system.look import Reader
 from mwan_hook.verdict.decide import judge_round, with_only_way
 from mwan_hook.verdict.events import counted
 from mwan_hook.verdict.facts import another_online, fits, judge_uplink
@@ -306,7 +306,7 @@ def _attributes(root: str, config: Config, links: Sequence[Link]) -> dict[str, d
     described = interfaces_to_describe(config, links)
     if not described:
         return {}
-    from mwan_hook.system import udev
+    from mwan_hook.machine import udev
 
     return {link.name: udev.attributes(root, link.name, link.index) for link in described}
 

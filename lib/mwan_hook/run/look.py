@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from mwan_hook.kernel import sysctl
+from mwan_hook.kernel.copies import Copier
+from mwan_hook.kernel.reader import CLAIM, LOOPBACK, Reader
 from mwan_hook.model import (
     DEFAULT,
     LOCAL_TABLE,
@@ -22,9 +25,6 @@ from mwan_hook.model import (
 )
 from mwan_hook.routing import former
 from mwan_hook.routing.desired import settings, strangers
-from mwan_hook.system import sysctl
-from mwan_hook.system.copies import Copier
-from mwan_hook.system.look import CLAIM, LOOPBACK, Reader
 from mwan_hook.verdict.facts import is_online, uses
 
 TYPE_CHECKING = False
@@ -140,9 +140,9 @@ def _pool(reader: Reader, loaded: Loaded, bound: Bound, state: State, outlines: 
         wanted = anew or state.sharing != Sharing.ROUTES.value
     if not (wanted or anew or state.objects):
         return None
+    from mwan_hook.kernel import nexthops
     from mwan_hook.routing.nexthops import own_table
     from mwan_hook.run import sharing
-    from mwan_hook.system import nexthops
 
     ours, taken = nexthops.decoded(reader.objects(), {routing.protocol, *former.protocols(state, outlines)})
     known = "" if anew else state.sharing
@@ -154,7 +154,7 @@ def _firewall(loaded: Loaded, state: State) -> Firewall | None:
     """Our nft table: where one is wanted or known, and after the configuration or the memory changed."""
     if not loaded.config.firewall and not state.firewall.commands and state.config == loaded.fingerprint:
         return None
-    from mwan_hook.system import nft
+    from mwan_hook.kernel import nft
 
     return nft.look(state.firewall)
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 
+from mwan_hook.kernel import counters
 from mwan_hook.model import MwanError, Traffic, Usage
 from mwan_hook.quota import usage as quota
 from mwan_hook.store import state as states
 from mwan_hook.store import usage as usages
-from mwan_hook.system import counters
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 
+from mwan_hook.kernel import netlink
 from mwan_hook.model import UNREAD, Ruleset, State, Transition
 from mwan_hook.run import judge
 from mwan_hook.run.judge import Judged, Scene, Seen
 from mwan_hook.say import attempted, brief, complain
 from mwan_hook.store import files, lock
 from mwan_hook.store import state as states
-from mwan_hook.system import netlink
 from mwan_hook.verdict.events import transitions
 
 TYPE_CHECKING = False
@@ -100,7 +100,7 @@ class Run:
         """Once in a run the kernel is made to ask gateways that are waiting for their turn."""
         if self._asked_gateways or self.last is None:
             return False
-        from mwan_hook.system import neighbours
+        from mwan_hook.kernel import neighbours
 
         self._asked_gateways = True
         return neighbours.ask(self.last.uplinks, self.last.bound.turns)

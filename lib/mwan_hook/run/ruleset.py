@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from mwan_hook.firewall import table
-from mwan_hook.lines import spelled
+from mwan_hook.kernel import nft
+from mwan_hook.kernel.lines import spelled
 from mwan_hook.model import Op, Ruleset
 from mwan_hook.say import brief, say
-from mwan_hook.system import nft
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def _forget(judged: Judged, added: Sequence[Translation]) -> list[str]:
     """Connections that are older than their translation begin anew."""
     if not added:
         return []
-    from mwan_hook.system import conntrack
+    from mwan_hook.kernel import conntrack
 
     config, addresses = judged.scene.config, judged.scene.snapshot.addresses
     local = frozenset(address.address for address in addresses)

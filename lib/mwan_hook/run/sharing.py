@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
+from mwan_hook.kernel.nexthops import supported
 from mwan_hook.model import MAIN_TABLE, Pool, Sharing
-from mwan_hook.system.nexthops import supported
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,10 +52,10 @@ def chosen(root: str, routing: Routing) -> str:
 
 def spared(root: str) -> bool:
     """Whether systemd-networkd is not used, or was told before its start to leave others' objects alone."""
-    from mwan_hook.core.machine import effective
-    from mwan_hook.system import unitfacts
+    from mwan_hook.machine import units
+    from mwan_hook.machine.values import effective
 
-    networkd = unitfacts.networkd(root)
+    networkd = units.networkd(root)
     if networkd is None:
         return True
     takes_out, by, _ = effective(networkd.settings.get(_SETTING, ()))

@@ -28,7 +28,7 @@ def advertised(judged: Judged, state: State) -> State:
     Multicast gets lost, and radvd answers nobody within three seconds of its last word.  A run that is killed here
     leaves all of it to the next one.
     """
-    from mwan_hook.system import advertise
+    from mwan_hook.kernel import advertise
 
     wanted, now = judged.deprecated, judged.scene.now
     changed = {*wanted} ^ {*state.deprecated}
@@ -48,12 +48,12 @@ def with_notices(judged: Judged, before: State, state: State, happened: Sequence
 def handed_over(root: str, loaded: Loaded, state: State) -> State:
     """Out of the stored state into the spool; what fails stays for the next run."""
     from mwan_hook.run import channels
-    from mwan_hook.system import notifier
+    from mwan_hook.store import wake
 
     try:
         if channels.needed(root, loaded.config):
             lost = outbox.hand_over(root, state.outbox)
-            notifier.wake(root)
+            wake.wake(root)
             if lost and not state.unheard:
                 complain(
                     (f"notices are not delivered below {root}; dropping the oldest (is mwan-hook-notify.path on?)",)
@@ -69,14 +69,14 @@ def handed_over(root: str, loaded: Loaded, state: State) -> State:
 
 def remind(root: str, judged: Judged) -> None:
     """Have those who could not be told before hear how things stand, if that is due."""
-    from mwan_hook.system import notifier
+    from mwan_hook.store import wake
 
     try:
         if again.due(root):
             clock = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
             now = notices.again(judged.state, judged.scene.uplinks, time.time(), clock / 1e9, clock)
             outbox.hand_over(root, (now,))
-            notifier.wake(root)
+            wake.wake(root)
     except MwanError as error:
         complain((str(error),))
 

@@ -10,6 +10,7 @@ import os
 import time
 
 from mwan_hook import config
+from mwan_hook.kernel import netlink
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import FAMILIES, Busy, ConfigError, Family, Job, Probe, Result, Round, Status, Uplink
 from mwan_hook.run.judge import Judged, Seen, verdicts
@@ -17,7 +18,6 @@ from mwan_hook.run.reconcile import Run
 from mwan_hook.say import complain
 from mwan_hook.store import files, lock
 from mwan_hook.store import state as states
-from mwan_hook.system import netlink
 from mwan_hook.verdict import rounds, schedule
 from mwan_hook.verdict.decide import has_way
 from mwan_hook.verdict.facts import another_online
@@ -135,9 +135,9 @@ def _look_after(root: str, loaded: Loaded, judged: Judged) -> None:
 
         complain(prometheus.refresh(root, loaded))
     if loaded.config.mail.to or loaded.config.webhook.url:
-        from mwan_hook.system import notifier
+        from mwan_hook.store import wake
 
-        notifier.remind(root)
+        wake.remind(root)
     if os.path.exists(files.under(root, files.AGAIN)):
         from mwan_hook.run import tell
 

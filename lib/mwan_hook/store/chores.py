@@ -9,8 +9,7 @@ import os
 import time
 
 from mwan_hook.model import MwanError
-from mwan_hook.store import files, spool
-from mwan_hook.system import notifier
+from mwan_hook.store import files, spool, wake
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ POLL = 0.05
 
 def ask(root: str, kind: str, content: Mapping[str, object]) -> bool:
     """Ask for a chore, in place of one of this kind; False where none is done for this user.  Raises MwanError."""
-    if os.geteuid() == 0 or not notifier.watched(root):
+    if os.geteuid() == 0 or not wake.watched(root):
         return False
     spool.add(files.under(root, files.CHORES), dict(content), kind)
     return True

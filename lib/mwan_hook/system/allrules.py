@@ -9,8 +9,8 @@ from _socket import inet_ntop
 from struct import unpack_from
 
 from mwan_hook.core.traced import AnyRule, Device, Entry, Leg, Span
+from mwan_hook.kernel import wire
 from mwan_hook.model import Family, Route
-from mwan_hook.system import wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,9 +6,10 @@ from _socket import inet_pton
 
 from mwan_hook.core.trace import back, local_tables, tables_needed
 from mwan_hook.core.traced import Answer, Device, Entry, Ground, Question
+from mwan_hook.kernel import frames, lookup, netlink, sysctl, wire
+from mwan_hook.kernel.reader import Reader
 from mwan_hook.model import Family, MwanError
-from mwan_hook.system import allrules, frames, lookup, netlink, sysctl, wire
-from mwan_hook.system.look import Reader
+from mwan_hook.system import allrules
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ import shlex
 from stat import S_ISBLK, S_ISCHR, S_ISDIR, S_ISREG
 
 from mwan_hook.core.targets import parse
+from mwan_hook.machine.networkd import Network
+from mwan_hook.machine.unitfile import Entry, parse_file, timespan
 from mwan_hook.model import GUARD_METRIC
 from mwan_hook.store.files import under
-from mwan_hook.system.networkd import Network
-from mwan_hook.system.unitfile import Entry, parse_file, timespan
 from mwan_hook.verdict.rounds import METHODS
 
 TYPE_CHECKING = False

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from mwan_hook.light import glob
-from mwan_hook.system.networkd import link_facts
+from mwan_hook.machine.networkd import link_facts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from mwan_hook.machine.networkd import Network
     from mwan_hook.model import Link
-    from mwan_hook.system.networkd import Network
 
 _ADDRESS_KEYS = ("MACAddress", "PermanentMACAddress")
 _FACTS = {"Driver": "driver", "Path": "path"}
@@ -21,7 +21,7 @@ def network_for(
 ) -> Network | None:
     """The network in force for ``link``: the one networkd names, else the first that matches.
 
-    ``attributes`` are those of :func:`mwan_hook.system.udev.attributes`, which is asked when they are not given
+    ``attributes`` are those of :func:`mwan_hook.machine.udev.attributes`, which is asked when they are not given
     and some ``[Match]`` needs them.
     """
     named = link_facts(root, link.index).get("NETWORK_FILE")
@@ -30,7 +30,7 @@ def network_for(
         return next((network for network in networks if network.name == name), None)
     for network in networks:
         if attributes is None and set(network.match) & {*_FACTS, "Property", "Type"}:
-            from mwan_hook.system import udev
+            from mwan_hook.machine import udev
 
             attributes = udev.attributes(root, link.name, link.index)
         if applies(network.match, link, attributes or {}):

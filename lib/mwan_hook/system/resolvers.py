@@ -7,9 +7,10 @@ import os
 from mwan_hook.addresses import is_address
 from mwan_hook.core.doctordns import LEASE, Server
 from mwan_hook.core.traced import Question
+from mwan_hook.machine import networkd
 from mwan_hook.model import Family
 from mwan_hook.store.files import under
-from mwan_hook.system import inquiry, networkd
+from mwan_hook.system import inquiry
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import os
 import shlex
 
 from mwan_hook.core.doctormarks import FULL, Flowtable, Marker
-from mwan_hook.system import nft
+from mwan_hook.kernel import nft
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from _socket import AF_INET6
 from struct import unpack_from
 
+from mwan_hook.kernel import build, canonical, wire
 from mwan_hook.light import tally
 from mwan_hook.model import Copies, Family
-from mwan_hook.system import build, canonical, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mwan_hook.system.shapes import Found
+    from mwan_hook.kernel.shapes import Found
 
 _ADD = wire.NLM_F_CREATE | wire.NLM_F_EXCL
 _APPEND = wire.NLM_F_CREATE | wire.NLM_F_APPEND

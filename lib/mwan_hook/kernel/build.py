@@ -5,8 +5,8 @@ from __future__ import annotations
 from _socket import AF_INET6, inet_pton
 from struct import Struct, pack
 
+from mwan_hook.kernel import wire
 from mwan_hook.model import DEFAULT, Family, Nexthop, Route, Rule
-from mwan_hook.system import wire
 
 _HEADER = Struct("=IHHII")
 _ATTRIBUTE = Struct("=HH")

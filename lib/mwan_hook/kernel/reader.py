@@ -10,6 +10,7 @@ from _socket import inet_ntop
 from struct import Struct
 from sys import byteorder
 
+from mwan_hook.kernel import build, frames, netlink, wire
 from mwan_hook.light import partial
 from mwan_hook.model import (
     DEFAULT_TABLE,
@@ -26,7 +27,6 @@ from mwan_hook.model import (
     Rule,
 )
 from mwan_hook.routing.priorities import KERNEL_DEFAULT, KERNEL_MAIN
-from mwan_hook.system import build, frames, netlink, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

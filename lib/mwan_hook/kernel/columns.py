@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from struct import Struct
 
+from mwan_hook.kernel import canonical, frames, wire
+from mwan_hook.kernel.wire import FLAGS, HEADER, LENGTH, PROTOCOL, SOURCE_LENGTH
 from mwan_hook.light import NamedTuple, defaultdict
-from mwan_hook.system import canonical, frames, wire
-from mwan_hook.system.wire import FLAGS, HEADER, LENGTH, PROTOCOL, SOURCE_LENGTH
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mwan_hook.system.shapes import Sorter
+    from mwan_hook.kernel.shapes import Sorter
 
 # A piece is a message without its first twelve bytes, with the length of the next message behind it.
 _PIECE, _TAIL = 4, 4

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from struct import Struct
 
-from mwan_hook.system import build, wire
+from mwan_hook.kernel import build, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from _socket import inet_ntop, inet_pton
 from errno import EOPNOTSUPP
 from struct import Struct, pack, unpack_from
 
+from mwan_hook.kernel import build, bulk, netlink, wire
 from mwan_hook.model import Family, Nexthop, NexthopObject, Op
-from mwan_hook.system import build, bulk, netlink, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

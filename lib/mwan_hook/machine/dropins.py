@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import re
 
-from mwan_hook.core.machine import KEYS, Setting, WaitOnline
+from mwan_hook.machine.unitfile import parse_file
+from mwan_hook.machine.values import KEYS, Setting, WaitOnline
 from mwan_hook.store.files import under
-from mwan_hook.system.unitfile import parse_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from mwan_hook.system.unitfile import Entry
+    from mwan_hook.machine.unitfile import Entry
 
 TOPS = ("etc", "run", "usr/local/lib", "usr/lib", "lib")  # a name in an earlier one masks it in the later ones
 MAIN_ANYWHERE = 256  # before this systemd read its main file in /etc only

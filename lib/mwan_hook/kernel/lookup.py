@@ -6,9 +6,9 @@ import os
 from _socket import inet_pton
 from struct import pack
 
+from mwan_hook.kernel import build, netlink, wire
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import Family
-from mwan_hook.system import build, netlink, wire
 
 RTM_F_LOOKUP_TABLE = 0x1000
 _IIF, _MARK, _UID, _IP_PROTO, _SPORT, _DPORT = 3, 16, 25, 27, 28, 29

@@ -6,11 +6,11 @@ import os
 from errno import EADDRNOTAVAIL, EEXIST, EHOSTUNREACH, ENETDOWN, ENETUNREACH, ENODEV, ENOENT, EPERM, ESRCH
 from itertools import groupby
 
+from mwan_hook.kernel import build, bulk, copywords, nexthops, standing, sysctl, wire
+from mwan_hook.kernel.reader import Reader
 from mwan_hook.model import MAIN_TABLE, Change, Family, NexthopObject, Op, Route, Rule, Sysctl
 from mwan_hook.routing import words
 from mwan_hook.say import brief
-from mwan_hook.system import build, bulk, copywords, nexthops, standing, sysctl, wire
-from mwan_hook.system.look import Reader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

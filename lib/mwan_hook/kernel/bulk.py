@@ -10,7 +10,7 @@ from _socket import MSG_DONTWAIT
 from errno import EHOSTUNREACH, ENETUNREACH
 from struct import pack_into, unpack_from
 
-from mwan_hook.system import frames, netlink, wire
+from mwan_hook.kernel import frames, netlink, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

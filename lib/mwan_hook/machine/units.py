@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import os
 
-from mwan_hook.core.machine import DISPATCHER, STATES, Installed, Networkd, Unit
+from mwan_hook.machine import dropins
+from mwan_hook.machine.unitfile import parse_file
+from mwan_hook.machine.values import DISPATCHER, STATES, Installed, Networkd, Unit
 from mwan_hook.store.files import under
-from mwan_hook.system import dropins
-from mwan_hook.system.unitfile import parse_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,18 +6,18 @@ left is looked into.
 
 from __future__ import annotations
 
+from mwan_hook.kernel import shapes
+from mwan_hook.kernel.canonical import decoded
 from mwan_hook.light import partial
 from mwan_hook.model import MAIN_TABLE, Copies, CopyRoutes, Family
 from mwan_hook.routing.priorities import DISGUISED
-from mwan_hook.system import shapes
-from mwan_hook.system.canonical import decoded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from mwan_hook.system.look import Reader
-    from mwan_hook.system.shapes import Found
+    from mwan_hook.kernel.reader import Reader
+    from mwan_hook.kernel.shapes import Found
 
 
 class Copier:
@@ -41,7 +41,7 @@ class Copier:
         have = self._reader.routes(family, table, partial(shapes.collect, protocol=self._reader.protocol))
         wanted, there = set(source.others), set(have.ours)
         if not wanted <= there:
-            from mwan_hook.system import copydiff
+            from mwan_hook.kernel import copydiff
 
             return copydiff.difference(family, table, source, have, self._reader.protocol)
         extra = decoded(sorted(there - wanted - set(source.dead)), table, self._reader.protocol)
@@ -61,7 +61,7 @@ class Copier:
         """Main's routes come before those of another table."""
         collect = partial(shapes.collect, protocol=self._reader.protocol, defaults=False, oif=index)
         more = self._reader.unicast(family, home, index, collect)
-        from mwan_hook.system import copydiff
+        from mwan_hook.kernel import copydiff
 
         return copydiff.beside(source, more)
 

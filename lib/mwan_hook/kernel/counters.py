@@ -5,8 +5,8 @@ from __future__ import annotations
 from _socket import MSG_DONTWAIT
 from struct import pack, unpack_from
 
+from mwan_hook.kernel import build, netlink, wire
 from mwan_hook.model import MwanError
-from mwan_hook.system import build, netlink, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

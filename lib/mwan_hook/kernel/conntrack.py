@@ -8,9 +8,9 @@ begins anew, and is translated (tests/netns/test_untranslated.py).  Imported onl
 from __future__ import annotations
 
 from mwan_hook.addresses import covers
+from mwan_hook.kernel import lookup
+from mwan_hook.kernel.lookup import Packet
 from mwan_hook.model import Family, MwanError
-from mwan_hook.system import lookup
-from mwan_hook.system.lookup import Packet
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from _socket import AF_NETLINK, MSG_DONTWAIT, SO_RCVBUF, SOCK_CLOEXEC, SOCK_RAW,
 from errno import EAFNOSUPPORT, ENODEV, ENOENT, EOPNOTSUPP
 from struct import unpack_from
 
+from mwan_hook.kernel import build, frames, wire
 from mwan_hook.model import MwanError
-from mwan_hook.system import build, frames, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from _socket import inet_ntop, inet_pton
 from struct import pack, unpack_from
 
 from mwan_hook.addresses import VIA_IPV6
+from mwan_hook.kernel import build, netlink, wire
+from mwan_hook.kernel.reader import Reader
 from mwan_hook.model import FAMILIES, Family, turn_key
-from mwan_hook.system import build, netlink, wire
-from mwan_hook.system.look import Reader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

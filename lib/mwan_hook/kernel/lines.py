@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from mwan_hook.kernel import copywords
 from mwan_hook.routing.words import line
-from mwan_hook.system import copywords
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

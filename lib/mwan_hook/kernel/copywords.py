@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from mwan_hook.kernel import canonical, wire
 from mwan_hook.model import Op, Route
-from mwan_hook.system import canonical, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from errno import EPERM
 from struct import pack, unpack_from
 from time import monotonic
 
+from mwan_hook.kernel import wire
 from mwan_hook.model import UNREAD, Firewall, Op, Ruleset
-from mwan_hook.system import wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

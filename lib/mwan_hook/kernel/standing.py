@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from mwan_hook.kernel.reader import Reader
 from mwan_hook.model import DEFAULT, MAIN_TABLE, Change, Family, Nexthop, Route
-from mwan_hook.system.look import Reader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

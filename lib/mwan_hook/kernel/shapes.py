@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from mwan_hook.kernel import canonical, frames
+from mwan_hook.kernel.wire import HEADER, LENGTH, PROTOCOL, SOURCE_LENGTH
 from mwan_hook.light import NamedTuple
-from mwan_hook.system import canonical, frames
-from mwan_hook.system.wire import HEADER, LENGTH, PROTOCOL, SOURCE_LENGTH
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def collect(buffers: Iterable[bytes], protocol: int, oif: int = 0, defaults: boo
                 sorter.one(message[HEADER:])
             continue
         if columns is None:
-            from mwan_hook.system.columns import Columns
+            from mwan_hook.kernel.columns import Columns
 
             columns = Columns(sorter)
         columns.buffer(buffer)
