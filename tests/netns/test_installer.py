@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from mwan_hook.core import doctorfix
-from mwan_hook.core.doctor import MODULES, NETWORKD, SYSCTLS, Fix, sysctl_fix
+from mwan_hook.doctor import files as doctorfiles
+from mwan_hook.doctor import fix
+from mwan_hook.doctor.finding import MODULES, NETWORKD, SYSCTLS, Fix, sysctl_fix
 from mwan_hook.model import Sysctl
-from mwan_hook.system import doctorfiles
 from tests.lab.router import PROJECT
 from tests.netns.installer import ENVIRONMENT, copy_of_checkout, files, install, look
 
@@ -309,7 +309,7 @@ def diagnosed(top: Path) -> set[str]:
         Fix(links=((HOOK, "/opt/lib/mwan-hook/spool-event"),)),
     ]
     there = doctorfiles.there(str(top), [NETWORKD, SYSCTLS, MODULES, HOOK])
-    doctorfiles.write(str(top), doctorfix.written(fixes, there))
+    doctorfiles.write(str(top), fix.written(fixes, there))
     assert {NETWORKD, SYSCTLS, HOOK} <= set(look(top))
     (top / MODULES).write_text("# somebody else's by now\n")
     return before | {MODULES, "etc/modules-load.d", "var", "var/lib", "var/lib/mwan-hook"}

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from mwan_hook.core.traced import Answer, Question, Trace
-from mwan_hook.core.tracejudge import agree
 from mwan_hook.model import Family
+from mwan_hook.trace.compare import agree
+from mwan_hook.trace.values import Answer, Question, Trace
 from tests.lab import Lab, Netns, wait_for
 from tests.netns.kernel import LIB
 

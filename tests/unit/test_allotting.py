@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mwan_hook.core import doctormarks
-from mwan_hook.core.doctor import Case, Severity
+from mwan_hook.doctor.checks import marks as doctormarks
+from mwan_hook.doctor.finding import Case, Severity
 from mwan_hook.model import (
     MAIN_TABLE,
     Allotment,

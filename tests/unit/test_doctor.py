@@ -6,21 +6,28 @@ from collections.abc import Iterable, Mapping
 
 import pytest
 
-from mwan_hook.core import (
-    doctordefaults,
-    doctordns,
-    doctorkernel,
-    doctorknown,
-    doctormarks,
-    doctorrules,
-    doctorsysctls,
+from mwan_hook.doctor import known as doctorknown
+from mwan_hook.doctor.checks import (
+    defaults as doctordefaults,
 )
-from mwan_hook.core.doctor import SYSCTLS, Case, Finding, Severity, listed, ordered, spelled
-from mwan_hook.core.doctordns import Server
-from mwan_hook.core.doctorkernel import Kernel
-from mwan_hook.core.doctormarks import FULL, Flowtable, Marker
-from mwan_hook.core.doctorrules import Foreign
-from mwan_hook.core.traced import AnyRule, Device, Entry, Leg, Span
+from mwan_hook.doctor.checks import (
+    dns,
+    marks,
+)
+from mwan_hook.doctor.checks import (
+    kernel as doctorkernel,
+)
+from mwan_hook.doctor.checks import (
+    rules as doctorrules,
+)
+from mwan_hook.doctor.checks import (
+    sysctls as doctorsysctls,
+)
+from mwan_hook.doctor.checks.dns import Server
+from mwan_hook.doctor.checks.kernel import Kernel
+from mwan_hook.doctor.checks.marks import FULL, Flowtable, Marker
+from mwan_hook.doctor.checks.rules import Foreign
+from mwan_hook.doctor.finding import SYSCTLS, Case, Finding, Severity, listed, ordered, spelled
 from mwan_hook.model import (
     MAIN_TABLE,
     Address,
@@ -40,6 +47,7 @@ from mwan_hook.model import (
     UplinkConfig,
 )
 from mwan_hook.routing.uplinks import Surroundings, bind
+from mwan_hook.trace.values import AnyRule, Device, Entry, Leg, Span
 from tests.unit import builders
 
 V4, V6 = Family.IPV4, Family.IPV6
@@ -306,38 +314,38 @@ def test_with_the_shared_default_in_main_nothing_is_behind_it() -> None:
 def test_marks_of_others_outside_our_bits_are_theirs() -> None:
     tailscale = AnyRule(V4, 5210, table=254, mark=0x80000, mask=0xFF0000)
     kube = AnyRule(V4, 100, table=100, mark=0x4000, mask=0x4000)
-    assert list(doctormarks.check_rules(case(), (tailscale, kube))) == []
+    assert list(marks.check_rules(case(), (tailscale, kube))) == []
 
 
 def test_a_mark_that_is_an_uplinks_is_a_problem_and_another_within_the_mask_a_warning() -> None:
     mwan3 = AnyRule(V4, 2001, table=1, mark=0x100, mask=0x3F00)
-    found = bad(doctormarks.check_rules(case(), (mwan3,)))
+    found = bad(marks.check_rules(case(), (mwan3,)))
     assert (found.code, found.severity) == ("mark-clash", Severity.PROBLEM)
     assert "of mwan3" in found.what
     assert "fiber" in found.breaks
     assert found.fix.words.startswith("[routing] mark_mask = 0x3f0000 ")
-    other = bad(doctormarks.check_rules(case(), (mwan3._replace(mark=0x3D00),)))
+    other = bad(marks.check_rules(case(), (mwan3._replace(mark=0x3D00),)))
     assert (other.code, other.severity) == ("mark-overlap", Severity.WARNING)
-    assert list(doctormarks.check_rules(case(mark_mask=0x3F0000), (mwan3,))) == []
+    assert list(marks.check_rules(case(mark_mask=0x3F0000), (mwan3,))) == []
 
 
 def test_a_rule_for_one_bit_takes_packets_of_every_uplink_that_has_it() -> None:
     one, two = (
         builders.uplink(name, metric=1, mark=mark, mask=0x3F00) for name, mark in (("fiber", 0x300), ("cable", 0x200))
     )
-    found = bad(doctormarks.check_rules(case(one, two), (AnyRule(V4, 100, table=1, mark=0x100, mask=0x100),)))
+    found = bad(marks.check_rules(case(one, two), (AnyRule(V4, 100, table=1, mark=0x100, mask=0x100),)))
     assert found.code == "mark-clash"
     assert found.breaks.startswith("such packets are led by uplink fiber,")
 
 
 def test_a_mark_with_other_bits_too_is_told_apart_and_noted() -> None:
-    found = bad(doctormarks.check_rules(case(), (WIREGUARD,)))
+    found = bad(marks.check_rules(case(), (WIREGUARD,)))
     assert (found.code, found.severity) == ("mark-overlap", Severity.NOTE)
 
 
 def test_netfilters_marks_are_held_against_ours() -> None:
     def marked(*values: object, router: Router = Router()) -> list[str]:  # noqa: B008
-        return codes(doctormarks.check_markers(case(router=router), [Marker("nft ip x y", *values)]))  # type: ignore[arg-type]
+        return codes(marks.check_markers(case(router=router), [Marker("nft ip x y", *values)]))  # type: ignore[arg-type]
 
     assert marked(0xFF0000, 0x40000) == []
     assert marked(0xFF00, 0x200) == ["mark-clash"]
@@ -347,13 +355,13 @@ def test_netfilters_marks_are_held_against_ours() -> None:
     assert marked(FULL, 0, router=Router(pin=True)) == ["mark-overlap"]
     assert marked(0xFF00, 0x200, True) == []
     assert marked(0xFF00, 0x200, True, router=Router(pin=True)) == ["mark-clash"]
-    named = bad(doctormarks.check_markers(case(), [Marker("x", 0x100, 0x100, False, ("mangle", "KUBE-MARK"))]))
+    named = bad(marks.check_markers(case(), [Marker("x", 0x100, 0x100, False, ("mangle", "KUBE-MARK"))]))
     assert "of kube-proxy" in named.what
 
 
 def test_a_flowtable_matters_where_it_has_an_uplink() -> None:
     through = Flowtable("nft flowtable inet filter f", ("br0", "fiber"))
-    found = bad(doctormarks.check_flowtables(case(), [through, Flowtable("other", ("br0",))]))
+    found = bad(marks.check_flowtables(case(), [through, Flowtable("other", ("br0",))]))
     assert (found.code, found.about) == ("flowtable", through.where)
 
 
@@ -448,19 +456,19 @@ DOWN = builders.state(fiber=Status.ONLINE, cable=Status.OFFLINE)._replace(boot_i
 
 def test_a_server_behind_a_dead_line_is_a_problem_only_if_no_other_is_left() -> None:
     dead, alive = Server("192.168.3.1", "/etc/resolv.conf", 3), Server("9.9.9.9", "/etc/resolv.conf", 2)
-    found = bad(doctordns.check(case(state=DOWN), [dead]))
+    found = bad(dns.check(case(state=DOWN), [dead]))
     assert (found.code, found.severity, found.about) == ("dns-dead-link", Severity.PROBLEM, "/etc/resolv.conf")
     assert "uplink cable, which is offline" in found.what
-    assert bad(doctordns.check(case(state=DOWN), [dead, alive])).severity is Severity.WARNING
-    assert list(doctordns.check(case(state=DOWN), [alive, Server("10.0.0.1", "/etc/resolv.conf", 7)])) == []
-    assert list(doctordns.check(case(), [dead, alive])) == []
+    assert bad(dns.check(case(state=DOWN), [dead, alive])).severity is Severity.WARNING
+    assert list(dns.check(case(state=DOWN), [alive, Server("10.0.0.1", "/etc/resolv.conf", 7)])) == []
+    assert list(dns.check(case(), [dead, alive])) == []
 
 
 def test_a_server_without_a_way_is_told_and_a_leases_is_only_a_warning() -> None:
     gone = Server("10.9.9.9", "/etc/resolv.conf", error="Network is unreachable")
-    assert "Network is unreachable" in bad(doctordns.check(case(), [gone])).what
+    assert "Network is unreachable" in bad(dns.check(case(), [gone])).what
     lease = Server("192.168.3.1", "lease of fiber", 3)
-    assert bad(doctordns.check(case(state=DOWN), [lease])).severity is Severity.WARNING
+    assert bad(dns.check(case(state=DOWN), [lease])).severity is Severity.WARNING
 
 
 # ---------------------------------------------------------------- kernel

@@ -11,19 +11,22 @@ from pathlib import Path
 
 import pytest
 
-from mwan_hook.core import doctorfix, doctornetworkd, doctorstate, doctorunits
-from mwan_hook.core.doctor import NETWORKD, SYSCTLS, Case, Finding, Fix, Severity, sysctl_fix
-from mwan_hook.core.doctordns import Server
-from mwan_hook.core.doctorfix import HEADER
-from mwan_hook.core.doctormarks import FULL, Flowtable, Marker
-from mwan_hook.core.doctorstate import Memory
-from mwan_hook.core.doctorunits import UNITS
+from mwan_hook.doctor import files, fix
+from mwan_hook.doctor.checks import networkd
+from mwan_hook.doctor.checks import state as doctorstate
+from mwan_hook.doctor.checks import units as doctorunits
+from mwan_hook.doctor.checks.dns import Server
+from mwan_hook.doctor.checks.marks import FULL, Flowtable, Marker
+from mwan_hook.doctor.checks.state import Memory
+from mwan_hook.doctor.checks.units import UNITS
+from mwan_hook.doctor.finding import NETWORKD, SYSCTLS, Case, Finding, Fix, Severity, sysctl_fix
+from mwan_hook.doctor.fix import HEADER
+from mwan_hook.doctor.read import kernel, resolvers, rulesets
 from mwan_hook.machine import dropins, units
 from mwan_hook.machine import values as machine
 from mwan_hook.machine.values import STATES, Installed, Networkd, Unit, WaitOnline
 from mwan_hook.model import Allotment, FamilyState, Match, Status, Sysctl, UplinkConfig, UplinkState
 from mwan_hook.routing.uplinks import Surroundings, bind
-from mwan_hook.system import doctorfiles, kernelparts, resolvers, rulesets
 from tests.unit import builders
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -44,7 +47,7 @@ def codes(findings: Iterable[Finding]) -> list[str]:
 def told(root: Path, version: int = 257, since: float | None = None, own: bool = False) -> list[Finding]:
     """What is said of the networkd whose files are below a root."""
     settings = dropins.networkd_settings(str(root), version)
-    return list(doctornetworkd.check(Networkd(version, settings, since), own))
+    return list(networkd.check(Networkd(version, settings, since), own))
 
 
 # ---------------------------------------------------------------- networkd.conf
@@ -153,7 +156,7 @@ WAIT = "usr/lib/systemd/systemd-networkd-wait-online"
 
 
 def waits(*words: str, required: tuple[str, ...] = ("wan1",)) -> list[str]:
-    return codes(doctornetworkd.check_wait(WaitOnline((f"/{WAIT}", *words), "/x.service:9", required)))
+    return codes(networkd.check_wait(WaitOnline((f"/{WAIT}", *words), "/x.service:9", required)))
 
 
 def test_a_boot_waits_for_what_networkd_requires_unless_any_is_enough() -> None:
@@ -167,7 +170,7 @@ def test_a_boot_waits_for_what_networkd_requires_unless_any_is_enough() -> None:
 
 
 def test_the_cure_takes_the_old_command_away_and_keeps_its_program() -> None:
-    (found,) = doctornetworkd.check_wait(WaitOnline(("/opt/wait", "--timeout=9"), "/x.service:9", ("wan1",)))
+    (found,) = networkd.check_wait(WaitOnline(("/opt/wait", "--timeout=9"), "/x.service:9", ("wan1",)))
     assert found.fix.lines == ("ExecStart=", "ExecStart=/opt/wait --any")
     assert found.fix.commands == ("systemctl daemon-reload",)
 
@@ -182,13 +185,13 @@ def test_the_command_in_force_is_that_of_the_last_drop_in(tmp_path: Path) -> Non
     found = dropins.wait_online(str(tmp_path), ("wan1",))
     assert found
     assert found.command == (f"/{WAIT}",)
-    [finding] = doctornetworkd.check_wait(found)
-    writing = doctorfix.written([finding.fix], {finding.fix.path: None})
-    doctorfiles.write(str(tmp_path), writing)
+    [finding] = networkd.check_wait(found)
+    writing = fix.written([finding.fix], {finding.fix.path: None})
+    files.write(str(tmp_path), writing)
     again = dropins.wait_online(str(tmp_path), ("wan1",))
     assert again
     assert again.command == (f"/{WAIT}", "--any")
-    assert list(doctornetworkd.check_wait(again)) == []
+    assert list(networkd.check_wait(again)) == []
     put(tmp_path, f"etc/{unit}", "")
     assert dropins.wait_online(str(tmp_path), ("wan1",)) is None  # masked
 
@@ -461,11 +464,11 @@ def test_a_comment_that_looks_like_an_option_is_one(tmp_path: Path) -> None:
 
 
 def test_modules_are_those_on_disk_and_those_built_in(tmp_path: Path) -> None:
-    assert kernelparts.kernel(str(tmp_path)).known is None
+    assert kernel.kernel(str(tmp_path)).known is None
     base = f"lib/modules/{os.uname().release}"
     put(tmp_path, f"{base}/modules.dep", "kernel/net/netfilter/nft_ct.ko.xz: kernel/net/netfilter/nf-tables.ko\n")
     put(tmp_path, f"{base}/modules.builtin", "kernel/net/netfilter/nf_conntrack.ko\n")
-    assert kernelparts.kernel(str(tmp_path)).known == frozenset(("nft_ct", "nf_conntrack"))
+    assert kernel.kernel(str(tmp_path)).known == frozenset(("nft_ct", "nf_conntrack"))
 
 
 def test_servers_are_the_addresses_of_nameserver_lines(tmp_path: Path) -> None:
@@ -495,18 +498,18 @@ ROUTES, RULES = (Fix(NETWORKD, "[Network]", (f"{key}=no",)) for key in ("ManageF
 
 
 def test_findings_of_one_kind_share_a_file_and_what_was_written_stays() -> None:
-    writing = doctorfix.written([STRICT, ROUTES, HASH, RULES], {SYSCTLS: None, NETWORKD: None})
+    writing = fix.written([STRICT, ROUTES, HASH, RULES], {SYSCTLS: None, NETWORKD: None})
     assert writing.files[NETWORKD] == f"{HEADER}\n[Network]\nManageForeignRoutes=no\nManageForeignNextHops=no\n"
     assert writing.files[SYSCTLS].splitlines()[1:] == [*STRICT.lines, *HASH.lines]
-    first = doctorfix.written([STRICT], {SYSCTLS: None}).files[SYSCTLS]
-    assert doctorfix.written([HASH], {SYSCTLS: first}).files == {SYSCTLS: writing.files[SYSCTLS]}
+    first = fix.written([STRICT], {SYSCTLS: None}).files[SYSCTLS]
+    assert fix.written([HASH], {SYSCTLS: first}).files == {SYSCTLS: writing.files[SYSCTLS]}
 
 
 def test_the_second_time_nothing_is_written() -> None:
-    first = doctorfix.written([STRICT, HASH], {SYSCTLS: None}).files[SYSCTLS]
-    assert doctorfix.written([STRICT, HASH], {SYSCTLS: first}).files == {}
+    first = fix.written([STRICT, HASH], {SYSCTLS: None}).files[SYSCTLS]
+    assert fix.written([STRICT, HASH], {SYSCTLS: first}).files == {}
     changed = first.replace("rp_filter = 2", "rp_filter = 0")
-    assert doctorfix.written([STRICT], {SYSCTLS: changed}).files[SYSCTLS].splitlines()[1:] == [
+    assert fix.written([STRICT], {SYSCTLS: changed}).files[SYSCTLS].splitlines()[1:] == [
         *HASH.lines,
         *STRICT.lines,
     ]
@@ -514,24 +517,24 @@ def test_the_second_time_nothing_is_written() -> None:
 
 def test_a_foreign_file_or_link_is_refused(tmp_path: Path) -> None:
     link = Fix(links=(("usr/x/50-mwan-hook", "/y"),))
-    assert doctorfix.written([STRICT], {SYSCTLS: "mine\n"}) == ({}, {}, (SYSCTLS,))
-    assert doctorfix.written([link], {"usr/x/50-mwan-hook": ""}) == ({}, {}, ("usr/x/50-mwan-hook",))
+    assert fix.written([STRICT], {SYSCTLS: "mine\n"}) == ({}, {}, (SYSCTLS,))
+    assert fix.written([link], {"usr/x/50-mwan-hook": ""}) == ({}, {}, ("usr/x/50-mwan-hook",))
     (tmp_path / "etc/sysctl.d").mkdir(parents=True)
     (tmp_path / SYSCTLS).symlink_to("/dev/null")
-    assert doctorfiles.there(str(tmp_path), [SYSCTLS, NETWORKD]) == {SYSCTLS: "", NETWORKD: None}
+    assert files.there(str(tmp_path), [SYSCTLS, NETWORKD]) == {SYSCTLS: "", NETWORKD: None}
 
 
 def test_what_is_written_is_noted_with_the_directories_that_were_made(tmp_path: Path) -> None:
     (tmp_path / "etc/sysctl.d").mkdir(parents=True)
     fixes = [STRICT, ROUTES, Fix(links=(("usr/lib/d/off.d/50-mwan-hook", "/y"),))]
     paths = [SYSCTLS, NETWORKD, "usr/lib/d/off.d/50-mwan-hook"]
-    doctorfiles.write(str(tmp_path), doctorfix.written(fixes, doctorfiles.there(str(tmp_path), paths)))
+    files.write(str(tmp_path), fix.written(fixes, files.there(str(tmp_path), paths)))
     made = ["/etc/systemd/", "/etc/systemd/networkd.conf.d/", f"/{NETWORKD}", "/usr/", "/usr/lib/", "/usr/lib/d/"]
     noted = [f"/{SYSCTLS}", *made, "/usr/lib/d/off.d/", "/usr/lib/d/off.d/50-mwan-hook"]
-    assert (tmp_path / doctorfiles.RECORD).read_text().splitlines() == noted
+    assert (tmp_path / files.RECORD).read_text().splitlines() == noted
     assert (tmp_path / SYSCTLS).stat().st_mode & 0o777 == 0o644
-    doctorfiles.write(str(tmp_path), doctorfix.written([HASH], doctorfiles.there(str(tmp_path), [SYSCTLS])))
-    assert (tmp_path / doctorfiles.RECORD).read_text().splitlines() == noted
+    files.write(str(tmp_path), fix.written([HASH], files.there(str(tmp_path), [SYSCTLS])))
+    assert (tmp_path / files.RECORD).read_text().splitlines() == noted
 
 
 # ---------------------------------------------------------------- documentation
@@ -539,7 +542,7 @@ def test_what_is_written_is_noted_with_the_directories_that_were_made(tmp_path: 
 
 def _codes_of_the_program() -> set[str]:
     found = {code for _, code, _, _ in machine.KEYS}
-    for file in sorted((PROJECT / "lib/mwan_hook/core").glob("doctor*.py")):
+    for file in sorted((PROJECT / "lib/mwan_hook/doctor/checks").glob("*.py")):
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Finding":
                 found |= {node.args[0].value} if isinstance(node.args[0], ast.Constant) else set()  # type: ignore[arg-type]

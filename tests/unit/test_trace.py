@@ -6,14 +6,14 @@ from xml.etree import ElementTree
 
 import pytest
 
-from mwan_hook.commands.trace_graph import mermaid
-from mwan_hook.commands.trace_svg import svg
-from mwan_hook.core import tracewords
-from mwan_hook.core.trace import trace
-from mwan_hook.core.traced import Answer, AnyRule, Device, Entry, Ground, Leg, Question, Span
-from mwan_hook.core.tracejudge import agree, askable, shares
-from mwan_hook.core.tracewords import Names
 from mwan_hook.model import Family, Nexthop, Route
+from mwan_hook.trace import words
+from mwan_hook.trace.compare import agree, askable, shares
+from mwan_hook.trace.graph import mermaid
+from mwan_hook.trace.svg import svg
+from mwan_hook.trace.values import Answer, AnyRule, Device, Entry, Ground, Leg, Question, Span
+from mwan_hook.trace.walk import trace
+from mwan_hook.trace.words import Names
 
 V4, V6 = Family.IPV4, Family.IPV6
 DEVICES = {1: Device("lo"), 2: Device("wan1"), 3: Device("wan2"), 4: Device("br0")}
@@ -47,7 +47,7 @@ ASKED = Question(V4, "8.8.8.8")
 
 
 def test_each_rule_says_why_it_matched_or_not() -> None:
-    lines = list(tracewords.lines(trace(ASKED, GROUND), NAMES))
+    lines = list(words.lines(trace(ASKED, GROUND), NAMES))
     assert "1200 from 192.168.1.80 lookup fiber: source is not given" in lines
     suppressed = "main: default via 192.168.1.1 dev wan1 metric 100: passed over by suppress_prefixlength 0"
     assert f"      {suppressed}" in lines
@@ -65,7 +65,7 @@ def test_of_two_outcomes_that_may_be_the_kernel_gives_one() -> None:
 def test_legs_share_by_weight_and_say_their_uplink() -> None:
     outcome = trace(ASKED, GROUND).outcome
     assert shares(outcome) == (0.75, 0.25)
-    assert tracewords.legs(outcome, NAMES) == [
+    assert words.legs(outcome, NAMES) == [
         "via 192.168.1.1 dev wan1, 75% of the flows (weight 3), uplink fiber, online",
         "via 192.168.3.1 dev wan2, 25% of the flows (weight 1), uplink cable, offline",
     ]
@@ -85,7 +85,7 @@ def test_a_table_whose_routes_are_all_dead_is_left_for_the_next_rule() -> None:
     dead = GROUND._replace(tables={**GROUND.tables, 1000: (route(1000, FIBER._replace(dead=True)),)})
     done = trace(ASKED, dead)
     assert done.outcome.table == 254
-    assert any("dead" in line for line in tracewords.lines(done, NAMES))
+    assert any("dead" in line for line in words.lines(done, NAMES))
 
 
 @pytest.mark.parametrize(
@@ -173,6 +173,6 @@ def test_equal_defaults_of_ipv4_stand_in_for_each_other() -> None:
     tables = {**GROUND.tables, 1000: (route(1000, FIBER._replace(weight=1)), route(1000, CABLE))}
     done = trace(ASKED, GROUND._replace(tables=tables))
     assert agree(done.outcome, Answer(entry=tables[1000][1], leg=CABLE))
-    assert any(line.strip().startswith("or else by table mwan") for line in tracewords.lines(done, NAMES))
+    assert any(line.strip().startswith("or else by table mwan") for line in words.lines(done, NAMES))
     forwarded = ASKED._replace(iif=4, source="192.168.99.1")
     assert trace(forwarded, GROUND._replace(tables=tables)).outcome.otherwise is None

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import json
 
-from mwan_hook.commands.doctor_look import findings
-from mwan_hook.core import doctorfix
-from mwan_hook.core.doctor import Severity, spelled
+from mwan_hook.doctor import files
+from mwan_hook.doctor import fix as doctorfix
+from mwan_hook.doctor.finding import Severity, spelled
+from mwan_hook.doctor.look import findings
 from mwan_hook.kernel import sysctl
 from mwan_hook.model import MwanError
 from mwan_hook.say import complain, say
 from mwan_hook.store.files import under
-from mwan_hook.system import doctorfiles
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import Any
 
-    from mwan_hook.core.doctor import Finding, Fix
-    from mwan_hook.core.doctorfix import Writing
+    from mwan_hook.doctor.finding import Finding, Fix
+    from mwan_hook.doctor.fix import Writing
 
 CONFIGURATION = 2  # the exit code of a bad one
 
@@ -54,10 +54,10 @@ def _fix(root: str, found: Sequence[Finding]) -> Done:
     done = Done()
     fixes = doctorfix.wanted(found)
     paths = [path for fix in fixes for path in (fix.path, *(link for link, _ in fix.links)) if path]
-    writing = doctorfix.written(fixes, doctorfiles.there(root, paths))
+    writing = doctorfix.written(fixes, files.there(root, paths))
     done.failed += [f"{under(root, path)} is somebody else's file: not touched" for path in writing.refused]
     try:
-        doctorfiles.write(root, writing)
+        files.write(root, writing)
     except MwanError as error:
         done.failed += str(error).splitlines()
         return done

@@ -6,22 +6,21 @@ import ipaddress
 import os
 import socket
 
-from mwan_hook.core import tracewords
-from mwan_hook.core.trace import trace
-from mwan_hook.core.traced import LOOPBACK, PROTOCOLS, UDP, Answer, Question, Trace
-from mwan_hook.core.tracejudge import agree, askable, told
-from mwan_hook.core.tracewords import Names
 from mwan_hook.machine.names import SHARED
 from mwan_hook.model import Family, MwanError, UplinkState
 from mwan_hook.say import complain, say
-from mwan_hook.system import inquiry
+from mwan_hook.trace import inquiry, words
+from mwan_hook.trace.compare import agree, askable, told
+from mwan_hook.trace.values import LOOPBACK, PROTOCOLS, UDP, Answer, Question, Trace
+from mwan_hook.trace.walk import trace
+from mwan_hook.trace.words import Names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Iterable
 
-    from mwan_hook.core.traced import Device
+    from mwan_hook.trace.values import Device
 
 TRIES = 3  # looks, while rules or routes change under them
 
@@ -41,7 +40,7 @@ def run(options: Namespace) -> int:
     same = answer is None or agree(done.outcome, answer)
     say(_output(options, done, answer, names, notes))
     if options.svg:
-        from mwan_hook.commands.trace_svg import write
+        from mwan_hook.trace.svg import write
 
         write(options.svg, done, answer, names)
     return 0 if same else 1
@@ -49,14 +48,14 @@ def run(options: Namespace) -> int:
 
 def _output(options: Namespace, done: Trace, answer: Answer | None, names: Names, notes: list[str]) -> Iterable[str]:
     if options.json:
-        from mwan_hook.commands.trace_json import document
+        from mwan_hook.trace.document import document
 
         return document(done, answer, names, options.destination).split("\n")
     if options.graph:
-        from mwan_hook.commands.trace_graph import mermaid
+        from mwan_hook.trace.graph import mermaid
 
         return mermaid(done, answer, names)
-    return (*notes, *tracewords.lines(done, names), verdict(done, answer, names), *_more(done, answer, names))
+    return (*notes, *words.lines(done, names), verdict(done, answer, names), *_more(done, answer, names))
 
 
 def ask_both(asked: Question) -> tuple[Trace, Answer | None]:
@@ -74,7 +73,7 @@ def verdict(done: Trace, answer: Answer | None, names: Names) -> str:
     if answer is None:
         return "kernel: it answers questions only for tcp, udp and icmp; not compared"
     word = "agrees" if agree(done.outcome, answer) else "DIFFERS"
-    return f"kernel: {word}; {tracewords.kernel(answer, names)}"
+    return f"kernel: {word}; {words.kernel(answer, names)}"
 
 
 def _more(done: Trace, answer: Answer | None, names: Names) -> list[str]:
@@ -87,7 +86,7 @@ def _more(done: Trace, answer: Answer | None, names: Names) -> list[str]:
         return [text]
     again = asked._replace(source=answer.source)
     outcome = trace(again, inquiry.ground(again)).outcome
-    first, *legs = tracewords.result(outcome, names)
+    first, *legs = words.result(outcome, names)
     return [text, f"        a socket that connects asks again with it: {'; '.join([first, *legs])}"]
 
 
@@ -184,7 +183,7 @@ def _names(root: str, devices: dict[int, Device], asked: Question) -> Names:
             known[uplink.link.index] = (uplink.name, memory.family(asked.family).status.value)
     if not any(course.mark for course in seen.bound.policies):
         return Names(tables, devices, known)
-    from mwan_hook.core import tracemarks
+    from mwan_hook.trace import marks
 
-    notes = tracemarks.notes(asked, seen.bound.policies, seen.config.routing, devices, set(known))
+    notes = marks.notes(asked, seen.bound.policies, seen.config.routing, devices, set(known))
     return Names(tables, devices, known, tuple(notes))

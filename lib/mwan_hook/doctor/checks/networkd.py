@@ -1,0 +1,99 @@
+"""Doctor: what systemd-networkd does to routes and rules of others, and what its wait-online waits for.  Pure."""
+
+from __future__ import annotations
+
+from mwan_hook.doctor.finding import NAME, NETWORKD, WAIT_ONLINE, Finding, Fix, Severity, listed
+from mwan_hook.machine.values import KEYS, Networkd, Setting, WaitOnline, effective
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+RESTART = "systemctl restart systemd-networkd"
+
+
+def check(networkd: Networkd, own_nexthops: bool = False) -> Iterator[Finding]:
+    """Whether it leaves what is ours alone.  ``own_nexthops``: the kernel holds nexthop objects of ours."""
+    waiting: dict[str, Setting] = {}
+    for key, code, things, since in KEYS:
+        if networkd.version and networkd.version < since:
+            if key != "ManageForeignNextHops":
+                yield _too_old(networkd.version, key, code, things, since)
+            continue
+        if not networkd.version and key == "ManageForeignNextHops":
+            continue
+        value, by, ignored = effective(networkd.settings.get(key, ()))
+        if value:
+            severity = Severity.PROBLEM
+            if key == "ManageForeignNextHops":
+                severity = Severity.WARNING if own_nexthops else Severity.NOTE
+            yield Finding(code, severity, "systemd-networkd", _seen(key, by, ignored), _breaks(things), _fix(key, by))
+        elif by and networkd.since is not None and by.changed > networkd.since:
+            waiting[key] = by
+    if waiting:
+        yield _restart(waiting)
+
+
+def _seen(key: str, by: Setting | None, ignored: Setting | None) -> str:
+    words = f"{key}={by.value} in {by.place}" if by else f"{key}=yes: the default, no file sets it"
+    return words + (f" ({ignored.place} says {ignored.value or 'nothing'!r}, which is ignored)" if ignored else "")
+
+
+def _breaks(things: str) -> str:
+    return (
+        f"when networkd is restarted, or a file of its changes, it takes out {things} that it did not make, ours too; "
+        "uplinks stand still until the next run puts them back"
+    )
+
+
+def _fix(key: str, by: Setting | None) -> Fix:
+    name = by.place.rpartition(":")[0].rpartition("/")[2] if by else ""
+    if name > NAME:
+        return Fix(commands=(RESTART,), words=f"write {key}=no in {by.place if by else ''}: no drop-in comes after it")
+    return Fix(NETWORKD, "[Network]", (f"{key}=no",), commands=(RESTART,))
+
+
+def _too_old(version: int, key: str, code: str, things: str, since: int) -> Finding:
+    what = f"systemd {version} has no {key}= (it came with {since})"
+    return Finding(code, Severity.WARNING, "systemd-networkd", what, _breaks(things), Fix(words="a newer systemd"))
+
+
+def _restart(waiting: Mapping[str, Setting]) -> Finding:
+    files = listed(dict.fromkeys(one.place.rpartition(":")[0] for one in waiting.values()))
+    what = f"{files} with {listed(f'{key}={one.value}' for key, one in waiting.items())} came after networkd's start"
+    breaks = "it is read only at a start: until then networkd takes out what is ours when it reloads or reconfigures"
+    return Finding("networkd-restart", Severity.WARNING, "systemd-networkd", what, breaks, Fix(commands=(RESTART,)))
+
+
+def check_wait(unit: WaitOnline) -> Iterator[Finding]:
+    """Whether a boot waits for an uplink that need not be there."""
+    anyone, only, ignored = _options(unit.command)
+    waits = [name for name in unit.required if name not in ignored and (not only or name in only)]
+    if anyone or not waits:
+        return
+    what = f"{' '.join(unit.command)} in {unit.place} waits for {listed(waits)}"
+    breaks = "a boot hangs for two minutes when a cable is out, and what comes after network-online.target with it"
+    program = unit.command[0] if unit.command else "/usr/lib/systemd/systemd-networkd-wait-online"
+    lines = ("ExecStart=", f"ExecStart={program} --any")
+    fix = Fix(WAIT_ONLINE, "[Service]", lines, commands=("systemctl daemon-reload",))
+    name = unit.place.rpartition(":")[0].rpartition("/")[2]
+    if name > NAME and name.endswith(".conf"):
+        fix = Fix(words=f"add --any in {unit.place}: no drop-in comes after it", commands=fix.commands)
+    yield Finding("wait-online", Severity.WARNING, "systemd-networkd-wait-online.service", what, breaks, fix)
+
+
+def _options(command: Sequence[str]) -> tuple[bool, set[str], set[str]]:
+    """Any is enough; these interfaces only; not these."""
+    anyone, only, ignored = False, set[str](), set[str]()
+    words = list(command[1:])
+    for place, word in enumerate(words):
+        option, equals, value = word.partition("=")
+        following = words[place + 1] if place + 1 < len(words) else ""
+        if option == "--any":
+            anyone = True
+        elif option in ("--interface", "-i") or (word.startswith("-i") and not word.startswith("--")):
+            given = value if equals else word[2:] if option not in ("--interface", "-i") else following
+            only.add(given.partition(":")[0])
+        elif option == "--ignore":
+            ignored.add(value if equals else following)
+    return anyone, only, ignored

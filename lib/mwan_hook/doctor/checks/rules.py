@@ -1,0 +1,169 @@
+"""Doctor: rules of others that come before ours, between them, or behind the one that ends every walk.  Pure."""
+
+from __future__ import annotations
+
+from mwan_hook.doctor import known
+from mwan_hook.doctor.finding import Finding, Fix, Severity
+from mwan_hook.light import NamedTuple
+from mwan_hook.model import DEFAULT_TABLE, LOCAL_TABLE, MAIN_TABLE, Family
+from mwan_hook.others import foreign
+from mwan_hook.routing import priorities
+from mwan_hook.trace import words as tracewords
+from mwan_hook.trace.values import ROUTE_ERRORS, Device
+from mwan_hook.trace.words import Names
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from mwan_hook.doctor.finding import Case
+    from mwan_hook.trace.values import AnyRule, Entry
+
+_KERNELS = ((priorities.KERNEL_MAIN, MAIN_TABLE), (priorities.KERNEL_DEFAULT, DEFAULT_TABLE))
+HALVES = 2  # 0.0.0.0/1 and 128.0.0.0/1 together are a default, too
+
+
+class Foreign(NamedTuple):
+    """What others have in the kernel: rules, and of each table that one looks in the routes to anywhere."""
+
+    rules: tuple[AnyRule, ...] = ()
+    tables: Mapping[tuple[Family, int], tuple[Entry, ...]] = {}
+    devices: Mapping[int, Device] = {}
+
+
+def is_foreign(rule: AnyRule, protocol: int) -> bool:
+    """Neither ours nor the kernel's own three."""
+    own = rule.table == LOCAL_TABLE or (rule.priority, rule.table) in _KERNELS
+    return rule.protocol != protocol and not own and not rule.l3mdev
+
+
+def check(case: Case, others: Foreign) -> Iterator[Finding]:
+    """Each foreign rule that meets one of ours."""
+    if not case.uplinks:
+        return
+    for rule in others.rules:
+        if not is_foreign(rule, case.config.routing.protocol) or not case.concerns(rule.family):
+            continue
+        first, last = span(case, rule.family)
+        if rule.priority <= last:
+            yield from _before(rule, case, others, first)
+        elif rule.priority < priorities.KERNEL_MAIN and rule.action != "nop":
+            yield _behind(rule, case, others, last)
+
+
+def span(case: Case, family: Family) -> tuple[int, int]:
+    """Our first priority and that of the rule for the shared default, as a run places it beside those of others."""
+    base = case.config.routing.rule_priority
+    own = [entry.rule_priority for entry in case.config.uplinks if entry.rule_priority is not None]
+    if case.config.routing.default_table == MAIN_TABLE:
+        return min([base, *own]), priorities.LAST
+    here = foreign.Here(family, case.config, case.uplinks, case.snapshot, foreign.of_family(family, case.snapshot))
+    return min([base, *own]), foreign.place(here, priorities.default(case.config))
+
+
+def catches_all(rule: AnyRule) -> bool:
+    """Nothing is asked, or all is meant but a little."""
+    if rule.suppress_prefixlength is not None or rule.action in ("nop", "goto"):
+        return False
+    return rule.inverted or not _selects(rule)
+
+
+def _selects(rule: AnyRule) -> bool:
+    numbers = rule.mask or rule.tos or rule.ipproto or rule.tunnel or rule.flowlabel_mask or rule.dscp is not None
+    return bool(numbers or rule.src or rule.dst or rule.iif or rule.oif or rule.uids or rule.sport or rule.dport)
+
+
+def has_default(entries: Sequence[Entry]) -> bool:
+    """Whether the routes lead anywhere."""
+    if any(not one.length for one in entries):
+        return True
+    halves = {one.route.dst for one in entries if one.length == 1}
+    return len(halves) >= HALVES or any(
+        1 < one.length <= priorities.DISGUISED[Family.IPV6] and ":" in one.route.dst for one in entries
+    )
+
+
+def _words(rule: AnyRule) -> str:
+    flag = "ip -6 rule" if rule.family is Family.IPV6 else "ip rule"
+    program = known.of_rule(rule)
+    return f"{flag} {rule.priority}: {tracewords.rule(rule, Names())}" + (
+        f", of {program} it seems," if program else ""
+    )
+
+
+def _devices(entries: Sequence[Entry], others: Foreign) -> tuple[str, ...]:
+    """Where the defaults of a table lead; a null route's kind."""
+    names = [one.route.kind for one in entries if one.route.kind in ROUTE_ERRORS]
+    for one in entries:
+        names += [others.devices[leg.index].name for leg in one.legs if leg.index in others.devices]
+    return tuple(dict.fromkeys(names))
+
+
+def _before(rule: AnyRule, case: Case, others: Foreign, first: int) -> Iterator[Finding]:
+    entries = others.tables.get((rule.family, rule.table), ())
+    leads = rule.action != "lookup" or has_default(entries)
+    if catches_all(rule) and leads:
+        yield _first(rule, case, _devices(entries, others) if rule.action == "lookup" else (rule.action,))
+    elif _passes_us_by(rule, case, first):
+        what = f"{_words(rule)} comes before our shared default and leads to main's own default"
+        breaks = "what it chooses goes there whatever the uplinks do"
+        yield Finding(
+            "rule-to-main", Severity.NOTE, _about(rule), what, breaks, Fix(words=f"if that is not meant: {IN_MAIN}")
+        )
+    elif first <= rule.priority <= first + priorities.DEFAULT and rule.action != "nop":
+        what = f"{_words(rule)} stands between ours (from {first} on)"
+        breaks = "what it chooses never gets to policies and rules of ours that come later"
+        words = f"if that is not meant: another priority for it, or for ours ([routing] rule_priority, now {first})"
+        yield Finding("rule-between", Severity.NOTE, _about(rule), what, breaks, Fix(words=words))
+
+
+IN_MAIN = "[routing] default_table = main in mwan-hook.conf: main's default then follows the verdicts"
+
+
+def _passes_us_by(rule: AnyRule, case: Case, first: int) -> bool:
+    """Whether its packets take main's default, and no rule of ours leads them before."""
+    if rule.table != MAIN_TABLE or rule.suppress_prefixlength is not None or rule.priority > first + priorities.DEFAULT:
+        return False
+    shared = case.config.routing.default_table
+    alike = (one for one in case.snapshot.rules if one.family is rule.family and one.table == shared)
+    led = any((one.mark, one.mask) == (rule.mark, rule.mask) for one in alike)
+    return shared != MAIN_TABLE and rule.action == "lookup" and not led
+
+
+def _about(rule: AnyRule) -> str:
+    return f"{rule.family.value} {rule.priority}"
+
+
+def _first(rule: AnyRule, case: Case, ways: tuple[str, ...]) -> Finding:
+    """A tunnel that takes everything is meant to; a rule that leads to an uplink, or nowhere, hardly is."""
+    interfaces = {uplink.interface for uplink in case.uplinks}
+    tunnel = bool(ways) and not interfaces & set(ways) and not set(ways) & set(ROUTE_ERRORS)
+    what = f"{_words(rule)} comes before our shared default and leads to {' and '.join(ways) or 'a default'}"
+    breaks = "all that it takes goes there whatever the uplinks do: no failover, no sharing"
+    severity = Severity.PROBLEM
+    words = "take it out, or give it a selector or a priority behind ours (ip rule del, ip rule add priority ...)"
+    if rule.table == MAIN_TABLE and case.config.routing.default_table != MAIN_TABLE:
+        words += f"; or {IN_MAIN}"
+    if tunnel:
+        severity = Severity.WARNING
+        breaks = (
+            "all traffic goes into that tunnel; only its own packets, and what is bound to an uplink, are ours to lead"
+        )
+        words = (
+            "nothing, if the tunnel is meant to take all; else keep a default out of its table (AllowedIPs=, Table=off)"
+        )
+    return Finding("rule-first", severity, _about(rule), what, breaks, Fix(words=words))
+
+
+def _behind(rule: AnyRule, case: Case, others: Foreign, last: int) -> Finding:
+    """The shared default stands where everything went before us; what comes later was not asked then, either."""
+    entries = others.tables.get((rule.family, rule.table), ())
+    ways = _devices(entries, others)
+    interfaces = {uplink.interface for uplink in case.uplinks}
+    what = f"{_words(rule)} comes after our shared default ({last}), which answers everything"
+    if catches_all(rule) and (rule.table == MAIN_TABLE or (ways and interfaces.issuperset(ways))):
+        breaks = "nothing while an uplink is online: the shared default does its work"
+        return Finding("rule-behind", Severity.NOTE, _about(rule), what, breaks, Fix(words="nothing"))
+    breaks = "it is never asked while an uplink is online: what it is for goes out by an uplink"
+    fix = Fix(words=f"a priority below {last} for it")
+    return Finding("rule-behind", Severity.WARNING, _about(rule), what, breaks, fix)

@@ -1,0 +1,147 @@
+"""Doctor: whether runs go on, what the last one could not do, and uplinks that are nowhere.  Pure."""
+
+from __future__ import annotations
+
+from mwan_hook.doctor.finding import Finding, Fix, Severity
+from mwan_hook.light import NamedTuple
+from mwan_hook.model import FAMILIES, UplinkState
+from mwan_hook.verdict.schedule import interval
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mwan_hook.doctor.finding import Case
+    from mwan_hook.model import Uplink
+
+SEVERAL = 3  # periods that may be missed
+LEAST = 60.0  # seconds; a slow machine, or a run that waits for a lock, is not dead
+STATE_FILE = "run/mwan-hook/state.json"
+
+
+class Memory(NamedTuple):
+    """The state file as it lies there.  ``boot_id`` and ``errors`` are of what was read, whatever is believed."""
+
+    present: bool = False
+    this_boot: bool = False
+    saved_at: float = 0.0
+    errors: tuple[str, ...] = ()
+    failed: str = ""  # why there is no nft table
+    set_aside: float | None = None  # age of state.json.bad in seconds
+    messages: tuple[str, ...] = ()  # of reading it
+
+
+def check(case: Case, memory: Memory) -> Iterator[Finding]:
+    """Everything that the memory tells."""
+    yield from _bad(memory)
+    if not memory.this_boot:
+        yield _never(memory)
+    else:
+        yield from _stopped(case, memory)
+    for error in (*memory.errors, *((memory.failed,) if memory.failed else ())):
+        words = "it is tried again by every run; if the words do not help, plan and trace may"
+        breaks = "the kernel is not as it should be"
+        yield Finding(
+            "run-failed", Severity.WARNING, error, f"the last run could not: {error}", breaks, Fix(words=words)
+        )
+
+
+def _bad(memory: Memory) -> Iterator[Finding]:
+    breaks = "verdicts and holds of before are lost: every uplink was judged anew"
+    for message in memory.messages:
+        yield Finding(
+            "state-bad", Severity.WARNING, STATE_FILE, message, breaks, Fix(words="nothing; look who writes there")
+        )
+    if memory.set_aside is not None and not memory.messages:
+        what = f"a state file was set aside {_age(memory.set_aside)} ago"
+        fix = Fix(
+            commands=(f"rm /{STATE_FILE}.bad",), words="look who has written it (a disk, a foreign program), then"
+        )
+        yield Finding("state-bad", Severity.NOTE, STATE_FILE, what, breaks, fix)
+
+
+def _never(memory: Memory) -> Finding:
+    what = "the state file is of another boot" if memory.present else "there is no state file"
+    what += ": no run of mwan-hook in this boot"
+    breaks = "nothing of mwan-hook is in the kernel: no failover, no sharing"
+    fix = Fix(commands=("mwan-hook check", "systemctl enable --now mwan-hook-check.timer"))
+    return Finding("never-run", Severity.PROBLEM, STATE_FILE, what, breaks, fix)
+
+
+def _stopped(case: Case, memory: Memory) -> Iterator[Finding]:
+    """By what was due: a run that has nothing to do writes nothing."""
+    late = [found for uplink in case.present if (found := _overdue(case, uplink, memory.saved_at)) is not None]
+    if not late:
+        return
+    seconds, name = max(late)
+    saved = f"the state file was saved {_age(case.now - memory.saved_at)} ago"
+    what = f"{saved}, and {name} was to be probed {_age(seconds)} ago"
+    breaks = "nobody looks whether lines still carry: a dead one keeps its traffic"
+    commands = ("systemctl status mwan-hook-check.timer mwan-hook-check.service", "mwan-hook check")
+    yield Finding("runs-stopped", Severity.PROBLEM, STATE_FILE, what, breaks, Fix(commands=commands))
+
+
+def _overdue(case: Case, uplink: Uplink, saved_at: float) -> tuple[float, str] | None:
+    """Seconds since it should have been probed, where that is too long."""
+    memory = case.state.uplinks.get(uplink.name, UplinkState())
+    others = any(case.online(other) for other in case.uplinks if other.name != uplink.name)
+    limit = max(LEAST, SEVERAL * interval(uplink.config, others))
+    worst = 0.0
+    for family in FAMILIES:
+        one = memory.family(family)
+        if uplink.enabled and one.way and not one.by_facts and not uplink.way(family).missing:
+            worst = max(worst, case.now - (saved_at if one.next_probe_at is None else one.next_probe_at))
+    return (worst, uplink.name) if worst > limit else None
+
+
+def _age(seconds: float) -> str:
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{max(seconds, 0):.0f} s"
+
+
+def check_uplinks(case: Case) -> Iterator[Finding]:
+    """Uplinks without an interface, none at all, no configuration."""
+    if not case.config.uplinks:
+        what = "no uplink is configured: every interface with a default route in main is one"
+        breaks = "little, if that is what you want; equal metrics share"
+        fix = Fix(words="name your uplinks in /etc/mwan-hook/mwan-hook.conf, [uplinks]")
+        yield Finding("no-configuration", Severity.NOTE, "", what, breaks, fix)
+    if not case.uplinks and not case.config.uplinks:
+        what = "no interface has a default route in main, and none is configured"
+        fix = Fix(words="DHCP= or Gateway= in a .network file, or [uplinks] in mwan-hook.conf")
+        yield Finding("no-uplinks", Severity.PROBLEM, "", what, "there is nothing to route by", fix)
+    for entry in case.config.uplinks:
+        if any(uplink.present and uplink.config.name == entry.name for uplink in case.uplinks):
+            continue
+        wanted = ", ".join(f"{one.kind}:{one.key + '=' if one.key else ''}{one.glob}" for one in entry.match)
+        what = f"no interface matches uplink {entry.name} (match = {wanted})"
+        severity = Severity.WARNING if entry.literal else Severity.NOTE
+        words = "nothing, if it is a stick that is at home; else another match (`ip link` tells what there is)"
+        yield Finding("no-interface", severity, entry.name, what, "it carries nothing", Fix(words=words))
+
+
+def check_configuration(mistakes: tuple[str, ...], doubts: tuple[str, ...]) -> Iterator[Finding]:
+    """What ``config --check`` says."""
+    for line in mistakes:
+        breaks = "no run does anything until it is put right: routes stay as they are"
+        yield Finding("configuration", Severity.PROBLEM, "", line, breaks, Fix(commands=("mwan-hook config --check",)))
+    for line in doubts:
+        yield Finding(
+            "configuration-doubt", Severity.NOTE, "", line, "perhaps not what you mean", Fix(words="see there")
+        )
+
+
+def check_sight(missing: tuple[str, ...]) -> Iterator[Finding]:
+    """What could not be looked at."""
+    for words in missing:
+        what = f"not looked at: {words}"
+        yield Finding(
+            "not-seen",
+            Severity.NOTE,
+            "",
+            what,
+            "what is wrong there is not told",
+            Fix(words="run doctor as root; else look there yourself"),
+        )

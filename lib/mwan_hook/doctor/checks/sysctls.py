@@ -1,0 +1,192 @@
+"""Doctor: values under /proc/sys that several uplinks need.  Pure."""
+
+from __future__ import annotations
+
+from mwan_hook.doctor.finding import Finding, Severity, listed, spelled, sysctl_fix
+from mwan_hook.model import FAMILIES, Family, Nat6, Sysctl
+from mwan_hook.verdict.facts import uses
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from mwan_hook.doctor.finding import Case
+
+STRICT = "1"
+ADVERTISED = 9  # RTPROT_RA
+ALL_RP = "net/ipv4/conf/all/rp_filter"
+FORWARDING = {Family.IPV4: "net/ipv4/ip_forward", Family.IPV6: "net/ipv6/conf/all/forwarding"}
+
+
+def hash_key(family: Family) -> str:
+    """What a multipath route chooses by."""
+    return f"net/{family.value}/fib_multipath_hash_policy"
+
+
+def keys(case: Case) -> tuple[str, ...]:
+    """All that is to be read."""
+    own = []
+    for name in ("all", *(uplink.interface for uplink in case.present)):
+        own += [f"net/ipv4/conf/{name}/rp_filter"]
+        own += [f"net/{family.value}/conf/{name}/ignore_routes_with_linkdown" for family in FAMILIES]
+        own += [f"net/ipv6/conf/{name}/{word}" for word in ("forwarding", "accept_ra")]
+    own += [_arriving(name) for name in _doors(case)]
+    return (*own, *(hash_key(family) for family in FAMILIES), *FORWARDING.values())
+
+
+def _arriving(name: str) -> str:
+    """IPv4 asks the interface that a packet came in by; the one for all sets each of them when it is written."""
+    return f"net/ipv4/conf/{name}/forwarding"
+
+
+def _doors(case: Case) -> tuple[str, ...]:
+    """Interfaces that packets to be forwarded come in by."""
+    return (*case.behind(Family.IPV4), *(uplink.interface for uplink in case.present))
+
+
+def check(
+    case: Case, values: Mapping[str, str], places: Mapping[str, str], managed: frozenset[int] = frozenset()
+) -> Iterator[Finding]:
+    """``places``: which sysctl.d file sets a key; ``managed``: interfaces whose advertisements networkd takes."""
+    wanted = dict(_forwarding(case))
+    yield from _rp_filter(case, values, places)
+    yield from _linkdown(case, values, places)
+    yield from _hash(case, values, places)
+    for family, why in wanted.items():
+        yield from _forwards(case, family, why, values, places)
+    yield from _advertisements(case, values, places, managed, Family.IPV6 in wanted)
+
+
+def _from(key: str, places: Mapping[str, str]) -> str:
+    return f" (set by {places[key]})" if key in places else ""
+
+
+def forwards(case: Case, values: Mapping[str, str]) -> bool:
+    """Whether IPv4 packets of others go through."""
+    switches = (FORWARDING[Family.IPV4], *map(_arriving, case.behind(Family.IPV4)))
+    return any(values.get(key) == "1" for key in switches) or Family.IPV4 in dict(_forwarding(case))
+
+
+def _rp_filter(case: Case, values: Mapping[str, str], places: Mapping[str, str]) -> Iterator[Finding]:
+    """The larger of the interface's and that of all counts."""
+    if len(case.uplinks) < 2:
+        return
+    everywhere = values.get(ALL_RP, "0")
+    routing = forwards(case, values)
+    for uplink in case.present:
+        key = f"net/ipv4/conf/{uplink.interface}/rp_filter"
+        own = values.get(key, "0")
+        if max(own, everywhere) != STRICT or Family.IPV4 not in uplink.config.families:
+            continue
+        seen, by = (key, own) if own == STRICT else (ALL_RP, everywhere)
+        what = f"{spelled(seen)} = {by}{_from(seen, places)}: {uplink.interface} checks sources strictly"
+        if seen is ALL_RP:
+            what += f", although its own is {own}: the larger one counts"
+        breaks = (
+            "an answer whose way back, without a mark, would be another uplink is dropped without a word: "
+            + ("pinned and policy-routed connections of machines behind this one, and port forwards" if routing else
+               "connections by routes of main through another uplink; those of others, once this machine forwards")
+        )  # fmt: skip
+        severity = Severity.PROBLEM if routing else Severity.WARNING
+        yield Finding("rp-filter", severity, uplink.interface, what, breaks, sysctl_fix([Sysctl(key, "2")]))
+
+
+def _linkdown(case: Case, values: Mapping[str, str], places: Mapping[str, str]) -> Iterator[Finding]:
+    """IPv4 asks the interface and all, IPv6 the interface alone."""
+    for uplink in case.present:
+        bad = []
+        for family in case.snapshot.families:
+            key = f"net/{family.value}/conf/{uplink.interface}/ignore_routes_with_linkdown"
+            everywhere = values.get(f"net/{family.value}/conf/all/ignore_routes_with_linkdown")
+            if values.get(key) == "0" and not (family is Family.IPV4 and everywhere == "1"):
+                bad.append(key)
+        if not bad:
+            continue
+        what = "; ".join(f"{spelled(key)} = 0{_from(key, places)}" for key in bad)
+        breaks = (
+            "a line that loses its carrier goes on getting packets until a run sees it, instead of for milliseconds"
+        )
+        fix = sysctl_fix([Sysctl(key, "1") for key in bad], "the next run of mwan-hook sets it, too")
+        severity = Severity.WARNING if case.state.boot_id else Severity.NOTE
+        yield Finding("linkdown", severity, uplink.interface, what, breaks, fix)
+
+
+def _hash(case: Case, values: Mapping[str, str], places: Mapping[str, str]) -> Iterator[Finding]:
+    """Only where something is shared."""
+    for family in case.snapshot.families:
+        tiers: dict[int, list[str]] = {}
+        for uplink in case.uplinks if case.concerns(family) else ():
+            if family in uplink.config.families and (not uplink.present or uses(uplink, family, case.state)):
+                tiers.setdefault(uplink.metric, []).append(uplink.name)
+        shared = next((names for names in tiers.values() if len(names) > 1), [])
+        if len(shared) < 2 or values.get(hash_key(family)) != "0":
+            continue
+        what = f"{spelled(hash_key(family))} = 0{_from(hash_key(family), places)}, and {listed(shared)} share a metric"
+        breaks = "all connections to one address take the same uplink, whatever the weights: ports are not looked at"
+        yield Finding(
+            "hash-policy", Severity.WARNING, family.value, what, breaks, sysctl_fix([Sysctl(hash_key(family), "1")])
+        )
+
+
+def _forwarding(case: Case) -> Iterator[tuple[Family, str]]:
+    """Families that the configuration wants forwarded, and why."""
+    config = case.config
+    for family in case.snapshot.families:
+        why = ""
+        translated = [config.router.masquerade, *(uplink.masquerade or () for uplink in config.uplinks)]
+        if any(family in families for families in translated):
+            why = "masquerade"
+        nat6 = [config.router.nat6, *(uplink.nat6 or Nat6.NO for uplink in config.uplinks)]
+        if family is Family.IPV6 and any(one is not Nat6.NO for one in nat6):
+            why = "nat6"
+        if not why and case.behind(family) and any(set(policy.iif) - {"lo"} for policy in config.policies):
+            why = "a policy with iif"
+        if why:
+            yield family, why
+
+
+def _forwards(
+    case: Case, family: Family, why: str, values: Mapping[str, str], places: Mapping[str, str]
+) -> Iterator[Finding]:
+    """Since systemd 256 networkd switches single interfaces on, which is enough for IPv4."""
+    key = FORWARDING[family]
+    off = [_arriving(name) for name in _doors(case) if values.get(_arriving(name)) == "0"]
+    if family is Family.IPV4 and case.behind(family):
+        bad = off if values.get(key) == "1" else [key] if off else []
+    else:
+        bad = [key] if values.get(key) == "0" else []
+    if not bad:
+        return
+    what = f"{listed(f'{spelled(one)} = 0{_from(one, places)}' for one in bad)}, and the configuration has {why}"
+    breaks = f"no {family.value} packet of the machines behind this one goes any further, or no answer comes back"
+    fix = sysctl_fix(Sysctl(one, "1") for one in bad)
+    yield Finding("forwarding", Severity.PROBLEM, family.value, what, breaks, fix)
+
+
+def _static(case: Case, index: int) -> bool:
+    """Whether somebody else than a router advertisement has given an interface its default."""
+    through = [
+        route
+        for route in case.snapshot.defaults
+        if route.family is Family.IPV6 and any(hop.index == index for hop in route.nexthops)
+    ]
+    return bool(through) and all(route.protocol not in (ADVERTISED, case.snapshot.protocol) for route in through)
+
+
+def _advertisements(
+    case: Case, values: Mapping[str, str], places: Mapping[str, str], managed: frozenset[int], wanted: bool
+) -> Iterator[Finding]:
+    """A kernel that forwards takes router advertisements only where accept_ra is 2; networkd takes them itself."""
+    for uplink in case.present:
+        base = f"net/ipv6/conf/{uplink.interface}/"
+        key = base + "accept_ra"
+        forwarding = wanted or values.get(base + "forwarding", "0") != "0"
+        if uplink.index in managed or values.get(key) != "1" or not forwarding:
+            continue
+        if Family.IPV6 not in uplink.config.families or _static(case, uplink.index):
+            continue
+        what = (
+            f"{spelled(key)} = 1{_from(key, places)} on a machine that forwards IPv6, and networkd does not manage it"
+        )
+        breaks = "the kernel ignores router advertisements: addresses and the default route run out, IPv6 is gone"
+        yield Finding("accept-ra", Severity.WARNING, uplink.interface, what, breaks, sysctl_fix([Sysctl(key, "2")]))

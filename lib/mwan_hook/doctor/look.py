@@ -1,0 +1,190 @@
+"""Everything that ``doctor`` looks at, one question after the other; what may not be asked is said."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from mwan_hook import config
+from mwan_hook.doctor.checks import (
+    ahead,
+    defaults,
+    dns,
+    kernel,
+    marks,
+    sysctls,
+)
+from mwan_hook.doctor.checks import (
+    networkd as doctornetworkd,
+)
+from mwan_hook.doctor.checks import (
+    rules as doctorrules,
+)
+from mwan_hook.doctor.checks import (
+    state as doctorstate,
+)
+from mwan_hook.doctor.checks import (
+    units as doctorunits,
+)
+from mwan_hook.doctor.checks.rules import Foreign
+from mwan_hook.doctor.checks.state import Memory
+from mwan_hook.doctor.finding import Case, Finding, ordered
+from mwan_hook.doctor.read import kernel as kernelparts
+from mwan_hook.doctor.read import resolvers, rulesets
+from mwan_hook.kernel import nft, sysctl
+from mwan_hook.machine import dropins, networkd, units
+from mwan_hook.model import MAIN_TABLE, ConfigError, Family
+from mwan_hook.run import judge
+from mwan_hook.store.files import STATE, under
+from mwan_hook.trace import inquiry
+from mwan_hook.trace.values import Question
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from mwan_hook.config import Loaded
+    from mwan_hook.doctor.checks.marks import Flowtable, Marker
+    from mwan_hook.model import Config
+    from mwan_hook.run.judge import Judged
+    from mwan_hook.trace.values import AnyRule, Device, Entry
+
+FIREWALL = "marks that nftables and iptables set, and flowtables: that takes root"
+
+
+def findings(root: str) -> tuple[tuple[Finding, ...], bool]:
+    """All of them, the worst first, and whether the configuration is good."""
+    found: list[Finding] = []
+    try:
+        loaded = config.look(root)
+    except ConfigError as error:
+        found += doctorstate.check_configuration(tuple(str(error).splitlines()), ())
+        found += _system(root, False, frozenset(), ())
+        return ordered(found), False
+    seen = judge.look(root, loaded)
+    judged = judge.judge(seen)
+    case = Case(loaded.config, seen.uplinks, judged.state, seen.snapshot, seen.now)
+    required = tuple(
+        uplink.interface
+        for uplink in (case.present if len(case.uplinks) > 1 else ())
+        if networkd.link_facts(root, uplink.index).get("REQUIRED_FOR_ONLINE") == "yes"
+    )
+    found += _own(root, case, loaded, judged)
+    found += _system(root, inquiry.has_nexthops(loaded.config.routing.protocol), _channels(loaded.config), required)
+    found += _kernel(root, case, judged)
+    return ordered(found), True
+
+
+def _own(root: str, case: Case, loaded: Loaded, judged: Judged) -> Iterator[Finding]:
+    """Configuration and memory."""
+    yield from doctorstate.check_configuration((), loaded.warnings)
+    yield from doctorstate.check_uplinks(case)
+    yield from doctorstate.check(case, _memory(root, judged))
+
+
+def _memory(root: str, judged: Judged) -> Memory:
+    state, path = judged.scene.state, under(root, STATE)
+    try:
+        aside: float | None = max(0.0, time.time() - os.stat(f"{path}.bad").st_mtime)
+    except OSError:
+        aside = None
+    return Memory(
+        present=os.path.exists(path),
+        this_boot=bool(state.boot_id),
+        saved_at=state.saved_at,
+        errors=state.errors,
+        failed=state.firewall.failed,
+        set_aside=aside,
+        messages=judged.scene.messages,
+    )
+
+
+def _channels(config: Config) -> frozenset[str]:
+    """Timers that have something to send."""
+    return frozenset(
+        timer
+        for timer, there in ((doctorunits.MAIL, config.mail.to), (doctorunits.WEBHOOK, config.webhook.url))
+        if there
+    )
+
+
+def _system(root: str, own_nexthops: bool, channels: frozenset[str], required: tuple[str, ...]) -> Iterator[Finding]:
+    """systemd, its networkd, and what starts us."""
+    setup = units.networkd(root)
+    if setup:
+        yield from doctornetworkd.check(setup, own_nexthops)
+        wait = dropins.wait_online(root, required)
+        if wait:
+            yield from doctornetworkd.check_wait(wait)
+    yield from doctorunits.check(units.installed(root, channels, tuple(doctorunits.UNITS)))
+
+
+def _kernel(root: str, case: Case, judged: Judged) -> Iterator[Finding]:
+    keys = sysctls.keys(case)
+    values = {key: value for key in keys if (value := sysctl.read(key)) is not None}
+    managed = frozenset(uplink.index for uplink in case.present if _managed(root, uplink.index))
+    yield from sysctls.check(case, values, dropins.sysctl_places(root, keys), managed)
+    devices = inquiry.devices(Question(Family.IPV4, "0.0.0.0"))
+    rules = tuple(rule for family in case.snapshot.families for rule in inquiry.rules(family))
+    yield from ahead.check(case)
+    yield from _rules(case, rules, devices)
+    yield from defaults.check_addresses(case)
+    yield from kernel.check(case, kernelparts.kernel(root))
+    yield from _netfilter(case, judged)
+    online = frozenset(uplink.index for uplink in case.present if case.online(uplink))
+    yield from dns.check(case, resolvers.servers(root, case.snapshot.links, online))
+
+
+def _managed(root: str, index: int) -> bool:
+    return networkd.link_facts(root, index).get("ADMIN_STATE") in (
+        "configured",
+        "configuring",
+        "pending",
+        "initialized",
+    )
+
+
+def _rules(case: Case, rules: Sequence[AnyRule], devices: Mapping[int, Device]) -> Iterator[Finding]:
+    protocol, shared = case.config.routing.protocol, case.config.routing.default_table
+    foreign = tuple(rule for rule in rules if doctorrules.is_foreign(rule, protocol))
+    looked = {(rule.family, rule.table) for rule in foreign if rule.action == "lookup"}
+    own = {MAIN_TABLE, shared, *(uplink.table for uplink in case.present)}
+    tables = _wide(looked | {(family, table) for family in case.snapshot.families for table in own})
+    yield from doctorrules.check(case, Foreign(foreign, tables, devices))
+    yield from marks.check_rules(case, foreign)
+    yield from marks.check_room(case)
+    yield from defaults.check(case, tables, devices)
+    yield from defaults.check_lost(case)
+    yield from defaults.check_claims(case)
+
+
+def _wide(wanted: Iterable[tuple[Family, int]]) -> dict[tuple[Family, int], tuple[Entry, ...]]:
+    return {(family, table): inquiry.wide(family, table) for family, table in sorted(wanted)}
+
+
+def _netfilter(case: Case, judged: Judged) -> Iterator[Finding]:
+    """nft(8) wants root, and to ask it about a table does, too."""
+    root = os.geteuid() == 0
+    program = nft.program()
+    refusal = nft.refusal(_commands(judged)) if case.config.firewall and program and root else ""
+    yield from kernel.check_nft(case, program, refusal)
+    if not root:
+        yield from doctorstate.check_sight((FIREWALL,))
+        return
+    markers: list[Marker] = []
+    flowtables: list[Flowtable] = []
+    try:
+        markers, flowtables = rulesets.markers(nft.ruleset() if program else "")
+        for name, listing in rulesets.listings():
+            markers += rulesets.saved_markers(name, listing)
+    except (ValueError, KeyError, TypeError) as error:  # a version that prints otherwise
+        yield from doctorstate.check_sight((f"what nft(8) or iptables-save(8) print: {error!r}",))
+    yield from marks.check_markers(case, markers)
+    yield from marks.check_flowtables(case, flowtables)
+
+
+def _commands(judged: Judged) -> tuple[str, ...]:
+    from mwan_hook.firewall import table as firewall
+
+    seen = judged.scene
+    return firewall.wanted(seen.config, seen.uplinks, judged.state, seen.snapshot, seen.bound.policies)

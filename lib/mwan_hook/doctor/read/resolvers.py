@@ -1,0 +1,71 @@
+"""Name servers that this machine asks, and the way that the kernel takes to each."""
+
+from __future__ import annotations
+
+import os
+
+from mwan_hook.addresses import is_address
+from mwan_hook.doctor.checks.dns import LEASE, Server
+from mwan_hook.machine import networkd
+from mwan_hook.model import Family
+from mwan_hook.store.files import under
+from mwan_hook.trace import inquiry
+from mwan_hook.trace.values import Question
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from mwan_hook.model import Link
+
+STUBS = ("127.0.0.53", "127.0.0.54")
+TAKEN = "run/mwan-hook-root/resolved"  # what the hook 50-resolved has taken DNS from
+
+
+def servers(root: str, links: Sequence[Link], online: frozenset[int]) -> list[Server]:
+    """Those of resolv.conf, or of systemd-resolved behind it, and those of leases of uplinks that are ``online``."""
+    plain = addresses(under(root, "etc/resolv.conf"))
+    leases = {link.index: networkd.lease(root, link.index).servers for link in links}
+    if any(one in STUBS for one in plain):
+        found = _resolved(root, links, leases)
+    else:
+        found = [_routed(one, "/etc/resolv.conf") for one in plain]
+    names = {link.index: link.name for link in links}
+    known = {one.address for one in found}
+    for index in sorted(online):
+        found += [_routed(one, f"{LEASE}{names.get(index)}") for one in leases.get(index, ()) if one not in known]
+    return [one for one in found if not one.address.startswith(("127.", "::1", "fe80:"))]
+
+
+def _resolved(root: str, links: Sequence[Link], leases: dict[int, tuple[str, ...]]) -> list[Server]:
+    """It asks a link's servers through that link, whatever the routes are."""
+    place = "systemd-resolved"
+    taken = {link.index for link in links if os.path.exists(under(root, f"{TAKEN}/{link.name}"))}
+    found: list[Server] = []
+    for one in addresses(under(root, "run/systemd/resolve/resolv.conf")):
+        holders = [index for index, given in leases.items() if one in given]
+        asked = [index for index in holders if index not in taken]
+        if holders:
+            found += [Server(one, place, index) for index in asked]
+        else:
+            found.append(_routed(one, place))
+    return found
+
+
+def addresses(path: str) -> list[str]:
+    """``nameserver`` lines."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as stream:
+            lines = [line.split() for line in stream.read(1 << 16).splitlines()]
+    except OSError:
+        return []
+    words: Iterable[str] = (line[1].partition("%")[0] for line in lines if len(line) > 1 and line[0] == "nameserver")
+    return list(dict.fromkeys(word for word in words if is_address(word)))
+
+
+def _routed(address: str, place: str) -> Server:
+    asked = Question(Family.of(address), address, proto=17, dport=53, uid=os.getuid())
+    answer = inquiry.answer(asked)
+    if answer.error or answer.leg is None:
+        return Server(address, place, error=answer.said or "no route")
+    return Server(address, place, answer.leg.index)
