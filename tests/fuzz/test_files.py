@@ -10,14 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from mwan_hook import config, configcache
-from mwan_hook.core import settings
+from mwan_hook import config
+from mwan_hook.config import build, networkfiles
+from mwan_hook.config import cache as configcache
+from mwan_hook.config import networks as networkmatch
 from mwan_hook.machine import networkd, udev
 from mwan_hook.model import Family, Link, MwanError, Notice, Notified, State, Transition
 from mwan_hook.run import delegation
 from mwan_hook.store import allotment, codec, files, history, notified, outbox, spool, unsent, usage
 from mwan_hook.store import state as states
-from mwan_hook.system import networkfiles, networkmatch
 from tests.fuzz.rules import NASTY, Command, accepted, bent, bounded, chances, command, modest, printable, put
 
 __all__ = ["command"]  # a fixture
@@ -111,7 +112,7 @@ def test_files_of_networkd_and_udev_say_something_or_nothing(tmp_path: Path) -> 
                 loaded = config.load(root)
                 attributes = udev.attributes(root, "eth0", 7)
                 networkmatch.network_for(root, networks, link, attributes)
-                config.for_interface(loaded, settings.build({"uplinks": {"eth0": {}}}).uplinks[0], link)
+                config.for_interface(loaded, build.build({"uplinks": {"eth0": {}}}).uplinks[0], link)
                 list(delegation.claims(root))
 
 

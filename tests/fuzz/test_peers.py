@@ -18,7 +18,8 @@ import pytest
 from dns.exception import DNSException
 
 from mwan_hook.commands import snmp
-from mwan_hook.core import oids, targets
+from mwan_hook.config import targets
+from mwan_hook.core import oids
 from mwan_hook.model import Connectivity, Family, Job, Security
 from mwan_hook.notify import mailsmtp, webhooksend
 from mwan_hook.notify.child import Outcome

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from mwan_hook.core import targets
+from mwan_hook.config import targets
 from mwan_hook.model import Family, Job, Result
 from mwan_hook.probes import runner
 

@@ -34,7 +34,7 @@ METHODS = ("dns", "ntp", "http", "https", "name", "gateway")
 AGENT = """
 import sys, time
 from mwan_hook.model import Family, Job
-from mwan_hook.core.targets import parse
+from mwan_hook.config.targets import parse
 from mwan_hook.probes import runner
 
 class Slow:

@@ -9,7 +9,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from mwan_hook import config
-from mwan_hook.core import settings
+from mwan_hook.config import build
 from mwan_hook.model import (
     Config,
     ConfigError,
@@ -128,7 +128,7 @@ def test_no_file_is_the_zero_configuration(tmp_path: Path) -> None:
     loaded = config.load(str(tmp_path))
     assert loaded.config.uplinks == ()
     assert loaded.config.routing == Routing()
-    assert [target.text for target in loaded.config.probe.targets] == list(settings.TARGETS)
+    assert [target.text for target in loaded.config.probe.targets] == list(build.TARGETS)
     assert len(loaded.config.probe.portal_targets) == 2
     assert loaded.config.explicit_probe == frozenset()
     assert loaded.warnings == ()

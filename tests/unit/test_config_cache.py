@@ -11,14 +11,15 @@ from pathlib import Path
 import pytest
 from pyfakefs.fake_filesystem import FakeFilesystem
 
-from mwan_hook import config, configcache, model
+from mwan_hook import config, model
+from mwan_hook.config import cache as configcache
 from mwan_hook.model import ConfigError, Link
 
 LIGHT = """
 import sys
 from mwan_hook import config
 print(config.load(sys.argv[1]).config.probe.fall)
-heavy = {"configobj", "validate", "hashlib", "typing", "socket", "urllib", "mwan_hook.configfile"}
+heavy = {"configobj", "validate", "hashlib", "typing", "socket", "urllib", "mwan_hook.config.problems"}
 print(*sorted(heavy & set(sys.modules)))
 """
 

@@ -7,7 +7,7 @@ from configobj import ConfigObj
 
 from mwan_hook import config
 from mwan_hook.commands import config as command
-from mwan_hook.configspec import SPEC
+from mwan_hook.config.spec import SPEC
 from mwan_hook.model import ConfigError
 
 FILE = """# mine

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mwan_hook import credible
-from mwan_hook.configvalues import protocol
+from mwan_hook.config.values import protocol
 from mwan_hook.model import (
     Allotment,
     Delegated,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mwan_hook.core.targets import parse
+from mwan_hook.config.targets import parse
 from mwan_hook.model import Connectivity, Family, FamilyState, Job, UplinkState
 from mwan_hook.verdict.decide import judge_round
 from mwan_hook.verdict.facts import BY_FACTS, fits, judge_uplink, sane

@@ -19,8 +19,8 @@ MODULES = sorted(str(path.relative_to(PROGRAM)) for path in PROGRAM.rglob("*.py"
 RESERVED = {
     "pyroute2": ("kernel/conntrack.py",),
     "requests": ("probes/http.py", "notify/webhooksend.py"),
-    "configobj": ("configread.py",),
-    "validate": ("configread.py",),
+    "configobj": ("config/read.py",),
+    "validate": ("config/read.py",),
     "filelock": ("store/filelocked.py",),
     "jeepney": ("notify/buslink.py",),
 }

@@ -12,13 +12,12 @@ from typing import NamedTuple
 import pytest
 from configobj import ConfigObj
 
-from mwan_hook import cli, configkeep, configread
+from mwan_hook import cli
 from mwan_hook.commands import config as command
-from mwan_hook.configspec import SPEC
-from mwan_hook.core import settings
+from mwan_hook.config import build, keep, networkfiles, read
+from mwan_hook.config.spec import SPEC
 from mwan_hook.model import ConfigError, MwanError, UplinkConfig
 from mwan_hook.routing import priorities
-from mwan_hook.system import networkfiles
 
 MAN = Path(__file__).resolve().parents[2] / "docs/man"
 PAGE8, PAGE5 = MAN / "mwan-hook.8", MAN / "mwan-hook.conf.5"
@@ -236,7 +235,7 @@ def test_a_section_has_its_keys_and_no_others(heading: str) -> None:
 
 def defaults(heading: str) -> Iterator[tuple[str, str]]:
     """The keys of a section that have a default, in the words of `config --effective`."""
-    nothing = settings.build({})
+    nothing = build.build({})
     if heading.startswith("[ROUTING]"):
         yield from command._routing(nothing).items()
     elif heading.startswith("[PROBE]"):
@@ -289,7 +288,7 @@ def test_every_example_of_a_configuration_says_what_it_is() -> None:
 @pytest.mark.parametrize("text", kind("config"))
 def test_an_example_is_good_and_raises_no_doubts(tmp_path: Path, text: str) -> None:
     put(tmp_path, text)
-    reading = configread.read(str(tmp_path), configkeep.Watch())
+    reading = read.read(str(tmp_path), keep.Watch())
     assert reading.plain
     assert reading.warnings == ()
 
@@ -307,6 +306,6 @@ def test_the_mistakes_are_told_as_shown(tmp_path: Path) -> None:
     [text], [answer] = kind("mistakes"), kind("answer")
     put(tmp_path, text)
     with pytest.raises(ConfigError) as caught:
-        configread.read(str(tmp_path), configkeep.Watch())
+        read.read(str(tmp_path), keep.Watch())
     told = [f"mwan-hook: {line.removeprefix(str(tmp_path))}" for line in str(caught.value).splitlines()]
     assert told == answer.splitlines()[1:]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mwan_hook.core.targets import parse
+from mwan_hook.config.targets import parse
 from mwan_hook.model import Connectivity, Family, FamilyState, TargetResult, Uplink, UplinkState
 from mwan_hook.verdict import facts
 from mwan_hook.verdict.decide import judge_round, with_only_way

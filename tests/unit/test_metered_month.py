@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mwan_hook.core import settings
+from mwan_hook.config import build
 from mwan_hook.model import (
     FAMILIES,
     Allotment,
@@ -46,7 +46,7 @@ class Month:
 
     def __init__(self, says: Connectivity = Connectivity.FULL, portal: Connectivity = Connectivity.FULL) -> None:
         plain = {"uplinks": {"lte": {"metered": True}}}
-        self.config = settings.build(plain)
+        self.config = build.build(plain)
         self.says, self.portal = says, portal
         self.memory, self.fiber, self.now, self.rounds = UplinkState(), FIBER, 1000.0, 0
         self.facts(True)

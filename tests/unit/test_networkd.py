@@ -6,12 +6,11 @@ from hypothesis import strategies as st
 from pyfakefs.fake_filesystem import FakeFilesystem
 
 from mwan_hook import config
-from mwan_hook.core import settings
+from mwan_hook.config import build, networkfiles, networks
 from mwan_hook.machine import networkd
 from mwan_hook.machine.networkd import Network
 from mwan_hook.machine.unitfile import parse_file, timespan
 from mwan_hook.model import Family, Lease, Link, Metrics, UplinkConfig
-from mwan_hook.system import networkfiles, networkmatch
 
 ETH0 = Link(7, "eth0", True, True, "00:11:22:aa:bb:cc", altnames=("fiber0",))
 MATCH = "[Match]\nName=eth0\n"
@@ -26,7 +25,7 @@ def network(fs: FakeFilesystem, path: str, text: str) -> None:
 def values(link: Link = ETH0, attributes: dict[str, str] | None = None) -> dict[str, object]:
     """What the .network files give a link."""
     found, _ = networkfiles.read("/", lambda path: None)
-    chosen = networkmatch.network_for("/", found, link, attributes or {})
+    chosen = networks.network_for("/", found, link, attributes or {})
     return dict(chosen.values) if chosen else {}
 
 
@@ -350,7 +349,7 @@ def test_another_interface_keeps_its_uplink(fs: FakeFilesystem) -> None:
     loaded = config.load("/")
     uplink = UplinkConfig("wlan0", probe=loaded.config.probe)
     assert config.for_interface(loaded, uplink, Link(3, "wlan0", True, True)) is uplink
-    assert [target.text for target in loaded.config.probe.targets] == list(settings.TARGETS)
+    assert [target.text for target in loaded.config.probe.targets] == list(build.TARGETS)
 
 
 def test_a_lease_gives_gateway_and_servers(fs: FakeFilesystem) -> None:
@@ -381,4 +380,4 @@ def test_leases_are_found_by_index_below_the_root(fs: FakeFilesystem) -> None:
 
 
 def test_a_network_without_match_is_nobody_s() -> None:
-    assert networkmatch.network_for("/nowhere", [Network("a", "a", {}, {"interval": 1}, {})], ETH0) is None
+    assert networks.network_for("/nowhere", [Network("a", "a", {}, {"interval": 1}, {})], ETH0) is None

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mwan_hook import config
-from mwan_hook.configpolicies import LAST_PORT
+from mwan_hook.config.values_policies import LAST_PORT
 from mwan_hook.model import Config, Fallback, Policy
 from tests.unit.test_config import mistakes, put, read
 

@@ -10,7 +10,7 @@ from collections.abc import Generator
 
 import pytest
 
-from mwan_hook.core import targets
+from mwan_hook.config import targets
 from mwan_hook.model import Connectivity, Family, Job, MwanError
 from mwan_hook.probes import icmp, runner
 from mwan_hook.probes.bound import Answer, guarded

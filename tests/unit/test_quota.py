@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from mwan_hook import configkeep
-from mwan_hook import configread as files
+from mwan_hook.config import keep
+from mwan_hook.config import read as files
 from mwan_hook.core.interruptions import recorded
 from mwan_hook.model import (
     Allotment,
@@ -411,7 +411,7 @@ def test_mistakes_are_told_with_what_was_expected(tmp_path: Path) -> None:
     file.parent.mkdir(parents=True)
     file.write_text("[uplinks]\n[[lte]]\nquota = plenty\nquota_reset_day = 32\nquota_warn = 0\n")
     with pytest.raises(ConfigError) as caught:
-        files.read(str(tmp_path), configkeep.Watch())
+        files.read(str(tmp_path), keep.Watch())
     told = [line.partition("[[lte]] ")[2] for line in str(caught.value).splitlines()]
     assert told == [
         "quota = plenty: expected an amount, as in 20G, 500M or 1.5T (thousands, as carriers count), or 20GiB",
@@ -419,5 +419,5 @@ def test_mistakes_are_told_with_what_was_expected(tmp_path: Path) -> None:
         "quota_warn = 0: expected a whole number from 1 to 100",
     ]
     file.write_text("[uplinks]\n[[lte]]\nquota_warn = 90\n")
-    [warning] = files.read(str(tmp_path), configkeep.Watch()).warnings
+    [warning] = files.read(str(tmp_path), keep.Watch()).warnings
     assert warning.endswith("[[lte]] quota_warn = 90: there is no quota that it could be of")

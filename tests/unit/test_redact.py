@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mwan_hook.core.settings import build
-from mwan_hook.core.targets import parse
+from mwan_hook.config.build import build
+from mwan_hook.config.targets import parse
 from mwan_hook.redact import erased, hidden
 
 

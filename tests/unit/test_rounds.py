@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mwan_hook.core import targets
+from mwan_hook.config import targets
 from mwan_hook.model import (
     Address,
     Connectivity,

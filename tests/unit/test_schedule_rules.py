@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mwan_hook.core.targets import parse
+from mwan_hook.config.targets import parse
 from mwan_hook.model import Family, FamilyState, Job, UplinkConfig
 from mwan_hook.verdict import rounds, schedule
 from tests.unit.verdicts import DISABLED, FULL, LIMITED, OFFLINE, ONLINE, PORTALLED, START, probe

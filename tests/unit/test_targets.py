@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mwan_hook.core.targets import RRTYPES, parse, percent_decode
+from mwan_hook.config.targets import RRTYPES, parse, percent_decode
 from mwan_hook.model import Expect, Family, Method, Target
 
 

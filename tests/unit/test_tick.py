@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mwan_hook import config, say
-from mwan_hook.core.targets import parse
+from mwan_hook.config.targets import parse
 from mwan_hook.model import (
     LOCAL_TABLE,
     MAIN_TABLE,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mwan_hook.core.targets import parse
+from mwan_hook.config.targets import parse
 from mwan_hook.model import (
     Address,
     Connectivity,

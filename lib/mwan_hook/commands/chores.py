@@ -6,7 +6,8 @@ import os
 import stat
 import time
 
-from mwan_hook import config, configread
+from mwan_hook import config
+from mwan_hook.config import read
 from mwan_hook.machine import names
 from mwan_hook.model import ConfigError, MwanError
 from mwan_hook.say import complain, say
@@ -45,7 +46,7 @@ def _done(root: str, entry: Entry, group: int) -> list[str]:
         if entry.name == chores.HOLDERS:
             _attend(root)
         elif entry.name == chores.CONFIGURATION:
-            return [words for path in configread.places(root) if (words := _opened(path, group))]
+            return [words for path in read.places(root) if (words := _opened(path, group))]
         elif entry.name == chores.NAMES:
             return names.asked_for(root, entry.content)
         elif entry.name == chores.TEXTFILE:

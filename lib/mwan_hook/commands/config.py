@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from _socket import if_nameindex
 
-from mwan_hook import config, configkeep, configread
-from mwan_hook.core import settings
+from mwan_hook import config
+from mwan_hook.config import build, keep, read
+from mwan_hook.config.networks import network_for
 from mwan_hook.kernel import nft
 from mwan_hook.machine.networkd import Network
 from mwan_hook.model import (
@@ -29,7 +30,6 @@ from mwan_hook.model import (
 from mwan_hook.quota import words
 from mwan_hook.say import complain, say
 from mwan_hook.store import allotment
-from mwan_hook.system.networkmatch import network_for
 from mwan_hook.verdict import switches
 
 TYPE_CHECKING = False
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from mwan_hook.config import Loaded
-    from mwan_hook.configread import Reading
+    from mwan_hook.config.read import Reading
 
 DEFAULT = "default"
 _WIDTH = 40  # where the comments begin, if a value leaves room
@@ -59,7 +59,7 @@ _OURS = {  # what an uplink has when the files leave it to us
 def run(root: str, check: bool, effective: bool) -> int:
     """Print; warnings go to stderr.  Raises ConfigError when the files are wrong."""
     loaded = config.look(root)
-    reading = configread.read(root, configkeep.Watch())
+    reading = read.read(root, keep.Watch())
     for warning in loaded.warnings:
         complain((warning,))
     if check:
@@ -271,7 +271,7 @@ def _quoted(text: str) -> str:
 def _match(match: Match) -> str:
     if match.kind == "name":
         return match.glob
-    return f"{settings.PROPERTY}:{match.key}={match.glob}" if match.key else f"{match.kind}:{match.glob}"
+    return f"{build.PROPERTY}:{match.key}={match.glob}" if match.key else f"{match.kind}:{match.glob}"
 
 
 def _line(depth: int, key: str, value: str, origin: str) -> str:

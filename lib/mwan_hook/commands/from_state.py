@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 
-from mwan_hook import configread
-from mwan_hook.config import Loaded
+from mwan_hook.config import Loaded, read
 from mwan_hook.model import Config, ConfigError, Family, Match, UplinkConfig
 from mwan_hook.routing.desired import Desired
 from mwan_hook.run.judge import Judged
@@ -23,7 +22,7 @@ MISSING = "the configuration cannot be read by this user: only what runs have st
 
 def unreadable(root: str) -> bool:
     """Whether this user may not read some file of the configuration."""
-    return os.geteuid() != 0 and bool(configread.closed(root))
+    return os.geteuid() != 0 and bool(read.closed(root))
 
 
 def loaded(root: str, error: ConfigError) -> Loaded:

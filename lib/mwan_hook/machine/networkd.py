@@ -1,6 +1,6 @@
 """What systemd-networkd knows: leases and DNS servers of a link.
 
-Reading the ``.network`` files is in :mod:`mwan_hook.system.networkfiles`; most runs have that from the cache.
+Reading the ``.network`` files is in :mod:`mwan_hook.config.networkfiles`; most runs have that from the cache.
 """
 
 from __future__ import annotations

@@ -5,14 +5,14 @@ from __future__ import annotations
 from _socket import getprotobyname, inet_ntop
 from ipaddress import ip_network
 
-from mwan_hook.configvalues import boolean, mark, one, several, uplink_name
+from mwan_hook.config.values import boolean, mark, one, several, uplink_name
 from mwan_hook.routing import protocols
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mwan_hook.configvalues import Value
+    from mwan_hook.config.values import Value
 
 LAST_PORT = 65534  # fib_rules of the kernel take no 65535
 LAST_UID = 0xFFFFFFFE  # -1 is nobody's

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mwan_hook.addresses import covers
-from mwan_hook.core.settings import single
+from mwan_hook.config.build import single
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import Config, Failback, Family, Mail, Match, Nat6, Probe, Security, UplinkConfig, Webhook
 from mwan_hook.routing.allotting import room
@@ -43,7 +43,7 @@ def check(config: Config, plain: Mapping[str, Any]) -> list[Finding]:
     found += _mail(config.mail, plain.get("mail", {}))
     found += _webhook(config.webhook, plain.get("webhook", {}))
     if config.policies:
-        from mwan_hook.core import policychecks
+        from mwan_hook.config import policychecks
 
         found += [Finding(*one) for one in policychecks.check(config, plain["policies"], written)]
     return found

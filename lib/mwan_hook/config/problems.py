@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from mwan_hook.configplaces import label, line_of, near, places
-from mwan_hook.configvalues import plain_name, uplink_name
-from mwan_hook.core import consistency, settings
+from mwan_hook.config import build, consistency
+from mwan_hook.config.places import label, line_of, near, places
+from mwan_hook.config.values import plain_name, uplink_name
 from mwan_hook.light import NamedTuple
 from mwan_hook.redact import hidden
 
@@ -77,7 +77,7 @@ class Problems:
 
     def check(self, plain: dict[str, Any], origins: dict[Path, Origin]) -> None:
         """Look for what no single value shows, once all files are merged."""
-        for finding in consistency.check(settings.build(plain), plain):
+        for finding in consistency.check(build.build(plain), plain):
             if self._follows(finding.path):
                 continue
             path = finding.path

@@ -1,4 +1,4 @@
-"""Writing the cache of :mod:`mwan_hook.configcache`, after the files were read."""
+"""Writing the cache of :mod:`mwan_hook.config.cache`, after the files were read."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import time
 
 from mwan_hook import plainjson
-from mwan_hook.configcache import RACY_NS, place, stamp, summed, version
+from mwan_hook.config.cache import RACY_NS, place, stamp, summed, version
 from mwan_hook.model import MwanError
 from mwan_hook.store.files import make_directory
 
@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from mwan_hook.configcache import Stamp
+    from mwan_hook.config.cache import Stamp
 
 
 class Watch:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from mwan_hook.configvalues import one, several
+from mwan_hook.config.values import one, several
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mwan_hook.configvalues import Value
+    from mwan_hook.config.values import Value
 
 # what happens, as docs/hooks.md has it
 EVENTS = (

@@ -1,7 +1,7 @@
 """The checks that the configspec names, and that of an uplink's name.
 
 A check takes what ConfigObj read (text, or a list of text where there were commas) and returns the plain
-value that :mod:`mwan_hook.core.settings` builds from; ValueError says what was expected.
+value that :mod:`mwan_hook.config.build` builds from; ValueError says what was expected.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 from math import isfinite
 
 from mwan_hook.addresses import is_address
-from mwan_hook.core.settings import match_of
-from mwan_hook.core.targets import parse
+from mwan_hook.config.build import match_of
+from mwan_hook.config.targets import parse
 from mwan_hook.credible import RESERVED_PROTOCOLS, RESERVED_TABLES
 from mwan_hook.model import FAMILIES, GUARD_METRIC, MAIN_TABLE
 from mwan_hook.redact import hidden

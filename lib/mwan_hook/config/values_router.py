@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from ipaddress import IPv6Network
 
-from mwan_hook import configvalues
-from mwan_hook.configvalues import families, one
+from mwan_hook.config import values
+from mwan_hook.config.values import families, one
 from mwan_hook.model import Family
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mwan_hook.configvalues import Value
+    from mwan_hook.config.values import Value
 
 
 def nat_families(value: Value) -> list[str]:
     """Families whose sources become the uplink's address; yes is IPv4, which has too few of its own."""
     try:
-        return [Family.IPV4.value] if configvalues.boolean(value) else []
+        return [Family.IPV4.value] if values.boolean(value) else []
     except ValueError:
         pass
     try:
@@ -41,11 +41,11 @@ def prefix6(value: Value) -> str:
 
 def delegations(value: Value) -> list[str]:
     """Prefixes that a provider has delegated to an uplink, none, or whatever can be found out."""
-    words = configvalues.several(value)
+    words = values.several(value)
     if words == ["auto"]:
         return words
     try:
-        if not configvalues.boolean(value):
+        if not values.boolean(value):
             return []
     except ValueError:
         pass
@@ -56,6 +56,6 @@ def delegations(value: Value) -> list[str]:
 
 
 CHECKS: dict[str, Callable[..., object]] = {
-    **configvalues.CHECKS,
+    **values.CHECKS,
     **{check.__name__: check for check in (nat_families, prefix6, delegations)},
 }

@@ -11,7 +11,7 @@ import re
 import shlex
 from stat import S_ISBLK, S_ISCHR, S_ISDIR, S_ISREG
 
-from mwan_hook.core.targets import parse
+from mwan_hook.config.targets import parse
 from mwan_hook.machine.networkd import Network
 from mwan_hook.machine.unitfile import Entry, parse_file, timespan
 from mwan_hook.model import GUARD_METRIC

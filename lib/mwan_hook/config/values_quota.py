@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from mwan_hook.configvalues import one
+from mwan_hook.config.values import one
 from mwan_hook.quota import words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mwan_hook.configvalues import Value
+    from mwan_hook.config.values import Value
 
 
 def amount(value: Value) -> int:

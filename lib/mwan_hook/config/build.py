@@ -7,7 +7,7 @@ Only keys that a file sets are in it.  Defaults stand here and in :mod:`mwan_hoo
 
 from __future__ import annotations
 
-from mwan_hook.core.targets import parse
+from mwan_hook.config.targets import parse
 from mwan_hook.model import (
     Config,
     CopyRoutes,

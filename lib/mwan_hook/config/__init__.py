@@ -6,8 +6,7 @@ Most runs find the validated values in the cache and import no parser.
 
 from __future__ import annotations
 
-from mwan_hook import configcache
-from mwan_hook.core import settings
+from mwan_hook.config import build, cache
 from mwan_hook.light import NamedTuple
 from mwan_hook.machine.networkd import Network
 from mwan_hook.model import Config, ConfigError, Link, UplinkConfig
@@ -36,7 +35,7 @@ def load(root: str) -> Loaded:
     try:
         return _cached(root) or _loaded(root, _fresh(root, keep=True))
     except ConfigError:
-        from mwan_hook.configread import closed
+        from mwan_hook.config.read import closed
         from mwan_hook.store import chores
 
         if not closed(root) or not chores.done(root, chores.CONFIGURATION, lambda: not closed(root)):
@@ -50,7 +49,7 @@ def look(root: str) -> Loaded:
 
 
 def _cached(root: str) -> Loaded | None:
-    record = configcache.read(root)
+    record = cache.read(root)
     if record is not None:
         try:
             return _loaded(root, record)
@@ -60,7 +59,7 @@ def _cached(root: str) -> Loaded | None:
 
 
 def _fresh(root: str, keep: bool) -> dict[str, Any]:
-    from mwan_hook.configread import fresh
+    from mwan_hook.config.read import fresh
 
     return fresh(root, keep)
 
@@ -74,17 +73,17 @@ def for_interface(
     """
     if not loaded.networks:
         return uplink
-    from mwan_hook.system.networkmatch import network_for
+    from mwan_hook.config.networks import network_for
 
     network = network_for(loaded.root, loaded.networks, link, attributes)
     if network is None:
         return uplink
-    return settings.overlay(uplink, network.values, uplink.explicit | loaded.config.explicit_probe)
+    return build.overlay(uplink, network.values, uplink.explicit | loaded.config.explicit_probe)
 
 
 def _loaded(root: str, record: Mapping[str, Any]) -> Loaded:
     return Loaded(
-        settings.build(record["plain"]),
+        build.build(record["plain"]),
         tuple(record["warnings"]),
         record["fingerprint"],
         tuple(Network(*network) for network in record["networks"]),

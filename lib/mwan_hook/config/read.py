@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from stat import S_ISCHR, S_ISDIR, S_ISREG
 
-from mwan_hook import configkeep
-from mwan_hook.core import settings
+from mwan_hook.config import build
+from mwan_hook.config import keep as configkeep
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import ConfigError
 from mwan_hook.store.files import under
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from configobj import ConfigObj
 
-    from mwan_hook.configfile import Origin, Path, Problems, Source
-    from mwan_hook.configkeep import Watch
+    from mwan_hook.config.keep import Watch
+    from mwan_hook.config.problems import Origin, Path, Problems, Source
 
 DIRECTORY = "etc/mwan-hook"
 MAIN = f"{DIRECTORY}/mwan-hook.conf"
@@ -33,7 +33,7 @@ _SYNTAX = {
 
 
 class Reading(NamedTuple):
-    """All files, merged: plain values (see :mod:`mwan_hook.core.settings`) and where each was set."""
+    """All files, merged: plain values (see :mod:`mwan_hook.config.build`) and where each was set."""
 
     sources: tuple[Source, ...]
     plain: dict[str, Any]
@@ -43,7 +43,7 @@ class Reading(NamedTuple):
 
 def read(root: str, watch: Watch) -> Reading:
     """Every file parsed, validated and merged.  Raises ConfigError with all mistakes, a line each."""
-    from mwan_hook.configfile import Problems, merge
+    from mwan_hook.config.problems import Problems, merge
 
     problems = Problems()
     sources: list[Source] = []
@@ -66,12 +66,12 @@ def _parse(file: Source, problems: Problems) -> dict[str, Any]:
     from configobj import ConfigObj, ConfigObjError, flatten_errors
     from configobj.validate import Validator
 
-    from mwan_hook.configfile import doubt_comments, prune
-    from mwan_hook.confignotify import CHECKS as MORE_CHECKS
-    from mwan_hook.configpolicies import CHECKS as POLICY_CHECKS
-    from mwan_hook.configquota import CHECKS as QUOTA_CHECKS
-    from mwan_hook.configrouter import CHECKS
-    from mwan_hook.configspec import SPEC
+    from mwan_hook.config.problems import doubt_comments, prune
+    from mwan_hook.config.spec import SPEC
+    from mwan_hook.config.values_notify import CHECKS as MORE_CHECKS
+    from mwan_hook.config.values_policies import CHECKS as POLICY_CHECKS
+    from mwan_hook.config.values_quota import CHECKS as QUOTA_CHECKS
+    from mwan_hook.config.values_router import CHECKS
 
     spec = ConfigObj(SPEC.splitlines(), interpolation=False, list_values=False, _inspec=True)
     try:
@@ -113,7 +113,7 @@ def _checked(check: Callable[..., object]) -> Callable[..., object]:
 
 def _plain(parsed: ConfigObj) -> dict[str, Any]:
     """Ordinary dicts without the sections that validation made up; an empty uplink stays."""
-    found: dict[str, Any] = {name: dict(parsed[name]) for name in settings.PLAIN_SECTIONS if parsed[name]}
+    found: dict[str, Any] = {name: dict(parsed[name]) for name in build.PLAIN_SECTIONS if parsed[name]}
     uplinks = {name: dict(values) for name, values in parsed["uplinks"].items()}
     for values in uplinks.values():
         values["metrics"] = dict(values["metrics"])
@@ -129,7 +129,7 @@ def fresh(root: str, keep: bool) -> dict[str, Any]:
     import hashlib
     import json
 
-    from mwan_hook.system import networkfiles
+    from mwan_hook.config import networkfiles
 
     watch = configkeep.Watch()
     reading = read(root, watch)
@@ -178,7 +178,7 @@ def _paths(root: str, watch: Watch, problems: Problems) -> list[str]:
 
 def _source(path: str, watch: Watch, problems: Problems) -> Source | None:
     """The file, or a mistake in ``problems``."""
-    from mwan_hook.configfile import source
+    from mwan_hook.config.problems import source
 
     watch.look(path)
     try:
