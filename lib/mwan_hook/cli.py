@@ -247,7 +247,7 @@ def chores(options: argparse.Namespace) -> int:
 
 def bus(options: argparse.Namespace) -> int:
     """``mwan-hook bus``."""
-    from mwan_hook.notify import bus as command
+    from mwan_hook.notify.bus import announce as command
 
     return command.serve(options.root, options.idle)
 

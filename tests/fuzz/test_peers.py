@@ -19,10 +19,11 @@ from dns.exception import DNSException
 
 from mwan_hook.commands import snmp
 from mwan_hook.config import targets
-from mwan_hook.core import oids
 from mwan_hook.model import Connectivity, Family, Job, Security
-from mwan_hook.notify import mailsmtp, webhooksend
+from mwan_hook.notify import oids
 from mwan_hook.notify.child import Outcome
+from mwan_hook.notify.mail import smtp
+from mwan_hook.notify.webhook import send
 from mwan_hook.probes import dns as question
 from mwan_hook.probes import dnsreply, http, ntp, resolve
 from mwan_hook.probes.bound import Answer, Exchange, guarded
@@ -131,7 +132,7 @@ def test_a_webhook_s_answer_means_something() -> None:
         number, _, line = bent(chance, *ANSWERS).decode("latin-1").partition("|")
         name, _, value = line.partition(":")
         status = int(number) % 1000 if number.isascii() and number.isdigit() else 500
-        found = webhooksend.judged(status, {name: value.strip()}, "https://h/***")
+        found = send.judged(status, {name: value.strip()}, "https://h/***")
         assert printable(found.words) and len(found.words) < 200 and found.after >= 0
         assert found.accepted is (200 <= status < 300)
 
@@ -154,7 +155,7 @@ TALK = [
 
 @pytest.mark.parametrize("security", [Security.NONE, Security.STARTTLS, Security.TLS])
 def test_a_talk_with_a_mail_server_ends_in_words(monkeypatch: pytest.MonkeyPatch, security: Security) -> None:
-    server = mailsmtp.Server("127.0.0.1", 25, security, "me", "secret", 2.0)
+    server = smtp.Server("127.0.0.1", 25, security, "me", "secret", 2.0)
     message = "From: a@b.test\nTo: c@d.test\nSubject: x\n\nbody\n"
     talk = b""
 
@@ -173,7 +174,7 @@ def test_a_talk_with_a_mail_server_ends_in_words(monkeypatch: pytest.MonkeyPatch
             talk = bent(chance, *TALK)
             heard: list[tuple[str, str, Outcome | None]] = []
             with bounded():
-                mailsmtp.converse(server, message, heard.append)
+                smtp.converse(server, message, heard.append)
             outcome = heard[-1][2]
             assert outcome is not None and outcome.words and len(outcome.words) < 3000
             while held:

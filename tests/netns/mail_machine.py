@@ -13,8 +13,8 @@ import pytest
 
 from mwan_hook.config import Loaded
 from mwan_hook.model import Config, Family, FamilyState, Mail, Notice, State, Status, UplinkState, WayOut
-from mwan_hook.notify import mailbook
-from mwan_hook.store import files, unsent
+from mwan_hook.notify.mail import deliver, store
+from mwan_hook.store import files
 from mwan_hook.store import state as states
 from tests.netns import mail_servers as servers
 from tests.netns.mail_servers import Mailbox
@@ -74,7 +74,7 @@ class Machine:
         """An uplink was offline, and something is online now."""
         down, up = self.notice("offline", uplink, length, "cable"), self.notice("online", uplink, 0, uplink, "cable")
         up = up._replace(boottime=down.boottime + length)
-        mailbook.record(str(self.root), CONFIG, (down, up))
+        deliver.record(str(self.root), CONFIG, (down, up))
         self.online("cable", uplink)
 
     def command(self, *words: str, code: int = 0, **environment: str) -> str:
@@ -102,7 +102,7 @@ class Machine:
 
     def impatient(self) -> None:
         """The next try is due."""
-        unsent.MAIL.change(str(self.root), lambda book: book._replace(retry=0.0))
+        store.MAIL.change(str(self.root), lambda book: book._replace(retry=0.0))
 
 
 @pytest.fixture

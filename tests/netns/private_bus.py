@@ -17,7 +17,7 @@ from jeepney.io.blocking import open_dbus_connection
 
 from mwan_hook import config
 from mwan_hook.model import Connectivity, FamilyState, Notice, State, UplinkState
-from mwan_hook.notify import bus, busnames
+from mwan_hook.notify.bus import announce, names
 from mwan_hook.store import state as states
 from tests.lab.process import Done, run, spawn, wait_for
 
@@ -100,8 +100,8 @@ class PrivateBus:
     def poke(self, **connectivity: int) -> None:
         """What a delivering run does about these transitions."""
         loaded = config.load(self.root)
-        if bus.wanted(self.root, loaded.config):
-            bus.deliver(self.root, loaded, [notice(name, number) for name, number in connectivity.items()])
+        if announce.wanted(self.root, loaded.config):
+            announce.deliver(self.root, loaded, [notice(name, number) for name, number in connectivity.items()])
 
     def serve(self, *options: str) -> subprocess.Popen[bytes]:
         """``mwan-hook bus``, started by hand."""
@@ -118,7 +118,7 @@ class PrivateBus:
     def connectivity(self, word: str) -> int:
         """What busctl reads; LabError if the call fails."""
         done = self.client(
-            "busctl", "get-property", busnames.bus_name(word), busnames.path(word), busnames.DEVICE, "Connectivity"
+            "busctl", "get-property", names.bus_name(word), names.path(word), names.DEVICE, "Connectivity"
         )
         kind, number = done.stdout.split()
         assert kind == "u"
@@ -128,14 +128,14 @@ class PrivateBus:
         """Who has the name; empty if nobody."""
         done = self.client(
             *("busctl", "call", "org.freedesktop.DBus", "/", "org.freedesktop.DBus", "GetNameOwner", "s"),
-            busnames.bus_name(word),
+            names.bus_name(word),
             check=False,
         )
         return done.stdout.strip()
 
     def owned(self) -> None:
         """Wait until a process of ours has every name."""
-        words = busnames.published(states.load(self.root, writes=True)[0])
+        words = names.published(states.load(self.root, writes=True)[0])
         wait_for("an owner of every name", lambda: all(self.owner(word) for word in words))
 
     def activatable(self) -> set[str]:
@@ -144,9 +144,9 @@ class PrivateBus:
             "busctl", "call", "org.freedesktop.DBus", "/", "org.freedesktop.DBus", "ListActivatableNames"
         )
         return {
-            word.strip('"').removeprefix(f"{busnames.BASE}.")
+            word.strip('"').removeprefix(f"{names.BASE}.")
             for word in done.stdout.split()
-            if word.startswith(f'"{busnames.BASE}.')
+            if word.startswith(f'"{names.BASE}.')
         }
 
     def listen(self, word: str) -> Listener:
@@ -162,7 +162,7 @@ class Listener:
     def __init__(self, address: str, word: str) -> None:
         self.connection = open_dbus_connection(address)
         self._values: list[int] = []
-        rule = f"type='signal',sender='{busnames.bus_name(word)}',path='{busnames.path(word)}'"
+        rule = f"type='signal',sender='{names.bus_name(word)}',path='{names.path(word)}'"
         reply = self.connection.send_and_get_reply(new_method_call(message_bus, "AddMatch", "s", (rule,)), timeout=5)
         assert reply.header.message_type is MessageType.method_return
 
@@ -175,7 +175,7 @@ class Listener:
                 return self._values
             if message.header.fields.get(HeaderFields.member) == "PropertiesChanged":
                 interface, changed, invalidated = message.body
-                assert (interface, list(changed), invalidated) == (busnames.DEVICE, ["Connectivity"], [])
+                assert (interface, list(changed), invalidated) == (names.DEVICE, ["Connectivity"], [])
                 assert changed["Connectivity"][0] == "u"
                 self._values.append(changed["Connectivity"][1])
 

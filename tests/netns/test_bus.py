@@ -15,13 +15,14 @@ from jeepney.io.blocking import DBusConnection, open_dbus_connection
 
 from mwan_hook import config
 from mwan_hook.model import MwanError, Notice
-from mwan_hook.notify import bus, busfiles, buslink, busnames, busobjects
+from mwan_hook.notify.bus import announce, link, names, objects
+from mwan_hook.notify.bus import files as busfiles
 from mwan_hook.store import files
 from mwan_hook.verdict.notices import AGAIN
 from tests.lab.process import LabError, run, spawn, wait_for
 from tests.netns.private_bus import NOBODY, PrivateBus, notice, private_bus
 
-ETH0 = DBusAddress(busnames.path("eth0"), busnames.bus_name("eth0"), busnames.DEVICE)
+ETH0 = DBusAddress(names.path("eth0"), names.bus_name("eth0"), names.DEVICE)
 
 
 @pytest.fixture
@@ -56,37 +57,37 @@ def test_an_answer_is_what_the_state_file_says_now(two: PrivateBus) -> None:
 
 
 def test_busctl_and_gdbus_find_their_way_by_introspection(two: PrivateBus) -> None:
-    tree = two.client("busctl", "tree", "--list", busnames.bus_name("eth0")).stdout.split()
-    assert {busnames.path("eth0"), busnames.path("wlan0"), "/io/github"} <= set(tree)
-    seen = two.client("busctl", "introspect", busnames.bus_name("eth0"), busnames.path("eth0")).stdout
+    tree = two.client("busctl", "tree", "--list", names.bus_name("eth0")).stdout.split()
+    assert {names.path("eth0"), names.path("wlan0"), "/io/github"} <= set(tree)
+    seen = two.client("busctl", "introspect", names.bus_name("eth0"), names.path("eth0")).stdout
     line = next(line for line in seen.splitlines() if line.startswith(".Connectivity"))
     assert line.split() == [".Connectivity", "property", "u", "4", "emits-change"]
-    told = two.client("gdbus", "introspect", "--system", "-d", busnames.bus_name("wlan0"), "-o", busnames.path("wlan0"))
+    told = two.client("gdbus", "introspect", "--system", "-d", names.bus_name("wlan0"), "-o", names.path("wlan0"))
     assert "readonly u Connectivity = 2;" in told.stdout
-    assert f"interface {busnames.DEVICE} {{" in told.stdout
+    assert f"interface {names.DEVICE} {{" in told.stdout
 
 
 def test_a_python_client_gets_values_and_words_for_its_mistakes(two: PrivateBus) -> None:
     with open_dbus_connection(two.address) as client:
 
-        def call(member: str, signature: str, *body: object, interface: str = busobjects.PROPERTIES) -> object:
+        def call(member: str, signature: str, *body: object, interface: str = objects.PROPERTIES) -> object:
             message = new_method_call(ETH0.with_interface(interface), member, signature or None, body)
             reply = client.send_and_get_reply(message, timeout=10)
             if reply.header.message_type is MessageType.error:
                 return reply.header.fields[HeaderFields.error_name].rpartition(".")[2]
             return reply.body
 
-        assert call("Get", "ss", busnames.DEVICE, "Connectivity") == (("u", 4),)
-        assert call("GetAll", "s", busnames.DEVICE) == ({"Connectivity": ("u", 4)},)
+        assert call("Get", "ss", names.DEVICE, "Connectivity") == (("u", 4),)
+        assert call("GetAll", "s", names.DEVICE) == ({"Connectivity": ("u", 4)},)
         assert call("GetAll", "s", "org.freedesktop.DBus.Peer") == ({},)
         assert call("Ping", "", interface="org.freedesktop.DBus.Peer") == ()
-        assert call("Set", "ssv", busnames.DEVICE, "Connectivity", ("u", 1)) == "PropertyReadOnly"
-        assert call("Get", "ss", busnames.DEVICE, "Speed") == "UnknownProperty"
-        assert call("Get", "s", busnames.DEVICE) == "InvalidArgs"
+        assert call("Set", "ssv", names.DEVICE, "Connectivity", ("u", 1)) == "PropertyReadOnly"
+        assert call("Get", "ss", names.DEVICE, "Speed") == "UnknownProperty"
+        assert call("Get", "s", names.DEVICE) == "InvalidArgs"
         assert call("Get", "uu", 1, 2) == "InvalidArgs"
         assert call("Explode", "") == "UnknownMethod"
-        assert call("Explode", "", interface=busnames.DEVICE) == "UnknownMethod"
-        gone = Properties(DBusAddress(busnames.path("eth9"), busnames.bus_name("eth0"), busnames.DEVICE))
+        assert call("Explode", "", interface=names.DEVICE) == "UnknownMethod"
+        gone = Properties(DBusAddress(names.path("eth9"), names.bus_name("eth0"), names.DEVICE))
         reply = client.send_and_get_reply(gone.get("Connectivity"), timeout=10)
         assert reply.header.message_type is MessageType.error
     assert two.connectivity("eth0") == 4  # all from one process, and it is well
@@ -97,14 +98,14 @@ def test_interfaces_whose_names_no_bus_name_may_hold_have_underscores(made: Priv
     made.save_all(odd)
     made.poke()
     assert made.activatable() == {"eth0_100", "wlx_00_1e", "_4g", "br_cke", "a_b"}
-    words = [busnames.element(name) for name in odd]
+    words = [names.element(name) for name in odd]
     assert [made.connectivity(word) for word in words] == list(odd.values())
 
 
 def test_only_root_owns_the_names_and_nobody_sets_the_property(two: PrivateBus) -> None:
     request = ("busctl", "call", "org.freedesktop.DBus", "/", "org.freedesktop.DBus", "RequestName", "su")
-    assert "denied" in two.client(*request, busnames.bus_name("eth0"), "0", check=False).stderr
-    place = (busnames.bus_name("eth0"), busnames.path("eth0"), busnames.DEVICE)
+    assert "denied" in two.client(*request, names.bus_name("eth0"), "0", check=False).stderr
+    place = (names.bus_name("eth0"), names.path("eth0"), names.DEVICE)
     refused = two.client("busctl", "set-property", *place, "Connectivity", "u", "1", check=False)
     assert refused.returncode
     assert two.connectivity("eth0") == 4
@@ -171,11 +172,11 @@ def test_a_transition_is_signalled_without_a_process_that_stays(two: PrivateBus)
 def test_a_call_while_the_signal_is_sent_is_answered_by_who_sends_it(two: PrivateBus) -> None:
     """Programs that see the name appear look at it then; the bus must not start another process for that."""
     with open_dbus_connection(two.address) as client:
-        watch = "type='signal',member='NameOwnerChanged',arg0='" + busnames.bus_name("eth0") + "'"
-        client.send_and_get_reply(new_method_call(buslink.BUS, "AddMatch", "s", (watch,)), timeout=5)
+        watch = "type='signal',member='NameOwnerChanged',arg0='" + names.bus_name("eth0") + "'"
+        client.send_and_get_reply(new_method_call(link.BUS, "AddMatch", "s", (watch,)), timeout=5)
         program = (
             "import sys; from mwan_hook import config\n"
-            "from mwan_hook.model import Notice; from mwan_hook.notify import bus\n"
+            "from mwan_hook.model import Notice; from mwan_hook.notify.bus import announce as bus\n"
             "bus.deliver(sys.argv[1], config.load(sys.argv[1]), [Notice('1', 'full', interface='eth0')])"
         )
         poking = spawn([sys.executable, "-c", program, two.root], two.log)
@@ -190,12 +191,12 @@ def test_a_call_while_the_signal_is_sent_is_answered_by_who_sends_it(two: Privat
 def test_gdbus_monitor_hears_signals(two: PrivateBus) -> None:
     heard = Path(two.root, "monitor")
     argv = ["env", f"DBUS_SYSTEM_BUS_ADDRESS={two.address}", "gdbus", "monitor", "--system", "--dest"]
-    listening = spawn([*argv, busnames.bus_name("eth0")], heard)
+    listening = spawn([*argv, names.bus_name("eth0")], heard)
     try:
         wait_for("gdbus to listen", lambda: "is owned by" in heard.read_text())  # it starts the process by itself
         two.save(eth0=1, wlan0=2)
         two.poke(eth0=1)
-        signal_line = f"PropertiesChanged ('{busnames.DEVICE}', {{'Connectivity': <uint32 1>}}, @as [])"
+        signal_line = f"PropertiesChanged ('{names.DEVICE}', {{'Connectivity': <uint32 1>}}, @as [])"
         wait_for("the signal", lambda: signal_line in heard.read_text())
     finally:
         listening.kill()
@@ -269,10 +270,10 @@ def test_a_poke_that_changes_nothing_writes_nothing_and_needs_no_bus(two: Privat
 
 
 def test_removing_leaves_no_name_and_no_file(two: PrivateBus) -> None:
-    bus.remove(two.root)
+    announce.remove(two.root)
     assert two.activatable() == set()
     assert not Path(two.root, busfiles.PLACE).exists()
-    bus.remove(two.root)
+    announce.remove(two.root)
 
 
 def test_without_our_policy_nothing_is_done(two: PrivateBus) -> None:
@@ -288,12 +289,12 @@ def test_without_our_policy_nothing_is_done(two: PrivateBus) -> None:
 
 def test_without_a_state_file_a_call_fails_at_once_and_in_words(two: PrivateBus) -> None:
     Path(two.root, files.STATE).unlink()
-    with pytest.raises(LabError, match=f"there is no object {busnames.path('eth0')}"):
+    with pytest.raises(LabError, match=f"there is no object {names.path('eth0')}"):
         two.connectivity("eth0")
     two.save(eth0=3)
     assert two.connectivity("eth0") == 3
     Path(two.root, files.STATE).unlink()
-    bus.remove(two.root)
+    announce.remove(two.root)
     assert two.serve().wait(timeout=10) == 1
     assert "no run has seen an uplink's interface yet" in two.log.read_text()
 
@@ -312,13 +313,13 @@ def test_a_name_of_another_program_is_said_and_the_others_are_served(
     two: PrivateBus, answers: bool, words: str
 ) -> None:
     with open_dbus_connection(two.address) as other:
-        request = new_method_call(buslink.BUS, "RequestName", "su", (busnames.bus_name("eth0"), 0))
+        request = new_method_call(link.BUS, "RequestName", "su", (names.bus_name("eth0"), 0))
         other.send_and_get_reply(request, timeout=5)
         if answers:
             threading.Thread(target=_refuse, args=(other,), daemon=True).start()
         heard = two.listen("wlan0")
         two.save(eth0=1, wlan0=1)
-        with pytest.raises(MwanError, match=f"{busnames.bus_name('eth0')}: .*{words}"):
+        with pytest.raises(MwanError, match=f"{names.bus_name('eth0')}: .*{words}"):
             _poke_quickly(two)
         wait_for("the other's signal", lambda: heard.values() == [1])
         assert two.connectivity("wlan0") == 1
@@ -333,8 +334,8 @@ def _refuse(other: DBusConnection) -> None:
 
 def _poke_quickly(two: PrivateBus) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(buslink, "TIMEOUT", 0.5)
-        bus.deliver(two.root, config.load(two.root), [notice("eth0", 1), notice("wlan0", 1)])
+        patch.setattr(link, "TIMEOUT", 0.5)
+        announce.deliver(two.root, config.load(two.root), [notice("eth0", 1), notice("wlan0", 1)])
 
 
 def test_the_process_ends_with_the_bus(two: PrivateBus) -> None:
@@ -361,7 +362,7 @@ def test_what_a_dead_bus_could_not_be_told_it_hears_when_others_are_told_again(t
         two.poke(eth0=1)
     two.start()
     heard = two.listen("eth0")
-    bus.deliver(two.root, config.load(two.root), [Notice("2", AGAIN)])  # nothing in the files has changed
+    announce.deliver(two.root, config.load(two.root), [Notice("2", AGAIN)])  # nothing in the files has changed
     wait_for("the signal", lambda: heard.values() == [1])
     assert two.activatable() == {"eth0", "usb0"}
 

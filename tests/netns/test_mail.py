@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from mwan_hook.model import Config
-from mwan_hook.notify import mail, mailbook
-from mwan_hook.store import files, unsent
+from mwan_hook.notify.mail import channel, deliver, store
+from mwan_hook.store import files
 from tests.netns import mail_servers as servers
 from tests.netns.mail_machine import CONFIG, TO, Machine, box, machine, text
 from tests.netns.mail_servers import PASSWORD, USER, Mailbox
@@ -57,7 +57,7 @@ def test_several_interruptions_and_the_whole_machines_are_one_mail(machine: Mach
         machine.notice("offline", "fiber", 50),
         machine.notice("online", "fiber", 40, "fiber"),
     ]
-    mailbook.record(str(machine.root), CONFIG, happened)
+    deliver.record(str(machine.root), CONFIG, happened)
     machine.online("fiber")
     machine.command("--send")
     (mail_,) = box.mails
@@ -71,7 +71,7 @@ def test_several_interruptions_and_the_whole_machines_are_one_mail(machine: Mach
 def test_umlauts_and_line_ends_in_names_and_reasons_break_nothing(machine: Machine, box: Mailbox) -> None:
     down = machine.notice("offline", "Büro", 60, "cable")._replace(reason="bad\r\nBcc: all@example.org\n.\n")
     up = machine.notice("online", "Büro", 0, "Büro")
-    mailbook.record(str(machine.root), CONFIG, (down, up))
+    deliver.record(str(machine.root), CONFIG, (down, up))
     machine.online("Büro")
     machine.command("--send")
     assert "Büro was offline for 1 min" in str(box.mails[0]["Subject"]) and box.recipients == [[TO]]
@@ -100,11 +100,11 @@ def test_the_book_is_shown_to_people(machine: Machine, box: Mailbox) -> None:
 def test_without_a_recipient_the_timer_does_nothing_and_a_person_is_told(machine: Machine) -> None:
     assert machine.command("--send") == ""
     assert "[mail] to is not set" in machine.command("--test", code=2)
-    assert not mail.wanted(str(machine.root), Config())
+    assert not channel.wanted(str(machine.root), Config())
     assert not (machine.root / files.MAIL).exists()
     machine.interrupted(30)
     assert machine.waits and machine.command("--send") == "" and not machine.waits, "mail was switched off"
-    assert len(unsent.MAIL.load(str(machine.root), writes=True).ended) == 1
+    assert len(store.MAIL.load(str(machine.root), writes=True).ended) == 1
 
 
 # ---------------------------------------------------------------- encryption and passwords

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from mwan_hook.model import Config, Mail
-from mwan_hook.notify import mail, mailbook
-from mwan_hook.store import files, unsent
+from mwan_hook.notify.mail import channel, deliver, store
+from mwan_hook.store import files
 from tests.lab.measured import MOST, measured
 from tests.netns import mail_servers as servers
 from tests.netns.mail_machine import CONFIG, SLACK, TO, Machine, box, machine, text
@@ -36,7 +36,7 @@ def test_a_server_that_hangs_holds_a_run_no_longer_than_the_timeout(
         assert time.monotonic() - began < 2 + SLACK, said
     assert "no end of it within 2 s" in said or "the server does not answer" in said
     assert "kept, tried again in 1 s" in said and machine.waits
-    assert len(unsent.MAIL.load(str(machine.root), writes=True).ended) == 1
+    assert len(store.MAIL.load(str(machine.root), writes=True).ended) == 1
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_a_servers_words_reach_neither_terminal_nor_mail_as_they_are(machine: Ma
         said = machine.command("--test", code=1) + machine.command("--send", code=1) + machine.command()
     assert said.replace("\n", "").isprintable()
     assert said.count("421 not now \\x1b]0;mine\\x07\\x1b[2J \\u202edeppots \\x9b1A") == 3
-    unsent.MAIL.change(str(machine.root), lambda book: book._replace(unreached="me: 550 \x1b[2J", retry=0.0))
+    store.MAIL.change(str(machine.root), lambda book: book._replace(unreached="me: 550 \x1b[2J", retry=0.0))
     machine.configure(smtp_host="127.0.0.1", smtp_port=box.port)
     machine.command("--send")
     assert "me: 550 \\x1b[2J" in text(box)
@@ -180,7 +180,7 @@ def test_runs_at_once_send_one_mail(machine: Machine, box: Mailbox) -> None:
 
 def test_a_reboot_between_loses_nothing(machine: Machine, box: Mailbox) -> None:
     machine.interrupted(30)
-    mailbook.record(str(machine.root), CONFIG, (machine.notice("offline", "fiber", 0, "cable"),))
+    deliver.record(str(machine.root), CONFIG, (machine.notice("offline", "fiber", 0, "cable"),))
     place = machine.root / files.MAIL
     book = json.loads(place.read_text())
     ahead = 1e7  # the boot before had been up for longer
@@ -192,7 +192,7 @@ def test_a_reboot_between_loses_nothing(machine: Machine, box: Mailbox) -> None:
     assert "fiber was offline for 30 s" in str(box.mails[0]["Subject"])
     assert "10 d so far (over a reboot)" in text(box)
     up = machine.notice("online", "fiber", 0, "fiber", "cable")
-    mailbook.record(str(machine.root), CONFIG, (up,))
+    deliver.record(str(machine.root), CONFIG, (up,))
     machine.command("--send")
     assert "fiber was offline for 10 d" in str(box.mails[1]["Subject"])
 
@@ -207,7 +207,7 @@ def test_started_by_systemd_notices_are_written_down_and_the_sending_is_left_to_
         configured = configured._replace(mail=configured.mail._replace(smtp_port=port))
         monkeypatch.setenv("SYSTEMD_EXEC_PID", str(os.getpid()))
         began = time.monotonic()
-        mail.deliver(str(machine.root), machine.loaded(configured), happened)
+        channel.deliver(str(machine.root), machine.loaded(configured), happened)
         assert time.monotonic() - began < 2 and machine.waits
 
 
@@ -216,7 +216,7 @@ def test_a_delivery_by_hand_sends_at_once(machine: Machine, box: Mailbox) -> Non
     happened = [machine.notice("offline", "fiber", 30, "cable"), machine.notice("online", "fiber", 0, "fiber")]
     with servers.real(box) as port:
         configured = Config(mail=Mail(to=(TO,), smtp_host="127.0.0.1", smtp_port=port))
-        mail.deliver(str(machine.root), machine.loaded(configured), happened)
+        channel.deliver(str(machine.root), machine.loaded(configured), happened)
     assert len(box.mails) == 1
 
 
@@ -258,4 +258,4 @@ def test_a_sendmail_that_fails_or_hangs_loses_nothing(machine: Machine) -> None:
     machine.configure(sendmail="/nowhere/sendmail")
     machine.impatient()
     assert "cannot start /nowhere/sendmail" in machine.command("--send", code=1)
-    assert machine.waits and len(unsent.MAIL.load(str(machine.root), writes=True).ended) == 1
+    assert machine.waits and len(store.MAIL.load(str(machine.root), writes=True).ended) == 1

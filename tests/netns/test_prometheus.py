@@ -196,7 +196,7 @@ def test_a_run_that_finds_it_young_imports_nothing_for_it(lab: Lab) -> None:
     assert done.stderr == ""
     loaded = modules.read_text().split()
     assert "mwan_hook.run.prometheus" in loaded
-    assert "mwan_hook.core.exposition" not in loaded
+    assert "mwan_hook.notify.exposition" not in loaded
     assert heavy(loaded) == set()
 
 

@@ -19,12 +19,11 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from mwan_hook.core import webhooks
-from mwan_hook.core.webhooks import Queue
 from mwan_hook.model import Config, Webhook
-from mwan_hook.notify import webhook, webhookbook
-from mwan_hook.notify.webhooksend import retry_after
-from mwan_hook.store import unsent
+from mwan_hook.notify.mail import store
+from mwan_hook.notify.webhook import book, channel, deliver
+from mwan_hook.notify.webhook.book import Queue
+from mwan_hook.notify.webhook.send import retry_after
 from tests.lab.process import wait_for
 from tests.netns import mail_servers as servers
 from tests.netns.mail_machine import SLACK, Machine
@@ -139,7 +138,7 @@ class Hut(Machine):
     def happened(self, *events: str) -> None:
         """Notices on record, and something is online."""
         notices = [self.notice(event, "fiber", 9, "cable") for event in events]
-        webhookbook.record(str(self.root), Webhook("http://x/"), notices)
+        deliver.record(str(self.root), Webhook("http://x/"), notices)
         self.online("cable")
 
     def words(self, *words: str) -> list[str]:
@@ -155,13 +154,13 @@ class Hut(Machine):
     @property
     def queue(self) -> Queue:
         """What waits."""
-        found: Queue = unsent.WEBHOOK.load(str(self.root), writes=False)
-        assert (self.root / unsent.WEBHOOK.mark).exists() is found.waits
+        found: Queue = store.WEBHOOK.load(str(self.root), writes=False)
+        assert (self.root / store.WEBHOOK.mark).exists() is found.waits
         return found
 
     def impatient(self) -> None:
         """The next try is due."""
-        unsent.WEBHOOK.change(str(self.root), lambda queue: queue._replace(retry=0.0))
+        store.WEBHOOK.change(str(self.root), lambda queue: queue._replace(retry=0.0))
 
 
 @pytest.fixture
@@ -195,7 +194,7 @@ def test_only_the_events_that_are_named_are_posted_and_what_was_told_is_not_reco
     hook = Webhook("http://x/", events=("online",))
     notices = [hut.notice(event, "fiber", 9) for event in ("offline", "online", "online")]
     for _ in range(2):
-        webhookbook.record(str(hut.root), hook, notices)
+        deliver.record(str(hut.root), hook, notices)
     assert [post.event for post in hut.queue.posts] == ["online", "online"]
 
 
@@ -329,7 +328,7 @@ def test_a_certificate_is_checked_by_the_system_or_the_file_or_not_at_all(hut: H
 def test_no_server_no_name_and_no_url_are_said_in_words(hut: Hut, server: Server) -> None:
     assert "[webhook] url is not set" in hut.command("--test", code=2)
     hut.happened("offline")
-    assert hut.command("--send") == "" and not (hut.root / unsent.WEBHOOK.mark).exists()
+    assert hut.command("--send") == "" and not (hut.root / store.WEBHOOK.mark).exists()
     with socket.create_server(("127.0.0.1", 0)) as held:
         closed = held.getsockname()[1]
     hut.hook(server, url=f"http://127.0.0.1:{closed}/{SECRET}")
@@ -355,7 +354,7 @@ def test_kill_9_between_post_and_record_repeats_the_same_one(hut: Hut, server: S
 def test_what_waits_outlives_a_boot_and_keys_of_boots_differ(hut: Hut, server: Server) -> None:
     hut.hook(server)
     hut.happened("offline")
-    path = hut.root / unsent.WEBHOOK.path
+    path = hut.root / store.WEBHOOK.path
     path.write_text(path.read_text().replace(hut.queue.boot_id, "another"))
     hut.happened("online")
     hut.command("--send")
@@ -371,11 +370,11 @@ def test_by_hand_a_delivery_posts_at_once_and_under_systemd_it_leaves_that_to_th
         monkeypatch.setenv("SYSTEMD_EXEC_PID", str(os.getpid()))
     hook = hut.hook(server)
     hut.online("cable")
-    webhook.deliver(str(hut.root), hut.loaded(Config(webhook=hook)), [hut.notice("offline", "fiber", 1)])
+    channel.deliver(str(hut.root), hut.loaded(Config(webhook=hook)), [hut.notice("offline", "fiber", 1)])
     assert hut.queue.waits is unit and len(server.requests) == (not unit)
 
 
 def test_too_many_that_wait_push_out_the_oldest(hut: Hut, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(webhooks, "MOST", 3)
+    monkeypatch.setattr(book, "MOST", 3)
     hut.happened(*["offline"] * 4, "online")
     assert [post.event for post in hut.queue.posts] == ["offline", "offline", "online"] and hut.queue.omitted == 2

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from mwan_hook.commands import connectivity_state
 from mwan_hook.model import Connectivity, FamilyState, MwanError, State, UplinkState
-from mwan_hook.notify import bus, busfiles, busnames, busobjects
-from mwan_hook.notify.busnames import Device
+from mwan_hook.notify.bus import announce, files, names, objects
+from mwan_hook.notify.bus.names import Device
 
 FULL = Device("eth0", Connectivity.FULL)
 
@@ -33,24 +33,24 @@ def state(*uplinks: tuple[str, int, int, int]) -> State:
 
 @given(st.text(min_size=1, max_size=15))
 def test_every_name_becomes_a_legal_element(interface: str) -> None:
-    assert re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", busnames.element(interface))
+    assert re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", names.element(interface))
 
 
 @pytest.mark.parametrize(
     ("interface", "expected"), [("eth0", "eth0"), ("eth0.100", "eth0_100"), ("a-b_c:d", "a_b_c_d"), ("4g", "_4g")]
 )
 def test_what_a_name_may_not_hold_is_an_underscore(interface: str, expected: str) -> None:
-    assert busnames.element(interface) == expected
+    assert names.element(interface) == expected
 
 
 def test_of_two_interfaces_with_one_element_the_exact_one_has_it() -> None:
-    found = busnames.published(state(("a.1", 2, 4, 0), ("a_1", 3, 1, 0), ("b.1", 4, 2, 0), ("b-1", 5, 3, 0)))
+    found = names.published(state(("a.1", 2, 4, 0), ("a_1", 3, 1, 0), ("b.1", 4, 2, 0), ("b-1", 5, 3, 0)))
     assert found == {"a_1": Device("a_1", Connectivity.NONE), "b_1": Device("b.1", Connectivity.PORTAL)}
 
 
 def test_the_value_is_the_best_of_both_families_and_a_gone_interface_has_none() -> None:
     seen = state(("eth0", 2, 1, 4), ("usb0", 0, 4, 4), ("", 0, 0, 0), ("ppp0", 3, 0, 0))
-    assert busnames.devices(seen) == (FULL, Device("ppp0", Connectivity.UNKNOWN))
+    assert names.devices(seen) == (FULL, Device("ppp0", Connectivity.UNKNOWN))
 
 
 def test_connectivity_state_prints_what_the_original_prints() -> None:
@@ -63,51 +63,51 @@ def test_connectivity_state_prints_what_the_original_prints() -> None:
 
 def test_files_come_and_go_and_a_second_time_nothing_changes(tmp_path: Path) -> None:
     root = str(tmp_path)
-    services = tmp_path / busfiles.SERVICES
-    assert busfiles.bring(root, ["eth0", "wlan0"])
-    assert not busfiles.bring(root, ["wlan0", "eth0"])
+    services = tmp_path / files.SERVICES
+    assert files.bring(root, ["eth0", "wlan0"])
+    assert not files.bring(root, ["wlan0", "eth0"])
     assert {file.name.rpartition(".")[0] for file in services.iterdir()} == {
-        busnames.bus_name(word) for word in ("eth0", "wlan0")
+        names.bus_name(word) for word in ("eth0", "wlan0")
     }
-    assert busfiles.bring(root, ["wlan0"])
-    assert [file.name for file in services.iterdir()] == [f"{busnames.BASE}.wlan0.service"]
-    assert busfiles.bring(root, [])
-    assert not (tmp_path / busfiles.PLACE).exists()
-    assert not busfiles.bring(root, [])
+    assert files.bring(root, ["wlan0"])
+    assert [file.name for file in services.iterdir()] == [f"{names.BASE}.wlan0.service"]
+    assert files.bring(root, [])
+    assert not (tmp_path / files.PLACE).exists()
+    assert not files.bring(root, [])
 
 
 def test_a_service_file_names_its_file_the_unit_and_a_command(tmp_path: Path) -> None:
-    lines = busfiles.service(f"{tmp_path}/a b", "x.y").decode().splitlines()
+    lines = files.service(f"{tmp_path}/a b", "x.y").decode().splitlines()
     assert lines[:2] == ["[D-BUS Service]", "Name=x.y"]
     assert lines[2].startswith("Exec=/")
     assert lines[2].endswith(f" --root '{tmp_path}/a b' bus")
-    assert f"SystemdService={busfiles.UNIT}" in lines
-    assert (Path(__file__).parents[2] / "systemd" / busfiles.UNIT).exists()
+    assert f"SystemdService={files.UNIT}" in lines
+    assert (Path(__file__).parents[2] / "systemd" / files.UNIT).exists()
 
 
 def test_policies_are_well_formed_and_name_the_places() -> None:
     installed = ElementTree.parse(Path(__file__).parents[2] / "dbus/mwan-hook.conf").getroot()
-    assert installed.findtext("servicedir") == f"/{busfiles.SERVICES}"
-    assert installed.findtext("includedir") == f"/{busfiles.POLICIES}"
-    written = ElementTree.fromstring(busfiles.policy(["a.b", "a.c"]).decode())
+    assert installed.findtext("servicedir") == f"/{files.SERVICES}"
+    assert installed.findtext("includedir") == f"/{files.POLICIES}"
+    written = ElementTree.fromstring(files.policy(["a.b", "a.c"]).decode())
     assert [one.get("send_destination") for one in written.iter("allow")] == ["a.b", "a.c"]
 
 
 def test_introspection_leads_from_the_top_to_every_object() -> None:
     devices = {"eth0": FULL, "wlan0": Device("wlan0", Connectivity.NONE)}
     place, found = "/", []
-    while nodes := ElementTree.fromstring(busobjects.introspection(place, devices)).findall("node"):
+    while nodes := ElementTree.fromstring(objects.introspection(place, devices)).findall("node"):
         found = [str(node.get("name")) for node in nodes]
         place = f"{place.rstrip('/')}/{found[0]}"
     assert found == ["eth0", "wlan0"]
-    assert place == busnames.path("eth0")
+    assert place == names.path("eth0")
 
 
 def test_a_call_without_an_interface_finds_its_method() -> None:
-    call = busobjects.Call(busnames.path("eth0"), "", "Get", (busnames.DEVICE, "Connectivity"))
-    assert busobjects.answer(call, {"eth0": FULL}) == busobjects.Answer("v", (("u", 4),))
-    assert busobjects.answer(call._replace(member="Ping", body=()), {"eth0": FULL}) == busobjects.Answer()
-    nowhere = busobjects.answer(call._replace(path="/org"), {"eth0": FULL})
+    call = objects.Call(names.path("eth0"), "", "Get", (names.DEVICE, "Connectivity"))
+    assert objects.answer(call, {"eth0": FULL}) == objects.Answer("v", (("u", 4),))
+    assert objects.answer(call._replace(member="Ping", body=()), {"eth0": FULL}) == objects.Answer()
+    nowhere = objects.answer(call._replace(path="/org"), {"eth0": FULL})
     assert nowhere.error == "org.freedesktop.DBus.Error.UnknownObject"
 
 
@@ -115,4 +115,4 @@ def test_without_jeepney_there_are_words(tmp_path: Path, monkeypatch: pytest.Mon
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "jeepney" else find(name))
     with pytest.raises(MwanError, match="python3-jeepney"):
-        bus.serve(str(tmp_path), 1)
+        announce.serve(str(tmp_path), 1)

@@ -18,11 +18,11 @@ MODULES = sorted(str(path.relative_to(PROGRAM)) for path in PROGRAM.rglob("*.py"
 # a package, and the only places that may import it
 RESERVED = {
     "pyroute2": ("kernel/conntrack.py",),
-    "requests": ("probes/http.py", "notify/webhooksend.py"),
+    "requests": ("probes/http.py", "notify/webhook/send.py"),
     "configobj": ("config/read.py",),
     "validate": ("config/read.py",),
     "filelock": ("store/filelocked.py",),
-    "jeepney": ("notify/buslink.py",),
+    "jeepney": ("notify/bus/link.py",),
 }
 # what core/ may use: no input, no output, no clock
 PURE = {"__future__", "collections", "enum", "fnmatch", "functools", "itertools", "math", "operator", "re"}

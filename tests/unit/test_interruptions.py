@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mwan_hook.core import interruptions
-from mwan_hook.core.interruptions import (
+from mwan_hook.model import Mail, Notice
+from mwan_hook.notify.mail import book as interruptions
+from mwan_hook.notify.mail import text
+from mwan_hook.notify.mail.book import (
     MACHINE,
     MOST,
     STILL,
@@ -24,8 +26,6 @@ from mwan_hook.core.interruptions import (
     recorded,
     taken,
 )
-from mwan_hook.model import Mail, Notice
-from mwan_hook.notify import mailtext
 
 MAIL = Mail(to=("a@example.org",), smtp_host="mail.example.org")
 BOOT, WALL = "boot-1", 1_800_000_000.0
@@ -409,6 +409,6 @@ def test_a_quota_is_told_once_with_the_next_mail_and_kept_until_a_server_took_it
 def test_a_mail_says_how_much_of_a_quota_is_used() -> None:
     line = Line("lte")
     book = book_of((line.notice("quota-warning", "lte", 1000.0)._replace(reason="17 GB of 20 GB used (85 %)"),))
-    now = mailtext.Now(1000.0, WALL + 1000.0, "router", ("lte",))
-    assert mailtext.subject(book, MAIL, now) == "router: lte: 17 GB of 20 GB used (85 %)"
-    assert ", lte: 17 GB of 20 GB used (85 %)\n" in mailtext.body(book, MAIL, now)
+    now = text.Now(1000.0, WALL + 1000.0, "router", ("lte",))
+    assert text.subject(book, MAIL, now) == "router: lte: 17 GB of 20 GB used (85 %)"
+    assert ", lte: 17 GB of 20 GB used (85 %)\n" in text.body(book, MAIL, now)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from mwan_hook.core.interruptions import MACHINE, Book, News, Span
 from mwan_hook.model import Family, Mail, WayOut
-from mwan_hook.notify import mailtext
+from mwan_hook.notify.mail import text
+from mwan_hook.notify.mail.book import MACHINE, Book, News, Span
 
 MAIL = Mail(to=("a@example.org",), min_interruption=5)
 WALL = 1_800_000_000.0  # a Friday, 08:00 UTC
 LTE = WayOut("lte", "wwan0", "10.0.0.2", "10.0.0.1")
-NOW = mailtext.Now(100_000.0, WALL, "router", ("lte", "dsl"), {Family.IPV4: LTE})
+NOW = text.Now(100_000.0, WALL, "router", ("lte", "dsl"), {Family.IPV4: LTE})
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +31,7 @@ def _utc(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )  # fmt: skip
 def test_a_duration_has_its_two_largest_units(seconds: float, words: str) -> None:
-    assert mailtext.duration(seconds) == words
+    assert text.duration(seconds) == words
 
 
 def span(serial: int, subject: str, begin: float, length: float | None, reason: str = "", interface: str = "") -> Span:
@@ -60,7 +60,7 @@ LONG = span(4, "sat", 90_000, None, "no gateway", "sat")
     ],
 )
 def test_the_subject_is_the_most_important_of_it(book: Book, words: str) -> None:
-    assert mailtext.subject(book, MAIL, NOW) == f"router: {words}"
+    assert text.subject(book, MAIL, NOW) == f"router: {words}"
 
 
 def test_the_text_tells_the_machine_first_then_each_uplink_and_how_traffic_leaves_now() -> None:
@@ -72,7 +72,7 @@ def test_the_text_tells_the_machine_first_then_each_uplink_and_how_traffic_leave
         short=2,
         unreached="550 no such user",
     )
-    assert mailtext.body(book, MAIL, NOW) == """router, Fri 15 Jan 2027 08:00:00 UTC (+0000)
+    assert text.body(book, MAIL, NOW) == """router, Fri 15 Jan 2027 08:00:00 UTC (+0000)
 
 {machine}
   07:55:50 UTC to 07:56:00 UTC, 10 s
@@ -101,12 +101,12 @@ Way out now
   IPv4: lte (wwan0), 10.0.0.2 via 10.0.0.1
   IPv6: none
   Online: lte, dsl
-""".replace("{machine}", mailtext.MACHINES)
+""".replace("{machine}", text.MACHINES)
 
 
 def test_what_there_is_nothing_of_is_left_out() -> None:
     nothing = NOW._replace(online=(), best={})
-    assert mailtext.body(Book(), MAIL, nothing) == """router, Fri 15 Jan 2027 08:00:00 UTC (+0000)
+    assert text.body(Book(), MAIL, nothing) == """router, Fri 15 Jan 2027 08:00:00 UTC (+0000)
 
 Way out now
   IPv4: none
@@ -117,5 +117,5 @@ Way out now
 
 def test_a_way_without_a_gateway_and_a_time_that_no_clock_knows_have_words() -> None:
     ppp = WayOut("dsl", "ppp0", "203.0.113.5", "")
-    assert "  IPv6: dsl (ppp0), 203.0.113.5\n" in mailtext.ways_out(NOW._replace(best={Family.IPV6: ppp}))
-    assert mailtext.clock(1e20, WALL) == "100000000000000000000"
+    assert "  IPv6: dsl (ppp0), 203.0.113.5\n" in text.ways_out(NOW._replace(best={Family.IPV6: ppp}))
+    assert text.clock(1e20, WALL) == "100000000000000000000"

@@ -9,8 +9,8 @@ from pathlib import Path
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from mwan_hook.core import exposition
 from mwan_hook.model import Connectivity, Family, FamilyState, State, Status, Uplink, UplinkState, Usage, Way, WayOut
+from mwan_hook.notify import exposition
 from tests.unit import builders
 
 PROJECT = Path(__file__).resolve().parents[2]

@@ -12,7 +12,6 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from mwan_hook.config import keep
 from mwan_hook.config import read as files
-from mwan_hook.core.interruptions import recorded
 from mwan_hook.model import (
     Allotment,
     ConfigError,
@@ -26,13 +25,14 @@ from mwan_hook.model import (
     UplinkConfig,
     Usage,
 )
+from mwan_hook.notify.mail import store
+from mwan_hook.notify.mail.book import recorded
 from mwan_hook.policy import policies
 from mwan_hook.policy.policies import Course
 from mwan_hook.quota import usage as quota
 from mwan_hook.quota import words as quotawords
 from mwan_hook.quota.usage import Moment, counted, used
 from mwan_hook.routing.uplinks import Surroundings, bind
-from mwan_hook.store import unsent
 from mwan_hook.store import usage as stored
 from tests.unit.builders import config, snapshot, uplink
 
@@ -358,8 +358,8 @@ def test_a_record_is_stored_and_read_as_it_was(tmp_path: Path) -> None:
 
 def test_a_threshold_waits_for_its_mail_over_the_end_of_the_process(tmp_path: Path) -> None:
     notice = Notice("00000000000000000012-0000", "quota-warning", "lte", reason="17 GB of 20 GB used", at=5.0)
-    unsent.MAIL.change(str(tmp_path), lambda book: recorded(book, (notice,), lambda _: True, Mail()))
-    [waiting] = unsent.MAIL.load(str(tmp_path), writes=True).news
+    store.MAIL.change(str(tmp_path), lambda book: recorded(book, (notice,), lambda _: True, Mail()))
+    [waiting] = store.MAIL.load(str(tmp_path), writes=True).news
     assert (waiting.subject, waiting.words, waiting.at) == ("lte", notice.reason, 5.0)
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mwan_hook.core import oids
 from mwan_hook.model import Connectivity, FamilyState, State, UplinkState
+from mwan_hook.notify import oids
 
 BASE = (1, 3, 6, 1, 4, 1, 99999)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mwan_hook.notify.busnames import devices
+from mwan_hook.notify.bus.names import devices
 from mwan_hook.say import complain, say
 from mwan_hook.store import state as states
 

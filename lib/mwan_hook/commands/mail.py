@@ -5,19 +5,20 @@ from __future__ import annotations
 import time
 
 from mwan_hook import config
-from mwan_hook.core.interruptions import MACHINE, next_mail
 from mwan_hook.model import MwanError
-from mwan_hook.notify import mailbook, mailsend, mailtext
+from mwan_hook.notify.mail import deliver, store
+from mwan_hook.notify.mail import send as mailsend
+from mwan_hook.notify.mail import text as mailtext
+from mwan_hook.notify.mail.book import MACHINE, next_mail
 from mwan_hook.say import complain, say, shown
-from mwan_hook.store import unsent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mwan_hook.core.interruptions import Book, Span
     from mwan_hook.model import Mail
-    from mwan_hook.notify.mailtext import Now
+    from mwan_hook.notify.mail.book import Book, Span
+    from mwan_hook.notify.mail.text import Now
 
 
 class NoMailError(MwanError):
@@ -32,24 +33,24 @@ def run(root: str, send: bool, test: bool) -> int:
     mail = loaded.config.mail
     if not mail.to:
         if send:
-            unsent.MAIL.set_aside(root)
+            store.MAIL.set_aside(root)
             return 0  # what the timer runs
         raise NoMailError("[mail] to is not set: expected addresses, as in to = someone@example.org")
     if test:
         return _tested(root, mail)
     if send:
-        mailbook.record(root, loaded.config, ())  # an uplink that was switched off meanwhile is no news
-        return 0 if mailbook.send_due(root, loaded.config) else 1
-    now = mailbook.present(root)
-    say(_waiting(unsent.MAIL.load(root, writes=False), mail, now))
+        deliver.record(root, loaded.config, ())  # an uplink that was switched off meanwhile is no news
+        return 0 if deliver.send_due(root, loaded.config) else 1
+    now = deliver.present(root)
+    say(_waiting(store.MAIL.load(root, writes=False), mail, now))
     return 0
 
 
 def _tested(root: str, mail: Mail) -> int:
     """A mail now, whatever waits; every step is said."""
-    now = mailbook.present(root)
+    now = deliver.present(root)
     text = f"This is a test of mwan-hook on {now.host}. Mail works.\n\n{mailtext.ways_out(now)}\n"
-    message = mailbook.compose(mail, f"{now.host}: test of mwan-hook", text, now)
+    message = deliver.compose(mail, f"{now.host}: test of mwan-hook", text, now)
     outcome = mailsend.hand_over(root, mail, message, lambda words: say([f"{words} ..."]))
     if not outcome.accepted:
         complain([f"mail: {outcome.words}"])

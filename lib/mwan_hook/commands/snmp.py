@@ -9,8 +9,8 @@ from __future__ import annotations
 import gc
 import os
 
-from mwan_hook.core import oids
 from mwan_hook.model import MwanError, State
+from mwan_hook.notify import oids
 from mwan_hook.say import say
 from mwan_hook.store import codec, files
 from mwan_hook.store import state as states
@@ -19,7 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from mwan_hook.core.oids import Oid, Variable
+    from mwan_hook.notify.oids import Oid, Variable
 
 NONE = "NONE"
 REFUSED = "not-writable"

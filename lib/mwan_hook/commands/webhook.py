@@ -7,11 +7,12 @@ import time
 import uuid
 
 from mwan_hook import config
-from mwan_hook.core.webhooks import Post
 from mwan_hook.model import MwanError
-from mwan_hook.notify import mailtext, webhookbook, webhooksend
+from mwan_hook.notify.mail import store, text
+from mwan_hook.notify.webhook import deliver
+from mwan_hook.notify.webhook import send as webhooksend
+from mwan_hook.notify.webhook.book import Post
 from mwan_hook.say import complain, say, shown
-from mwan_hook.store import unsent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,20 +32,20 @@ def run(root: str, send: bool, test: bool) -> int:
     hook = config.look(root).config.webhook
     if not hook.url:
         if send:
-            unsent.WEBHOOK.set_aside(root)
+            store.WEBHOOK.set_aside(root)
             return 0  # what the timer runs
         raise NoWebhookError("[webhook] url is not set: expected one, as in url = https://example.org/hook")
     if test:
         return _tested(root, hook)
     if send:
-        return 0 if webhookbook.send_due(root, hook) else 1
+        return 0 if deliver.send_due(root, hook) else 1
     say(_waiting(root))
     return 0
 
 
 def _tested(root: str, hook: Webhook) -> int:
     """Post now, whatever waits."""
-    words = {"host": mailtext.host(), "event": "test", "reason": "this is a test of mwan-hook"}
+    words = {"host": text.host(), "event": "test", "reason": "this is a test of mwan-hook"}
     post = Post(str(uuid.uuid4()), "test", json.dumps(words))
     outcome = webhooksend.hand_over(root, hook, post, lambda line: say([f"{line} ..."]))
     if outcome.accepted:
@@ -56,7 +57,7 @@ def _tested(root: str, hook: Webhook) -> int:
 
 def _waiting(root: str) -> Iterator[str]:
     """The queue for people."""
-    queue = unsent.WEBHOOK.load(root, writes=False)
+    queue = store.WEBHOOK.load(root, writes=False)
     for post in queue.posts:
         notice = json.loads(post.body)
         yield f"{shown(post.event)} {shown(notice.get('uplink', ''))}: {shown(notice.get('reason', ''))}"
@@ -64,5 +65,5 @@ def _waiting(root: str) -> Iterator[str]:
         yield "nothing waits to be posted"
     elif queue.failures:
         pause = max(0.0, queue.retry - time.clock_gettime(time.CLOCK_BOOTTIME))
-        yield f"next try: in {mailtext.duration(pause)}"
+        yield f"next try: in {text.duration(pause)}"
         yield f"last try: {queue.error}"

@@ -37,10 +37,10 @@ class Channel(NamedTuple):
 
 CHANNELS = (
     Channel("hooks", "notify.hooks", power=True, must=True),
-    Channel("mail", "notify.mail", power=False),
-    Channel("webhook", "notify.webhook", power=False),
+    Channel("mail", "notify.mail.channel", power=False),
+    Channel("webhook", "notify.webhook.channel", power=False),
     Channel("prometheus", "run.prometheus", power=False),
-    Channel("D-Bus", "notify.bus", power=True),
+    Channel("D-Bus", "notify.bus.announce", power=True),
 )
 
 

@@ -80,7 +80,7 @@ def _refuse_without_directory(path: str) -> None:
 
 
 def _content(root: str, loaded: Loaded) -> str:
-    from mwan_hook.core import exposition
+    from mwan_hook.notify import exposition
     from mwan_hook.run import judge
 
     seen = judge.look(root, loaded)

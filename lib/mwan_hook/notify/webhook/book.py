@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mwan_hook.core.interruptions import order, pause
 from mwan_hook.light import NamedTuple
+from mwan_hook.notify.mail.book import order, pause
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from mwan_hook.light import NamedTuple
-from mwan_hook.notify.busnames import BASE_PATH, DEVICE, path
+from mwan_hook.notify.bus.names import BASE_PATH, DEVICE, path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from mwan_hook.notify.busnames import Device
+    from mwan_hook.notify.bus.names import Device
 
 PROPERTIES = "org.freedesktop.DBus.Properties"
 INTROSPECTABLE = "org.freedesktop.DBus.Introspectable"

@@ -10,9 +10,10 @@ from email.utils import parseaddr
 from functools import partial
 
 from mwan_hook.model import MwanError
-from mwan_hook.notify import child, mailsmtp
+from mwan_hook.notify import child
 from mwan_hook.notify.child import Outcome
-from mwan_hook.notify.mailsmtp import Server
+from mwan_hook.notify.mail import smtp
+from mwan_hook.notify.mail.smtp import Server
 from mwan_hook.store import files
 
 TYPE_CHECKING = False
@@ -29,7 +30,7 @@ def hand_over(root: str, mail: Mail, message: str, tell: Tell = lambda words: No
         if mail.sendmail:
             return _by_program(mail, message, tell)
         server = Server(mail.smtp_host, mail.port, mail.security, mail.user, _password(root, mail), mail.timeout)
-        return child.converse(partial(mailsmtp.converse, server, message), mail.timeout, mailsmtp.CONTENT, tell)
+        return child.converse(partial(smtp.converse, server, message), mail.timeout, smtp.CONTENT, tell)
     except MwanError as error:
         return Outcome(False, True, str(error))
 

@@ -10,8 +10,8 @@ import os
 import time
 
 from mwan_hook.model import Connectivity, MwanError
-from mwan_hook.notify import busfiles
-from mwan_hook.notify.busnames import Device, bus_name, element, published
+from mwan_hook.notify.bus import files
+from mwan_hook.notify.bus.names import Device, bus_name, element, published
 from mwan_hook.store import state as states
 from mwan_hook.store.files import under
 from mwan_hook.verdict.notices import AGAIN
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from mwan_hook.config import Loaded
     from mwan_hook.model import Config, Notice
-    from mwan_hook.notify.buslink import Link
+    from mwan_hook.notify.bus.link import Link
 
 EVENTS = frozenset(one.word for one in Connectivity)
 TRIES = 20  # times that a name may change hands while we try to get it
@@ -33,7 +33,7 @@ LONGEST = 2.0  # seconds that we stay for calls
 
 def wanted(root: str, _config: Config) -> bool:
     """True where D-Bus is set up for us."""
-    return busfiles.installed(root)
+    return files.installed(root)
 
 
 def deliver(root: str, _loaded: Loaded, notices: Sequence[Notice]) -> bool:
@@ -43,7 +43,7 @@ def deliver(root: str, _loaded: Loaded, notices: Sequence[Notice]) -> bool:
     """
     there_now = published(states.load(root, writes=False)[0])
     anew = any(one.event == AGAIN for one in notices)
-    changed = busfiles.bring(root, there_now) or anew
+    changed = files.bring(root, there_now) or anew
     told = dict(there_now) if anew else {}
     told |= {
         element(one.interface): Device(one.interface, one.state)
@@ -70,7 +70,7 @@ def deliver(root: str, _loaded: Loaded, notices: Sequence[Notice]) -> bool:
 
 def remove(root: str) -> None:
     """Take our files from the bus: no name of ours can be called any more.  Raises MwanError."""
-    if busfiles.remove(root) and busfiles.installed(root) and there(root):
+    if files.remove(root) and files.installed(root) and there(root):
         with connect(root) as link:
             link.ask("ReloadConfig")
 
@@ -78,9 +78,9 @@ def remove(root: str) -> None:
 def serve(root: str, idle: float) -> int:
     """``mwan-hook bus``.  Raises MwanError."""
     _need_jeepney()
-    from mwan_hook.notify import busserver
+    from mwan_hook.notify.bus import server
 
-    return busserver.serve(root, idle)
+    return server.serve(root, idle)
 
 
 def there(root: str) -> bool:
@@ -91,7 +91,7 @@ def there(root: str) -> bool:
 def connect(root: str) -> Link:
     """Raises MwanError."""
     _need_jeepney()
-    from mwan_hook.notify.buslink import Link
+    from mwan_hook.notify.bus.link import Link
 
     return Link(root)
 
@@ -105,7 +105,7 @@ def _need_jeepney() -> None:
 
 def _announce(link: Link, word: str, last: Device) -> None:
     """Say an interface's value as the name's owner, or have the owner say it.  ``last``: for one that is gone."""
-    from mwan_hook.notify.buslink import DO_NOT_QUEUE, EXISTS, MOVED, RefusedError
+    from mwan_hook.notify.bus.link import DO_NOT_QUEUE, EXISTS, MOVED, RefusedError
 
     for _ in range(TRIES):
         if link.own(word, DO_NOT_QUEUE) != EXISTS:

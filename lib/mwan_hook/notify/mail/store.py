@@ -8,10 +8,10 @@ from __future__ import annotations
 import os
 import time
 
-from mwan_hook.core import webhooks
-from mwan_hook.core.interruptions import Book, Lost, News, Outgoing, Span, rebased
-from mwan_hook.core.webhooks import Post, Queue
 from mwan_hook.model import MwanError
+from mwan_hook.notify.mail.book import Book, Lost, News, Outgoing, Span, rebased
+from mwan_hook.notify.webhook import book as webhooks
+from mwan_hook.notify.webhook.book import Post, Queue
 from mwan_hook.say import complain
 from mwan_hook.store import codec, files
 from mwan_hook.store.filelocked import FileLocked

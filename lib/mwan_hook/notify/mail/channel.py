@@ -1,4 +1,4 @@
-"""The channel of mail: interruptions are written down at once, and told by :mod:`mwan_hook.notify.mailbook`."""
+"""The channel of mail: interruptions are written down at once, and told by :mod:`mwan_hook.notify.mail.deliver`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def deliver(root: str, loaded: Loaded, notices: Sequence[Notice]) -> bool:
     Started by systemd it leaves telling to mwan-hook-mail.service, or a hanging server would keep the next hooks
     waiting; by hand only a server that took no mail the last time.
     """
-    from mwan_hook.notify import mailbook
+    from mwan_hook.notify.mail import deliver as mailbook
     from mwan_hook.store import wake
 
     if not mailbook.record(root, loaded.config, notices).failures and not wake.by_systemd():

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
     from requests.structures import CaseInsensitiveDict
 
-    from mwan_hook.core.webhooks import Post
     from mwan_hook.model import Webhook
     from mwan_hook.notify.child import Hear, Tell
+    from mwan_hook.notify.webhook.book import Post
 
     Headers = Mapping[str, str] | CaseInsensitiveDict[str]
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 import time
 
-from mwan_hook.core.interruptions import MACHINE, lasting
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import FAMILIES, WayOut
+from mwan_hook.notify.mail.book import MACHINE, lasting
 from mwan_hook.say import shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mwan_hook.core.interruptions import Book, Span
     from mwan_hook.model import Family, Mail
+    from mwan_hook.notify.mail.book import Book, Span
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 MACHINES = "No internet at all"

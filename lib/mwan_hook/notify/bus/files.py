@@ -11,7 +11,7 @@ import os
 import sys
 
 from mwan_hook.model import MwanError
-from mwan_hook.notify.busnames import BASE, bus_name
+from mwan_hook.notify.bus.names import BASE, bus_name
 from mwan_hook.store import files
 
 TYPE_CHECKING = False

@@ -1,4 +1,4 @@
-"""The channel of a webhook: each notice is written down at once, and posted by :mod:`mwan_hook.notify.webhookbook`."""
+"""The channel of a webhook: each notice is written down at once, and posted by :mod:`mwan_hook.notify.webhook.deliver`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def deliver(root: str, loaded: Loaded, notices: Sequence[Notice]) -> bool:
 
     Raises MwanError.
     """
-    from mwan_hook.notify import webhookbook
+    from mwan_hook.notify.webhook import deliver as webhookbook
     from mwan_hook.store import wake
 
     hook = loaded.config.webhook

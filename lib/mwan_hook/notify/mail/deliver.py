@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 
-from mwan_hook.core.interruptions import due, failed, handed, recorded, taken
 from mwan_hook.model import FAMILIES, Status
-from mwan_hook.notify import mailtext
-from mwan_hook.notify.mailtext import Now
+from mwan_hook.notify.mail import store, text
+from mwan_hook.notify.mail.book import due, failed, handed, recorded, taken
+from mwan_hook.notify.mail.text import Now
 from mwan_hook.say import complain, say
-from mwan_hook.store import allotment, unsent
+from mwan_hook.store import allotment
 from mwan_hook.store import state as states
 from mwan_hook.verdict import switches
 
@@ -17,8 +17,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from mwan_hook.core.interruptions import Book
     from mwan_hook.model import Config, Mail, Notice
+    from mwan_hook.notify.mail.book import Book
 
 
 def record(root: str, config: Config, notices: Iterable[Notice]) -> Book:
@@ -30,23 +30,23 @@ def record(root: str, config: Config, notices: Iterable[Notice]) -> Book:
         after = recorded(book, happened, watched, config.mail)
         return book if after._replace(last=book.last) == book else after  # no write for what is no news
 
-    book: Book = unsent.MAIL.change(root, noted)
+    book: Book = store.MAIL.change(root, noted)
     return book
 
 
 def send_due(root: str, config: Config) -> bool:
     """Hand one mail over if it is time; False if no server took it.  Raises MwanError."""
     mail = config.mail
-    lock = unsent.MAIL.sending(root)
+    lock = store.MAIL.sending(root)
     if not lock.acquire():
         return True  # another run is at it
     try:
         now = present(root)
-        book = unsent.MAIL.load(root, writes=False)
+        book = store.MAIL.load(root, writes=False)
         if not due(book, mail, now.boottime, bool(now.online)):
             return True
         doubtful = book.outgoing is not None
-        book = unsent.MAIL.change(root, lambda kept: _written(kept, mail, now))
+        book = store.MAIL.change(root, lambda kept: _written(kept, mail, now))
         return _sent(root, mail, book, doubtful)
     finally:
         lock.release()
@@ -61,37 +61,37 @@ def present(root: str) -> Now:
         if any(uplink.family(family).status is Status.ONLINE for family in FAMILIES)
     )
     boottime = time.clock_gettime(time.CLOCK_BOOTTIME)
-    return Now(boottime, time.time(), mailtext.host(), online, state.best)
+    return Now(boottime, time.time(), text.host(), online, state.best)
 
 
 def compose(mail: Mail, subject: str, body: str, now: Now) -> str:
     """A mail with headers."""
-    return mailtext.message(mailtext.sender(mail), mail.to, subject, body, now)
+    return text.message(text.sender(mail), mail.to, subject, body, now)
 
 
 def _written(book: Book, mail: Mail, now: Now) -> Book:
     """A mail whose fate is not known goes again as it was: with its Message-ID a second one can be told."""
     if book.outgoing:
         return book
-    message = compose(mail, mailtext.subject(book, mail, now), mailtext.body(book, mail, now), now)
+    message = compose(mail, text.subject(book, mail, now), text.body(book, mail, now), now)
     return handed(book, message, mail, now.boottime)
 
 
 def _sent(root: str, mail: Mail, book: Book, doubtful: bool) -> bool:
     """``doubtful``: it was handed over before, so one that cannot be reached now says nothing about it."""
-    from mwan_hook.notify import mailsend
+    from mwan_hook.notify.mail import send
 
     assert book.outgoing is not None
-    outcome = mailsend.hand_over(root, mail, book.outgoing.message)
+    outcome = send.hand_over(root, mail, book.outgoing.message)
     now = time.clock_gettime(time.CLOCK_BOOTTIME)
     if outcome.accepted:
-        unsent.MAIL.change(root, lambda kept: taken(kept, mail, now, outcome.unreached))
+        store.MAIL.change(root, lambda kept: taken(kept, mail, now, outcome.unreached))
         say([f"mail: {outcome.words}"])
         complain([f"mail: refused for {outcome.unreached}"] if outcome.unreached else [])
         return not outcome.unreached
     again = not outcome.certain or (doubtful and not outcome.refused)
-    after = unsent.MAIL.change(root, lambda kept: failed(kept, mail, now, outcome.words, not again))
-    pause = mailtext.duration(after.retry - now)
+    after = store.MAIL.change(root, lambda kept: failed(kept, mail, now, outcome.words, not again))
+    pause = text.duration(after.retry - now)
     complain([f"mail: not sent: {outcome.words}; kept, tried again in {pause}"])
     return False
 

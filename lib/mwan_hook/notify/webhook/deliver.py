@@ -5,27 +5,27 @@ from __future__ import annotations
 import json
 import time
 
-from mwan_hook.core import webhooks
 from mwan_hook.notify import hooks
-from mwan_hook.notify.mailbook import present
-from mwan_hook.notify.mailtext import duration, host
+from mwan_hook.notify.mail import store
+from mwan_hook.notify.mail.deliver import present
+from mwan_hook.notify.mail.text import duration, host
+from mwan_hook.notify.webhook import book
 from mwan_hook.say import complain, say
-from mwan_hook.store import unsent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from mwan_hook.core.webhooks import Post, Queue
     from mwan_hook.model import Notice, Webhook
+    from mwan_hook.notify.webhook.book import Post, Queue
 
 
 def record(root: str, hook: Webhook, notices: Iterable[Notice]) -> Queue:
     """The queue with what happened, on the disk.  Raises MwanError."""
-    happened, before = tuple(notices), unsent.WEBHOOK.load(root, writes=False).omitted
-    after: Queue = unsent.WEBHOOK.change(root, lambda queue: webhooks.recorded(queue, happened, hook, body))
+    happened, before = tuple(notices), store.WEBHOOK.load(root, writes=False).omitted
+    after: Queue = store.WEBHOOK.change(root, lambda queue: book.recorded(queue, happened, hook, body))
     if after.omitted > before:
-        complain([f"webhook: more than {webhooks.MOST} notices wait; dropped the oldest {after.omitted - before}"])
+        complain([f"webhook: more than {book.MOST} notices wait; dropped the oldest {after.omitted - before}"])
     return after
 
 
@@ -36,12 +36,12 @@ def body(notice: Notice) -> str:
 
 def send_due(root: str, hook: Webhook) -> bool:
     """Post all that is due; False if a post was not taken.  Raises MwanError."""
-    lock = unsent.WEBHOOK.sending(root)
+    lock = store.WEBHOOK.sending(root)
     if not lock.acquire():
         return True  # another run is at it
     try:
         good = True
-        while good and webhooks.due(queue := unsent.WEBHOOK.load(root, False), _now(), bool(present(root).online)):
+        while good and book.due(queue := store.WEBHOOK.load(root, False), _now(), bool(present(root).online)):
             good = _sent(root, hook, queue.posts[0])
         return good
     finally:
@@ -50,18 +50,18 @@ def send_due(root: str, hook: Webhook) -> bool:
 
 def _sent(root: str, hook: Webhook, post: Post) -> bool:
     """A post that was refused for good is named once and goes no more; any other stays the first."""
-    from mwan_hook.notify import webhooksend
+    from mwan_hook.notify.webhook import send
 
-    outcome = webhooksend.hand_over(root, hook, post)
+    outcome = send.hand_over(root, hook, post)
     if outcome.accepted or outcome.refused:
-        unsent.WEBHOOK.change(root, lambda queue: webhooks.done(queue, post.key))
+        store.WEBHOOK.change(root, lambda queue: book.done(queue, post.key))
         if outcome.accepted:
             say([f"webhook: {post.event}: {outcome.words}"])
         else:
             complain([f"webhook: {post.event}: {outcome.words}; it is not posted again"])
         return True
     now = _now()
-    after = unsent.WEBHOOK.change(root, lambda queue: webhooks.failed(queue, hook, now, outcome.words, outcome.after))
+    after = store.WEBHOOK.change(root, lambda queue: book.failed(queue, hook, now, outcome.words, outcome.after))
     complain([f"webhook: not posted: {outcome.words}; kept, tried again in {duration(after.retry - now)}"])
     return False
 

@@ -8,8 +8,8 @@ import socket
 import time
 
 from mwan_hook.model import MwanError
-from mwan_hook.notify import busfiles
-from mwan_hook.notify.buslink import Link
+from mwan_hook.notify.bus import files
+from mwan_hook.notify.bus.link import Link
 
 LOOK = 1.0  # seconds between two looks at the state file while nobody calls
 BARRIER = 2.0  # seconds that systemd gets to read what it was told
@@ -41,7 +41,7 @@ def _names(link: Link) -> None:
 
     Those too that only the bus still knows, so that a call of them gets an error at once and not a time-out.
     """
-    wanted = link.devices.keys() | busfiles.words(link.root)
+    wanted = link.devices.keys() | files.words(link.root)
     for word in wanted - link.names:
         link.own(word)
     link.give_up(*(link.names - wanted))

@@ -20,8 +20,8 @@ from jeepney.io.blocking import open_dbus_connection
 
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import MwanError
-from mwan_hook.notify import busobjects
-from mwan_hook.notify.busnames import Device, bus_name, path, published
+from mwan_hook.notify.bus import objects
+from mwan_hook.notify.bus.names import Device, bus_name, path, published
 from mwan_hook.store import files
 from mwan_hook.store import state as states
 
@@ -115,8 +115,8 @@ class Link:
 
     def say(self, word: str, device: Device) -> None:
         """Emit PropertiesChanged."""
-        place = DBusAddress(path(word), interface=busobjects.PROPERTIES)
-        self.send(new_signal(place, "PropertiesChanged", "sa{sv}as", busobjects.changed(device)))
+        place = DBusAddress(path(word), interface=objects.PROPERTIES)
+        self.send(new_signal(place, "PropertiesChanged", "sa{sv}as", objects.changed(device)))
         self._seen[word] = Seen(device, True)
 
     def look(self) -> None:
@@ -185,9 +185,9 @@ class Link:
             if message is not None and self.handle(message):
                 end = min(time.monotonic() + quiet, last)
 
-    def _answer(self, message: Any) -> busobjects.Answer:
+    def _answer(self, message: Any) -> objects.Answer:
         fields = message.header.fields
-        call = busobjects.Call(
+        call = objects.Call(
             fields[HeaderFields.path],
             fields.get(HeaderFields.interface, ""),
             fields[HeaderFields.member],
@@ -196,8 +196,8 @@ class Link:
         word = call.path.rpartition("/")[2]
         if (call.interface, call.member) == (OURS, "Announce") and path(word) == call.path and word in self.devices:
             self.announce(word)
-            return busobjects.Answer()
-        return busobjects.answer(call, self.devices)
+            return objects.Answer()
+        return objects.answer(call, self.devices)
 
     def _call(self, message: Any) -> tuple[Any, ...]:
         """Send and wait for the reply, answering others meanwhile."""
