@@ -23,7 +23,7 @@ from mwan_hook.model import (
 from mwan_hook.routing.desired import Desired
 from mwan_hook.routing.uplinks import Bound
 from mwan_hook.run import judge, tick
-from mwan_hook.run.judge import Judged, Scene, Seen
+from mwan_hook.run.scene import Judged, ProbedRound, Scene
 from mwan_hook.run.tick import Key
 from mwan_hook.verdict import facts, schedule
 from mwan_hook.verdict.facts import judge_uplink
@@ -96,7 +96,7 @@ class Month:
         first = [self.answer(job) for job in questions.spared or questions.whole]
         second = [self.answer(job) for job in questions.after(first)]
         one = tick._round(questions, first, second, self.uplink.config.probe.required)
-        told = Seen(first[0].job, one, self.now)
+        told = ProbedRound(first[0].job, one, self.now)
         self.memory = judge._with_round(self.memories, self.uplink, told, self.now)
         self.rounds += 1
 

@@ -24,7 +24,8 @@ from mwan_hook.model import (
 from mwan_hook.routing.desired import Desired
 from mwan_hook.routing.uplinks import Bound
 from mwan_hook.run import tick
-from mwan_hook.run.judge import Judged, Scene, Seen, verdicts
+from mwan_hook.run.judge import verdicts
+from mwan_hook.run.scene import Judged, ProbedRound, Scene
 from mwan_hook.run.tick import Key, Wish
 from mwan_hook.verdict.decide import FRESH_INTERVALS, has_way
 from tests.unit.verdicts import FULL, LIMITED, OFFLINE, ONLINE, PING, START, probe, seen, uplink
@@ -55,8 +56,8 @@ class Site:
         """A fact goes missing; with an empty text it is back."""
         self.uplinks[name] = self._uplink(name, self.uplinks[name].index, missing)
 
-    def seen(self, **rounds: Connectivity) -> list[Seen]:
-        return [Seen(self.job(name), seen(word), self.now) for name, word in rounds.items()]
+    def seen(self, **rounds: Connectivity) -> list[ProbedRound]:
+        return [ProbedRound(self.job(name), seen(word), self.now) for name, word in rounds.items()]
 
     def job(self, name: str) -> Job:
         one = self.uplinks[name]

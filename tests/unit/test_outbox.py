@@ -35,8 +35,8 @@ from mwan_hook.routing.desired import Desired
 from mwan_hook.routing.uplinks import Bound
 from mwan_hook.run import channels
 from mwan_hook.run import tell as telling
-from mwan_hook.run.judge import Judged, Scene
 from mwan_hook.run.reconcile import Run
+from mwan_hook.run.scene import Judged, Scene
 from mwan_hook.store import codec, files, history, notified, outbox, state, wake
 from mwan_hook.verdict import notices
 from tests.unit.verdicts import probe, uplink

@@ -45,10 +45,10 @@ def disable(root: str) -> None:
 @pytest.mark.parametrize(
     ("command", "place"),
     [
-        (reconcile, "mwan_hook.run.judge.look_to_write"),
+        (reconcile, "mwan_hook.run.look.to_write"),
         (flush.run, "mwan_hook.commands.flush.states.load"),
-        (disable, "mwan_hook.run.judge.look_to_write"),
-        (early.run, "mwan_hook.run.judge.look_to_write"),
+        (disable, "mwan_hook.run.look.to_write"),
+        (early.run, "mwan_hook.run.look.to_write"),
     ],
 )
 def test_what_is_read_to_be_written_is_read_under_the_lock(

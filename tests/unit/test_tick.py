@@ -41,8 +41,8 @@ from mwan_hook.model import (
 from mwan_hook.probes import runner
 from mwan_hook.probes.loop import Late
 from mwan_hook.routing.uplinks import Surroundings, bind
-from mwan_hook.run import change, judge, tick
-from mwan_hook.run.judge import Judged, Scene, Seen
+from mwan_hook.run import change, judge, look, tick
+from mwan_hook.run.scene import Judged, ProbedRound, Scene
 from mwan_hook.run.tick import Key, Questions, Wish
 from mwan_hook.store import files, lock, wake
 from mwan_hook.store import state as states
@@ -184,12 +184,12 @@ class Story:
         assert 0 < seconds < 60
         self.site.now += seconds
 
-    def _ask(self, judged: Judged, keys: Sequence[Key], late: Late) -> list[Seen]:
+    def _ask(self, judged: Judged, keys: Sequence[Key], late: Late) -> list[ProbedRound]:
         names = [one.uplink.name for one in keys]
         self.asked += [(round(self.site.now - self.start, 3), name) for name in names]
         return self.site.seen(**{name: self.answers[name].pop(0) for name in names})
 
-    def reconcile(self, rounds: Sequence[Seen] = ()) -> Judged:
+    def reconcile(self, rounds: Sequence[ProbedRound] = ()) -> Judged:
         site = self.site
         site.state = site.state._replace(uplinks=judge.verdicts(site.scene(), rounds, frozenset()))
         return site.judged()
@@ -470,9 +470,9 @@ def test_only_of_interfaces_that_a_match_asks_for_udev_is_read(monkeypatch: pyte
     monkeypatch.setattr(udev, "attributes", lambda root, name, index: {"ID": f"{root} {name} {index}"})
     by_path = b.uplink("usb")._replace(match=(b.uplink("x").match[0]._replace(kind="path", glob="pci-*"),))
     links = (b.link("fiber"),)
-    assert judge._attributes("/r", b.config(by_path), links) == {"fiber": {"ID": "/r fiber 2"}}
+    assert look._attributes("/r", b.config(by_path), links) == {"fiber": {"ID": "/r fiber 2"}}
     monkeypatch.setattr(udev, "attributes", None)
-    assert judge._attributes("/r", TWO, links) == {}
+    assert look._attributes("/r", TWO, links) == {}
 
 
 def test_another_one_is_online_if_any_family_of_any_other_is() -> None:

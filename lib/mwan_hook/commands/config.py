@@ -78,10 +78,10 @@ def run(root: str, check: bool, effective: bool) -> int:
 def _stumbles(root: str, loaded: Loaded) -> tuple[str, ...]:
     """What marks do not reach for with what is plugged in, and what nft(8) says against the table of a run."""
     from mwan_hook.firewall import table
-    from mwan_hook.run import judge
+    from mwan_hook.run import judge, look
 
     try:
-        seen = judge.look(root, loaded)
+        seen = look.to_read(root, loaded)
         state = judge.judge(seen).state
     except MwanError:
         return ()  # what is there cannot be asked for: the files are good all the same

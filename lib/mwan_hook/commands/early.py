@@ -7,7 +7,7 @@ from mwan_hook.firewall import table
 from mwan_hook.kernel import nft
 from mwan_hook.kernel.lines import spelled
 from mwan_hook.model import Change, Op, Ruleset
-from mwan_hook.run import judge
+from mwan_hook.run import look
 from mwan_hook.say import complain, say
 from mwan_hook.store import lock
 
@@ -21,7 +21,7 @@ def run(root: str) -> int:
     if not loaded.config.firewall:
         return 0
     with lock.look(root):
-        seen = judge.look_to_write(root, loaded)
+        seen = look.to_write(root, loaded)
         commands = table.translations(loaded.config, seen.uplinks, seen.snapshot)
         if not commands or nft.exists():
             return 0

@@ -7,14 +7,14 @@ import os
 from mwan_hook.config import Loaded, read
 from mwan_hook.model import Config, ConfigError, Family, Match, UplinkConfig
 from mwan_hook.routing.desired import Desired
-from mwan_hook.run.judge import Judged
+from mwan_hook.run.scene import Judged
 from mwan_hook.store import state as states
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from mwan_hook.run.judge import Scene
+    from mwan_hook.run.scene import Scene
 
 FROM_FILES = ("metric", "weight", "table", "mark", "metered", "enabled", "enabled_by", "quota")
 MISSING = "the configuration cannot be read by this user: only what runs have stored is shown"

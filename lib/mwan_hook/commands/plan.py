@@ -7,14 +7,14 @@ import json
 from mwan_hook import config
 from mwan_hook.kernel import nft
 from mwan_hook.kernel.lines import spelled
-from mwan_hook.run import judge, ruleset
+from mwan_hook.run import judge, look, ruleset
 from mwan_hook.say import say
 
 
 def run(root: str, as_json: bool) -> int:
     """Print one ip(8) line a change; as JSON, ``{"version": 1, "changes": [...], "warnings": [...]}``."""
     loaded = config.look(root)
-    seen = judge.look(root, loaded)
+    seen = look.to_read(root, loaded)
     if seen.snapshot.firewall is not None:
         seen = ruleset.read(seen, nft.deadline(nft.TIMEOUT))
     judged = judge.judge(seen)

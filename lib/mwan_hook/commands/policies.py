@@ -9,7 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from mwan_hook.run.judge import Judged, Scene
+    from mwan_hook.run.scene import Judged, Scene
 
 HEADER = ("POLICY", "UPLINKS", "IPV4", "IPV6", "FALLBACK")
 

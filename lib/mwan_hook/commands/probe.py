@@ -7,7 +7,7 @@ import json
 from mwan_hook import config
 from mwan_hook.model import Connectivity, Family, Result, Round, Uplink
 from mwan_hook.probes import runner
-from mwan_hook.run import judge
+from mwan_hook.run import look
 from mwan_hook.run.naming import chosen
 from mwan_hook.say import complain, say
 from mwan_hook.verdict.rounds import jobs_for, summarise
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def run(root: str, names: Sequence[str], as_json: bool) -> int:
     """0 if every family of every uplink named that can be used is full, else 1."""
     loaded = config.look(root)
-    seen = judge.look(root, loaded)
+    seen = look.to_read(root, loaded)
     uplinks = chosen(seen, names)
     rounds = _ask(root, uplinks)
     if as_json:

@@ -19,7 +19,7 @@ from mwan_hook.model import (
     Uplink,
     UplinkState,
 )
-from mwan_hook.run import judge
+from mwan_hook.run import judge, look
 from mwan_hook.say import complain, say, shown
 from mwan_hook.verdict.events import best_connectivity
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from mwan_hook.run.judge import Judged, Scene
+    from mwan_hook.run.scene import Judged, Scene
 
 CLEAR = "\x1b[H\x1b[2J"
 REFRESH = 2.0  # seconds between two pictures of --watch
@@ -43,7 +43,7 @@ def run(root: str, as_json: bool, watch: bool, header: bool) -> int:
         return _stored(root, error, as_json, header)
     clear = watch and not as_json and sys.stdout.isatty()
     while True:
-        seen = judge.look(root, configuration.loaded)
+        seen = look.to_read(root, configuration.loaded)
         judged = judge.judge(seen)
         seen = judged.scene
         text = render_json(seen, judged) if as_json else render(seen, judged, header)
@@ -65,7 +65,7 @@ def _stored(root: str, error: ConfigError, as_json: bool, header: bool) -> int:
     """What the state says, for a user who may not read the configuration.  Raises ``error`` for others."""
     from mwan_hook.commands import from_state
 
-    seen = judge.look(root, from_state.loaded(root, error))
+    seen = look.to_read(root, from_state.loaded(root, error))
     judged = from_state.judged(seen)
     if as_json:
         say(json.dumps(from_state.without_configuration(document(seen, judged)), indent=1).split("\n"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mwan_hook import config
-from mwan_hook.run import judge, tick
+from mwan_hook.run import look, tick
 from mwan_hook.run.naming import chosen
 from mwan_hook.store import allotment, lock
 from mwan_hook.verdict import switches
@@ -13,7 +13,7 @@ def run(root: str, name: str, enabled: bool) -> int:
     """Switch one uplink, or all of a template by the template's name; then a run."""
     loaded = config.load(root)
     with lock.look(root):
-        seen = judge.look_to_write(root, loaded)
+        seen = look.to_write(root, loaded)
         named = chosen(seen, [name])
         entries = loaded.config.uplinks or [uplink.config for uplink in seen.uplinks]
         names = {uplink.name for uplink in named}

@@ -167,10 +167,10 @@ def _index(name: str | None, devices: dict[int, Device], option: str) -> int:
 def _names(root: str, devices: dict[int, Device], asked: Question) -> Names:
     """With the uplinks, where the configuration can be read: without them a trace is still worth a lot."""
     from mwan_hook import config
-    from mwan_hook.run import judge
+    from mwan_hook.run import judge, look
 
     try:
-        seen = judge.look(root, config.look(root))
+        seen = look.to_read(root, config.look(root))
         state = judge.judge(seen).state
     except MwanError as error:
         complain([f"{line} (uplinks are not named)" for line in str(error).splitlines()])

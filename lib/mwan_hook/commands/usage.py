@@ -10,7 +10,7 @@ from mwan_hook.model import MwanError, Stage
 from mwan_hook.quota import usage as quota
 from mwan_hook.quota import words
 from mwan_hook.quota.words import shown
-from mwan_hook.run import judge, metering
+from mwan_hook.run import judge, look, metering
 from mwan_hook.run.naming import chosen
 from mwan_hook.run.reconcile import Run
 from mwan_hook.say import complain, say
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from mwan_hook.config import Loaded
     from mwan_hook.model import Uplink, Usage
-    from mwan_hook.run.judge import Judged
+    from mwan_hook.run.scene import Judged
 
 HEADER = ("QUOTA", "USED", "OF", "PERCENT", "RESETS", "FORECAST", "")
 DAY = 86400.0
@@ -45,7 +45,7 @@ def run(root: str, name: str | None, figure: int | None, save: bool) -> int:
         judged = Run(root, loaded).reconcile()  # what follows from it
         complain(judged.state.errors)
     else:
-        judged = judge.judge(judge.look(root, loaded))
+        judged = judge.judge(look.to_read(root, loaded))
     wanted = {uplink.name for uplink in (chosen(judged.scene, [name]) if name else judged.scene.uplinks)}
     found = [row for row in rows(judged)[1:] if row[0] in wanted]
     say(table([HEADER, *found]).split("\n") if found else (f"{name or 'no uplink'} has {'no' if name else 'a'} quota",))
@@ -57,14 +57,14 @@ def _save(root: str, loaded: Loaded) -> int:
     if not any(uplink.quota for uplink in loaded.config.uplinks):
         return 0
     with lock.look(root):
-        judged = judge.judge(judge.look_to_write(root, loaded))
+        judged = judge.judge(look.to_write(root, loaded))
         complain(metering.keep(judged, judged.state, now=True))
     return 0
 
 
 def _set(root: str, loaded: Loaded, name: str, figure: int) -> None:
     with lock.look(root):
-        judged = judge.judge(judge.look_to_write(root, loaded))
+        judged = judge.judge(look.to_write(root, loaded))
         named = [uplink for uplink in chosen(judged.scene, [name]) if uplink.config.quota]
         if len(named) != 1:
             raise UsageError(f"{name} means {len(named) or 'no'} uplinks with a quota; name one")

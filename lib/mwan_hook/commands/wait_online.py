@@ -6,7 +6,7 @@ import time
 
 from mwan_hook.commands.following import Following
 from mwan_hook.model import FAMILIES
-from mwan_hook.run import judge
+from mwan_hook.run import judge, look
 from mwan_hook.say import complain, say
 from mwan_hook.verdict.facts import is_online
 
@@ -21,7 +21,7 @@ def run(root: str, timeout: float | None) -> int:
     until = None if timeout is None else time.monotonic() + timeout
     configuration = Following(root)
     while True:
-        judged = judge.judge(judge.look(root, configuration.loaded))
+        judged = judge.judge(look.to_read(root, configuration.loaded))
         for uplink in judged.scene.uplinks:
             for family in FAMILIES:
                 if is_online(uplink, family, judged.state):

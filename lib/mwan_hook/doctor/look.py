@@ -34,7 +34,7 @@ from mwan_hook.doctor.read import resolvers, rulesets
 from mwan_hook.kernel import nft, sysctl
 from mwan_hook.machine import dropins, networkd, units
 from mwan_hook.model import MAIN_TABLE, ConfigError, Family
-from mwan_hook.run import judge
+from mwan_hook.run import judge, look
 from mwan_hook.store.files import STATE, under
 from mwan_hook.trace import inquiry
 from mwan_hook.trace.values import Question
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from mwan_hook.config import Loaded
     from mwan_hook.doctor.checks.marks import Flowtable, Marker
     from mwan_hook.model import Config
-    from mwan_hook.run.judge import Judged
+    from mwan_hook.run.scene import Judged
     from mwan_hook.trace.values import AnyRule, Device, Entry
 
 FIREWALL = "marks that nftables and iptables set, and flowtables: that takes root"
@@ -61,7 +61,7 @@ def findings(root: str) -> tuple[tuple[Finding, ...], bool]:
         found += doctorstate.check_configuration(tuple(str(error).splitlines()), ())
         found += _system(root, False, frozenset(), ())
         return ordered(found), False
-    seen = judge.look(root, loaded)
+    seen = look.to_read(root, loaded)
     judged = judge.judge(seen)
     case = Case(loaded.config, seen.uplinks, judged.state, seen.snapshot, seen.now)
     required = tuple(

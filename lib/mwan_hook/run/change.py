@@ -15,15 +15,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mwan_hook.run.judge import Judged, Seen
     from mwan_hook.run.reconcile import Run
+    from mwan_hook.run.scene import Judged, ProbedRound
 
 IMPATIENCE = 2.0  # seconds that nft(8) gets while probes wait ...
 PATIENCE = 8.0  # ... and at the end of the run: both together are as long as other runs wait for the lock
 PASSES = 4  # looks after changes, until nothing is left to do
 
 
-def settle(run: Run, judged: Judged, rounds: Sequence[Seen]) -> tuple[Judged, tuple[str, ...]]:
+def settle(run: Run, judged: Judged, rounds: Sequence[ProbedRound]) -> tuple[Judged, tuple[str, ...]]:
     """Change and look again, until nothing is left to change or nothing helps."""
     complaints = list(_prepare(run, judged))
     errors: tuple[str, ...] = ()
@@ -64,7 +64,7 @@ def _prepare(run: Run, judged: Judged) -> tuple[str, ...]:
     return tuple(complaints)
 
 
-def _rule_set(run: Run, judged: Judged, rounds: Sequence[Seen]) -> list[str]:
+def _rule_set(run: Run, judged: Judged, rounds: Sequence[ProbedRound]) -> list[str]:
     """Our nft table after the routes: an nft(8) that hangs holds up no failover, and probes for a moment.
 
     What was read of it now is what it is compared with from now on.  A run that is killed before makes it again,

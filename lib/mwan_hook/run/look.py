@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import time
+
+from mwan_hook.config import for_interface
 from mwan_hook.kernel import sysctl
 from mwan_hook.kernel.copies import Copier
 from mwan_hook.kernel.reader import CLAIM, LOOPBACK, Reader
+from mwan_hook.machine import networkd
 from mwan_hook.model import (
     DEFAULT,
     LOCAL_TABLE,
@@ -25,6 +29,11 @@ from mwan_hook.model import (
 )
 from mwan_hook.routing import former
 from mwan_hook.routing.desired import settings, strangers
+from mwan_hook.routing.gateways import has_choice, strays
+from mwan_hook.routing.uplinks import Surroundings, bind, interfaces_to_describe
+from mwan_hook.run.scene import Scene, limited
+from mwan_hook.store import allotment as allotments
+from mwan_hook.store import state as states
 from mwan_hook.verdict.facts import is_online, uses
 
 TYPE_CHECKING = False
@@ -32,7 +41,92 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from mwan_hook.config import Loaded
+    from mwan_hook.model import Link
     from mwan_hook.routing.uplinks import Bound
+
+
+def to_read(root: str, loaded: Loaded) -> Scene:
+    """Read the kernel and the state for a command that changes nothing, no file either."""
+    return _look(root, loaded, None, writes=False)
+
+
+def to_write(root: str, loaded: Loaded, memory: State | None = None) -> Scene:
+    """Read the kernel, and the state where ``memory`` does not stand for it, for a run that holds the lock.
+
+    Files that cannot be used are set aside.
+    """
+    return _look(root, loaded, memory, writes=True)
+
+
+def _look(root: str, loaded: Loaded, memory: State | None, writes: bool) -> Scene:
+    state, messages = (memory, ()) if memory else states.load(root, writes)
+    allotment, more = allotments.load(root, writes)
+    now, wall = time.clock_gettime(time.CLOCK_BOOTTIME), time.time()
+    config = loaded.config
+    with Reader(config.routing.protocol) as reader:
+        outlines = _outlines(reader)
+        described = _attributes(root, config, outlines.links)
+        around = Surroundings(outlines, state, allotment, described, networkd.leases(root))
+        bound = bind(config, around)
+        if strays(bound.uplinks, outlines, state) or any(has_choice(uplink) for uplink in bound.uplinks):
+            from mwan_hook.run import gateways
+
+            outlines, bound = gateways.settled(reader, config, around, bound, now)
+        if config.policies:
+            from mwan_hook.policy import policies
+
+            bound = policies.bound(config, bound)
+        bound = _overlaid(loaded, bound)
+        snapshot = details(reader, loaded, bound, state, outlines)
+        if may_be_delegated(bound, state, snapshot):
+            from mwan_hook.routing import prefixes
+            from mwan_hook.run import delegation
+
+            known = delegation.known(root, reader, config, bound.uplinks, state, snapshot, now)
+            snapshot = snapshot._replace(delegated=known)
+            bound = bound._replace(uplinks=prefixes.lending(bound.uplinks, snapshot))
+    seen = Scene(root, config, loaded.fingerprint, state, allotment, bound, snapshot, now, wall, (*messages, *more))
+    if not limited(seen):
+        return seen
+    from mwan_hook.run import metering
+
+    return metering.looked(seen, writes)
+
+
+def _outlines(reader: Reader) -> Snapshot:
+    """Links, addresses and main's defaults: enough to tell which interface is which uplink."""
+    families, links = reader.families(), reader.links()
+    return Snapshot(
+        links=links,
+        addresses=reader.addresses(),
+        defaults=tuple(route for family in families for route in reader.defaults_of_main(family, links)),
+        families=families,
+        protocol=reader.protocol,
+        blocked=reader.blocked(),
+        pieces=tuple(route for family in families for route in reader.pieces_of_main(family)),
+        claims=tuple(route for family in families for route in reader.claims(family)),
+    )
+
+
+def _attributes(root: str, config: Config, links: Sequence[Link]) -> dict[str, dict[str, str]]:
+    described = interfaces_to_describe(config, links)
+    if not described:
+        return {}
+    from mwan_hook.machine import udev
+
+    return {link.name: udev.attributes(root, link.name, link.index) for link in described}
+
+
+def _overlaid(loaded: Loaded, bound: Bound) -> Bound:
+    """The interface's ``.network`` file beneath the configuration."""
+    if not loaded.networks:
+        return bound
+    return bound._replace(
+        uplinks=tuple(
+            uplink._replace(config=for_interface(loaded, uplink.config, uplink.link)) if uplink.link else uplink
+            for uplink in bound.uplinks
+        )
+    )
 
 
 def details(reader: Reader, loaded: Loaded, bound: Bound, state: State, outlines: Snapshot) -> Snapshot:

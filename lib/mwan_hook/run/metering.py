@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mwan_hook.model import State, Transition
-    from mwan_hook.run.judge import Judged, Scene
+    from mwan_hook.run.scene import Judged, Scene
 
 
 def looked(seen: Scene, writes: bool) -> Scene:

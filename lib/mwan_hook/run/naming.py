@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mwan_hook.model import Uplink
-    from mwan_hook.run.judge import Scene
+    from mwan_hook.run.scene import Scene
 
 
 class UnknownUplinkError(MwanError):

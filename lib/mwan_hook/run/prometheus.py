@@ -81,8 +81,8 @@ def _refuse_without_directory(path: str) -> None:
 
 def _content(root: str, loaded: Loaded) -> str:
     from mwan_hook.notify import exposition
-    from mwan_hook.run import judge
+    from mwan_hook.run import judge, look
 
-    seen = judge.look(root, loaded)
+    seen = look.to_read(root, loaded)
     seen = judge.judge(seen).scene if seen.state.usage else seen  # a quota may have moved its uplink's metric
     return exposition.text(__version__, seen.uplinks, seen.state, seen.now, seen.wall)

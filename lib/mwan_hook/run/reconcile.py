@@ -6,8 +6,8 @@ import time
 
 from mwan_hook.kernel import netlink
 from mwan_hook.model import UNREAD, Ruleset, State, Transition
-from mwan_hook.run import judge
-from mwan_hook.run.judge import Judged, Scene, Seen
+from mwan_hook.run import judge, look
+from mwan_hook.run.scene import Judged, ProbedRound, Scene
 from mwan_hook.say import attempted, brief, complain
 from mwan_hook.store import files, lock
 from mwan_hook.store import state as states
@@ -41,7 +41,9 @@ class Run:
         self.failed = False  # nft(8) has: errors of the state do not hold that
         self._started = time.clock_gettime(time.CLOCK_BOOTTIME)
 
-    def reconcile(self, rounds: Sequence[Seen] = (), asked: Iterable[str] = (), take_events: bool = False) -> Judged:
+    def reconcile(
+        self, rounds: Sequence[ProbedRound] = (), asked: Iterable[str] = (), take_events: bool = False
+    ) -> Judged:
         """Look, judge, and change what differs.  ``asked``: interfaces that are to be probed, with those of events."""
         held = lock.look(self.root)
         with held:
@@ -58,7 +60,7 @@ class Run:
                 return self._saved(judged, before, errors)
             return self._saved(judged, seen.state, ())
 
-    def judged(self, rounds: Sequence[Seen]) -> Judged:
+    def judged(self, rounds: Sequence[ProbedRound]) -> Judged:
         """Look and judge; without nft's changes as long as it is not to be asked."""
         judged = judge.judge(self._look(), rounds, self.asked)
         if self._table_waits(judged.scene):
@@ -91,9 +93,9 @@ class Run:
             now, wall = time.clock_gettime(time.CLOCK_BOOTTIME), time.time()
             self.last = self.last._replace(state=self.memory, now=now, wall=wall, messages=())
         else:
-            self.last = judge.look_to_write(self.root, self.loaded, self.memory if same else None)
+            self.last = look.to_write(self.root, self.loaded, self.memory if same else None)
             if self.last.bound.turns and self._asks_gateways():
-                self.last = judge.look_to_write(self.root, self.loaded, self.memory if same else None)
+                self.last = look.to_write(self.root, self.loaded, self.memory if same else None)
         return self.last
 
     def _asks_gateways(self) -> bool:
@@ -174,5 +176,3 @@ def _spooled(root: str) -> frozenset[str]:
     taken = spool.take(root)
     complain(taken.messages)
     return frozenset(one.interface for one in taken.events)
-
-

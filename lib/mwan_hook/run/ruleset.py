@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from mwan_hook.firewall.table import Translation
     from mwan_hook.model import Change, Firewall
-    from mwan_hook.run.judge import Judged, Scene
+    from mwan_hook.run.scene import Judged, Scene
 
 
 def settle(judged: Judged, judge: Callable[[Scene], Judged], patience: float) -> tuple[Firewall, list[str]]:

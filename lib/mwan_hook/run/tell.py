@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mwan_hook.config import Loaded
-    from mwan_hook.run.judge import Judged
+    from mwan_hook.run.scene import Judged
 
 
 def advertised(judged: Judged, state: State) -> State:

@@ -13,8 +13,9 @@ from mwan_hook import config
 from mwan_hook.kernel import netlink
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import FAMILIES, Busy, ConfigError, Family, Job, Probe, Result, Round, Status, Uplink
-from mwan_hook.run.judge import Judged, Seen, verdicts
+from mwan_hook.run.judge import verdicts
 from mwan_hook.run.reconcile import Run
+from mwan_hook.run.scene import Judged, ProbedRound
 from mwan_hook.say import complain
 from mwan_hook.store import files, lock
 from mwan_hook.store import state as states
@@ -176,7 +177,9 @@ def _probe(run: Run, judged: Judged, wish: Wish, started: float, late: Late) -> 
             return judged
 
 
-def _without_way(judged: Judged, online: Sequence[Key], seen: Sequence[Seen], wish: Wish) -> tuple[Judged, list[Key]]:
+def _without_way(
+    judged: Judged, online: Sequence[Key], seen: Sequence[ProbedRound], wish: Wish
+) -> tuple[Judged, list[Key]]:
     """What these rounds would lead to, and what is due then in the families whose last way out they would take."""
     if not any(_memory(judged, key).bad + 1 >= key.uplink.config.probe.fall for key in online):
         return judged, []
@@ -272,7 +275,7 @@ def _parted(results: Sequence[Result]) -> tuple[list[Result], list[Result]]:
     return [r for r in results if not r.job.portal], [r for r in results if r.job.portal]
 
 
-def _ask(judged: Judged, asked: Sequence[Key], late: Late) -> list[Seen]:
+def _ask(judged: Judged, asked: Sequence[Key], late: Late) -> list[ProbedRound]:
     """One round of each, all at once, and what each says."""
     begun = _clock()
     late.patience = max([late.patience, *(key.uplink.config.probe.timeout for key in asked)])
@@ -283,7 +286,7 @@ def _ask(judged: Judged, asked: Sequence[Key], late: Late) -> list[Seen]:
     second = _answers(root, [job for jobs in more.values() for job in jobs], late)
     required = {_name(key): key.uplink.config.probe.required for key in asked}
     return [
-        Seen(results[0].job, _round(questions[name], results, second.get(name, []), required[name]), begun)
+        ProbedRound(results[0].job, _round(questions[name], results, second.get(name, []), required[name]), begun)
         for name, results in first.items()
     ]
 

@@ -1,0 +1,60 @@
+"""What a run looks at, and what follows from it, as values."""
+
+from __future__ import annotations
+
+from mwan_hook.light import NamedTuple
+from mwan_hook.model import Allotment, Change, Config, Job, Round, Snapshot, State, Uplink
+from mwan_hook.routing.desired import Desired
+from mwan_hook.routing.uplinks import Bound
+
+OWN = "mwan-own"  # what the table is called that own packets take where forwarded ones go by a group
+
+
+class ProbedRound(NamedTuple):
+    """A round and what it was seen on; ``begun`` is CLOCK_BOOTTIME seconds."""
+
+    job: Job
+    round: Round
+    begun: float
+
+
+class Scene(NamedTuple):
+    """What one look saw.  ``now`` is CLOCK_BOOTTIME seconds, ``wall`` seconds since the epoch."""
+
+    root: str
+    config: Config
+    fingerprint: str
+    state: State  # as stored
+    allotment: Allotment  # as stored
+    bound: Bound
+    snapshot: Snapshot
+    now: float
+    wall: float
+    messages: tuple[str, ...] = ()
+
+    @property
+    def uplinks(self) -> tuple[Uplink, ...]:
+        """The uplinks in order of the configuration."""
+        return self.bound.uplinks
+
+    @property
+    def named_tables(self) -> dict[int, str]:
+        """What tables are called, beside the shared default's."""
+        own = self.snapshot.pool.own if self.snapshot.pool and self.snapshot.pool.use else 0
+        return {**self.bound.named_tables, own: OWN} if own else self.bound.named_tables
+
+
+class Judged(NamedTuple):
+    """What follows from a scene."""
+
+    scene: Scene
+    state: State  # to be stored
+    desired: Desired
+    changes: tuple[Change, ...]
+    deprecated: tuple[str, ...] = ()  # prefixes that hosts of the LAN shall not use
+    stamp: tuple[int, int] = (0, 0)  # identity of the state file when it was stored
+
+
+def limited(seen: Scene) -> bool:
+    """Whether any uplink has a quota."""
+    return any(uplink.config.quota for uplink in seen.uplinks)
