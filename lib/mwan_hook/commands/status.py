@@ -7,6 +7,7 @@ import sys
 import time
 from datetime import UTC, datetime
 
+from mwan_hook.commands.columns import table
 from mwan_hook.commands.following import Following
 from mwan_hook.model import (
     FAMILIES,
@@ -20,7 +21,7 @@ from mwan_hook.model import (
     UplinkState,
 )
 from mwan_hook.run import judge, look
-from mwan_hook.say import complain, say, shown
+from mwan_hook.say import complain, say
 from mwan_hook.verdict.events import best_connectivity
 
 TYPE_CHECKING = False
@@ -94,15 +95,6 @@ def render(seen: Scene, judged: Judged, header: bool = True) -> str:
 
         more.append(usage.rows(judged))
     return "\n\n".join(map(table, (rows, *more)))
-
-
-def table(rows: Sequence[Sequence[str]]) -> str:
-    """Columns below each other; a cell is one line, control characters spelled out."""
-    rows = [[shown(cell) for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    )
 
 
 def _row(seen: Scene, uplink: Uplink, memory: UplinkState) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from mwan_hook import config
-from mwan_hook.commands.status import table
+from mwan_hook.commands.columns import table
 from mwan_hook.model import MwanError, Stage
 from mwan_hook.quota import usage as quota
 from mwan_hook.quota import words
