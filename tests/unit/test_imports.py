@@ -1,47 +1,109 @@
-"""Who may import what: the folders of the program say what a module may do, and this holds it."""
+"""Which room may import which: the table of docs/architecture.md as data, and what the program must obey besides."""
 
 from __future__ import annotations
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[2]
 PROGRAM = PROJECT / "lib/mwan_hook"
-MODULES = sorted(str(path.relative_to(PROGRAM)) for path in PROGRAM.rglob("*.py"))
-
-# a package, and the only places that may import it
-RESERVED = {
-    "pyroute2": ("kernel/conntrack.py",),
-    "requests": ("probes/http.py", "notify/webhook/send.py"),
-    "configobj": ("config/read.py",),
-    "validate": ("config/read.py",),
-    "filelock": ("store/filelocked.py",),
-    "jeepney": ("notify/bus/link.py",),
+MODULES = {
+    ".".join(path.relative_to(PROGRAM).with_suffix("").parts).removesuffix("__init__").rstrip("."): path
+    for path in sorted(PROGRAM.rglob("*.py"))
 }
-# what core/ may use: no input, no output, no clock
-PURE = {"__future__", "collections", "enum", "fnmatch", "functools", "itertools", "math", "operator", "re"}
-PURE_NAMES = {"_socket.AF_INET", "_socket.AF_INET6", "_socket.inet_ntop", "_socket.inet_pton"}
+
+GROUND = ("model", "light", "plainjson", "addresses", "credible", "redact", "say")
+PURE = ("verdict", "quota", "routing", "others", "policy", "firewall")
+ABOVE = ("cli", "__main__")
+# Each room from the top down, and the rooms that it may import besides itself and the ground.
+ROOMS: dict[str, tuple[str, ...]] = {
+    "commands": (
+        *("doctor", "trace", "run", "notify", "probes", "kernel", "config", "machine", "store"),
+        *PURE,
+    ),
+    "doctor": ("trace", "run", "kernel", "config", "machine", "store", *PURE),
+    "trace": ("kernel", "policy"),
+    "run": ("notify", "probes", "kernel", "config", "machine", "store", *PURE),
+    "notify": ("store", "verdict"),
+    "probes": ("verdict",),
+    "kernel": ("routing",),
+    "config": ("machine", "store", "policy", "routing", "quota", "verdict"),
+    "machine": ("store",),
+    "store": ("quota",),
+    "firewall": ("policy", "others", "routing", "verdict"),
+    "policy": ("routing", "verdict"),
+    "others": ("routing",),
+    "routing": ("verdict",),
+    "quota": (),
+    "verdict": (),
+}
+PRINTING = ("commands", "run", "notify")
+# Modules of other rooms that decide nothing outside either: no input, no output, no clock.
+ALSO_PURE = (
+    *("model", "addresses", "credible", "redact", "config.build", "config.targets", "config.consistency"),
+    *(
+        "config.policychecks",
+        "machine.values",
+        "notify.exposition",
+        "notify.oids",
+        "notify.mail.book",
+        "notify.webhook.book",
+    ),
+    *("trace.values", "trace.walk", "trace.match", "trace.table", "trace.compare", "trace.marks", "trace.words"),
+    *("doctor.finding", "doctor.fix", "doctor.known", "doctor.checks"),
+)
+STANDARD = {"__future__", "collections", "enum", "errno", "fnmatch", "functools", "itertools", "math", "operator", "re"}
+STANDARD_NAMES = {"_socket.AF_INET", "_socket.AF_INET6", "_socket.inet_ntop", "_socket.inet_pton"}
+# A library, and the only modules that import it.
+LIBRARIES = {
+    "pyroute2": ("kernel.conntrack",),
+    "requests": ("probes.http", "notify.webhook.send"),
+    "dns": ("probes.dns", "probes.dnsreply", "probes.resolve"),
+    "configobj": ("config.read",),
+    "validate": ("config.read",),
+    "filelock": ("store.filelocked",),
+    "jeepney": ("notify.bus.link",),
+}
+# Private modules of CPython, which cost less than the public ones that import them, and where they are named.
+PRIVATE = {
+    "_collections": ("light",),
+    "_collections_abc": ("machine.networkd",),
+    "_json": ("plainjson",),
+    "_signal": ("store.lock",),
+    "_socket": ("kernel", "probes", *PURE, "trace", "doctor.checks", "addresses", "credible", "commands", "config"),
+}
 
 
-def imported(module: str) -> Iterator[str]:
+def room_of(module: str) -> str:
+    return "ground" if module in ("", *GROUND) else "top" if module in ABOVE else module.partition(".")[0]
+
+
+def within(module: str, places: tuple[str, ...]) -> bool:
+    return any(module == place or module.startswith(f"{place}.") for place in places)
+
+
+@cache
+def imported(module: str) -> tuple[str, ...]:
     """Full names of all that a module imports when it runs, inside functions too."""
-    package = ["mwan_hook", *Path(module).parts[:-1]]
-    for node in _running(ast.parse((PROGRAM / module).read_text())):
+    path = MODULES[module]
+    return tuple(dict.fromkeys(_imports(ast.parse(path.read_text()))))
+
+
+def _imports(tree: ast.AST) -> Iterator[str]:
+    for node in _running(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            base = package[: len(package) - node.level + 1] if node.level else []
-            origin = ".".join([*base, *([node.module] if node.module else [])])
-            if origin in {"mwan_hook", "_socket"}:
-                yield from (f"{origin}.{alias.name}" for alias in node.names)
-            else:
-                yield origin
+            assert not node.level, "imports say the whole name"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def _running(node: ast.AST) -> Iterator[ast.AST]:
@@ -53,25 +115,95 @@ def _running(node: ast.AST) -> Iterator[ast.AST]:
         yield from _running(child)
 
 
+def ours(module: str) -> list[str]:
+    """Modules of the program that one imports when it runs, itself and the version left out."""
+    found: dict[str, None] = {}
+    for name in imported(module):
+        if name.partition(".")[0] == "mwan_hook":
+            inner = name.removeprefix("mwan_hook").lstrip(".")
+            while inner not in MODULES:
+                inner = inner.rpartition(".")[0]
+            found[inner] = None
+    return [name for name in found if name not in ("", module)]
+
+
+def test_every_module_is_in_a_room_that_the_table_knows() -> None:
+    known = {*ROOMS, "ground", "top"}
+    assert {room_of(module) for module in MODULES} == known
+
+
 @pytest.mark.parametrize("module", MODULES)
-def test_a_package_is_imported_only_where_it_belongs(module: str) -> None:
-    for name in imported(module):
-        places = RESERVED.get(name.partition(".")[0])
-        assert places is None or module.startswith(places), f"{module} imports {name}"
+def test_a_module_imports_only_what_its_room_may(module: str) -> None:
+    room = room_of(module)
+    if room == "top":
+        return
+    allowed = (room, "ground", *ROOMS.get(room, ()))
+    for name in ours(module):
+        assert room_of(name) in allowed, f"{module} imports {name}"
 
 
-@pytest.mark.parametrize("module", [module for module in MODULES if module.startswith("core/")])
-def test_core_imports_nouns_and_itself_only(module: str) -> None:
-    ours = ("mwan_hook.model", "mwan_hook.light", "mwan_hook.core")
-    for name in imported(module):
-        if name.startswith("mwan_hook"):
-            assert name.startswith(ours), f"{module} imports {name}"
+def test_arrows_go_down_the_table() -> None:
+    order = list(ROOMS)
+    for room, allowed in ROOMS.items():
+        for one in allowed:
+            assert order.index(one) > order.index(room), f"{room} is not above {one}"
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    left = {module: set(ours(module)) for module in MODULES}
+    while free := [module for module, needs in left.items() if not needs & left.keys()]:
+        for module in free:
+            del left[module]
+    assert not left
+
+
+def test_the_architecture_has_the_same_table() -> None:
+    """Rows of rooms in docs/architecture.md: name, what it holds, what it may import."""
+    text = (PROJECT / "docs/architecture.md").read_text()
+    rows = re.findall(r"^\| `(\w+)/` \|.*\|([^|]*)\|$", text, re.MULTILINE)
+    table = {room: tuple(re.findall(r"`(\w+)/`", words)) for room, words in rows}
+    pure = ", ".join(f"`{room}/`" for room in PURE)
+    assert f"Pure: {pure}" in text
+    expected = {room: tuple(one for one in allowed if one not in PURE) for room, allowed in ROOMS.items()}
+    whole = {room: set(PURE) <= {*allowed} for room, allowed in ROOMS.items()}
+    for room, words in rows:
+        if whole[room]:
+            assert "all that is pure" in words, room
+            assert table[room] == expected[room], room
         else:
-            assert name.partition(".")[0] in PURE or name in PURE_NAMES, f"{module} imports {name}"
+            assert table[room] == ROOMS[room], room
+    assert list(table) == list(ROOMS)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_library_is_imported_only_where_it_belongs(module: str) -> None:
+    for name in imported(module):
+        top = name.partition(".")[0]
+        if top in LIBRARIES:
+            assert module in LIBRARIES[top], f"{module} imports {name}"
+        elif top.startswith("_") and top != "__future__":
+            assert within(module, PRIVATE[top]), f"{module} imports {name}"
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if within(module, (*PURE, *ALSO_PURE))])
+def test_what_decides_is_pure(module: str) -> None:
+    pure = (*GROUND, *PURE, *ALSO_PURE)
+    for name in imported(module):
+        if name.startswith("mwan_hook."):
+            continue
+        top = name.partition(".")[0]
+        assert top in STANDARD or name in STANDARD_NAMES, f"{module} imports {name}"
+    for name in ours(module):
+        assert name != "say" and (within(name, pure) or name in ("light",)), f"{module} imports {name}"
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if room_of(module) not in ("top", *PRINTING)])
+def test_below_a_run_nothing_prints_but_what_tells(module: str) -> None:
+    assert not {"mwan_hook.say.say", "mwan_hook.say.complain"} & set(imported(module))
 
 
 def test_the_nouns_import_nothing_of_ours_but_the_tuple() -> None:
-    assert {name for name in imported("model.py") if name.startswith("mwan_hook")} <= {"mwan_hook.light"}
+    assert ours("model") == ["light"]
 
 
 def test_modules_that_start_a_run_load_nothing_heavy() -> None:
