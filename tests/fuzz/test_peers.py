@@ -21,12 +21,12 @@ from mwan_hook.commands import snmp
 from mwan_hook.config import targets
 from mwan_hook.model import Connectivity, Family, Job, Security
 from mwan_hook.notify import oids
-from mwan_hook.notify.child import Outcome
+from mwan_hook.notify.child import Delivery
 from mwan_hook.notify.mail import smtp
 from mwan_hook.notify.webhook import send
 from mwan_hook.probes import dns as question
 from mwan_hook.probes import dnsreply, http, ntp, resolve
-from mwan_hook.probes.bound import Answer, Exchange, guarded
+from mwan_hook.probes.bound import Exchange, ProbeAnswer, guarded
 from mwan_hook.probes.loop import Loop, Task
 from tests.fuzz.rules import accepted, bent, bounded, chances, modest, printable
 
@@ -100,18 +100,18 @@ REPLIES = [
 def test_an_http_reply_is_an_answer(monkeypatch: pytest.MonkeyPatch, target: str) -> None:
     reply = b""
 
-    def connect(self: http.Call, port: int) -> socket.socket:
+    def connect(self: http.HttpCall, port: int) -> socket.socket:
         ours, theirs = socket.socketpair()
         with theirs:
             theirs.sendall(reply[:60_000])
             ours.settimeout(2)
         return ours
 
-    monkeypatch.setattr(http.Call, "connect", connect)
+    monkeypatch.setattr(http.HttpCall, "connect", connect)
     with modest():
         for chance in chances(target, 120):
             reply = bent(chance, *REPLIES)
-            call = http.Call(job(target), (), Exchange())
+            call = http.HttpCall(job(target), (), Exchange())
             with bounded():
                 answer = guarded(http._get, call)
             call.abandon()
@@ -155,7 +155,7 @@ TALK = [
 
 @pytest.mark.parametrize("security", [Security.NONE, Security.STARTTLS, Security.TLS])
 def test_a_talk_with_a_mail_server_ends_in_words(monkeypatch: pytest.MonkeyPatch, security: Security) -> None:
-    server = smtp.Server("127.0.0.1", 25, security, "me", "secret", 2.0)
+    server = smtp.MailServer("127.0.0.1", 25, security, "me", "secret", 2.0)
     message = "From: a@b.test\nTo: c@d.test\nSubject: x\n\nbody\n"
     talk = b""
 
@@ -172,7 +172,7 @@ def test_a_talk_with_a_mail_server_ends_in_words(monkeypatch: pytest.MonkeyPatch
     with modest():
         for chance in chances(security.value, 150):
             talk = bent(chance, *TALK)
-            heard: list[tuple[str, str, Outcome | None]] = []
+            heard: list[tuple[str, str, Delivery | None]] = []
             with bounded():
                 smtp.converse(server, message, heard.append)
             outcome = heard[-1][2]
@@ -226,14 +226,14 @@ def test_an_answer_of_resolved_gives_addresses_or_words(short_root: Path, resolv
     with modest():
         for chance in chances("varlink", 250):
             resolved.append(bent(chance, *replies))
-            found: list[resolve.Found | Answer | None] = []
+            found: list[resolve.Resolved | ProbeAnswer | None] = []
             loop, exchange = Loop(), Exchange()
-            steps = resolve.Names([asked], str(short_root)).find(asked, exchange, 2.0)
+            steps = resolve.NameLookups([asked], str(short_root)).find(asked, exchange, 2.0)
             with bounded():
                 loop.start(Task(steps, exchange), found.append)
                 loop.drain()
             assert found[0] is not None
-            assert isinstance(found[0], resolve.Found), found[0]
+            assert isinstance(found[0], resolve.Resolved), found[0]
             assert all(socket.inet_pton(socket.AF_INET, address) for address in found[0].addresses)
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from mwan_hook.model import Family
 from mwan_hook.trace.compare import agree
-from mwan_hook.trace.values import Answer, Question, Trace
+from mwan_hook.trace.values import KernelAnswer, Question, Trace
 from tests.lab import Lab, Netns, wait_for
 from tests.netns.kernel import LIB
 
@@ -181,7 +181,7 @@ def question(world: World, rng: random.Random, index: dict[str, int]) -> Questio
     )
 
 
-def ask(ns: Netns, asked: list[Question]) -> list[tuple[Trace, Answer]]:
+def ask(ns: Netns, asked: list[Question]) -> list[tuple[Trace, KernelAnswer]]:
     """What we say and what the kernel says."""
     environment = {**os.environ, "PYTHONPATH": str(LIB)}
     argv = ns.argv(sys.executable, str(AGENT))
@@ -189,7 +189,7 @@ def ask(ns: Netns, asked: list[Question]) -> list[tuple[Trace, Answer]]:
         argv, input=pickle.dumps(asked), capture_output=True, env=environment, check=False, timeout=60
     )
     assert done.returncode == 0, done.stderr.decode()
-    found: list[tuple[Trace, Answer]] = pickle.loads(done.stdout)
+    found: list[tuple[Trace, KernelAnswer]] = pickle.loads(done.stdout)
     return found
 
 
@@ -239,7 +239,7 @@ def features(said: Trace) -> set[str]:
 WHY = {"dead": "dead", "silent": "its gateway does not answer"}
 
 
-def explained(ns: Netns, said: Trace, answer: Answer) -> str:
+def explained(ns: Netns, said: Trace, answer: KernelAnswer) -> str:
     """Enough to find the mistake."""
     family = said.question.family.flag
     walk = "\n".join(f"  {s.rule.priority} {s.matched} {s.why} {s.table} {s.found} {s.suppressed}" for s in said.steps)

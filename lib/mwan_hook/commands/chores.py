@@ -15,7 +15,7 @@ from mwan_hook.store import chores, files, holder, spool
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from mwan_hook.store.spool import Entry
+    from mwan_hook.store.spool import SpoolFile
 
 BACKOFF = 1.0  # seconds before a spool that cannot be emptied makes systemd start us again
 
@@ -40,7 +40,7 @@ def run(root: str) -> int:
             code |= bool(failed)
 
 
-def _done(root: str, entry: Entry, group: int) -> list[str]:
+def _done(root: str, entry: SpoolFile, group: int) -> list[str]:
     """Do one; what went wrong."""
     try:
         if entry.name == chores.HOLDERS:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 CONFIGURATION = 2  # the exit code of a bad one
 
 
-class Done:
+class Fixes:
     """What ``--fix`` did, and what it could not do."""
 
     def __init__(self) -> None:
@@ -49,9 +49,9 @@ def run(root: str, fix: bool, as_json: bool) -> int:
     return CONFIGURATION if not good else 1 if worse else 0
 
 
-def _fix(root: str, found: Sequence[Finding]) -> Done:
+def _fix(root: str, found: Sequence[Finding]) -> Fixes:
     """Files first: a sysctl that cannot be set now will be at the next boot."""
-    done = Done()
+    done = Fixes()
     fixes = doctorfix.wanted(found)
     paths = [path for fix in fixes for path in (fix.path, *(link for link, _ in fix.links)) if path]
     writing = doctorfix.written(fixes, files.there(root, paths))
@@ -73,7 +73,7 @@ def _touched(fix: Fix, writing: Writing) -> bool:
     return fix.path in writing.files or any(path in writing.links for path, _ in fix.links)
 
 
-def _set(fix: Fix, done: Done) -> None:
+def _set(fix: Fix, done: Fixes) -> None:
     for one in fix.sysctls:
         old = sysctl.read(one.key)
         try:
@@ -87,7 +87,7 @@ def _set(fix: Fix, done: Done) -> None:
 # ---------------------------------------------------------------- for people
 
 
-def _lines(root: str, found: Sequence[Finding], done: Done | None) -> Iterator[str]:
+def _lines(root: str, found: Sequence[Finding], done: Fixes | None) -> Iterator[str]:
     if done:
         yield from _done(root, done)
     for one in found:
@@ -98,7 +98,7 @@ def _lines(root: str, found: Sequence[Finding], done: Done | None) -> Iterator[s
     yield _summary(found, done)
 
 
-def _done(root: str, done: Done) -> Iterator[str]:
+def _done(root: str, done: Fixes) -> Iterator[str]:
     for path, text in done.files.items():
         yield f"wrote {under(root, path)}:"
         yield from (f"    {line}" for line in text.splitlines())
@@ -131,7 +131,7 @@ def _labelled(label: str, text: str) -> str:
     return f"  {label + ':':<8}{text}"
 
 
-def _summary(found: Sequence[Finding], done: Done | None) -> str:
+def _summary(found: Sequence[Finding], done: Fixes | None) -> str:
     counts = [(sum(one.severity is severity for one in found), severity.word) for severity in reversed(Severity)]
     words = ", ".join(f"{count} {word}{'s' if count > 1 else ''}" for count, word in counts if count)
     if not words:
@@ -144,7 +144,7 @@ def _summary(found: Sequence[Finding], done: Done | None) -> str:
 # ---------------------------------------------------------------- for programs
 
 
-def _document(found: Sequence[Finding], done: Done | None) -> str:
+def _document(found: Sequence[Finding], done: Fixes | None) -> str:
     """Stable; fields may be added."""
     values: dict[str, Any] = {"version": 1, "findings": [_one(finding) for finding in found], "fixed": None}
     if done:

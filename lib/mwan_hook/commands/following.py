@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from mwan_hook.config import Loaded
 
 
-class Following:
+class ReloadingConfig:
     """The last good configuration.  Raises ConfigError if there is none to begin with."""
 
     def __init__(self, root: str) -> None:

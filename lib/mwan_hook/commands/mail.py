@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mwan_hook.model import Mail
-    from mwan_hook.notify.mail.book import Book, Span
+    from mwan_hook.notify.mail.book import Interruption, MailQueue
     from mwan_hook.notify.mail.text import Now
 
 
@@ -61,7 +61,7 @@ def _tested(root: str, mail: Mail) -> int:
     return 1 if outcome.unreached else 0
 
 
-def _waiting(book: Book, mail: Mail, now: Now) -> Iterator[str]:
+def _waiting(book: MailQueue, mail: Mail, now: Now) -> Iterator[str]:
     """The book for people."""
     for span in book.ended:
         yield f"{_who(span)}: offline for {mailtext.duration(span.length or 0.0)}, {_since(span)}"
@@ -82,9 +82,9 @@ def _waiting(book: Book, mail: Mail, now: Now) -> Iterator[str]:
         yield f"last mail: {mailtext.clock(time.time() - now.boottime + book.sent, now.wall)}"
 
 
-def _who(span: Span) -> str:
+def _who(span: Interruption) -> str:
     return "the whole machine" if span.subject == MACHINE else shown(span.subject)
 
 
-def _since(span: Span) -> str:
+def _since(span: Interruption) -> str:
     return f"since {mailtext.clock(span.begin_wall, time.time())}"

@@ -34,7 +34,7 @@ POLL = 0.05  # seconds between two looks whether the one who has the lock is don
 BACKOFF = 1.0  # seconds before a spool that cannot be emptied makes systemd start us again
 
 
-class Step(NamedTuple):
+class Recipients(NamedTuple):
     """Channels with power, without, or both; their spool, and the lock of who empties it."""
 
     power: tuple[bool, ...]
@@ -42,17 +42,17 @@ class Step(NamedTuple):
     lock: Callable[[str], FileLocked]
 
 
-BOOKS = Step((False,), files.NOTIFY, filelocked.notifier)
-PROGRAMS = Step((True,), files.HOOKS, filelocked.hooks)
-ALL = Step((False, True), files.NOTIFY, filelocked.notifier)
+BOOKS = Recipients((False,), files.NOTIFY, filelocked.notifier)
+PROGRAMS = Recipients((True,), files.HOOKS, filelocked.hooks)
+ALL = Recipients((False, True), files.NOTIFY, filelocked.notifier)
 
 
-def steps(root: str) -> tuple[Step, ...]:
+def steps(root: str) -> tuple[Recipients, ...]:
     """What is to be done by hand: with units, theirs, so that both keep out of each other's way."""
     return (BOOKS, PROGRAMS) if wake.watched(root) else (ALL,)
 
 
-def run(root: str, wait: bool, chosen: Sequence[Step]) -> int:
+def run(root: str, wait: bool, chosen: Sequence[Recipients]) -> int:
     """0, or 1 if a channel could not be told.  Another notifier is waited for, or left alone."""
     loaded, code = _configured(root)
     for step in chosen:
@@ -69,7 +69,7 @@ def _configured(root: str) -> tuple[Loaded, int]:
         return config.Loaded(Config(), (), "", (), root), 1
 
 
-def _step(root: str, loaded: Loaded, wait: bool, step: Step) -> int:
+def _step(root: str, loaded: Loaded, wait: bool, step: Recipients) -> int:
     code = 0
     stuck: frozenset[str] = frozenset()
     while True:
@@ -94,7 +94,7 @@ class Notifier:
 
     stuck: frozenset[str] = frozenset()  # no notices, and cannot be taken out of the spool
 
-    def __init__(self, root: str, loaded: Loaded, step: Step) -> None:
+    def __init__(self, root: str, loaded: Loaded, step: Recipients) -> None:
         self._root, self._loaded, self._place = root, loaded, step.place
         self._failed = False
         self._said: set[str] = set()

@@ -8,7 +8,7 @@ import time
 from datetime import UTC, datetime
 
 from mwan_hook.commands.columns import table
-from mwan_hook.commands.following import Following
+from mwan_hook.commands.following import ReloadingConfig
 from mwan_hook.model import (
     FAMILIES,
     ConfigError,
@@ -39,7 +39,7 @@ HEADER = ("UPLINK", "INTERFACE", "CONNECTIVITY", "METRIC", "WEIGHT", "TABLE", "I
 def run(root: str, as_json: bool, watch: bool, header: bool) -> int:
     """Print it once, or again and again until interrupted."""
     try:
-        configuration = Following(root)
+        configuration = ReloadingConfig(root)
     except ConfigError as error:
         return _stored(root, error, as_json, header)
     clear = watch and not as_json and sys.stdout.isatty()

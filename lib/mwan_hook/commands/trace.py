@@ -10,8 +10,8 @@ from mwan_hook.machine.names import SHARED
 from mwan_hook.model import Family, MwanError, UplinkState
 from mwan_hook.say import complain, say
 from mwan_hook.trace import inquiry, words
-from mwan_hook.trace.compare import agree, askable, told
-from mwan_hook.trace.values import LOOPBACK, PROTOCOLS, UDP, Answer, Question, Trace
+from mwan_hook.trace.compare import agree, askable, merge_twins
+from mwan_hook.trace.values import LOOPBACK, PROTOCOLS, UDP, KernelAnswer, Question, Trace
 from mwan_hook.trace.walk import trace
 from mwan_hook.trace.words import Names
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 TRIES = 3  # looks, while rules or routes change under them
 
 
-class UsageError(MwanError):
+class QuestionError(MwanError):
     """A question that makes no sense."""
 
     code = 2
@@ -46,7 +46,9 @@ def run(options: Namespace) -> int:
     return 0 if same else 1
 
 
-def _output(options: Namespace, done: Trace, answer: Answer | None, names: Names, notes: list[str]) -> Iterable[str]:
+def _output(
+    options: Namespace, done: Trace, answer: KernelAnswer | None, names: Names, notes: list[str]
+) -> Iterable[str]:
     if options.json:
         from mwan_hook.trace.document import document
 
@@ -58,17 +60,17 @@ def _output(options: Namespace, done: Trace, answer: Answer | None, names: Names
     return (*notes, *words.lines(done, names), verdict(done, answer, names), *_more(done, answer, names))
 
 
-def ask_both(asked: Question) -> tuple[Trace, Answer | None]:
+def ask_both(asked: Question) -> tuple[Trace, KernelAnswer | None]:
     """Ours and the kernel's; again where they differ, because something may have changed in between."""
     for _ in range(TRIES):
         done = trace(asked, inquiry.ground(asked))
         answer = inquiry.answer(asked) if askable(asked) else None
         if answer is None or agree(done.outcome, answer):
             break
-    return done._replace(outcome=told(done.outcome)), answer
+    return done._replace(outcome=merge_twins(done.outcome)), answer
 
 
-def verdict(done: Trace, answer: Answer | None, names: Names) -> str:
+def verdict(done: Trace, answer: KernelAnswer | None, names: Names) -> str:
     """The kernel's answer against ours."""
     if answer is None:
         return "kernel: it answers questions only for tcp, udp and icmp; not compared"
@@ -76,7 +78,7 @@ def verdict(done: Trace, answer: Answer | None, names: Names) -> str:
     return f"kernel: {word}; {words.kernel(answer, names)}"
 
 
-def _more(done: Trace, answer: Answer | None, names: Names) -> list[str]:
+def _more(done: Trace, answer: KernelAnswer | None, names: Names) -> list[str]:
     """What follows from the source that the kernel chose."""
     asked = done.question
     if asked.iif or asked.source or not answer or answer.error or not answer.source:
@@ -96,17 +98,17 @@ def question(options: Namespace, devices: dict[int, Device]) -> tuple[Question, 
     destination, notes = _destination(options.destination, Family.of(source) if source else None)
     family = Family.of(destination)
     if source and Family.of(source) is not family:
-        raise UsageError(f"{destination} and --from {source} are of different families")
+        raise QuestionError(f"{destination} and --from {source} are of different families")
     if options.iif and (options.oif or options.uid is not None):
-        raise UsageError("a forwarded packet (--iif) has no --oif yet, and no --uid")
+        raise QuestionError("a forwarded packet (--iif) has no --oif yet, and no --uid")
     if options.iif and not source:
-        raise UsageError("a forwarded packet (--iif) has a source: add --from")
+        raise QuestionError("a forwarded packet (--iif) has a source: add --from")
     proto = _protocol(options.proto, family)
     if (options.sport or options.dport) and proto not in (6, 17):
-        raise UsageError("ports need --proto tcp or udp")
+        raise QuestionError("ports need --proto tcp or udp")
     iif, oif = _index(options.iif, devices, "--iif"), _index(options.oif, devices, "--oif")
     if iif == LOOPBACK:
-        raise UsageError("lo is where this machine's own packets come from: leave --iif out")
+        raise QuestionError("lo is where this machine's own packets come from: leave --iif out")
     uid = options.uid if options.uid is not None else 0 if iif else os.getuid()
     asked = Question(family, destination, source, iif, oif, options.mark, proto, options.sport, options.dport, uid)
     return asked, notes
@@ -120,7 +122,7 @@ def _destination(text: str, family: Family | None) -> tuple[str, list[str]]:
         address, notes = _resolved(text, family)
     what = ipaddress.ip_address(address)
     if what.is_multicast or what.is_unspecified or address == "255.255.255.255":
-        raise UsageError(f"{text} is no address of one machine")
+        raise QuestionError(f"{text} is no address of one machine")
     return address, notes
 
 
@@ -139,7 +141,7 @@ def _address(text: str, option: str) -> str:
     try:
         return str(ipaddress.ip_address(text))
     except ValueError:
-        raise UsageError(f"{option} {text}: expected an address") from None
+        raise QuestionError(f"{option} {text}: expected an address") from None
 
 
 def _protocol(text: str | None, family: Family) -> int:
@@ -150,7 +152,7 @@ def _protocol(text: str | None, family: Family) -> int:
         return 58
     number = numbers.get(text.lower(), int(text) if text.isdigit() else 0)
     if not 0 < number < 256:
-        raise UsageError(f"--proto {text}: expected tcp, udp, icmp or a number from 1 to 255")
+        raise QuestionError(f"--proto {text}: expected tcp, udp, icmp or a number from 1 to 255")
     return number
 
 
@@ -161,7 +163,7 @@ def _index(name: str | None, devices: dict[int, Device], option: str) -> int:
         return socket.if_nametoindex(name)
     except OSError:
         known = ", ".join(device.name for device in devices.values())
-        raise UsageError(f"{option} {name}: there is no such interface; there are: {known}") from None
+        raise QuestionError(f"{option} {name}: there is no such interface; there are: {known}") from None
 
 
 def _names(root: str, devices: dict[int, Device], asked: Question) -> Names:

@@ -29,7 +29,7 @@ HEADER = ("QUOTA", "USED", "OF", "PERCENT", "RESETS", "FORECAST", "")
 DAY = 86400.0
 
 
-class UsageError(MwanError):
+class FigureError(MwanError):
     """A wish that cannot be; a usage error."""
 
     code = 2
@@ -67,7 +67,7 @@ def _set(root: str, loaded: Loaded, name: str, figure: int) -> None:
         judged = judge.judge(look.to_write(root, loaded))
         named = [uplink for uplink in chosen(judged.scene, [name]) if uplink.config.quota]
         if len(named) != 1:
-            raise UsageError(f"{name} means {len(named) or 'no'} uplinks with a quota; name one")
+            raise FigureError(f"{name} means {len(named) or 'no'} uplinks with a quota; name one")
         usage = judged.state.usage[named[0].name]
         usage = usage._replace(periods={**usage.periods, usage.period: figure})
         # The thresholds are for the next run to tell.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from mwan_hook.commands.following import Following
+from mwan_hook.commands.following import ReloadingConfig
 from mwan_hook.model import FAMILIES
 from mwan_hook.run import judge, look
 from mwan_hook.say import complain, say
@@ -19,7 +19,7 @@ def run(root: str, timeout: float | None) -> int:
     The configuration may be mended while somebody waits.  Raises ConfigError if it is bad at the beginning.
     """
     until = None if timeout is None else time.monotonic() + timeout
-    configuration = Following(root)
+    configuration = ReloadingConfig(root)
     while True:
         judged = judge.judge(look.to_read(root, configuration.loaded))
         for uplink in judged.scene.uplinks:

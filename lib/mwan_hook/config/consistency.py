@@ -17,7 +17,7 @@ FULL_MASK = 0xFFFFFFFF
 _PAIRED = frozenset(("targets", "required", "latency_low", "latency_high"))  # keys that must fit one another
 
 
-class Finding(NamedTuple):
+class Contradiction(NamedTuple):
     """A mistake (or, with ``fatal`` False, a doubt) at a place: section names and key."""
 
     path: tuple[str, ...]
@@ -25,7 +25,7 @@ class Finding(NamedTuple):
     fatal: bool = True
 
 
-def check(config: Config, plain: Mapping[str, Any]) -> list[Finding]:
+def check(config: Config, plain: Mapping[str, Any]) -> list[Contradiction]:
     """All findings; ``plain`` tells what was written from what is a default."""
     found = [*_probe(config.probe, ("probe",), plain.get("probe", {}))]
     for uplink in config.uplinks:
@@ -45,70 +45,72 @@ def check(config: Config, plain: Mapping[str, Any]) -> list[Finding]:
     if config.policies:
         from mwan_hook.config import policychecks
 
-        found += [Finding(*one) for one in policychecks.check(config, plain["policies"], written)]
+        found += [Contradiction(*one) for one in policychecks.check(config, plain["policies"], written)]
     return found
 
 
-def _probe(probe: Probe, path: tuple[str, ...], own: Mapping[str, Any]) -> Iterator[Finding]:
+def _probe(probe: Probe, path: tuple[str, ...], own: Mapping[str, Any]) -> Iterator[Contradiction]:
     asked = len(probe.targets)
     key = "required" if "required" in own or "targets" not in own else "targets"
     if asked and probe.required > asked:
-        yield Finding((*path, key), f"required is {probe.required}: expected at most the number of targets ({asked})")
+        yield Contradiction(
+            (*path, key), f"required is {probe.required}: expected at most the number of targets ({asked})"
+        )
     else:
         for family in Family:
             count = sum(target.applies(family) for target in probe.targets)
             if 0 < count < probe.required:
                 words = f"required is {probe.required}, but {family.value} can ask only {count} of the targets"
-                yield Finding((*path, key), words, fatal=False)
+                yield Contradiction((*path, key), words, fatal=False)
     low, high = probe.latency_low, probe.latency_high
     if low > high:
         key = "latency_low" if "latency_low" in own else "latency_high"
-        yield Finding((*path, key), f"expected latency_low ({low:g}) to be at most latency_high ({high:g})")
+        yield Contradiction((*path, key), f"expected latency_low ({low:g}) to be at most latency_high ({high:g})")
 
 
-def _alone(uplink: UplinkConfig, own: Mapping[str, Any]) -> Iterator[Finding]:
+def _alone(uplink: UplinkConfig, own: Mapping[str, Any]) -> Iterator[Contradiction]:
     path = ("uplinks", uplink.name)
     for key in ("table", "mark"):
         if key in own and not single(uplink.match):
             words = f"its match can mean two interfaces, and each needs a {key} of its own: omit it"
-            yield Finding((*path, key), words)
+            yield Contradiction((*path, key), words)
     for family in Family:
         if uplink.gateway(family) and family not in uplink.families:
             words = f"{', '.join(uplink.gateway(family))} is not used: families lacks {family.value}"
-            yield Finding((*path, "gateway"), words, fatal=False)
+            yield Contradiction((*path, "gateway"), words, fatal=False)
     if "portal_interval" in own and own["portal_interval"] and not uplink.probe.portal_targets:
-        yield Finding((*path, "portal_interval"), "there are no portal_targets to ask", fatal=False)
+        yield Contradiction((*path, "portal_interval"), "there are no portal_targets to ask", fatal=False)
     if uplink.metered and "metered_interval" in own and own["metered_interval"] < uplink.probe.interval:
-        yield Finding((*path, "metered_interval"), "is shorter than interval", fatal=False)
+        yield Contradiction((*path, "metered_interval"), "is shorter than interval", fatal=False)
     for key in ("quota_reset_day", "quota_warn"):
         if key in own and not uplink.quota:
-            yield Finding((*path, key), "there is no quota that it could be of", fatal=False)
+            yield Contradiction((*path, key), "there is no quota that it could be of", fatal=False)
 
 
-def _prefixes(config: Config) -> Iterator[Finding]:
+def _prefixes(config: Config) -> Iterator[Contradiction]:
     """What was delegated leaves by one uplink."""
     owners: dict[str, str] = {}
     for uplink in config.uplinks:
         path = ("uplinks", uplink.name, "prefixes")
         if uplink.prefixes and not single(uplink.match):
-            yield Finding(path, "its match can mean two interfaces: expected auto or no")
+            yield Contradiction(path, "its match can mean two interfaces: expected auto or no")
         for prefix in uplink.prefixes or ():
             other = next((name for wide, name in owners.items() if covers(wide, prefix) or covers(prefix, wide)), "")
             if other:
-                yield Finding(path, f"{prefix} is also a prefix of uplink {other}")
+                yield Contradiction(path, f"{prefix} is also a prefix of uplink {other}")
             owners.setdefault(prefix, uplink.name)
 
 
-def _tables(config: Config) -> Iterator[Finding]:
+def _tables(config: Config) -> Iterator[Contradiction]:
     owners = {config.routing.default_table: "the shared default ([routing] default_table)"}
     for uplink in config.uplinks:
         if uplink.table is not None:
             if uplink.table in owners:
-                yield Finding(("uplinks", uplink.name, "table"), f"is also the table of {owners[uplink.table]}")
+                yield Contradiction(("uplinks", uplink.name, "table"), f"is also the table of {owners[uplink.table]}")
             owners.setdefault(uplink.table, f"uplink {uplink.name}")
 
 
-def _marks(config: Config) -> Iterator[Finding]:
+def _marks(config: Config) -> Iterator[Contradiction]:
     owners: list[tuple[int, int, str]] = []
     for uplink in config.uplinks:
         if uplink.mark is None:
@@ -116,76 +118,78 @@ def _marks(config: Config) -> Iterator[Finding]:
         mask = FULL_MASK if uplink.mask is None else uplink.mask
         for mark, other, name in owners:
             if mask & other in (mask, other) and (mark ^ uplink.mark) & mask & other == 0:
-                yield Finding(("uplinks", uplink.name, "mark"), f"also matches packets with the mark of uplink {name}")
+                yield Contradiction(
+                    ("uplinks", uplink.name, "mark"), f"also matches packets with the mark of uplink {name}"
+                )
         owners.append((uplink.mark, mask, uplink.name))
 
 
-def _room(config: Config, written: bool) -> Iterator[Finding]:
+def _room(config: Config, written: bool) -> Iterator[Contradiction]:
     """More uplinks than marks work all the same; who has written the mask and wants ``pin`` has made a mistake."""
     most = room(config.routing.mark_mask)
     wanted = sum(uplink.mark is None for uplink in config.uplinks)
     if wanted > most:
         words = f"has room for {most} marks, and {wanted} uplinks need one"
         words += "" if written and config.router.pin else ": those beyond work without, and are not pinned"
-        yield Finding(("routing", "mark_mask"), words, fatal=written and config.router.pin)
+        yield Contradiction(("routing", "mark_mask"), words, fatal=written and config.router.pin)
 
 
-def _router(config: Config) -> Iterator[Finding]:
+def _router(config: Config) -> Iterator[Contradiction]:
     """A connection's mark is kept inside mark_mask only."""
     outside = ~config.routing.mark_mask
     for uplink in config.uplinks:
         if config.router.pin and uplink.mark is not None and uplink.mark & outside:
             words = f"expected a mark inside [routing] mark_mask ({config.routing.mark_mask:#x}) with [router] pin"
-            yield Finding(("uplinks", uplink.name, "mark"), words)
+            yield Contradiction(("uplinks", uplink.name, "mark"), words)
         if uplink.failback is not Failback.SOFT and not config.router.pin:
             words = "changes nothing without [router] pin = yes"
-            yield Finding(("uplinks", uplink.name, "failback"), words, fatal=False)
+            yield Contradiction(("uplinks", uplink.name, "failback"), words, fatal=False)
         nat6 = config.router.nat6 if uplink.nat6 is None else uplink.nat6
         if uplink.nat6_prefix and nat6 is not Nat6.PREFIX:
-            yield Finding(("uplinks", uplink.name, "nat6_prefix"), "is used with nat6 = prefix only", fatal=False)
+            yield Contradiction(("uplinks", uplink.name, "nat6_prefix"), "is used with nat6 = prefix only", fatal=False)
 
 
-def _matches(config: Config) -> Iterator[Finding]:
+def _matches(config: Config) -> Iterator[Contradiction]:
     owners: dict[Match, str] = {}
     for uplink in config.uplinks:
         for match in uplink.match:
             if match in owners:
                 words = f"{match.glob} is matched by uplink {owners[match]} too"
-                yield Finding(("uplinks", uplink.name, "match"), words)
+                yield Contradiction(("uplinks", uplink.name, "match"), words)
             owners.setdefault(match, uplink.name)
 
 
-def _webhook(hook: Webhook, own: Mapping[str, Any]) -> Iterator[Finding]:
+def _webhook(hook: Webhook, own: Mapping[str, Any]) -> Iterator[Contradiction]:
     """A URL where there is anything else, and nothing secret in the clear."""
     if own and not hook.url:
-        yield Finding(("webhook", "url"), "is missing: nothing is posted", fatal=False)
+        yield Contradiction(("webhook", "url"), "is missing: nothing is posted", fatal=False)
     if hook.header_file and hook.url.startswith("http:"):
-        yield Finding(("webhook", "header_file"), "its headers go over the line for all to read", fatal=False)
+        yield Contradiction(("webhook", "header_file"), "its headers go over the line for all to read", fatal=False)
     if hook.url.startswith("https:") and not hook.verify:
-        yield Finding(("webhook", "verify"), "anybody on the way can pose as the webhook", fatal=False)
+        yield Contradiction(("webhook", "verify"), "anybody on the way can pose as the webhook", fatal=False)
     if hook.backoff_min > hook.backoff_max:
         key = "backoff_min" if "backoff_min" in own else "backoff_max"
         words = f"expected backoff_min ({hook.backoff_min:g}) to be at most backoff_max ({hook.backoff_max:g})"
-        yield Finding(("webhook", key), words)
+        yield Contradiction(("webhook", key), words)
 
 
-def _mail(mail: Mail, own: Mapping[str, Any]) -> Iterator[Finding]:
+def _mail(mail: Mail, own: Mapping[str, Any]) -> Iterator[Contradiction]:
     """A mailer that is whole: one way out, and a password where there is a user, which nobody else reads."""
     if mail.smtp_host and mail.sendmail:
-        yield Finding(("mail", "sendmail"), "expected smtp_host or sendmail, not both")
+        yield Contradiction(("mail", "sendmail"), "expected smtp_host or sendmail, not both")
     if mail.to and not (mail.smtp_host or mail.sendmail):
-        yield Finding(("mail", "to"), "expected smtp_host or sendmail too: mail needs a way out")
+        yield Contradiction(("mail", "to"), "expected smtp_host or sendmail too: mail needs a way out")
     if (mail.smtp_host or mail.sendmail) and not mail.to:
-        yield Finding(("mail", "to"), "is missing: no mail is sent", fatal=False)
+        yield Contradiction(("mail", "to"), "is missing: no mail is sent", fatal=False)
     for key in ("user", "password_file"):
         other = "password_file" if key == "user" else "user"
         if getattr(mail, key) and not getattr(mail, other):
-            yield Finding(("mail", key), f"expected {other} too")
+            yield Contradiction(("mail", key), f"expected {other} too")
     if mail.sendmail and mail.user and not mail.smtp_host:
-        yield Finding(("mail", "user"), "is not used with sendmail", fatal=False)
+        yield Contradiction(("mail", "user"), "is not used with sendmail", fatal=False)
     if mail.user and mail.smtp_host and mail.security is Security.NONE:
-        yield Finding(("mail", "security"), "the password goes over the line for all to read", fatal=False)
+        yield Contradiction(("mail", "security"), "the password goes over the line for all to read", fatal=False)
     if mail.backoff_min > mail.backoff_max:
         key = "backoff_min" if "backoff_min" in own else "backoff_max"
         words = f"expected backoff_min ({mail.backoff_min:g}) to be at most backoff_max ({mail.backoff_max:g})"
-        yield Finding(("mail", key), words)
+        yield Contradiction(("mail", key), words)

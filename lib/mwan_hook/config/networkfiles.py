@@ -13,7 +13,7 @@ from stat import S_ISBLK, S_ISCHR, S_ISDIR, S_ISREG
 
 from mwan_hook.config.targets import parse
 from mwan_hook.machine.networkd import Network
-from mwan_hook.machine.unitfile import Entry, parse_file, timespan
+from mwan_hook.machine.unitfile import Assignment, parse_file, timespan
 from mwan_hook.model import GUARD_METRIC
 from mwan_hook.store.files import under
 from mwan_hook.verdict.rounds import METHODS
@@ -104,7 +104,7 @@ def _masked(path: str) -> bool:
     return device or not S_ISREG(seen.st_mode) or seen.st_size == 0
 
 
-def _entries(path: str, warnings: list[str]) -> list[Entry]:
+def _entries(path: str, warnings: list[str]) -> list[Assignment]:
     """The assignments of a file; what concerns us and is mistyped is a warning."""
     try:
         entries, odd = parse_file(path)
@@ -121,7 +121,7 @@ def _entries(path: str, warnings: list[str]) -> list[Entry]:
     return entries
 
 
-def _network(name: str, path: str, entries: Sequence[Entry], warnings: list[str]) -> Network:
+def _network(name: str, path: str, entries: Sequence[Assignment], warnings: list[str]) -> Network:
     match: dict[str, list[str]] = {}
     values: dict[str, Any] = {}
     places: dict[str, str] = {}
@@ -142,7 +142,7 @@ def _network(name: str, path: str, entries: Sequence[Entry], warnings: list[str]
     return Network(name, path, {key: words for key, words in match.items() if words}, kept, places)
 
 
-def _values(entry: Entry, before: dict[str, Any]) -> dict[str, Any]:
+def _values(entry: Assignment, before: dict[str, Any]) -> dict[str, Any]:
     """What one assignment sets, in the words of mwan-hook.conf; None is back to nothing.  ValueError."""
     key, text = entry.key, entry.value
     if entry.section == MONITOR and key in _MONITOR_KEYS:
@@ -178,7 +178,7 @@ def _positive(text: str) -> float:
     return found
 
 
-def _add_match(match: dict[str, list[str]], entry: Entry) -> None:
+def _add_match(match: dict[str, list[str]], entry: Assignment) -> None:
     """An empty assignment clears; a leading ``!`` inverts every word of its list; MAC addresses in one form."""
     if not entry.value:
         match.pop(entry.key, None)

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from mwan_hook.doctor.checks.marks import Flowtable, Marker
     from mwan_hook.model import Config
     from mwan_hook.run.scene import Judged
-    from mwan_hook.trace.values import AnyRule, Device, Entry
+    from mwan_hook.trace.values import AnyRule, Device, RouteEntry
 
 FIREWALL = "marks that nftables and iptables set, and flowtables: that takes root"
 
@@ -158,7 +158,7 @@ def _rules(case: Case, rules: Sequence[AnyRule], devices: Mapping[int, Device]) 
     yield from defaults.check_claims(case)
 
 
-def _wide(wanted: Iterable[tuple[Family, int]]) -> dict[tuple[Family, int], tuple[Entry, ...]]:
+def _wide(wanted: Iterable[tuple[Family, int]]) -> dict[tuple[Family, int], tuple[RouteEntry, ...]]:
     return {(family, table): inquiry.wide(family, table) for family, table in sorted(wanted)}
 
 

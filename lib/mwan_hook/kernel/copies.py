@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from mwan_hook.kernel.reader import Reader
-    from mwan_hook.kernel.shapes import Found
+    from mwan_hook.kernel.shapes import CanonicalRoutes
 
 
 class Copier:
@@ -26,7 +26,7 @@ class Copier:
     def __init__(self, reader: Reader, mode: CopyRoutes) -> None:
         self._reader = reader
         self._mode = mode
-        self._main: dict[Family, Found] = {}
+        self._main: dict[Family, CanonicalRoutes] = {}
 
     def compare(self, family: Family, table: int, index: int, homes: Iterable[int] = ()) -> Copies:
         """The difference for one family and table of the uplink with interface ``index``.
@@ -47,7 +47,7 @@ class Copier:
         extra = decoded(sorted(there - wanted - set(source.dead)), table, self._reader.protocol)
         return Copies(family, table, extra=extra, kept=len(wanted))
 
-    def _source(self, family: Family, index: int) -> Found:
+    def _source(self, family: Family, index: int) -> CanonicalRoutes:
         collect = partial(shapes.collect, protocol=self._reader.protocol, defaults=False)
         if self._mode is CopyRoutes.OWN:
             own = partial(collect, oif=index)
@@ -57,7 +57,7 @@ class Copier:
             self._main[family] = self._reader.routes(family, MAIN_TABLE, own)
         return self._main[family]
 
-    def _with_home(self, source: Found, family: Family, home: int, index: int) -> Found:
+    def _with_home(self, source: CanonicalRoutes, family: Family, home: int, index: int) -> CanonicalRoutes:
         """Main's routes come before those of another table."""
         collect = partial(shapes.collect, protocol=self._reader.protocol, defaults=False, oif=index)
         more = self._reader.unicast(family, home, index, collect)

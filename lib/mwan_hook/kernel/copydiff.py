@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mwan_hook.kernel.shapes import Found
+    from mwan_hook.kernel.shapes import CanonicalRoutes
 
 _ADD = wire.NLM_F_CREATE | wire.NLM_F_EXCL
 _APPEND = wire.NLM_F_CREATE | wire.NLM_F_APPEND
@@ -21,7 +21,7 @@ _REPLACE = wire.NLM_F_CREATE | wire.NLM_F_REPLACE
 _IPV6_GATEWAY = b"\x14\0\x05\0"  # header of RTA_GATEWAY
 
 
-def difference(family: Family, table: int, source: Found, have: Found, protocol: int) -> Copies:
+def difference(family: Family, table: int, source: CanonicalRoutes, have: CanonicalRoutes, protocol: int) -> Copies:
     """What to add and replace, and what of ours is too much.
 
     A foreign IPv6 route in the table would become one multipath route with ours, so its place is left alone.
@@ -49,14 +49,14 @@ def difference(family: Family, table: int, source: Found, have: Found, protocol:
     )
 
 
-def beside(source: Found, more: Found) -> Found:
+def beside(source: CanonicalRoutes, more: CanonicalRoutes) -> CanonicalRoutes:
     """Main's routes, and those of another table for what main has nothing for."""
     known = set(map(key, (*source.others, *source.dead)))
     others = [route for route in more.others if key(route) not in known]
     return source._replace(others=[*source.others, *others], dead=[*source.dead, *more.dead])
 
 
-def _added(missing: list[bytes], have: Found, table: int, protocol: int) -> tuple[bytes, ...]:
+def _added(missing: list[bytes], have: CanonicalRoutes, table: int, protocol: int) -> tuple[bytes, ...]:
     """Main may hold several routes of one destination (two modems with one subnet): these are appended."""
     everything = (*missing, *have.ours, *have.others, *have.dead)
     counted = tally(map(destination, everything))
@@ -83,7 +83,9 @@ def merged(routes: list[bytes]) -> list[bytes]:
     return joined
 
 
-def _replaceable(missing: list[bytes], extra: list[bytes], have: Found) -> tuple[list[bytes], list[bytes], list[bytes]]:
+def _replaceable(
+    missing: list[bytes], extra: list[bytes], have: CanonicalRoutes
+) -> tuple[list[bytes], list[bytes], list[bytes]]:
     """(still missing, still extra, to replace).
 
     The kernel replaces what comes first at a key: only where one route is there, one is wanted and both are ours.

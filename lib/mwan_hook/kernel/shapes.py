@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _SMALL = 2048  # bytes of a buffer in which a shape is not worth its measuring
 
 
-class Found(NamedTuple):
+class CanonicalRoutes(NamedTuple):
     """The routes of a dump, canonical."""
 
     ours: list[bytes]
@@ -21,7 +21,9 @@ class Found(NamedTuple):
     dead: list[bytes]  # of other programs, with no nexthop that is alive
 
 
-def collect(buffers: Iterable[bytes], protocol: int, oif: int = 0, defaults: bool = True, disguised: int = 0) -> Found:
+def collect(
+    buffers: Iterable[bytes], protocol: int, oif: int = 0, defaults: bool = True, disguised: int = 0
+) -> CanonicalRoutes:
     """Sort the routes of a dump; InterruptedDumpError if it is not of one moment.
 
     Of multipath routes only the legs through ``oif`` are taken, if it is given; of other programs' default routes
@@ -45,7 +47,7 @@ class Sorter:
     """Sorts routes by whose they are."""
 
     def __init__(self, protocol: int, oif: int, all_kinds: bool, widest: int) -> None:
-        self.found = Found([], [], [])
+        self.found = CanonicalRoutes([], [], [])
         self.protocol = protocol
         self.all_kinds = all_kinds  # of other programs' routes; else only those that are copied
         self.wide = bytes(range(widest + 1))  # lengths of prefixes that are defaults

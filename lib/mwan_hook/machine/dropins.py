@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from mwan_hook.machine.unitfile import Entry
+    from mwan_hook.machine.unitfile import Assignment
 
 TOPS = ("etc", "run", "usr/local/lib", "usr/lib", "lib")  # a name in an earlier one masks it in the later ones
 MAIN_ANYWHERE = 256  # before this systemd read its main file in /etc only
@@ -48,7 +48,7 @@ def masked(path: str) -> bool:
         return True
 
 
-def entries(paths: Iterable[str]) -> Iterator[Entry]:
+def entries(paths: Iterable[str]) -> Iterator[Assignment]:
     """All assignments in order.  What may not be read is as if it were not there: networkd cannot read it either."""
     for path in paths:
         try:

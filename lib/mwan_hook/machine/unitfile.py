@@ -18,7 +18,7 @@ _UNITS = {
 _SPAN = re.compile(r"\s*([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*([^\W\d_]*)")
 
 
-class Entry(NamedTuple):
+class Assignment(NamedTuple):
     """One assignment and where it stands (``FILE:LINE``)."""
 
     section: str
@@ -27,12 +27,12 @@ class Entry(NamedTuple):
     place: str
 
 
-def parse_file(path: str) -> tuple[list[Entry], list[Entry]]:
+def parse_file(path: str) -> tuple[list[Assignment], list[Assignment]]:
     """The assignments of a file in order, and the lines that are none (whole, as the value).  Raises OSError."""
     with open(path, "rb") as stream:
         text = stream.read(_LARGEST).decode("utf-8-sig", "replace")
-    entries: list[Entry] = []
-    odd: list[Entry] = []
+    entries: list[Assignment] = []
+    odd: list[Assignment] = []
     section = ""
     for number, line in _logical_lines(text):
         if line.startswith("["):
@@ -40,9 +40,9 @@ def parse_file(path: str) -> tuple[list[Entry], list[Entry]]:
             continue
         key, equals, value = line.partition("=")
         if section and equals:
-            entries.append(Entry(section, key.strip(), value.strip(), f"{path}:{number}"))
+            entries.append(Assignment(section, key.strip(), value.strip(), f"{path}:{number}"))
         elif section:
-            odd.append(Entry(section, "", line, f"{path}:{number}"))
+            odd.append(Assignment(section, "", line, f"{path}:{number}"))
     return entries, odd
 
 

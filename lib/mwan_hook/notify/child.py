@@ -15,13 +15,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    Hear = Callable[[tuple[str, str, "Outcome | None"]], None]
+    Hear = Callable[[tuple[str, str, "Delivery | None"]], None]
     Tell = Callable[[str], None]
 
 GOODBYE = 2.0  # seconds that a child may take to leave a server that has answered
 
 
-class Outcome(NamedTuple):
+class Delivery(NamedTuple):
     """``certain``: False if a server may have taken it and its answer was not heard."""
 
     accepted: bool
@@ -32,7 +32,7 @@ class Outcome(NamedTuple):
     after: float = 0.0  # seconds that the server asks to wait
 
 
-def converse(action: Callable[[Hear], None], timeout: float, doubtful: str, tell: Tell) -> Outcome:
+def converse(action: Callable[[Hear], None], timeout: float, doubtful: str, tell: Tell) -> Delivery:
     """What ``action`` says last; steps (name, words) come through a pipe, and the last one tells where it hung.
 
     Silence after the step ``doubtful`` has begun may hide an answer.
@@ -66,12 +66,12 @@ def _child(action: Callable[[Hear], None], writing: int) -> None:
         os._exit(code)
 
 
-def _write(descriptor: int, line: tuple[str, str, Outcome | None]) -> None:
+def _write(descriptor: int, line: tuple[str, str, Delivery | None]) -> None:
     step, words, outcome = line
     os.write(descriptor, json.dumps([step, words, list(outcome) if outcome else None]).encode() + b"\n")
 
 
-def _heard(reading: int, timeout: float, end: float, doubtful: str, tell: Tell) -> tuple[Outcome, float]:
+def _heard(reading: int, timeout: float, end: float, doubtful: str, tell: Tell) -> tuple[Delivery, float]:
     """The outcome, and for how long the child may say goodbye to the server."""
     step = words = ""
     rest = b""
@@ -80,12 +80,12 @@ def _heard(reading: int, timeout: float, end: float, doubtful: str, tell: Tell) 
         part = os.read(reading, 1 << 16) if ready else b""
         if not part:
             why = "the sender ended without a word" if ready else f"no end of it within {timeout:g} s"
-            return Outcome(False, step != doubtful, f"{words}: {why}"), 0.0
+            return Delivery(False, step != doubtful, f"{words}: {why}"), 0.0
         *lines, rest = (rest + part).split(b"\n")
         for line in lines:
             step, words, outcome = json.loads(line)
             if outcome:
-                return Outcome(*outcome), GOODBYE
+                return Delivery(*outcome), GOODBYE
             tell(words)
 
 

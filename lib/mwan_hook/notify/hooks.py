@@ -115,7 +115,7 @@ def _run(hook: Hook, timeout: float, variables: dict[str, str], given: bytes) ->
     return not words
 
 
-def _words(outcome: process.Outcome, timeout: float) -> str:
+def _words(outcome: process.Exit, timeout: float) -> str:
     """What was wrong; empty if nothing was."""
     if outcome.killed:
         others = f" with {outcome.killed - 1} more that it had started" if outcome.killed > 1 else ""

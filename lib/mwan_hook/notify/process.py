@@ -27,7 +27,7 @@ _PR_SET_CHILD_SUBREAPER = 36
 _RESTORED = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT)  # that Python, or who started us, may have set aside
 
 
-class Outcome(NamedTuple):
+class Exit(NamedTuple):
     """How it ended: its exit status, -N for a signal; ``killed`` at the time limit, so many processes."""
 
     status: int
@@ -43,7 +43,7 @@ def adopt(orphans: bool) -> None:
 
 def run(
     path: str, environment: Mapping[str, str], given: bytes, timeout: float, hear: Callable[[str], None]
-) -> Outcome:
+) -> Exit:
     """Run ``path`` with ``given`` on its standard input; ``hear`` gets each line that it says.
 
     Raises OSError if it cannot be started.  The caller has called :func:`adopt` and has no other children.
@@ -80,10 +80,10 @@ class _Watch:
 
     def __init__(self, pid: int, output: int, hear: Callable[[str], None]) -> None:
         self._pid, self._output = pid, output
-        self._lines = Lines(hear)
+        self._lines = LineSplitter(hear)
         self._status: int | None = None
 
-    def until(self, deadline: float) -> Outcome:
+    def until(self, deadline: float) -> Exit:
         """Wait for it; what is left at the deadline is killed."""
         poller = select.poll()
         poller.register(self._output, select.POLLIN)
@@ -103,7 +103,7 @@ class _Watch:
         finally:
             os.close(main)
         self._drain()
-        return Outcome(0 if self._status is None else self._status, killed, survivors)
+        return Exit(0 if self._status is None else self._status, killed, survivors)
 
     def _all_gone(self) -> bool:
         """Bury the dead; True once there is no child left."""
@@ -149,7 +149,7 @@ class _Watch:
         return bool(data)
 
 
-class Lines:
+class LineSplitter:
     """Bytes in pieces to lines of text; beyond MOST_LINES they are counted only."""
 
     def __init__(self, hear: Callable[[str], None]) -> None:

@@ -1,7 +1,7 @@
 """Sockets that can leave by one uplink only, and plain words for what goes wrong with them.
 
 A probe is a generator: it yields :data:`Wait` (file descriptor, poll mask, time to be woken at) and is sent the
-mask that came true, or 0 when that time has come.  It returns an :class:`Answer`.  Times are ``time.monotonic()``.
+mask that came true, or 0 when that time has come.  It returns an :class:`ProbeAnswer`.  Times are ``time.monotonic()``.
 It knows no deadline: it notes in its :class:`Exchange` when its first packet left and what was spent, and whoever
 runs it gives it up, or goes on with it in a later round.
 """
@@ -59,7 +59,7 @@ _WORDS = {
 }
 
 
-class Answer(NamedTuple):
+class ProbeAnswer(NamedTuple):
     """What one probe saw; the fields of :class:`mwan_hook.model.Result` without its job."""
 
     connectivity: Connectivity
@@ -95,7 +95,7 @@ class Exchange:
         return self.spent
 
 
-class Bound(_socket.socket):
+class BoundSocket(_socket.socket):
     """A non-blocking socket bound to the job's device and source address.
 
     Raises OSError where one of them is gone, MwanError where the caller lacks CAP_NET_RAW.
@@ -113,14 +113,14 @@ class Bound(_socket.socket):
             self.close()
             raise
 
-    def __enter__(self) -> Bound:
+    def __enter__(self) -> BoundSocket:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
 
-def guarded(action: Callable[..., T], *values: Any) -> T | Answer:
+def guarded(action: Callable[..., T], *values: Any) -> T | ProbeAnswer:
     """What ``action`` returns; the answer ``limited`` of its target if it raises.
 
     The edge of every probe: a server, or a library that meets its reply, may raise anything, and other targets go on.
@@ -132,7 +132,7 @@ def guarded(action: Callable[..., T], *values: Any) -> T | Answer:
         raise
     except Exception as error:  # noqa: BLE001 - whatever a peer makes a library raise is that target's failure alone
         words = shown(f"the probe failed: {type(error).__name__}: {error}"[:LONGEST_WORDS])
-        return Answer(Connectivity.LIMITED, None, words)
+        return ProbeAnswer(Connectivity.LIMITED, None, words)
 
 
 def endpoint(job: Job, address: str, port: int = 0) -> tuple[str, int] | tuple[str, int, int, int]:
@@ -172,22 +172,22 @@ def received(control: Sequence[tuple[int, int, bytes]]) -> float:
     return now
 
 
-def timed_out(job: Job, wire_bytes: int = 0) -> Answer:
+def timed_out(job: Job, wire_bytes: int = 0) -> ProbeAnswer:
     """Nothing came until the deadline."""
-    return Answer(Connectivity.LIMITED, None, f"timed out after {round(job.timeout, 3):g} s", wire_bytes)
+    return ProbeAnswer(Connectivity.LIMITED, None, f"timed out after {round(job.timeout, 3):g} s", wire_bytes)
 
 
-def not_sent(error: OSError) -> Answer:
+def not_sent(error: OSError) -> ProbeAnswer:
     """The answer where the kernel itself refused to bind, connect or send."""
     if error.errno in _NO_WAY:
-        return Answer(Connectivity.NONE, None, _NO_WAY[error.errno])
+        return ProbeAnswer(Connectivity.NONE, None, _NO_WAY[error.errno])
     return failed(error.errno or errno.EIO)
 
 
-def failed(number: int, wire_bytes: int = 0, offender: str = "") -> Answer:
+def failed(number: int, wire_bytes: int = 0, offender: str = "") -> ProbeAnswer:
     """The answer where the network said no; ``offender`` is who said it."""
     words = _WORDS.get(number) or os.strerror(number).lower()
-    return Answer(Connectivity.LIMITED, None, f"{words}, says {offender}" if offender else words, wire_bytes)
+    return ProbeAnswer(Connectivity.LIMITED, None, f"{words}, says {offender}" if offender else words, wire_bytes)
 
 
 def tcp_bytes(sock: _socket.socket, family: Family) -> int:

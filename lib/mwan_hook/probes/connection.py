@@ -13,12 +13,12 @@ import urllib3
 
 from mwan_hook.light import TYPE_CHECKING
 from mwan_hook.model import Connectivity
-from mwan_hook.probes.bound import Answer
+from mwan_hook.probes.bound import ProbeAnswer
 
 if TYPE_CHECKING:
     from typing import Any
 
-    from mwan_hook.probes.http import Call
+    from mwan_hook.probes.http import HttpCall
 
 INTERIM = 16  # replies before the final one
 MOST = 192 * 1024  # bytes of a reply, headers included: thrice what is read of a body
@@ -51,7 +51,7 @@ class Bounded(io.RawIOBase):
         super().close()
 
 
-class Lines(io.BufferedReader):
+class WholeLines(io.BufferedReader):
     """A reader that takes no half line for a whole one while the headers are read.
 
     http.client ends the headers where the stream ends: of a reply that was cut off it would make an empty one.
@@ -69,12 +69,12 @@ class Lines(io.BufferedReader):
         return line
 
 
-class Reply(http.client.HTTPResponse):
+class HttpReply(http.client.HTTPResponse):
     """The final reply, whose headers have an end."""
 
     def __init__(self, *args: Any, **kw: Any) -> None:
         super().__init__(*args, **kw)
-        self._lines = Lines(Bounded(self.fp.detach()))
+        self._lines = WholeLines(Bounded(self.fp.detach()))
         self.fp = self._lines
 
     def begin(self) -> None:
@@ -103,9 +103,9 @@ class Reply(http.client.HTTPResponse):
 class Plain(urllib3.connection.HTTPConnection):
     """Connects as the call says."""
 
-    response_class = Reply
+    response_class = HttpReply
 
-    def __init__(self, *args: Any, call: Call, **kw: Any) -> None:
+    def __init__(self, *args: Any, call: HttpCall, **kw: Any) -> None:
         self.call = call
         super().__init__(*args, **kw)
 
@@ -122,10 +122,10 @@ class Secure(Plain, urllib3.connection.HTTPSConnection):
             super().connect()
         except ssl.SSLCertVerificationError as error:
             words = f"certificate not accepted: {error.verify_message or error.reason}"
-            self.call.broken = Answer(Connectivity.PORTAL, None, words)
+            self.call.broken = ProbeAnswer(Connectivity.PORTAL, None, words)
             raise
         except ssl.SSLError as error:
-            self.call.broken = Answer(Connectivity.LIMITED, None, f"TLS failed: {error.reason or error}")
+            self.call.broken = ProbeAnswer(Connectivity.LIMITED, None, f"TLS failed: {error.reason or error}")
             raise
 
 

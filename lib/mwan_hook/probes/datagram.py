@@ -13,8 +13,8 @@ from mwan_hook.probes.bound import (
     IP_HEADER,
     NEVER,
     SO_TIMESTAMPNS,
-    Answer,
-    Bound,
+    BoundSocket,
+    ProbeAnswer,
     endpoint,
     failed,
     stamped,
@@ -43,13 +43,13 @@ class Server(NamedTuple):
 
 def ask(
     job: Job, server: Server, wire: bytes, exchange: Exchange, read: Callable[[bytes], T | None]
-) -> Steps[tuple[T | None, Answer]]:
+) -> Steps[tuple[T | None, ProbeAnswer]]:
     """What ``read`` makes of the first packet that it takes for the answer (None: it is none), with words and time.
 
     The question leaves from a random port.  Raises OSError where it cannot be sent.
     """
     header = IP_HEADER[job.family] + HEADER
-    with Bound(job, _socket.SOCK_DGRAM) as sock:
+    with BoundSocket(job, _socket.SOCK_DGRAM) as sock:
         sock.setsockopt(*RECVERR[job.family], 1)
         sock.setsockopt(_socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         sock.connect(endpoint(job, server.address, server.port))
@@ -68,7 +68,7 @@ def ask(
                     return None, failed(error.errno or errno.EIO)
                 exchange.spent += header + len(packet) if packet else 0
                 if (found := read(packet)) is not None:
-                    return found, Answer(Connectivity.FULL, max(0.0, came - began) * 1000)
+                    return found, ProbeAnswer(Connectivity.FULL, max(0.0, came - began) * 1000)
             elif again >= server.until:
                 return None, timed_out(job)
             else:

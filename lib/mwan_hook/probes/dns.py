@@ -20,7 +20,7 @@ import dns.rcode
 from mwan_hook.light import TYPE_CHECKING, NamedTuple, partial
 from mwan_hook.model import Connectivity
 from mwan_hook.probes import datagram
-from mwan_hook.probes.bound import IP_HEADER, Answer, Bound, endpoint, failed, not_sent, tcp_bytes, timed_out
+from mwan_hook.probes.bound import IP_HEADER, BoundSocket, ProbeAnswer, endpoint, failed, not_sent, tcp_bytes, timed_out
 from mwan_hook.probes.datagram import Server
 from mwan_hook.probes.dnsreply import HEADER
 from mwan_hook.probes.tcp import RESET_ON_CLOSE
@@ -36,23 +36,23 @@ REPEAT = 1.0  # seconds after which a lost question for a name is sent again
 ANSWER_TO_QUERY = 0x80  # the third byte of an answer, but for AA, TC and RD: QR, and the opcode QUERY
 
 
-class Reply(NamedTuple):
+class DnsReply(NamedTuple):
     """What a server said (None: nothing that could be read), and the words and time of the asking.
 
     The message has its header and question alone; the rest of the packet is for :mod:`mwan_hook.probes.dnsreply`.
     """
 
     message: dns.message.Message | None
-    answer: Answer
+    answer: ProbeAnswer
     packet: bytes = b""
 
 
-def probe(job: Job, addresses: Sequence[str], exchange: Exchange) -> Steps[Answer]:
+def probe(job: Job, addresses: Sequence[str], exchange: Exchange) -> Steps[ProbeAnswer]:
     """Ask the target's server for the target's name, once."""
     try:
         query = dns.message.make_query(job.target.path, job.target.rrtype)
     except (dns.exception.DNSException, ValueError) as error:
-        return Answer(Connectivity.LIMITED, None, f"not a question for DNS: {error}")
+        return ProbeAnswer(Connectivity.LIMITED, None, f"not a question for DNS: {error}")
     reply = yield from ask(job, Server(addresses[0], job.target.port or PORT), query, exchange)
     answer = reply.answer._replace(wire_bytes=exchange.total())
     if reply.message is None:
@@ -61,10 +61,10 @@ def probe(job: Job, addresses: Sequence[str], exchange: Exchange) -> Steps[Answe
     if rcode in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
         return answer
     words = f"the server answered {dns.rcode.to_text(rcode)}"
-    return Answer(Connectivity.LIMITED, None, words, answer.wire_bytes)
+    return ProbeAnswer(Connectivity.LIMITED, None, words, answer.wire_bytes)
 
 
-def ask(job: Job, server: Server, query: dns.message.Message, exchange: Exchange) -> Steps[Reply]:
+def ask(job: Job, server: Server, query: dns.message.Message, exchange: Exchange) -> Steps[DnsReply]:
     """The server's answer to exactly this question; the job says through which device and source it is asked."""
     try:
         reply = yield from _by_udp(job, server, query, exchange)
@@ -72,7 +72,7 @@ def ask(job: Job, server: Server, query: dns.message.Message, exchange: Exchange
             return reply
         return (yield from _by_tcp(job, server, query, exchange))
     except OSError as error:
-        return Reply(None, not_sent(error))
+        return DnsReply(None, not_sent(error))
 
 
 def _parse(packet: bytes, query: dns.message.Message) -> dns.message.Message | None:
@@ -87,7 +87,7 @@ def _parse(packet: bytes, query: dns.message.Message) -> dns.message.Message | N
     return message if query.is_response(message) else None
 
 
-def _by_udp(job: Job, server: Server, query: dns.message.Message, exchange: Exchange) -> Steps[Reply]:
+def _by_udp(job: Job, server: Server, query: dns.message.Message, exchange: Exchange) -> Steps[DnsReply]:
     """One question; what does not answer it is not taken for an answer."""
 
     def read(packet: bytes) -> tuple[dns.message.Message, bytes] | None:
@@ -95,17 +95,17 @@ def _by_udp(job: Job, server: Server, query: dns.message.Message, exchange: Exch
         return None if message is None else (message, packet)
 
     found, answer = yield from datagram.ask(job, server, query.to_wire(), exchange, read)
-    return Reply(found[0], answer, found[1]) if found else Reply(None, answer)
+    return DnsReply(found[0], answer, found[1]) if found else DnsReply(None, answer)
 
 
-def _by_tcp(job: Job, server: Server, query: dns.message.Message, exchange: Exchange) -> Steps[Reply]:
+def _by_tcp(job: Job, server: Server, query: dns.message.Message, exchange: Exchange) -> Steps[DnsReply]:
     """The same question over TCP, length first."""
-    with Bound(job, _socket.SOCK_STREAM) as sock:
+    with BoundSocket(job, _socket.SOCK_STREAM) as sock:
         sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_LINGER, RESET_ON_CLOSE)
         began = time.monotonic()
         number = sock.connect_ex(endpoint(job, server.address, server.port))
         if number not in (0, errno.EINPROGRESS):
-            return Reply(None, not_sent(OSError(number, "")))
+            return DnsReply(None, not_sent(OSError(number, "")))
         exchange.meter = partial(tcp_bytes, sock, job.family)
         mask = yield sock.fileno(), select.POLLOUT, server.until
         number = sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_ERROR)
@@ -113,18 +113,18 @@ def _by_tcp(job: Job, server: Server, query: dns.message.Message, exchange: Exch
         exchange.settle()
         exchange.spent += IP_HEADER[job.family] + 32
     if number:
-        return Reply(None, failed(number))
+        return DnsReply(None, failed(number))
     if got is None:
-        return Reply(None, timed_out(job))
+        return DnsReply(None, timed_out(job))
     message = _parse(got, query)
     took = (time.monotonic() - began) * 1000
-    answer = Answer(Connectivity.FULL, took)
+    answer = ProbeAnswer(Connectivity.FULL, took)
     if message is None:
-        answer = Answer(Connectivity.LIMITED, None, "broken answer")
-    return Reply(message, answer, got)
+        answer = ProbeAnswer(Connectivity.LIMITED, None, "broken answer")
+    return DnsReply(message, answer, got)
 
 
-def _exchange(sock: Bound, wire: bytes, until: float) -> Steps[bytes | None]:
+def _exchange(sock: BoundSocket, wire: bytes, until: float) -> Steps[bytes | None]:
     """Send over a connection, read one message (short where the stream ends early); None when the time is over."""
     sock.send(struct.pack("!H", len(wire)) + wire)
     got = b""

@@ -13,7 +13,7 @@ import time
 
 from mwan_hook.light import TYPE_CHECKING
 from mwan_hook.model import Connectivity, Family, MwanError
-from mwan_hook.probes.bound import NEVER, SO_TIMESTAMPNS, Answer, literal, not_sent, received, stamped
+from mwan_hook.probes.bound import NEVER, SO_TIMESTAMPNS, ProbeAnswer, literal, not_sent, received, stamped
 from mwan_hook.probes.icmp import raw
 
 if TYPE_CHECKING:
@@ -32,10 +32,10 @@ IPV6_RECVHOPLIMIT, IPV6_HOPLIMIT = 51, 52
 ON_LINK = 255  # a hop limit that no router has lowered
 
 
-def probe(job: Job, _addresses: Sequence[str], exchange: Exchange) -> Steps[Answer]:
+def probe(job: Job, _addresses: Sequence[str], exchange: Exchange) -> Steps[ProbeAnswer]:
     """Ask who has the gateway's address."""
     if not job.gateway or job.noarp or not literal(job.gateway, job.family):
-        return Answer(Connectivity.UNKNOWN, None, "no gateway to ask: the way is a nexthop by device")
+        return ProbeAnswer(Connectivity.UNKNOWN, None, "no gateway to ask: the way is a nexthop by device")
     try:
         return (yield from (_arp if job.family is Family.IPV4 else _solicit)(job, job.gateway, exchange))
     except OSError as error:
@@ -59,12 +59,12 @@ def _packet_socket(index: int, protocol: int) -> tuple[_socket.socket, str, byte
     return sock, name, mac if hardware == ARPHRD_ETHER and len(mac) == 6 else b""
 
 
-def _arp(job: Job, gateway: str, exchange: Exchange) -> Steps[Answer]:
+def _arp(job: Job, gateway: str, exchange: Exchange) -> Steps[ProbeAnswer]:
     """ARP request by broadcast; 28 bytes each way."""
     sock, name, mac = _packet_socket(job.index, ETH_P_ARP)
     try:
         if not mac:
-            return Answer(Connectivity.UNKNOWN, None, "no gateway to ask: not an Ethernet")
+            return ProbeAnswer(Connectivity.UNKNOWN, None, "no gateway to ask: not an Ethernet")
         ours, asked = _socket.inet_aton(job.source), _socket.inet_aton(gateway)
         sock.setsockopt(_socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         request = ARP_HEADER + struct.pack("!H6s4s6x4s", 1, mac, ours, asked)
@@ -80,12 +80,12 @@ def _arp(job: Job, gateway: str, exchange: Exchange) -> Steps[Answer]:
                 continue
             # ARP reply to us from the asked address; padded to the Ethernet's minimum
             if packet[:8] == ARP_HEADER + b"\0\2" and packet[14:18] == asked and packet[24:28] == ours:
-                return Answer(Connectivity.FULL, max(0.0, came - sent) * 1000, None, 56)
+                return ProbeAnswer(Connectivity.FULL, max(0.0, came - sent) * 1000, None, 56)
     finally:
         sock.close()
 
 
-def _solicit(job: Job, gateway: str, exchange: Exchange) -> Steps[Answer]:
+def _solicit(job: Job, gateway: str, exchange: Exchange) -> Steps[ProbeAnswer]:
     """Neighbour solicitation to the gateway's solicited-node group; 72 bytes each way."""
     sock, _, mac = _packet_socket(job.index, 0)
     sock.close()
@@ -110,4 +110,4 @@ def _solicit(job: Job, gateway: str, exchange: Exchange) -> Steps[Answer]:
                 continue
             hops = (_socket.IPPROTO_IPV6, IPV6_HOPLIMIT, struct.pack("=i", ON_LINK))
             if packet[:2] == bytes((ADVERTISEMENT, 0)) and packet[8:24] == asked and hops in control:
-                return Answer(Connectivity.FULL, max(0.0, received(control) - sent) * 1000, None, 144)
+                return ProbeAnswer(Connectivity.FULL, max(0.0, received(control) - sent) * 1000, None, 144)

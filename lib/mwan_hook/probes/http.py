@@ -25,8 +25,8 @@ from mwan_hook.model import Connectivity, Method
 from mwan_hook.probes.bound import (
     IP_HEADER,
     NEVER,
-    Answer,
-    Bound,
+    BoundSocket,
+    ProbeAnswer,
     endpoint,
     failed,
     guarded,
@@ -55,10 +55,10 @@ HEADERS = {
 }
 
 
-def probe(job: Job, addresses: Sequence[str], exchange: Exchange) -> Steps[Answer]:
+def probe(job: Job, addresses: Sequence[str], exchange: Exchange) -> Steps[ProbeAnswer]:
     """Fetch the target and compare what comes with what it expects."""
     try:
-        call = Call(job, addresses, exchange)
+        call = HttpCall(job, addresses, exchange)
     except OSError as error:  # no descriptor left
         return not_sent(error)
     exchange.meter, exchange.busy = call.spent, call.unread
@@ -67,24 +67,24 @@ def probe(job: Job, addresses: Sequence[str], exchange: Exchange) -> Steps[Answe
         yield call.event, select.POLLIN, NEVER
         return call.result()
     except RuntimeError as error:  # no thread left
-        return Answer(Connectivity.LIMITED, None, str(error))
+        return ProbeAnswer(Connectivity.LIMITED, None, str(error))
     finally:
         call.abandon()
 
 
-class Call:
+class HttpCall:
     """One request.  The runner's thread and the request's share it; the lock guards what both touch."""
 
     def __init__(self, job: Job, addresses: Sequence[str], exchange: Exchange) -> None:
         self.job = job
         self.began = 0.0  # when the first packet left
         self.event = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        self.broken: Answer | None = None  # what became of the connection, in better words than requests'
+        self.broken: ProbeAnswer | None = None  # what became of the connection, in better words than requests'
         self._addresses = addresses[:TRIES]
         self._exchange = exchange
         self._connecting = True
         self._lock = threading.Lock()
-        self._answer: Answer | None = None
+        self._answer: ProbeAnswer | None = None
         self._abandoned = False
         self._handles: list[socket.socket] = []  # duplicates: they reach the connection after TLS has taken it over
 
@@ -96,7 +96,7 @@ class Call:
                 self._answer = answer
                 os.eventfd_write(self.event, 1)
 
-    def result(self) -> Answer:
+    def result(self) -> ProbeAnswer:
         """The answer, with the bytes of every connection."""
         spent = self._exchange.settle()
         with self._lock:
@@ -132,7 +132,7 @@ class Call:
         """A connection to the first address that takes it.  Raises OSError, its words in ``broken``."""
         for address in self._addresses:
             try:
-                sock = Bound(self.job, _socket.SOCK_STREAM)
+                sock = BoundSocket(self.job, _socket.SOCK_STREAM)
             except OSError as error:
                 self.broken = not_sent(error)
                 raise
@@ -149,7 +149,7 @@ class Call:
                 break
         raise OSError("no connection")
 
-    def _finish(self, sock: Bound, number: int) -> int:
+    def _finish(self, sock: BoundSocket, number: int) -> int:
         """Wait for a connection that is under way; an errno, 0 for success."""
         if number not in (0, errno.EINPROGRESS):
             self.broken = not_sent(OSError(number, ""))
@@ -183,7 +183,7 @@ def _shut(handle: socket.socket) -> None:
 class _Adapter(requests.adapters.HTTPAdapter):
     """Gives requests the call's connection, whichever way this version of requests asks for one."""
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: HttpCall) -> None:
         super().__init__(max_retries=0)
         target = call.job.target
         port = target.port or PORTS[target.method]
@@ -219,7 +219,7 @@ class _Session(requests.Session):
         """None, whatever the reply says."""
 
 
-def _get(call: Call) -> Answer:
+def _get(call: HttpCall) -> ProbeAnswer:
     """One request and what its answer says."""
     target = call.job.target
     host = f"[{target.host}]" if ":" in target.host else target.host
@@ -237,10 +237,10 @@ def _get(call: Call) -> Answer:
                 connectivity, words = judge(target, response)
         except BROKEN as error:
             return _broken(call, error)
-    return Answer(connectivity, (time.monotonic() - call.began) * 1000, words)
+    return ProbeAnswer(connectivity, (time.monotonic() - call.began) * 1000, words)
 
 
-def _broken(call: Call, error: BaseException) -> Answer:
+def _broken(call: HttpCall, error: BaseException) -> ProbeAnswer:
     """No answer: the words of whoever knows best."""
     if call.broken:
         return call.broken
@@ -248,4 +248,4 @@ def _broken(call: Call, error: BaseException) -> Answer:
     for cause in reversed(errors):
         if isinstance(cause, OSError) and cause.errno:
             return failed(cause.errno)
-    return Answer(Connectivity.LIMITED, None, why(errors))
+    return ProbeAnswer(Connectivity.LIMITED, None, why(errors))

@@ -14,8 +14,8 @@ from mwan_hook.probes.bound import (
     IP_HEADER,
     NEVER,
     SO_TIMESTAMPNS,
-    Answer,
-    Bound,
+    BoundSocket,
+    ProbeAnswer,
     endpoint,
     failed,
     not_sent,
@@ -37,7 +37,7 @@ REPLY = {Family.IPV4: 0, Family.IPV6: 129}
 LENGTH = 16  # header and payload
 
 
-def probe(job: Job, addresses: Sequence[str], exchange: Exchange) -> Steps[Answer]:
+def probe(job: Job, addresses: Sequence[str], exchange: Exchange) -> Steps[ProbeAnswer]:
     """Ask the first address.  An unreachable error for our own request ends the wait at once."""
     token = os.urandom(12)  # identifier, sequence number, nonce: others' answers and forged ones do not match
     try:
@@ -56,18 +56,18 @@ def probe(job: Job, addresses: Sequence[str], exchange: Exchange) -> Steps[Answe
                 if mask & select.POLLERR and (error := _unreachable(sock, job, token)):
                     return error
                 if came := _answered(sock, job.family, token):
-                    return Answer(Connectivity.FULL, max(0.0, came - sent) * 1000, None, 2 * size)
+                    return ProbeAnswer(Connectivity.FULL, max(0.0, came - sent) * 1000, None, 2 * size)
     except OSError as error:
         return not_sent(error)
 
 
-def raw(job: Job, wanted: int) -> Bound:
+def raw(job: Job, wanted: int) -> BoundSocket:
     """A raw ICMP socket of the job's family that receives one message type only."""
     if job.family is Family.IPV4:
-        sock = Bound(job, _socket.SOCK_RAW, _socket.IPPROTO_ICMP)
+        sock = BoundSocket(job, _socket.SOCK_RAW, _socket.IPPROTO_ICMP)
         sock.setsockopt(SOL_RAW, FILTER, struct.pack("=I", ~(1 << wanted) & 0xFFFFFFFF))
         return sock
-    sock = Bound(job, _socket.SOCK_RAW, _socket.IPPROTO_ICMPV6)
+    sock = BoundSocket(job, _socket.SOCK_RAW, _socket.IPPROTO_ICMPV6)
     passing = [0xFFFFFFFF] * 8
     passing[wanted >> 5] &= ~(1 << (wanted & 31))
     sock.setsockopt(_socket.IPPROTO_ICMPV6, FILTER, struct.pack("=8I", *passing))
@@ -88,7 +88,7 @@ def _checksum(message: bytes) -> int:
     return ~(total + (total >> 16)) & 0xFFFF
 
 
-def _answered(sock: Bound, family: Family, token: bytes) -> float | None:
+def _answered(sock: BoundSocket, family: Family, token: bytes) -> float | None:
     """Read one packet; when it came, if it is the reply to our request."""
     try:
         message, came = stamped(sock, 256)
@@ -101,7 +101,7 @@ def _answered(sock: Bound, family: Family, token: bytes) -> float | None:
     return came if message[:2] == bytes((REPLY[family], 0)) and message[4:] == token else None
 
 
-def _unreachable(sock: Bound, job: Job, token: bytes) -> Answer | None:
+def _unreachable(sock: BoundSocket, job: Job, token: bytes) -> ProbeAnswer | None:
     """Read one queued error; an answer if it quotes our request (identifier and sequence number).
 
     ``struct sock_extended_err`` of linux/errqueue.h, then the address of the router that sent it.

@@ -11,7 +11,7 @@ import select
 import time
 
 from mwan_hook.light import TYPE_CHECKING
-from mwan_hook.probes.bound import NEVER, Answer, Exchange, guarded
+from mwan_hook.probes.bound import NEVER, Exchange, ProbeAnswer, guarded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -170,7 +170,7 @@ class Loop:
         except StopIteration as end:
             task.done(end.value)
             return
-        if isinstance(wait, Answer):
+        if isinstance(wait, ProbeAnswer):
             task.done(wait)
             return
         task.fd, task.events, task.until = wait

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mwan_hook.model import Job
-    from mwan_hook.probes.bound import Answer, Exchange, Steps
+    from mwan_hook.probes.bound import Exchange, ProbeAnswer, Steps
 
 LENGTH = 48  # of the header; extensions and a digest may follow
 CLIENT = 0x23  # version 4, mode 3
@@ -30,7 +30,7 @@ STRATA = range(1, 16)
 KISSES = {"RATE": "it is asked too often", "DENY": "access denied", "RSTR": "access denied"}
 
 
-def probe(job: Job, addresses: Sequence[str], exchange: Exchange) -> Steps[Answer]:
+def probe(job: Job, addresses: Sequence[str], exchange: Exchange) -> Steps[ProbeAnswer]:
     """Ask the first address once."""
     token = os.urandom(8)  # for the transmit timestamp: it tells nothing of our clock
 

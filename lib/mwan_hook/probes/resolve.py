@@ -21,7 +21,7 @@ from mwan_hook.light import TYPE_CHECKING, NamedTuple
 from mwan_hook.model import Connectivity, Family
 from mwan_hook.probes import dns as question
 from mwan_hook.probes import dnsreply
-from mwan_hook.probes.bound import NEVER, Answer, literal
+from mwan_hook.probes.bound import NEVER, ProbeAnswer, literal
 from mwan_hook.probes.datagram import Server
 
 if TYPE_CHECKING:
@@ -40,21 +40,21 @@ FROM_NETWORK = 1 << 23  # SD_RESOLVED_FROM_NETWORK
 EXCHANGE = 138  # bytes of a usual question and its answer, where resolved made them
 
 
-class Found(NamedTuple):
+class Resolved(NamedTuple):
     """Addresses of a name; none: ``answer`` is that of every job that needed them."""
 
     addresses: tuple[str, ...]
-    answer: Answer
+    answer: ProbeAnswer
 
 
-class Names:
+class NameLookups:
     """Finds addresses for the jobs of one run."""
 
     def __init__(self, jobs: Sequence[Job], root: str) -> None:
         self._ways = {(job.uplink, job.family): job for job in jobs}
         self._root = root
 
-    def find(self, job: Job, exchange: Exchange, seconds: float) -> Steps[Found]:
+    def find(self, job: Job, exchange: Exchange, seconds: float) -> Steps[Resolved]:
         """Addresses of the job's host in the job's family; ``seconds`` are shared by all that can be asked."""
         deadline = time.monotonic() + seconds
         found = yield from _by_resolved(job, os.path.join(self._root, RESOLVED), exchange, seconds / 2)
@@ -76,7 +76,7 @@ class Names:
                 usable.append((way, server))
         return usable[:MAX_SERVERS]
 
-    def _by_servers(self, job: Job, exchange: Exchange, deadline: float, found: Found) -> Steps[Found]:
+    def _by_servers(self, job: Job, exchange: Exchange, deadline: float, found: Resolved) -> Steps[Resolved]:
         """One server after the other, with time left for the next; ``found`` where there is none."""
         name = job.target.host
         try:
@@ -97,31 +97,31 @@ class Names:
         return found
 
 
-def _failed(words: str) -> Found:
+def _failed(words: str) -> Resolved:
     """No address yet."""
-    return Found((), Answer(Connectivity.LIMITED, None, words))
+    return Resolved((), ProbeAnswer(Connectivity.LIMITED, None, words))
 
 
-def _settled(found: Found) -> bool:
+def _settled(found: Resolved) -> bool:
     """True if no other server need be asked: there are addresses, or it is sure that there are none."""
     return bool(found.addresses) or found.answer.connectivity is Connectivity.FULL
 
 
-def _found(job: Job, server: str, query: dns.message.Message, reply: question.Reply) -> Found:
+def _found(job: Job, server: str, query: dns.message.Message, reply: question.DnsReply) -> Resolved:
     """Addresses out of a reply; ``full`` without any: it is sure that there are none."""
     name = job.target.host
     if reply.message is None:
-        return Found((), reply.answer._replace(error=f"{_about(job, server)}{reply.answer.error}"))
+        return Resolved((), reply.answer._replace(error=f"{_about(job, server)}{reply.answer.error}"))
     rcode = reply.message.rcode()
     if rcode == dns.rcode.NXDOMAIN:
-        return Found((), reply.answer._replace(error=f"no such name: {name}"))
+        return Resolved((), reply.answer._replace(error=f"no such name: {name}"))
     if rcode != dns.rcode.NOERROR:
         return _failed(f"{_about(job, server)}answered {dns.rcode.to_text(rcode)}")
     try:
         addresses = dnsreply.addresses(reply.packet, query.question[0].name, job.family)
     except (dns.exception.DNSException, ValueError) as error:
         return _failed(f"{_about(job, server)}broken answer: {error}")
-    return Found(addresses, reply.answer._replace(error=None if addresses else _none(job)))
+    return Resolved(addresses, reply.answer._replace(error=None if addresses else _none(job)))
 
 
 def _about(job: Job, server: str) -> str:
@@ -142,7 +142,7 @@ def _nameservers(path: str) -> list[str]:
     return [words[1] for words in lines if len(words) > 1 and words[0] == "nameserver"]
 
 
-def _by_resolved(job: Job, path: str, exchange: Exchange, seconds: float) -> Steps[Found]:
+def _by_resolved(job: Job, path: str, exchange: Exchange, seconds: float) -> Steps[Resolved]:
     """Ask systemd-resolved for the link.
 
     Varlink (varlink.org): one JSON object each way, ended by a zero byte; the method is the one that nss-resolve calls.
@@ -172,7 +172,7 @@ def _by_resolved(job: Job, path: str, exchange: Exchange, seconds: float) -> Ste
         return _failed(f"systemd-resolved for {name}: broken answer")
 
 
-def _resolved(job: Job, reply: dict[str, Any], exchange: Exchange) -> Found:
+def _resolved(job: Job, reply: dict[str, Any], exchange: Exchange) -> Resolved:
     """Addresses out of resolved's reply."""
     parameters = reply.get("parameters") or {}
     name = job.target.host
@@ -182,9 +182,9 @@ def _resolved(job: Job, reply: dict[str, Any], exchange: Exchange) -> Found:
             return _failed(f"no DNS server of this uplink is known to ask for {name}")
         exchange.spent = EXCHANGE
         if kind == "NoSuchResourceRecord":
-            return Found((), Answer(Connectivity.FULL, None, _none(job)))
+            return Resolved((), ProbeAnswer(Connectivity.FULL, None, _none(job)))
         if kind == "DNSError" and parameters.get("rcode") == dns.rcode.NXDOMAIN:
-            return Found((), Answer(Connectivity.FULL, None, f"no such name: {name}"))
+            return Resolved((), ProbeAnswer(Connectivity.FULL, None, f"no such name: {name}"))
         return _failed(f"systemd-resolved for {name}: {kind}")
     addresses = tuple(
         _socket.inet_ntop(job.family.af, bytes(entry["address"]))
@@ -192,7 +192,7 @@ def _resolved(job: Job, reply: dict[str, Any], exchange: Exchange) -> Found:
         if entry["family"] == job.family.af
     )
     exchange.spent = EXCHANGE if parameters.get("flags", 0) & FROM_NETWORK else 0
-    return Found(addresses, Answer(Connectivity.FULL, None, None if addresses else _none(job)))
+    return Resolved(addresses, ProbeAnswer(Connectivity.FULL, None, None if addresses else _none(job)))
 
 
 class _Local(_socket.socket):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mwan_hook.light import TYPE_CHECKING, partial
 from mwan_hook.model import Result
-from mwan_hook.probes.bound import Answer, Exchange, guarded, literal, timed_out
+from mwan_hook.probes.bound import Exchange, ProbeAnswer, guarded, literal, timed_out
 from mwan_hook.probes.loop import Loop, Task, name_key, target_key
 from mwan_hook.verdict.rounds import METHODS
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from mwan_hook.model import Job, Method
     from mwan_hook.probes.loop import Key, Late
-    from mwan_hook.probes.resolve import Found
+    from mwan_hook.probes.resolve import Resolved
 
 
 def run(jobs: Sequence[Job], *, root: str = "/", late: Late | None = None) -> list[Result]:
@@ -56,7 +56,7 @@ class _Run:
         self.jobs = jobs
         self.root = root
         self.late = late
-        self.answers: dict[int, Answer] = {}
+        self.answers: dict[int, ProbeAnswer] = {}
         self.tasks: dict[int, list[Task]] = {}  # what may answer a job
         self.searches: list[tuple[list[int], Task]] = []  # for a name's addresses, and the jobs that wait for them
         self.spent: dict[int, int] = {}  # bytes that a job's name has cost
@@ -68,7 +68,7 @@ class _Run:
         known: list[int] = []
         for place, job in enumerate(self.jobs):
             probe = guarded(_module, job.target.method)  # no import between sending and receiving
-            if isinstance(probe, Answer):  # a library is missing or broken
+            if isinstance(probe, ProbeAnswer):  # a library is missing or broken
                 self.answers[place] = probe
             elif METHODS[job.target.method].neighbour or literal(job.target.host, job.family):
                 known.append(place)
@@ -96,12 +96,12 @@ class _Run:
         self.tasks.setdefault(place, []).append(task)
         self.loop.start(task, partial(self._answered, place, task), job.timeout, partial(self._over, place))
 
-    def _answered(self, place: int, task: Task, answer: Answer) -> None:
+    def _answered(self, place: int, task: Task, answer: ProbeAnswer) -> None:
         """Take the answer of a probe that was begun in this call, or was heard too late by an earlier one."""
         bytes_before, task.counted = task.counted, answer.wire_bytes
         self._settle(place, answer._replace(wire_bytes=answer.wire_bytes - bytes_before))
 
-    def _settle(self, place: int, answer: Answer) -> None:
+    def _settle(self, place: int, answer: ProbeAnswer) -> None:
         """Hold a job's answer; whatever else might give one is left for later, and its bytes are added."""
         spent, job = answer.wire_bytes + self.spent.pop(place, 0), self.jobs[place]
         key = target_key(job) if METHODS[job.target.method].late else None
@@ -142,7 +142,7 @@ class _Run:
                     self.tasks.setdefault(place, []).append(task)
                     self.loop.start(task, partial(self._heard, place, task, self.late.patience))
 
-    def _heard(self, place: int, task: Task, patience: float, answer: Answer) -> None:
+    def _heard(self, place: int, task: Task, patience: float, answer: ProbeAnswer) -> None:
         """Let an earlier request answer a job, if its reply is not too late; its own bytes were counted then."""
         if answer.rtt_ms is not None and answer.rtt_ms <= patience * 1000:
             self._answered(place, task, answer)
@@ -153,7 +153,7 @@ class _Run:
         A search that an earlier call has given up goes on.
         """
         resolve = guarded(_resolver)
-        if isinstance(resolve, Answer):  # its library is missing or broken
+        if isinstance(resolve, ProbeAnswer):  # its library is missing or broken
             self.answers.update((place, resolve) for places in groups for place in places)
             return
         names = resolve.Names(self.jobs, self.root)
@@ -169,10 +169,10 @@ class _Run:
             self.searches.append((places, task))
             self.loop.start(task, partial(self._found, places, task), job.timeout, partial(self._unfound, places, task))
 
-    def _found(self, places: Sequence[int], task: Task, found: Found | Answer) -> None:
+    def _found(self, places: Sequence[int], task: Task, found: Resolved | ProbeAnswer) -> None:
         """Begin the jobs that waited for addresses; without any, their answer is why there are none."""
         self._pay(places[0], task.news())
-        addresses, answer = ((), found) if isinstance(found, Answer) else found
+        addresses, answer = ((), found) if isinstance(found, ProbeAnswer) else found
         for place in places:
             if addresses:
                 self._ask(place, addresses, Exchange(self.loop.since(task)))

@@ -10,7 +10,7 @@ import time
 
 from mwan_hook.light import TYPE_CHECKING, partial
 from mwan_hook.model import Connectivity
-from mwan_hook.probes.bound import IP_HEADER, NEVER, Answer, Bound, endpoint, failed, not_sent, tcp_bytes
+from mwan_hook.probes.bound import IP_HEADER, NEVER, BoundSocket, ProbeAnswer, endpoint, failed, not_sent, tcp_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,9 +22,9 @@ RESET_ON_CLOSE = struct.pack("=ii", 1, 0)
 TRIES = 3  # addresses of one name
 
 
-def probe(job: Job, addresses: Sequence[str], exchange: Exchange) -> Steps[Answer]:
+def probe(job: Job, addresses: Sequence[str], exchange: Exchange) -> Steps[ProbeAnswer]:
     """Connect to the first address; to the next where that is refused at once."""
-    answer = Answer(Connectivity.LIMITED)
+    answer = ProbeAnswer(Connectivity.LIMITED)
     for address in addresses[:TRIES]:
         answer = yield from _connect(job, address, exchange)
         if answer.connectivity is not Connectivity.LIMITED:
@@ -32,10 +32,10 @@ def probe(job: Job, addresses: Sequence[str], exchange: Exchange) -> Steps[Answe
     return answer._replace(wire_bytes=exchange.settle())
 
 
-def _connect(job: Job, address: str, exchange: Exchange) -> Steps[Answer]:
+def _connect(job: Job, address: str, exchange: Exchange) -> Steps[ProbeAnswer]:
     """What becomes of one connection; its bytes are the exchange's."""
     try:
-        with Bound(job, _socket.SOCK_STREAM) as sock:
+        with BoundSocket(job, _socket.SOCK_STREAM) as sock:
             sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_LINGER, RESET_ON_CLOSE)
             began = time.monotonic()
             number = sock.connect_ex(endpoint(job, address, job.target.port))
@@ -49,12 +49,12 @@ def _connect(job: Job, address: str, exchange: Exchange) -> Steps[Answer]:
             if number := sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_ERROR):
                 return failed(number)
             exchange.spent += IP_HEADER[job.family] + 32  # the reset to come
-            return Answer(Connectivity.FULL, _round_trip_ms(sock) or took)
+            return ProbeAnswer(Connectivity.FULL, _round_trip_ms(sock) or took)
     except OSError as error:
         return not_sent(error)
 
 
-def _round_trip_ms(sock: Bound) -> float:
+def _round_trip_ms(sock: BoundSocket) -> float:
     """The kernel's measure of SYN to SYN and ACK, tcpi_rtt of ``struct tcp_info`` in us; 0 where it has none."""
     microseconds: int = struct.unpack_from("=I", sock.getsockopt(_socket.IPPROTO_TCP, _socket.TCP_INFO, 72), 68)[0]
     return microseconds / 1000

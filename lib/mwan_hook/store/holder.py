@@ -19,7 +19,7 @@ STOPPED = "T"  # state in proc(5); a traced one (t) obeys its debugger alone
 COMMAND_SHOWN = 200  # bytes of a command line
 
 
-class Done(NamedTuple):
+class Handled(NamedTuple):
     """What was done about a holder, in words (empty: nothing), and whether it was ended."""
 
     words: str = ""
@@ -57,20 +57,20 @@ def described(path: str) -> str:
     return str(found) if found else ""
 
 
-def attend(path: str) -> Done:
+def attend(path: str) -> Handled:
     """Continue or end a run of ours that holds the lock for too long; name a stranger."""
     found = find(path)
     if found is None:
-        return Done()
+        return Handled()
     if not found.ours:
-        return Done(f"{path} is held by {found}, which is no run of {PROGRAM}: end it")
+        return Handled(f"{path} is held by {found}, which is no run of {PROGRAM}: end it")
     now = time.clock_gettime(time.CLOCK_BOOTTIME)
     if found.deadline is not None and now > found.deadline:
         ended = _signalled(path, found, signal.SIGKILL)
-        return Done(f"{found} held {path} past every deadline: ended", ended) if ended else Done()
+        return Handled(f"{found} held {path} past every deadline: ended", ended) if ended else Handled()
     if found.state == STOPPED and _signalled(path, found, signal.SIGCONT):
-        return Done(f"{found} held {path} while it was stopped: continued")
-    return Done()
+        return Handled(f"{found} held {path} while it was stopped: continued")
+    return Handled()
 
 
 def find(path: str) -> Holder | None:

@@ -70,7 +70,7 @@ def waiting(root: str, place: str) -> tuple[tuple[Notice, ...], tuple[str, ...]]
     return tuple(found), (*messages, *strange)
 
 
-def _notice(entry: spool.Entry) -> Notice:
+def _notice(entry: spool.SpoolFile) -> Notice:
     notice: Notice = codec.decoder("Notice")(entry.content)._replace(id=entry.name)
     if doubt := credible.event(notice.event):
         raise ValueError(doubt)

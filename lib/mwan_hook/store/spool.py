@@ -24,7 +24,7 @@ _NAME = 70  # characters of a name there; no longer than 255 bytes
 _TEXT = 256  # characters of an action or an interface's name, at most
 
 
-class Entry(NamedTuple):
+class SpoolFile(NamedTuple):
     """One file of a spool; ``name`` sorts by age."""
 
     name: str
@@ -78,7 +78,7 @@ def add(directory: str, content: dict[str, object], name: str = "") -> str:
     return name
 
 
-def entries_of(directory: str, most: int = MOST) -> tuple[tuple[Entry, ...], tuple[str, ...]]:
+def entries_of(directory: str, most: int = MOST) -> tuple[tuple[SpoolFile, ...], tuple[str, ...]]:
     """The oldest entries, left where they are, and messages about files that were no entries and are removed."""
     try:
         names = sorted(os.listdir(directory))
@@ -86,7 +86,7 @@ def entries_of(directory: str, most: int = MOST) -> tuple[tuple[Entry, ...], tup
         return (), ()
     except OSError as error:
         raise MwanError(f"cannot read {directory}: {files.why(error)}") from error
-    found: list[Entry] = []
+    found: list[SpoolFile] = []
     messages: list[str] = []
     for name in names:
         if name.startswith("."):
@@ -109,7 +109,7 @@ def drop(directory: str, name: str) -> None:
             raise MwanError(f"cannot remove {path}: {files.why(error)}") from error
 
 
-def _entry(directory: str, name: str, messages: list[str]) -> Entry | None:
+def _entry(directory: str, name: str, messages: list[str]) -> SpoolFile | None:
     path = os.path.join(directory, name)
     try:
         raw = _read(path)
@@ -119,7 +119,7 @@ def _entry(directory: str, name: str, messages: list[str]) -> Entry | None:
         return None
     if raw is None:
         return None  # another run was faster
-    return Entry(name, content or {})
+    return SpoolFile(name, content or {})
 
 
 def _content(raw: bytes) -> dict[str, object]:
@@ -187,6 +187,6 @@ def _sweep(path: str) -> None:
         return  # it has its name now, or is not ours; systemd does not look at it
 
 
-def _text(entry: Entry, key: str) -> str:
+def _text(entry: SpoolFile, key: str) -> str:
     value = entry.content.get(key)
     return value[:_TEXT] if isinstance(value, str) else ""

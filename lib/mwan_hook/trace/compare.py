@@ -7,7 +7,7 @@ from mwan_hook.trace.values import EINVAL, EXDEV
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from mwan_hook.trace.values import Answer, Entry, Outcome, Question
+    from mwan_hook.trace.values import KernelAnswer, Outcome, Question, RouteEntry
 
 ASKABLE = {Family.IPV4: (1, 6, 17), Family.IPV6: (6, 17, 58)}  # protocols that RTM_GETROUTE takes
 
@@ -17,12 +17,12 @@ def askable(asked: Question) -> bool:
     return asked.proto in ASKABLE[asked.family]
 
 
-def agree(outcome: Outcome, answer: Answer) -> bool:
+def agree(outcome: Outcome, answer: KernelAnswer) -> bool:
     """Whether the kernel does what we say; of several legs it takes one, by hash."""
     return _agree(outcome, answer) or (outcome.otherwise is not None and agree(outcome.otherwise, answer))
 
 
-def _agree(outcome: Outcome, answer: Answer) -> bool:
+def _agree(outcome: Outcome, answer: KernelAnswer) -> bool:
     if outcome.error or answer.error:
         # Since Linux 6.14 RTM_GETROUTE says EINVAL for all that is wrong with a source.
         return answer.error in (outcome.error, EINVAL if outcome.error == EXDEV else outcome.error)
@@ -33,23 +33,23 @@ def _agree(outcome: Outcome, answer: Answer) -> bool:
     return outcome.entry.route.kind != "unicast" or _takes(outcome, answer)
 
 
-def _takes(outcome: Outcome, answer: Answer) -> bool:
+def _takes(outcome: Outcome, answer: KernelAnswer) -> bool:
     leg = answer.leg
     return leg is not None and (leg.index, leg.gateway) in {(one.index, one.gateway) for one in outcome.legs}
 
 
-def _same(ours: Entry, other: Entry) -> bool:
+def _same(ours: RouteEntry, other: RouteEntry) -> bool:
     """IPv6 keeps a ready answer with each nexthop object, and then names any route that has used it."""
     shared = ours.route.family is Family.IPV6 and ours.nhid and other.nhid
     return bool(shared) or _place(ours) == _place(other)
 
 
-def _place(entry: Entry) -> tuple[object, ...]:
+def _place(entry: RouteEntry) -> tuple[object, ...]:
     route = entry.route
     return route.table, route.dst, route.metric, route.kind, route.from_, route.tos
 
 
-def told(outcome: Outcome) -> Outcome:
+def merge_twins(outcome: Outcome) -> Outcome:
     """Twins as one leg: a group's lone member has another one beside it through the same gateway."""
     weights: dict[tuple[int, str | None], int] = {}
     for leg in outcome.legs:

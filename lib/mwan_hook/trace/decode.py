@@ -10,7 +10,7 @@ from struct import unpack_from
 
 from mwan_hook.kernel import wire
 from mwan_hook.model import Family, Route
-from mwan_hook.trace.values import AnyRule, Device, Entry, Leg, Span
+from mwan_hook.trace.values import AnyRule, Device, Leg, RouteEntry, Span
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -105,13 +105,13 @@ def covering(messages: Iterable[bytes], addresses: Iterable[bytes]) -> Iterator[
         yield message
 
 
-def entry(message: bytes) -> Entry:
+def entry(message: bytes) -> RouteEntry:
     """RTM_NEWROUTE: a route of a table, or RTM_GETROUTE's answer with RTM_F_FIB_MATCH."""
     found = wire.attributes(message, 28)
     flags = int.from_bytes(message[24:28], "little")
     preference = found.get(RTA_PREF, b"\0")[0] ^ 2
     nhid = int.from_bytes(found.get(wire.RTA_NH_ID, b""), "little")
-    return Entry(_route(message), tuple(_legs(message[16], found, flags)), nhid, preference)
+    return RouteEntry(_route(message), tuple(_legs(message[16], found, flags)), nhid, preference)
 
 
 def _route(message: bytes) -> Route:
@@ -207,7 +207,7 @@ class Objects:
         one = _leg(index, via, 1, flags)
         return one._replace(dead=one.dead or (one.linkdown and index in ignores_linkdown))
 
-    def resolved(self, one: Entry) -> Entry:
+    def resolved(self, one: RouteEntry) -> RouteEntry:
         """The route with its nexthops."""
         members = self._groups.get(one.nhid, [(one.nhid, 0)])
         legs = [self._legs[number]._replace(weight=weight + 1) for number, weight in members if number in self._legs]

@@ -11,11 +11,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from mwan_hook.trace.values import Answer, Leg, Outcome, Step, Trace
+    from mwan_hook.trace.values import KernelAnswer, Leg, Outcome, Step, Trace
     from mwan_hook.trace.words import Names
 
 
-def document(done: Trace, answer: Answer | None, names: Names, name: str) -> str:
+def document(done: Trace, answer: KernelAnswer | None, names: Names, name: str) -> str:
     """The whole trace."""
     asked = done.question
     devices = {"iif": names.device(asked.iif) if asked.iif else None}
@@ -68,7 +68,7 @@ def _leg(leg: Leg, names: Names) -> dict[str, Any]:
     return {"interface": names.device(leg.index), "gateway": leg.gateway, "uplink": uplink, "status": status}
 
 
-def _answer(answer: Answer, names: Names) -> dict[str, Any]:
+def _answer(answer: KernelAnswer, names: Names) -> dict[str, Any]:
     return {
         "error": answer.error or None,
         "said": answer.said or None,

@@ -9,7 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mwan_hook.trace.values import Answer, Step, Trace
+    from mwan_hook.trace.values import KernelAnswer, Step, Trace
     from mwan_hook.trace.words import Names
 
 STYLES = (
@@ -20,7 +20,7 @@ STYLES = (
 )
 
 
-def mermaid(done: Trace, answer: Answer | None, names: Names) -> Iterator[str]:
+def mermaid(done: Trace, answer: KernelAnswer | None, names: Names) -> Iterator[str]:
     """Line by line: the question, every rule in order, the route, its legs, and the kernel's word."""
     yield "flowchart TD"
     yield f"  question([{_text(words.question(done.question, names))}])"

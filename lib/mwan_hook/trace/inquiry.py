@@ -8,7 +8,7 @@ from mwan_hook.kernel import frames, lookup, netlink, sysctl, wire
 from mwan_hook.kernel.reader import Reader
 from mwan_hook.model import Family, MwanError
 from mwan_hook.trace import decode
-from mwan_hook.trace.values import Answer, Device, Entry, Ground, Question
+from mwan_hook.trace.values import Device, KernelAnswer, KernelState, Question, RouteEntry
 from mwan_hook.trace.walk import back, local_tables, tables_needed
 
 TYPE_CHECKING = False
@@ -22,13 +22,13 @@ RTM_F_FIB_MATCH = 0x2000
 _TRIES = 5
 
 
-def ground(asked: Question) -> Ground:
+def ground(asked: Question) -> KernelState:
     """Rules, devices, and of each table that may be looked in the routes that cover the question."""
     known = devices(asked)
     body = bytes((asked.family.af,)) + bytes(11)
     rules = tuple(map(decode.rule, _messages(wire.RTM_GETRULE, body)))
     host = asked.family.af == 10 and sysctl.read("net/ipv6/conf/all/forwarding") == "0"
-    made = Ground(rules, {}, known, _silent(asked) if host else frozenset(), host)
+    made = KernelState(rules, {}, known, _silent(asked) if host else frozenset(), host)
     return made._replace(tables=_tables(asked, made))
 
 
@@ -37,9 +37,9 @@ def rules(family: Family) -> tuple[AnyRule, ...]:
     return tuple(map(decode.rule, _messages(wire.RTM_GETRULE, bytes((family.af,)) + bytes(11))))
 
 
-def wide(family: Family, table: int) -> tuple[Entry, ...]:
+def wide(family: Family, table: int) -> tuple[RouteEntry, ...]:
     """Routes of a table that lead anywhere: defaults, and pieces of one such as 0.0.0.0/1."""
-    found: dict[Entry, None] = {}
+    found: dict[RouteEntry, None] = {}
     with Reader() as reader:
         for address in _ANYWHERE[family]:
             entries = _entries(reader, Question(family, address), table, [inet_pton(family.af, address)])
@@ -92,7 +92,7 @@ def _silent(asked: Question) -> frozenset[tuple[int, str]]:
     return frozenset(one for one in found if one)
 
 
-def _tables(asked: Question, known: Ground) -> dict[int, tuple[Entry, ...]]:
+def _tables(asked: Question, known: KernelState) -> dict[int, tuple[RouteEntry, ...]]:
     """The way back is asked where the kernel checks the source."""
     questions, rules = [asked], known.rules
     if asked.iif and asked.source:
@@ -107,15 +107,15 @@ def _tables(asked: Question, known: Ground) -> dict[int, tuple[Entry, ...]]:
     return _resolved(asked, tables)
 
 
-def _entries(reader: Reader, asked: Question, table: int, addresses: list[bytes]) -> tuple[Entry, ...]:
-    def use(buffers: Iterable[bytes]) -> tuple[Entry, ...]:
+def _entries(reader: Reader, asked: Question, table: int, addresses: list[bytes]) -> tuple[RouteEntry, ...]:
+    def use(buffers: Iterable[bytes]) -> tuple[RouteEntry, ...]:
         messages = (message for buffer in buffers for message in frames.split(frames.calm(buffer)))
         return tuple(map(decode.entry, decode.covering(messages, addresses)))
 
     return reader.routes(asked.family, table, use)
 
 
-def _resolved(asked: Question, tables: dict[int, tuple[Entry, ...]]) -> dict[int, tuple[Entry, ...]]:
+def _resolved(asked: Question, tables: dict[int, tuple[RouteEntry, ...]]) -> dict[int, tuple[RouteEntry, ...]]:
     if not any(_bare(entry) for entries in tables.values() for entry in entries):
         return tables
     version = "ipv4" if asked.family.af == 2 else "ipv6"
@@ -131,7 +131,7 @@ def _resolved(asked: Question, tables: dict[int, tuple[Entry, ...]]) -> dict[int
     }
 
 
-def _bare(entry: Entry) -> bool:
+def _bare(entry: RouteEntry) -> bool:
     return bool(entry.nhid) and not entry.legs
 
 
@@ -148,13 +148,13 @@ def _messages(kind: int, body: bytes) -> list[bytes]:
     raise MwanError("the kernel's tables change too fast to be read")
 
 
-def answer(asked: Question) -> Answer:
+def answer(asked: Question) -> KernelAnswer:
     """RTM_GETROUTE, twice: the way of one packet, and the route that it matches."""
     packet = lookup.Packet(*asked)
     message, error, said = lookup.ask(packet, 0)
     if error:
-        return Answer(error, said)
+        return KernelAnswer(error, said)
     kind = wire.KINDS.get(message[23], str(message[23]))
     whole, missing, _ = lookup.ask(packet, RTM_F_FIB_MATCH)
     entry = None if missing else decode.entry(whole)
-    return Answer(0, "", entry, decode.leg(message), decode.source(message), kind)
+    return KernelAnswer(0, "", entry, decode.leg(message), decode.source(message), kind)

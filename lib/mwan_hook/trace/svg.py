@@ -19,7 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from mwan_hook.trace.values import Answer, Outcome, Step, Trace
+    from mwan_hook.trace.values import KernelAnswer, Outcome, Step, Trace
     from mwan_hook.trace.words import Names
 
 WIDTH, MARGIN, LINE, PAD, GAP = 1120, 20, 18, 9, 12
@@ -52,7 +52,7 @@ class Box(NamedTuple):
         return LINE * len(self.lines) + 2 * PAD
 
 
-def write(path: str, done: Trace, answer: Answer | None, names: Names) -> None:
+def write(path: str, done: Trace, answer: KernelAnswer | None, names: Names) -> None:
     """Write the picture."""
     try:
         with open(path, "w", encoding="utf-8", errors="replace") as file:
@@ -61,7 +61,7 @@ def write(path: str, done: Trace, answer: Answer | None, names: Names) -> None:
         raise MwanError(f"cannot write {path}: {error.strerror}") from error
 
 
-def svg(done: Trace, answer: Answer | None, names: Names) -> str:
+def svg(done: Trace, answer: KernelAnswer | None, names: Names) -> str:
     """The document."""
     parts: list[str] = []
     y = _box(parts, MARGIN, MARGIN, WIDTH - 2 * MARGIN, _wide("plain", words.question(done.question, names)))

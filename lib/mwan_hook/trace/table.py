@@ -6,61 +6,61 @@ from _socket import inet_pton
 
 from mwan_hook.model import DEFAULT, Family
 from mwan_hook.trace.match import covers, domain
-from mwan_hook.trace.values import Found, Passed
+from mwan_hook.trace.values import Skipped, TableAnswer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from mwan_hook.trace.values import Entry, Ground, Leg, Question
+    from mwan_hook.trace.values import KernelState, Leg, Question, RouteEntry
 
 NULL = ("unreachable", "blackhole", "prohibit", "throw")
 SILENT = "its gateway does not answer"
 DEAD = "dead: its interface is down, or has no carrier"
 
 
-def lookup(entries: Sequence[Entry], asked: Question, ground: Ground) -> Found:
+def lookup(entries: Sequence[RouteEntry], asked: Question, ground: KernelState) -> TableAnswer:
     """The route, and what was passed over before it."""
     fitting = [entry for entry in entries if _covers(entry, asked)]
     return _lookup4(fitting, asked, ground) if asked.family is Family.IPV4 else _lookup6(fitting, asked, ground)
 
 
-def _covers(entry: Entry, asked: Question) -> bool:
+def _covers(entry: RouteEntry, asked: Question) -> bool:
     route = entry.route
     if route.from_ and not (asked.source and covers(route.family, route.from_, asked.source)):
         return False
     return route.dst == DEFAULT or covers(route.family, route.dst, asked.destination)
 
 
-def _outgoing(asked: Question, ground: Ground) -> int:
+def _outgoing(asked: Question, ground: KernelState) -> int:
     """The interface that a nexthop must have; a VRF's own device narrows nothing."""
     return 0 if domain(asked, ground.devices) == asked.oif else asked.oif
 
 
-def _lookup4(fitting: Sequence[Entry], asked: Question, ground: Ground) -> Found:
+def _lookup4(fitting: Sequence[RouteEntry], asked: Question, ground: KernelState) -> TableAnswer:
     """Longest prefix first, then the lower metric; equals in the kernel's order."""
     oif = _outgoing(asked, ground)
-    passed: list[Passed] = []
+    passed: list[Skipped] = []
     missed: set[bytes] = set()
     ordered = sorted(fitting, key=lambda one: (-one.length, -one.route.tos, one.route.metric))
     for entry in ordered:
         if entry.route.tos:
-            passed.append(Passed(entry, "for another traffic class"))
+            passed.append(Skipped(entry, "for another traffic class"))
         elif _network(entry) in missed:
-            passed.append(Passed(entry, "its neighbour by nexthop object has no living nexthop"))
+            passed.append(Skipped(entry, "its neighbour by nexthop object has no living nexthop"))
         elif entry.route.kind in NULL:
-            return Found(entry, (), tuple(passed))
+            return TableAnswer(entry, (), tuple(passed))
         else:
             legs = tuple(leg for leg in entry.legs if not leg.dead and oif in (0, leg.index))
             if legs:
-                return Found(entry, legs, tuple(passed), _rivals(entry, ordered, asked))
-            passed.append(Passed(entry, _why_no_leg(entry, oif)))
+                return TableAnswer(entry, legs, tuple(passed), _rivals(entry, ordered, asked))
+            passed.append(Skipped(entry, _why_no_leg(entry, oif)))
             if entry.nhid:  # the kernel then leaves this place of the tree for a shorter prefix
                 missed.add(_network(entry))
-    return Found(None, (), tuple(passed))
+    return TableAnswer(None, (), tuple(passed))
 
 
-def _rivals(entry: Entry, ordered: Sequence[Entry], asked: Question) -> tuple[Entry, ...]:
+def _rivals(entry: RouteEntry, ordered: Sequence[RouteEntry], asked: Question) -> tuple[RouteEntry, ...]:
     """fib_select_default: of equal defaults a packet of this machine takes one whose gateway answers."""
     if entry.length or len(entry.legs) != 1 or asked.iif or asked.oif:
         return ()
@@ -74,18 +74,18 @@ def _rivals(entry: Entry, ordered: Sequence[Entry], asked: Question) -> tuple[En
     )
 
 
-def _network(entry: Entry) -> bytes:
+def _network(entry: RouteEntry) -> bytes:
     dst = entry.route.dst
     return bytes(4) if dst == DEFAULT else inet_pton(entry.route.family.af, dst.partition("/")[0])
 
 
-def _why_no_leg(entry: Entry, oif: int) -> str:
+def _why_no_leg(entry: RouteEntry, oif: int) -> str:
     return DEAD if all(leg.dead for leg in entry.legs) else "not through the oif asked for" if oif else DEAD
 
 
-def _lookup6(fitting: Sequence[Entry], asked: Question, ground: Ground) -> Found:
+def _lookup6(fitting: Sequence[RouteEntry], asked: Question, ground: KernelState) -> TableAnswer:
     """Longest prefix first; on a host gateways that do not answer only when nothing else is left."""
-    passed: dict[Entry, str] = {}
+    passed: dict[RouteEntry, str] = {}
     for silent in (ground.silent, frozenset()) if ground.host else (frozenset(),):
         passed = {}
         scorer = _Scorer(asked, ground, silent)
@@ -93,17 +93,17 @@ def _lookup6(fitting: Sequence[Entry], asked: Question, ground: Ground) -> Found
             chosen = scorer.choose(node, passed)
             if chosen:
                 passed.pop(chosen, None)
-                return Found(chosen, scorer.legs(chosen), _as_passed(passed))
-    return Found(None, (), _as_passed(passed))
+                return TableAnswer(chosen, scorer.legs(chosen), _as_passed(passed))
+    return TableAnswer(None, (), _as_passed(passed))
 
 
-def _as_passed(passed: dict[Entry, str]) -> tuple[Passed, ...]:
-    return tuple(Passed(entry, why) for entry, why in passed.items() if why)
+def _as_passed(passed: dict[RouteEntry, str]) -> tuple[Skipped, ...]:
+    return tuple(Skipped(entry, why) for entry, why in passed.items() if why)
 
 
-def _nodes(fitting: Iterable[Entry]) -> list[list[Entry]]:
+def _nodes(fitting: Iterable[RouteEntry]) -> list[list[RouteEntry]]:
     """Routes of one destination and source prefix together, the longest first, each by metric."""
-    nodes: dict[tuple[int, int], list[Entry]] = {}
+    nodes: dict[tuple[int, int], list[RouteEntry]] = {}
     for entry in fitting:
         sources = int(entry.route.from_.partition("/")[2]) if entry.route.from_ else 0
         nodes.setdefault((entry.length, sources), []).append(entry)
@@ -113,12 +113,12 @@ def _nodes(fitting: Iterable[Entry]) -> list[list[Entry]]:
 class _Scorer:
     """rt6_score_route: a nexthop's worth; None where it cannot be used."""
 
-    def __init__(self, asked: Question, ground: Ground, silent: frozenset[tuple[int, str]]) -> None:
+    def __init__(self, asked: Question, ground: KernelState, silent: frozenset[tuple[int, str]]) -> None:
         self.device = asked.iif or _outgoing(asked, ground)
         self.strict = needs_device(asked)
         self.silent = silent
 
-    def score(self, entry: Entry, leg: Leg) -> int | None:
+    def score(self, entry: RouteEntry, leg: Leg) -> int | None:
         if leg.dead:
             return None
         fits = self.device in (0, leg.index)
@@ -128,12 +128,12 @@ class _Scorer:
             return None
         return (2 if fits else 0) | entry.preference << 2
 
-    def choose(self, node: Sequence[Entry], passed: dict[Entry, str]) -> Entry | None:
+    def choose(self, node: Sequence[RouteEntry], passed: dict[RouteEntry, str]) -> RouteEntry | None:
         """The best of the lowest metric; if none there can be used, the best of all others at once."""
         lowest = [entry for entry in node if entry.route.metric == node[0].route.metric]
         rest = node[len(lowest) :]
         for group in (lowest, rest):
-            best: tuple[int, Entry] | None = None
+            best: tuple[int, RouteEntry] | None = None
             for entry in group:
                 if entry.nhid and entry.route.kind == "blackhole":  # such an object ends the search, best or not
                     return entry
@@ -145,7 +145,7 @@ class _Scorer:
                 return best[1]
         return None
 
-    def legs(self, entry: Entry) -> tuple[Leg, ...]:
+    def legs(self, entry: RouteEntry) -> tuple[Leg, ...]:
         """Those that the hash may choose; in a group of nexthop objects it asks for no interface."""
         if entry.route.kind in NULL:
             return ()
@@ -153,7 +153,7 @@ class _Scorer:
             return tuple(leg for leg in entry.legs if not leg.dead)
         return tuple(leg for leg in entry.legs if self.score(entry, leg) is not None)
 
-    def _why(self, entry: Entry) -> str:
+    def _why(self, entry: RouteEntry) -> str:
         alive = [leg for leg in entry.legs if not leg.dead]
         if not alive:
             return DEAD

@@ -78,7 +78,7 @@ class Leg(NamedTuple):
     linkdown: bool = False
 
 
-class Entry(NamedTuple):
+class RouteEntry(NamedTuple):
     """A route with what decides whether it is taken.  ``route`` is the same for words."""
 
     route: Route
@@ -123,30 +123,30 @@ class Device(NamedTuple):
     addressed: bool = True  # has an IPv4 address
 
 
-class Ground(NamedTuple):
+class KernelState(NamedTuple):
     """What the kernel holds of one family: rules in order, and of each table the routes that cover the question."""
 
     rules: tuple[AnyRule, ...] = ()
-    tables: Mapping[int, tuple[Entry, ...]] = {}
+    tables: Mapping[int, tuple[RouteEntry, ...]] = {}
     devices: Mapping[int, Device] = {}
     silent: frozenset[tuple[int, str]] = frozenset()  # (interface, gateway): neighbours that do not answer
     host: bool = False  # IPv6 forwards nothing: silent gateways are avoided
 
 
-class Passed(NamedTuple):
+class Skipped(NamedTuple):
     """A route, and why it is not taken."""
 
-    entry: Entry
+    entry: RouteEntry
     why: str
 
 
-class Found(NamedTuple):
+class TableAnswer(NamedTuple):
     """What a table answers.  ``legs``: those that may carry the packet."""
 
-    entry: Entry | None = None
+    entry: RouteEntry | None = None
     legs: tuple[Leg, ...] = ()
-    passed: tuple[Passed, ...] = ()
-    rivals: tuple[Entry, ...] = ()  # IPv4's other defaults of this metric: taken while the gateway does not answer
+    passed: tuple[Skipped, ...] = ()
+    rivals: tuple[RouteEntry, ...] = ()  # IPv4's other defaults of this metric: taken while the gateway does not answer
 
 
 class Step(NamedTuple):
@@ -156,7 +156,7 @@ class Step(NamedTuple):
     matched: bool
     why: str = ""
     table: int = 0
-    found: Found | None = None
+    found: TableAnswer | None = None
     suppressed: str = ""
     kept: tuple[Leg, ...] = ()  # legs that are not suppressed, where some are
     decided: bool = False  # the walk ended here
@@ -168,7 +168,7 @@ class Outcome(NamedTuple):
     error: int = 0
     why: str = ""
     table: int = 0
-    entry: Entry | None = None
+    entry: RouteEntry | None = None
     legs: tuple[Leg, ...] = ()
     assumed: bool = False  # no route: taken to be on the link of --oif
     otherwise: Outcome | None = None  # where the kernel may choose: another leg, another default
@@ -183,12 +183,12 @@ class Trace(NamedTuple):
     beyond: tuple[AnyRule, ...] = ()  # rules that were not reached
 
 
-class Answer(NamedTuple):
+class KernelAnswer(NamedTuple):
     """What the kernel says.  ``entry`` is the route in its table, ``leg`` the way of this one packet."""
 
     error: int = 0
     said: str = ""
-    entry: Entry | None = None
+    entry: RouteEntry | None = None
     leg: Leg | None = None
     source: str | None = None
     kind: str = "unicast"

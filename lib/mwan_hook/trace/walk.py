@@ -24,7 +24,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from mwan_hook.trace.values import AnyRule, Device, Found, Ground
+    from mwan_hook.trace.values import AnyRule, Device, KernelState, TableAnswer
 
 NO_ANSWER = "no rule leads to a route"
 ERRORS = {
@@ -36,14 +36,14 @@ ERRORS = {
 }
 
 
-def trace(asked: Question, ground: Ground) -> Trace:
+def trace(asked: Question, ground: KernelState) -> Trace:
     """All steps and the outcome."""
     walked = walk(asked, ground)
     refused = _refused(walked, ground)
     return walked._replace(outcome=refused) if refused else walked
 
 
-def walk(asked: Question, ground: Ground) -> Trace:
+def walk(asked: Question, ground: KernelState) -> Trace:
     """The rules alone, whoever may refuse the packet besides."""
     steps: list[Step] = []
     at = 0
@@ -65,7 +65,7 @@ def walk(asked: Question, ground: Ground) -> Trace:
     return Trace(asked, tuple(steps), outcome, rules[at:])
 
 
-def _step(rule: AnyRule, asked: Question, ground: Ground) -> Step:
+def _step(rule: AnyRule, asked: Question, ground: KernelState) -> Step:
     matched, why = matches(rule, asked, ground.devices)
     if not matched or rule.action == "nop":
         return Step(rule, matched, why)
@@ -81,12 +81,12 @@ def _step(rule: AnyRule, asked: Question, ground: Ground) -> Step:
     return Step(rule, matched, why, table, found, suppressed, kept, answered)
 
 
-def table_of(rule: AnyRule, asked: Question, ground: Ground) -> int:
+def table_of(rule: AnyRule, asked: Question, ground: KernelState) -> int:
     """The table; a rule for VRFs has that of the packet's."""
     return ground.devices[domain(asked, ground.devices)].vrf if rule.l3mdev else rule.table
 
 
-def _suppressed(rule: AnyRule, found: Found, ground: Ground) -> tuple[str, tuple[Leg, ...]]:
+def _suppressed(rule: AnyRule, found: TableAnswer, ground: KernelState) -> tuple[str, tuple[Leg, ...]]:
     """Why a rule does not take what its table found, and the legs that it takes all the same.
 
     A route that refuses is never suppressed.  Of a group's interfaces IPv4 asks the first leg, IPv6 the one picked.
@@ -105,7 +105,7 @@ def _suppressed(rule: AnyRule, found: Found, ground: Ground) -> tuple[str, tuple
     return f"{'partly ' if kept else ''}passed over by suppress_ifgroup {rule.suppress_group}", kept
 
 
-def _group(leg: Leg, ground: Ground) -> int | None:
+def _group(leg: Leg, ground: KernelState) -> int | None:
     device = ground.devices.get(leg.index)
     return device.group if device else None
 
@@ -123,7 +123,7 @@ def _outcome(step: Step) -> Outcome:
     return Outcome(error, why, step.table, found.entry, found.legs, otherwise=rival)
 
 
-def _refused(walked: Trace, ground: Ground) -> Outcome | None:
+def _refused(walked: Trace, ground: KernelState) -> Outcome | None:
     """IPv4 only: what happens to a packet besides its rules."""
     asked = walked.question
     if asked.family is Family.IPV6:
@@ -131,7 +131,7 @@ def _refused(walked: Trace, ground: Ground) -> Outcome | None:
     return _refused_forwarding(walked, ground) if asked.iif else _refused_sending(walked, ground)
 
 
-def _refused_sending(walked: Trace, ground: Ground) -> Outcome | None:
+def _refused_sending(walked: Trace, ground: KernelState) -> Outcome | None:
     asked, outcome = walked.question, walked.outcome
     if asked.source and not is_local(asked.source, ground):
         return outcome._replace(error=ENETUNREACH, why=f"{asked.source} is no address of this machine")
@@ -145,19 +145,19 @@ def _refused_sending(walked: Trace, ground: Ground) -> Outcome | None:
     return None
 
 
-def is_local(address: str, ground: Ground) -> bool:
+def is_local(address: str, ground: KernelState) -> bool:
     """Whether an IPv4 address is this machine's, in a VRF or outside."""
     asked = Question(Family.IPV4, address)
     found = (lookup(ground.tables.get(table, ()), asked, ground).entry for table in local_tables(ground))
     return any(one is not None and one.route.kind == "local" for one in found)
 
 
-def local_tables(ground: Ground) -> set[int]:
+def local_tables(ground: KernelState) -> set[int]:
     """Where the routes to this machine's own addresses are: a VRF has those of its interfaces in its own table."""
     return {LOCAL_TABLE, *(device.vrf for device in ground.devices.values() if device.vrf)}
 
 
-def _refused_forwarding(walked: Trace, ground: Ground) -> Outcome | None:
+def _refused_forwarding(walked: Trace, ground: KernelState) -> Outcome | None:
     asked, outcome = walked.question, walked.outcome
     device = ground.devices[asked.iif]
     kind = outcome.entry.route.kind if outcome.entry else ""
@@ -185,7 +185,7 @@ def back(asked: Question, outgoing: int = 0) -> Question:
     )
 
 
-def _source_check(asked: Question, ground: Ground, device: Device, outgoing: int) -> tuple[int, str]:
+def _source_check(asked: Question, ground: KernelState, device: Device, outgoing: int) -> tuple[int, str]:
     """fib_validate_source."""
     question = back(asked, outgoing)._replace(mark=asked.mark if device.src_valid_mark else 0)
     answer = walk(question, ground).outcome
@@ -201,7 +201,7 @@ def _source_check(asked: Question, ground: Ground, device: Device, outgoing: int
     return dropped if strict else (0, "")
 
 
-def tables_needed(questions: Iterable[Question], rules: Iterable[AnyRule], ground: Ground) -> set[int]:
+def tables_needed(questions: Iterable[Question], rules: Iterable[AnyRule], ground: KernelState) -> set[int]:
     """Tables that any of the questions may look in."""
     asked = tuple(questions)
     return {

@@ -10,7 +10,18 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from mwan_hook.trace.values import Answer, AnyRule, Device, Entry, Leg, Outcome, Question, Span, Step, Trace
+    from mwan_hook.trace.values import (
+        AnyRule,
+        Device,
+        KernelAnswer,
+        Leg,
+        Outcome,
+        Question,
+        RouteEntry,
+        Span,
+        Step,
+        Trace,
+    )
 
 
 class Names(NamedTuple):
@@ -93,7 +104,7 @@ def _span(span: Span) -> str:
     return str(span.low) if span.low == span.high else f"{span.low}-{span.high}"
 
 
-def entry(what: Entry, names: Names) -> str:
+def entry(what: RouteEntry, names: Names) -> str:
     """A route as ip(8) shows it, its legs left out where there are several."""
     route = what.route
     words = [route.dst if route.kind == "unicast" else f"{route.kind} {route.dst}"]
@@ -150,7 +161,7 @@ def result(outcome: Outcome, names: Names) -> list[str]:
     return [*lines, *(f"or else {line}" for line in result(outcome.otherwise, names))] if outcome.otherwise else lines
 
 
-def kernel(answer: Answer, names: Names) -> str:
+def kernel(answer: KernelAnswer, names: Names) -> str:
     """The kernel's answer in one line."""
     if answer.error:
         return f"no way: {answer.said}"

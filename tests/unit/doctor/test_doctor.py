@@ -23,7 +23,7 @@ from mwan_hook.doctor.checks import (
 from mwan_hook.doctor.checks import (
     sysctls as doctorsysctls,
 )
-from mwan_hook.doctor.checks.dns import Server
+from mwan_hook.doctor.checks.dns import Resolver
 from mwan_hook.doctor.checks.kernel import Kernel
 from mwan_hook.doctor.checks.marks import FULL, Flowtable, Marker
 from mwan_hook.doctor.checks.rules import Foreign
@@ -47,7 +47,7 @@ from mwan_hook.model import (
     UplinkConfig,
 )
 from mwan_hook.routing.uplinks import Surroundings, bind
-from mwan_hook.trace.values import AnyRule, Device, Entry, Leg, Span
+from mwan_hook.trace.values import AnyRule, Device, Leg, RouteEntry, Span
 from tests.unit import builders
 
 V4, V6 = Family.IPV4, Family.IPV6
@@ -197,11 +197,11 @@ def test_a_forwarding_kernel_that_takes_advertisements_itself_needs_accept_ra_2(
 # ---------------------------------------------------------------- rules
 
 
-def entry(table: int, index: int = 9, dst: str = "default", **values: object) -> Entry:
-    return Entry(Route(V4, table, dst, **values), (Leg(index),))  # type: ignore[arg-type]
+def entry(table: int, index: int = 9, dst: str = "default", **values: object) -> RouteEntry:
+    return RouteEntry(Route(V4, table, dst, **values), (Leg(index),))  # type: ignore[arg-type]
 
 
-def rules(one: Case, *found: AnyRule, tables: Mapping[int, tuple[Entry, ...]] = {}) -> list[Finding]:
+def rules(one: Case, *found: AnyRule, tables: Mapping[int, tuple[RouteEntry, ...]] = {}) -> list[Finding]:
     known = {(family, number): entries for family in (V4, V6) for number, entries in tables.items()}
     wide = (
         entry.route._replace(family=family, nexthops=tuple(Nexthop(leg.index) for leg in entry.legs))
@@ -274,7 +274,7 @@ def test_a_tunnel_that_takes_everything_first_is_a_warning_and_a_rule_to_an_upli
     found = bad(rules(case(), AnyRule(V4, 500, table=100), tables={100: (entry(100, 2),)}))
     assert (found.code, found.severity) == ("rule-first", Severity.PROBLEM)
     assert bad(rules(case(), AnyRule(V4, 500, action="unreachable"))).severity is Severity.PROBLEM
-    null = Entry(Route(V4, 100, kind="blackhole"))
+    null = RouteEntry(Route(V4, 100, kind="blackhole"))
     assert bad(rules(case(), AnyRule(V4, 500, table=100), tables={100: (null,)})).severity is Severity.PROBLEM
 
 
@@ -368,7 +368,7 @@ def test_a_flowtable_matters_where_it_has_an_uplink() -> None:
 # ---------------------------------------------------------------- defaults and addresses
 
 
-def defaults(one: Case, table: int, *entries: Entry, family: Family = V4) -> list[Finding]:
+def defaults(one: Case, table: int, *entries: RouteEntry, family: Family = V4) -> list[Finding]:
     return list(doctordefaults.check(one, {(family, table): entries}, DEVICES))
 
 
@@ -396,7 +396,7 @@ def test_a_default_in_pieces_is_told_while_mains_routes_come_first() -> None:
     assert bad(defaults(case(), MAIN_TABLE, *pieces)).code == "split-default"
     assert defaults(case(), MAIN_TABLE, pieces[0]) == []
     assert defaults(case(main_first=False), MAIN_TABLE, *pieces) == []
-    whole = Entry(Route(V6, MAIN_TABLE, "2000::/3"), (Leg(9),))
+    whole = RouteEntry(Route(V6, MAIN_TABLE, "2000::/3"), (Leg(9),))
     assert codes(defaults(case(families=(V6,)), MAIN_TABLE, whole, family=V6)) == ["split-default"]
 
 
@@ -455,19 +455,19 @@ DOWN = builders.state(fiber=Status.ONLINE, cable=Status.OFFLINE)._replace(boot_i
 
 
 def test_a_server_behind_a_dead_line_is_a_problem_only_if_no_other_is_left() -> None:
-    dead, alive = Server("192.168.3.1", "/etc/resolv.conf", 3), Server("9.9.9.9", "/etc/resolv.conf", 2)
+    dead, alive = Resolver("192.168.3.1", "/etc/resolv.conf", 3), Resolver("9.9.9.9", "/etc/resolv.conf", 2)
     found = bad(dns.check(case(state=DOWN), [dead]))
     assert (found.code, found.severity, found.about) == ("dns-dead-link", Severity.PROBLEM, "/etc/resolv.conf")
     assert "uplink cable, which is offline" in found.what
     assert bad(dns.check(case(state=DOWN), [dead, alive])).severity is Severity.WARNING
-    assert list(dns.check(case(state=DOWN), [alive, Server("10.0.0.1", "/etc/resolv.conf", 7)])) == []
+    assert list(dns.check(case(state=DOWN), [alive, Resolver("10.0.0.1", "/etc/resolv.conf", 7)])) == []
     assert list(dns.check(case(), [dead, alive])) == []
 
 
 def test_a_server_without_a_way_is_told_and_a_leases_is_only_a_warning() -> None:
-    gone = Server("10.9.9.9", "/etc/resolv.conf", error="Network is unreachable")
+    gone = Resolver("10.9.9.9", "/etc/resolv.conf", error="Network is unreachable")
     assert "Network is unreachable" in bad(dns.check(case(), [gone])).what
-    lease = Server("192.168.3.1", "lease of fiber", 3)
+    lease = Resolver("192.168.3.1", "lease of fiber", 3)
     assert bad(dns.check(case(state=DOWN), [lease])).severity is Severity.WARNING
 
 

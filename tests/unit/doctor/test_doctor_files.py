@@ -15,7 +15,7 @@ from mwan_hook.doctor import files, fix
 from mwan_hook.doctor.checks import networkd
 from mwan_hook.doctor.checks import state as doctorstate
 from mwan_hook.doctor.checks import units as doctorunits
-from mwan_hook.doctor.checks.dns import Server
+from mwan_hook.doctor.checks.dns import Resolver
 from mwan_hook.doctor.checks.marks import FULL, Flowtable, Marker
 from mwan_hook.doctor.checks.state import Memory
 from mwan_hook.doctor.checks.units import UNITS
@@ -484,7 +484,7 @@ def test_resolved_asks_a_links_servers_through_the_link_unless_they_were_taken_f
     links = tuple(builders.link(name) for name in ("fiber", "cable"))
     for one in links:
         put(tmp_path, f"run/systemd/netif/links/{one.index}", f"DNS=192.168.{one.index}.1\n")
-    both = [Server(f"192.168.{index}.1", "systemd-resolved", index) for index in (3, 2)]
+    both = [Resolver(f"192.168.{index}.1", "systemd-resolved", index) for index in (3, 2)]
     assert resolvers.servers(str(tmp_path), links, frozenset((2, 3))) == both
     put(tmp_path, "run/mwan-hook-root/resolved/cable", "")
     assert resolvers.servers(str(tmp_path), links, frozenset((2,))) == both[1:]

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from mwan_hook.commands import connectivity_state
 from mwan_hook.model import Connectivity, FamilyState, MwanError, State, UplinkState
 from mwan_hook.notify.bus import announce, files, names, objects
-from mwan_hook.notify.bus.names import Device
+from mwan_hook.notify.bus.names import BusDevice
 
-FULL = Device("eth0", Connectivity.FULL)
+FULL = BusDevice("eth0", Connectivity.FULL)
 
 
 def state(*uplinks: tuple[str, int, int, int]) -> State:
@@ -45,12 +45,12 @@ def test_what_a_name_may_not_hold_is_an_underscore(interface: str, expected: str
 
 def test_of_two_interfaces_with_one_element_the_exact_one_has_it() -> None:
     found = names.published(state(("a.1", 2, 4, 0), ("a_1", 3, 1, 0), ("b.1", 4, 2, 0), ("b-1", 5, 3, 0)))
-    assert found == {"a_1": Device("a_1", Connectivity.NONE), "b_1": Device("b.1", Connectivity.PORTAL)}
+    assert found == {"a_1": BusDevice("a_1", Connectivity.NONE), "b_1": BusDevice("b.1", Connectivity.PORTAL)}
 
 
 def test_the_value_is_the_best_of_both_families_and_a_gone_interface_has_none() -> None:
     seen = state(("eth0", 2, 1, 4), ("usb0", 0, 4, 4), ("", 0, 0, 0), ("ppp0", 3, 0, 0))
-    assert names.devices(seen) == (FULL, Device("ppp0", Connectivity.UNKNOWN))
+    assert names.devices(seen) == (FULL, BusDevice("ppp0", Connectivity.UNKNOWN))
 
 
 def test_connectivity_state_prints_what_the_original_prints() -> None:
@@ -94,7 +94,7 @@ def test_policies_are_well_formed_and_name_the_places() -> None:
 
 
 def test_introspection_leads_from_the_top_to_every_object() -> None:
-    devices = {"eth0": FULL, "wlan0": Device("wlan0", Connectivity.NONE)}
+    devices = {"eth0": FULL, "wlan0": BusDevice("wlan0", Connectivity.NONE)}
     place, found = "/", []
     while nodes := ElementTree.fromstring(objects.introspection(place, devices)).findall("node"):
         found = [str(node.get("name")) for node in nodes]
@@ -104,9 +104,9 @@ def test_introspection_leads_from_the_top_to_every_object() -> None:
 
 
 def test_a_call_without_an_interface_finds_its_method() -> None:
-    call = objects.Call(names.path("eth0"), "", "Get", (names.DEVICE, "Connectivity"))
-    assert objects.answer(call, {"eth0": FULL}) == objects.Answer("v", (("u", 4),))
-    assert objects.answer(call._replace(member="Ping", body=()), {"eth0": FULL}) == objects.Answer()
+    call = objects.BusCall(names.path("eth0"), "", "Get", (names.DEVICE, "Connectivity"))
+    assert objects.answer(call, {"eth0": FULL}) == objects.BusReply("v", (("u", 4),))
+    assert objects.answer(call._replace(member="Ping", body=()), {"eth0": FULL}) == objects.BusReply()
     nowhere = objects.answer(call._replace(path="/org"), {"eth0": FULL})
     assert nowhere.error == "org.freedesktop.DBus.Error.UnknownObject"
 

@@ -15,8 +15,8 @@ from mwan_hook.notify.mail.book import (
     MACHINE,
     MOST,
     STILL,
-    Book,
-    Span,
+    Interruption,
+    MailQueue,
     due,
     failed,
     handed,
@@ -30,7 +30,7 @@ from mwan_hook.notify.mail.book import (
 MAIL = Mail(to=("a@example.org",), smtp_host="mail.example.org")
 BOOT, WALL = "boot-1", 1_800_000_000.0
 DAY = 86400
-NOTHING = Book(boot_id=BOOT)
+NOTHING = MailQueue(boot_id=BOOT)
 
 
 def everyone(name: str) -> bool:
@@ -65,12 +65,12 @@ class Line:
         )
 
 
-def book_of(notices: Iterable[Notice], mail: Mail = MAIL, before: Book = NOTHING) -> Book:
+def book_of(notices: Iterable[Notice], mail: Mail = MAIL, before: MailQueue = NOTHING) -> MailQueue:
     """The book after some notices."""
     return recorded(before, notices, everyone, mail)
 
 
-def outage(length: float, at: float = 1000.0, uplinks: tuple[str, ...] = ("fiber", "cable")) -> Book:
+def outage(length: float, at: float = 1000.0, uplinks: tuple[str, ...] = ("fiber", "cable")) -> MailQueue:
     """One interruption of fiber."""
     line = Line(*uplinks)
     return book_of([line.notice("offline", "fiber", at), line.notice("online", "fiber", at + length)])
@@ -165,10 +165,10 @@ class Clock:
 
     def __init__(self, mail: Mail = MAIL) -> None:
         self.mail = mail
-        self.book = Book(boot_id=BOOT)
+        self.book = MailQueue(boot_id=BOOT)
         self.line = Line("fiber", "cable")
         self.mails: list[float] = []
-        self.told: list[Span] = []
+        self.told: list[Interruption] = []
 
     def second(self, now: float, events: Iterable[tuple[str, str]] = ()) -> None:
         """What a run at ``now`` does."""
@@ -245,7 +245,7 @@ def test_the_first_mail_goes_at_once_and_only_when_something_is_online() -> None
     book = outage(30.0)
     assert not due(book, MAIL, 1030.0, False)
     assert due(book, MAIL, 1030.0, True)
-    assert next_mail(Book(), MAIL, 1030.0) is None
+    assert next_mail(MailQueue(), MAIL, 1030.0) is None
 
 
 @given(

@@ -6,7 +6,7 @@ import pytest
 
 from mwan_hook.model import Family, Mail, WayOut
 from mwan_hook.notify.mail import text
-from mwan_hook.notify.mail.book import MACHINE, Book, News, Span
+from mwan_hook.notify.mail.book import MACHINE, Interruption, MailQueue, News
 
 MAIL = Mail(to=("a@example.org",), min_interruption=5)
 WALL = 1_800_000_000.0  # a Friday, 08:00 UTC
@@ -34,9 +34,11 @@ def test_a_duration_has_its_two_largest_units(seconds: float, words: str) -> Non
     assert text.duration(seconds) == words
 
 
-def span(serial: int, subject: str, begin: float, length: float | None, reason: str = "", interface: str = "") -> Span:
+def span(
+    serial: int, subject: str, begin: float, length: float | None, reason: str = "", interface: str = ""
+) -> Interruption:
     """``begin``: seconds before now."""
-    one = Span(serial, subject, interface, NOW.boottime - begin, NOW.wall - begin, reason)
+    one = Interruption(serial, subject, interface, NOW.boottime - begin, NOW.wall - begin, reason)
     return one if length is None else one._replace(length=length, end_wall=one.begin_wall + length)
 
 
@@ -49,30 +51,35 @@ LONG = span(4, "sat", 90_000, None, "no gateway", "sat")
 @pytest.mark.parametrize(
     ("book", "words"),
     [
-        (Book(ended=(DSL,)), "dsl was offline for 42 s"),
-        (Book(ended=(DSL, AGAIN)), "dsl was offline 2 times, 2 min 12 s altogether"),
-        (Book(ended=(DSL, ALL)), "no internet for 10 s; dsl was offline for 42 s"),
-        (Book(ended=(ALL, ALL._replace(serial=9))), "no internet 2 times, 20 s altogether"),
-        (Book(open=(LONG,)), "sat is offline since Thu 14 Jan 2027 07:00:00 UTC"),
-        (Book(news=(News(5, "lte", WALL, "half"), News(6, "lte", WALL, "all"))), "lte: all"),
-        (Book(ended=(DSL,))._replace(lost=Book().lost._replace(count=3)), "dsl was offline for 42 s; 3 times more"),
-        (Book(), "an interruption"),
+        (MailQueue(ended=(DSL,)), "dsl was offline for 42 s"),
+        (MailQueue(ended=(DSL, AGAIN)), "dsl was offline 2 times, 2 min 12 s altogether"),
+        (MailQueue(ended=(DSL, ALL)), "no internet for 10 s; dsl was offline for 42 s"),
+        (MailQueue(ended=(ALL, ALL._replace(serial=9))), "no internet 2 times, 20 s altogether"),
+        (MailQueue(open=(LONG,)), "sat is offline since Thu 14 Jan 2027 07:00:00 UTC"),
+        (MailQueue(news=(News(5, "lte", WALL, "half"), News(6, "lte", WALL, "all"))), "lte: all"),
+        (
+            MailQueue(ended=(DSL,))._replace(lost=MailQueue().lost._replace(count=3)),
+            "dsl was offline for 42 s; 3 times more",
+        ),
+        (MailQueue(), "an interruption"),
     ],
 )
-def test_the_subject_is_the_most_important_of_it(book: Book, words: str) -> None:
+def test_the_subject_is_the_most_important_of_it(book: MailQueue, words: str) -> None:
     assert text.subject(book, MAIL, NOW) == f"router: {words}"
 
 
 def test_the_text_tells_the_machine_first_then_each_uplink_and_how_traffic_leaves_now() -> None:
-    book = Book(
+    book = MailQueue(
         ended=(AGAIN, ALL, DSL._replace(rebooted=True)),
         open=(LONG,),
         news=(News(5, "lte", WALL - 60, "85 %"),),
-        lost=Book().lost._replace(count=1, seconds=61),
+        lost=MailQueue().lost._replace(count=1, seconds=61),
         short=2,
         unreached="550 no such user",
     )
-    assert text.body(book, MAIL, NOW) == """router, Fri 15 Jan 2027 08:00:00 UTC (+0000)
+    assert (
+        text.body(book, MAIL, NOW)
+        == """router, Fri 15 Jan 2027 08:00:00 UTC (+0000)
 
 {machine}
   07:55:50 UTC to 07:56:00 UTC, 10 s
@@ -102,17 +109,21 @@ Way out now
   IPv6: none
   Online: lte, dsl
 """.replace("{machine}", text.MACHINES)
+    )
 
 
 def test_what_there_is_nothing_of_is_left_out() -> None:
     nothing = NOW._replace(online=(), best={})
-    assert text.body(Book(), MAIL, nothing) == """router, Fri 15 Jan 2027 08:00:00 UTC (+0000)
+    assert (
+        text.body(MailQueue(), MAIL, nothing)
+        == """router, Fri 15 Jan 2027 08:00:00 UTC (+0000)
 
 Way out now
   IPv4: none
   IPv6: none
   Online: nothing
 """
+    )
 
 
 def test_a_way_without_a_gateway_and_a_time_that_no_clock_knows_have_words() -> None:

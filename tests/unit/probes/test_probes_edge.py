@@ -13,7 +13,7 @@ import pytest
 from mwan_hook.config import targets
 from mwan_hook.model import Connectivity, Family, Job, MwanError
 from mwan_hook.probes import icmp, runner
-from mwan_hook.probes.bound import Answer, guarded
+from mwan_hook.probes.bound import ProbeAnswer, guarded
 
 LIMITED = Connectivity.LIMITED
 Wait = tuple[int, int, float]
@@ -38,13 +38,13 @@ def job(target: str) -> Job:
 def test_what_a_probe_raises_is_limited_with_its_words(
     monkeypatch: pytest.MonkeyPatch, error: Exception, waits: bool
 ) -> None:
-    def probe(asked: Job, addresses: object, exchange: object) -> Generator[Wait, int, Answer]:
+    def probe(asked: Job, addresses: object, exchange: object) -> Generator[Wait, int, ProbeAnswer]:
         if asked.target.host == "192.0.2.66":
             if waits:
                 yield nothing(), select.POLLIN, time.monotonic() + 0.05
             raise error
         yield nothing(), select.POLLIN, time.monotonic() + 0.1
-        return Answer(Connectivity.FULL, 1.0)
+        return ProbeAnswer(Connectivity.FULL, 1.0)
 
     monkeypatch.setattr(icmp, "probe", probe)
     bad, good = runner.run([job("icmp://192.0.2.66"), job("icmp://192.0.2.67")])
@@ -74,7 +74,7 @@ def test_what_a_library_says_reaches_no_terminal_as_it_is() -> None:
         raise KeyError("\x1b]0;x\x07\udc80\ud800" + "y" * 5000)
 
     answer = guarded(fail)
-    assert isinstance(answer, Answer) and answer.error is not None
+    assert isinstance(answer, ProbeAnswer) and answer.error is not None
     assert answer.error.isprintable() and len(answer.error) < 1000
 
 

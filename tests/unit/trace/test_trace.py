@@ -11,7 +11,7 @@ from mwan_hook.trace import words
 from mwan_hook.trace.compare import agree, askable, shares
 from mwan_hook.trace.graph import mermaid
 from mwan_hook.trace.svg import svg
-from mwan_hook.trace.values import Answer, AnyRule, Device, Entry, Ground, Leg, Question, Span
+from mwan_hook.trace.values import AnyRule, Device, KernelAnswer, KernelState, Leg, Question, RouteEntry, Span
 from mwan_hook.trace.walk import trace
 from mwan_hook.trace.words import Names
 
@@ -20,14 +20,14 @@ DEVICES = {1: Device("lo"), 2: Device("wan1"), 3: Device("wan2"), 4: Device("br0
 NAMES = Names({1001: "fiber", 1000: "mwan"}, DEVICES, {2: ("fiber", "online"), 3: ("cable", "offline")})
 
 
-def route(table: int, *legs: Leg, dst: str = "default", kind: str = "unicast", metric: int = 0) -> Entry:
+def route(table: int, *legs: Leg, dst: str = "default", kind: str = "unicast", metric: int = 0) -> RouteEntry:
     """A route with its legs."""
     hops = tuple(Nexthop(leg.index, leg.gateway, leg.weight) for leg in legs)
-    return Entry(Route(V4, table, dst, metric, hops, kind), legs)
+    return RouteEntry(Route(V4, table, dst, metric, hops, kind), legs)
 
 
 FIBER, CABLE = Leg(2, "192.168.1.1", 3), Leg(3, "192.168.3.1", 1)
-GROUND = Ground(
+GROUND = KernelState(
     (
         AnyRule(V4, 0, table=255),
         AnyRule(V4, 1000, table=254, suppress_prefixlength=0),
@@ -36,7 +36,7 @@ GROUND = Ground(
         AnyRule(V4, 32766, table=254),
     ),
     {
-        255: (Entry(Route(V4, 255, "192.168.1.80/32", kind="local"), (Leg(2),)),),
+        255: (RouteEntry(Route(V4, 255, "192.168.1.80/32", kind="local"), (Leg(2),)),),
         254: (route(254, FIBER, metric=100),),
         1001: (route(1001, FIBER),),
         1000: (route(1000, FIBER, CABLE),),
@@ -55,9 +55,9 @@ def test_each_rule_says_why_it_matched_or_not() -> None:
 
 
 def test_of_two_outcomes_that_may_be_the_kernel_gives_one() -> None:
-    right, wrong = trace(ASKED, GROUND).outcome, trace(ASKED._replace(mark=1), Ground((), {}, DEVICES)).outcome
+    right, wrong = trace(ASKED, GROUND).outcome, trace(ASKED._replace(mark=1), KernelState((), {}, DEVICES)).outcome
     entry = route(1000, FIBER)
-    answer = Answer(entry=entry, leg=FIBER)
+    answer = KernelAnswer(entry=entry, leg=FIBER)
     assert agree(right, answer) and agree(wrong._replace(otherwise=right), answer)
     assert not agree(wrong, answer) and not agree(wrong._replace(otherwise=wrong), answer)
 
@@ -105,14 +105,14 @@ def test_a_table_whose_routes_are_all_dead_is_left_for_the_next_rule() -> None:
     ],
 )
 def test_a_selector_that_does_not_fit_is_named(rule: AnyRule, why: str) -> None:
-    step = trace(ASKED, Ground((rule,), {}, DEVICES)).steps[0]
+    step = trace(ASKED, KernelState((rule,), {}, DEVICES)).steps[0]
     assert (step.matched, step.why) == (False, why)
 
 
 def test_an_address_in_a_vrf_is_this_machines_too() -> None:
     """The kernel has its route in the VRF's table, and asks no table about a source that is sent from."""
     devices = {**DEVICES, 9: Device("vrf1", master=9, vrf=77), 3: Device("wan2", master=9, vrf=77)}
-    own = Entry(Route(V4, 77, "192.168.8.2/32", kind="local"), (Leg(3),))
+    own = RouteEntry(Route(V4, 77, "192.168.8.2/32", kind="local"), (Leg(3),))
     there = GROUND._replace(devices=devices, tables={**GROUND.tables, 77: (own,)})
     assert not trace(ASKED._replace(source="192.168.8.2"), there).outcome.error
     assert "is no address of this machine" in trace(ASKED._replace(source="192.168.8.3"), there).outcome.why
@@ -121,7 +121,7 @@ def test_an_address_in_a_vrf_is_this_machines_too() -> None:
 
 def test_a_vrf_has_its_table_by_the_rule_for_all_of_them() -> None:
     devices = {**DEVICES, 9: Device("vrf1", master=9, vrf=77), 2: Device("wan1", master=9, vrf=77)}
-    ground = Ground((AnyRule(V4, 1000, l3mdev=True),), {77: (route(77, FIBER),)}, devices)
+    ground = KernelState((AnyRule(V4, 1000, l3mdev=True),), {77: (route(77, FIBER),)}, devices)
     for oif in (2, 9):
         assert trace(ASKED._replace(oif=oif), ground).outcome.table == 77
 
@@ -135,10 +135,10 @@ def test_a_null_route_ends_the_walk_even_before_suppression(kind: str, error: in
 def test_the_kernel_agrees_when_it_picks_any_leg_of_ours_and_no_other() -> None:
     outcome, entry = trace(ASKED, GROUND).outcome, GROUND.tables[1000][0]
     for leg in (FIBER, CABLE):
-        assert agree(outcome, Answer(entry=entry, leg=leg._replace(weight=1)))
-    assert not agree(outcome, Answer(entry=entry, leg=Leg(3, "192.168.3.9")))
-    assert not agree(outcome, Answer(entry=GROUND.tables[1001][0], leg=FIBER))
-    assert not agree(outcome, Answer(113, "No route to host"))
+        assert agree(outcome, KernelAnswer(entry=entry, leg=leg._replace(weight=1)))
+    assert not agree(outcome, KernelAnswer(entry=entry, leg=Leg(3, "192.168.3.9")))
+    assert not agree(outcome, KernelAnswer(entry=GROUND.tables[1001][0], leg=FIBER))
+    assert not agree(outcome, KernelAnswer(113, "No route to host"))
 
 
 def test_only_protocols_that_the_kernel_takes_are_asked() -> None:
@@ -154,7 +154,7 @@ def test_names_break_neither_picture() -> None:
     devices = {**DEVICES, 2: Device(NASTY)}
     names = NAMES._replace(devices=devices, uplinks={2: (NASTY, "online")})
     done = trace(ASKED, GROUND._replace(devices=devices))
-    answer = Answer(entry=GROUND.tables[1000][0], leg=FIBER)
+    answer = KernelAnswer(entry=GROUND.tables[1000][0], leg=FIBER)
     texts = [element.text or "" for element in ElementTree.fromstring(svg(done, answer, names)).iter()]
     assert any('a"]<b>&|' in text for text in texts)
     for line in mermaid(done, answer, names):
@@ -172,7 +172,7 @@ def test_the_picture_grows_with_what_it_shows() -> None:
 def test_equal_defaults_of_ipv4_stand_in_for_each_other() -> None:
     tables = {**GROUND.tables, 1000: (route(1000, FIBER._replace(weight=1)), route(1000, CABLE))}
     done = trace(ASKED, GROUND._replace(tables=tables))
-    assert agree(done.outcome, Answer(entry=tables[1000][1], leg=CABLE))
+    assert agree(done.outcome, KernelAnswer(entry=tables[1000][1], leg=CABLE))
     assert any(line.strip().startswith("or else by table mwan") for line in words.lines(done, NAMES))
     forwarded = ASKED._replace(iif=4, source="192.168.99.1")
     assert trace(forwarded, GROUND._replace(tables=tables)).outcome.otherwise is None

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
     from mwan_hook.doctor.finding import Case
     from mwan_hook.model import Address, Route, Uplink
-    from mwan_hook.trace.values import Device, Entry
+    from mwan_hook.trace.values import Device, RouteEntry
 
 MOST = 8  # routes of one kind that are told
 
 
 def check(
-    case: Case, tables: Mapping[tuple[Family, int], Sequence[Entry]], devices: Mapping[int, Device]
+    case: Case, tables: Mapping[tuple[Family, int], Sequence[RouteEntry]], devices: Mapping[int, Device]
 ) -> Iterator[Finding]:
     """``tables``: routes to anywhere, of main, the shared default's table and the uplinks'."""
     for family in case.snapshot.families:
@@ -37,7 +37,9 @@ def check(
             yield from _beaten(case, family, uplink.table, tables.get((family, uplink.table), ()), devices)
 
 
-def _split(case: Case, family: Family, entries: Sequence[Entry], devices: Mapping[int, Device]) -> Iterator[Finding]:
+def _split(
+    case: Case, family: Family, entries: Sequence[RouteEntry], devices: Mapping[int, Device]
+) -> Iterator[Finding]:
     """Two halves of everything in main, as OpenVPN's redirect-gateway makes them, come before any default."""
     halves = [one for one in entries if one.length and one.route.kind == "unicast" and one.route.protocol not in BY]
     if not halves or not has_default(halves):
@@ -75,13 +77,13 @@ def check_claims(case: Case) -> Iterator[Finding]:
         yield Finding("lease-inside", Severity.WARNING, about, what, breaks, Fix(words=words))
 
 
-def _way(one: Entry, devices: Mapping[int, Device]) -> str:
+def _way(one: RouteEntry, devices: Mapping[int, Device]) -> str:
     names = [devices[leg.index].name if leg.index in devices else str(leg.index) for leg in one.legs]
     return f"dev {listed(names)}" if names else one.route.kind
 
 
 def _beaten(
-    case: Case, family: Family, table: int, entries: Sequence[Entry], devices: Mapping[int, Device]
+    case: Case, family: Family, table: int, entries: Sequence[RouteEntry], devices: Mapping[int, Device]
 ) -> Iterator[Finding]:
     """In a table of ours, or in main where that is one."""
     protocol = case.config.routing.protocol

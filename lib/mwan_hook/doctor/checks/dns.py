@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 LEASE = "lease of "  # nobody has to ask its servers
 
 
-class Server(NamedTuple):
+class Resolver(NamedTuple):
     """A name server as the machine would ask it."""
 
     address: str
@@ -26,7 +26,7 @@ class Server(NamedTuple):
     error: str = ""  # why there is no way to it
 
 
-def check(case: Case, servers: Sequence[Server]) -> Iterator[Finding]:
+def check(case: Case, servers: Sequence[Resolver]) -> Iterator[Finding]:
     """Which of them cannot answer; if none is left, no name is found."""
     judged = [(server, _why_dead(case, server)) for server in servers]
     dead = [(server, why) for server, why in judged if why]
@@ -44,7 +44,7 @@ def check(case: Case, servers: Sequence[Server]) -> Iterator[Finding]:
         yield Finding("dns-dead-link", severity, place, what, breaks, Fix(words=words))
 
 
-def _why_dead(case: Case, server: Server) -> str:
+def _why_dead(case: Case, server: Resolver) -> str:
     if server.error:
         return f"cannot be reached: {server.error}"
     family = Family.of(server.address)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from mwan_hook.doctor.finding import Case
-    from mwan_hook.trace.values import AnyRule, Entry
+    from mwan_hook.trace.values import AnyRule, RouteEntry
 
 _KERNELS = ((priorities.KERNEL_MAIN, MAIN_TABLE), (priorities.KERNEL_DEFAULT, DEFAULT_TABLE))
 HALVES = 2  # 0.0.0.0/1 and 128.0.0.0/1 together are a default, too
@@ -27,7 +27,7 @@ class Foreign(NamedTuple):
     """What others have in the kernel: rules, and of each table that one looks in the routes to anywhere."""
 
     rules: tuple[AnyRule, ...] = ()
-    tables: Mapping[tuple[Family, int], tuple[Entry, ...]] = {}
+    tables: Mapping[tuple[Family, int], tuple[RouteEntry, ...]] = {}
     devices: Mapping[int, Device] = {}
 
 
@@ -73,7 +73,7 @@ def _selects(rule: AnyRule) -> bool:
     return bool(numbers or rule.src or rule.dst or rule.iif or rule.oif or rule.uids or rule.sport or rule.dport)
 
 
-def has_default(entries: Sequence[Entry]) -> bool:
+def has_default(entries: Sequence[RouteEntry]) -> bool:
     """Whether the routes lead anywhere."""
     if any(not one.length for one in entries):
         return True
@@ -91,7 +91,7 @@ def _words(rule: AnyRule) -> str:
     )
 
 
-def _devices(entries: Sequence[Entry], others: Foreign) -> tuple[str, ...]:
+def _devices(entries: Sequence[RouteEntry], others: Foreign) -> tuple[str, ...]:
     """Where the defaults of a table lead; a null route's kind."""
     names = [one.route.kind for one in entries if one.route.kind in ROUTE_ERRORS]
     for one in entries:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from mwan_hook.addresses import is_address
-from mwan_hook.doctor.checks.dns import LEASE, Server
+from mwan_hook.doctor.checks.dns import LEASE, Resolver
 from mwan_hook.machine import networkd
 from mwan_hook.model import Family
 from mwan_hook.store.files import under
@@ -22,7 +22,7 @@ STUBS = ("127.0.0.53", "127.0.0.54")
 TAKEN = "run/mwan-hook-root/resolved"  # what the hook 50-resolved has taken DNS from
 
 
-def servers(root: str, links: Sequence[Link], online: frozenset[int]) -> list[Server]:
+def servers(root: str, links: Sequence[Link], online: frozenset[int]) -> list[Resolver]:
     """Those of resolv.conf, or of systemd-resolved behind it, and those of leases of uplinks that are ``online``."""
     plain = addresses(under(root, "etc/resolv.conf"))
     leases = {link.index: networkd.lease(root, link.index).servers for link in links}
@@ -37,16 +37,16 @@ def servers(root: str, links: Sequence[Link], online: frozenset[int]) -> list[Se
     return [one for one in found if not one.address.startswith(("127.", "::1", "fe80:"))]
 
 
-def _resolved(root: str, links: Sequence[Link], leases: dict[int, tuple[str, ...]]) -> list[Server]:
+def _resolved(root: str, links: Sequence[Link], leases: dict[int, tuple[str, ...]]) -> list[Resolver]:
     """It asks a link's servers through that link, whatever the routes are."""
     place = "systemd-resolved"
     taken = {link.index for link in links if os.path.exists(under(root, f"{TAKEN}/{link.name}"))}
-    found: list[Server] = []
+    found: list[Resolver] = []
     for one in addresses(under(root, "run/systemd/resolve/resolv.conf")):
         holders = [index for index, given in leases.items() if one in given]
         asked = [index for index in holders if index not in taken]
         if holders:
-            found += [Server(one, place, index) for index in asked]
+            found += [Resolver(one, place, index) for index in asked]
         else:
             found.append(_routed(one, place))
     return found
@@ -63,9 +63,9 @@ def addresses(path: str) -> list[str]:
     return list(dict.fromkeys(word for word in words if is_address(word)))
 
 
-def _routed(address: str, place: str) -> Server:
+def _routed(address: str, place: str) -> Resolver:
     asked = Question(Family.of(address), address, proto=17, dport=53, uid=os.getuid())
     answer = inquiry.answer(asked)
     if answer.error or answer.leg is None:
-        return Server(address, place, error=answer.said or "no route")
-    return Server(address, place, answer.leg.index)
+        return Resolver(address, place, error=answer.said or "no route")
+    return Resolver(address, place, answer.leg.index)

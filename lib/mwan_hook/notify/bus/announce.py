@@ -11,7 +11,7 @@ import time
 
 from mwan_hook.model import Connectivity, MwanError
 from mwan_hook.notify.bus import files
-from mwan_hook.notify.bus.names import Device, bus_name, element, published
+from mwan_hook.notify.bus.names import BusDevice, bus_name, element, published
 from mwan_hook.store import state as states
 from mwan_hook.store.files import under
 from mwan_hook.verdict.notices import AGAIN
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from mwan_hook.config import Loaded
     from mwan_hook.model import Config, Notice
-    from mwan_hook.notify.bus.link import Link
+    from mwan_hook.notify.bus.link import BusLink
 
 EVENTS = frozenset(one.word for one in Connectivity)
 TRIES = 20  # times that a name may change hands while we try to get it
@@ -46,7 +46,7 @@ def deliver(root: str, _loaded: Loaded, notices: Sequence[Notice]) -> bool:
     changed = files.bring(root, there_now) or anew
     told = dict(there_now) if anew else {}
     told |= {
-        element(one.interface): Device(one.interface, one.state)
+        element(one.interface): BusDevice(one.interface, one.state)
         for one in notices
         if one.interface and one.event in EVENTS
     }
@@ -88,12 +88,12 @@ def there(root: str) -> bool:
     return "DBUS_SYSTEM_BUS_ADDRESS" in os.environ or os.path.exists(under(root, "run/dbus/system_bus_socket"))
 
 
-def connect(root: str) -> Link:
+def connect(root: str) -> BusLink:
     """Raises MwanError."""
     _need_jeepney()
-    from mwan_hook.notify.bus.link import Link
+    from mwan_hook.notify.bus.link import BusLink
 
-    return Link(root)
+    return BusLink(root)
 
 
 def _need_jeepney() -> None:
@@ -103,7 +103,7 @@ def _need_jeepney() -> None:
         raise MwanError("D-Bus needs the Python package jeepney (Debian: python3-jeepney)")
 
 
-def _announce(link: Link, word: str, last: Device) -> None:
+def _announce(link: BusLink, word: str, last: BusDevice) -> None:
     """Say an interface's value as the name's owner, or have the owner say it.  ``last``: for one that is gone."""
     from mwan_hook.notify.bus.link import DO_NOT_QUEUE, EXISTS, MOVED, RefusedError
 

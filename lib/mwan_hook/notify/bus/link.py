@@ -21,7 +21,7 @@ from jeepney.io.blocking import open_dbus_connection
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import MwanError
 from mwan_hook.notify.bus import objects
-from mwan_hook.notify.bus.names import Device, bus_name, path, published
+from mwan_hook.notify.bus.names import BusDevice, bus_name, path, published
 from mwan_hook.store import files
 from mwan_hook.store import state as states
 
@@ -48,7 +48,7 @@ class RefusedError(MwanError):
 class Seen(NamedTuple):
     """What a value was when last looked at, and whether this process has said so in a signal."""
 
-    device: Device
+    device: BusDevice
     said: bool
 
 
@@ -58,13 +58,13 @@ def address(root: str) -> str:
     return os.environ.get("DBUS_SYSTEM_BUS_ADDRESS") or f"unix:path={quote(own)}"
 
 
-class Link:
+class BusLink:
     """One connection.  A context manager that leaves by giving its names up and answering what came before that."""
 
     def __init__(self, root: str) -> None:
         self.root = root
         self.names: set[str] = set()
-        self.devices: dict[str, Device] = {}
+        self.devices: dict[str, BusDevice] = {}
         self._stamp: tuple[int, int] | None = None
         self._seen: dict[str, Seen] = {}
         try:
@@ -73,7 +73,7 @@ class Link:
             raise MwanError(f"cannot reach the system bus at {address(root)}: {error}") from error
         self.refresh()
 
-    def __enter__(self) -> Link:
+    def __enter__(self) -> BusLink:
         return self
 
     def __exit__(self, kind: object, *rest: object) -> None:
@@ -113,7 +113,7 @@ class Link:
 
     # ------------------------------------------------------------ signals
 
-    def say(self, word: str, device: Device) -> None:
+    def say(self, word: str, device: BusDevice) -> None:
         """Emit PropertiesChanged."""
         place = DBusAddress(path(word), interface=objects.PROPERTIES)
         self.send(new_signal(place, "PropertiesChanged", "sa{sv}as", objects.changed(device)))
@@ -185,9 +185,9 @@ class Link:
             if message is not None and self.handle(message):
                 end = min(time.monotonic() + quiet, last)
 
-    def _answer(self, message: Any) -> objects.Answer:
+    def _answer(self, message: Any) -> objects.BusReply:
         fields = message.header.fields
-        call = objects.Call(
+        call = objects.BusCall(
             fields[HeaderFields.path],
             fields.get(HeaderFields.interface, ""),
             fields[HeaderFields.member],
@@ -196,7 +196,7 @@ class Link:
         word = call.path.rpartition("/")[2]
         if (call.interface, call.member) == (OURS, "Announce") and path(word) == call.path and word in self.devices:
             self.announce(word)
-            return objects.Answer()
+            return objects.BusReply()
         return objects.answer(call, self.devices)
 
     def _call(self, message: Any) -> tuple[Any, ...]:

@@ -15,7 +15,7 @@ BASE_PATH = "/" + BASE.replace(".", "/")
 DEVICE = BASE + "1.Device"
 
 
-class Device(NamedTuple):
+class BusDevice(NamedTuple):
     """One interface of an uplink."""
 
     interface: str
@@ -41,18 +41,18 @@ def path(word: str) -> str:
     return f"{BASE_PATH}/{word}"
 
 
-def devices(state: State) -> tuple[Device, ...]:
+def devices(state: State) -> tuple[BusDevice, ...]:
     """The uplinks' interfaces that exist, in the order of the state file."""
-    found: dict[str, Device] = {}
+    found: dict[str, BusDevice] = {}
     for uplink in state.uplinks.values():
         if uplink.interface and uplink.index:
-            found.setdefault(uplink.interface, Device(uplink.interface, best_connectivity(uplink)))
+            found.setdefault(uplink.interface, BusDevice(uplink.interface, best_connectivity(uplink)))
     return tuple(found.values())
 
 
-def published(state: State) -> dict[str, Device]:
+def published(state: State) -> dict[str, BusDevice]:
     """By element.  Of two interfaces with one element (``a.1``, ``a-1``) the one that is spelt so, else the first."""
-    found: dict[str, Device] = {}
+    found: dict[str, BusDevice] = {}
     for device in sorted(devices(state), key=lambda device: element(device.interface) != device.interface):
         found.setdefault(element(device.interface), device)
     return found

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from mwan_hook.notify.bus.names import Device
+    from mwan_hook.notify.bus.names import BusDevice
 
 PROPERTIES = "org.freedesktop.DBus.Properties"
 INTROSPECTABLE = "org.freedesktop.DBus.Introspectable"
@@ -61,7 +61,7 @@ _DEVICE = f"""\
 """
 
 
-class Call(NamedTuple):
+class BusCall(NamedTuple):
     """A method call, as far as it matters; ``interface`` may be left out by the caller."""
 
     path: str
@@ -70,7 +70,7 @@ class Call(NamedTuple):
     body: tuple[Any, ...] = ()
 
 
-class Answer(NamedTuple):
+class BusReply(NamedTuple):
     """A reply, or an error if ``error`` is a name."""
 
     signature: str = ""
@@ -78,16 +78,16 @@ class Answer(NamedTuple):
     error: str = ""
 
 
-def answer(call: Call, devices: Mapping[str, Device]) -> Answer:
+def answer(call: BusCall, devices: Mapping[str, BusDevice]) -> BusReply:
     """The answer to anything but what we ask of ourselves."""
     found = {path(word): device for word, device in devices.items()}
     if call.path not in found and not _above(call.path):
         return _error("UnknownObject", f"there is no object {call.path}")
     method = (call.interface or _only_interface(call.member), call.member)
     if method == (INTROSPECTABLE, "Introspect"):
-        return Answer("s", (introspection(call.path, devices),))
+        return BusReply("s", (introspection(call.path, devices),))
     if method == (PEER, "Ping"):
-        return Answer()
+        return BusReply()
     if method == (PEER, "GetMachineId"):
         return _machine_id()
     if method[0] == PROPERTIES and call.path in found:
@@ -95,7 +95,7 @@ def answer(call: Call, devices: Mapping[str, Device]) -> Answer:
     return _error("UnknownMethod", f"{call.path} has no method {call.interface}.{call.member}".replace(" .", " "))
 
 
-def introspection(place: str, devices: Mapping[str, Device]) -> str:
+def introspection(place: str, devices: Mapping[str, BusDevice]) -> str:
     """The XML of an object, or of a node on the way to them."""
     if place == BASE_PATH:
         children = sorted(devices)
@@ -107,7 +107,7 @@ def introspection(place: str, devices: Mapping[str, Device]) -> str:
     return f"{_HEAD}<node>\n{_STANDARD}{inner}</node>\n"
 
 
-def changed(device: Device) -> tuple[Any, ...]:
+def changed(device: BusDevice) -> tuple[Any, ...]:
     """The body of PropertiesChanged."""
     return (DEVICE, {PROPERTY: ("u", int(device.connectivity))}, [])
 
@@ -123,7 +123,7 @@ def _only_interface(member: str) -> str:
     return PEER if member in ("Ping", "GetMachineId") else PROPERTIES
 
 
-def _property(call: Call, device: Device) -> Answer:
+def _property(call: BusCall, device: BusDevice) -> BusReply:
     """org.freedesktop.DBus.Properties; an empty interface name means any."""
     arguments = {"Get": 2, "GetAll": 1, "Set": 3}.get(call.member)
     if arguments is None:
@@ -132,21 +132,21 @@ def _property(call: Call, device: Device) -> Answer:
         return _error("InvalidArgs", f"{call.member} takes {arguments} arguments")
     values = {PROPERTY: ("u", int(device.connectivity))}
     if call.member == "GetAll":
-        return Answer("a{sv}", (values if call.body[0] in (DEVICE, "") else {},))
+        return BusReply("a{sv}", (values if call.body[0] in (DEVICE, "") else {},))
     if call.body[0] not in (DEVICE, "") or call.body[1] not in values:
         return _error("UnknownProperty", f"{call.path} has no property {call.body[1]} of {call.body[0]}")
     if call.member == "Set":
         return _error("PropertyReadOnly", f"{call.body[1]} can only be read")
-    return Answer("v", (values[call.body[1]],))
+    return BusReply("v", (values[call.body[1]],))
 
 
-def _machine_id() -> Answer:
+def _machine_id() -> BusReply:
     try:
         with open(MACHINE_ID, encoding="ascii") as file:
-            return Answer("s", (file.read().strip(),))
+            return BusReply("s", (file.read().strip(),))
     except (OSError, UnicodeDecodeError) as error:
         return _error("Failed", f"{MACHINE_ID}: {error}")
 
 
-def _error(name: str, words: str) -> Answer:
-    return Answer("s", (words,), f"org.freedesktop.DBus.Error.{name}")
+def _error(name: str, words: str) -> BusReply:
+    return BusReply("s", (words,), f"org.freedesktop.DBus.Error.{name}")

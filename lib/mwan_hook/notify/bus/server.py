@@ -9,7 +9,7 @@ import time
 
 from mwan_hook.model import MwanError
 from mwan_hook.notify.bus import files
-from mwan_hook.notify.bus.link import Link
+from mwan_hook.notify.bus.link import BusLink
 
 LOOK = 1.0  # seconds between two looks at the state file while nobody calls
 BARRIER = 2.0  # seconds that systemd gets to read what it was told
@@ -18,7 +18,7 @@ BARRIER = 2.0  # seconds that systemd gets to read what it was told
 def serve(root: str, idle: float) -> int:
     """Answer for every interface until ``idle`` seconds went by without a call.  Raises MwanError."""
     gc.enable()  # callers may keep us for long
-    with Link(root) as link:
+    with BusLink(root) as link:
         link.look()
         _names(link)
         if not link.names:
@@ -36,7 +36,7 @@ def serve(root: str, idle: float) -> int:
     return 0
 
 
-def _names(link: Link) -> None:
+def _names(link: BusLink) -> None:
     """Own exactly the names of what there is; behind another owner, wait for it to leave.
 
     Those too that only the bus still knows, so that a call of them gets an error at once and not a time-out.

@@ -21,7 +21,7 @@ MOST = 200  # interruptions kept for the next mail; of older ones only the numbe
 TENTH = 1  # digits: what a look at the kernel may come late must not make an interruption too short
 
 
-class Span(NamedTuple):
+class Interruption(NamedTuple):
     """One interruption; ``length`` is None while it lasts."""
 
     serial: int
@@ -36,7 +36,7 @@ class Span(NamedTuple):
     told: bool = False  # while it lasted
 
 
-class Lost(NamedTuple):
+class Omitted(NamedTuple):
     """Interruptions that are told by number and time alone."""
 
     count: int = 0  # type: ignore[assignment]  # not tuple.count
@@ -59,10 +59,10 @@ class Outgoing(NamedTuple):
     upto: int  # serial: what has a smaller one, and has ended, is in it
     open: tuple[int, ...] = ()
     short: int = 0
-    lost: Lost = Lost()
+    lost: Omitted = Omitted()
 
 
-class Book(NamedTuple):
+class MailQueue(NamedTuple):
     """All that is remembered between runs and boots."""
 
     boot_id: str = ""
@@ -70,9 +70,9 @@ class Book(NamedTuple):
     wall: float = 0.0
     last: str = ""  # the last notice's id
     serial: int = 1  # of the next interruption
-    open: tuple[Span, ...] = ()
-    ended: tuple[Span, ...] = ()  # not told yet
-    lost: Lost = Lost()
+    open: tuple[Interruption, ...] = ()
+    ended: tuple[Interruption, ...] = ()  # not told yet
+    lost: Omitted = Omitted()
     short: int = 0  # shorter than min_interruption, since the last mail
     calm: float | None = None  # end of the last interruption
     gap: float | None = None  # seconds that must lie between the last mail and the next; None: none since a calm
@@ -91,7 +91,7 @@ class Book(NamedTuple):
         return bool(waiting or any(_news(span) for span in self.open))
 
 
-def rebased(book: Book, boot_id: str, now: float, wall: float) -> Book:
+def rebased(book: MailQueue, boot_id: str, now: float, wall: float) -> MailQueue:
     """The same book in another boot: the clock on the wall says how long ago it was written, or the uptime does."""
     if book.boot_id == boot_id:
         return book
@@ -108,7 +108,7 @@ def rebased(book: Book, boot_id: str, now: float, wall: float) -> Book:
     )
 
 
-def recorded(book: Book, notices: Iterable[Notice], watched: Callable[[str], bool], mail: Mail) -> Book:
+def recorded(book: MailQueue, notices: Iterable[Notice], watched: Callable[[str], bool], mail: Mail) -> MailQueue:
     """The book with what happened.  Notices that it knows already change nothing: they may be delivered again.
 
     ``watched`` is False for uplinks that are configured or switched off: their interruption is forgotten.
@@ -126,7 +126,7 @@ def order(name: str) -> tuple[int, int]:
     return int(first) if first.isdigit() else 0, int(second) if second.isdigit() else 0
 
 
-def _noted(book: Book, notice: Notice, mail: Mail) -> Book:
+def _noted(book: MailQueue, notice: Notice, mail: Mail) -> MailQueue:
     """One notice: who is online now ends, and who went offline without being switched off begins."""
     for span in book.open:
         if span.subject in notice.online or (span.subject == MACHINE and notice.online):
@@ -141,15 +141,15 @@ def _noted(book: Book, notice: Notice, mail: Mail) -> Book:
     return book if notice.online else _begun(book, MACHINE, notice)
 
 
-def _begun(book: Book, subject: str, notice: Notice) -> Book:
+def _begun(book: MailQueue, subject: str, notice: Notice) -> MailQueue:
     if len(book.open) >= MOST or any(span.subject == subject for span in book.open):
         return book
     interface, reason = ("", "") if subject == MACHINE else (notice.interface, notice.reason)
-    span = Span(book.serial, subject, interface, notice.boottime, notice.at, reason)
+    span = Interruption(book.serial, subject, interface, notice.boottime, notice.at, reason)
     return book._replace(serial=book.serial + 1, open=(*book.open, span))
 
 
-def _ended(book: Book, span: Span, notice: Notice, mail: Mail) -> Book:
+def _ended(book: MailQueue, span: Interruption, notice: Notice, mail: Mail) -> MailQueue:
     """Into the report, unless it was short.  A spell of calm before it takes the gap between mails back."""
     others = tuple(other for other in book.open if other.serial != span.serial)
     length = max(0.0, notice.boottime - span.begin)
@@ -163,33 +163,33 @@ def _ended(book: Book, span: Span, notice: Notice, mail: Mail) -> Book:
     return _bounded(book._replace(gap=None) if calm >= mail.backoff_max else book)
 
 
-def _bounded(book: Book) -> Book:
+def _bounded(book: MailQueue) -> MailQueue:
     """The newest ones; what a mail in an unknown state holds may be told twice then, but never not at all."""
     over = len(book.ended) - MOST
     if over <= 0:
         return book
     seconds = sum(span.length or 0.0 for span in book.ended[:over])
-    lost = Lost(book.lost.count + over, book.lost.seconds + seconds)
+    lost = Omitted(book.lost.count + over, book.lost.seconds + seconds)
     return book._replace(ended=book.ended[over:], lost=lost)
 
 
-def _news(span: Span) -> bool:
+def _news(span: Interruption) -> bool:
     return span.subject != MACHINE and not span.told
 
 
-def lasting(book: Book, mail: Mail, now: float) -> tuple[Span, ...]:
+def lasting(book: MailQueue, mail: Mail, now: float) -> tuple[Interruption, ...]:
     """Interruptions that go on and are long enough to be named."""
     return tuple(span for span in book.open if now - span.begin >= mail.min_interruption)
 
 
-def to_tell(book: Book, mail: Mail, now: float) -> bool:
+def to_tell(book: MailQueue, mail: Mail, now: float) -> bool:
     """Whether there is anything worth a mail: one has ended, or one has lasted for long."""
     long = max(STILL, mail.min_interruption)
     late = any(_news(span) and now - span.begin >= long for span in book.open)
     return bool(book.ended or book.lost.count or book.outgoing or book.news or late)
 
 
-def next_mail(book: Book, mail: Mail, now: float) -> float | None:
+def next_mail(book: MailQueue, mail: Mail, now: float) -> float | None:
     """When a mail may go, if something is online then; None while there is nothing to tell."""
     if not to_tell(book, mail, now):
         return None
@@ -199,19 +199,19 @@ def next_mail(book: Book, mail: Mail, now: float) -> float | None:
     return when
 
 
-def due(book: Book, mail: Mail, now: float, online: bool) -> bool:
+def due(book: MailQueue, mail: Mail, now: float, online: bool) -> bool:
     """A mail may go now."""
     when = next_mail(book, mail, now)
     return online and when is not None and now >= when
 
 
-def handed(book: Book, message: str, mail: Mail, now: float) -> Book:
+def handed(book: MailQueue, message: str, mail: Mail, now: float) -> MailQueue:
     """On record before a server sees it, so that a run killed in between hands over the same one again."""
     still = tuple(span.serial for span in lasting(book, mail, now))
     return book._replace(outgoing=Outgoing(message, book.serial, still, book.short, book.lost))
 
 
-def taken(book: Book, mail: Mail, now: float, unreached: str = "") -> Book:
+def taken(book: MailQueue, mail: Mail, now: float, unreached: str = "") -> MailQueue:
     """A server took the mail: what was in it is told, and the next gap is longer."""
     out = book.outgoing
     if out is None:
@@ -237,11 +237,11 @@ def _first_gap(mail: Mail) -> float:
     return min(mail.backoff_min, mail.backoff_max)
 
 
-def _less(now: Lost, then: Lost) -> Lost:
-    return Lost(max(0, now.count - then.count), max(0.0, now.seconds - then.seconds))
+def _less(now: Omitted, then: Omitted) -> Omitted:
+    return Omitted(max(0, now.count - then.count), max(0.0, now.seconds - then.seconds))
 
 
-def failed(book: Book, mail: Mail, now: float, error: str, certain: bool) -> Book:
+def failed(book: MailQueue, mail: Mail, now: float, error: str, certain: bool) -> MailQueue:
     """No server took it; ``certain``: one may not have taken it without our knowing, so the next may be a new one."""
     wait = pause(book.failures, mail.backoff_min, mail.backoff_max)
     return book._replace(

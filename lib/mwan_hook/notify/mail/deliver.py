@@ -18,19 +18,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from mwan_hook.model import Config, Mail, Notice
-    from mwan_hook.notify.mail.book import Book
+    from mwan_hook.notify.mail.book import MailQueue
 
 
-def record(root: str, config: Config, notices: Iterable[Notice]) -> Book:
+def record(root: str, config: Config, notices: Iterable[Notice]) -> MailQueue:
     """The book with what happened, on the disk.  Raises MwanError."""
     watched = _watched(root, config)
     happened = tuple(notices)
 
-    def noted(book: Book) -> Book:
+    def noted(book: MailQueue) -> MailQueue:
         after = recorded(book, happened, watched, config.mail)
         return book if after._replace(last=book.last) == book else after  # no write for what is no news
 
-    book: Book = store.MAIL.change(root, noted)
+    book: MailQueue = store.MAIL.change(root, noted)
     return book
 
 
@@ -69,7 +69,7 @@ def compose(mail: Mail, subject: str, body: str, now: Now) -> str:
     return text.message(text.sender(mail), mail.to, subject, body, now)
 
 
-def _written(book: Book, mail: Mail, now: Now) -> Book:
+def _written(book: MailQueue, mail: Mail, now: Now) -> MailQueue:
     """A mail whose fate is not known goes again as it was: with its Message-ID a second one can be told."""
     if book.outgoing:
         return book
@@ -77,7 +77,7 @@ def _written(book: Book, mail: Mail, now: Now) -> Book:
     return handed(book, message, mail, now.boottime)
 
 
-def _sent(root: str, mail: Mail, book: Book, doubtful: bool) -> bool:
+def _sent(root: str, mail: Mail, book: MailQueue, doubtful: bool) -> bool:
     """``doubtful``: it was handed over before, so one that cannot be reached now says nothing about it."""
     from mwan_hook.notify.mail import send
 

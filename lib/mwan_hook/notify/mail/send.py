@@ -11,9 +11,9 @@ from functools import partial
 
 from mwan_hook.model import MwanError
 from mwan_hook.notify import child
-from mwan_hook.notify.child import Outcome
+from mwan_hook.notify.child import Delivery
 from mwan_hook.notify.mail import smtp
-from mwan_hook.notify.mail.smtp import Server
+from mwan_hook.notify.mail.smtp import MailServer
 from mwan_hook.store import files
 
 TYPE_CHECKING = False
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 LAST_WORDS = 300  # characters of what a sendmail says
 
 
-def hand_over(root: str, mail: Mail, message: str, tell: Tell = lambda words: None) -> Outcome:
+def hand_over(root: str, mail: Mail, message: str, tell: Tell = lambda words: None) -> Delivery:
     """Send it as configured; never raises for what a server, a name or a file does.  ``tell`` hears of each step."""
     try:
         if mail.sendmail:
             return _by_program(mail, message, tell)
-        server = Server(mail.smtp_host, mail.port, mail.security, mail.user, _password(root, mail), mail.timeout)
+        server = MailServer(mail.smtp_host, mail.port, mail.security, mail.user, _password(root, mail), mail.timeout)
         return child.converse(partial(smtp.converse, server, message), mail.timeout, smtp.CONTENT, tell)
     except MwanError as error:
-        return Outcome(False, True, str(error))
+        return Delivery(False, True, str(error))
 
 
 def _password(root: str, mail: Mail) -> str:
@@ -42,7 +42,7 @@ def _password(root: str, mail: Mail) -> str:
     return files.secret(files.under(root, mail.password_file.lstrip("/")), 4096).partition("\n")[0].rstrip("\r")
 
 
-def _by_program(mail: Mail, message: str, tell: Tell) -> Outcome:
+def _by_program(mail: Mail, message: str, tell: Tell) -> Delivery:
     """A sendmail: recipients are in the message, its exit code is the answer.  What it leaves behind delivers still."""
     path = mail.sendmail
     words = [path, "-i", "-t", *(["-f", parseaddr(mail.sender)[1]] if mail.sender else [])]
@@ -55,15 +55,15 @@ def _by_program(mail: Mail, message: str, tell: Tell) -> Outcome:
                 words, stdin=given, stdout=said, stderr=subprocess.STDOUT, start_new_session=True
             )
         except OSError as error:
-            return Outcome(False, True, f"cannot start {path}: {files.why(error)}")
+            return Delivery(False, True, f"cannot start {path}: {files.why(error)}")
         try:
             code = program.wait(mail.timeout)
         except subprocess.TimeoutExpired:
             os.killpg(program.pid, signal.SIGKILL)  # not waited for by anybody yet: the number is its own still
             program.wait()
-            return Outcome(False, False, f"{path} did not end within {mail.timeout:g} s and was killed")
+            return Delivery(False, False, f"{path} did not end within {mail.timeout:g} s and was killed")
         said.seek(0)
-        return Outcome(code == 0, True, _verdict(path, code, said.read(1 << 16)), refused=code != 0)
+        return Delivery(code == 0, True, _verdict(path, code, said.read(1 << 16)), refused=code != 0)
 
 
 def _verdict(path: str, code: int, said: bytes) -> str:

@@ -9,7 +9,7 @@ from email import message_from_string, policy
 
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import Security
-from mwan_hook.notify.child import Outcome
+from mwan_hook.notify.child import Delivery
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Endless(OSError):  # noqa: N818 - smtplib takes it for the end of the conn
     """A server that goes on talking."""
 
 
-class Bounded:
+class BoundedReplies:
     """A server's replies, to an end that we set: smtplib gathers the lines of one without any."""
 
     def __init__(self, stream: BinaryIO) -> None:
@@ -58,7 +58,7 @@ class Client(smtplib.SMTP):
     def getreply(self) -> tuple[int, bytes]:
         """As the superclass, which opens the stream where there is none."""
         if self.file is None and self.sock is not None:
-            self.file = Bounded(self.sock.makefile("rb"))
+            self.file = BoundedReplies(self.sock.makefile("rb"))
         return super().getreply()
 
 
@@ -66,7 +66,7 @@ class SecureClient(Client, smtplib.SMTP_SSL):
     """The same over TLS."""
 
 
-class Server(NamedTuple):
+class MailServer(NamedTuple):
     """Where to, and how.  ``timeout`` is for all of it."""
 
     host: str
@@ -82,7 +82,7 @@ class Server(NamedTuple):
         return f"{self.host} port {self.port}"
 
 
-def converse(server: Server, message: str, hear: Hear) -> None:
+def converse(server: MailServer, message: str, hear: Hear) -> None:
     """All of it; the last thing heard is the outcome."""
     steps = _Steps(hear)
     try:
@@ -92,9 +92,9 @@ def converse(server: Server, message: str, hear: Hear) -> None:
         answered = isinstance(error, smtplib.SMTPRecipientsRefused) or getattr(error, "smtp_code", -1) > 0
         refused = answered and steps.now in (RECIPIENTS, CONTENT)
         certain = answered or steps.now != CONTENT
-        hear((steps.now, "", Outcome(False, certain, f"{steps.words}: {_why(error)}", refused=refused)))
+        hear((steps.now, "", Delivery(False, certain, f"{steps.words}: {_why(error)}", refused=refused)))
         return
-    hear((steps.now, "", Outcome(True, True, f"{server.where} took it", unreached)))
+    hear((steps.now, "", Delivery(True, True, f"{server.where} took it", unreached)))
     steps.goodbye()
 
 
@@ -122,7 +122,7 @@ class _Steps:
             return
 
 
-def _conversation(server: Server, message: str, steps: _Steps) -> str:
+def _conversation(server: MailServer, message: str, steps: _Steps) -> str:
     """Words about refused recipients, if others were not."""
     parsed: EmailMessage = message_from_string(message, policy=policy.SMTP)
     steps.begin(RESOLVE, f"looking up {server.host}")
@@ -146,7 +146,7 @@ def _conversation(server: Server, message: str, steps: _Steps) -> str:
     return _refusals(refused)
 
 
-def _connected(server: Server, timeout: float, steps: _Steps) -> smtplib.SMTP:
+def _connected(server: MailServer, timeout: float, steps: _Steps) -> smtplib.SMTP:
     """After the server's greeting; its name, not an address of it, must be in the certificate."""
     client: smtplib.SMTP
     if server.security is Security.TLS:

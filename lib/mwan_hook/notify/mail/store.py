@@ -9,7 +9,7 @@ import os
 import time
 
 from mwan_hook.model import MwanError
-from mwan_hook.notify.mail.book import Book, Lost, News, Outgoing, Span, rebased
+from mwan_hook.notify.mail.book import Interruption, MailQueue, News, Omitted, Outgoing, rebased
 from mwan_hook.notify.webhook import book as webhooks
 from mwan_hook.notify.webhook.book import Post, Queue
 from mwan_hook.say import complain
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 WAIT = 10.0  # seconds for a book, which is held for milliseconds
 
-codec.teach(Span, Lost, News, Outgoing, Book, Post, Queue)
+codec.teach(Interruption, Omitted, News, Outgoing, MailQueue, Post, Queue)
 
 
 class Unsent:
@@ -87,5 +87,5 @@ class Unsent:
             raise MwanError(f"cannot change {path}: {files.why(error)}") from error
 
 
-MAIL = Unsent("mail", Book(), rebased)
+MAIL = Unsent("mail", MailQueue(), rebased)
 WEBHOOK = Unsent("webhook", Queue(), webhooks.rebased)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mwan_hook.model import Family, Mail
-    from mwan_hook.notify.mail.book import Book, Span
+    from mwan_hook.notify.mail.book import Interruption, MailQueue
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 MACHINES = "No internet at all"
@@ -60,7 +60,7 @@ def sender(mail: Mail) -> str:
     return mail.sender or (mail.user if "@" in mail.user else f"mwan-hook@{host()}")
 
 
-def subject(book: Book, mail: Mail, now: Now) -> str:
+def subject(book: MailQueue, mail: Mail, now: Now) -> str:
     """The most important of it in one line."""
     words = [_summary(spans) for spans in _by_subject(book.ended).values()]
     words += [
@@ -74,14 +74,14 @@ def subject(book: Book, mail: Mail, now: Now) -> str:
     return f"{now.host}: {'; '.join(words) or 'an interruption'}"
 
 
-def _summary(spans: Sequence[Span]) -> str:
+def _summary(spans: Sequence[Interruption]) -> str:
     total = duration(sum(span.length or 0.0 for span in spans))
     often = f"{_times(len(spans))}, {total} altogether" if len(spans) > 1 else f"for {total}"
     machine = spans[0].subject == MACHINE
     return f"no internet {often}" if machine else f"{shown(spans[0].subject)} was offline {often}"
 
 
-def body(book: Book, mail: Mail, now: Now) -> str:
+def body(book: MailQueue, mail: Mail, now: Now) -> str:
     """The mail's text: the whole machine first, then each uplink, the oldest interruption first."""
     going_on = lasting(book, mail, now.boottime)
     parts = [f"{now.host}, {_moment(now.wall)}"]
@@ -97,19 +97,19 @@ def body(book: Book, mail: Mail, now: Now) -> str:
     return "\n\n".join([*parts, ways_out(now)]) + "\n"
 
 
-def _by_subject(spans: Sequence[Span]) -> dict[str, list[Span]]:
+def _by_subject(spans: Sequence[Interruption]) -> dict[str, list[Interruption]]:
     names = sorted({span.subject for span in spans}, key=lambda name: (name != MACHINE, name))
     return {name: [span for span in spans if span.subject == name] for name in names}
 
 
-def _heading(span: Span) -> str:
+def _heading(span: Interruption) -> str:
     if span.subject == MACHINE:
         return MACHINES
     where = f" ({shown(span.interface)})" if span.interface not in ("", span.subject) else ""
     return f"{shown(span.subject)}{where} offline"
 
 
-def _line(span: Span, now: Now) -> str:
+def _line(span: Interruption, now: Now) -> str:
     """One interruption: its times, how long, why."""
     begin = clock(span.begin_wall, now.wall)
     if span.length is None:
@@ -122,7 +122,7 @@ def _line(span: Span, now: Now) -> str:
     return f"  {times}{reboot}" + (f"\n    {reason}" if reason else "")
 
 
-def _left_out(book: Book, mail: Mail) -> list[str]:
+def _left_out(book: MailQueue, mail: Mail) -> list[str]:
     parts = []
     if book.lost.count:
         parts.append(f"And {_times(book.lost.count)} before, {duration(book.lost.seconds)} altogether.")

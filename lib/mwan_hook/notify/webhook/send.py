@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from mwan_hook import __version__
 from mwan_hook.model import MwanError
 from mwan_hook.notify import child
-from mwan_hook.notify.child import Outcome
+from mwan_hook.notify.child import Delivery
 from mwan_hook.redact import HIDDEN
 from mwan_hook.say import shown
 from mwan_hook.store import files
@@ -48,7 +48,7 @@ _HINTS = (
 )
 
 
-def hand_over(root: str, hook: Webhook, post: Post, tell: Tell = lambda words: None) -> Outcome:
+def hand_over(root: str, hook: Webhook, post: Post, tell: Tell = lambda words: None) -> Delivery:
     """Post it as configured; never raises for what a server, a name or a file does.  ``tell`` hears of each step."""
     try:
         headers = {**_headers(root, hook), **_own(post)}
@@ -56,7 +56,7 @@ def hand_over(root: str, hook: Webhook, post: Post, tell: Tell = lambda words: N
         action = partial(_converse, hook, ca_file, headers, post.body)
         return child.converse(action, hook.timeout, POSTING, tell)
     except MwanError as error:
-        return Outcome(False, True, str(error))
+        return Delivery(False, True, str(error))
 
 
 def where(url: str) -> str:
@@ -112,7 +112,7 @@ def _converse(hook: Webhook, ca_file: str, headers: Mapping[str, str], body: str
             ) as response:
                 outcome = judged(response.status_code, response.headers, place)
         except (OSError, ValueError) as error:  # requests' own are OSError, too
-            outcome = Outcome(False, False, f"posting to {place}: {_why(error)}")
+            outcome = Delivery(False, False, f"posting to {place}: {_why(error)}")
     hear((POSTING, "", outcome))
 
 
@@ -122,17 +122,17 @@ def _system_trust() -> str | bool:
     return paths.cafile or paths.capath or True
 
 
-def judged(status: int, headers: Headers, place: str) -> Outcome:
+def judged(status: int, headers: Headers, place: str) -> Delivery:
     """What an answer means: 2xx took it, 4xx but 408 and 429 refuse it for good, anything else may change."""
     if 200 <= status < 300:
-        return Outcome(True, True, f"{place} took it")
+        return Delivery(True, True, f"{place} took it")
     words = f"{place} answered {status}"
     if 300 <= status < 400:
         to = _host(headers.get("Location", ""))
         words += f", to {shown(to)[:100]}" if to else ""
-        return Outcome(False, True, f"{words}: redirections are not followed")
+        return Delivery(False, True, f"{words}: redirections are not followed")
     final = 400 <= status < 500 and status not in LATER
-    return Outcome(False, True, words, refused=final, after=retry_after(headers.get("Retry-After", ""), time.time()))
+    return Delivery(False, True, words, refused=final, after=retry_after(headers.get("Retry-After", ""), time.time()))
 
 
 def _host(url: str) -> str:
