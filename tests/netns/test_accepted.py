@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from mwan_hook import config as files
 from mwan_hook.firewall import table
 from mwan_hook.model import Allotment, ConfigError, Family, Status
-from mwan_hook.routing.uplinks import Surroundings
+from mwan_hook.routing.uplinks import Inputs
 from tests.unit import builders as b
 
 NAME = st.text(st.characters(codec="utf-8", exclude_characters="\n\r'"), min_size=1, max_size=16)
@@ -80,7 +80,7 @@ def commands(text: str) -> tuple[str, ...]:
         config = files.look(root).config
     seen = b.snapshot("fiber", "lte", families=(Family.IPV4, Family.IPV6))
     state = b.state(fiber=Status.ONLINE, lte=Status.ONLINE)
-    bound = b.bound(config, Surroundings(seen, state, Allotment()))
+    bound = b.bound(config, Inputs(seen, state, Allotment()))
     return table.wanted(config, bound.uplinks, state, seen, bound.policies)
 
 

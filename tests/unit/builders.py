@@ -21,7 +21,7 @@ from mwan_hook.model import (
     UplinkState,
 )
 from mwan_hook.policy import policies
-from mwan_hook.routing.uplinks import Bound, Surroundings, bind
+from mwan_hook.routing.uplinks import Bound, Inputs, bind
 
 NAMES = {"fiber": 2, "cable": 3, "lte": 4}
 
@@ -79,7 +79,7 @@ def state(**statuses: Status) -> State:
     )
 
 
-def bound(config: Config, around: Surroundings) -> Bound:
+def bound(config: Config, around: Inputs) -> Bound:
     """Uplinks and policies bound as a look does it."""
     made = bind(config, around)
     return policies.bound(config, made) if config.policies else made

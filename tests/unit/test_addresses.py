@@ -8,7 +8,7 @@ import pytest
 
 from mwan_hook.addresses import preferred
 from mwan_hook.model import Address, Allotment, Family, Lease, Nexthop, Route, Snapshot, State, Way
-from mwan_hook.routing.uplinks import Surroundings, bind
+from mwan_hook.routing.uplinks import Inputs, bind
 from tests.unit import builders as b
 
 FIBER = b.NAMES["fiber"]
@@ -73,7 +73,7 @@ def test_among_equals_the_kernels_order_stays() -> None:
 def way(*addresses: Address, src: str | None) -> Way:
     default = b.foreign("fiber", 100)._replace(src=src)
     seen = Snapshot(links=(b.link("fiber"),), addresses=addresses, defaults=(default,), families=(Family.IPV4,))
-    around = Surroundings(seen, State(), Allotment(), leases={FIBER: Lease()})
+    around = Inputs(seen, State(), Allotment(), leases={FIBER: Lease()})
     return bind(b.config(b.uplink("fiber")), around).uplinks[0].ipv4
 
 

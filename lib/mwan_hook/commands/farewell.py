@@ -12,7 +12,7 @@ from mwan_hook.store import outbox, wake
 from mwan_hook.verdict.notices import FLUSHED, identity
 
 
-def tell(root: str, state: State) -> None:
+def notify_flushed(root: str, state: State) -> None:
     """Before the state is forgotten; once.  The caller holds the state lock."""
     if not state.boot_id or not channels.needed(root, _config(root)):
         return

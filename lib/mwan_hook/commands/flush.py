@@ -25,7 +25,7 @@ from mwan_hook.model import (
     State,
     Sysctl,
 )
-from mwan_hook.routing.former import followed
+from mwan_hook.routing.former import after_renames
 from mwan_hook.routing.nexthops import difference
 from mwan_hook.routing.plan import deletions
 from mwan_hook.say import brief, complain, say
@@ -71,7 +71,7 @@ def run(root: str) -> int:
         if state.deprecated and not kept:
             advertise.solicit(lan for one in state.delegated if one.prefix in state.deprecated for lan in one.lans)
         if not work.out and not kept:
-            farewell.tell(root, state)
+            farewell.notify_flushed(root, state)
             _forget(root)
         names.remove(root)
     complain((*(errors if work.all else ()), *kept))
@@ -114,7 +114,7 @@ def _work(protocols: Sequence[int], state: State) -> _Work:
     back = [_change(Op.APPEND, _sourced(route, able)) for route in gone if not theirs.issuperset(_legs(route))]
     out = [*deletions(rules), *(_change(Op.DELETE, route) for route in ours)]
     out += difference((), Pool(ours=objects))[1]
-    out += [Change(Op.REPLACE, old) for old in followed(state.sysctls, links) if _differs(old)]
+    out += [Change(Op.REPLACE, old) for old in after_renames(state.sysctls, links) if _differs(old)]
     return _Work(back, out, links)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mwan_hook.model import FAMILIES, Family, State
-from mwan_hook.policy.policies import Course, families, size, via
+from mwan_hook.policy.policies import BoundPolicy, families, size, via
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,13 +19,13 @@ def rows(seen: Scene, judged: Judged) -> list[tuple[str, ...]]:
     return [HEADER, *(_row(course, judged.state) for course in seen.bound.policies)]
 
 
-def _row(course: Course, state: State) -> tuple[str, ...]:
+def _row(course: BoundPolicy, state: State) -> tuple[str, ...]:
     policy = course.policy
     cells = (_cell(course, family, state) for family in FAMILIES)
     return (policy.name, ", ".join(policy.uplinks), *cells, policy.fallback.value)
 
 
-def _cell(course: Course, family: Family, state: State) -> str:
+def _cell(course: BoundPolicy, family: Family, state: State) -> str:
     if family not in families(course.policy):
         return "-"
     return ", ".join(via(course, family, state)) or f"({course.policy.fallback.value})"
@@ -36,7 +36,7 @@ def document(seen: Scene, judged: Judged) -> dict[str, Any]:
     return {course.policy.name: _policy(course, judged.state) for course in seen.bound.policies}
 
 
-def _policy(course: Course, state: State) -> dict[str, Any]:
+def _policy(course: BoundPolicy, state: State) -> dict[str, Any]:
     carrying = {family: list(via(course, family, state)) for family in families(course.policy)}
     return {
         "uplinks": list(course.policy.uplinks),
@@ -50,7 +50,7 @@ def _policy(course: Course, state: State) -> dict[str, Any]:
     }
 
 
-def _family(course: Course, family: Family, carrying: dict[Family, list[str]]) -> dict[str, Any] | None:
+def _family(course: BoundPolicy, family: Family, carrying: dict[Family, list[str]]) -> dict[str, Any] | None:
     """What becomes of the packets of a family; None where the policy chooses none of it."""
     if family not in carrying:
         return None

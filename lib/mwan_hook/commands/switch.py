@@ -20,4 +20,4 @@ def run(root: str, name: str, enabled: bool) -> int:
         if any(entry.name == name for entry in loaded.config.uplinks):
             names = {name}
         allotment.save(root, switches.said(seen.bound.allotment, entries, names, enabled))
-    return tick.tick(root, loaded, tick.Wish())
+    return tick.tick(root, loaded, tick.Request())

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from mwan_hook.model import Config, Snapshot, State, Uplink
-    from mwan_hook.policy.policies import Course
+    from mwan_hook.policy.policies import BoundPolicy
 
 MOST_SOURCES = 65536  # of a set
 _IP = {Family.IPV4: "ip", Family.IPV6: "ip6"}
@@ -30,14 +30,14 @@ _NAME_PART = 32  # characters
 class Marked(NamedTuple):
     """All policies in their order, and what else decides about the lines of those with marks."""
 
-    courses: tuple[Course, ...]
+    courses: tuple[BoundPolicy, ...]
     uplinks: tuple[Uplink, ...]
     config: Config
     state: State
     snapshot: Snapshot
 
     @property
-    def own(self) -> tuple[Course, ...]:
+    def own(self) -> tuple[BoundPolicy, ...]:
         """Those with marks."""
         return tuple(course for course in self.courses if course.mark)
 
@@ -93,13 +93,13 @@ def _walk(made: Marked, own: bool) -> list[str]:
     return lines
 
 
-def _idle(course: Course, family: Family, state: State) -> bool:
+def _idle(course: BoundPolicy, family: Family, state: State) -> bool:
     """Nobody carries it, and the next policy shall have its packets."""
     waits = any(unjudged(uplink, family, state) for uplink in course.uplinks if uplink.present)
     return course.policy.fallback is Fallback.DEFAULT and not waits and not online(course, family, state)
 
 
-def _choosing(course: Course, made: Marked) -> Iterator[str]:
+def _choosing(course: BoundPolicy, made: Marked) -> Iterator[str]:
     """The mark of a packet that is the policy's."""
     if course.policy.by_marks:
         yield f"ct mark & {made.mask:#x} == 0 {marking('ct', course.mark, made.mask)}"
@@ -113,7 +113,7 @@ def _choosing(course: Course, made: Marked) -> Iterator[str]:
     yield marking("meta", course.mark, made.mask)
 
 
-def _learning(course: Course, uplink: Uplink, made: Marked) -> Iterator[str]:
+def _learning(course: BoundPolicy, uplink: Uplink, made: Marked) -> Iterator[str]:
     """A source that leaves by this uplink: known here, held by another one, or new here.
 
     A connection that is pinned elsewhere than its source does not take the source along.
@@ -158,13 +158,13 @@ def translating(made: Marked) -> Iterator[str]:
             yield f"{dev} ct direction original fib saddr type local masquerade"
 
 
-def _pairs(course: Course) -> list[tuple[Uplink, int]]:
+def _pairs(course: BoundPolicy) -> list[tuple[Uplink, int]]:
     """Uplinks that sources or connections of the policy are held to, with the mark."""
     marks = dict(course.held)
     return [(uplink, marks[uplink.name]) for uplink in course.uplinks if uplink.name in marks]
 
 
-def _families(course: Course, made: Marked) -> list[Family]:
+def _families(course: BoundPolicy, made: Marked) -> list[Family]:
     return [family for family in families(course.policy) if family in made.snapshot.families]
 
 
@@ -173,14 +173,14 @@ def _among(marks: Sequence[int], made: Marked, what: str = "meta", compare: str 
     return f"{what} mark & {made.mask:#x} {compare} {{ {found} }}"
 
 
-def _chain(kind: str, course: Course, uplink: Uplink | None = None) -> str:
+def _chain(kind: str, course: BoundPolicy, uplink: Uplink | None = None) -> str:
     """A name for people; the mark makes it the only one of its kind."""
     if uplink is None:
         return f"{kind}_{_plain(course.policy.name)}_{course.mark:x}"
     return f"{kind}_{_plain(course.policy.name)}_{_plain(uplink.name)}_{dict(course.held)[uplink.name]:x}"
 
 
-def _set_name(course: Course, uplink: Uplink, family: Family) -> str:
+def _set_name(course: BoundPolicy, uplink: Uplink, family: Family) -> str:
     """With all that makes another set of it: what is learned for one time must not stand for another."""
     return f"{_chain('sticky', course, uplink)}_{course.policy.sticky}_{family.value}"
 

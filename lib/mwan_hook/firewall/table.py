@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from mwan_hook.firewall.policies import Marked
     from mwan_hook.model import Config, Router, Snapshot, State, Uplink
-    from mwan_hook.policy.policies import Course
+    from mwan_hook.policy.policies import BoundPolicy
 
 TABLE = "inet mwan_hook"
 MANGLE = -145  # after marks that iptables' mangle and others' tables at that priority set on purpose
@@ -51,7 +51,7 @@ class Translation(NamedTuple):
 
 
 def wanted(
-    config: Config, uplinks: Sequence[Uplink], state: State, snapshot: Snapshot, courses: Sequence[Course] = ()
+    config: Config, uplinks: Sequence[Uplink], state: State, snapshot: Snapshot, courses: Sequence[BoundPolicy] = ()
 ) -> tuple[str, ...]:
     """The commands that make the table, or none where nothing needs it.  ``courses``: the policies."""
     mask = config.routing.mark_mask

@@ -56,7 +56,7 @@ class Columns:
         """Whole messages; InterruptedDumpError if one says that the dump is not of one moment."""
         step = frames.stride(buffer)
         if step:
-            self.items(frames.calm(buffer), step, HEADER, 0)
+            self.items(frames.checked(buffer), step, HEADER, 0)
             return
         found = self._sorter.found
         before = [len(routes) for routes in found]
@@ -65,7 +65,7 @@ class Columns:
         except _TornError:
             for routes, count in zip(found, before, strict=True):
                 del routes[count:]
-            for message in frames.split(frames.calm(buffer)):  # a header that differs is often one that says so
+            for message in frames.split(frames.checked(buffer)):  # a header that differs is often one that says so
                 self.items(message, len(message), HEADER, 0)
 
     def pieces(self, buffer: bytes, mark: bytes) -> None:

@@ -49,7 +49,7 @@ def _bounds(buffer: bytes) -> Iterator[tuple[int, int]]:
         start += length + 3 & ~3
 
 
-def calm(buffer: bytes) -> bytes:
+def checked(buffer: bytes) -> bytes:
     """The buffer; InterruptedDumpError if any of its messages says that the dump is not of one moment."""
     step = stride(buffer)
     flags = set(buffer[6::step]) if step else {buffer[start + 6] for start, _ in _bounds(buffer)}

@@ -40,7 +40,7 @@ def connect(groups: int = 0) -> socket:
     return sock
 
 
-def passed() -> tuple[socket, ...]:
+def inherited_sockets() -> tuple[socket, ...]:
     """The route netlink sockets that systemd has opened and passed, as sd_listen_fds(3) says; none without it.
 
     A storm that they cannot hold is no error of theirs: systemd gives a socket with an error up for good.  They stay
@@ -58,7 +58,7 @@ def passed() -> tuple[socket, ...]:
     return told
 
 
-def heard(sockets: Iterable[socket]) -> bool:
+def any_change(sockets: Iterable[socket]) -> bool:
     """Whether one of these sockets with groups heard of any change since they were asked last."""
     return sum(_drained(sock) for sock in sockets) > 0  # every one of them is asked
 
@@ -122,7 +122,7 @@ def _sequence() -> int:
 
 def _check(message: bytes) -> None:
     """Raise for a refusal; what is not there has nothing to show."""
-    frames.calm(message)
+    frames.checked(message)
     code, words = refusal(message)
     if code > 0 and code not in _ABSENT:
         raise MwanError(f"reading from the kernel: {words or os.strerror(code)}")

@@ -177,7 +177,7 @@ class Reader:
         ask = self._defaults4 if family is Family.IPV4 else partial(self._defaults6, links, dead)
         found = (
             wire.route(raw, keep_dead=dead or raw[_PROTOCOL] == self.protocol)
-            for raw in _patiently(ask)
+            for raw in _retry_interrupted(ask)
             if not raw[_SRC_LEN]
         )
         return tuple(self._known(route) for route in found if route)
@@ -268,7 +268,7 @@ class Reader:
         return self._dump(kind, body, _split)
 
     def _dump(self, kind: int, body: bytes, use: Callable[[Iterable[bytes]], T]) -> T:
-        return _patiently(partial(self._dump_once, kind, body, use))
+        return _retry_interrupted(partial(self._dump_once, kind, body, use))
 
     def _dump_once(self, kind: int, body: bytes, use: Callable[[Iterable[bytes]], T], last: bool) -> T:
         watch = self._watch if kind == wire.RTM_GETROUTE and body[0] == Family.IPV6.af and not last else None
@@ -286,7 +286,7 @@ class Reader:
         sock = netlink.connect()
         try:
             for buffer in netlink.dump(sock, wire.RTM_GETROUTE, _request(Family.IPV4, MAIN_TABLE)):
-                for message in frames.split(frames.calm(buffer)):
+                for message in frames.split(frames.checked(buffer)):
                     if not message[_DST_LEN]:
                         found.append(message)
                     elif wire.attributes(message, 28).get(wire.RTA_DST) != bytes(4):
@@ -351,7 +351,7 @@ def _narrowest(message: bytes) -> int:
     return -message[_DST_LEN]
 
 
-def _patiently(ask: Callable[[bool], T]) -> T:
+def _retry_interrupted(ask: Callable[[bool], T]) -> T:
     """Ask until the answer is of one moment; ``ask`` is told when it is for the last time."""
     for attempt in range(TRIES):
         try:
@@ -362,7 +362,7 @@ def _patiently(ask: Callable[[bool], T]) -> T:
 
 
 def _split(buffers: Iterable[bytes]) -> list[bytes]:
-    return [message for buffer in buffers for message in frames.split(frames.calm(buffer))]
+    return [message for buffer in buffers for message in frames.split(frames.checked(buffer))]
 
 
 def _destination(message: bytes) -> str:

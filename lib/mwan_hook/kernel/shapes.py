@@ -32,7 +32,7 @@ def collect(
     sorter, columns = Sorter(protocol, oif, all_kinds=defaults, widest=disguised), None
     for buffer in buffers:
         if len(buffer) < _SMALL:
-            for message in frames.split(frames.calm(buffer)):
+            for message in frames.split(frames.checked(buffer)):
                 sorter.one(message[HEADER:])
             continue
         if columns is None:

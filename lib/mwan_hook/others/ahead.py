@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mwan_hook.routing.desired import Desired
 
 
-def joined(desired: Desired, routing: Routing, snapshot: Snapshot) -> Desired:
+def with_copies(desired: Desired, routing: Routing, snapshot: Snapshot) -> Desired:
     """What should be in the kernel, with what has to stand before it."""
     rules = list(desired.rules)
     for family in snapshot.families:

@@ -35,7 +35,7 @@ def table(default_table: int, taken: Container[int]) -> int:
     return max(number, 0)
 
 
-def joined(desired: Desired, config: Config, uplinks: Sequence[Uplink], snapshot: Snapshot) -> Desired:
+def beside_claims(desired: Desired, config: Config, uplinks: Sequence[Uplink], snapshot: Snapshot) -> Desired:
     """What should be in the kernel, with traffic led around claims; ``notes`` say what they are."""
     claimed = {route.family for route in snapshot.claims}
     rules = [rule for rule in desired.rules if rule.family not in claimed]

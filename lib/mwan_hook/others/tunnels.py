@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mwan_hook.routing.desired import Desired
 
 
-def joined(desired: Desired, config: Config, uplinks: Sequence[Uplink], snapshot: Snapshot) -> Desired:
+def with_tunnels(desired: Desired, config: Config, uplinks: Sequence[Uplink], snapshot: Snapshot) -> Desired:
     """What should be in the kernel, with respect to other programs' rules and routes; ``notes`` say what that is."""
     rules: list[Rule] = []
     notes: list[str] = []

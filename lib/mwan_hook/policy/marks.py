@@ -17,10 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mwan_hook.model import Allotment, Config, Family, Routing, Snapshot, Uplink
-    from mwan_hook.policy.policies import Course
+    from mwan_hook.policy.policies import BoundPolicy
 
 
-def allot(config: Config, courses: Sequence[Course], allotment: Allotment) -> tuple[tuple[Course, ...], Allotment]:
+def allot(
+    config: Config, courses: Sequence[BoundPolicy], allotment: Allotment
+) -> tuple[tuple[BoundPolicy, ...], Allotment]:
     """The courses with their marks, those of an earlier run where there are any.
 
     Where marks are short, pairs with uplinks that are gone give theirs up.
@@ -45,7 +47,7 @@ def _given_up(marks: dict[str, int], gone: set[str]) -> int:
     return next((marks.pop(key) for key in list(marks) if key in gone), 0)
 
 
-def _marked(course: Course, marks: dict[str, int]) -> Course:
+def _marked(course: BoundPolicy, marks: dict[str, int]) -> BoundPolicy:
     name = course.policy.name
     mark = marks.get(name, 0) if course.policy.marked else 0
     held = ((uplink.name, marks.get(f"{name}/{uplink.name}", 0)) for uplink in course.uplinks) if mark else ()
@@ -69,7 +71,7 @@ def _highest_free(mask: int, config: Config, taken: set[int]) -> int:
 
 
 def held(
-    course: Course, family: Family, routing: Routing, carrying: Sequence[Uplink], leading: Sequence[Rule]
+    course: BoundPolicy, family: Family, routing: Routing, carrying: Sequence[Uplink], leading: Sequence[Rule]
 ) -> list[Rule]:
     """Rules that keep sources and connections on their uplinks, and lead own packets before their addresses do."""
     base = routing.rule_priority
@@ -84,7 +86,7 @@ def held(
     return rules
 
 
-def left(course: Course, family: Family, snapshot: Snapshot) -> list[Rule]:
+def left(course: BoundPolicy, family: Family, snapshot: Snapshot) -> list[Rule]:
     """Those of an earlier run, where nobody knows yet who is online."""
     other = (course.priority, course.priority + 1)
     ours = [rule for rule in snapshot.rules if rule.family is family and rule.mark in course.marks]

@@ -30,7 +30,7 @@ ANYWHERE = ("0.0.0.0/0", "::/0")
 _FULL_MASK = 0xFFFFFFFF
 
 
-class Course(NamedTuple):
+class BoundPolicy(NamedTuple):
     """A policy bound to what is plugged in.  ``table`` 0: it never needed one."""
 
     policy: Policy
@@ -58,7 +58,7 @@ def bound(config: Config, uplinks: Bound) -> Bound:
     return uplinks._replace(allotment=allotment, policies=courses, short=short)
 
 
-def bind(config: Config, uplinks: Sequence[Uplink], allotment: Allotment) -> tuple[tuple[Course, ...], Allotment]:
+def bind(config: Config, uplinks: Sequence[Uplink], allotment: Allotment) -> tuple[tuple[BoundPolicy, ...], Allotment]:
     """Every policy with its uplinks, and the allotment with tables for those that newly need one."""
     base = config.routing.rule_priority + priorities.POLICIES
     taken = {entry.table for entry in config.uplinks} | {config.routing.default_table, 0, 253, 254, 255}
@@ -68,7 +68,7 @@ def bind(config: Config, uplinks: Sequence[Uplink], allotment: Allotment) -> tup
 
     courses = []
     for place, policy in enumerate(config.policies):
-        course = Course(policy, base + EACH * place, _listed(policy, uplinks))
+        course = BoundPolicy(policy, base + EACH * place, _listed(policy, uplinks))
         if course.shared and policy.name not in tables:
             tables[policy.name] = free_table(config.routing.first_table, taken | set(tables.values()))
         courses.append(course._replace(table=tables.get(policy.name, 0)))
@@ -80,7 +80,7 @@ def bind(config: Config, uplinks: Sequence[Uplink], allotment: Allotment) -> tup
     return policymarks.allot(config, courses, allotment)
 
 
-def without_mark(courses: Sequence[Course]) -> str:
+def without_mark(courses: Sequence[BoundPolicy]) -> str:
     """What marks are short for, in words."""
     names = [course.policy.name for course in courses if course.policy.marked and not course.mark]
     if not names:
@@ -94,7 +94,9 @@ def _listed(policy: Policy, uplinks: Sequence[Uplink]) -> tuple[Uplink, ...]:
     return tuple(found.values())
 
 
-def reordered(courses: Sequence[Course], before: Sequence[Uplink], now: Sequence[Uplink]) -> tuple[Course, ...]:
+def reordered(
+    courses: Sequence[BoundPolicy], before: Sequence[Uplink], now: Sequence[Uplink]
+) -> tuple[BoundPolicy, ...]:
     """With the uplinks' preferences as they are now; those that have come to be preferred less are listed last."""
     later = {new.name: new != old for old, new in zip(before, now, strict=True)}
     known = {uplink.name: uplink for uplink in now}
@@ -104,14 +106,16 @@ def reordered(courses: Sequence[Course], before: Sequence[Uplink], now: Sequence
     )
 
 
-def joined(desired: Desired, courses: Sequence[Course], routing: Routing, state: State, snapshot: Snapshot) -> Desired:
+def with_policies(
+    desired: Desired, courses: Sequence[BoundPolicy], routing: Routing, state: State, snapshot: Snapshot
+) -> Desired:
     """What should be in the kernel, with the policies' rules and tables."""
     rules: list[Rule] = []
     routes: list[Route] = []
     for family in snapshot.families:
         own: list[Rule] = []
         for course in courses:
-            ways, leading = _led(course, family, routing, state, snapshot)
+            ways, leading = _routes_and_rules(course, family, routing, state, snapshot)
             routes += ways
             refused = _fallback(course, family, routing)
             early = course.policy.marks_own or (family is Family.IPV6 and not leading)
@@ -125,8 +129,8 @@ def joined(desired: Desired, courses: Sequence[Course], routing: Routing, state:
     )
 
 
-def _led(
-    course: Course, family: Family, routing: Routing, state: State, snapshot: Snapshot
+def _routes_and_rules(
+    course: BoundPolicy, family: Family, routing: Routing, state: State, snapshot: Snapshot
 ) -> tuple[Sequence[Route], list[Rule]]:
     """Routes of its own table and the rules that lead to them; without verdicts those that an earlier run left."""
     selectors = [rule._replace(priority=course.priority) for rule in _chosen(course, family, routing)]
@@ -149,7 +153,7 @@ def _led(
 
 
 def _held(
-    course: Course, family: Family, routing: Routing, carrying: Sequence[Uplink], leading: Sequence[Rule]
+    course: BoundPolicy, family: Family, routing: Routing, carrying: Sequence[Uplink], leading: Sequence[Rule]
 ) -> Sequence[Rule]:
     """Of policies with marks only, which the others need not import."""
     if not course.mark or not leading:
@@ -159,7 +163,7 @@ def _held(
     return policymarks.held(course, family, routing, carrying, leading)
 
 
-def _fallback(course: Course, family: Family, routing: Routing) -> list[Rule]:
+def _fallback(course: BoundPolicy, family: Family, routing: Routing) -> list[Rule]:
     """It stands all the time: what the policy's table loses inside the kernel must not leak either."""
     if course.policy.fallback is Fallback.DEFAULT:
         return []
@@ -167,7 +171,7 @@ def _fallback(course: Course, family: Family, routing: Routing) -> list[Rule]:
     return [one._replace(priority=priority, action=kind) for one in _chosen(course, family, routing)]
 
 
-def _chosen(course: Course, family: Family, routing: Routing) -> Iterator[Rule]:
+def _chosen(course: BoundPolicy, family: Family, routing: Routing) -> Iterator[Rule]:
     """What the policy chooses as rules, without priority and table; what nft chose for it is told by its marks."""
     if not course.policy.by_marks:
         return selected(course.policy, family, routing)
@@ -181,7 +185,7 @@ def _early(refused: Sequence[Rule], routing: Routing) -> list[Rule]:
     return [rule._replace(priority=priority, iif=LOOPBACK) for rule in refused if rule.iif in (None, LOOPBACK)]
 
 
-def via(course: Course, family: Family, state: State) -> tuple[str, ...]:
+def via(course: BoundPolicy, family: Family, state: State) -> tuple[str, ...]:
     """Names of the uplinks that carry it."""
     return tuple(uplink.name for uplink in tier(online(course, family, state)))
 
@@ -191,7 +195,7 @@ def tier(carrying: Sequence[Uplink]) -> list[Uplink]:
     return [uplink for uplink in carrying if uplink.metric == carrying[0].metric]
 
 
-def online(course: Course, family: Family, state: State) -> list[Uplink]:
+def online(course: BoundPolicy, family: Family, state: State) -> list[Uplink]:
     """Who of its list can carry it, by preference."""
     return [u for u in course.uplinks if u.present and uses(u, family, state) and is_online(u, family, state)]
 

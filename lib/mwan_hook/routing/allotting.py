@@ -19,7 +19,7 @@ GONE = 16  # uplinks of one template that are gone, and that status and rules st
 REMEMBERED = 256  # names that are gone, and whose table and mark are kept as long as others need none
 
 
-class Seat(NamedTuple):
+class Candidate(NamedTuple):
     """An uplink before it has its numbers."""
 
     name: str
@@ -28,7 +28,7 @@ class Seat(NamedTuple):
     link: Link | None
 
 
-def allot(config: Config, seats: Sequence[Seat], old: Allotment) -> Allotment:
+def allot(config: Config, seats: Sequence[Candidate], old: Allotment) -> Allotment:
     """What every seat has, with the memory of who was there last."""
     needed = {seat.name for seat in seats if _stays(config, seat)}
     seen = _last_seen(old.seen, [seat.name for seat in seats if seat.link and not _is_literal(config, seat)])
@@ -47,7 +47,7 @@ def recent(gone: Iterable[str], seen: Sequence[str]) -> list[str]:
     return sorted(_oldest(gone, seen)[-GONE:])
 
 
-def without_mark(config: Config, seats: Iterable[Seat], allotment: Allotment) -> str:
+def without_mark(config: Config, seats: Iterable[Candidate], allotment: Allotment) -> str:
     """What marks are short for, in words."""
     names = [s.name for s in seats if s.config.mark is None and s.name not in allotment.marks and _stays(config, s)]
     if not names:
@@ -76,12 +76,12 @@ def free_table(first: int, taken: Container[int | None]) -> int:
     return number
 
 
-def _is_literal(config: Config, seat: Seat) -> bool:
+def _is_literal(config: Config, seat: Candidate) -> bool:
     """Named by the configuration; without one a name may be another at the next plug."""
     return bool(config.uplinks) and seat.config.literal is not None
 
 
-def _stays(config: Config, seat: Seat) -> bool:
+def _stays(config: Config, seat: Candidate) -> bool:
     return seat.link is not None or _is_literal(config, seat)
 
 
@@ -98,7 +98,7 @@ def _oldest(names: Iterable[str], seen: Sequence[str]) -> list[str]:
     return sorted(names, key=lambda name: places.get(name, -1))
 
 
-def _tables(config: Config, seats: Sequence[Seat], old: Allotment) -> dict[str, int]:
+def _tables(config: Config, seats: Sequence[Candidate], old: Allotment) -> dict[str, int]:
     fixed = {entry.table for entry in config.uplinks if entry.table is not None}
     taken = fixed | RESERVED_TABLES | {config.routing.default_table, MAIN_TABLE}
     tables = {name: number for name, number in old.tables.items() if number not in taken}
@@ -110,7 +110,7 @@ def _tables(config: Config, seats: Sequence[Seat], old: Allotment) -> dict[str, 
 
 
 def _marks(
-    config: Config, seats: Sequence[Seat], old: Allotment, needed: Collection[str], seen: Sequence[str]
+    config: Config, seats: Sequence[Candidate], old: Allotment, needed: Collection[str], seen: Sequence[str]
 ) -> dict[str, int]:
     """Those that are needed first; policies, which choose nothing without their own, go before uplinks."""
     mask = config.routing.mark_mask
@@ -131,7 +131,7 @@ def _marks(
     return marks
 
 
-def _of_policies(config: Config, seats: Sequence[Seat], given: Mapping[str, int]) -> tuple[set[int], int, int]:
+def _of_policies(config: Config, seats: Sequence[Candidate], given: Mapping[str, int]) -> tuple[set[int], int, int]:
     """Marks that policies have, and how many they lack: of their own, and of their pairs with uplinks."""
     if not any(policy.marked for policy in config.policies):
         return set(), 0, 0

@@ -24,7 +24,7 @@ from mwan_hook.model import (
     Uplink,
     Way,
 )
-from mwan_hook.routing.former import followed
+from mwan_hook.routing.former import after_renames
 from mwan_hook.routing.gateways import SCOPE_LINK, canonical_metric
 from mwan_hook.routing.rules import REFUSED, Standing, addresses, by_preference, shared_addresses, wanted_rules
 from mwan_hook.verdict.facts import is_online, unjudged, uses, was_judged
@@ -77,13 +77,13 @@ def desire(config: Config, uplinks: Sequence[Uplink], state: State, snapshot: Sn
             from mwan_hook.routing import prefixes
 
             rules += prefixes.rules(config, uplinks, carrying, state, snapshot)
-    sysctls = settings(uplinks, snapshot)
+    sysctls = wanted_sysctls(uplinks, snapshot)
     desired = Desired(
         tables=tagged(tables, config.routing),
         shared=tagged(shared, config.routing),
         rules=tuple(rule._replace(protocol=config.routing.protocol) for rule in rules),
         sysctls=sysctls,
-        originals=strangers(sysctls, state, snapshot),
+        originals=leftover_sysctls(sysctls, state, snapshot),
         online=online,
     )
     if not state.foreign and all(uplink.config.metrics == Metrics() for uplink in uplinks):
@@ -121,13 +121,13 @@ def _standing(family: Family, routing: Routing, count: int, snapshot: Snapshot) 
     return [r for r in there if r.family is family and r.protocol == snapshot.protocol and r.metric <= last]
 
 
-def settings(uplinks: Sequence[Uplink], snapshot: Snapshot) -> tuple[Sysctl, ...]:
+def wanted_sysctls(uplinks: Sequence[Uplink], snapshot: Snapshot) -> tuple[Sysctl, ...]:
     """What the uplinks' interfaces are set to."""
     there = [uplink for uplink in uplinks if uplink.present]
-    return (*(sysctl for uplink in there for sysctl in linkdown(uplink, snapshot)), *_loose(there))
+    return (*(sysctl for uplink in there for sysctl in linkdown(uplink, snapshot)), *_loose_rp_filter(there))
 
 
-def _loose(uplinks: Sequence[Uplink]) -> list[Sysctl]:
+def _loose_rp_filter(uplinks: Sequence[Uplink]) -> list[Sysctl]:
     """Of interfaces that share an address only one could be answered by if sources were checked strictly."""
     twins = shared_addresses(uplinks, Family.IPV4)
     holders = [uplink for uplink in uplinks if set(twins) & set(addresses(uplink, Family.IPV4))]
@@ -142,10 +142,10 @@ def linkdown(uplink: Uplink, snapshot: Snapshot) -> tuple[Sysctl, ...]:
     )
 
 
-def strangers(wanted: Iterable[Sysctl], state: State, snapshot: Snapshot) -> tuple[Sysctl, ...]:
+def leftover_sysctls(wanted: Iterable[Sysctl], state: State, snapshot: Snapshot) -> tuple[Sysctl, ...]:
     """Remembered values of interfaces that nothing is wanted of: they are put back."""
     keys = {sysctl.key for sysctl in wanted}
-    return tuple(old for old in followed(state.sysctls, snapshot.links) if old.key not in keys)
+    return tuple(old for old in after_renames(state.sysctls, snapshot.links) if old.key not in keys)
 
 
 def tagged(routes: Iterable[Route], routing: Routing) -> tuple[Route, ...]:
@@ -214,9 +214,9 @@ def _placed(routes: Sequence[Route], snapshot: Snapshot, uplinks: Sequence[Uplin
     """The shared default with the metrics that it can have where it stands."""
     if not routes or routes[0].table != MAIN_TABLE:
         return list(routes)
-    from mwan_hook.routing.metrics import ladder
+    from mwan_hook.routing.metrics import fallback_metrics
 
-    metrics = ladder(routes[0].family, snapshot, uplinks, len(routes))
+    metrics = fallback_metrics(routes[0].family, snapshot, uplinks, len(routes))
     return [route._replace(metric=metric) for route, metric in zip(routes, metrics, strict=True)]
 
 

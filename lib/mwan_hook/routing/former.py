@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 INTERFACE = 3  # its place in net/FAMILY/conf/INTERFACE/NAME
 
 
-def protocols(state: State, snapshot: Snapshot) -> tuple[int, ...]:
+def earlier_protocols(state: State, snapshot: Snapshot) -> tuple[int, ...]:
     """Numbers that the configuration named earlier in this boot, as long as something may carry them."""
     return tuple(number for number in state.protocols if number != snapshot.protocol)
 
 
 def without_former(snapshot: Snapshot, state: State) -> Snapshot:
     """The snapshot without defaults of an earlier number: they are neither foreign nor ours to keep."""
-    former = protocols(state, snapshot)
+    former = earlier_protocols(state, snapshot)
     if not former:
         return snapshot
     return snapshot._replace(
@@ -27,13 +27,13 @@ def without_former(snapshot: Snapshot, state: State) -> Snapshot:
     )
 
 
-def carried(state: State, snapshot: Snapshot) -> tuple[int, ...]:
+def protocols_to_remember(state: State, snapshot: Snapshot) -> tuple[int, ...]:
     """The numbers to remember: today's, and those that the kernel still holds something of."""
     left = {route.protocol for route in snapshot.former_routes} | {rule.protocol for rule in snapshot.former_rules}
     return tuple(sorted({snapshot.protocol, *left.intersection(state.protocols)}))
 
 
-def followed(originals: Iterable[Sysctl], links: Iterable[Link]) -> tuple[Sysctl, ...]:
+def after_renames(originals: Iterable[Sysctl], links: Iterable[Link]) -> tuple[Sysctl, ...]:
     """Values from before us under their interfaces' names of now; an interface that is gone has none."""
     names = {link.index: link.name for link in links}
     found = []

@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from mwan_hook.model import Config, Policy, Uplink
-    from mwan_hook.routing.allotting import Seat
+    from mwan_hook.routing.allotting import Candidate
 
 
 def pairs(config: Config, policy: Policy) -> bool:
@@ -15,7 +15,7 @@ def pairs(config: Config, policy: Policy) -> bool:
     return policy.marked and (policy.sticky > 0 or config.router.pin)
 
 
-def keys(config: Config, policy: Policy, uplinks: Iterable[Uplink | Seat]) -> list[str]:
+def keys(config: Config, policy: Policy, uplinks: Iterable[Uplink | Candidate]) -> list[str]:
     """What the policy needs marks for."""
     if not policy.marked:
         return []

@@ -49,7 +49,7 @@ class _Others(NamedTuple):
     managed: frozenset[int]  # interfaces whose own defaults are ours
 
 
-def ladder(family: Family, snapshot: Snapshot, uplinks: Sequence[Uplink], length: int) -> list[int]:
+def fallback_metrics(family: Family, snapshot: Snapshot, uplinks: Sequence[Uplink], length: int) -> list[int]:
     """Metrics of the shared default and its fallbacks in main, where others may have defaults too.
 
     IPv4: ours are put in front of those of the same metric, and nothing but metric 0 precedes metric 0.  IPv6
@@ -80,7 +80,7 @@ def own_defaults(config: Config, uplinks: Sequence[Uplink], state: State, snapsh
     managed = [uplink for uplink in uplinks if uplink.present and uplink.config.metrics != Metrics()]
     in_main = config.routing.default_table == MAIN_TABLE
     for family in FAMILIES:
-        shared = ladder(family, snapshot, uplinks, len(uplinks) + 1) if in_main else []
+        shared = fallback_metrics(family, snapshot, uplinks, len(uplinks) + 1) if in_main else []
         others = _Others(shared, frozenset(uplink.index for uplink in managed))
         for uplink in managed:
             if not uplink.way(family).missing:

@@ -49,7 +49,7 @@ def own_table(default_table: int, taken: Container[int]) -> int:
     return max(number, 0)
 
 
-def joined(desired: Desired, uplinks: Sequence[Uplink], snapshot: Snapshot) -> Desired:
+def with_groups(desired: Desired, uplinks: Sequence[Uplink], snapshot: Snapshot) -> Desired:
     """What is desired, with the best shared route of each family through a group where several could carry it."""
     pool = snapshot.pool or Pool()
     there = {*snapshot.shared, *snapshot.defaults}

@@ -18,7 +18,7 @@ from mwan_hook.model import (
     UplinkConfig,
     turn_key,
 )
-from mwan_hook.routing.allotting import FULL_MASK, Seat, allot, recent, without_mark
+from mwan_hook.routing.allotting import FULL_MASK, Candidate, allot, recent, without_mark
 from mwan_hook.routing.former import without_former
 from mwan_hook.routing.gateways import Sources
 from mwan_hook.routing.ways import way
@@ -27,12 +27,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from mwan_hook.policy.policies import Course
+    from mwan_hook.policy.policies import BoundPolicy
 
 DEFAULT_METRIC = 1024  # of an uplink that neither the configuration nor a route gives one
 
 
-class Surroundings(NamedTuple):
+class Inputs(NamedTuple):
     """What binding needs beside the configuration."""
 
     snapshot: Snapshot
@@ -49,7 +49,7 @@ class Bound(NamedTuple):
     uplinks: tuple[Uplink, ...]
     allotment: Allotment
     warnings: tuple[str, ...] = ()
-    policies: tuple[Course, ...] = ()
+    policies: tuple[BoundPolicy, ...] = ()
     short: tuple[str, ...] = ()  # what marks do not reach for
     turns: Mapping[str, Turn] = {}  # of uplinks that have several gateways, by UPLINK/FAMILY
 
@@ -77,7 +77,7 @@ class Bound(NamedTuple):
         return dict(reversed(named))
 
 
-def bind(config: Config, around: Surroundings) -> Bound:
+def bind(config: Config, around: Inputs) -> Bound:
     """Uplinks of ``config`` on the links of the snapshot.
 
     Templates give one uplink an interface, ``NAME@INTERFACE``; without ``[uplinks]`` every interface with a
@@ -107,7 +107,7 @@ def interfaces_to_describe(config: Config, links: Sequence[Link]) -> tuple[Link,
     return tuple(link for link in links if link.name != "lo")
 
 
-def _seats(config: Config, around: Surroundings) -> list[Seat]:
+def _seats(config: Config, around: Inputs) -> list[Candidate]:
     """Literal names choose first, then templates in their order; an interface is one uplink only."""
     links = {link.name: link for link in around.snapshot.links}
     by_any_name = {alt: link for link in around.snapshot.links for alt in link.altnames}
@@ -125,24 +125,24 @@ def _seats(config: Config, around: Surroundings) -> list[Seat]:
     for entry in config.uplinks:
         own = [name for name, owner in taken.items() if owner is entry]
         if entry.literal:
-            seats += [Seat(entry.name, name, entry, links.get(name)) for name in own]
+            seats += [Candidate(entry.name, name, entry, links.get(name)) for name in own]
         else:
-            seats += [Seat(f"{entry.name}@{name}", name, entry, links[name]) for name in sorted(own)]
+            seats += [Candidate(f"{entry.name}@{name}", name, entry, links[name]) for name in sorted(own)]
             seats += _gone(entry, own, around)
     return seats
 
 
-def _gone(entry: UplinkConfig, present: list[str], around: Surroundings) -> list[Seat]:
+def _gone(entry: UplinkConfig, present: list[str], around: Inputs) -> list[Candidate]:
     """Uplinks of a template that were seen in this boot and are not there now, the last few of them."""
     gone = {}
     for name, memory in around.state.uplinks.items():
         template, at, interface = name.partition("@")
         if at and template == entry.name and interface not in present and memory.interface == interface:
             gone[name] = interface
-    return [Seat(name, gone[name], entry, None) for name in recent(gone, around.allotment.seen)]
+    return [Candidate(name, gone[name], entry, None) for name in recent(gone, around.allotment.seen)]
 
 
-def _zero_configuration(config: Config, around: Surroundings) -> list[Seat]:
+def _zero_configuration(config: Config, around: Inputs) -> list[Candidate]:
     """Interfaces with a default in main, and those that had one in this boot; of those that are gone the last few."""
     names = {link.index: link.name for link in around.snapshot.links}
     protocol = around.snapshot.protocol
@@ -154,7 +154,7 @@ def _zero_configuration(config: Config, around: Surroundings) -> list[Seat]:
     gone = recent((name for name in known if name not in links and name not in wanted), around.allotment.seen)
     wanted += [*gone, *(name for name in known if name in links)]
     return [
-        Seat(name, name, UplinkConfig(name, (Match("name", name),), probe=config.probe), links.get(name))
+        Candidate(name, name, UplinkConfig(name, (Match("name", name),), probe=config.probe), links.get(name))
         for name in sorted(set(wanted) - {"", "lo"})
     ]
 
@@ -176,7 +176,7 @@ def _matches(wanted: Sequence[Match], link: Link, attributes: Mapping[str, str])
     return False
 
 
-def _switched(config: Config, seats: Sequence[Seat], old: Allotment) -> Allotment:
+def _switched(config: Config, seats: Sequence[Candidate], old: Allotment) -> Allotment:
     """The allotment with the commands' words that still count; mostly there are none."""
     if not old.enabled:
         return old._replace(configured={}) if old.configured else old
@@ -185,7 +185,7 @@ def _switched(config: Config, seats: Sequence[Seat], old: Allotment) -> Allotmen
     return switches.standing(old, config.uplinks or [seat.config for seat in seats])
 
 
-def _uplink(config: Config, seat: Seat, allotment: Allotment, around: Surroundings) -> Uplink:
+def _uplink(config: Config, seat: Candidate, allotment: Allotment, around: Inputs) -> Uplink:
     entry = seat.config
     sources = Sources(around.snapshot, _lease(seat, around), around.state.foreign, _turns(seat, around))
     ways = {family: way(family, entry, seat.link, sources) for family in FAMILIES}
@@ -215,7 +215,7 @@ def _uplink(config: Config, seat: Seat, allotment: Allotment, around: Surroundin
     )
 
 
-def _turns(seat: Seat, around: Surroundings) -> tuple[tuple[Family, str], ...]:
+def _turns(seat: Candidate, around: Inputs) -> tuple[tuple[Family, str], ...]:
     turns = around.state.turns if around.turns is None else around.turns
     if not turns:
         return ()
@@ -223,5 +223,5 @@ def _turns(seat: Seat, around: Surroundings) -> tuple[tuple[Family, str], ...]:
     return tuple([(family, turn.gateway) for family, turn in named if turn])
 
 
-def _lease(seat: Seat, around: Surroundings) -> Lease:
+def _lease(seat: Candidate, around: Inputs) -> Lease:
     return around.leases.get(seat.link.index, Lease()) if seat.link else Lease()

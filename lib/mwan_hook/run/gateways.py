@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
     from mwan_hook.kernel.reader import Reader
     from mwan_hook.model import Config, Family, Route, Snapshot, Uplink
-    from mwan_hook.routing.uplinks import Bound, Surroundings
+    from mwan_hook.routing.uplinks import Bound, Inputs
 
 
-def settled(reader: Reader, config: Config, around: Surroundings, bound: Bound, now: float) -> tuple[Snapshot, Bound]:
+def settled(reader: Reader, config: Config, around: Inputs, bound: Bound, now: float) -> tuple[Snapshot, Bound]:
     """The uplinks with the gateways that they have then."""
     lost = strays(bound.uplinks, around.snapshot, around.state)
     if lost:
@@ -38,7 +38,7 @@ def _elsewhere(reader: Reader, lost: Iterable[tuple[Family, Uplink]], known: tup
 
 
 def _turns(
-    reader: Reader, uplinks: Iterable[Uplink], around: Surroundings, now: float
+    reader: Reader, uplinks: Iterable[Uplink], around: Inputs, now: float
 ) -> Iterator[tuple[str, Turn]]:
     """Of each uplink and family with several gateways."""
     for uplink in uplinks:

@@ -54,23 +54,23 @@ def judge(seen: Scene, rounds: Sequence[ProbedRound] = (), asked: frozenset[str]
     if seen.bound.policies:
         from mwan_hook.policy import policies
 
-        desired = policies.joined(desired, seen.bound.policies, seen.config.routing, state, seen.snapshot)
+        desired = policies.with_policies(desired, seen.bound.policies, seen.config.routing, state, seen.snapshot)
     if _beside_others(seen.uplinks, seen.snapshot):
         from mwan_hook.others import tunnels
 
-        desired = tunnels.joined(desired, seen.config, seen.uplinks, seen.snapshot)
+        desired = tunnels.with_tunnels(desired, seen.config, seen.uplinks, seen.snapshot)
     if seen.snapshot.claims or seen.snapshot.inside:
         from mwan_hook.others import claims
 
-        desired = claims.joined(desired, seen.config, seen.uplinks, seen.snapshot)
+        desired = claims.beside_claims(desired, seen.config, seen.uplinks, seen.snapshot)
     if needs_copies(seen.snapshot):
         from mwan_hook.others import ahead
 
-        desired = ahead.joined(desired, seen.config.routing, seen.snapshot)
+        desired = ahead.with_copies(desired, seen.config.routing, seen.snapshot)
     if seen.snapshot.pool:
         from mwan_hook.routing import nexthops
 
-        desired = nexthops.joined(desired, seen.uplinks, seen.snapshot)
+        desired = nexthops.with_groups(desired, seen.uplinks, seen.snapshot)
         state = nexthops.remembered(state, seen.snapshot.pool, desired.objects)
     state = _remembered(state, seen, desired)
     changes = plan(seen.config.routing, desired, seen.snapshot)
@@ -144,7 +144,7 @@ def _remembered(state: State, seen: Scene, desired: Desired) -> State:
         tables=tuple(sorted(tables)),
         sysctls=_originals(state, seen.snapshot, desired),
         foreign=desired.foreign,
-        protocols=former.carried(state, seen.snapshot),
+        protocols=former.protocols_to_remember(state, seen.snapshot),
         delegated=seen.snapshot.delegated,
         warnings=(*seen.bound.told, *desired.notes),
         turns=dict(seen.bound.turns),
@@ -162,7 +162,7 @@ def _way_out(uplinks: Sequence[Uplink], family: Family, names: Sequence[str]) ->
 
 def _originals(state: State, snapshot: Snapshot, desired: Desired) -> tuple[Sysctl, ...]:
     """Values from before us, until they are back or the interface is gone."""
-    before = {old.key: old.value for old in former.followed(state.sysctls, snapshot.links)}
+    before = {old.key: old.value for old in former.after_renames(state.sysctls, snapshot.links)}
     current = {found.key: found for found in snapshot.sysctls}
     changed = [current[want.key] for want in desired.sysctls if want.key in current]
     missing = [old for old in desired.originals if current.get(old.key, old).value != old.value]

@@ -28,9 +28,9 @@ from mwan_hook.model import (
     Uplink,
 )
 from mwan_hook.routing import former
-from mwan_hook.routing.desired import settings, strangers
+from mwan_hook.routing.desired import leftover_sysctls, wanted_sysctls
 from mwan_hook.routing.gateways import has_choice, strays
-from mwan_hook.routing.uplinks import Surroundings, bind, interfaces_to_describe
+from mwan_hook.routing.uplinks import Inputs, bind, interfaces_to_describe
 from mwan_hook.run.scene import Scene, limited
 from mwan_hook.store import allotment as allotments
 from mwan_hook.store import state as states
@@ -66,7 +66,7 @@ def _look(root: str, loaded: Loaded, memory: State | None, writes: bool) -> Scen
     with Reader(config.routing.protocol) as reader:
         outlines = _outlines(reader)
         described = _attributes(root, config, outlines.links)
-        around = Surroundings(outlines, state, allotment, described, networkd.leases(root))
+        around = Inputs(outlines, state, allotment, described, networkd.leases(root))
         bound = bind(config, around)
         if strays(bound.uplinks, outlines, state) or any(has_choice(uplink) for uplink in bound.uplinks):
             from mwan_hook.run import gateways
@@ -133,7 +133,7 @@ def details(reader: Reader, loaded: Loaded, bound: Bound, state: State, outlines
     """Rules, tables and sysctls, as far as they are ours or stand for an uplink."""
     uplinks = bound.uplinks
     families, shared = outlines.families, loaded.config.routing.default_table
-    earlier = former.protocols(state, outlines)
+    earlier = former.earlier_protocols(state, outlines)
     routes, rules = _former(earlier, families)
     rulebooks = [reader.all_rules(family) for family in families]
     pool = _pool(reader, loaded, bound, state, outlines)
@@ -238,7 +238,7 @@ def _pool(reader: Reader, loaded: Loaded, bound: Bound, state: State, outlines: 
     from mwan_hook.routing.nexthops import own_table
     from mwan_hook.run import sharing
 
-    ours, taken = nexthops.decoded(reader.objects(), {routing.protocol, *former.protocols(state, outlines)})
+    ours, taken = nexthops.decoded(reader.objects(), {routing.protocol, *former.earlier_protocols(state, outlines)})
     known = "" if anew else state.sharing
     pool = sharing.pool(loaded.root, routing, known, ours, taken) if wanted else Pool(ours=ours, taken=taken)
     return pool._replace(own=own_table(routing.default_table, {*bound.tables}))
@@ -311,8 +311,8 @@ def _orphans(
 
 
 def _current(uplinks: Sequence[Uplink], state: State, outlines: Snapshot) -> Iterator[Sysctl]:
-    wanted = settings(uplinks, outlines)
-    for one in (*wanted, *strangers(wanted, state, outlines)):
+    wanted = wanted_sysctls(uplinks, outlines)
+    for one in (*wanted, *leftover_sysctls(wanted, state, outlines)):
         value = sysctl.read(one.key)
         if value is not None:
             yield one._replace(value=value)

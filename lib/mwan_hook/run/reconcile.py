@@ -87,7 +87,7 @@ class Run:
 
     def _look(self) -> Scene:
         """Everything anew, unless neither the kernel nor another run said that anything changed."""
-        changed = netlink.heard(self._ears)
+        changed = netlink.any_change(self._ears)
         same = states.stamp(self.root) == self.stamp
         if self.last and self.memory and same and not changed and not self.last.bound.turns:
             now, wall = time.clock_gettime(time.CLOCK_BOOTTIME), time.time()

@@ -36,7 +36,7 @@ LONGEST_COMEBACK = 5.0  # of an offline uplink's burst: others may wait to probe
 WAIT_FOR_PROBER = 10.0
 
 
-class Wish(NamedTuple):
+class Request(NamedTuple):
     """What this run was asked to probe."""
 
     names: tuple[str, ...] = ()  # uplinks; empty: all
@@ -47,7 +47,7 @@ class Wish(NamedTuple):
 
 def check(root: str, names: Sequence[str] = (), now: bool = False) -> int:
     """``mwan-hook check``: what the timer runs.  Raises MwanError."""
-    return tick(root, config.load(root), Wish(tuple(names), since=_clock() if now else None))
+    return tick(root, config.load(root), Request(tuple(names), since=_clock() if now else None))
 
 
 def event(root: str, given: tuple[str, str] | None = None) -> int:
@@ -62,7 +62,7 @@ def event(root: str, given: tuple[str, str] | None = None) -> int:
 
         spool.take(root)
         raise
-    return tick(root, loaded, Wish(interfaces=given[1:] if given else (), wait=0))
+    return tick(root, loaded, Request(interfaces=given[1:] if given else (), wait=0))
 
 
 def facts(root: str) -> int:
@@ -72,17 +72,17 @@ def facts(root: str) -> int:
     are over once they were looked at, this run's own changes with them; a bad configuration must not leave them there
     either, or systemd would start run after run.
     """
-    told = netlink.passed()
+    told = netlink.inherited_sockets()
     try:
         loaded = config.load(root)
     except ConfigError:
-        netlink.heard(told)
+        netlink.any_change(told)
         raise
     run = Run(root, loaded, told)
     judged = run.reconcile()
     now = _clock()
     lost = [family for family in FAMILIES if not has_way(judged.state.uplinks, family)]
-    due = {_name(key) for key in _due(judged, Wish(), now) if key.family in lost} if lost else ()
+    due = {_name(key) for key in _due(judged, Request(), now) if key.family in lost} if lost else ()
     for key in _keys(judged):
         if _name(key) in due or schedule.in_doubt(_memory(judged, key), key.uplink.config.probe):
             from mwan_hook.store import spool
@@ -91,7 +91,7 @@ def facts(root: str) -> int:
     return _said(run.finish(judged), run.failed)
 
 
-def tick(root: str, loaded: Loaded, wish: Wish) -> int:
+def tick(root: str, loaded: Loaded, wish: Request) -> int:
     """The whole story; 0, or 1 if something could not be done.
 
     A run that finds another one probing leaves its wish in the state and need not wait: the other one looks again
@@ -145,7 +145,7 @@ def _look_after(root: str, loaded: Loaded, judged: Judged) -> None:
         tell.remind(root, judged)
 
 
-def _probe(run: Run, judged: Judged, wish: Wish, started: float, late: Late) -> Judged:
+def _probe(run: Run, judged: Judged, wish: Request, started: float, late: Late) -> Judged:
     """Rounds until nothing is due or in doubt.
 
     What is online is asked first and alone: it must not wait for a dead one's time-out.  Only where its answers would
@@ -178,7 +178,7 @@ def _probe(run: Run, judged: Judged, wish: Wish, started: float, late: Late) -> 
 
 
 def _without_way(
-    judged: Judged, online: Sequence[Key], seen: Sequence[ProbedRound], wish: Wish
+    judged: Judged, online: Sequence[Key], seen: Sequence[ProbedRound], wish: Request
 ) -> tuple[Judged, list[Key]]:
     """What these rounds would lead to, and what is due then in the families whose last way out they would take."""
     if not any(_memory(judged, key).bad + 1 >= key.uplink.config.probe.fall for key in online):
@@ -189,7 +189,7 @@ def _without_way(
         return judged, []
     then = judged._replace(state=judged.state._replace(uplinks=after))
     had = {(one.job.uplink, one.job.family) for one in seen}
-    due = _due(then, Wish() if wish.names else wish, _clock())
+    due = _due(then, Request() if wish.names else wish, _clock())
     return then, [key for key in due if key.family in lost and _name(key) not in had]
 
 
@@ -239,7 +239,7 @@ def _memory(judged: Judged, key: Key) -> FamilyState:
     return judged.state.uplinks[key.uplink.name].family(key.family)
 
 
-def _due(judged: Judged, wish: Wish, now: float) -> list[Key]:
+def _due(judged: Judged, wish: Request, now: float) -> list[Key]:
     """What a round shall be made of now."""
     return [
         key

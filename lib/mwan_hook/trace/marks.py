@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from mwan_hook.model import Policy, Routing, Rule
-    from mwan_hook.policy.policies import Course
+    from mwan_hook.policy.policies import BoundPolicy
     from mwan_hook.trace.values import Device, Question
 
 
 def notes(
-    asked: Question, courses: Iterable[Course], routing: Routing, devices: Mapping[int, Device], outside: set[int]
+    asked: Question, courses: Iterable[BoundPolicy], routing: Routing, devices: Mapping[int, Device], outside: set[int]
 ) -> Iterator[str]:
     """One line for each policy that may mark the packet.  ``outside``: interfaces that are uplinks."""
     if asked.mark & routing.mark_mask or asked.iif in outside:

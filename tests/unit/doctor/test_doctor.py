@@ -46,7 +46,7 @@ from mwan_hook.model import (
     Status,
     UplinkConfig,
 )
-from mwan_hook.routing.uplinks import Surroundings, bind
+from mwan_hook.routing.uplinks import Inputs, bind
 from mwan_hook.trace.values import AnyRule, Device, Leg, RouteEntry, Span
 from tests.unit import builders
 
@@ -71,7 +71,7 @@ def case(
     config = builders.config(*entries, **routing)._replace(router=router, policies=policies)
     seen = builders.snapshot("fiber", "cable", families=families)
     seen = seen._replace(links=(*seen.links, LAN), addresses=(*seen.addresses, *lan))
-    bound = bind(config, Surroundings(seen, state, Allotment()))
+    bound = bind(config, Inputs(seen, state, Allotment()))
     return Case(config, bound.uplinks, state, seen)
 
 

@@ -26,7 +26,7 @@ from mwan_hook.machine import dropins, units
 from mwan_hook.machine import values as machine
 from mwan_hook.machine.values import STATES, Installed, Networkd, Unit, WaitOnline
 from mwan_hook.model import Allotment, FamilyState, Match, Status, Sysctl, UplinkConfig, UplinkState
-from mwan_hook.routing.uplinks import Surroundings, bind
+from mwan_hook.routing.uplinks import Inputs, bind
 from tests.unit import builders
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -317,7 +317,7 @@ def case(late: float | None = 0.0, config: UplinkConfig | None = None, **memory:
     family = FamilyState(Status.ONLINE, judged=True, way="x", next_probe_at=due, probed_at=1.0)._replace(**memory)  # type: ignore[arg-type]
     state = builders.state()._replace(boot_id="x", uplinks={"fiber": UplinkState("fiber", 2, ipv4=family)})
     made = builders.config(entry)
-    return Case(made, bind(made, Surroundings(seen, state, Allotment())).uplinks, state, seen, 1000.0)
+    return Case(made, bind(made, Inputs(seen, state, Allotment())).uplinks, state, seen, 1000.0)
 
 
 ALIVE = Memory(True, True, 995.0)

@@ -31,7 +31,7 @@ from mwan_hook.model import (
     Status,
 )
 from mwan_hook.routing.desired import desire
-from mwan_hook.routing.uplinks import Bound, Surroundings, bind
+from mwan_hook.routing.uplinks import Bound, Inputs, bind
 from tests.unit import builders as b
 
 ON, OFF = Status.ONLINE, Status.OFFLINE
@@ -40,7 +40,7 @@ PIN = Router(pin=True)
 
 
 def bound(config: Config, snapshot: Snapshot, state: State) -> Bound:
-    return bind(config, Surroundings(snapshot, state, Allotment()))
+    return bind(config, Inputs(snapshot, state, Allotment()))
 
 
 def commands(config: Config, state: State | None = None, snapshot: Snapshot | None = None) -> tuple[str, ...]:

@@ -29,10 +29,10 @@ from mwan_hook.model import (
 )
 from mwan_hook.policy import marks as policymarks
 from mwan_hook.policy import policies
-from mwan_hook.policy.policies import Course, joined
+from mwan_hook.policy.policies import BoundPolicy, with_policies
 from mwan_hook.routing import priorities
 from mwan_hook.routing.desired import desire
-from mwan_hook.routing.uplinks import Bound, Surroundings
+from mwan_hook.routing.uplinks import Bound, Inputs
 from tests.unit import builders as b
 
 V4, V6 = Family.IPV4, Family.IPV6
@@ -61,7 +61,7 @@ def policy(name: str = "web", uplinks: str = "fiber cable", **settings: object) 
 
 def bound(made: Config, snapshot: Snapshot = THERE, allotment: Allotment | None = None) -> Bound:
     """To what is there."""
-    return b.bound(made, Surroundings(snapshot, State(), allotment or Allotment()))
+    return b.bound(made, Inputs(snapshot, State(), allotment or Allotment()))
 
 
 def commands(made: Config, state: State = ALL, snapshot: Snapshot = THERE) -> tuple[str, ...]:
@@ -313,16 +313,16 @@ def test_a_held_mark_leads_to_its_uplink_while_that_carries_and_else_with_the_po
 def test_without_verdicts_a_policy_keeps_what_stands_in_each_family_alone() -> None:
     made = config(policy())
     found = bound(made)
-    full = joined(desire(made, found.uplinks, ALL, THERE), found.policies, made.routing, ALL, THERE)
+    full = with_policies(desire(made, found.uplinks, ALL, THERE), found.policies, made.routing, ALL, THERE)
     table = found.policies[0].table
     other = Route(V4, table + 50)
     there = THERE._replace(rules=full.rules, policies=(*full.policies, other))
-    kept = joined(desire(made, found.uplinks, State(), there), found.policies, made.routing, State(), there)
+    kept = with_policies(desire(made, found.uplinks, State(), there), found.policies, made.routing, State(), there)
     assert set(kept.policies) == set(full.policies) and len(kept.policies) == len(full.policies)
     of_policy = [rule for rule in full.rules if rule.table == table]
     assert len(of_policy) == 2
     assert [rule for rule in kept.rules if rule.table == table] == of_policy
-    nothing = joined(desire(made, found.uplinks, State(), THERE), found.policies, made.routing, State(), THERE)
+    nothing = with_policies(desire(made, found.uplinks, State(), THERE), found.policies, made.routing, State(), THERE)
     assert nothing.policies == ()
 
 
@@ -400,4 +400,4 @@ def test_a_course_knows_all_marks_of_its_packets() -> None:
     (course,) = bound(config(policy(sticky=9))).policies
     assert course.marks == (0x3F00, 0x3E00, 0x3D00)
     assert course.shared
-    assert not Course(policy(), 1400, course.uplinks[:1]).shared
+    assert not BoundPolicy(policy(), 1400, course.uplinks[:1]).shared

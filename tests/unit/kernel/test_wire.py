@@ -218,7 +218,7 @@ def test_an_interrupted_dump_is_noticed_wherever_it_says_so(place: int, mixed: b
     with pytest.raises(frames.InterruptedDumpError):
         shapes.collect([b"".join(messages)], OURS)
     with pytest.raises(frames.InterruptedDumpError):
-        frames.calm(b"".join(messages))
+        frames.checked(b"".join(messages))
 
 
 def test_the_end_of_a_dump_is_found_behind_messages_and_alone() -> None:

@@ -64,16 +64,16 @@ def test_connectivity_state_prints_what_the_original_prints() -> None:
 def test_files_come_and_go_and_a_second_time_nothing_changes(tmp_path: Path) -> None:
     root = str(tmp_path)
     services = tmp_path / files.SERVICES
-    assert files.bring(root, ["eth0", "wlan0"])
-    assert not files.bring(root, ["wlan0", "eth0"])
+    assert files.sync(root, ["eth0", "wlan0"])
+    assert not files.sync(root, ["wlan0", "eth0"])
     assert {file.name.rpartition(".")[0] for file in services.iterdir()} == {
         names.bus_name(word) for word in ("eth0", "wlan0")
     }
-    assert files.bring(root, ["wlan0"])
+    assert files.sync(root, ["wlan0"])
     assert [file.name for file in services.iterdir()] == [f"{names.BASE}.wlan0.service"]
-    assert files.bring(root, [])
+    assert files.sync(root, [])
     assert not (tmp_path / files.PLACE).exists()
-    assert not files.bring(root, [])
+    assert not files.sync(root, [])
 
 
 def test_a_service_file_names_its_file_the_unit_and_a_command(tmp_path: Path) -> None:

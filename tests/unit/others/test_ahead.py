@@ -33,7 +33,7 @@ def rules(config: Config, *foreign: Rule, loaded: bool = False) -> tuple[Rule, .
     there = b.snapshot("fiber", families=BOTH)._replace(foreign_rules=foreign, vrfs=loaded)
     made = desired(config, there, STATE)
     if needs_copies(there):
-        made = ahead.joined(made, config.routing, there)
+        made = ahead.with_copies(made, config.routing, there)
     return tuple(sorted(made.rules, key=lambda rule: rule.priority))
 
 
@@ -99,7 +99,7 @@ def test_vrfs_and_local_addresses_keep_their_order() -> None:
 def test_the_copy_comes_before_all_others_and_goes_after_them() -> None:
     config, moved = configured(), (local(32765),)
     there = b.snapshot("fiber")._replace(foreign_rules=moved)
-    wanted = ahead.joined(desired(config, there, STATE), config.routing, there)
+    wanted = ahead.with_copies(desired(config, there, STATE), config.routing, there)
     put = [one.what for one in plan(config.routing, wanted, there) if isinstance(one.what, Rule)]
     assert put[0] == Rule(V4, 999, LOCAL_TABLE)
     assert [rule.priority for rule in put] == sorted(rule.priority for rule in put)
@@ -113,7 +113,8 @@ def test_the_copy_comes_before_all_others_and_goes_after_them() -> None:
 def test_another_base_never_leaves_a_moment_without_it() -> None:
     there = b.snapshot("fiber")._replace(foreign_rules=(local(32765),))
     old, new = (
-        ahead.joined(desired(config, there, STATE), config.routing, there) for config in (configured(), configured(500))
+        ahead.with_copies(desired(config, there, STATE), config.routing, there)
+        for config in (configured(), configured(500))
     )
     standing = list(old.rules)
     for change in plan(configured(500).routing, new, there._replace(rules=old.rules)):

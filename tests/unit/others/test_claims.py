@@ -7,7 +7,7 @@ import pytest
 from mwan_hook.model import MAIN_TABLE, Address, Allotment, Config, Family, Link, Nexthop, Route, Rule, Status
 from mwan_hook.others import claims
 from mwan_hook.routing.desired import Desired, desire
-from mwan_hook.routing.uplinks import Surroundings, bind
+from mwan_hook.routing.uplinks import Inputs, bind
 from tests.unit import builders as b
 
 ON = Status.ONLINE
@@ -26,8 +26,8 @@ def made(
     snapshot = snapshot._replace(links=(*snapshot.links, Link(LAN, "lan0", True, True)))
     config = b.config(b.uplink("fiber", metric=1), b.uplink("lte", metric=2), **routing)
     state = b.state(fiber=ON, lte=ON)
-    uplinks = bind(config, Surroundings(snapshot, state, Allotment())).uplinks
-    return claims.joined(desire(config, uplinks, state, snapshot), config, uplinks, snapshot)
+    uplinks = bind(config, Inputs(snapshot, state, Allotment())).uplinks
+    return claims.beside_claims(desire(config, uplinks, state, snapshot), config, uplinks, snapshot)
 
 
 def networks(found: Desired) -> list[tuple[Family, int, int | None]]:
@@ -47,7 +47,7 @@ def test_mains_networks_are_asked_for_without_anything_as_wide_in_that_family_al
 def test_what_stands_already_is_kept() -> None:
     before, snapshot = made(), b.snapshot("fiber", "lte")._replace(claims=(HALF,), short=(MULTICAST,), aside=ASIDE)
     policy = MULTICAST._replace(table=1500)
-    found = claims.joined(before._replace(policies=(policy,), notes=("told",)), Config(), (), snapshot)
+    found = claims.beside_claims(before._replace(policies=(policy,), notes=("told",)), Config(), (), snapshot)
     assert found.policies == (policy, MULTICAST._replace(table=ASIDE, protocol=172))
     assert found.notes[0] == "told"
 

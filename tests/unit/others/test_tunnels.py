@@ -26,7 +26,7 @@ from mwan_hook.others import foreign, tunnels
 from mwan_hook.others.servers import is_public
 from mwan_hook.routing.desired import Desired, desire
 from mwan_hook.routing.priorities import LAST
-from mwan_hook.routing.uplinks import Surroundings, bind
+from mwan_hook.routing.uplinks import Inputs, bind
 from tests.unit import builders as b
 
 ON, OFF = Status.ONLINE, Status.OFFLINE
@@ -72,8 +72,8 @@ def beside(
 
 def joined(config: Config, snapshot: Snapshot, state: State) -> Desired:
     """What a run would want."""
-    uplinks = bind(config, Surroundings(snapshot, state, Allotment())).uplinks
-    return tunnels.joined(desire(config, uplinks, state, snapshot), config, uplinks, snapshot)
+    uplinks = bind(config, Inputs(snapshot, state, Allotment())).uplinks
+    return tunnels.with_tunnels(desire(config, uplinks, state, snapshot), config, uplinks, snapshot)
 
 
 def shared(made: Desired, family: Family = V4) -> list[int]:

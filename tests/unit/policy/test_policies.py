@@ -22,7 +22,7 @@ from mwan_hook.model import (
 from mwan_hook.policy import policies
 from mwan_hook.routing.desired import Desired, desire
 from mwan_hook.routing.plan import plan
-from mwan_hook.routing.uplinks import Bound, Surroundings
+from mwan_hook.routing.uplinks import Bound, Inputs
 from tests.unit import builders as b
 
 ON, OFF = Status.ONLINE, Status.OFFLINE
@@ -43,13 +43,13 @@ def policy(name: str = "web", uplinks: str = "lte", **settings: object) -> Polic
 
 
 def bound(config: Config, snapshot: Snapshot = THERE, allotment: Allotment = NEW) -> Bound:
-    return b.bound(config, Surroundings(snapshot, State(), allotment))
+    return b.bound(config, Inputs(snapshot, State(), allotment))
 
 
 def desired(config: Config, state: State = ALL, snapshot: Snapshot = THERE) -> Desired:
     found = bound(config, snapshot)
     made = desire(config, found.uplinks, state, snapshot)
-    return policies.joined(made, found.policies, config.routing, state, snapshot)
+    return policies.with_policies(made, found.policies, config.routing, state, snapshot)
 
 
 def of_policies(made: Desired) -> list[Rule]:
@@ -189,7 +189,7 @@ def test_a_disabled_uplink_carries_nothing() -> None:
     wanted = config(policy(uplinks="lte fiber"))
     found = bound(wanted, allotment=Allotment(enabled={"lte": False}))
     made = desire(wanted, found.uplinks, ALL, THERE)
-    made = policies.joined(made, found.policies, wanted.routing, ALL, THERE)
+    made = policies.with_policies(made, found.policies, wanted.routing, ALL, THERE)
     assert devices(made.policies) == [[(2, 1)], [(2, 1)]]
 
 

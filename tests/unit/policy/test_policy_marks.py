@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from mwan_hook.firewall import match, table
 from mwan_hook.model import Allotment, Config, Failback, Fallback, Family, Policy, Router, Routing, Rule, State, Status
-from mwan_hook.policy.policies import joined
+from mwan_hook.policy.policies import with_policies
 from mwan_hook.routing.desired import desire
-from mwan_hook.routing.uplinks import Bound, Surroundings
+from mwan_hook.routing.uplinks import Bound, Inputs
 from tests.unit import builders as b
 
 ON, OFF = Status.ONLINE, Status.OFFLINE
@@ -26,7 +26,7 @@ def policy(name: str = "web", uplinks: str = "fiber cable", **settings: object) 
 
 
 def bound(made: Config, allotment: Allotment | None = None) -> Bound:
-    return b.bound(made, Surroundings(THERE, State(), allotment or Allotment()))
+    return b.bound(made, Inputs(THERE, State(), allotment or Allotment()))
 
 
 def rules(made: Config, state: State = ALL) -> list[Rule]:
@@ -34,7 +34,7 @@ def rules(made: Config, state: State = ALL) -> list[Rule]:
     found = bound(made)
     marks = {mark for course in found.policies for mark in course.marks}
     wanted = desire(made, found.uplinks, state, THERE)
-    both = joined(wanted, found.policies, made.routing, state, THERE)
+    both = with_policies(wanted, found.policies, made.routing, state, THERE)
     return [rule for rule in both.rules if rule.mark in marks]
 
 
@@ -72,11 +72,11 @@ def test_a_policy_without_a_mark_is_told() -> None:
 def test_pairs_with_uplinks_that_are_gone_give_their_marks_up() -> None:
     made = config(policy(sticky=9), mark_mask=0x700)  # 3 uplinks, the policy, and 2 pairs of 2 others
     gone = {"web/fiber": 0x700, "web/cable": 0x600}
-    there = b.bound(made, Surroundings(b.snapshot("cable", "lte"), State(), Allotment(policy_marks=gone)))
+    there = b.bound(made, Inputs(b.snapshot("cable", "lte"), State(), Allotment(policy_marks=gone)))
     assert there.allotment.policy_marks == {"web": 0x500, **gone}
     less = config(policy(sticky=9), mark_mask=0x500)
     earlier = Allotment(policy_marks={"web/fiber": 0x500})
-    found = b.bound(less, Surroundings(b.snapshot("cable", "lte"), State(), earlier))
+    found = b.bound(less, Inputs(b.snapshot("cable", "lte"), State(), earlier))
     assert found.allotment.policy_marks == {"web": 0x400, "web/cable": 0x500}
 
 
@@ -111,7 +111,7 @@ def test_rules_stay_while_nobody_knows_who_is_online() -> None:
     before = [rule for rule in rules(made) if rule.table]
     found = bound(made)
     there = THERE._replace(rules=tuple(before))
-    left = joined(desire(made, found.uplinks, State(), there), found.policies, made.routing, State(), there)
+    left = with_policies(desire(made, found.uplinks, State(), there), found.policies, made.routing, State(), there)
     assert [rule for rule in left.rules if rule in before] == before
 
 

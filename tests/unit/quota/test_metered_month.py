@@ -108,7 +108,7 @@ class Month:
 
 
 def _uplink(config: object, carrier: bool) -> Uplink:
-    from mwan_hook.routing.uplinks import Surroundings, bind
+    from mwan_hook.routing.uplinks import Inputs, bind
     from tests.unit.builders import config as made
     from tests.unit.builders import foreign
 
@@ -117,7 +117,7 @@ def _uplink(config: object, carrier: bool) -> Uplink:
         addresses=tuple(address("lte", family) for family in FAMILIES),
         defaults=tuple(foreign("lte", 100, family) for family in FAMILIES),
     )
-    return bind(made(config), Surroundings(there, State(), Allotment())).uplinks[0]  # type: ignore[arg-type]
+    return bind(made(config), Inputs(there, State(), Allotment())).uplinks[0]  # type: ignore[arg-type]
 
 
 def test_a_metered_uplink_that_stands_by_costs_less_than_5_mb_in_thirty_days() -> None:

@@ -28,11 +28,11 @@ from mwan_hook.model import (
 from mwan_hook.notify.mail import store
 from mwan_hook.notify.mail.book import recorded
 from mwan_hook.policy import policies
-from mwan_hook.policy.policies import Course
+from mwan_hook.policy.policies import BoundPolicy
 from mwan_hook.quota import usage as quota
 from mwan_hook.quota import words as quotawords
 from mwan_hook.quota.usage import Moment, counted, used
-from mwan_hook.routing.uplinks import Surroundings, bind
+from mwan_hook.routing.uplinks import Inputs, bind
 from mwan_hook.store import usage as stored
 from tests.unit.builders import config, snapshot, uplink
 
@@ -201,7 +201,7 @@ def test_the_years_before_the_last_are_forgotten() -> None:
 
 def bound(*entries: UplinkConfig, names: tuple[str, ...] = ("fiber", "cable", "lte")) -> tuple[Uplink, ...]:
     """On interfaces of their names."""
-    return bind(config(*entries), Surroundings(snapshot(*names), State(), Allotment())).uplinks
+    return bind(config(*entries), Inputs(snapshot(*names), State(), Allotment())).uplinks
 
 
 LTE = uplink("lte", metric=50, quota=20 * GB)
@@ -242,7 +242,7 @@ def test_beyond_its_quota_an_uplink_is_preferred_to_none_and_the_rest_keep_their
 def test_a_policy_takes_it_last_too() -> None:
     lte, fiber, cable = before = bound(LTE, FIBER, CABLE)
     now = quota.demoted(before, {"lte": Usage(stage=Stage.EXCEEDED)})
-    listed = (Course(Policy("voice"), 1400, (lte, cable, fiber)), Course(Policy("only"), 1402, (lte,)))
+    listed = (BoundPolicy(Policy("voice"), 1400, (lte, cable, fiber)), BoundPolicy(Policy("only"), 1402, (lte,)))
     voice, only = policies.reordered(listed, before, now)
     assert [u.name for u in voice.uplinks] == ["cable", "fiber", "lte"]
     assert [u.name for u in only.uplinks] == ["lte"]

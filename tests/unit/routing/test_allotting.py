@@ -24,7 +24,7 @@ from mwan_hook.model import (
 )
 from mwan_hook.routing import allotting
 from mwan_hook.routing.allotting import GONE, REMEMBERED
-from mwan_hook.routing.uplinks import Bound, Surroundings, bind
+from mwan_hook.routing.uplinks import Bound, Inputs, bind
 
 PHONE = UplinkConfig("phone", (Match("name", "enx*"),))
 CABLE = UplinkConfig("cable", (Match("name", "eth7"),))
@@ -39,7 +39,7 @@ def plugged(name: str, before: Bound | None = None, uplinks: tuple[UplinkConfig,
     """The cable and one phone, in the boot and with the memory of what was before."""
     config = Config(Routing(mark_mask=MASK), uplinks=uplinks, router=Router(pin=True))
     known = {u.name: UplinkState(u.interface, u.index) for u in before.uplinks} if before else {}
-    around = Surroundings(there("eth7", name), State(uplinks=known), before.allotment if before else Allotment())
+    around = Inputs(there("eth7", name), State(uplinks=known), before.allotment if before else Allotment())
     return bind(config, around)
 
 
@@ -69,7 +69,7 @@ def test_who_was_there_longest_ago_gives_its_mark() -> None:
 
 def test_a_cable_that_is_not_there_keeps_its_mark() -> None:
     config = Config(Routing(mark_mask=0x100), uplinks=(CABLE, PHONE))
-    found = bind(config, Surroundings(there("enx1"), State(), Allotment()))
+    found = bind(config, Inputs(there("enx1"), State(), Allotment()))
     assert {uplink.name: uplink.mark for uplink in found.uplinks} == {"cable": 0x100, "phone@enx1": 0}
     assert "none for uplinks phone@enx1" in found.short[0]
 
@@ -85,7 +85,7 @@ def test_without_a_configuration_names_come_and_go_too() -> None:
         )
         state = State(uplinks=known)
         config = Config(Routing(mark_mask=MASK))
-        found = bind(config, Surroundings(snapshot._replace(defaults=defaults), state, found.allotment))
+        found = bind(config, Inputs(snapshot._replace(defaults=defaults), state, found.allotment))
         assert all(uplink.mark for uplink in found.uplinks if uplink.present)
     assert len(found.uplinks) == 2 + GONE
 
@@ -110,7 +110,7 @@ def test_numbers_of_names_that_are_gone_are_bounded() -> None:
     names = [f"phone@enx{place}" for place in range(REMEMBERED + 50)]
     old = Allotment({name: 2000 + place for place, name in enumerate(names)}, seen=tuple(names))
     config = Config(Routing(mark_mask=MASK), uplinks=(CABLE, PHONE))
-    kept = bind(config, Surroundings(there("eth7", "enx0"), State(), old)).allotment
+    kept = bind(config, Inputs(there("eth7", "enx0"), State(), old)).allotment
     assert {"cable", "phone@enx0"} < set(kept.tables)
     assert len(kept.tables) == REMEMBERED + 2
     assert set(kept.seen) <= {*kept.tables}
@@ -119,7 +119,7 @@ def test_numbers_of_names_that_are_gone_are_bounded() -> None:
 
 def test_more_uplinks_than_marks_have_tables_and_the_rest_is_said() -> None:
     uplinks = tuple(UplinkConfig(f"w{n}", (Match("name", f"w{n}"),)) for n in range(70))
-    found = bind(Config(uplinks=uplinks), Surroundings(there(*(f"w{n}" for n in range(70))), State(), Allotment()))
+    found = bind(Config(uplinks=uplinks), Inputs(there(*(f"w{n}" for n in range(70))), State(), Allotment()))
     assert sum(bool(uplink.mark) for uplink in found.uplinks) == allotting.room(0x3F00) == 63
     assert len({uplink.table for uplink in found.uplinks}) == 70
     assert found.short == (

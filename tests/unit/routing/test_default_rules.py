@@ -32,7 +32,7 @@ from mwan_hook.routing import gateways, metrics, ways
 from mwan_hook.routing.desired import Desired, desire
 from mwan_hook.routing.metrics import own_defaults
 from mwan_hook.routing.plan import plan
-from mwan_hook.routing.uplinks import Surroundings, bind
+from mwan_hook.routing.uplinks import Inputs, bind
 from tests.unit import builders as b
 
 V4, V6 = Family.IPV4, Family.IPV6
@@ -170,7 +170,7 @@ def test_a_remembered_default_loses_what_the_kernel_would_have_taken(src: str | 
 
 def uplinks_of(config: Config, snapshot: Snapshot, state: State) -> tuple[Uplink, ...]:
     """Bound to what is there."""
-    return tuple(bind(config, Surroundings(snapshot, state, Allotment())).uplinks)
+    return tuple(bind(config, Inputs(snapshot, state, Allotment())).uplinks)
 
 
 def wanted(config: Config, snapshot: Snapshot, state: State) -> Desired:
@@ -354,11 +354,11 @@ def test_rungs_in_main_keep_out_of_the_way_of_foreign_ipv6_defaults(
     for family, expected in ((V4, v4), (V6, v6)):
         defaults = tuple(b.foreign("fiber", metric, family) for metric in theirs)
         snapshot = b.snapshot("fiber", families=BOTH)._replace(defaults=defaults)
-        assert metrics.ladder(family, snapshot, (), 3) == expected
+        assert metrics.fallback_metrics(family, snapshot, (), 3) == expected
         odd = tuple(one for route in defaults for one in (route._replace(tos=8), route._replace(dst="10.0.0.0/8")))
-        assert metrics.ladder(family, snapshot._replace(defaults=odd), (), 3) == [1, 2, 3], "no defaults"
+        assert metrics.fallback_metrics(family, snapshot._replace(defaults=odd), (), 3) == [1, 2, 3], "no defaults"
         mine = tuple(route._replace(protocol=PROTOCOL) for route in defaults)
-        assert metrics.ladder(family, snapshot._replace(defaults=mine), (), 3) == [1, 2, 3], "ours"
+        assert metrics.fallback_metrics(family, snapshot._replace(defaults=mine), (), 3) == [1, 2, 3], "ours"
 
 
 def test_what_was_displaced_is_remembered_while_its_way_is_out_of_order_and_put_back_without_metrics() -> None:

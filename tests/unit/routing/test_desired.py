@@ -21,14 +21,14 @@ from mwan_hook.model import (
 )
 from mwan_hook.routing.desired import Desired, desire
 from mwan_hook.routing.rules import shared_addresses
-from mwan_hook.routing.uplinks import Surroundings, bind
+from mwan_hook.routing.uplinks import Inputs, bind
 from tests.unit import builders as b
 
 ON, OFF = Status.ONLINE, Status.OFFLINE
 
 
 def desired(config: Config, snapshot: Snapshot, state: State) -> Desired:
-    bound = bind(config, Surroundings(snapshot, state, Allotment()))
+    bound = bind(config, Inputs(snapshot, state, Allotment()))
     return desire(config, bound.uplinks, state, snapshot)
 
 
@@ -46,7 +46,7 @@ def test_many_addresses_are_compared_in_one_pass() -> None:
     texts = [f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}" for n in range(30000)]
     several = [b.address(name)._replace(address=text) for name in names for text in texts]
     snapshot = b.snapshot(*names)._replace(addresses=tuple(several))
-    uplinks = bind(b.config(*map(b.uplink, names)), Surroundings(snapshot, State(), Allotment())).uplinks
+    uplinks = bind(b.config(*map(b.uplink, names)), Inputs(snapshot, State(), Allotment())).uplinks
     began = time.process_time()
     assert len(shared_addresses(uplinks, Family.IPV4)) == 30000
     assert time.process_time() - began < 5

@@ -28,7 +28,7 @@ from mwan_hook.model import (
 from mwan_hook.routing.desired import desire
 from mwan_hook.routing.gateways import strays
 from mwan_hook.routing.turns import turn
-from mwan_hook.routing.uplinks import Surroundings, bind
+from mwan_hook.routing.uplinks import Inputs, bind
 from tests.unit import builders as b
 
 FIBER = b.NAMES["fiber"]
@@ -43,7 +43,7 @@ def via(gateway: str | None, metric: int = 100, table: int = MAIN_TABLE, onlink:
 
 
 def uplink(snapshot: Snapshot, lease: str | None = None, state: State | None = None, **own: object) -> Uplink:
-    around = Surroundings(snapshot, state or State(), Allotment(), leases={FIBER: Lease(lease)})
+    around = Inputs(snapshot, state or State(), Allotment(), leases={FIBER: Lease(lease)})
     return bind(b.config(b.uplink("fiber", **own)), around).uplinks[0]
 
 

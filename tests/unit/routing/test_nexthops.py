@@ -54,7 +54,7 @@ def desired(route: Route) -> Desired:
 
 
 def wanted(route: Route, *uplinks: Uplink, own: int = OWN) -> Desired:
-    return nexthops.joined(desired(route), uplinks, Snapshot(pool=Pool(use=True, own=own)))
+    return nexthops.with_groups(desired(route), uplinks, Snapshot(pool=Pool(use=True, own=own)))
 
 
 def test_own_ipv6_packets_pass_a_group_of_several_by() -> None:
@@ -71,7 +71,7 @@ def test_ipv6_has_no_group_where_own_packets_could_not_pass_it_by() -> None:
     assert wanted(several, *uplinks, own=0) == desired(several)
     assert wanted(best(2, family=V6), *uplinks, own=0) == desired(best(2, family=V6))
     before = desired(several)._replace(rules=(Rule(V6, 1899, 0, action="unreachable"), Rule(V6, 1900, 1000)))
-    assert nexthops.joined(before, uplinks, Snapshot(pool=Pool(use=True, own=OWN))) == before
+    assert nexthops.with_groups(before, uplinks, Snapshot(pool=Pool(use=True, own=OWN))) == before
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_the_table_of_own_packets_is_a_free_one_below_the_shared_default_s(
 @pytest.mark.parametrize("weight", [256, 4096])
 def test_a_twin_that_was_typed_with_less_weight_is_left_as_it_is(weight: int) -> None:
     uplinks = uplink(2), uplink(3, present=False)
-    made = nexthops.joined(desired(best(2)), uplinks, Snapshot(pool=Pool(use=True, heaviest=65535)))
+    made = nexthops.with_groups(desired(best(2)), uplinks, Snapshot(pool=Pool(use=True, heaviest=65535)))
     assert line(Change(Op.ADD, made.objects[-1]), {}).split()[6] == "1720000024,256/1720000025"
     typed = made.objects[-1]._replace(members=((1720000024, weight), (1720000025, 1)))
     assert nexthops.difference(made.objects, Pool(ours=(*made.objects[:2], typed))) == ([], [])
@@ -105,7 +105,7 @@ def test_several_share_a_group_whose_ids_tell_interface_and_family() -> None:
 
 def test_a_group_needs_no_route_behind_its_own() -> None:
     alone = desired(best(2, 3))._replace(shared=(best(2, 3),))
-    found = nexthops.joined(alone, (uplink(2), uplink(3)), Snapshot(pool=Pool(use=True)))
+    found = nexthops.with_groups(alone, (uplink(2), uplink(3)), Snapshot(pool=Pool(use=True)))
     assert found.shared == wanted(best(2, 3), uplink(2), uplink(3)).shared[:1]
 
 
@@ -131,10 +131,10 @@ def test_it_is_remembered_that_objects_are_or_will_be_there_and_what_auto_found_
 
 def test_a_way_keeps_its_id_beside_its_twin_in_whatever_order_the_kernel_lists_them() -> None:
     uplinks, route = (uplink(2), uplink(3, present=False)), best(2)
-    made = nexthops.joined(desired(route), uplinks, Snapshot(pool=Pool(use=True, taken=frozenset({1720000024}))))
+    made = nexthops.with_groups(desired(route), uplinks, Snapshot(pool=Pool(use=True, taken=frozenset({1720000024}))))
     assert [one.id for one in made.objects] == [1720000034, 1720000025, 1720000004], "the twin's is the lower one"
     for ours in (made.objects, made.objects[::-1]):
-        again = nexthops.joined(desired(route), uplinks, Snapshot(pool=Pool(use=True, ours=ours)))
+        again = nexthops.with_groups(desired(route), uplinks, Snapshot(pool=Pool(use=True, ours=ours)))
         assert again.objects == made.objects
 
 
@@ -148,13 +148,15 @@ def test_of_several_groups_of_ours_the_one_that_carries_is_kept() -> None:
     idle, used = (NexthopObject(number, V4, None, ((1720000024, 1), (1720000034, 1)), 1024, 120) for number in (50, 60))
     standing = Route(V4, 1000, metric=1, nhid=60)
     snapshot = Snapshot(shared=(standing,), pool=Pool(use=True, ours=(*ways, idle, used)))
-    assert nexthops.joined(desired(best(2, 3)), uplinks, snapshot).shared[0].nhid == 60
+    assert nexthops.with_groups(desired(best(2, 3)), uplinks, snapshot).shared[0].nhid == 60
 
 
 def test_an_interface_has_a_way_of_each_family() -> None:
     uplinks = uplink(2), uplink(3)
     four = wanted(best(2, 3), *uplinks).objects
-    six = nexthops.joined(desired(best(2, 3, family=V6)), uplinks, Snapshot(pool=Pool(use=True, ours=four, own=OWN)))
+    six = nexthops.with_groups(
+        desired(best(2, 3, family=V6)), uplinks, Snapshot(pool=Pool(use=True, ours=four, own=OWN))
+    )
     assert [one.id for one in six.objects] == [1720000026, 1720000036, 1720000006]
 
 
@@ -163,7 +165,7 @@ def test_a_group_of_another_family_or_size_is_not_taken_over(other: dict[str, An
     """The kernel changes neither of the two."""
     uplinks = uplink(2), uplink(3)
     group = wanted(best(2, 3), *uplinks).objects[-1]._replace(**other)
-    found = nexthops.joined(desired(best(2, 3)), uplinks, Snapshot(pool=Pool(use=True, ours=(group,))))
+    found = nexthops.with_groups(desired(best(2, 3)), uplinks, Snapshot(pool=Pool(use=True, ours=(group,))))
     assert found.objects[-1].id != group.id
 
 
@@ -195,7 +197,7 @@ def test_where_objects_are_not_to_be_used_those_that_stand_go() -> None:
     uplinks = uplink(2), uplink(3)
     before = wanted(best(2, 3), *uplinks)
     snapshot = Snapshot(shared=before.shared, rules=before.rules, pool=Pool(use=False, ours=before.objects))
-    changes = plan(Routing(), nexthops.joined(desired(best(2, 3)), uplinks, snapshot), snapshot)
+    changes = plan(Routing(), nexthops.with_groups(desired(best(2, 3)), uplinks, snapshot), snapshot)
     assert [line(change, {2: "a", 3: "b"}) for change in changes] == [
         "ip route replace default table 1000 proto 172 metric 1 "
         "nexthop via 10.0.2.1 dev a weight 1 nexthop via 10.0.3.1 dev b weight 1",
@@ -212,7 +214,7 @@ def test_what_stands_without_verdicts_keeps_its_objects(route: Route) -> None:
     pool = Pool(use=True, ours=before.objects, own=OWN)
     snapshot = Snapshot(shared=before.shared, rules=before.rules, policies=before.policies, pool=pool)
     standing = Desired(shared=before.shared, rules=desired(route).rules, online={route.family: ()})
-    assert plan(Routing(), nexthops.joined(standing, uplinks, snapshot), snapshot) == ()
+    assert plan(Routing(), nexthops.with_groups(standing, uplinks, snapshot), snapshot) == ()
 
 
 def test_lines_are_those_that_an_operator_could_have_typed() -> None:
@@ -324,11 +326,11 @@ def test_any_group_becomes_any_other_in_an_order_that_the_kernel_takes(
         there = scene.carrying | scene.plugged
         uplinks = [uplink(i, scene.weights[i - 2], present=i in there) for i in range(2, 6)]
         snapshot = kernel.snapshot(scene.use)
-        for change in plan(Routing(), nexthops.joined(want, uplinks, snapshot), snapshot):
+        for change in plan(Routing(), nexthops.with_groups(want, uplinks, snapshot), snapshot):
             kernel.apply(change)
             assert 1 in kernel.routes or change.op is not Op.DELETE or not scene.carrying
         after = kernel.snapshot(scene.use)
-        assert plan(Routing(), nexthops.joined(want, uplinks, after), after) == ()
+        assert plan(Routing(), nexthops.with_groups(want, uplinks, after), after) == ()
         assert bool(kernel.objects) == bool(scene.use and scene.carrying)
         kept = kernel.ways()
         assert {index: kept[index] for index in kept if index in before} == {

@@ -36,7 +36,7 @@ from mwan_hook.model import (
 )
 from mwan_hook.routing import prefixes
 from mwan_hook.routing.desired import desire
-from mwan_hook.routing.uplinks import Surroundings, bind
+from mwan_hook.routing.uplinks import Inputs, bind
 from mwan_hook.run import delegation
 from tests.unit import builders as b
 
@@ -56,7 +56,7 @@ def three(**fiber: object) -> Config:
 
 
 def uplinks(config: Config, state: State, snapshot: Snapshot) -> tuple[Uplink, ...]:
-    return bind(config, Surroundings(snapshot, state, Allotment())).uplinks
+    return bind(config, Inputs(snapshot, state, Allotment())).uplinks
 
 
 def rules(config: Config, state: State, snapshot: Snapshot | None = None) -> list[Rule]:

@@ -21,13 +21,13 @@ from mwan_hook.model import (
     UplinkConfig,
     UplinkState,
 )
-from mwan_hook.routing.uplinks import Bound, Surroundings
+from mwan_hook.routing.uplinks import Bound, Inputs
 from tests.unit import builders as b
 
 
 def bound(config: Config, snapshot: Snapshot, **around: object) -> Bound:
     rest = {"state": State(), "allotment": Allotment(), **around}
-    return b.bound(config, Surroundings(snapshot, **rest))  # type: ignore[arg-type]
+    return b.bound(config, Inputs(snapshot, **rest))  # type: ignore[arg-type]
 
 
 def template(name: str, *matches: Match) -> UplinkConfig:

@@ -40,10 +40,10 @@ from mwan_hook.model import (
 )
 from mwan_hook.probes import runner
 from mwan_hook.probes.loop import Late
-from mwan_hook.routing.uplinks import Surroundings, bind
+from mwan_hook.routing.uplinks import Inputs, bind
 from mwan_hook.run import change, judge, look, tick
 from mwan_hook.run.scene import Judged, ProbedRound, Scene
-from mwan_hook.run.tick import Key, Questions, Wish
+from mwan_hook.run.tick import Key, Questions, Request
 from mwan_hook.store import files, lock, wake
 from mwan_hook.store import state as states
 from mwan_hook.verdict import facts
@@ -52,7 +52,7 @@ from tests.unit.verdict.test_only_way import IPV4, Site
 from tests.unit.verdict.verdicts import FULL, LIMITED, OFFLINE, ONLINE, PING, PORTAL, PORTALLED
 
 IPV6 = Family.IPV6
-ALL, NONE, FRESH = Wish(), Config(), State()
+ALL, NONE, FRESH = Request(), Config(), State()
 OTHER, THIRD = parse("icmp://192.0.2.10"), parse("tcp://192.0.2.11:53")
 
 
@@ -194,7 +194,7 @@ class Story:
         site.state = site.state._replace(uplinks=judge.verdicts(site.scene(), rounds, frozenset()))
         return site.judged()
 
-    def probe(self, wish: Wish = ALL) -> list[tuple[float, str]]:
+    def probe(self, wish: Request = ALL) -> list[tuple[float, str]]:
         tick._probe(self, self.reconcile(), wish, self.start, Late())  # type: ignore[arg-type]
         return self.asked
 
@@ -213,8 +213,8 @@ def test_what_is_online_is_asked_first_and_each_once(monkeypatch: pytest.MonkeyP
     assert Story(monkeypatch, site, dsl=[FULL], lte=[LIMITED]).probe() == [(0, "dsl"), (0, "lte")]
     site.now += 1
     assert Story(monkeypatch, site).probe() == [], "nothing is due"
-    assert Story(monkeypatch, site, dsl=[FULL]).probe(Wish(names=("dsl",), since=site.now)) == [(0, "dsl")]
-    assert Story(monkeypatch, site, lte=[LIMITED]).probe(Wish(names=("eth2",), since=site.now)) == [(0, "lte")]
+    assert Story(monkeypatch, site, dsl=[FULL]).probe(Request(names=("dsl",), since=site.now)) == [(0, "dsl")]
+    assert Story(monkeypatch, site, lte=[LIMITED]).probe(Request(names=("eth2",), since=site.now)) == [(0, "lte")]
 
 
 def test_a_doubt_that_outlasts_the_longest_burst_is_left_to_the_next_run(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,7 +254,7 @@ def test_before_the_last_way_falls_the_other_family_of_the_same_line_is_no_reaso
     site.run(0, dsl=FULL, lte=LIMITED)
     site.now += 30
     online = [key(site, "dsl")]
-    then, others = tick._without_way(site.judged(), online, site.seen(dsl=LIMITED), Wish(since=site.now + 1))
+    then, others = tick._without_way(site.judged(), online, site.seen(dsl=LIMITED), Request(since=site.now + 1))
     assert [one.uplink.name for one in others] == ["lte"]
     assert then.state.uplinks["dsl"].ipv4.status is OFFLINE, "the others are asked as after the fall"
 
@@ -318,7 +318,7 @@ class Prober:
         self.released += 1
 
 
-def run_of(monkeypatch: pytest.MonkeyPatch, prober: Prober, wish: Wish) -> tuple[int, list[str]]:
+def run_of(monkeypatch: pytest.MonkeyPatch, prober: Prober, wish: Request) -> tuple[int, list[str]]:
     """Exit status, and what happened, of a run whose lines are all due."""
     site, steps = Site(), []
     site.run(0)
@@ -352,15 +352,15 @@ def run_of(monkeypatch: pytest.MonkeyPatch, prober: Prober, wish: Wish) -> tuple
 
 def test_a_run_that_waited_for_the_prober_looks_again_before_it_probes(monkeypatch: pytest.MonkeyPatch) -> None:
     prober = Prober(free=True)
-    assert run_of(monkeypatch, prober, Wish()) == (0, ["look", "look", "probe", "finish", "after"])
+    assert run_of(monkeypatch, prober, Request()) == (0, ["look", "look", "probe", "finish", "after"])
     assert prober.released == 1
 
 
-@pytest.mark.parametrize("wish", [Wish(names=("dsl",)), Wish(since=1.0)])
+@pytest.mark.parametrize("wish", [Request(names=("dsl",)), Request(since=1.0)])
 def test_only_what_was_asked_for_by_hand_must_be_probed_by_this_very_run(
-    monkeypatch: pytest.MonkeyPatch, wish: Wish
+    monkeypatch: pytest.MonkeyPatch, wish: Request
 ) -> None:
-    assert run_of(monkeypatch, Prober(free=False), Wish()) == (0, ["look", "finish", "after"])
+    assert run_of(monkeypatch, Prober(free=False), Request()) == (0, ["look", "finish", "after"])
     with pytest.raises(Busy):
         run_of(monkeypatch, Prober(free=False), wish)
 
@@ -395,7 +395,7 @@ def test_what_fails_with_words_of_ours_is_told_and_nothing_else_is_caught() -> N
 
 
 def seen(config: Config, snapshot: Snapshot, state: State = FRESH) -> Scene:
-    around = Surroundings(snapshot, state, Allotment())
+    around = Inputs(snapshot, state, Allotment())
     return Scene("/nowhere", config, "print", state, Allotment(), bind(config, around), snapshot, 1000.0, 2000.0)
 
 

@@ -26,7 +26,7 @@ from mwan_hook.routing.uplinks import Bound
 from mwan_hook.run import tick
 from mwan_hook.run.judge import verdicts
 from mwan_hook.run.scene import Judged, ProbedRound, Scene
-from mwan_hook.run.tick import Key, Wish
+from mwan_hook.run.tick import Key, Request
 from mwan_hook.verdict.decide import FRESH_INTERVALS, has_way
 from tests.unit.verdict.verdicts import FULL, LIMITED, OFFLINE, ONLINE, PING, START, probe, seen, uplink
 
@@ -195,7 +195,7 @@ def test_whenever_a_line_was_good_just_now_something_is_online(
 # ---------------------------------------------------------------- what a run asks before it takes the last way out
 
 
-def asked(site: Site, wish: Wish, **rounds: Connectivity) -> set[str]:
+def asked(site: Site, wish: Request, **rounds: Connectivity) -> set[str]:
     """The uplinks that are asked, too, after these answers of what is online."""
     online = [Key(site.uplinks[name], IPV4) for name in rounds]
     _, keys = tick._without_way(site.judged(), online, site.seen(**rounds), wish)
@@ -215,17 +215,17 @@ def due_site(fall: int) -> Site:
 def test_the_others_that_are_due_are_asked_before_the_last_way_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     site = due_site(fall=1)
     monkeypatch.setattr(tick, "_clock", lambda: site.now)
-    assert asked(site, Wish(), dsl=LIMITED) == {"lte", "sat"}
-    assert asked(site, Wish(names=("dsl",)), dsl=LIMITED) == {"lte", "sat"}, "named or not"
-    assert asked(site, Wish(), dsl=FULL) == set()
+    assert asked(site, Request(), dsl=LIMITED) == {"lte", "sat"}
+    assert asked(site, Request(names=("dsl",)), dsl=LIMITED) == {"lte", "sat"}, "named or not"
+    assert asked(site, Request(), dsl=FULL) == set()
 
 
 def test_none_is_asked_while_the_last_way_only_fails_and_does_not_fall(monkeypatch: pytest.MonkeyPatch) -> None:
     site = due_site(fall=2)
     monkeypatch.setattr(tick, "_clock", lambda: site.now)
-    assert asked(site, Wish(), dsl=LIMITED) == set()
+    assert asked(site, Request(), dsl=LIMITED) == set()
     site.state = site.state._replace(uplinks=verdicts(site.scene(), site.seen(dsl=LIMITED), frozenset()))
-    assert asked(site, Wish(), dsl=LIMITED) == {"lte", "sat"}
+    assert asked(site, Request(), dsl=LIMITED) == {"lte", "sat"}
 
 
 def test_none_is_asked_where_another_line_carries_or_can_stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -233,16 +233,16 @@ def test_none_is_asked_where_another_line_carries_or_can_stand_in(monkeypatch: p
     monkeypatch.setattr(tick, "_clock", lambda: site.now)
     site.run(0, dsl=FULL, lte=FULL, sat=LIMITED)
     site.now += 30
-    assert asked(site, Wish(), dsl=LIMITED) == set()
+    assert asked(site, Request(), dsl=LIMITED) == set()
     site.run(40, lte=LIMITED, sat=LIMITED)
     site.run(50, lte=FULL, sat=LIMITED)
     assert site.memory("lte").status is OFFLINE
     site.now += 10
-    assert asked(site, Wish(), dsl=LIMITED) == set()
+    assert asked(site, Request(), dsl=LIMITED) == set()
 
 
 def test_what_is_not_due_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     site = due_site(fall=1)
     monkeypatch.setattr(tick, "_clock", lambda: site.now)
     site.state = site.state._replace(uplinks=verdicts(site.scene(), site.seen(sat=LIMITED), frozenset()))
-    assert asked(site, Wish(), dsl=LIMITED) == {"lte"}
+    assert asked(site, Request(), dsl=LIMITED) == {"lte"}

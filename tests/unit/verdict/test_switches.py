@@ -8,7 +8,7 @@ import pytest
 
 from mwan_hook.commands import config as command
 from mwan_hook.model import Allotment, Match, State, UplinkConfig
-from mwan_hook.routing.uplinks import Surroundings, bind
+from mwan_hook.routing.uplinks import Inputs, bind
 from mwan_hook.store import allotment as allotments
 from mwan_hook.verdict.switches import overruled, said, standing
 from tests.unit import builders as b
@@ -28,7 +28,7 @@ class Machine:
     def configure(self, enabled: bool) -> bool:
         """A run after the configuration was written; whether the uplink is on."""
         self.entry = entry(enabled)
-        found = bind(b.config(self.entry), Surroundings(b.snapshot("fiber"), State(), self.allotment))
+        found = bind(b.config(self.entry), Inputs(b.snapshot("fiber"), State(), self.allotment))
         self.lines = list(overruled(self.allotment, found.uplinks))
         self.allotment, self.uplink = found.allotment, found.uplinks[0]
         return self.uplink.enabled

@@ -43,7 +43,7 @@ def deliver(root: str, _loaded: Loaded, notices: Sequence[Notice]) -> bool:
     """
     there_now = published(states.load(root, writes=False)[0])
     anew = any(one.event == AGAIN for one in notices)
-    changed = files.bring(root, there_now) or anew
+    changed = files.sync(root, there_now) or anew
     told = dict(there_now) if anew else {}
     told |= {
         element(one.interface): BusDevice(one.interface, one.state)

@@ -31,7 +31,7 @@ def installed(root: str) -> bool:
     return any(os.path.exists(files.under(root, path)) for path in INSTALLED)
 
 
-def bring(root: str, elements: Iterable[str]) -> bool:
+def sync(root: str, elements: Iterable[str]) -> bool:
     """Have files for the names with these last elements and no others; True if something changed.  Raises MwanError."""
     names = sorted(bus_name(word) for word in elements)
     if not names:
