@@ -71,7 +71,7 @@ def guarded(action: Callable[[], int]) -> int:
         _complain(str(error).splitlines())
         return error.code
     except BrokenPipeError:
-        return 1  # nobody reads on
+        return 1  # the reader is gone
     except OSError as error:
         _complain((str(error),))
         return 1
@@ -91,7 +91,7 @@ def start() -> None:
     closing the other costs a seventh of the common run.
     """
     gc.disable()
-    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - closed by whoever started us
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - closed by the program that started us
     sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # as stderr does
     code = guarded(_flushed)

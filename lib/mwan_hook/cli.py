@@ -71,7 +71,7 @@ def _serving(add: Add) -> None:
     step.add_argument("--books", action="store_true", help="only mail, the webhook and Prometheus, which need no root")
     step.add_argument("--programs", action="store_true", help="only hooks and D-Bus")
     add("chores", chores, "do what runs that are not root have asked for; what the path unit starts")
-    one = add("bus", bus, "answer on D-Bus until nobody calls; what the bus starts")
+    one = add("bus", bus, "answer on D-Bus until calls cease; what the bus starts")
     one.add_argument("--idle", type=_seconds, default=30.0, metavar="S", help="seconds without a call (30)")
 
 

@@ -1,6 +1,6 @@
 """Whether a run of ours can have stored it: values that decode, and yet would crash a run or lead to what is others'.
 
-Whatever names an object of the kernel or a file is held against what we write.  Each function says what cannot be; an
+What names an object of the kernel or a file is held against what we write.  Each function says what cannot be; an
 empty text is for what can.  Every run asks, so it is cheap.
 """
 
@@ -77,7 +77,7 @@ def usages(stored: Usages) -> str:
 
 
 def days(year: int, month: int) -> int:
-    """Of a month."""
+    """Number of days in a month."""
     leap = month == 2 and year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
     return _MONTHS[month - 1] + leap
 
@@ -106,7 +106,7 @@ def allotment(stored: Allotment) -> str:
 
 
 def notice(stored: Notice) -> str:
-    """Its id becomes a file's name, and its event a directory's."""
+    """Raise unless the id can name a file, and the event a directory."""
     number, dash, place = stored.id[:_IDENTITY], stored.id[_IDENTITY : _IDENTITY + 1], stored.id[_IDENTITY + 1 :]
     if not (stored.id.isascii() and number.isdigit() and dash == "-" and place.isdigit()):
         return f"{stored.id!r:.80} is no id of a notice"
@@ -163,7 +163,6 @@ def _prefixes(stored: State) -> str:
 
 
 def _is_delegated(stored: Delegated) -> bool:
-    """It becomes rules, and its networks are told to the LAN."""
     named = not stored.interface or (stored.interface not in _NO_INTERFACES and _is_name(stored.interface))
     inside = all(0 < lan.index <= LAST_INDEX and _is_prefix6(lan.prefix) for lan in stored.lans)
     return named and inside and _is_prefix6(stored.prefix)

@@ -27,7 +27,7 @@ else:
     _GETTERS = tuple(_tuplegetter(place, "") for place in range(64))
 
     class _Made(type):
-        """Makes the tuple class when a subclass of :class:`NamedTuple` is written down."""
+        """The metaclass that makes a tuple class of each subclass of :class:`NamedTuple`."""
 
         def __new__(mcs, name, bases, body):
             if bases == (tuple,):
@@ -67,7 +67,7 @@ else:
 
         @classmethod
         def _make(cls, values):
-            """From an iterable of all values."""
+            """Make one from an iterable of all values."""
             return cls(*values)
 
         def _replace(self, **changed):
@@ -88,7 +88,7 @@ else:
             return f"{type(self).__name__}({', '.join(f'{f}={v!r}' for f, v in zip(self._fields, self, strict=True))})"
 
     class _Members(type):
-        """Makes the members when a subclass of :class:`Enum` is written down, and finds them again by their value."""
+        """The metaclass that makes the members of each :class:`Enum`, and finds them again by their value."""
 
         def __new__(mcs, name, bases, body):
             values = {word: body[word] for word in body if word[0] != "_" and not hasattr(body[word], "__get__")}

@@ -338,7 +338,7 @@ class Fallback(str, Enum):
 
 
 class Policy(NamedTuple):
-    """One ``[[NAME]]`` of ``[policies]``.  Of each selector any alternative is enough; none given: whatever it is."""
+    """One ``[[NAME]]`` of ``[policies]``.  Of each selector any alternative is enough; none given: any packet."""
 
     name: str
     sources: tuple[str, ...] = ()  # prefixes; a host without length
@@ -552,7 +552,7 @@ class Delegated(NamedTuple):
     """An IPv6 prefix that a provider has delegated to this machine, and what became known of it."""
 
     prefix: str
-    interface: str = ""  # that it came by; empty: nobody could say so far
+    interface: str = ""  # that it came by; empty: not known so far
     since: float = 0.0  # when it came
     asked: float = 0.0  # when it was asked last where it came from
     gone: bool = False  # it is no longer there, and nothing has come in its place
@@ -714,7 +714,7 @@ class Round(NamedTuple):
 
 
 class Turn(NamedTuple):
-    """Of an uplink with several gateways in a family: which one is used, and why not the others."""
+    """The gateway in use of an uplink with several in a family, and why not the others."""
 
     gateway: str
     silent: dict[str, float] = {}  # gateways that were passed over because they did not answer, and when
@@ -778,7 +778,7 @@ class Usage(NamedTuple):
     index: int = 0  # type: ignore[assignment]  # not tuple.index
     counter: int = 0  # bytes, by the kernel
     at: float = 0.0  # CLOCK_BOOTTIME seconds of that boot
-    period: str = ""  # in force, by its first day, YYYY-MM-DD; empty: nobody knows the date
+    period: str = ""  # in force, by its first day, YYYY-MM-DD; empty: the date is not known
     periods: dict[str, int] = {}  # bytes in each
     reset_day: int = 1
     stage: Stage = Stage.BELOW
@@ -863,7 +863,7 @@ class State(NamedTuple):
     deprecated: tuple[str, ...] = ()  # prefixes that the LAN was told not to use
     to_repeat: tuple[str, ...] = ()  # those of which it shall hear once more ...
     said_at: float = 0.0  # ... since then
-    unheard: int = 0  # notices that were dropped lately, because nobody took them out of the spool
+    unheard: int = 0  # notices that were dropped lately, because none was taken out of the spool
     objects: bool = False  # nexthop objects of ours may be in the kernel
     sharing: str = ""  # what `nexthops = auto` found in this boot
     usage: dict[str, Usage] = {}  # of uplinks with a quota

@@ -56,7 +56,7 @@ def _kind(line: str) -> str:
 
 
 def say(lines: Iterable[str], at_once: bool = False) -> None:
-    """To the operator, or the journal.  ``at_once``: a program that goes on for long is heard while it does."""
+    """Print lines for the operator or journal.  ``at_once``: a program that goes on for long is heard meanwhile."""
     try:
         for line in lines:
             print(shown(line), flush=at_once)

@@ -423,7 +423,7 @@ def test_a_foreign_file_in_the_place_of_ours_is_not_touched(machine: Machine) ->
     try:
         with values(machine.ns, ipv4__fib_multipath_hash_policy=0):
             done = machine.router.mwan("doctor", "--fix", code=1)
-            assert "zz-mwan-hook-doctor.conf is somebody else's file: not touched" in done.stderr
+            assert "zz-mwan-hook-doctor.conf is another program's file: not touched" in done.stderr
             assert machine.ns.read_sysctl("ipv4/fib_multipath_hash_policy") == "1"
         assert file.read_text() == "# mine\n"
     finally:

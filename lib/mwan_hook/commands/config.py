@@ -179,7 +179,7 @@ def _metrics(reading: Reading, uplink: UplinkConfig, metrics: Metrics, network: 
 
 
 def _sections(wanted: Config) -> dict[str, dict[str, str]]:
-    """Those that hold nothing but keys."""
+    """The sections that hold nothing but keys."""
     return {
         "routing": _routing(wanted),
         "probe": _probe(wanted.probe),

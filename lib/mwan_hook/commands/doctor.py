@@ -55,7 +55,7 @@ def _fix(root: str, found: Sequence[Finding]) -> Fixes:
     fixes = doctorfix.wanted(found)
     paths = [path for fix in fixes for path in (fix.path, *(link for link, _ in fix.links)) if path]
     writing = doctorfix.written(fixes, files.there(root, paths))
-    done.failed += [f"{under(root, path)} is somebody else's file: not touched" for path in writing.refused]
+    done.failed += [f"{under(root, path)} is another program's file: not touched" for path in writing.refused]
     try:
         files.write(root, writing)
     except MwanError as error:

@@ -48,7 +48,7 @@ class _Work(NamedTuple):
 
     @property
     def all(self) -> list[Change]:
-        """In the order to do it."""
+        """All deletions, in the order to do them."""
         return self.back + self.out
 
 
@@ -158,7 +158,7 @@ def _differs(old: Sysctl) -> bool:
 
 
 def _forget(root: str) -> None:
-    """Without routes the verdicts on them mean nothing."""
+    """Forget the verdicts: without routes they mean nothing."""
     try:
         os.unlink(files.under(root, files.STATE))
     except FileNotFoundError:

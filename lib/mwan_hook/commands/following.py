@@ -1,4 +1,4 @@
-"""The configuration for a command that goes on for long: as it is now, whoever edits it meanwhile."""
+"""The configuration for a command that goes on for long: read again when it is edited meanwhile."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def run(root: str, send: bool, test: bool) -> int:
 
 
 def _tested(root: str, mail: Mail) -> int:
-    """A mail now, whatever waits; every step is said."""
+    """Send a mail now, though others may wait; every step is said."""
     now = deliver.present(root)
     text = f"This is a test of mwan-hook on {now.host}. Mail works.\n\n{mailtext.ways_out(now)}\n"
     message = deliver.compose(mail, f"{now.host}: test of mwan-hook", text, now)

@@ -90,7 +90,7 @@ def _step(root: str, loaded: Loaded, wait: bool, step: Recipients) -> int:
 
 
 class Notifier:
-    """Delivers the notices of a step's spool while holding its lock."""
+    """A process that delivers the notices of a spool while it holds its lock."""
 
     stuck: frozenset[str] = frozenset()  # no notices, and cannot be taken out of the spool
 
@@ -103,7 +103,7 @@ class Notifier:
         self._passes_on = step is BOOKS and len(wanted) > len(self._channels)
 
     def tell(self) -> int:
-        """Empty the spool; 0, or 1 if somebody could not be told.  Raises MwanError."""
+        """Empty the spool; 0, or 1 if a channel could not be told.  Raises MwanError."""
         more = True
         while more:
             there = outbox.names(self._root, self._place)
@@ -131,7 +131,7 @@ class Notifier:
         return notices
 
     def _one_by_one(self, channel: Channel, notices: Sequence[Notice]) -> Sequence[Notice]:
-        """As many notices as patience allows.  Raises MwanError."""
+        """Tell as many notices as PATIENCE allows.  Raises MwanError."""
         began = time.monotonic()
         for number, notice in enumerate(notices, 1):
             self._failed |= not channel.code.deliver(self._root, self._loaded, (notice,))
@@ -143,7 +143,7 @@ class Notifier:
         """A channel that fails is named, stops no other and is told again.  It knows what it has heard before."""
         try:
             good = channel.code.deliver(self._root, self._loaded, notices)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the next one is told
+        except Exception as error:  # noqa: BLE001 - a failed channel stops no other
             complain((f"{channel.name}: {error or type(error).__name__}",))
             good = False
         if not good:
@@ -151,7 +151,7 @@ class Notifier:
             again.wanted(self._root)
 
     def _empty(self, told: Sequence[Notice]) -> None:
-        """Take delivered notices out of the spool, into that of the next step where somebody hears them there."""
+        """Take delivered notices out of the spool, into that of the next recipients, if there are any."""
         try:
             for notice in told:
                 if self._passes_on:

@@ -55,7 +55,7 @@ def _ask(root: str, uplinks: Sequence[Uplink]) -> dict[tuple[str, Family], Round
 
 
 def _seen(one: Round) -> Round:
-    """A portal in the way outweighs whatever answered beside it."""
+    """A portal in the way outweighs what answered beside it."""
     return one._replace(connectivity=Connectivity.PORTAL) if one.portal else one
 
 

@@ -42,7 +42,6 @@ def run(root: str, oid: str | None, get: str | None, getnext: str | None, is_set
 
 
 def _say(answer: str) -> None:
-    """With ``pass`` no answer is none at all."""
     if answer != NONE:
         say(answer.split("\n"))
 
@@ -60,7 +59,7 @@ def serve(root: str, base: Oid, source: int = 0, sink: int = 1) -> None:
 
 
 def _reply(root: str, base: Oid, command: str, requests: Requests) -> str:
-    """One answer to each request, whatever it is: snmpd waits for it."""
+    """Answer each request, known or not: snmpd waits for it."""
     word = command.lower()
     if word == "ping":
         return "PONG"

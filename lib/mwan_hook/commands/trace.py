@@ -61,7 +61,7 @@ def _output(
 
 
 def ask_both(asked: Question) -> tuple[Trace, KernelAnswer | None]:
-    """Ours and the kernel's; again where they differ, because something may have changed in between."""
+    """Our answer and the kernel's; asked again where they differ, because something may have changed in between."""
     for _ in range(TRIES):
         done = trace(asked, inquiry.ground(asked))
         answer = inquiry.answer(asked) if askable(asked) else None
@@ -167,7 +167,7 @@ def _index(name: str | None, devices: dict[int, Device], option: str) -> int:
 
 
 def _names(root: str, devices: dict[int, Device], asked: Question) -> Names:
-    """With the uplinks, where the configuration can be read: without them a trace is still worth a lot."""
+    """Names of tables and interfaces, and of uplinks where the configuration can be read."""
     from mwan_hook import config
     from mwan_hook.run import judge, look
 

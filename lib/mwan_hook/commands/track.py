@@ -24,13 +24,13 @@ STATE = "run/mwan-hook/state.json"
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 VERSION = 1
 FAMILIES: tuple[str, ...] = ("ipv4", "ipv6")
-LATE = 180.0  # seconds after a probe was due: nobody probes any more, and the verdict is old news
+LATE = 180.0  # seconds after a probe was due: probing has ended, and the verdict is old news
 _SIOCGIFNAME, _SIOCGIFFLAGS = 0x8910, 0x8913
 _IFF_UP, _IFF_RUNNING = 0x1, 0x40
 
 
 def quick(root: str, words: Sequence[str]) -> int | None:
-    """``[UPLINK...] [--family FAMILY]`` without argparse; None for whatever that should see."""
+    """``[UPLINK...] [--family FAMILY]`` without argparse; None for what that should see."""
     rest, families = list(words), FAMILIES
     if "--family" in rest[:-1]:
         at = rest.index("--family")

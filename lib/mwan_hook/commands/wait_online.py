@@ -16,7 +16,7 @@ AGAIN = 0.25  # seconds between two looks
 def run(root: str, timeout: float | None) -> int:
     """0 when an uplink is online; 1 when ``timeout`` seconds are over before that.
 
-    The configuration may be mended while somebody waits.  Raises ConfigError if it is bad at the beginning.
+    The configuration may be mended while the command waits.  Raises ConfigError if it is bad at the beginning.
     """
     until = None if timeout is None else time.monotonic() + timeout
     configuration = ReloadingConfig(root)

@@ -44,7 +44,7 @@ def run(root: str, send: bool, test: bool) -> int:
 
 
 def _tested(root: str, hook: Webhook) -> int:
-    """Post now, whatever waits."""
+    """Post now, though others may wait."""
     words = {"host": text.host(), "event": "test", "reason": "this is a test of mwan-hook"}
     post = Post(str(uuid.uuid4()), "test", json.dumps(words))
     outcome = webhooksend.hand_over(root, hook, post, lambda line: say([f"{line} ..."]))

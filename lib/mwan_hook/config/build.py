@@ -137,7 +137,6 @@ def _routing(values: Mapping[str, Any]) -> Routing:
 
 
 def _translation(values: Mapping[str, Any]) -> dict[str, Any]:
-    """With the types of the keys that say whose addresses change."""
     own = dict(values)
     if "masquerade" in own:
         own["masquerade"] = tuple(Family(word) for word in own["masquerade"])

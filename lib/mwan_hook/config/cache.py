@@ -75,7 +75,7 @@ def summed(rest: bytes) -> bytes:
 
 
 def _trusted(path: str) -> bytes:
-    """The file's bytes; none if somebody else could have written them."""
+    """The file's bytes; none if another user could have written them."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         found = os.fstat(descriptor)

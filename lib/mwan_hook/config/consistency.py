@@ -166,7 +166,7 @@ def _webhook(hook: Webhook, own: Mapping[str, Any]) -> Iterator[Contradiction]:
     if hook.header_file and hook.url.startswith("http:"):
         yield Contradiction(("webhook", "header_file"), "its headers go over the line for all to read", fatal=False)
     if hook.url.startswith("https:") and not hook.verify:
-        yield Contradiction(("webhook", "verify"), "anybody on the way can pose as the webhook", fatal=False)
+        yield Contradiction(("webhook", "verify"), "any host on the way can pose as the webhook", fatal=False)
     if hook.backoff_min > hook.backoff_max:
         key = "backoff_min" if "backoff_min" in own else "backoff_max"
         words = f"expected backoff_min ({hook.backoff_min:g}) to be at most backoff_max ({hook.backoff_max:g})"
@@ -174,7 +174,7 @@ def _webhook(hook: Webhook, own: Mapping[str, Any]) -> Iterator[Contradiction]:
 
 
 def _mail(mail: Mail, own: Mapping[str, Any]) -> Iterator[Contradiction]:
-    """A mailer that is whole: one way out, and a password where there is a user, which nobody else reads."""
+    """A mailer that is whole: one way out, and a password where there is a user, in a file that only root reads."""
     if mail.smtp_host and mail.sendmail:
         yield Contradiction(("mail", "sendmail"), "expected smtp_host or sendmail, not both")
     if mail.to and not (mail.smtp_host or mail.sendmail):

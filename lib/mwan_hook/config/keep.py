@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Watch:
-    """Remembers how everything that was looked at stood before it was read."""
+    """How each file that was looked at stood before it was read."""
 
     def __init__(self) -> None:
         self.seen: dict[str, Stamp] = {}
@@ -59,7 +59,7 @@ def write(root: str, record: dict[str, Any], watch: Watch) -> None:
 def _draft(path: str, content: bytes, mode: int) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
     try:
-        os.fchmod(descriptor, mode)  # whatever the umask is
+        os.fchmod(descriptor, mode)  # without regard to the umask
         written = os.write(descriptor, content)
         if written != len(content):
             raise OSError("short write")

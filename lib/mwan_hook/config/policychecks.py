@@ -42,7 +42,6 @@ def check(config: Config, plain: Mapping[str, Mapping[str, Any]], mask_written: 
 
 
 def _uplinks(config: Config, policy: Policy) -> Iterator[Found]:
-    """Without [uplinks] interfaces name uplinks, and any may come."""
     path = (SECTION, policy.name, "uplinks")
     if not policy.uplinks:
         yield path, "expected the names of uplinks: no uplink is named", True

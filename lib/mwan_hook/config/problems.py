@@ -52,7 +52,7 @@ def source(path: str, text: str) -> Source:
 
 
 class Problems:
-    """Collects; nothing is raised before everything was looked at."""
+    """A collection of mistakes; nothing is raised before everything was looked at."""
 
     def __init__(self) -> None:
         self._wrong: list[tuple[str, int, str]] = []

@@ -156,7 +156,7 @@ def places(root: str) -> list[str]:
 
 
 def closed(root: str) -> list[str]:
-    """Those that this user may not read."""
+    """Files that this user may not read."""
     wanted = {place: os.R_OK | (os.X_OK if os.path.isdir(place) else 0) for place in places(root)}
     return [place for place, mode in wanted.items() if not os.access(place, mode)]
 

@@ -93,7 +93,7 @@ def choice(value: Value, *words: str) -> str:
 
 
 def table(value: Value) -> int:
-    """A routing table that is nobody else's."""
+    """A routing table that nothing else uses."""
     what = "a table number from 1 to 252 or from 256 to 4294967295 (0, 253, 254 and 255 are the system's)"
     number = _number(value, 1, GUARD_METRIC, what)
     if number in RESERVED_TABLES:

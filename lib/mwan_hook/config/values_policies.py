@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mwan_hook.config.values import Value
 
 LAST_PORT = 65534  # fib_rules of the kernel take no 65535
-LAST_UID = 0xFFFFFFFE  # -1 is nobody's
+LAST_UID = 0xFFFFFFFE  # -1 is no user's
 LONGEST_NAME = 15
 STICKY = 600  # seconds that a plain yes means
 LONGEST_STICKY = 604800  # a week

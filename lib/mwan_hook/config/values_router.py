@@ -40,7 +40,7 @@ def prefix6(value: Value) -> str:
 
 
 def delegations(value: Value) -> list[str]:
-    """Prefixes that a provider has delegated to an uplink, none, or whatever can be found out."""
+    """Prefixes that a provider has delegated to an uplink, none, or all that can be found out."""
     words = values.several(value)
     if words == ["auto"]:
         return words

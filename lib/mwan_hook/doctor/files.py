@@ -17,7 +17,7 @@ RECORD = f"{LIB}/doctor.files"  # a path a line; a slash at the end: a directory
 
 
 def there(root: str, paths: Iterable[str]) -> dict[str, str | None]:
-    """What stands at each path; a link, or what cannot be read, is somebody else's."""
+    """What stands at each path; a link, or what cannot be read, counts as another program's."""
     found: dict[str, str | None] = {}
     for path in paths:
         place = under(root, path)

@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-NAME = "zz-mwan-hook-doctor.conf"  # behind everybody else's: of drop-ins the last one counts
+NAME = "zz-mwan-hook-doctor.conf"  # behind all others: of drop-ins the last one counts
 NETWORKD = f"etc/systemd/networkd.conf.d/{NAME}"
 SYSCTLS = f"etc/sysctl.d/{NAME}"
 MODULES = f"etc/modules-load.d/{NAME}"
@@ -50,7 +50,7 @@ class Fix(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """Something that will hurt.  ``code`` and ``about`` stay the same from version to version."""
+    """A setting that will hurt.  ``code`` and ``about`` stay the same from version to version."""
 
     code: str
     severity: Severity
@@ -71,11 +71,11 @@ class Case(NamedTuple):
 
     @property
     def present(self) -> tuple[Uplink, ...]:
-        """Those whose interface is there."""
+        """Uplinks whose interface is there."""
         return tuple(uplink for uplink in self.uplinks if uplink.present)
 
     def online(self, uplink: Uplink) -> bool:
-        """In any family."""
+        """True if it is online in any family."""
         return any(is_online(uplink, family, self.state) for family in FAMILIES)
 
     def concerns(self, family: Family) -> bool:
@@ -83,7 +83,7 @@ class Case(NamedTuple):
         return any(uses(uplink, family, self.state) for uplink in self.present)
 
     def behind(self, family: Family) -> tuple[str, ...]:
-        """Interfaces with an address of a family that are no uplinks: somebody may be behind them."""
+        """Interfaces with an address of a family that are no uplinks: hosts may be behind them."""
         outside = {uplink.index for uplink in self.present} | {1}
         names = {link.index: link.name for link in self.snapshot.links}
         inside = (
@@ -99,7 +99,7 @@ def sysctl_fix(sysctls: Iterable[Sysctl], words: str = "") -> Fix:
 
 
 def spelled(key: str) -> str:
-    """As sysctl(8) writes it; slashes stay where an interface's name has a dot."""
+    """The key as sysctl(8) writes it; slashes stay where an interface's name has a dot."""
     return key if "." in key else key.replace("/", ".")
 
 

@@ -14,7 +14,7 @@ HEADER = "# Written by `mwan-hook doctor --fix`, which adds to it; uninstalling 
 
 
 class Writing(NamedTuple):
-    """What is to be written, and what is not because somebody else's file is there."""
+    """What is to be written, and what is not because another program's file is there."""
 
     files: Mapping[str, str]  # path below --root, and the whole content
     links: Mapping[str, str]  # path, and target
@@ -27,7 +27,7 @@ def wanted(findings: Iterable[Finding]) -> tuple[Fix, ...]:
 
 
 def written(fixes: Iterable[Fix], there: Mapping[str, str | None]) -> Writing:
-    """``there``: what stands at each path now; a file without our header is somebody else's."""
+    """``there``: what stands at each path now; a file without our header is another program's."""
     files: dict[str, str] = {}
     links: dict[str, str] = {}
     refused: dict[str, None] = {}

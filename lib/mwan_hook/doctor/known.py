@@ -27,7 +27,7 @@ _PREFIXES = {
 
 
 def of_rule(rule: AnyRule) -> str:
-    """The program that makes such rules; empty if nobody known does."""
+    """The program that makes such rules; empty if none is known."""
     if 5200 <= rule.priority <= 5299 and (rule.table == 52 or rule.mask == 0xFF0000):
         return "Tailscale"
     if rule.mark == WG_QUICK or rule.table == 51820:
@@ -48,7 +48,7 @@ def _mwan3(rule: AnyRule) -> bool:
 
 
 def of_name(*names: str) -> str:
-    """By a table's or a chain's name."""
+    """The program that gives a table or chain this name."""
     for name in names:
         for prefix, program in _PREFIXES.items():
             if name.lower().startswith(prefix):

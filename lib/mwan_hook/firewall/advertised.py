@@ -1,4 +1,4 @@
-"""Rules of our nft table that deprecate prefixes in what this machine advertises, whoever sends it.
+"""Rules of our nft table that deprecate prefixes in all router advertisements that this machine sends.
 
 In a router advertisement that leaves this machine the preferred lifetime of a prefix becomes 0.  nft(8) keeps no
 checksum right where it knows no field, so nothing is lost: the lifetime moves into the 32 reserved bits behind it,
@@ -22,7 +22,7 @@ _ALL = (1 << 64) - 1
 
 
 def rules(prefixes: Sequence[str]) -> Iterator[str]:
-    """Of a chain that sees what this machine sends."""
+    """Rules of a chain that sees what this machine sends."""
     yield "meta l4proto != ipv6-icmp return"
     yield "icmpv6 type != nd-router-advert return"
     for prefix in prefixes:

@@ -40,7 +40,6 @@ def _of_own(policy: Policy) -> bool:
 
 
 def _bits(mask: int | None, routing: Routing) -> int:
-    """Without a mask all bits count but ours, as in the kernel's rules."""
     return _FULL_MASK & ~routing.mark_mask if mask is None else mask
 
 
@@ -89,7 +88,7 @@ def _merged(spans: Sequence[tuple[int, int]]) -> list[str]:
 
 
 def _outermost(found: Sequence[str], family: Family) -> list[str]:
-    """Without prefixes that lie in another one."""
+    """The prefixes that lie in no other one."""
     width = 32 if family is Family.IPV4 else 128
     numbers = {}
     for prefix in found:
@@ -110,7 +109,7 @@ def marking(what: str, mark: int, mask: int) -> str:
 
 
 def interface(key: str, uplink: Uplink) -> str:
-    """By name; a name that nft would read as something else by its index, which is 0 (no packet's) without one."""
+    """The interface by name, or by index where nft would misread the name; 0, which no packet has, if it is gone."""
     if _SPECIAL & set(uplink.interface):
         return f"{key} {uplink.index}"
     return f'{key}name "{uplink.interface}"'

@@ -38,7 +38,7 @@ class Marked(NamedTuple):
 
     @property
     def own(self) -> tuple[BoundPolicy, ...]:
-        """Those with marks."""
+        """Policies with marks."""
         return tuple(course for course in self.courses if course.mark)
 
     @property
@@ -79,7 +79,6 @@ def chains(made: Marked) -> dict[str, list[str]]:
 
 
 def _walk(made: Marked, own: bool) -> list[str]:
-    """Through the policies, as far as one with marks is to come."""
     lines = [f"meta mark & {made.mask:#x} != 0 return", "ct direction reply return"]
     concerned = [course for course in made.own if course.policy.marks_own or not own]
     for course in concerned:
@@ -94,7 +93,7 @@ def _walk(made: Marked, own: bool) -> list[str]:
 
 
 def _idle(course: BoundPolicy, family: Family, state: State) -> bool:
-    """Nobody carries it, and the next policy shall have its packets."""
+    """True if no uplink carries it and the next policy shall have its packets."""
     waits = any(unjudged(uplink, family, state) for uplink in course.uplinks if uplink.present)
     return course.policy.fallback is Fallback.DEFAULT and not waits and not online(course, family, state)
 
@@ -131,7 +130,7 @@ def _learning(course: BoundPolicy, uplink: Uplink, made: Marked) -> Iterator[str
 
 
 def restoring(made: Marked) -> Iterator[str]:
-    """With [router] pin: the mark of a connection that is held to an uplink becomes the packet's."""
+    """Rules for [router] pin that give packets the mark of their connection, if that is held to an uplink."""
     for course in made.own:
         for uplink, mark in _pairs(course):
             mine = f"ct mark & {made.mask:#x} == {mark:#x}"
@@ -143,7 +142,7 @@ def restoring(made: Marked) -> Iterator[str]:
 
 
 def leaving(made: Marked) -> Iterator[str]:
-    """With [router] pin: a connection of a policy is held to the uplink that it takes."""
+    """Rules for [router] pin that hold a policy's connection to the uplink that it takes."""
     for course in made.own:
         for uplink, mark in _pairs(course):
             chosen = f"{interface('oif', uplink)} ct direction original {_among(course.marks, made)}"
@@ -151,7 +150,7 @@ def leaving(made: Marked) -> Iterator[str]:
 
 
 def translating(made: Marked) -> Iterator[str]:
-    """Own packets have chosen their source before nft chose their way."""
+    """Rules that translate own packets: they chose their source before nft chose their way."""
     for course in made.own:
         for uplink in course.uplinks if course.policy.marks_own else ():
             dev = f"{interface('oif', uplink)} {_among(course.marks, made)}"
@@ -181,7 +180,6 @@ def _chain(kind: str, course: BoundPolicy, uplink: Uplink | None = None) -> str:
 
 
 def _set_name(course: BoundPolicy, uplink: Uplink, family: Family) -> str:
-    """With all that makes another set of it: what is learned for one time must not stand for another."""
     return f"{_chain('sticky', course, uplink)}_{course.policy.sticky}_{family.value}"
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 TABLE = "inet mwan_hook"
 MANGLE = -145  # after marks that iptables' mangle and others' tables at that priority set on purpose
-ADVERTISED = 300  # after all others: nobody sees what is no longer as its sender made it
+ADVERTISED = 300  # after all others: no other chain sees what is no longer as its sender made it
 TRANSLATED = -95  # after dstnat (-100): policies choose what the kernel is going to route
 SRCNAT = 120  # after all others: what the operator, docker or firewalld translate is theirs
 GLOBAL6 = ("2", "3", "fc", "fd")  # how global and local-use prefixes begin

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from mwan_hook.model import OnLink
 
-# Nobody's address: from that of a router of the LAN, a router lifetime of 0 would end that router's service.
+# An address of no router: from that of one of the LAN, a router lifetime of 0 would end that router's service.
 SENDER = inet_pton(AF_INET6, "fe80::6d77:616e")
 ROUTERS, HOSTS = inet_pton(AF_INET6, "ff02::2"), inet_pton(AF_INET6, "ff02::1")
 COPIES = 2  # of what is said: multicast gets lost in the air
@@ -67,7 +67,7 @@ def _by_index(lans: Iterable[OnLink]) -> dict[int, list[str]]:
 
 
 def _send(index: int, source: bytes, target: bytes, message: bytes) -> None:
-    """An interface that is gone or down has nobody to tell."""
+    """Send to a LAN; an interface that is gone or down is passed over."""
     summed = message[:2] + pack("!H", _checksum(source, target, message)) + message[4:]
     packet = pack("!IHBB", 6 << 28, len(summed), _ICMPV6, 255) + source + target + summed
     try:

@@ -1,4 +1,4 @@
-"""Routes as bytes that compare equal when the routes are equal, whatever table and protocol they are in.
+"""Routes as bytes that compare equal when the routes are equal but for their table and protocol.
 
 A canonical route is the message without its netlink header, with table, protocol and what the kernel tells but does
 not take back (state of the nexthops, age, counters) taken out:

@@ -29,7 +29,7 @@ def forget(added: Sequence[Translation], local: Collection[str], mask: int) -> t
     """Delete the entries that ``added`` would have translated; conntrack(8) lines of what was done, and failures.
 
     Left alone: connections that got an answer, own packets (``local`` addresses), what is translated in any way,
-    entries of other zones, and whatever would not leave by one of these uplinks now.  ``mask`` is that of marks which
+    entries of other zones, and what would not leave by one of these uplinks now.  ``mask`` is that of marks which
     routing takes from connections; 0 if it takes none.
     """
     done: list[str] = []

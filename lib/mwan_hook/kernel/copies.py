@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Copier:
-    """Compares uplinks' tables with main; main is read once where all uplinks copy all of it."""
+    """A comparison of uplinks' tables with main, which is read once where all uplinks copy all of it."""
 
     def __init__(self, reader: Reader, mode: CopyRoutes) -> None:
         self._reader = reader

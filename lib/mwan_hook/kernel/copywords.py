@@ -75,7 +75,6 @@ def _realm(value: bytes) -> str:
 
 
 def _unsaid(found: dict[int, bytes]) -> Iterator[str]:
-    """Of a route and its nexthops."""
     for _, _, _, rest in wire.legs(found.get(wire.RTA_MULTIPATH, b"")):
         of_leg = wire.attributes(rest, 0)
         yield from _unsaid(of_leg)

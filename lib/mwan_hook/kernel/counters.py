@@ -1,4 +1,4 @@
-"""The kernel's own counters of an interface: one small message each, no dump, and by index, whatever its name is."""
+"""The kernel's own counters of an interface: one small message each, no dump, and by index, not by name."""
 
 from __future__ import annotations
 

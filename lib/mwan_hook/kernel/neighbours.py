@@ -26,7 +26,7 @@ _STATE = 24  # offset in a message
 
 
 def answers(reader: Reader, family: Family, link: Link, gateways: Sequence[str]) -> dict[str, bool | None]:
-    """Of each gateway whether it answers; None while that is not known.  Without ARP there is nobody to ask."""
+    """Whether each gateway answers; None while that is not known.  Without ARP none can be asked: True."""
     if link.noarp:
         return dict.fromkeys(gateways, True)
     found = {**_states(reader, family, link.index), **_states_via_ipv6(reader, link.index, gateways)}
@@ -72,7 +72,7 @@ def _states(reader: Reader, family: Family, index: int) -> dict[str, int]:
 
 
 def _states_via_ipv6(reader: Reader, index: int, gateways: Sequence[str]) -> dict[str, int]:
-    """Of IPv6 gateways of IPv4 routes, by the names that those have."""
+    """States of IPv6 gateways of IPv4 routes, by the names that those have."""
     if not any(one.startswith(VIA_IPV6) for one in gateways):
         return {}
     return {VIA_IPV6 + address: state for address, state in _states(reader, Family.IPV6, index).items()}
@@ -84,7 +84,7 @@ def _state(message: bytes) -> tuple[str, int]:
 
 
 def _solicit(index: int, gateways: Sequence[str]) -> None:
-    """As a packet for them would; the kernel goes on by itself."""
+    """Have the kernel ask gateways, as a packet for them would; it goes on by itself."""
     if not gateways:
         return
     sock = netlink.connect()

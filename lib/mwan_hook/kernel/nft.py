@@ -4,7 +4,7 @@ Every change of any nft table makes a new generation of them all.  As long as th
 was read and found right, it is right, and no program is started.
 
 What nft(8) says of its success is not believed: the kernel is asked whether anything changed, and whether there is a
-table.  Whatever fails stands in ``Firewall.failed`` until the table stands, and is tried again by each run.
+table.  What fails stands in ``Firewall.failed`` until the table stands, and is tried again by each run.
 """
 
 from __future__ import annotations

@@ -68,7 +68,7 @@ _USUAL_RULES = (_kernel_rule(MAIN_TABLE, KERNEL_MAIN), _kernel_rule(DEFAULT_TABL
 
 
 class Reader:
-    """Looks at links, addresses, routes and rules of the network namespace it is opened in.
+    """A look at links, addresses, routes and rules of the network namespace it is opened in.
 
     ``protocol`` is what marks an object as ours.  Every method raises MwanError where the kernel refuses; a family
     that this kernel lacks has no objects.
@@ -113,11 +113,11 @@ class Reader:
         return tuple(map(wire.address, sorted(found, key=wire.is_deprecated)))
 
     def rules(self, family: Family) -> tuple[Rule, ...]:
-        """Ours."""
+        """Our rules."""
         return self.all_rules(family)[0]
 
     def all_rules(self, family: Family) -> tuple[tuple[Rule, ...], tuple[Rule, ...]]:
-        """Ours, and all others in the order the kernel asks them.
+        """Our rules, and all others in the order in which the kernel asks them.
 
         The kernel's own for main and default are left out where they are as it made them, and its own for local at
         priority 0 is not decoded: every machine has these.
@@ -141,7 +141,7 @@ class Reader:
         return tuple(self._known(route) for route in map(wire.route, found) if route)
 
     def _known(self, route: Route) -> Route:
-        """Through a nexthop object: of ours only its number, of others only the nexthops that the kernel tells."""
+        """A route to compare: through a nexthop object of ours its number, of others the kernel's nexthops."""
         if not route.nhid:
             return route
         return route._replace(nexthops=()) if route.protocol == self.protocol else route._replace(nhid=0)
@@ -169,7 +169,7 @@ class Reader:
         """Every live default of main, and ours dead or alive, without reading the rest of a large table.
 
         A foreign one without a living nexthop is no way out, and is told only with ``dead``; of ours every leg
-        counts, because it is to be replaced.  One for some sources only (IPv6's ``from``) is nobody's way out.
+        counts, because it is to be replaced.  One for some sources only (IPv6's ``from``) is no way out.
         IPv4: the dump begins with the defaults.  IPv6: it ends with them, so a table that is not small is asked
         through each of ``links`` (all devices if none is named) that has an address, which the kernel filters
         without copying; the loopback stands for null routes.
@@ -314,7 +314,7 @@ class Reader:
         return [message for message in self._read6 if not message[17]]
 
     def _defaults6_by_link(self, links: Iterable[Link], dead: bool) -> list[bytes]:
-        """Through each device, without ``dead`` each that has an address to send from.
+        """Defaults through each device, without ``dead`` through each that has an address to send from.
 
         A multipath route shows under each of its devices.  Null routes are the loopback's.  What is found stays at
         hand for the copies.

@@ -30,7 +30,7 @@ def share_a_way(one: Route, other: Route) -> bool:
 
 
 def spare_legs(wanted: Route, there: Sequence[Route]) -> list[Route]:
-    """Of multipath routes, each nexthop with a gateway that the wanted route has not, as a route of its own."""
+    """Nexthops of multipath routes with a gateway that the wanted route has not, each as a route of its own."""
     legs = {(hop.index, hop.gateway) for hop in wanted.nexthops}
     return [
         old._replace(nexthops=(hop._replace(weight=1),))
@@ -70,7 +70,7 @@ def still_there(changes: Sequence[Change]) -> list[Change]:
 
 
 def _is_loose(route: Route) -> bool:
-    """To a delete, IPv4's metric 0 is any; IPv6 takes the route for all sources where none is for these."""
+    """True if a delete may hit another: IPv4's metric 0 is any; IPv6 takes the route for all sources, too."""
     return bool(route.from_) or (route.family is Family.IPV4 and not route.metric)
 
 

@@ -88,7 +88,6 @@ def _objects(changes: Sequence[Change]) -> Refused:
 
 
 def _rules(changes: Sequence[Change]) -> Refused:
-    """With its priority a rule exists only as an equal one, its protocol included."""
     rules = [(change.what, change.op is Op.ADD) for change in changes if isinstance(change.what, Rule)]
     for change, code, said in _each(changes, bulk.send([build.rule(rule, add) for rule, add in rules])):
         if not (code == EEXIST if change.op is Op.ADD else code in GONE):
@@ -168,7 +167,6 @@ def _take(route: Route) -> str:
 
 
 def _beside(op: Op, route: Route) -> str:
-    """Something stands at the destination and metric of a route to put in."""
     there = standing.at(route)
     if any(standing.holds(old, route) for old in there):
         return ""
@@ -179,7 +177,7 @@ def _beside(op: Op, route: Route) -> str:
 
 
 def _replace(route: Route) -> str:
-    """The kernel replaces whatever comes first at a destination and metric, so look whose that is."""
+    """Look whose route comes first at a destination and metric: that is the one which the kernel replaces."""
     there = standing.at(route)
     if all(old.protocol == route.protocol for old in there):
         kept = _kept_legs(route, there) if route.family is Family.IPV6 else ""
@@ -198,7 +196,7 @@ def _kept_legs(route: Route, there: Sequence[Route]) -> str:
     compares the protocol of each nexthop, so those that are not wanted any more are deleted one by one.
     """
     spare = standing.spare_legs(route, there)
-    if not spare or (route.nhid and route.table != MAIN_TABLE):  # in a table of ours nobody has merged anything
+    if not spare or (route.nhid and route.table != MAIN_TABLE):  # in a table of ours nothing was merged
         return ""
     if not route.nhid and not any(standing.share_a_way(old, route) for old in there):
         failed = _put(Op.APPEND, route)

@@ -81,7 +81,7 @@ def _came(path: str) -> float:
 
 
 def systemd_version(root: str) -> int:
-    """By the name of its library, which every version has; 0 if there is none."""
+    """The version in the name of systemd's library, which every version has; 0 if there is none."""
     for directory in ("usr/lib/systemd", "lib/systemd", "usr/lib", "usr/lib64/systemd"):
         top = under(root, directory)
         for place in (top, *(f"{top}/{name}/systemd" for name in _names(top) if "-linux-" in name)):

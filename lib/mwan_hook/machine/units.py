@@ -25,7 +25,7 @@ def live(root: str) -> bool:
 
 
 def active(root: str, names: Sequence[str]) -> dict[str, bool]:
-    """Of units that systemd was asked about."""
+    """Whether each unit is active, as far as systemd says so."""
     if not live(root):
         return {}
     from subprocess import DEVNULL, PIPE, SubprocessError, run
@@ -39,7 +39,7 @@ def active(root: str, names: Sequence[str]) -> dict[str, bool]:
 
 
 def states(listing: str) -> dict[str, bool]:
-    """Of ``systemctl show``: a block of properties for each unit, and a blank line between two."""
+    """States in what ``systemctl show`` prints: a block of properties for each unit, a blank line between two."""
     blocks = (dict(line.partition("=")[::2] for line in block.splitlines()) for block in listing.split("\n\n"))
     found = {block.get("Id", ""): block.get("ActiveState", "") for block in blocks}
     return {name: state in ("active", "activating", "reloading") for name, state in found.items() if name and state}

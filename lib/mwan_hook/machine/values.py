@@ -32,7 +32,7 @@ class Setting(NamedTuple):
 
 
 class Networkd(NamedTuple):
-    """How it is set up.  ``version`` 0: not known; ``since`` None: it does not run, or nobody knows since when."""
+    """How it is set up.  ``version`` 0: not known; ``since`` None: it does not run, or since when is not known."""
 
     version: int = 0
     settings: Mapping[str, tuple[Setting, ...]] = {}
@@ -60,7 +60,7 @@ def effective(settings: Sequence[Setting]) -> tuple[bool, Setting | None, Settin
 
 
 class Unit(NamedTuple):
-    """One unit.  ``active`` None: nobody could be asked."""
+    """One unit.  ``active`` None: systemd could not be asked."""
 
     name: str
     path: str = ""  # empty: there is none

@@ -1,4 +1,4 @@
-"""One conversation with a server, in a child process that is killed when the time is over, whatever it hangs in."""
+"""One conversation with a server, in a child process that is killed when the time is over."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _child(action: Callable[[Hear], None], writing: int) -> None:
     """Never returns."""
     code = 1
     try:
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # its parent is gone: nobody hears the outcome
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # its parent is gone: the outcome is not heard
         action(lambda line: _write(writing, line))
         code = 0
     finally:

@@ -65,7 +65,7 @@ def metrics(version: str, uplinks: Sequence[Uplink], state: State, epoch: float)
 
 
 def _quota(uplinks: Sequence[Uplink], state: State, of: Callable[[Uplink, Usage], Number]) -> Iterator[Sample]:
-    """Of those that have one."""
+    """Samples of uplinks that have a quota."""
     for uplink in uplinks:
         if uplink.config.quota and uplink.name in state.usage:
             yield _place(uplink), of(uplink, state.usage[uplink.name])
@@ -119,7 +119,7 @@ def _default(state: State) -> Metric:
 
 
 def _moment(seconds: float | None) -> float | None:
-    """To the millisecond: what comes of two clocks is no surer than that."""
+    """A moment to the millisecond: what comes of two clocks is no surer than that."""
     return None if seconds is None else round(seconds, 3)
 
 

@@ -1,6 +1,6 @@
 """The operator's programs: executables in ``<event>.d`` directories, one after the other, each with a time limit.
 
-/etc's come before /usr/lib's of the same name, and mask them.  Only what root owns and nobody else can write is run.
+/etc's come before /usr/lib's of the same name, and mask them.  Only what root owns, and only root can write, is run.
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ def _executable(path: str) -> bool:
 
 
 def _open_to_others(*paths: str) -> str:
-    """Why somebody else than root could put something there; empty if nobody could."""
+    """Why other users than root could put something there; empty if none could."""
     for path in paths:
         try:
             there = os.stat(path)

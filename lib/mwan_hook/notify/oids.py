@@ -39,7 +39,7 @@ def parse(text: str) -> Oid | None:
 
 
 def dotted(oid: Oid) -> str:
-    """As snmpd reads it."""
+    """The OID as snmpd reads it."""
     return "".join(f".{number}" for number in oid)
 
 

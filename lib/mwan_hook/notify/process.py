@@ -1,4 +1,4 @@
-"""A foreign program with a time limit, whatever it starts: it is done when all that it started is done.
+"""A foreign program with a time limit: it is done when all that it started is done.
 
 Children that a program leaves behind, in sessions of their own too, become ours (PR_SET_CHILD_SUBREAPER): so nothing
 of it can hide, neither from waiting nor from being killed.
@@ -60,7 +60,7 @@ def run(
 
 
 def _start(path: str, environment: Mapping[str, str], given: bytes, its_end: int) -> int:
-    """In a session of its own.  Its input is a file in memory: who never reads it keeps nobody waiting."""
+    """Start it in a session of its own.  Its input is a file in memory, which need not be read."""
     os.set_blocking(its_end, True)
     descriptor = os.memfd_create("event", os.MFD_CLOEXEC)
     try:

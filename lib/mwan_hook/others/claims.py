@@ -94,7 +94,7 @@ def _instead_of_main(here: Here, own: Sequence[Rule], beside: Sequence[Route]) -
 
 
 def inside(brought: Iterable[Route], lans: Sequence[Address], own: Sequence[Address]) -> Iterator[Route]:
-    """Those that lie inside a network of the LAN and are narrower: they come before it.
+    """The routes inside a network of the LAN that are narrower: the kernel finds them before it.
 
     ``own``: addresses of uplinks.  Into its own network, to its gateway above all, an uplink may have any route.
     """

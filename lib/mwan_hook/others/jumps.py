@@ -32,7 +32,6 @@ def over(own: Sequence[Rule], networks: Sequence[Rule], here: Here) -> Iterator[
 
 
 def _legs(ours: Iterable[int], here: Here) -> Iterator[tuple[int, int]]:
-    """From right before rules of ours to the first rule of others behind them."""
     place, left = here.base + priorities.JUMPS, sorted(ours)
     for found in dict.fromkeys(rule.priority for rule in here.rules if rule.priority > place):
         if left and left[0] < found:
@@ -79,7 +78,7 @@ def _chosen(here: Here) -> Iterator[tuple[Rule, int]]:
 
 
 def _jumped_to(rule: Rule, here: Here) -> bool:
-    """Own packets are chosen, by something else than their source, and none that are marked for an uplink."""
+    """True if it takes own packets by something else than their source, and none that are marked for an uplink."""
     numbers = rule.mask or rule.ipproto or rule.sport or rule.dport or rule.uids
     own = rule.iif in (None, LOOPBACK) and not rule.oif and not rule.src
     return bool(own and (rule.dst or numbers) and foreign.is_plain(rule)) and not _means_ours(rule, here)

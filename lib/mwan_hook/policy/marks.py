@@ -55,7 +55,7 @@ def _marked(course: BoundPolicy, marks: dict[str, int]) -> BoundPolicy:
 
 
 def _is_free(mark: int, mask: int, config: Config, taken: set[int]) -> bool:
-    """Inside the mask, nobody's, and not what a fixed mark of an uplink means too."""
+    """Inside the mask, free, and not what a fixed mark of an uplink means too."""
     if mark == 0 or mark & ~mask or mark in taken:
         return False
     fixed = [(one.mark, mask if one.mask is None else one.mask) for one in config.uplinks if one.mark is not None]
@@ -87,7 +87,7 @@ def held(
 
 
 def left(course: BoundPolicy, family: Family, snapshot: Snapshot) -> list[Rule]:
-    """Those of an earlier run, where nobody knows yet who is online."""
+    """Rules of an earlier run, for a family that has no verdicts yet."""
     other = (course.priority, course.priority + 1)
     ours = [rule for rule in snapshot.rules if rule.family is family and rule.mark in course.marks]
     return [rule for rule in ours if rule.priority not in other and rule.action == LOOKUP]

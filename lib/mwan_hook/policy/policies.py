@@ -97,7 +97,7 @@ def _listed(policy: Policy, uplinks: Sequence[Uplink]) -> tuple[Uplink, ...]:
 def reordered(
     courses: Sequence[BoundPolicy], before: Sequence[Uplink], now: Sequence[Uplink]
 ) -> tuple[BoundPolicy, ...]:
-    """With the uplinks' preferences as they are now; those that have come to be preferred less are listed last."""
+    """The policies with the uplinks' preferences of now; uplinks that came to be preferred less are listed last."""
     later = {new.name: new != old for old, new in zip(before, now, strict=True)}
     known = {uplink.name: uplink for uplink in now}
     return tuple(
@@ -155,7 +155,6 @@ def _routes_and_rules(
 def _held(
     course: BoundPolicy, family: Family, routing: Routing, carrying: Sequence[Uplink], leading: Sequence[Rule]
 ) -> Sequence[Rule]:
-    """Of policies with marks only, which the others need not import."""
     if not course.mark or not leading:
         return ()
     from mwan_hook.policy import marks as policymarks
@@ -164,7 +163,7 @@ def _held(
 
 
 def _fallback(course: BoundPolicy, family: Family, routing: Routing) -> list[Rule]:
-    """It stands all the time: what the policy's table loses inside the kernel must not leak either."""
+    """The fallback's rule, at all times: what the policy's table loses inside the kernel must not leak either."""
     if course.policy.fallback is Fallback.DEFAULT:
         return []
     kind, priority = course.policy.fallback.value, course.priority + 1
@@ -180,7 +179,7 @@ def _chosen(course: BoundPolicy, family: Family, routing: Routing) -> Iterator[R
 
 
 def _early(refused: Sequence[Rule], routing: Routing) -> list[Rule]:
-    """Also before the rules of uplinks' addresses: IPv6 asks again from one of those when it was refused."""
+    """The same refusal before the rules of uplinks' addresses: a refused IPv6 lookup is repeated with such a source."""
     priority = routing.rule_priority + priorities.REFUSE_EARLY
     return [rule._replace(priority=priority, iif=LOOPBACK) for rule in refused if rule.iif in (None, LOOPBACK)]
 
@@ -196,12 +195,12 @@ def tier(carrying: Sequence[Uplink]) -> list[Uplink]:
 
 
 def online(course: BoundPolicy, family: Family, state: State) -> list[Uplink]:
-    """Who of its list can carry it, by preference."""
+    """The uplinks of its list that can carry it, by preference."""
     return [u for u in course.uplinks if u.present and uses(u, family, state) and is_online(u, family, state)]
 
 
 def families(policy: Policy) -> tuple[Family, ...]:
-    """Those of which it can choose anything."""
+    """The families of which it can choose anything."""
     return tuple(
         family
         for family in Family
@@ -242,7 +241,7 @@ def selected(policy: Policy, family: Family, routing: Routing) -> Iterator[Rule]
 def _for_users(
     rule: Rule, marked: tuple[int, int | None] | None, uids: tuple[int, int] | None, routing: Routing
 ) -> Rule:
-    """With mark and users.  The kernel takes forwarded packets for root's, so of root's only our own are meant."""
+    """The rule with mark and users.  Forwarded packets count as root's in the kernel: of root's only own are meant."""
     if marked:
         mark, mask = marked
         rule = rule._replace(mark=mark, mask=_FULL_MASK & ~routing.mark_mask if mask is None else mask)
@@ -252,7 +251,7 @@ def _for_users(
 
 
 def prefixes(wanted: Sequence[str], family: Family) -> Sequence[str | None]:
-    """Those of the family; a whole family needs no word."""
+    """Prefixes of this family; None stands for any address."""
     if not wanted:
         return (None,)
     own = [prefix for prefix in wanted if Family.of(prefix) is family]
@@ -260,6 +259,6 @@ def prefixes(wanted: Sequence[str], family: Family) -> Sequence[str | None]:
 
 
 def protocols_of(policy: Policy, family: Family) -> Sequence[int | None]:
-    """Those that the family has; no other family's icmp."""
+    """Protocols that the family has: not the other one's icmp."""
     other = protocols.IPV6_ONLY if family is Family.IPV4 else protocols.IPV4_ONLY
     return [number for number in policy.protocols if number != other] if policy.protocols else (None,)

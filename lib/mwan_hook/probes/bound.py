@@ -2,7 +2,7 @@
 
 A probe is a generator: it yields :data:`Wait` (file descriptor, poll mask, time to be woken at) and is sent the
 mask that came true, or 0 when that time has come.  It returns an :class:`ProbeAnswer`.  Times are ``time.monotonic()``.
-It knows no deadline: it notes in its :class:`Exchange` when its first packet left and what was spent, and whoever
+It knows no deadline: it notes in its :class:`Exchange` when its first packet left and what was spent, and the loop that
 runs it gives it up, or goes on with it in a later round.
 """
 
@@ -130,7 +130,7 @@ def guarded(action: Callable[..., T], *values: Any) -> T | ProbeAnswer:
         return action(*values)
     except (MwanError, StopIteration):
         raise
-    except Exception as error:  # noqa: BLE001 - whatever a peer makes a library raise is that target's failure alone
+    except Exception as error:  # noqa: BLE001 - all that a peer makes a library raise is that target's failure alone
         words = shown(f"the probe failed: {type(error).__name__}: {error}"[:LONGEST_WORDS])
         return ProbeAnswer(Connectivity.LIMITED, None, words)
 
@@ -201,7 +201,7 @@ def tcp_bytes(sock: _socket.socket, family: Family) -> int:
         return 0
     segments_out, segments_in = struct.unpack_from("=2I", info, 136)
     header = IP_HEADER[family] + 20
-    if not info[5]:  # no option agreed on: nobody answered the SYN, or with a reset
+    if not info[5]:  # no option agreed on: the SYN was not answered, or with a reset
         return int(segments_out * (header + 20) + segments_in * header)
     finished = info[0] == CLOSE_WAIT  # the other side's FIN counts as a byte received
     received, sent = struct.unpack_from("=Q", info, 128)[0], struct.unpack_from("=Q", info, 200)[0]

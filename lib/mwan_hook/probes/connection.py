@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 INTERIM = 16  # replies before the final one
 MOST = 192 * 1024  # bytes of a reply, headers included: thrice what is read of a body
-READ = {"content-length", "content-encoding", "transfer-encoding", "connection"}  # headers that anybody looks at
+READ = {"content-length", "content-encoding", "transfer-encoding", "connection"}  # headers that are looked at
 
 
 class Bounded(io.RawIOBase):
-    """What a peer sends, to the end that we set: whatever a parser is told to read, it does not get more."""
+    """What a peer sends, to the end that we set: no parser gets more, though it is told to read more."""
 
     def __init__(self, stream: io.RawIOBase) -> None:
         super().__init__()
@@ -34,11 +34,11 @@ class Bounded(io.RawIOBase):
         self._left = MOST
 
     def readable(self) -> bool:
-        """It is for reading alone."""
+        """True: it is for reading alone."""
         return True
 
     def readinto(self, buffer: Any, /) -> int | None:
-        """As of any stream.  Raises HTTPException beyond the end."""
+        """Read as from any stream.  Raises HTTPException beyond the end."""
         count: int | None = self._stream.readinto(buffer)
         self._left -= count or 0
         if self._left < 0:
@@ -46,7 +46,7 @@ class Bounded(io.RawIOBase):
         return count
 
     def close(self) -> None:
-        """Both."""
+        """Close this and the stream below."""
         self._stream.close()
         super().close()
 
@@ -93,7 +93,7 @@ class HttpReply(http.client.HTTPResponse):
                 del self.headers[name]
 
     def _read_next_chunk_size(self) -> int:
-        """As the superclass, which takes a size of -1 for all that comes (CPython 3.11)."""
+        """Refuse a negative size, which the superclass takes for all that comes (CPython 3.11)."""
         size: int = super()._read_next_chunk_size()  # type: ignore[misc]
         if size < 0:
             raise ValueError("a chunk of negative size")
@@ -101,7 +101,7 @@ class HttpReply(http.client.HTTPResponse):
 
 
 class Plain(urllib3.connection.HTTPConnection):
-    """Connects as the call says."""
+    """A connection that the call makes."""
 
     response_class = HttpReply
 
@@ -114,7 +114,7 @@ class Plain(urllib3.connection.HTTPConnection):
 
 
 class Secure(Plain, urllib3.connection.HTTPSConnection):
-    """Tells a certificate that does not hold from other failures of TLS."""
+    """A TLS connection that tells a certificate that does not hold from other failures."""
 
     def connect(self) -> None:
         """TCP, then TLS."""
@@ -130,19 +130,19 @@ class Secure(Plain, urllib3.connection.HTTPSConnection):
 
 
 class PlainPool(urllib3.HTTPConnectionPool):
-    """Of plain connections."""
+    """A pool of plain connections."""
 
     ConnectionCls = Plain
 
 
 class SecurePool(urllib3.HTTPSConnectionPool):
-    """Of TLS connections."""
+    """A pool of TLS connections."""
 
     ConnectionCls = Secure
 
 
 class Trust(ssl.SSLContext):
-    """Trusts the system's authorities (OpenSSL heeds SSL_CERT_FILE and SSL_CERT_DIR); without any, those given."""
+    """Trust in the system's authorities (OpenSSL heeds SSL_CERT_FILE and SSL_CERT_DIR); without any, those given."""
 
     host = ""
 

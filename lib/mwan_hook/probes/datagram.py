@@ -33,7 +33,7 @@ LARGEST = 65535
 
 
 class Server(NamedTuple):
-    """Whom to ask, until when, and after how many seconds once more."""
+    """A server to ask, until when, and after how many seconds once more."""
 
     address: str
     port: int

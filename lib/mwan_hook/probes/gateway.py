@@ -1,4 +1,4 @@
-"""Is the gateway there: ARP (RFC 826) and neighbour discovery (RFC 4861).
+"""Probe of the gateway itself: ARP (RFC 826) and neighbour discovery (RFC 4861).
 
 A nexthop by device (ppp0, wwan0, an on-link default) has no gateway to ask: the target does not apply.  Rounds leave it
 out; asked nonetheless, it answers ``unknown`` and says why, and no round counts that.

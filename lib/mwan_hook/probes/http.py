@@ -2,7 +2,7 @@
 
 The connection is bound to device and source and goes to the address that was found through the uplink; Host, SNI and
 the certificate's check keep the name.  No proxy, no environment, no redirect is followed.  A request that is given up
-has its connection shut under the thread, whatever that waits for: handshake, headers or body.
+has its connection shut under the thread, be it waiting for handshake, headers or body.
 """
 
 from __future__ import annotations
@@ -172,7 +172,7 @@ class HttpCall:
 
 
 def _shut(handle: socket.socket) -> None:
-    """Shut a connection down both ways, whoever else holds it."""
+    """Shut a connection down both ways, though others hold it, too."""
     try:
         handle.shutdown(socket.SHUT_RDWR)
     except OSError as error:
@@ -181,7 +181,7 @@ def _shut(handle: socket.socket) -> None:
 
 
 class _Adapter(requests.adapters.HTTPAdapter):
-    """Gives requests the call's connection, whichever way this version of requests asks for one."""
+    """The adapter that gives requests the call's connection, in every way that its versions ask for one."""
 
     def __init__(self, call: HttpCall) -> None:
         super().__init__(max_retries=0)
@@ -196,11 +196,11 @@ class _Adapter(requests.adapters.HTTPAdapter):
             self._pool = PlainPool(target.host, port, call=call)
 
     def get_connection(self, *_: Any, **__: Any) -> Any:
-        """Up to requests 2.31."""
+        """The pool, for requests up to 2.31."""
         return self._pool
 
     def get_connection_with_tls_context(self, *_: Any, **__: Any) -> Any:
-        """From requests 2.32."""
+        """The pool, for requests from 2.32 on."""
         return self._pool
 
     def cert_verify(self, *_: Any, **__: Any) -> None:
@@ -213,10 +213,10 @@ class _Adapter(requests.adapters.HTTPAdapter):
 
 
 class _Session(requests.Session):
-    """Looks at no redirect: requests reads and unpacks such a reply whole, followed or not."""
+    """A session that looks at no redirect: requests reads and unpacks such a reply whole, followed or not."""
 
     def get_redirect_target(self, _: Any) -> None:
-        """None, whatever the reply says."""
+        """None: no redirect is followed."""
 
 
 def _get(call: HttpCall) -> ProbeAnswer:
@@ -241,7 +241,7 @@ def _get(call: HttpCall) -> ProbeAnswer:
 
 
 def _broken(call: HttpCall, error: BaseException) -> ProbeAnswer:
-    """No answer: the words of whoever knows best."""
+    """No answer: the words of the layer that knows best."""
     if call.broken:
         return call.broken
     errors = chain(error)

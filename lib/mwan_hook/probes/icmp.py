@@ -92,7 +92,7 @@ def _answered(sock: BoundSocket, family: Family, token: bytes) -> float | None:
     """Read one packet; when it came, if it is the reply to our request."""
     try:
         message, came = stamped(sock, 256)
-    except OSError:  # nothing there, or an error of somebody else's packet
+    except OSError:  # nothing there, or an error of another program's packet
         return None
     if family is Family.IPV4:
         message = message[(message[0] & 15) * 4 :]  # with IP header; raw sockets see it before the checksum is verified

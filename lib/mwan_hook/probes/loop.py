@@ -78,7 +78,7 @@ def _none() -> None:
 
 
 class Loop:
-    """Runs probes (see :mod:`mwan_hook.probes.bound` for what they yield)."""
+    """A loop of probes (see :mod:`mwan_hook.probes.bound` for what they yield)."""
 
     def __init__(self) -> None:
         self._poll = select.poll()
@@ -134,7 +134,6 @@ class Loop:
         self._waiting.clear()
 
     def _deadline(self, task: Task) -> float:
-        """Not yet known, but bounded, while no packet has left."""
         since = self.since(task)
         return task.timeout + (task.started + STARVED if since is None else since)
 
@@ -236,5 +235,5 @@ def target_key(job: Job) -> Key:
 
 
 def name_key(job: Job) -> Key:
-    """Whose address was asked for, and by which way."""
+    """The name that was asked for, and by which way."""
     return job.uplink, job.family, f" {job.target.host.lower()}", job.index, job.source

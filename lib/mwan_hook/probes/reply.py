@@ -56,7 +56,7 @@ def judge(target: Target, response: requests.Response) -> tuple[Connectivity, st
 
 
 def _body(response: requests.Response, limit: int) -> tuple[bytes, bool]:
-    """At most ``limit`` bytes, and whether that is all.  Raises ValueError for a body that ends too early."""
+    """Read at most ``limit`` bytes, and whether that is all.  Raises ValueError for a body that ends too early."""
     body: bytes = response.raw.read(limit, decode_content=False)
     length = response.headers.get("Content-Length", "")
     promised = int(length) if length.isdecimal() else None

@@ -48,7 +48,7 @@ class Resolved(NamedTuple):
 
 
 class NameLookups:
-    """Finds addresses for the jobs of one run."""
+    """Look-ups of names for the jobs of one run."""
 
     def __init__(self, jobs: Sequence[Job], root: str) -> None:
         self._ways = {(job.uplink, job.family): job for job in jobs}

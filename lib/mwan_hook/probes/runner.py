@@ -1,4 +1,4 @@
-"""Asks every target at once, each under one deadline that holds whatever the other side does."""
+"""Ask every target at once, each under one deadline that no peer can stretch."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ class _Run:
         self._settle(place, answer._replace(wire_bytes=answer.wire_bytes - bytes_before))
 
     def _settle(self, place: int, answer: ProbeAnswer) -> None:
-        """Hold a job's answer; whatever else might give one is left for later, and its bytes are added."""
+        """Hold a job's answer; what else might give one is left for later, and its bytes are added."""
         spent, job = answer.wire_bytes + self.spent.pop(place, 0), self.jobs[place]
         key = target_key(job) if METHODS[job.target.method].late else None
         for task in self.tasks.pop(place, ()):

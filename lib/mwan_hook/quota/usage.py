@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from mwan_hook.model import State, Traffic, Uplink
 
-PLAUSIBLE = "2025"  # before that there was no such program: a clock that nobody has set yet
-SETTLED = 86400.0  # seconds after boot in which a clock that is behind may still be one that nobody has set
+PLAUSIBLE = "2025"  # before that there was no such program: a clock that was not set yet
+SETTLED = 86400.0  # seconds after boot in which a clock that is behind may still be one that was not set
 STEP = 60.0  # seconds; a clock that differs by more from boot time than it did was set
 PERIODS = 12  # kept of each uplink
 FINE = 1000  # what a run need not remember is less than this part of the quota
@@ -46,7 +46,7 @@ class Moment(NamedTuple):
 
 
 def first_day(today: str, reset_day: int) -> str:
-    """Of the period that a date lies in; the reset day of a shorter month is its last."""
+    """First day of the period that a date lies in; the reset day of a shorter month is its last."""
     year, month, day = map(int, today.split("-"))
     if day < min(reset_day, days(year, month)):
         year, month = (year, month - 1) if month > 1 else (year - 1, 12)
@@ -54,7 +54,7 @@ def first_day(today: str, reset_day: int) -> str:
 
 
 def next_day(period: str, reset_day: int) -> str:
-    """On which the next period begins."""
+    """The day on which the next period begins."""
     year, month, _ = map(int, period.split("-"))
     year, month = (year, month + 1) if month < 12 else (year + 1, 1)
     return _day(year, month, min(reset_day, days(year, month)))
@@ -72,7 +72,7 @@ def used(usage: Usage) -> int:
 def counted(old: Usage | None, reading: tuple[str, int, int] | None, moment: Moment, reset_day: int) -> Usage:
     """``old`` with what went through since.  ``reading`` None: there is no interface.
 
-    What an interface carried before its uplink was first counted is nobody's.
+    Traffic from before the first reading is not counted.
     """
     if old is None:
         old, more = Usage(first=moment.today), 0
@@ -86,7 +86,7 @@ def counted(old: Usage | None, reading: tuple[str, int, int] | None, moment: Mom
 
 
 def booked(usage: Usage, more: int) -> Usage:
-    """With so many bytes more in the period in force."""
+    """The usage with so many bytes more in the period in force."""
     periods = {**usage.periods, usage.period: used(usage) + more}
     for day in sorted(periods)[: max(0, len(periods) - PERIODS)]:
         if day != usage.period:
@@ -101,7 +101,7 @@ def _since(old: Usage, reading: tuple[str, int, int]) -> int:
 
 
 def _dated(old: Usage, moment: Moment, reset_day: int) -> Usage:
-    """In the period that the clock says, if it can be believed.
+    """The usage in the period that the clock says, if it can be believed.
 
     One that is behind and was not set in this boot is that of a machine that does not keep the time: it stays in the
     period that it knows.  Another reset day is a correction: the figure goes with it.
@@ -113,7 +113,7 @@ def _dated(old: Usage, moment: Moment, reset_day: int) -> Usage:
         return old
     wanted = first_day(today, reset_day)
     periods = dict(old.periods)
-    for day in ("", *((old.period,) if old.reset_day != reset_day else ())):  # "": before anybody knew the date
+    for day in ("", *((old.period,) if old.reset_day != reset_day else ())):  # "": before the date was known
         if day in periods and day != wanted:
             periods[wanted] = periods.get(wanted, 0) + periods.pop(day)
     return old._replace(period=wanted, periods=periods, reset_day=reset_day, first=old.first or today)
@@ -135,7 +135,7 @@ def advanced(
 
 
 def _renamed(known: Mapping[str, Usage], there: Iterable[Uplink], boot_id: str) -> Mapping[str, Usage]:
-    """With the readings of interfaces that another uplink has counted in this boot: they have another name now.
+    """The usage with readings of interfaces that had another uplink's name before in this boot.
 
     What was counted is not counted again; within one template it goes with the interface.
     """
@@ -167,7 +167,7 @@ def stage(uplink: Uplink, usage: Usage) -> Stage:
 
 
 def demoted(uplinks: Sequence[Uplink], usage: Mapping[str, Usage]) -> tuple[Uplink, ...]:
-    """Those beyond their quota with a metric worse than that of every other; among themselves they keep their order."""
+    """The uplinks, those beyond their quota at metrics behind all others; among themselves they keep their order."""
     over = {name for name, one in usage.items() if one.stage is Stage.EXCEEDED}
     worst = max((uplink.metric for uplink in uplinks), default=0)
     return tuple(u._replace(metric=worst + 1 + u.metric) if u.name in over else u for u in uplinks)

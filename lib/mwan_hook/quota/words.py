@@ -34,7 +34,7 @@ def amount(text: str) -> int:
 
 
 def spelled(bytes_: int) -> str:
-    """As a file would have it, without loss."""
+    """The amount as a file would have it, without loss."""
     for unit, size in (*_DECIMAL, *_BINARY):
         if bytes_ and bytes_ % size == 0:
             return f"{bytes_ // size}{unit[0].upper() if size % 1000 == 0 else unit}"

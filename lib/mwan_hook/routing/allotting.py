@@ -43,7 +43,7 @@ def allot(config: Config, seats: Sequence[Candidate], old: Allotment) -> Allotme
 
 
 def recent(gone: Iterable[str], seen: Sequence[str]) -> list[str]:
-    """Of uplinks that are gone those that are still known, sorted by name."""
+    """The uplinks that are gone and still known, sorted by name."""
     return sorted(_oldest(gone, seen)[-GONE:])
 
 
@@ -112,7 +112,7 @@ def _tables(config: Config, seats: Sequence[Candidate], old: Allotment) -> dict[
 def _marks(
     config: Config, seats: Sequence[Candidate], old: Allotment, needed: Collection[str], seen: Sequence[str]
 ) -> dict[str, int]:
-    """Those that are needed first; policies, which choose nothing without their own, go before uplinks."""
+    """Marks for what needs one; policies, which choose nothing without their own, go before uplinks."""
     mask = config.routing.mark_mask
     fixed = {entry.mark for entry in config.uplinks if entry.mark is not None}
     marks = {name: mark for name, mark in old.marks.items() if _is_inside(mark, mask) and mark not in fixed}

@@ -128,7 +128,7 @@ def wanted_sysctls(uplinks: Sequence[Uplink], snapshot: Snapshot) -> tuple[Sysct
 
 
 def _loose_rp_filter(uplinks: Sequence[Uplink]) -> list[Sysctl]:
-    """Of interfaces that share an address only one could be answered by if sources were checked strictly."""
+    """Loose rp_filter for interfaces that share an address: by strict checks only one of them could be answered."""
     twins = shared_addresses(uplinks, Family.IPV4)
     holders = [uplink for uplink in uplinks if set(twins) & set(addresses(uplink, Family.IPV4))]
     return [Sysctl(f"net/ipv4/conf/{holder.interface}/rp_filter", "2", holder.index) for holder in holders]
@@ -171,7 +171,7 @@ def _routable(way: Way) -> bool:
 
 
 def _standing_in(table: int, snapshot: Snapshot) -> list[Route]:
-    """Ours in an uplink's table that are no copies."""
+    """Our routes in an uplink's table that are no copies."""
     return [route for copies in snapshot.copies if copies.table == table for route in copies.extra]
 
 
@@ -204,7 +204,7 @@ def _shared(
 
 
 def stacked(family: Family, table: int, carrying: Sequence[Uplink], tier: Sequence[Uplink]) -> list[Route]:
-    """Those of ``tier`` as one route, and below it every one alone at rising metrics."""
+    """One route by all of ``tier``, and below it one by each uplink alone, at rising metrics."""
     best = _best(family, table, tier)
     rest = [_plain(family, uplink, table, BEST_METRIC + 1 + place) for place, uplink in enumerate(carrying)]
     return [best, *rest]
@@ -221,7 +221,7 @@ def _placed(routes: Sequence[Route], snapshot: Snapshot, uplinks: Sequence[Uplin
 
 
 def _last_known(family: Family, used: Sequence[Uplink], state: State) -> list[Uplink]:
-    """For ``last_resort = keep``: who was online last, as far as it still can be routed to; else whoever can."""
+    """Uplinks for ``last_resort = keep``: those online last that still have a route; else all that have one."""
     able = [uplink for uplink in used if uplink.enabled and not uplink.way(family).missing]
     names = state.last_online.get(family, ())
     return by_preference([uplink for uplink in able if uplink.name in names] or able)

@@ -43,7 +43,7 @@ class OwnDefaults(NamedTuple):
 
 
 class _Others(NamedTuple):
-    """Who else has defaults in main."""
+    """Defaults of other programs in main."""
 
     shared: list[int]  # metrics of the shared default, if that is in main
     managed: frozenset[int]  # interfaces whose own defaults are ours
@@ -74,7 +74,7 @@ def _joined(route: Route, ways: set[tuple[int, str | None]]) -> bool:
 
 
 def own_defaults(config: Config, uplinks: Sequence[Uplink], state: State, snapshot: Snapshot) -> OwnDefaults:
-    """Own defaults of every uplink that has ``[[[metrics]]]``, both families."""
+    """Defaults of every uplink that has ``[[[metrics]]]``, both families."""
     wanted: list[Route] = []
     displaced: list[Route] = []
     managed = [uplink for uplink in uplinks if uplink.present and uplink.config.metrics != Metrics()]
@@ -185,7 +185,7 @@ def legs(snapshot: Snapshot, family: Family, index: int) -> list[Route]:
     """Every default of main through one interface.
 
     IPv6 merges defaults of equal metric into one that can be taken apart again; of an IPv4 multipath route
-    no leg can be taken out alone, so those are left to whoever made them.
+    no leg can be taken out alone, so those are left to the program that made them.
     """
     return [
         route._replace(nexthops=(hop._replace(weight=1),))

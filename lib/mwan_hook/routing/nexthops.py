@@ -123,7 +123,6 @@ def difference(wanted: Sequence[NexthopObject], pool: Pool | None) -> tuple[list
 
 
 def _typed(one: NexthopObject) -> NexthopObject:
-    """As its line says it: heavier is only better."""
     return one._replace(members=tuple((number, min(weight, HEAVIEST_TYPED)) for number, weight in one.members))
 
 
@@ -198,12 +197,12 @@ class _Numbers:
         return others[0] if others else self._free(index, self._digit + 1)
 
     def of_group(self, standing: set[int]) -> int:
-        """That of the standing route, if it is ours."""
+        """The id in the standing route, if that is ours."""
         ids = sorted((one.id not in standing, one.id) for one in self._groups)
         return ids[0][1] if ids else self._free(0, self._digit)
 
     def _free(self, index: int, digit: int) -> int:
-        """The id that tells its interface and family, or the next one that nobody has; it is used from now on."""
+        """The id that tells its interface and family, or the next one that is free; it is used from now on."""
         number = FIRST_ID + 10 * index + digit
         while number in self._used or number > LAST_ID:
             number = number + 10 if number <= LAST_ID - 10 else FIRST_ID + digit

@@ -66,7 +66,7 @@ def _objects(desired: Desired, snapshot: Snapshot) -> _Diff:
 
 
 def _with_room(put: Iterable[Change], former: Iterable[Route]) -> _Diff:
-    """Ours of an earlier protocol number leave the place to ours of today's.
+    """Delete our routes of an earlier protocol number where one of today's is to stand.
 
     The kernel has one route at a key.  They change one key after the other, so that of the shared default either the
     best or its fallback stands at any time.
@@ -87,7 +87,7 @@ def _change(op: Op, what: Route | Rule) -> Change:
 
 
 def _sysctls(desired: Desired, snapshot: Snapshot) -> list[Change]:
-    """Only those that exist: an interface that is gone, or a kernel without IPv6, has none."""
+    """Changes of sysctls that exist: an interface that is gone, or a kernel without IPv6, has none."""
     current = {sysctl.key: sysctl.value for sysctl in snapshot.sysctls}
     wanted = (*desired.sysctls, *desired.originals)
     return [Change(Op.REPLACE, want) for want in wanted if current.get(want.key, want.value) != want.value]
@@ -118,7 +118,7 @@ class _Foreign(NamedTuple):
 
     @classmethod
     def of(cls, routing: Routing, snapshot: Snapshot) -> _Foreign:
-        """Those of main; in a table of our own nobody else has any."""
+        """Defaults of main; in a table of our own all are ours."""
         if routing.default_table != MAIN_TABLE:
             return cls()
         keys, preceded = set(), set()
@@ -173,7 +173,7 @@ def _replaceable(old: Route, new: Route) -> bool:
 
 
 def _present_shared(routing: Routing, desired: Desired, snapshot: Snapshot) -> Sequence[Route]:
-    """Ours in the shared default's table; in main, uplinks' own defaults (by their metric) are not part of it."""
+    """Our routes in the shared default's table; in main without uplinks' own defaults, which their metric tells."""
     if routing.default_table != MAIN_TABLE:
         return snapshot.shared
     own = {(route.family, route.metric) for route in desired.main}

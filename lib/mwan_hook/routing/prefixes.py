@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from mwan_hook.model import Config, Router, Snapshot, State, Uplink, UplinkConfig
 
-PATIENCE = 60.0  # seconds that a prefix is asked for again, at growing intervals, where nobody knows it
+PATIENCE = 60.0  # seconds that a prefix is asked for again, at growing intervals, where its origin is not known
 
 
 def seen(snapshot: Snapshot, uplinks: Sequence[Uplink]) -> tuple[str, ...]:
@@ -45,7 +45,7 @@ def followed(
 ) -> tuple[Delegated, ...]:
     """What is known of those that are there, and of those whose uplink has nothing in their place.
 
-    With anything new, or back, all that nobody could name is asked for anew.
+    With anything new, or back, all that could not be named is asked for anew.
     """
     known = {one.prefix: one for one in old}
     fresh = any(prefix not in known or known[prefix].gone for prefix in there)
@@ -66,7 +66,7 @@ def _current(one: Delegated, fresh: bool, uplinks: Sequence[Uplink], now: float)
 
 
 def due(one: Delegated, now: float) -> bool:
-    """Whether to ask where it came from: when it came, and if nobody knew at growing intervals for a while."""
+    """Whether to ask where it came from: when it came, and while it is not known, at growing intervals for a while."""
     if one.gone or not one.since:
         return False
     waited = one.asked - one.since
@@ -76,14 +76,13 @@ def due(one: Delegated, now: float) -> bool:
 def answered(
     known: Sequence[Delegated], claims: Mapping[str, Sequence[str]], uplinks: Sequence[Uplink], now: float
 ) -> tuple[Delegated, ...]:
-    """With what was said about those that were asked for: prefix to interfaces, the first to say so first."""
+    """The prefixes with what was said of those that were asked for: prefix to interfaces, the first to say so first."""
     return tuple(
         one._replace(interface=_holder(one, claims, uplinks), asked=now) if due(one, now) else one for one in known
     )
 
 
 def _holder(one: Delegated, claims: Mapping[str, Sequence[str]], uplinks: Sequence[Uplink]) -> str:
-    """Who has it keeps it as long as it says so; else who said so first."""
     able = _claimants(one.prefix, claims, uplinks)
     return one.interface if one.interface in able or not able else able[0]
 
@@ -113,7 +112,7 @@ def clashes(
 
 
 def located(known: Sequence[Delegated], networks: Sequence[OnLink], uplinks: Sequence[Uplink]) -> tuple[Delegated, ...]:
-    """With the LAN's networks that lie in each; those of a prefix that is gone stay as they were."""
+    """The prefixes with the LAN's networks in each; those of a prefix that is gone stay as they were."""
     outside = {uplink.index for uplink in uplinks}
     lans = [one for one in networks if one.index not in outside]
     found = []
@@ -194,7 +193,7 @@ def _priority(config: Config, uplink: UplinkConfig) -> int:
 
 
 def _guard(rule: Rule, config: Config, uplink: Uplink, carrying: Sequence[Uplink]) -> Iterator[Rule]:
-    """Without the uplink's link nothing of its prefix leaves by another, unless that translates: then at once."""
+    """Rules that keep a prefix without its uplink's link from leaving by another, unless that translates."""
     others = [one for one in carrying if one != uplink]
     if others and all(translates(one, config.router) for one in others):
         return
@@ -221,7 +220,6 @@ def _instead(rule: Rule, config: Config, uplink: Uplink, carrying: Sequence[Upli
 
 
 def _hopes(config: Config) -> bool:
-    """With nothing online traffic is to go on as it can."""
     return config.routing.last_resort in (LastResort.MAIN, LastResort.KEEP)
 
 
@@ -255,7 +253,7 @@ def to_deprecate(uplinks: Sequence[Uplink], state: State, snapshot: Snapshot) ->
 
 
 def nameless(known: Sequence[Delegated], snapshot: Snapshot, now: float) -> list[str]:
-    """What to say, once, of prefixes that certainly are delegated and nobody can name the uplink of."""
+    """What to say, once, of prefixes that certainly are delegated, by an uplink that cannot be named."""
     return [
         f"{one.prefix} was delegated, and no uplink is known to have got it: name it there (prefixes = {one.prefix})"
         for one in known

@@ -72,7 +72,7 @@ def _of_devices_and_marks(
 
 
 def _of_addresses(family: Family, routing: Routing, leading: Sequence[Uplink]) -> list[Rule]:
-    """To the uplink's table, and behind that the guard: what has a dead uplink's address leaves by no other."""
+    """Rules to the uplink's table, and behind that the guard: what has a dead uplink's address leaves by no other."""
     twins = shared_addresses(leading, family)
     rules = []
     for uplink in leading:
@@ -98,7 +98,7 @@ def _of_default(family: Family, config: Config) -> list[Rule]:
 def _of_shared_addresses(
     family: Family, routing: Routing, leading: Sequence[Uplink], carrying: Sequence[Uplink]
 ) -> list[Rule]:
-    """Of an address that several uplinks have: after the marks, which tell them apart, and by who works.
+    """Rules of an address that several uplinks have: after the marks, which tell them apart, and by what works.
 
     Where all of the best tier have it, the shared default serves it; else the best one that has it.
     """
@@ -137,7 +137,7 @@ def shared_addresses(uplinks: Iterable[Uplink], family: Family) -> dict[str, Non
 
 
 def _holders(uplinks: Iterable[Uplink], family: Family) -> dict[str, list[Uplink]]:
-    """Who has each address."""
+    """The uplinks that have each address."""
     found: dict[str, list[Uplink]] = {}
     for uplink in uplinks:
         for source in addresses(uplink, family):

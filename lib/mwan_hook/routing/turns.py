@@ -1,4 +1,4 @@
-"""Of several gateways of an uplink the one to use: the first that answers its neighbours, then probes.
+"""Choice among several gateways of an uplink: the first that answers its neighbours, then probes.
 
 One that falls silent is left at once, and used again ``hysteresis_delay`` later if it answers then.  One that answers,
 but behind which probes get nothing, is left for the next when the uplink is offline by it; it has its turn again when
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def turn(
     before: Turn, choices: Sequence[str], answers: Answers, memory: FamilyState, probe: Probe, now: float
 ) -> Turn:
-    """Whose turn it is now.  ``memory``: of the probes, as stored."""
+    """The gateway whose turn it is now.  ``memory``: of the probes, as stored."""
     current = before.gateway if before.gateway in choices else ""
     silent = {one: min(at, now) for one, at in before.silent.items() if one in choices}
     failed = _failed(current, before.failed, choices, answers, memory, probe)

@@ -60,7 +60,7 @@ class Bound(NamedTuple):
 
     @property
     def policy_tables(self) -> tuple[int, ...]:
-        """Those that policies have of their own."""
+        """Tables that policies have of their own."""
         return tuple(course.table for course in self.policies if course.table)
 
     @property

@@ -39,7 +39,6 @@ def way(family: Family, config: UplinkConfig, link: Link | None, sources: Source
 
 
 def _in_turn(family: Family, found: Sequence[Route], sources: Sources) -> Route | None:
-    """Of several the one whose turn it is, else the first."""
     for of, gateway in sources.turns if len(found) > 1 else ():
         for leg in found:
             if of is family and leg.nexthops[0].gateway == gateway:

@@ -1,4 +1,4 @@
-"""Who is told of what happens, in the order in which they are told; the same with systemd and without.
+"""The channels that are told of what happens, in their order; the same with systemd and without.
 
 A channel is a module with ``wanted(root, config)`` (False: nothing is set up for it; imports no library) and
 ``deliver(root, loaded, notices)``, which returns False where one could not be told and that was said, or raises

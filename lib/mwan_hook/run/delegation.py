@@ -1,4 +1,4 @@
-"""By which interface a delegated prefix came: nothing in the kernel says so.
+"""The interface by which a delegated prefix came: nothing in the kernel says so.
 
 Asked when a prefix comes, not in every run.  A DHCP client's script may have written it down for us; networkd 252 keeps
 its prefixes to itself (no file, nothing on D-Bus) but tells the journal of each.
@@ -65,7 +65,7 @@ def _located(config: Config) -> bool:
 
 
 def _networks(snapshot: Snapshot) -> Iterator[OnLink]:
-    """Those of addresses, whose routes somebody may have made himself."""
+    """Networks of addresses; their routes may have been made by hand."""
     for one in snapshot.addresses:
         if one.family is Family.IPV6 and one.usable and one.prefixlen == 64:
             yield OnLink(one.index, network(one.address, 64))

@@ -40,7 +40,7 @@ def _elsewhere(reader: Reader, lost: Iterable[tuple[Family, Uplink]], known: tup
 def _turns(
     reader: Reader, uplinks: Iterable[Uplink], around: Inputs, now: float
 ) -> Iterator[tuple[str, Turn]]:
-    """Of each uplink and family with several gateways."""
+    """The turn of each uplink and family with several gateways."""
     for uplink in uplinks:
         for family in FAMILIES:
             choices, key = uplink.way(family).choices, turn_key(uplink.name, family)

@@ -44,7 +44,7 @@ def _has_spares(uplinks: Sequence[Uplink], snapshot: Snapshot) -> bool:
 def judge(seen: Scene, rounds: Sequence[ProbedRound] = (), asked: frozenset[str] = frozenset()) -> Judged:
     """Facts, then rounds, then what should be in the kernel and what is to do about it.  Pure.
 
-    ``asked``: interfaces that an event named; they are due, whoever probes next.
+    ``asked``: interfaces that an event named; they are due in the next probing, which may be another run's.
     """
     memories = verdicts(seen, rounds, asked)
     memories = {name: counted(seen.state.uplinks.get(name, UplinkState()), one) for name, one in memories.items()}

@@ -163,7 +163,7 @@ def details(reader: Reader, loaded: Loaded, bound: Bound, state: State, outlines
 def _beside(
     reader: Reader, bound: Bound, families: Sequence[Family], pool: Pool | None, aside: int
 ) -> Iterator[Route]:
-    """Ours in the tables of policies, of what stands beside claims, and of own packets which go by no group."""
+    """Our routes in the tables of policies, of what stands beside claims, and of own packets which go by no group."""
     for table in (*bound.policy_tables, *((aside,) if aside else ())):
         for family in families:
             yield from reader.ours(family, table)
@@ -193,7 +193,7 @@ def _own_table(pool: Pool | None) -> tuple[int, ...]:
 
 
 def _short(reader: Reader, outlines: Snapshot) -> Iterator[Route]:
-    """Beside claims all that is as wide: a tunnel's default in pieces, a route of multicast."""
+    """Routes of main as wide as claims: a tunnel's default in pieces, a route of multicast."""
     for family in dict.fromkeys(route.family for route in outlines.claims):
         for route in reader.wide(family, MAIN_TABLE, CLAIM[family]):
             if route.dst != DEFAULT and route.protocol != reader.protocol and route not in outlines.claims:
@@ -300,7 +300,7 @@ def _orphans(
     families: Sequence[Family],
     others: Sequence[int],
 ) -> tuple[Route, ...]:
-    """Ours in tables of nobody: the whole kernel is searched only after the configuration or the memory changed."""
+    """Our routes in tables not in use: all are searched only after the configuration or the memory changed."""
     known = {loaded.config.routing.default_table, MAIN_TABLE, *bound.policy_tables}
     known |= {uplink.table for uplink in bound.uplinks} | {*others}
     if state.config != loaded.fingerprint:

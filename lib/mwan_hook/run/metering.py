@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def looked(seen: Scene, writes: bool) -> Scene:
-    """With the counters of the uplinks that have a quota, and what earlier boots have left of them."""
+    """The scene with the counters of uplinks that have a quota, and what earlier boots have left of them."""
     limited = [uplink for uplink in seen.uplinks if uplink.config.quota]
     carried, unread = _carried([uplink.index for uplink in limited if uplink.present])
     traffic = Traffic(seen.state.boot_id or states.boot_id(), carried)
@@ -69,6 +69,6 @@ def transitions(judged: Judged, before: State, after: State) -> tuple[Transition
 
 
 def keep(judged: Judged, state: State, now: bool = False) -> tuple[str, ...]:
-    """To the disk, if it has moved enough; messages.  Raises MwanError."""
+    """Write usage to the disk if it has moved enough; messages.  Raises MwanError."""
     quotas = {uplink.name: uplink.config.quota for uplink in judged.scene.uplinks}
     return usages.keep(judged.scene.root, state.usage, quotas, now)

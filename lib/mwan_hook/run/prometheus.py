@@ -62,7 +62,7 @@ def write(root: str, loaded: Loaded) -> tuple[str, ...]:
             _refuse_without_directory(path)
             files.replace_among_others(path, _content(root, loaded).encode())
     except Busy:
-        return ()  # whoever writes looks at the same uplinks
+        return ()  # the run that writes looks at the same uplinks
     except MwanError as error:
         return (f"[prometheus] textfile: {error}",)
     except OSError as error:

@@ -99,7 +99,7 @@ class Run:
         return self.last
 
     def _asks_gateways(self) -> bool:
-        """Once in a run the kernel is made to ask gateways that are waiting for their turn."""
+        """Have the kernel ask, once in a run, the gateways that are waiting for their turn."""
         if self._asked_gateways or self.last is None:
             return False
         from mwan_hook.kernel import neighbours
@@ -130,7 +130,7 @@ class Run:
             took = round(time.clock_gettime(time.CLOCK_BOOTTIME) - self._started, 6)
             state = state._replace(saved_at=judged.scene.now, saved_wall=judged.scene.wall, run_seconds=took)
             failed = attempted(lambda: states.save(self.root, state))
-            # What /var does not take keeps nobody from being told.
+            # A failed write below /var must not stop notifications.
             unkept = attempted(lambda: complain(metering.keep(judged, state))) if state.usage else []
             state = state._replace(errors=(*errors, *failed, *unkept))
         if happened or state.outbox:

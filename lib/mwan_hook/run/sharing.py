@@ -17,7 +17,7 @@ _asked: dict[tuple[str, int], str] = {}  # a run that changes something looks se
 
 
 def pool(root: str, routing: Routing, known: str, ours: tuple[NexthopObject, ...], taken: frozenset[int]) -> Pool:
-    """Those that are there, and whether a shared default shall go through such; ``known``: what `auto` found before."""
+    """Objects that are there, and whether a shared default uses some; ``known``: what `auto` found before."""
     answer = ""
     if routing.nexthops is Sharing.AUTO:
         answer = known or _once(root, routing)

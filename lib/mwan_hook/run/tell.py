@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def advertised(judged: Judged, state: State) -> State:
     """Hosts of the LAN hear which prefixes are bad now, or good again, and once more after a while.
 
-    Multicast gets lost, and radvd answers nobody within three seconds of its last word.  A run that is killed here
+    Multicast gets lost, and radvd sends nothing within three seconds of its last word.  A run that is killed here
     leaves all of it to the next one.
     """
     from mwan_hook.kernel import advertise
@@ -46,7 +46,7 @@ def with_notices(judged: Judged, before: State, state: State, happened: Sequence
 
 
 def handed_over(root: str, loaded: Loaded, state: State) -> State:
-    """Out of the stored state into the spool; what fails stays for the next run."""
+    """Move notices from the stored state into the spool; what fails stays for the next run."""
     from mwan_hook.run import channels
     from mwan_hook.store import wake
 
@@ -82,7 +82,7 @@ def remind(root: str, judged: Judged) -> None:
 
 
 def _unwritten(root: str, pending: Sequence[Notice]) -> list[Transition]:
-    """Of what a killed run has left to be told, what it has not written into the history either."""
+    """Transitions that a killed run has left to be told and has not written into the history either."""
     if not pending:
         return []
     try:

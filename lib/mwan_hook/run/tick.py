@@ -40,8 +40,8 @@ class Request(NamedTuple):
     """What this run was asked to probe."""
 
     names: tuple[str, ...] = ()  # uplinks; empty: all
-    interfaces: tuple[str, ...] = ()  # named by an event: due, whatever the schedule says
-    since: float | None = None  # --now: whatever was not probed since then is due
+    interfaces: tuple[str, ...] = ()  # named by an event: due, though the schedule may say no
+    since: float | None = None  # --now: all that was not probed since then is due
     wait: float = WAIT_FOR_PROBER  # for another run that is probing
 
 
@@ -271,7 +271,6 @@ class Questions(NamedTuple):
 
 
 def _parted(results: Sequence[Result]) -> tuple[list[Result], list[Result]]:
-    """Those of targets, and those of the portal check."""
     return [r for r in results if not r.job.portal], [r for r in results if r.job.portal]
 
 
@@ -292,7 +291,7 @@ def _ask(judged: Judged, asked: Sequence[Key], late: Late) -> list[ProbedRound]:
 
 
 def _round(questions: Questions, first: Sequence[Result], second: Sequence[Result], required: int) -> Round:
-    """Of targets that were asked twice the second answer counts; the bytes of both were spent."""
+    """One round of results; of targets asked twice the second answer counts, and the bytes of both were spent."""
     own, portal = _parted(first)
     own_again, portal_again = _parted(second)
     spent = sum(r.wire_bytes for r in (*(own if own_again else ()), *(portal if portal_again else ())))

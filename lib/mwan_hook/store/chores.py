@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-OWNERS = "owners"  # files of root's in our directories; done whatever is asked for
+OWNERS = "owners"  # files of root's in our directories; done with every chore
 HOLDERS = "holders"  # runs of root's that hold a lock for too long
 CONFIGURATION = "configuration"  # files of it that the services cannot read
 NAMES = "names"  # of tables and the protocol, below /etc/iproute2

@@ -35,7 +35,7 @@ WEBHOOK_WAITING = LIB + "/webhook.waiting"
 USAGE = LIB + "/usage.json"
 HISTORY = LIB + "/history.jsonl"
 LARGEST = 8 << 20  # bytes; nothing of ours comes near
-DIRECTORY, FILE = 0o755, 0o644  # modes, whatever the umask is
+DIRECTORY, FILE = 0o755, 0o644  # modes, without regard to the umask
 TEMPORARY = ".new"  # end of the names of files that are not whole yet
 _ANEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 OURS = tuple(f"/{path}" for path in (RUN, LIB, EVENTS, NOTIFY, HOOKS, CHORES, ROOTS))  # directories
@@ -66,7 +66,7 @@ def secret(path: str, largest: int) -> str:
 
 
 def make_directory(path: str) -> None:
-    """Make it, and its parents, 0755 whatever the umask is; one of ours that has another mode gets this one.
+    """Make it, and its parents, 0755 without regard to the umask; one of ours that has another mode gets this one.
 
     Raises MwanError.
     """
@@ -199,7 +199,7 @@ def discard(path: str) -> None:
 
 
 def write(path: str, content: bytes, durable: bool = False) -> None:
-    """Make a file of mode 0644 in the place of whatever has this name.  Raises OSError.
+    """Make a file of mode 0644 in the place of what has this name.  Raises OSError.
 
     What exists is never opened: it may be a FIFO, which nothing is read from, or a link to another file.
     """
@@ -251,7 +251,7 @@ def load(
 
 
 def _set_aside(path: str, content: bytes | None, why: str) -> str:
-    """Without a lock another run may have put a good one there meanwhile: only what was read is moved."""
+    """Move what was read out of the way; without a lock another run may have put a good file there meanwhile."""
     words = f"{path} cannot be used ({why})"
     try:
         if content is None or read(path) == content:

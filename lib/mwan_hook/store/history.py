@@ -70,7 +70,7 @@ def _append(path: str, lines: bytes) -> None:
 
 
 def _opened(path: str) -> int:
-    """0644 whatever the umask is, where it is made."""
+    """0644 without regard to the umask, where it is made."""
     descriptor = os.open(path, _FLAGS, files.FILE)
     if not os.fstat(descriptor).st_size:
         os.fchmod(descriptor, files.FILE)

@@ -180,7 +180,7 @@ def _write_down(descriptor: int, line: bytes) -> None:
 
 
 def pause() -> float:
-    """Between POLL and twice that, so that many waiters do not try in step."""
+    """Seconds between POLL and twice that, so that many waiters do not try in step."""
     return POLL + POLL * os.urandom(1)[0] / 255
 
 

@@ -1,4 +1,4 @@
-"""How far notices have been told, so that nobody hears one twice.  Guarded by the notifier's lock."""
+"""How far notices have been told, so that no hook hears one twice.  Guarded by the notifier's lock."""
 
 from __future__ import annotations
 

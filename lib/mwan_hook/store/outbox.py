@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-MOST = 4096  # in the spool: where nobody takes them out, the oldest go
+MOST = 4096  # in the spool: where none is taken out, the oldest go
 MOST_PENDING = 256  # in the state, while the spool cannot be written
 
 
@@ -35,7 +35,7 @@ def hand_over(root: str, notices: Sequence[Notice]) -> int:
 
 
 def pass_on(root: str, notice: Notice) -> None:
-    """Out of the first spool into the second.  Raises MwanError."""
+    """Move a notice from the first spool into the second.  Raises MwanError."""
     directory = files.under(root, files.HOOKS)
     files.make_directory(directory)
     try:
@@ -95,5 +95,5 @@ def names(root: str, place: str) -> frozenset[str]:
 
 
 def drop(root: str, place: str, notice: Notice) -> None:
-    """Everybody had it.  Raises MwanError."""
+    """Remove a delivered notice.  Raises MwanError."""
     spool.drop(files.under(root, place), notice.id)

@@ -165,7 +165,7 @@ def _removed(path: str, why: str) -> str:
 def _moved(path: str) -> str:
     """Where something is now that cannot be removed, as a directory with content; empty if it cannot be moved either.
 
-    Each under another name: there nobody looks at it, so it is kept for the operator.
+    Each under another name: it is looked at no more, and kept for the operator.
     """
     directory, name = os.path.split(path)
     aside = os.path.join(os.path.dirname(directory), BAD)

@@ -1,6 +1,6 @@
 """What uplinks with a quota have carried, over boots.  The running figure is in the state; a boot starts from here.
 
-Every record counts by itself, with the reading that it goes on from: whichever of the two files a run finds, and
+Every record counts by itself, with the reading that it goes on from: from either of the two files that a run finds, and
 however old it is within a boot, it comes to the same figure.
 """
 
@@ -47,7 +47,7 @@ def keep(root: str, usage: Mapping[str, Usage], quotas: Mapping[str, int], now: 
 
 
 def _save(root: str, records: Mapping[str, Usage], mine: Mapping[str, Usage]) -> None:
-    """Of uplinks that are not there now those of the latest periods stay."""
+    """Write both files; of uplinks that are not there now those of the latest periods stay."""
     others = sorted((name for name in records if name not in mine), key=lambda name: records[name].period)
     dropped = set(others[: max(0, len(records) - MOST)])
     stored = Usages({name: one for name, one in records.items() if name not in dropped})

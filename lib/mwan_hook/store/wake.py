@@ -1,7 +1,7 @@
-"""Who takes notices out of their spool: systemd's path unit, or where there is none, a process that a run starts.
+"""What takes notices out of their spool: systemd's path unit, or where there is none, a process that a run starts.
 
 That is so in a namespace with ``--root``, and in a container without systemd: there `mwan-hook notify` is started
-when there is something to tell and somebody to hear it, and nobody waits for it.
+when there is something to tell and a channel to tell it, and nothing waits for it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def by_systemd() -> bool:
 
 
 def wake(root: str) -> None:
-    """Start a process of its own that empties the spool, where no unit does.  Nobody waits for it."""
+    """Start a process of its own that empties the spool, where no unit does.  Nothing waits for it."""
     if not watched(root):
         _start(root, "notify", "--no-wait")
 
@@ -42,7 +42,7 @@ def remind(root: str) -> None:
 
 
 def _start(root: str, *words: str) -> None:
-    """In a session of its own.  Raises MwanError."""
+    """Start it in a session of its own.  Raises MwanError."""
     log = _log(root)
     path = ":".join(os.path.abspath(place) for place in sys.path if place)
     argv = [sys.executable, "-I", "-c", _CODE, path, "--root", root or "/", *words]

@@ -1,4 +1,4 @@
-"""Ours against the kernel's own answer.  Pure."""
+"""Comparison of our answer with the kernel's own.  Pure."""
 
 from __future__ import annotations
 

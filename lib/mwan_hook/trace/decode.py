@@ -1,6 +1,6 @@
 """Rules, routes and the kernel's answer to one question, with all that a message holds; decoding only, no sockets.
 
-:mod:`wire` decodes what the program itself makes; here is what anybody may have made.
+:mod:`wire` decodes what the program itself makes; here is what any program may have made.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def _span(form: str, value: bytes | None, mask: int) -> Span | None:
 
 
 def covering(messages: Iterable[bytes], addresses: Iterable[bytes]) -> Iterator[bytes]:
-    """Of a table's routes those that any of the addresses may take: the rest, maybe a million, is not decoded."""
+    """The routes of a table that any of the addresses may take: the rest, maybe a million, is not decoded."""
     numbers = [(int.from_bytes(address, "big"), 8 * len(address)) for address in addresses]
     for message in messages:
         length = message[17]
@@ -133,7 +133,7 @@ def _leg(index: int, via: str | None, weight: int, flags: int) -> Leg:
 
 
 def gateway(af: int, found: dict[int, bytes]) -> str | None:
-    """Of a route or nexthop; an IPv4 route may have one of IPv6."""
+    """The gateway of a route or nexthop; an IPv4 route may have one of IPv6."""
     if wire.RTA_GATEWAY in found:
         return inet_ntop(af, found[wire.RTA_GATEWAY])
     if wire.RTA_VIA in found:

@@ -97,7 +97,7 @@ def _tables(asked: Question, known: KernelState) -> dict[int, tuple[RouteEntry, 
     questions, rules = [asked], known.rules
     if asked.iif and asked.source:
         questions += [back(asked, index) for index in (0, *known.devices)]
-    else:  # a socket that connects asks again, with whatever source the kernel chose
+    else:  # a socket that connects asks again, with the source that the kernel chose
         rules += tuple(rule._replace(src=None, inverted=False) for rule in rules if rule.src)
     wanted = tables_needed(questions, rules, known) | local_tables(known)
     af = asked.family.af

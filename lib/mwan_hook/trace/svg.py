@@ -48,7 +48,7 @@ class Box(NamedTuple):
 
     @property
     def height(self) -> int:
-        """In pixels."""
+        """The height in pixels."""
         return LINE * len(self.lines) + 2 * PAD
 
 

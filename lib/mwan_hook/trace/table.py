@@ -146,7 +146,7 @@ class _Scorer:
         return None
 
     def legs(self, entry: RouteEntry) -> tuple[Leg, ...]:
-        """Those that the hash may choose; in a group of nexthop objects it asks for no interface."""
+        """The legs that the hash may choose; in a group of nexthop objects it asks for no interface."""
         if entry.route.kind in NULL:
             return ()
         if entry.nhid and len(entry.legs) > 1:

@@ -44,7 +44,7 @@ def trace(asked: Question, ground: KernelState) -> Trace:
 
 
 def walk(asked: Question, ground: KernelState) -> Trace:
-    """The rules alone, whoever may refuse the packet besides."""
+    """The rules alone, without what may refuse the packet besides."""
     steps: list[Step] = []
     at = 0
     rules = ground.rules

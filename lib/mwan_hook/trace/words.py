@@ -33,7 +33,7 @@ class Names(NamedTuple):
     notes: tuple[str, ...] = ()  # what nft may do to such a packet
 
     def table(self, number: int) -> str:
-        """As in ``lookup fiber``."""
+        """The table's name, as in ``lookup fiber``."""
         return TABLES.get(number) or self.tables.get(number) or str(number)
 
     def device(self, index: int) -> str:

@@ -41,7 +41,7 @@ def judge_round(
     begun = now if begun is None else begun
     before = state.status
     if probe.portal_interval <= 0 or not probe.portal_targets:
-        state = state._replace(portal=False)  # nobody is left to take it back
+        state = state._replace(portal=False)  # no target is left to take it back
     state = _noted(state, seen, now, begun)._replace(srtt_ms=_smoothed(state, seen.latency_ms, probe))
     good = _good(state, probe) if seen.connectivity or seen.portal else None
     if good is None:

@@ -120,7 +120,7 @@ def _lost(state: FamilyState, now: float) -> FamilyState:
 
 
 def _disabled(state: FamilyState, key: str, reason: str, now: float) -> FamilyState:
-    """Not probed.  The memory stays, so that switching off and on launders nothing."""
+    """Stop probing; the memory stays, so that switching off and on launders nothing."""
     if key != state.way:
         state = state._replace(way=key, good=0)
     return _status(state, Status.DISABLED, now)._replace(
@@ -160,7 +160,7 @@ def _by_facts(state: FamilyState, key: str, now: float) -> FamilyState:
 
 
 def _admitted(state: FamilyState, key: str, probe: Probe, now: float) -> FamilyState:
-    """It has what it needs (again): one good round is enough, or the rise is earned.
+    """Admit what has all it needs (again): one good round is enough, or the rise is earned.
 
     In burst, if it was the link that took it out, or a hand; one that probes took out gets nothing by a bounce.
     """
@@ -218,7 +218,7 @@ def is_online(uplink: Uplink, family: Family, state: State) -> bool:
 
 
 def unjudged(uplink: Uplink, family: Family, state: State) -> bool:
-    """It can be used, and nobody knows yet whether it works."""
+    """True if it can be used and has no verdict yet."""
     memory = state.uplinks.get(uplink.name, UplinkState()).family(family)
     return uplink.enabled and not uplink.way(family).missing and not memory.judged
 

@@ -118,7 +118,6 @@ def _memory(state: State, name: str) -> UplinkState:
 
 
 def _contact(one: Transition, best: dict[Family, WayOut], uplinks: Sequence[Uplink], family: Family) -> Contact:
-    """Of the way out for a default-route event, else of the uplink as it stands."""
     if one.event == DEFAULT_ROUTE:
         return Contact(best[family].address, best[family].gateway)
     for uplink in uplinks:

@@ -1,4 +1,4 @@
-"""From targets to jobs, and from their results to what one round saw.  Pure."""
+"""Jobs from targets, and what one round saw from their results.  Pure."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def applies(target: Target, uplink: Uplink, family: Family) -> bool:
 
 
 def sparing(jobs: Sequence[Job], required: int, turn: int) -> tuple[Job, ...]:
-    """As many targets as are required, another one each ``turn``, and one portal target: enough while all is well.
+    """The ``required`` number of targets, another one each ``turn``, and one portal target: enough while all is well.
 
     Empty where that would save nothing.  If they do not all answer, the round goes on with every target.
     """
@@ -150,7 +150,7 @@ def _full(results: Sequence[Result]) -> list[Result]:
 def _connectivity(own: Sequence[Result], portal: Sequence[Result], required: int) -> Connectivity:
     """The best of the targets."""
     if not own:
-        # Only a missing fact can be seen here, by whoever tried to send.
+        # Only a missing fact can be seen here, by the probe that tried to send.
         lost = portal and all(result.connectivity is Connectivity.NONE for result in portal)
         return Connectivity.NONE if lost else Connectivity.FULL
     best = max(result.connectivity for result in own)
@@ -160,7 +160,7 @@ def _connectivity(own: Sequence[Result], portal: Sequence[Result], required: int
 
 
 def _portal(portal: Sequence[Result]) -> bool | None:
-    """Does a portal stand in the way; None where the check could not tell."""
+    """True if a portal stands in the way; None where the check could not tell."""
     if _full(portal):
         return False
     return True if any(result.connectivity is Connectivity.PORTAL for result in portal) else None

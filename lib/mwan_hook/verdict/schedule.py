@@ -29,7 +29,7 @@ def due(
     another_online: bool,
     force_since: float | None = None,
 ) -> bool:
-    """True if a round shall be made.  ``force_since``: whatever was not probed since then is due.
+    """True if a round shall be made.  ``force_since``: all that was not probed since then is due.
 
     A timer never fires exactly on time: a tenth of the interval, at most a second, is forgiven.
     """

@@ -1,4 +1,4 @@
-"""Who says whether an uplink is on: the configuration, or a command that was given since.  The last word wins."""
+"""Whether an uplink is on: the configuration says so, or a command given since.  The last word wins."""
 
 from __future__ import annotations
 

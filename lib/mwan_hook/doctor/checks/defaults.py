@@ -51,7 +51,7 @@ def _split(
     hosts = [route for route in case.snapshot.hosts if route.family is family and servers.is_public(route.dst)]
     what += "".join(f"; and {route.dst} by {_line(case, route)}, which may be its server" for route in hosts[:MOST])
     breaks = (
-        "more specific routes of main come first ([routing] main_first): everything goes there, whatever uplinks do"
+        "more specific routes of main come first ([routing] main_first): everything goes there, online uplinks or not"
     )
     table = "default_table = 1000 and " if case.config.routing.default_table == MAIN_TABLE else ""
     words = (
@@ -85,7 +85,6 @@ def _way(one: RouteEntry, devices: Mapping[int, Device]) -> str:
 def _beaten(
     case: Case, family: Family, table: int, entries: Sequence[RouteEntry], devices: Mapping[int, Device]
 ) -> Iterator[Finding]:
-    """In a table of ours, or in main where that is one."""
     protocol = case.config.routing.protocol
     defaults = [one for one in entries if one.route.dst == DEFAULT and not one.route.from_ and not one.route.tos]
     ours = [one.route.metric for one in defaults if one.route.protocol == protocol and one.route.kind == "unicast"]
@@ -138,7 +137,7 @@ def _line(case: Case, route: Route) -> str:
 
 
 def check_addresses(case: Case) -> Iterator[Finding]:
-    """Among uplinks they are told apart by device and mark; elsewhere nobody can."""
+    """Addresses that several interfaces have: uplinks tell them apart by device and mark, others cannot."""
     uplinks = {uplink.index: uplink for uplink in case.present}
     names = {link.index: link.name for link in case.snapshot.links}
     usable = [one for one in case.snapshot.addresses if one.usable and one.prefixlen and one.index != 1]
@@ -199,7 +198,7 @@ def _twice(one: Address, other: Address, names: Mapping[int, str]) -> Finding:
     where = listed((names.get(one.index, "?"), names.get(other.index, "?")))
     if one.address == other.address:
         what = f"{one.address} is on {where}"
-        breaks = "packets from it leave by one of the two, whichever main names first, and answers are not ours to lead"
+        breaks = "packets from it leave by the one of the two that main names first, and answers are not ours to lead"
         return Finding("address-twice", Severity.WARNING, one.address, what, breaks, _renumber)
     what = f"{one.address}/{one.prefixlen} and {other.address}/{other.prefixlen} on {where} are one network"
     breaks = (

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mwan_hook.doctor.finding import Case
 
 
-LEASE = "lease of "  # nobody has to ask its servers
+LEASE = "lease of "  # its servers need not be asked
 
 
 class Resolver(NamedTuple):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Part(NamedTuple):
-    """Something that a kernel may be built without: its option, its module, and what needs it."""
+    """A part that a kernel may be built without: its option, its module, and what needs it."""
 
     option: str
     module: str

@@ -61,7 +61,7 @@ def check_markers(case: Case, markers: Iterable[Marker]) -> Iterator[Finding]:
         if not one.bits & _ours(case) or (one.connection and not case.config.firewall):
             continue
         if one.value == 0 and one.bits == FULL and not case.config.firewall:
-            continue  # clears what nobody has set
+            continue  # clears what was never set
         program = known.of_name(*one.names)
         kind = "the connection's mark" if one.connection else "marks"
         value = f"to {one.value:#x}" if one.value is not None else "to what it computes"
@@ -120,7 +120,7 @@ def _clash(
 
 
 def _other_mask(case: Case, mask: int) -> Fix:
-    """Bits that nobody in this finding uses."""
+    """Bits that nothing in this finding uses."""
     free = next((one for one in _BYTES if not one & mask), 0)
     if not free or any(uplink.config.mark is not None for uplink in case.uplinks):
         return Fix(words="other bits for theirs, or for ours ([routing] mark_mask, and mark of uplinks)")

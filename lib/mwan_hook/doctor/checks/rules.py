@@ -32,7 +32,7 @@ class Foreign(NamedTuple):
 
 
 def is_foreign(rule: AnyRule, protocol: int) -> bool:
-    """Neither ours nor the kernel's own three."""
+    """True if the rule is neither ours nor one of the kernel's own three."""
     own = rule.table == LOCAL_TABLE or (rule.priority, rule.table) in _KERNELS
     return rule.protocol != protocol and not own and not rule.l3mdev
 
@@ -106,7 +106,7 @@ def _before(rule: AnyRule, case: Case, others: Foreign, first: int) -> Iterator[
         yield _first(rule, case, _devices(entries, others) if rule.action == "lookup" else (rule.action,))
     elif _passes_us_by(rule, case, first):
         what = f"{_words(rule)} comes before our shared default and leads to main's own default"
-        breaks = "what it chooses goes there whatever the uplinks do"
+        breaks = "what it chooses goes there, with its uplinks online or not"
         yield Finding(
             "rule-to-main", Severity.NOTE, _about(rule), what, breaks, Fix(words=f"if that is not meant: {IN_MAIN}")
         )
@@ -139,7 +139,7 @@ def _first(rule: AnyRule, case: Case, ways: tuple[str, ...]) -> Finding:
     interfaces = {uplink.interface for uplink in case.uplinks}
     tunnel = bool(ways) and not interfaces & set(ways) and not set(ways) & set(ROUTE_ERRORS)
     what = f"{_words(rule)} comes before our shared default and leads to {' and '.join(ways) or 'a default'}"
-    breaks = "all that it takes goes there whatever the uplinks do: no failover, no sharing"
+    breaks = "all that it takes goes there, uplinks online or not: no failover, no sharing"
     severity = Severity.PROBLEM
     words = "take it out, or give it a selector or a priority behind ours (ip rule del, ip rule add priority ...)"
     if rule.table == MAIN_TABLE and case.config.routing.default_table != MAIN_TABLE:

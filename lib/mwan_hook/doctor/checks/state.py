@@ -20,7 +20,7 @@ STATE_FILE = "run/mwan-hook/state.json"
 
 
 class Memory(NamedTuple):
-    """The state file as it lies there.  ``boot_id`` and ``errors`` are of what was read, whatever is believed."""
+    """The state file as it lies there.  ``boot_id`` and ``errors`` are of what was read, believed or not."""
 
     present: bool = False
     this_boot: bool = False
@@ -69,14 +69,14 @@ def _never(memory: Memory) -> Finding:
 
 
 def _stopped(case: Case, memory: Memory) -> Iterator[Finding]:
-    """By what was due: a run that has nothing to do writes nothing."""
+    """Findings of a timer that stands still, by what was due: a run that has nothing to do writes nothing."""
     late = [found for uplink in case.present if (found := _overdue(case, uplink, memory.saved_at)) is not None]
     if not late:
         return
     seconds, name = max(late)
     saved = f"the state file was saved {_age(case.now - memory.saved_at)} ago"
     what = f"{saved}, and {name} was to be probed {_age(seconds)} ago"
-    breaks = "nobody looks whether lines still carry: a dead one keeps its traffic"
+    breaks = "no run looks whether lines still carry: a dead one keeps its traffic"
     commands = ("systemctl status mwan-hook-check.timer mwan-hook-check.service", "mwan-hook check")
     yield Finding("runs-stopped", Severity.PROBLEM, STATE_FILE, what, breaks, Fix(commands=commands))
 

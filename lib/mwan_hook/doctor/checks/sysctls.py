@@ -112,7 +112,6 @@ def _linkdown(case: Case, values: Mapping[str, str], places: Mapping[str, str]) 
 
 
 def _hash(case: Case, values: Mapping[str, str], places: Mapping[str, str]) -> Iterator[Finding]:
-    """Only where something is shared."""
     for family in case.snapshot.families:
         tiers: dict[int, list[str]] = {}
         for uplink in case.uplinks if case.concerns(family) else ():
@@ -122,7 +121,7 @@ def _hash(case: Case, values: Mapping[str, str], places: Mapping[str, str]) -> I
         if len(shared) < 2 or values.get(hash_key(family)) != "0":
             continue
         what = f"{spelled(hash_key(family))} = 0{_from(hash_key(family), places)}, and {listed(shared)} share a metric"
-        breaks = "all connections to one address take the same uplink, whatever the weights: ports are not looked at"
+        breaks = "all connections to one address take the same uplink, no weight helps: ports are not looked at"
         yield Finding(
             "hash-policy", Severity.WARNING, family.value, what, breaks, sysctl_fix([Sysctl(hash_key(family), "1")])
         )
@@ -148,7 +147,7 @@ def _forwarding(case: Case) -> Iterator[tuple[Family, str]]:
 def _forwards(
     case: Case, family: Family, why: str, values: Mapping[str, str], places: Mapping[str, str]
 ) -> Iterator[Finding]:
-    """Since systemd 256 networkd switches single interfaces on, which is enough for IPv4."""
+    """True if packets are forwarded; since systemd 256 networkd switches interfaces one by one, enough for IPv4."""
     key = FORWARDING[family]
     off = [_arriving(name) for name in _doors(case) if values.get(_arriving(name)) == "0"]
     if family is Family.IPV4 and case.behind(family):
@@ -164,7 +163,7 @@ def _forwards(
 
 
 def _static(case: Case, index: int) -> bool:
-    """Whether somebody else than a router advertisement has given an interface its default."""
+    """Whether something else than a router advertisement has given an interface its default."""
     through = [
         route
         for route in case.snapshot.defaults

@@ -23,7 +23,7 @@ TAKEN = "run/mwan-hook-root/resolved"  # what the hook 50-resolved has taken DNS
 
 
 def servers(root: str, links: Sequence[Link], online: frozenset[int]) -> list[Resolver]:
-    """Those of resolv.conf, or of systemd-resolved behind it, and those of leases of uplinks that are ``online``."""
+    """Name servers of resolv.conf, or of systemd-resolved behind it, and of leases of uplinks that are ``online``."""
     plain = addresses(under(root, "etc/resolv.conf"))
     leases = {link.index: networkd.lease(root, link.index).servers for link in links}
     if any(one in STUBS for one in plain):
@@ -38,7 +38,7 @@ def servers(root: str, links: Sequence[Link], online: frozenset[int]) -> list[Re
 
 
 def _resolved(root: str, links: Sequence[Link], leases: dict[int, tuple[str, ...]]) -> list[Resolver]:
-    """It asks a link's servers through that link, whatever the routes are."""
+    """Servers that systemd-resolved asks: those of a link through that link, without regard to routes."""
     place = "systemd-resolved"
     taken = {link.index for link in links if os.path.exists(under(root, f"{TAKEN}/{link.name}"))}
     found: list[Resolver] = []

@@ -21,7 +21,7 @@ _OPERATORS = ("|", "&", "^")
 
 
 def markers(listing: str) -> tuple[list[Marker], list[Flowtable]]:
-    """Of nft's JSON; our own table left out."""
+    """Statements in nft's JSON that set marks; our own table left out."""
     found: list[Marker] = []
     flowtables: list[Flowtable] = []
     for one in json.loads(listing or "{}").get("nftables", ()):
@@ -85,7 +85,7 @@ def _copies(value: Any) -> bool:
 
 
 def saved_markers(program: str, listing: str) -> Iterator[Marker]:
-    """Of iptables-save: ``-j MARK --set-xmark VALUE/MASK``, which is how it spells all that sets marks."""
+    """The same of iptables-save: ``-j MARK --set-xmark VALUE/MASK`` is how it spells all that sets marks."""
     table = ""
     for line in listing.splitlines():
         if line.startswith("*"):

@@ -39,7 +39,7 @@ def wanted(root: str, _config: Config) -> bool:
 def deliver(root: str, _loaded: Loaded, notices: Sequence[Notice]) -> bool:
     """Have the bus know the names of now, and its clients what changed.
 
-    Raises MwanError; whatever could be said was said then.  On ``again`` all of it is said, changed or not.
+    Raises MwanError; what could be said was said then.  On ``again`` all of it is said, changed or not.
     """
     there_now = published(states.load(root, writes=False)[0])
     anew = any(one.event == AGAIN for one in notices)
@@ -84,7 +84,7 @@ def serve(root: str, idle: float) -> int:
 
 
 def there(root: str) -> bool:
-    """False on a machine without a system bus: nobody listens."""
+    """False on a machine without a system bus."""
     return "DBUS_SYSTEM_BUS_ADDRESS" in os.environ or os.path.exists(under(root, "run/dbus/system_bus_socket"))
 
 

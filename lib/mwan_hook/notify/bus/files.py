@@ -71,7 +71,7 @@ def service(root: str, name: str) -> bytes:
 
 
 def policy(names: Iterable[str]) -> bytes:
-    """Everyone may call these names; who may own them the installed policy says."""
+    """The bus's policy: everyone may call these names; the installed policy says which user may own them."""
     rules = "".join(f'    <allow send_destination="{name}"/>\n' for name in names)
     return f'<busconfig>\n  <policy context="default">\n{rules}  </policy>\n</busconfig>\n'.encode()
 

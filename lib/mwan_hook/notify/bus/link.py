@@ -102,7 +102,7 @@ class BusLink:
         return int(code)
 
     def give_up(self, *words: str) -> None:
-        """Release names; whatever was sent to them before is answered on the way."""
+        """Release names; calls that were sent to them before are answered on the way."""
         for word in words:
             self.ask("ReleaseName", "s", (bus_name(word),))
             self.names.discard(word)

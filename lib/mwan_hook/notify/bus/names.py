@@ -51,7 +51,7 @@ def devices(state: State) -> tuple[BusDevice, ...]:
 
 
 def published(state: State) -> dict[str, BusDevice]:
-    """By element.  Of two interfaces with one element (``a.1``, ``a-1``) the one that is spelt so, else the first."""
+    """Devices by element.  Of two interfaces with one element (``a.1``, ``a-1``) the one spelt so, else the first."""
     found: dict[str, BusDevice] = {}
     for device in sorted(devices(state), key=lambda device: element(device.interface) != device.interface):
         found.setdefault(element(device.interface), device)

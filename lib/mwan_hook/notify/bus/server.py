@@ -1,4 +1,4 @@
-"""``mwan-hook bus``: the process that the bus starts for a call.  It leaves when nobody has called for a while."""
+"""``mwan-hook bus``: the process that the bus starts for a call.  It leaves when no call has come for a while."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mwan_hook.model import MwanError
 from mwan_hook.notify.bus import files
 from mwan_hook.notify.bus.link import BusLink
 
-LOOK = 1.0  # seconds between two looks at the state file while nobody calls
+LOOK = 1.0  # seconds between two looks at the state file while no call comes
 BARRIER = 2.0  # seconds that systemd gets to read what it was told
 
 
@@ -37,7 +37,7 @@ def serve(root: str, idle: float) -> int:
 
 
 def _names(link: BusLink) -> None:
-    """Own exactly the names of what there is; behind another owner, wait for it to leave.
+    """Take exactly the names of what there is; behind another owner, wait for it to leave.
 
     Those too that only the bus still knows, so that a call of them gets an error at once and not a time-out.
     """

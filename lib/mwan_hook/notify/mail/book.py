@@ -86,7 +86,7 @@ class MailQueue(NamedTuple):
 
     @property
     def waits(self) -> bool:
-        """There is something to tell, now or when it has lasted long enough."""
+        """True if there is something to tell, now or when it has lasted long enough."""
         waiting = self.ended or self.lost.count or self.outgoing or self.news
         return bool(waiting or any(_news(span) for span in self.open))
 
@@ -150,7 +150,7 @@ def _begun(book: MailQueue, subject: str, notice: Notice) -> MailQueue:
 
 
 def _ended(book: MailQueue, span: Interruption, notice: Notice, mail: Mail) -> MailQueue:
-    """Into the report, unless it was short.  A spell of calm before it takes the gap between mails back."""
+    """Report an interruption, unless it was short.  A spell of calm before it takes the gap between mails back."""
     others = tuple(other for other in book.open if other.serial != span.serial)
     length = max(0.0, notice.boottime - span.begin)
     if round(length, TENTH) < mail.min_interruption:
@@ -206,7 +206,7 @@ def due(book: MailQueue, mail: Mail, now: float, online: bool) -> bool:
 
 
 def handed(book: MailQueue, message: str, mail: Mail, now: float) -> MailQueue:
-    """On record before a server sees it, so that a run killed in between hands over the same one again."""
+    """Record a mail before a server sees it, so that a run killed in between hands over the same one again."""
     still = tuple(span.serial for span in lasting(book, mail, now))
     return book._replace(outgoing=Outgoing(message, book.serial, still, book.short, book.lost))
 

@@ -97,7 +97,7 @@ def _sent(root: str, mail: Mail, book: MailQueue, doubtful: bool) -> bool:
 
 
 def _watched(root: str, config: Config) -> Callable[[str], bool]:
-    """Uplinks that the configuration has and nobody switched off; with no [uplinks] every one."""
+    """Uplinks that the configuration has and that are not switched off; with no [uplinks] every one."""
     configured = {uplink.name: uplink.enabled for uplink in config.uplinks}
     switched = switches.standing(allotment.load(root, writes=False)[0], config.uplinks)
 

@@ -59,7 +59,7 @@ def _by_program(mail: Mail, message: str, tell: Tell) -> Delivery:
         try:
             code = program.wait(mail.timeout)
         except subprocess.TimeoutExpired:
-            os.killpg(program.pid, signal.SIGKILL)  # not waited for by anybody yet: the number is its own still
+            os.killpg(program.pid, signal.SIGKILL)  # not waited for yet: the number is its own still
             program.wait()
             return Delivery(False, False, f"{path} did not end within {mail.timeout:g} s and was killed")
         said.seek(0)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 RESOLVE, CONNECT, TLS, AUTH, RECIPIENTS, CONTENT = "resolve", "connect", "tls", "auth", "recipients", "content"
 _HINTS: dict[type[Exception], str] = {
     ConnectionRefusedError: "connection refused: no server there, or the wrong port",
-    TimeoutError: "no answer: nobody there, or something on the way swallows it",
+    TimeoutError: "no answer: no such host, or something on the way swallows it",
 }
 QUIT = 1.0  # seconds; the mail is taken by then
 MOST = 64 * 1024  # bytes of replies on one connection, before and after STARTTLS
@@ -53,10 +53,10 @@ class BoundedReplies:
 
 
 class Client(smtplib.SMTP):
-    """Reads replies of bounded size."""
+    """An SMTP client that reads replies of bounded size."""
 
     def getreply(self) -> tuple[int, bytes]:
-        """As the superclass, which opens the stream where there is none."""
+        """Read a reply as the superclass does, which opens the stream where there is none."""
         if self.file is None and self.sock is not None:
             self.file = BoundedReplies(self.sock.makefile("rb"))
         return super().getreply()
@@ -78,7 +78,7 @@ class MailServer(NamedTuple):
 
     @property
     def where(self) -> str:
-        """For people."""
+        """The server's name as people read it."""
         return f"{self.host} port {self.port}"
 
 

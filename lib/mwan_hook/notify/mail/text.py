@@ -51,7 +51,7 @@ def message(sender: str, to: Sequence[str], subject: str, body: str, now: Now) -
 
 
 def host() -> str:
-    """This machine's name; the rest of it is nobody's business, and asking for it could take long."""
+    """The name of this machine without its domain: asking for that could take long."""
     return shown(os.uname().nodename) or "localhost"
 
 
@@ -150,7 +150,7 @@ def _times(count: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """In the two largest units: ``42 s``, ``2 min 3 s``, ``1 h 5 min``, ``3 d 4 h``."""
+    """A duration in its two largest units: ``42 s``, ``2 min 3 s``, ``1 h 5 min``, ``3 d 4 h``."""
     whole = round(max(0.0, seconds))
     for size, word, smaller, small in ((DAY, "d", HOUR, "h"), (HOUR, "h", MINUTE, "min"), (MINUTE, "min", 1, "s")):
         if whole >= size:

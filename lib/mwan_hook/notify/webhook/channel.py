@@ -1,4 +1,4 @@
-"""The channel of a webhook: each notice is written down at once, and posted by :mod:`mwan_hook.notify.webhook.deliver`."""
+"""The channel of a webhook: each notice is written down at once, and posted by ``deliver``."""
 
 from __future__ import annotations
 

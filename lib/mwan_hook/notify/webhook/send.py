@@ -1,6 +1,6 @@
 """One post to a webhook by requests, in a child process; of the URL only the host is ever said.
 
-No redirection is followed: the headers of header_file would go where nobody meant them to go, and a captive portal's
+No redirection is followed: the headers of header_file would go where they were not meant to go, and a captive portal's
 answer would count for the webhook's.
 """
 
@@ -98,7 +98,7 @@ def _converse(hook: Webhook, ca_file: str, headers: Mapping[str, str], body: str
     place = where(hook.url)
     hear((POSTING, f"posting to {place}", None))
     with requests.Session() as session:
-        session.trust_env = False  # no .netrc and no proxy of whoever started us
+        session.trust_env = False  # no .netrc and no proxy of the user who started us
         trust: bool | str = (ca_file or _system_trust()) if hook.verify else False
         try:
             with session.post(
