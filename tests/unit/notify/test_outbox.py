@@ -349,7 +349,7 @@ def test_channels_are_told_in_the_order_of_the_table_with_a_unit_and_without(
     assert notify.run(str(tmp_path), False, notify.steps(str(tmp_path))) == 1, "one failed"
     hooks_first = [("hooks", ("1",)), ("hooks", ("2",))]
     books = [("webhook", ("1", "2")), ("prometheus", ("1", "2"))]
-    assert told == [*(books + hooks_first if unit else hooks_first + books), ("bus", ("1", "2"))]
+    assert told == [*(books + hooks_first if unit else hooks_first + books), ("D-Bus", ("1", "2"))]
     assert not outbox.names(str(tmp_path), files.NOTIFY) | outbox.names(str(tmp_path), files.HOOKS)
 
 

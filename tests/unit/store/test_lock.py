@@ -25,7 +25,10 @@ def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
 
     def run(what: str, wait: float = 10, script: Path = WORKER) -> subprocess.Popen[str]:
         command = [sys.executable, str(script), str(tmp_path), str(wait), what]
-        workers.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+        # a terminal stops no process group that is orphaned, as that of a background job can be
+        workers.append(
+            subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, process_group=0)
+        )
         return workers[-1]
 
     yield run
