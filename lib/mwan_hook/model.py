@@ -511,7 +511,7 @@ class Rule(NamedTuple):
 
 
 class Copies(NamedTuple):
-    """Bulk difference between main's routes to copy and one of our tables; raw messages, see system/copies."""
+    """Bulk difference between main's routes to copy and one of our tables; raw messages, see kernel/copies."""
 
     family: Family
     table: int
