@@ -126,7 +126,7 @@ class Run:
 
             state = tell.with_notices(judged, before, state, happened)
         failed: list[str] = []
-        if state != judged.scene.state or not before.boot_id:
+        if state != judged.scene.state:
             took = round(time.clock_gettime(time.CLOCK_BOOTTIME) - self._started, 6)
             state = state._replace(saved_at=judged.scene.now, saved_wall=judged.scene.wall, run_seconds=took)
             failed = attempted(lambda: states.save(self.root, state))

@@ -369,14 +369,20 @@ def test_only_what_was_asked_for_by_hand_must_be_probed_by_this_very_run(
 
 
 def test_before_the_kernel_is_touched_what_is_lost_by_it_is_on_record_beside_what_was() -> None:
-    old, new = b.foreign("fiber", 5), b.foreign("fiber", 6)
-    newer = old._replace(src="192.168.2.9")
+    old, new, other = b.foreign("fiber", 5), b.foreign("fiber", 6), b.foreign("cable", 5)
+    both = old._replace(nexthops=(*old.nexthops, *other.nexthops))
+    known = (old, other, b.foreign("fiber", 5, IPV6)._replace(nexthops=old.nexthops))
     sysctl = (Sysctl("net.ipv4.conf.eth0.rp_filter", "1"),)
-    stored = State(tables=(1003, 1001), foreign=(old,), protocols=(172,), sharing="objects", errors=("kept",))
-    judged = State(tables=(1002, 1001), foreign=(newer, new), protocols=(171,), objects=True, sysctls=sysctl)
+    stored = State(tables=(1003, 1032), foreign=known, protocols=(172,), sharing="objects", errors=("kept",))
+    judged = State(tables=(1002, 1032), foreign=(both, new), protocols=(184,), objects=True, sysctls=sysctl)
     record = change._on_record(stored, judged)
     assert record == stored._replace(
-        tables=(1001, 1002, 1003), foreign=(newer, new), protocols=(171, 172), objects=True, sysctls=sysctl, sharing=""
+        tables=(1002, 1003, 1032),
+        foreign=(both, *known[1:], new),
+        protocols=(172, 184),
+        objects=True,
+        sysctls=sysctl,
+        sharing="",
     )
     assert change._on_record(record, State()).objects, "they may be there still"
 
