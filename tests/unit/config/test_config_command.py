@@ -111,9 +111,7 @@ def test_what_is_in_force_reads_back_as_the_same_configuration(
     ]
 
 
-def test_every_key_that_may_be_set_is_shown_in_its_section(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_every_key_that_may_be_set_is_shown_in_its_section(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     put(tmp_path, "[uplinks]\n[[fiber]]\n[[[metrics]]]\nfull = 1\n")
     command.run(str(tmp_path), check=False, effective=True)
     shown, section = set(), ""

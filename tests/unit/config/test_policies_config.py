@@ -182,3 +182,8 @@ def test_sticky_that_changes_nothing_is_a_warning(tmp_path: Path) -> None:
         (warning,) = config.load(str(tmp_path)).warnings
         assert "[policies] [[a]] sticky" in warning
         assert said in warning
+    for words in ("fiber, four", "lte", "lte@usb0", "lte@usb0, four"):
+        put(tmp_path, f"{UPLINKS}[policies]\n[[a]]\nsticky = yes\nuplinks = {words}\n")
+        assert config.load(str(tmp_path)).warnings == (), "a template has several, and one of it may come and go"
+    put(tmp_path, "[policies]\n[[a]]\nsticky = yes\nuplinks = eth7\n")
+    assert "one uplink only" in config.load(str(tmp_path)).warnings[0]

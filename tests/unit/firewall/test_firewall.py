@@ -260,6 +260,8 @@ def test_an_address_of_several_uplinks_has_its_rules_after_the_marks() -> None:
     assert sources(equal, seen, b.state(fiber=ON, lte=ON)) == [(1301, 1000), (1302, 0)]
     assert sources(two(PIN), seen, b.state(fiber=OFF, lte=ON)) == [(1301, 1000), (1302, 0)]
     assert sources(two(PIN), seen, b.state(fiber=OFF, lte=OFF)) == [(1301, 1001), (1302, 0)]
+    nowhere = seen._replace(defaults=())
+    assert sources(two(PIN), nowhere, b.state(fiber=OFF, lte=OFF)) == [(1301, 1001), (1302, 0)], "none has a way"
 
 
 def test_beside_a_better_one_the_address_leads_to_a_holder() -> None:

@@ -310,6 +310,31 @@ def test_a_held_mark_leads_to_its_uplink_while_that_carries_and_else_with_the_po
     assert {rule.iif for rule in rules if rule.priority == base + priorities.OWN_MARKS} == {"lo"}
 
 
+def test_a_policy_that_rules_can_choose_for_has_no_rules_of_marks() -> None:
+    def added(wanted: Policy, family: Family = V4) -> set[int]:
+        made, there = config(wanted), b.snapshot(*b.NAMES, families=(family,))
+        found = bound(made, there)
+        plain = desire(made, found.uplinks, ALL, there)
+        both = with_policies(plain, found.policies, made.routing, ALL, there)
+        return {rule.priority - made.routing.rule_priority for rule in {*both.rules} - {*plain.rules}}
+
+    marked = {priorities.OWN_MARKS, priorities.MARKS}
+    assert not marked & added(policy(sources=("10.0.0.0/8",)))
+    assert marked <= added(policy(sources=("10.0.0.0/8",), sticky=9, dscp=DSCP))
+    assert added(policy(sources=("10.0.0.0/8",), sticky=9, dscp=DSCP), V6) == set(), "it is for IPv4"
+
+
+def test_where_an_uplink_and_a_policy_pin_a_connection_the_policys_mark_comes_first_when_it_leaves() -> None:
+    plain, both = (commands(config(*wanted, pin=True)) for wanted in ((), (policy(sticky=9),)))
+    for name in ("prerouting", "output", "postrouting"):
+        uplinks, found = chain(plain, name), chain(both, name)
+        assert uplinks and len(found) > len(uplinks)
+        own = found[: -len(uplinks)] if name == "postrouting" else found[len(uplinks) :]
+        rest = found[len(own) :] if name == "postrouting" else found[: len(uplinks)]
+        assert rest == uplinks and not {*own} & {*uplinks}, "what uplinks have stays, word for word"
+    assert chain(commands(config(policy(sticky=9))), "postrouting") == []
+
+
 def test_without_verdicts_a_policy_keeps_what_stands_in_each_family_alone() -> None:
     made = config(policy())
     found = bound(made)

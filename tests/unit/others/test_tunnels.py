@@ -225,16 +225,17 @@ def test_a_jump_leads_over_the_addresses_of_an_uplink_that_stand_further_on() ->
 
 
 def test_the_last_resort_does_not_refuse_what_a_tunnel_would_carry() -> None:
-    def refused(rules: tuple[Rule, ...], *wide: Route) -> bool:
+    def refused(rules: tuple[Rule, ...], *wide: Route, pieces: tuple[Route, ...] = ()) -> bool:
         config = b.config(b.uplink("fiber"), last_resort=LastResort.UNREACHABLE)
         snapshot = b.snapshot("fiber", families=(V6,))._replace(foreign_rules=(*LOCAL, *rules), foreign_wide=wide)
-        made = joined(config, snapshot, b.state(fiber=OFF))
+        made = joined(config, snapshot._replace(pieces=pieces), b.state(fiber=OFF))
         return any(rule.priority == 1199 for rule in made.rules)
 
     tunnel = Rule(V6, 5270, 52, protocol=3)
     assert refused(())
     assert refused((tunnel,))
     assert not refused((tunnel,), way(52, family=V6))
+    assert not refused((), pieces=(way(MAIN_TABLE, "2000::/3", family=V6),))
 
 
 def test_what_stands_first_is_said() -> None:

@@ -33,6 +33,7 @@ from mwan_hook.quota import usage as quota
 from mwan_hook.quota import words as quotawords
 from mwan_hook.quota.usage import Moment, counted, used
 from mwan_hook.routing.uplinks import Inputs, bind
+from mwan_hook.store import files as store_files
 from mwan_hook.store import usage as stored
 from tests.unit.builders import config, snapshot, uplink
 
@@ -354,6 +355,16 @@ def test_a_record_is_stored_and_read_as_it_was(tmp_path: Path) -> None:
     kept, _ = stored.load(str(tmp_path), writes=True)
     assert (len(kept.uplinks), kept.uplinks["lte"]) == (stored.MOST, usage)
     assert "stick@usb0" not in kept.uplinks  # of the oldest period
+
+
+def test_a_record_that_cannot_be_read_is_set_aside_and_begun_anew(tmp_path: Path) -> None:
+    file = tmp_path / store_files.USAGE
+    file.parent.mkdir(parents=True)
+    file.write_text("{")
+    _, usage = usage_of(17 * GB)
+    [message] = stored.keep(str(tmp_path), {"lte": usage}, {"lte": 20 * GB})
+    assert file.name in message and len(list(file.parent.iterdir())) == 2
+    assert stored.load(str(tmp_path), writes=True)[0].uplinks == {"lte": usage}
 
 
 def test_a_threshold_waits_for_its_mail_over_the_end_of_the_process(tmp_path: Path) -> None:

@@ -1,0 +1,154 @@
+"""What a look reads beside the uplinks' own: a reader that says what it was asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mwan_hook import config
+from mwan_hook.kernel import nexthops
+from mwan_hook.model import (
+    LOCAL_TABLE,
+    MAIN_TABLE,
+    Allotment,
+    Config,
+    Family,
+    Nexthop,
+    Pool,
+    Route,
+    Rule,
+    Sharing,
+    Snapshot,
+    State,
+    Status,
+)
+from mwan_hook.routing.uplinks import Bound, Inputs, bind
+from mwan_hook.run import look, sharing
+from tests.unit import builders as b
+
+V4, V6 = Family.IPV4, Family.IPV6
+ON, OFF = Status.ONLINE, Status.OFFLINE
+HALF = Route(V4, MAIN_TABLE, "0.0.0.0/1", nexthops=(Nexthop(9),))
+LOCAL = Rule(V4, 0, LOCAL_TABLE)
+
+
+class Asked:
+    """A reader that finds one route wherever it is asked."""
+
+    def __init__(self) -> None:
+        self.questions: list[tuple[Any, ...]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        def answer(*given: Any) -> tuple[Route, ...]:
+            self.questions.append((name, *given))
+            return (HALF,)
+
+        return answer
+
+
+def bound(*entries: Any, there: Snapshot, state: State) -> Bound:
+    return bind(b.config(*entries), Inputs(there, state, Allotment()))
+
+
+@pytest.mark.parametrize(
+    ("rules", "asked"),
+    [
+        ((), []),
+        ((LOCAL,), []),
+        ((Rule(V4, 5270, 52),), [("wide", V4, 52)]),
+        ((LOCAL, Rule(V4, 5270, 52), Rule(V6, 5270, 53)), [("wide", V4, 52), ("wide", V6, 53)]),
+        ((Rule(V4, 5270, 52, src="192.0.2.1"),), []),
+    ],
+)
+def test_tables_that_others_lead_everything_into_are_read(rules: tuple[Rule, ...], asked: list[Any]) -> None:
+    reader: Any = Asked()
+    assert look._wide(reader, rules) == (HALF,) * len(asked)
+    assert reader.questions == asked
+
+
+@pytest.mark.parametrize(
+    ("fiber", "cable", "pieces", "asked"),
+    [
+        (ON, ON, (), []),
+        (OFF, OFF, (), []),
+        (ON, OFF, (), [(V4, 3)]),  # one beside another that works
+        (OFF, ON, (), [(V4, 2)]),
+        (ON, ON, (HALF,), [(V4, 2), (V4, 3)]),  # all beside a tunnel
+        (ON, ON, (HALF._replace(family=V6, dst="2000::/3"),), [(V6, 2)]),  # cable has no IPv6
+        (OFF, OFF, (HALF,), [(V4, 2), (V4, 3)]),
+    ],
+)
+def test_host_routes_are_read_of_lines_that_they_may_lead_astray_by(
+    fiber: Status, cable: Status, pieces: tuple[Route, ...], asked: list[tuple[Family, int]]
+) -> None:
+    there = b.snapshot("fiber", "cable", families=(V4, V6))._replace(pieces=pieces)
+    state = b.state(fiber=fiber, cable=cable)
+    entries = b.uplink("fiber"), b.uplink("cable", families=(V4,)), b.uplink("lte")
+    state = state._replace(uplinks={n: one._replace(ipv6=one.ipv4) for n, one in state.uplinks.items()})
+    reader: Any = Asked()
+    uplinks = bound(*entries, there=there, state=state).uplinks
+    found = [question for question in asked if question]
+    assert list(look._hosts(reader, uplinks, state, there)) == [HALF] * len(found)
+    assert reader.questions == [("hosts_of_main", *one) for one in asked]
+
+
+EQUAL = b.uplink("fiber", metric=100), b.uplink("cable", metric=100)
+BACKUP = b.uplink("fiber", metric=100), b.uplink("cable", metric=200)
+KNOWN = State(config="print")
+
+
+@pytest.mark.parametrize(
+    ("entries", "nexthops_", "state", "read", "wanted"),
+    [
+        (EQUAL, Sharing.OBJECTS, KNOWN, True, True),
+        (EQUAL, Sharing.ROUTES, KNOWN, False, False),
+        (BACKUP, Sharing.OBJECTS, KNOWN, False, False),
+        (EQUAL, Sharing.AUTO, KNOWN, True, True),  # not known yet
+        (EQUAL, Sharing.AUTO, KNOWN._replace(sharing="objects"), True, True),
+        (EQUAL, Sharing.AUTO, KNOWN._replace(sharing="routes"), False, False),
+        (EQUAL, Sharing.OBJECTS, KNOWN._replace(sharing="routes"), True, True),  # what `auto` found is no matter then
+        (EQUAL, Sharing.AUTO, State(sharing="routes"), True, True),  # asked anew after the configuration changed
+        (BACKUP, Sharing.OBJECTS, State(), True, False),  # ours may be left
+        (EQUAL, Sharing.ROUTES, KNOWN._replace(objects=True), True, False),
+    ],
+)
+def test_nexthop_objects_are_read_where_one_is_wanted_or_may_be_left(
+    monkeypatch: pytest.MonkeyPatch, entries: Any, nexthops_: Sharing, state: State, read: bool, wanted: bool
+) -> None:
+    there = b.snapshot("fiber", "cable")
+    given = Config(uplinks=entries)
+    given = given._replace(routing=given.routing._replace(nexthops=nexthops_))
+    calls: list[str] = []
+
+    def pool(_: str, __: object, known: str, ours: Any, taken: Any) -> Pool:
+        calls.append(known)
+        return Pool(True, ours, taken)
+
+    monkeypatch.setattr(sharing, "pool", pool)
+    monkeypatch.setattr(nexthops, "decoded", lambda objects, protocols: ((), frozenset({len(objects)})))
+    reader: Any = Asked()
+    loaded = config.Loaded(given, (), "print", (), "/")
+    found = look._pool(reader, loaded, bound(*entries, there=there, state=state), state, there)
+    assert (found is not None, [one[0] for one in reader.questions]) == (read, ["objects"] * read)
+    assert calls == ([state.sharing if state.config else ""] if wanted else [])
+    if found:
+        assert (found.use, found.taken, found.own) == (wanted, frozenset({1}), 999)
+
+
+@pytest.mark.parametrize(
+    ("table", "commands", "fingerprint", "looked"),
+    [(False, (), "print", False), (True, (), "print", True), (False, ("x",), "print", True), (False, (), "old", True)],
+)
+def test_our_nft_table_is_looked_for_where_one_is_wanted_known_or_may_be_left(
+    monkeypatch: pytest.MonkeyPatch, table: bool, commands: tuple[str, ...], fingerprint: str, looked: bool
+) -> None:
+    from mwan_hook.kernel import nft
+
+    monkeypatch.setattr(nft, "look", lambda known: known)
+    given = Config()
+    given = given._replace(router=given.router._replace(pin=table))
+    state = State(config=fingerprint)
+    state = state._replace(firewall=state.firewall._replace(commands=commands))
+    found = look._firewall(config.Loaded(given, (), "print", (), "/"), state)
+    assert found == (state.firewall if looked else None)
