@@ -42,6 +42,10 @@ V4, V6 = Family.IPV4, Family.IPV6
         ({"priority": 1001, "mask": 0x3F00}, ""),
         ({"mark": 0x4000, "mask": 0x4000}, "kube-proxy"),
         ({"mark": 0x4000, "mask": 0x8000}, ""),
+        ({"mark": 0x8000, "mask": 0x8000}, "kube-proxy"),
+        ({"priority": 2000, "mask": 0x3F00}, ""),
+        ({"priority": 4001, "mask": 0x3F00}, ""),
+        ({"priority": 2001, "mask": 0xFF}, ""),
     ],
 )
 def test_programs_are_known_by_their_rules(rule: dict[str, Any], program: str) -> None:
@@ -94,6 +98,7 @@ OURS = Rule(V4, 1000, 254, suppress_prefixlength=0, protocol=172)
         ((LOCAL._replace(priority=0), LOCAL), (OURS,), []),  # the first is what counts
         ((LOCAL,), (), []),
         ((LOCAL,), (OURS._replace(family=V6),), []),
+        ((LOCAL,), (OURS, LOCAL._replace(priority=999, family=V6)), [("local-behind", Severity.PROBLEM)]),
         ((LOCAL._replace(src="192.0.2.1"),), (OURS,), []),
         ((Rule(V4, 2000, 77),), (OURS,), []),
     ],
@@ -112,6 +117,7 @@ def test_look_ups_of_local_addresses_and_vrfs_behind_ours_are_found(
     flag = "ip rule" if family is V4 else "ip -6 rule"
     for one in found:
         assert one.what.startswith(f"{flag} {foreign[-1].priority}: ") and "(from 1000 on)" in one.what
+        assert ("l3mdev" in one.what) is foreign[-1].l3mdev
         assert one.about == f"{family.value} {foreign[-1].priority}"
 
 

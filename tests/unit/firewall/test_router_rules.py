@@ -333,6 +333,9 @@ def test_where_an_uplink_and_a_policy_pin_a_connection_the_policys_mark_comes_fi
         rest = found[len(own) :] if name == "postrouting" else found[: len(uplinks)]
         assert rest == uplinks and not {*own} & {*uplinks}, "what uplinks have stays, word for word"
     assert chain(commands(config(policy(sticky=9))), "postrouting") == []
+    masked, wanted = config(masquerade=(V4,)), policy(dscp=DSCP)
+    own = chain(commands(config(wanted)), "srcnat")
+    assert chain(commands(masked._replace(policies=(wanted,))), "srcnat") == own + chain(commands(masked), "srcnat")
 
 
 def test_without_verdicts_a_policy_keeps_what_stands_in_each_family_alone() -> None:

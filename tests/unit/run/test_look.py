@@ -11,6 +11,7 @@ from mwan_hook.kernel import nexthops
 from mwan_hook.model import (
     LOCAL_TABLE,
     MAIN_TABLE,
+    PROTOCOL,
     Allotment,
     Config,
     Family,
@@ -116,7 +117,7 @@ KNOWN = State(config="print")
 def test_nexthop_objects_are_read_where_one_is_wanted_or_may_be_left(
     monkeypatch: pytest.MonkeyPatch, entries: Any, nexthops_: Sharing, state: State, read: bool, wanted: bool
 ) -> None:
-    there = b.snapshot("fiber", "cable")
+    there, state = b.snapshot("fiber", "cable"), state._replace(protocols=(99,))
     given = Config(uplinks=entries)
     given = given._replace(routing=given.routing._replace(nexthops=nexthops_))
     calls: list[str] = []
@@ -126,7 +127,9 @@ def test_nexthop_objects_are_read_where_one_is_wanted_or_may_be_left(
         return Pool(True, ours, taken)
 
     monkeypatch.setattr(sharing, "pool", pool)
-    monkeypatch.setattr(nexthops, "decoded", lambda objects, protocols: ((), frozenset({len(objects)})))
+    monkeypatch.setattr(
+        nexthops, "decoded", lambda objects, protocols: (tuple(sorted(protocols)), frozenset({len(objects)}))
+    )
     reader: Any = Asked()
     loaded = config.Loaded(given, (), "print", (), "/")
     found = look._pool(reader, loaded, bound(*entries, there=there, state=state), state, there)
@@ -134,6 +137,7 @@ def test_nexthop_objects_are_read_where_one_is_wanted_or_may_be_left(
     assert calls == ([state.sharing if state.config else ""] if wanted else [])
     if found:
         assert (found.use, found.taken, found.own) == (wanted, frozenset({1}), 999)
+        assert str(found.ours) == f"(99, {PROTOCOL})", "of earlier numbers too"
 
 
 @pytest.mark.parametrize(

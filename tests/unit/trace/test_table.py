@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mwan_hook.model import Family, Nexthop, Route
-from mwan_hook.trace.table import DEAD, SILENT, lookup
+from mwan_hook.trace.table import DEAD, SILENT, lookup, needs_device
 from mwan_hook.trace.values import KernelState, Leg, Question, RouteEntry
 
 V4, V6 = Family.IPV4, Family.IPV6
@@ -117,10 +117,76 @@ FOUR = Question(V4, "192.0.2.9")
         # behind a dead object its own network is left for a shorter prefix
         ([entry(Leg(2, dead=True), nhid=7), entry(Leg(3), metric=2048)], FOUR, (-1, 0, 1)),
         ([entry(Leg(2, dead=True), nhid=7, dst="192.0.2.0/24"), entry(Leg(3))], FOUR, (1, 0)),
+        ([entry(Leg(3), metric=5), entry(Leg(2), dst="192.0.2.0/24", metric=9)], FOUR, (1,)),
     ],
 )
 def test_of_ipv4_routes_the_kernel_takes_the_longest_prefix_then_the_lower_metric(
     entries: list[RouteEntry], asked: Question, expected: tuple[int, ...]
 ) -> None:
-    ours = [one._replace(route=one.route._replace(family=V4)) for one in entries]
-    assert chosen(*ours, asked=asked, ground=KernelState()) == expected
+    assert chosen(*map(four, entries), asked=asked, ground=KernelState()) == expected
+
+
+def four(one: RouteEntry) -> RouteEntry:
+    return one._replace(route=one.route._replace(family=V4))
+
+
+def test_a_route_for_a_traffic_class_is_asked_first_and_passed_over() -> None:
+    plain = four(entry(Leg(2), metric=5))
+    classed = plain._replace(route=plain.route._replace(tos=8, metric=900))
+    [passed] = lookup((plain, classed), FOUR, KernelState()).passed
+    assert (passed.entry, passed.why) == (classed, "for another traffic class")
+
+
+@pytest.mark.parametrize(
+    ("legs", "asked", "why"),
+    [
+        ((GONE,), FOUR, DEAD),
+        ((GONE,), FOUR._replace(oif=3), DEAD),
+        ((GONE, TALKS), FOUR._replace(oif=3), "not through the oif asked for"),
+    ],
+)
+def test_of_ipv4_too_each_says_why(legs: tuple[Leg, ...], asked: Question, why: str) -> None:
+    [passed] = lookup((four(entry(*legs)),), asked, KernelState()).passed
+    assert passed.why == why
+
+
+FIRST, SECOND = (four(entry(Leg(n, f"192.168.{n}.1"))) for n in (2, 3))
+NETWORK = four(entry(Leg(2, "192.168.2.1"), dst="192.0.2.0/24"))
+
+
+@pytest.mark.parametrize(
+    ("entries", "asked", "rivals"),
+    [
+        ((FIRST, SECOND), FOUR, (SECOND,)),
+        ((FIRST, SECOND), FOUR._replace(oif=2), ()),
+        ((FIRST, SECOND), FOUR._replace(iif=9), ()),
+        ((FIRST, four(entry(Leg(3, "192.168.3.1"), metric=2048))), FOUR, ()),
+        ((FIRST, four(entry(Leg(3)))), FOUR, ()),  # it has no gateway that could answer
+        ((FIRST, four(entry(kind="throw"))), FOUR, ()),
+        ((FIRST, four(entry())), FOUR, ()),
+        ((four(entry(Leg(2, "192.168.2.1"), Leg(4, "192.168.4.1"))), SECOND), FOUR, ()),
+        ((NETWORK, SECOND), FOUR, ()),
+    ],
+)
+def test_equal_defaults_are_rivals_of_a_packet_of_this_machine(
+    entries: tuple[RouteEntry, ...], asked: Question, rivals: tuple[RouteEntry, ...]
+) -> None:
+    assert lookup(entries, asked, KernelState()).rivals == rivals
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        (Question(V6, "fe80::77", oif=3, source="fe80::1"), True),
+        (Question(V6, "::1", oif=3, source="fe80::1"), True),
+        (Question(V6, "2001:db8::1", oif=3), True),
+        (Question(V6, "2001:db8::1", oif=3, source="fe80::1"), False),
+        (Question(V6, "2001:db8::1"), False),
+    ],
+)
+def test_only_routes_through_the_interface_fit_a_link_local_destination(asked: Question, expected: bool) -> None:
+    assert needs_device(asked) is expected
+
+
+def test_what_comes_in_by_an_interface_prefers_routes_through_it() -> None:
+    assert chosen(entry(TALKS), entry(OTHER), asked=ASKED._replace(iif=3)) == (1,)
