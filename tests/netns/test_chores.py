@@ -140,14 +140,16 @@ def test_a_run_that_is_not_root_asks_once_for_names_and_writes_none(
     monkeypatch.setattr(wake, "watched", lambda root: True)
     monkeypatch.setattr(os, "geteuid", lambda: USER)
     for _ in range(2):
-        assert names.write(str(root), 172, 1000, {1001: "fiber"}) == []
+        tables = {1001: "fiber", 1002: "a b", 1003: "\udc9b2J", 1004: "{x}|&<>~#="}
+        assert names.write(str(root), 172, 1000, tables) == []
     assert [path.name for path in (root / files.CHORES).iterdir()] == [chores.NAMES]
     assert not (root / names.TABLES).exists()
     monkeypatch.undo()
     assert command.run(str(root)) == 0
+    assert "1001\tfiber\n1004\t{x}|&<>~#=\n" in (root / names.TABLES).read_text(), "what is no word is left out"
     monkeypatch.setattr(wake, "watched", lambda root: True)
     monkeypatch.setattr(os, "geteuid", lambda: USER)
-    assert names.write(str(root), 172, 1000, {1001: "fiber"}) == []
+    assert names.write(str(root), 172, 1000, {1001: "fiber", 1004: "{x}|&<>~#="}) == []
     assert not list((root / files.CHORES).iterdir()), "what stands is not asked for"
 
 

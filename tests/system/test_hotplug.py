@@ -28,7 +28,7 @@ BED = {
 # udev makes _ of the others
 ODD = ("$(reboot)", "it's;`id`", '"\\x-[*]?^,', "--root=x", "{x}|&<>~#=")
 STORM = 20
-FEW = 6
+FEW = 8
 
 
 @pytest.fixture(scope="module")

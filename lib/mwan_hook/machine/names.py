@@ -20,9 +20,11 @@ SHARED = "mwan"
 def write(root: str, protocol: int, default_table: int, tables: Mapping[int, str]) -> list[str]:
     """Bring both files up to date; writes only what differs.  What could not be written is returned in words.
 
-    A run that is not root has root's unit do it.
+    A name that is no word is left out.  A run that is not root has root's unit do it.
     """
-    named = tables if default_table == MAIN_TABLE else {default_table: SHARED, **tables}
+    named = {number: name for number, name in tables.items() if _plain(name)}
+    if default_table != MAIN_TABLE:
+        named = {default_table: SHARED, **named}
     lines = "".join(f"{number}\t{name}\n" for number, name in named.items())
     failed = []
     wanted = {TABLES: (HEAD + lines).encode(), PROTOCOLS: f"{HEAD}{protocol}\tmwan\n".encode()}
@@ -53,7 +55,7 @@ def asked_for(root: str, content: Mapping[str, object]) -> list[str]:
 
 
 def _plain(name: str) -> bool:
-    return 0 < len(name) < 256 and name.isprintable() and not any(letter.isspace() or letter == "#" for letter in name)
+    return 0 < len(name) < 256 and name.isprintable() and not any(letter.isspace() for letter in name)
 
 
 def _asked(root: str, protocol: int, named: Mapping[int, str]) -> bool:
