@@ -56,4 +56,4 @@ def test_what_was_not_given_back_is_on_record_for_the_next_time(tmp_path: Path, 
     assert taken.exists()
     assert run(tmp_path, "echo 'b true'", False).returncode == 0
     assert not taken.exists()
-    assert "resolvectl default-route lo yes" in (tmp_path / "called").read_text()
+    assert "resolvectl -- default-route lo yes" in (tmp_path / "called").read_text()
