@@ -245,7 +245,7 @@ def test_a_long_spool_and_a_hook_that_roars_take_little_memory(tmp_path: Path) -
     outbox.hand_over(str(tmp_path), [*notices[1:], notices[-1]._replace(id="9" * 20 + "-0", event="offline")])
     roaring = tmp_path / "etc/mwan-hook/offline.d/50-roars"
     roaring.parent.mkdir(parents=True)
-    roaring.write_text("#!/bin/sh\nhead -c 99000000 /dev/zero\nyes | head -c 99000000\n")
+    roaring.write_text("#!/bin/sh\nhead -c 33000000 /dev/zero\nyes | head -c 33000000\n")
     roaring.chmod(0o755)
     done = measured([sys.executable, "-m", "mwan_hook", "--root", str(tmp_path), "notify"], os.environ)
     assert (done.code, outbox.names(str(tmp_path), files.NOTIFY)) == (0, frozenset()), done.errors
