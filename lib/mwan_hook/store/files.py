@@ -82,9 +82,7 @@ def make_directory(path: str) -> None:
         make_directory(parent)
     try:
         os.mkdir(path)
-        os.chmod(path, DIRECTORY)
-        if os.geteuid() == 0 and (owner := owner_of(parent)):
-            os.chown(path, *owner, follow_symlinks=False)
+        _own(path, owner_of(parent) if os.geteuid() == 0 else None)
     except FileExistsError:
         if not os.path.isdir(path):
             raise MwanError(f"{path} is in the way: a directory of that name is needed") from None
@@ -108,12 +106,23 @@ def give(descriptor: int, path: str) -> None:
 
 
 def _mend(path: str, status: os.stat_result) -> None:
-    wrong = path.endswith(OURS) and stat.S_IMODE(status.st_mode) != DIRECTORY
+    wrong = path.endswith(OURS) and stat.S_IMODE(status.st_mode) != DIRECTORY and not os.path.islink(path)
     if wrong and status.st_uid == os.geteuid():
         try:
-            os.chmod(path, DIRECTORY)
+            _own(path, None)
         except OSError as error:
             raise MwanError(f"cannot change the mode of {path}: {why(error)}") from error
+
+
+def _own(directory: str, owner: tuple[int, int] | None) -> None:
+    """Set mode and owner of what is there now, never of what a link there points to.  Raises OSError."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        os.fchmod(descriptor, DIRECTORY)
+        if owner:
+            os.fchown(descriptor, *owner)
+    finally:
+        os.close(descriptor)
 
 
 def read(path: str) -> bytes | None:

@@ -77,6 +77,18 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     assert os.listdir(tmp_path / files.RUN) == ["state.json"]
 
 
+def test_a_link_that_takes_the_place_of_a_new_directory_changes_nothing_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who may write to the parent may be quicker than root's second step."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir(0o700)
+    monkeypatch.setattr(os, "mkdir", lambda path: os.symlink(elsewhere, path))
+    with pytest.raises(MwanError):
+        files.make_directory(str(tmp_path / "new"))
+    assert elsewhere.stat().st_mode & 0o777 == 0o700
+
+
 def test_the_umask_hides_nothing(tmp_path: Path) -> None:
     before = os.umask(0o077)
     try:
