@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 NETWORKD = "systemd-networkd.service"
+USER = "mwan-hook"
 RULE = "udev/rules.d/90-mwan-hook.rules"
 TIMEOUT = 10
 
@@ -68,7 +69,18 @@ def installed(root: str, channels: frozenset[str], names: Sequence[str]) -> Inst
         dispatcher=unit(root, DISPATCHER, running),
         dispatcher_links=f"/{links}",
         linked=frozenset(state for state in STATES if _linked(root, state)),
+        user=_user(root),
     )
+
+
+def _user(root: str) -> bool:
+    """Whether the services' user is known; one of a system that does not run is made at its boot."""
+    import pwd
+
+    try:
+        return not live(root) or bool(pwd.getpwnam(USER))
+    except KeyError:
+        return False
 
 
 def _systemd(root: str) -> bool:

@@ -81,3 +81,4 @@ class Installed(NamedTuple):
     dispatcher: Unit = Unit(DISPATCHER)
     dispatcher_links: str = ""  # the directory that they belong in
     linked: frozenset[str] = frozenset()  # states whose directory has our link
+    user: bool = True  # what the services run as is there, or made at the next boot

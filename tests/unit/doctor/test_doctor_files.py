@@ -242,6 +242,7 @@ def test_a_channel_s_timer_is_missed_only_where_something_is_sent(timer: str) ->
 
 def test_what_else_starts_runs_is_missed() -> None:
     assert codes(doctorunits.check(WHOLE._replace(udev_rule=""))) == ["udev-rule"]
+    assert codes(doctorunits.check(WHOLE._replace(user=False))) == ["user-missing"]
     assert codes(doctorunits.check(WHOLE._replace(systemd=False))) == ["no-systemd"]
     assert codes(doctorunits.check(WHOLE._replace(units=tuple(Unit(name) for name in UNITS)))) == ["not-installed"]
     for values in ({"path": ""}, {"enabled": False}, {"masked": True}):
@@ -282,6 +283,18 @@ def test_what_is_active_is_read_from_systemctls_blocks() -> None:
     text = "Id=a.timer\nActiveState=active\n\nActiveState=failed\nId=b.path\n\nId=c.service\nActiveState=activating\n"
     assert units.states(text) == {"a.timer": True, "b.path": False, "c.service": True}
     assert units.states("") == {}
+
+
+@pytest.mark.parametrize(
+    ("live", "name", "there"), [(True, "root", True), (True, "no-one-of", False), (False, "no-one-of", True)]
+)
+def test_the_services_user_is_missed_where_systemd_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, live: bool, name: str, there: bool
+) -> None:
+    monkeypatch.setattr(units, "live", lambda root: live)
+    monkeypatch.setattr(units, "active", lambda root, names: {})
+    monkeypatch.setattr(units, "USER", name)
+    assert units.installed(str(tmp_path), frozenset(), ()).user == there
 
 
 def test_networkd_counts_where_it_runs_or_will(tmp_path: Path) -> None:

@@ -46,6 +46,7 @@ def check(found: Installed) -> Iterator[Finding]:
     for unit in found.units:
         if unit.name not in (MAIL, WEBHOOK) or unit.name in found.channels:
             yield from _unit(unit)
+    yield from _user(found)
     yield from _udev(found)
     if found.networkd and found.spooler:
         yield from _dispatcher(found)
@@ -68,6 +69,13 @@ def _unit(unit: Unit) -> Iterator[Finding]:
     elif unit.active is False and unit.name not in (BOOT, EARLY):
         fix = Fix(commands=(f"systemctl start {unit.name}",), words=f"systemctl status {unit.name} says why")
         yield Finding("unit-stopped", severity, unit.name, "it is enabled, but not active", breaks, fix)
+
+
+def _user(found: Installed) -> Iterator[Finding]:
+    if not found.user:
+        what = "there is no user mwan-hook, which the services run as"
+        fix = Fix(commands=("systemctl restart mwan-hook-user.service",), words="where /etc is read-only, add it there")
+        yield Finding("user-missing", Severity.PROBLEM, "mwan-hook-user.service", what, "no service starts a run", fix)
 
 
 def _udev(found: Installed) -> Iterator[Finding]:
