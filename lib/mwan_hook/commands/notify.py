@@ -16,7 +16,7 @@ from mwan_hook import config
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import Config, ConfigError, MwanError
 from mwan_hook.run.channels import CHANNELS
-from mwan_hook.say import complain
+from mwan_hook.say import attempted, complain
 from mwan_hook.store import again, filelocked, files, outbox, wake
 from mwan_hook.verdict.notices import AGAIN
 
@@ -148,7 +148,7 @@ class Notifier:
             good = False
         if not good:
             self._failed = True
-            again.wanted(self._root)
+            complain(attempted(lambda: again.wanted(self._root)))
 
     def _empty(self, told: Sequence[Notice]) -> None:
         """Take delivered notices out of the spool, into that of the next recipients, if there are any."""

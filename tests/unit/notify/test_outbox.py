@@ -21,6 +21,7 @@ from mwan_hook.model import (
     Contact,
     Family,
     FamilyState,
+    MwanError,
     Notice,
     Notified,
     Snapshot,
@@ -37,7 +38,7 @@ from mwan_hook.run import channels
 from mwan_hook.run import tell as telling
 from mwan_hook.run.reconcile import Run
 from mwan_hook.run.scene import Judged, Scene
-from mwan_hook.store import codec, files, history, notified, outbox, state, wake
+from mwan_hook.store import again, codec, files, history, notified, outbox, state, wake
 from mwan_hook.verdict import notices
 from tests.unit.verdict.verdicts import probe, uplink
 
@@ -342,6 +343,10 @@ def test_channels_are_told_in_the_order_of_the_table_with_a_unit_and_without(
                 raise ZeroDivisionError
             return True
 
+    def full(_root: str) -> None:
+        raise MwanError("no space left")
+
+    monkeypatch.setattr(again, "wanted", full)
     monkeypatch.setattr(channels.Channel, "code", property(lambda row: Heard(row.name)))
     monkeypatch.setattr(wake, "watched", lambda root: unit)
     assert channels.needed(str(tmp_path), Config())
