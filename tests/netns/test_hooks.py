@@ -49,11 +49,13 @@ def hook(net: Network, event: str, text: str, name: str = "50-tell", place: str 
     return path
 
 
-def quiet(net: Network) -> None:
-    """Everything is told."""
-    net.router.mwan("notify", code=None)
+def quiet(net: Network) -> str:
+    """Wait until everything is told; the words of the two that may have told: this run, or the one a check started."""
+    by_hand = net.router.mwan("notify", code=None)
     spool = net.router.root / "run/mwan-hook/notify"
     assert not spool.exists() or not [name for name in os.listdir(spool) if not name.startswith(".")]
+    log = net.router.root / "run/mwan-hook/notify.log"
+    return (log.read_text() if log.exists() else "") + by_hand.stdout + by_hand.stderr
 
 
 def told(net: Network, name: str = "told") -> list[list[str]]:
@@ -204,9 +206,8 @@ def test_what_hangs_is_killed_with_all_that_it_started(net: Network, text: str) 
     net.isps[0].fault("blackhole")
     net.router.check()
     wait_for("the hook", lambda: alive(mark))
-    quiet(net)
+    log = quiet(net)
     assert alive(mark) == []
-    log = (net.router.root / "run/mwan-hook/notify.log").read_text()
     assert "offline.d/10-hangs was killed after 2 s" in log
 
 
@@ -226,10 +227,8 @@ def test_a_hook_that_fails_is_named_with_its_words_and_stops_nobody(net: Network
     (net.router.root / "etc/mwan-hook/offline.d/40-strange").chmod(0o755)
     net.isps[0].fault("blackhole")
     net.router.check()
-    by_hand = net.router.mwan("notify", code=None)  # whichever is first, this one or the one that the run has started
+    log = quiet(net).splitlines()
     assert [line[1] for line in told(net) if line[5] == "fiber"] == ["limited", "offline"]
-    log = (net.router.root / "run/mwan-hook/notify.log").read_text().splitlines()
-    log += [*by_hand.stdout.splitlines(), *by_hand.stderr.splitlines()]
     for wanted in ("10-fails: out", "10-fails: err", "10-fails: half\\x01"):
         assert f"offline.d/{wanted}" in log
     assert "mwan-hook: offline.d/10-fails failed with exit code 3" in log
@@ -293,9 +292,8 @@ def test_only_what_root_owns_and_nobody_else_can_write_is_run(net: Network) -> N
     (net.router.root / "etc/mwan-hook/limited.d").chmod(0o777)
     net.isps[0].fault("blackhole")
     net.router.check()
-    quiet(net)
+    log = quiet(net)
     assert (net.router.root / "ran").read_text() == "10-good\n"
-    log = (net.router.root / "run/mwan-hook/notify.log").read_text()
     for name, why in (
         ("20-group", "others than root may write"),
         ("30-all", "others than root may write"),
