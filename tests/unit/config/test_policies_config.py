@@ -137,6 +137,39 @@ def test_the_same_packets_twice_are_a_mistake(tmp_path: Path) -> None:
     assert "[[b]]: chooses the same packets as policy a" in found
 
 
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("proto = icmp\nfrom = 10.0.0.1\nto = 2001:db8::1", "to"),
+        ("proto = icmp\nfrom = 2001:db8::1", "proto"),
+        ("proto = icmp\nto = 2001:db8::1", "proto"),
+        ("from = 10.0.0.1\nto = 2001:db8::1", "to"),
+        ("dport = 80", "dport"),
+        ("sport = 80", "sport"),
+        ("uid = 1000\niif = br0, lo", "uid"),
+    ],
+)
+def test_the_key_that_is_named_is_one_that_was_written(tmp_path: Path, text: str, key: str) -> None:
+    (found,) = mistakes(tmp_path, f"{UPLINKS}[policies]\n[[a]]\nuplinks = lte\n{text}\n")
+    line = 1 + [word.split(" ")[0] for word in text.split("\n")].index(key)
+    assert found.startswith(f"mwan-hook.conf:{LINES + 3 + line}: ") and f"[[a]] {key}" in found
+
+
+def test_users_of_this_machine_s_own_packets_and_256_rules_are_possible(tmp_path: Path) -> None:
+    assert policy(tmp_path, "uid = 1000\niif = lo\n").iif == ("lo",)
+    ports = ", ".join(map(str, range(1, 129)))
+    assert len(policy(tmp_path, f"proto = tcp\ndport = {ports}\n").dport) == 128  # for each of two families
+    marked = ", ".join(map(str, range(1, 130)))
+    assert len(policy(tmp_path, f"proto = tcp\ndport = {marked}\ndscp = ef\n").dport) == 129, "nft has sets"
+
+
+def test_a_policy_of_a_family_that_no_uplink_carries_only_warns_where_it_chooses_something(tmp_path: Path) -> None:
+    text = f"{UPLINKS}[policies]\n[[a]]\nuplinks = four\nto = 2001:db8::/32\nfallback = unreachable\n"
+    put(tmp_path, text)
+    (warning,) = config.load(str(tmp_path)).warnings
+    assert "none of them carries ipv6" in warning
+
+
 def test_too_many_combinations_and_too_many_policies_are_told(tmp_path: Path) -> None:
     ports = ", ".join(map(str, range(1, 130)))
     (found,) = mistakes(tmp_path, f"{UPLINKS}[policies]\n[[a]]\nuplinks = lte\nproto = tcp\ndport = {ports}\n")

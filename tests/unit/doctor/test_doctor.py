@@ -228,7 +228,9 @@ def test_the_kernels_own_rules_and_ours_are_nobodys_fault() -> None:
     own = [AnyRule(V4, 0, table=255), AnyRule(V4, 32766, table=254), AnyRule(V4, 32767, table=253)]
     ours = AnyRule(V4, 900, table=1000, protocol=172)
     vrf = AnyRule(V4, 1000, l3mdev=True)
-    assert rules(case(), *own, ours, vrf, tables={254: (entry(254, 2),), 1000: (entry(1000),)}) == []
+    moved = AnyRule(V4, 100, table=255)  # the local table, asked later than the kernel does by itself
+    tables = {255: (entry(255),), 254: (entry(254, 2),), 1000: (entry(1000),)}
+    assert rules(case(), *own, ours, vrf, moved, tables=tables) == []
 
 
 WAS_DEFAULT = AnyRule(V4, 4000, table=100)  # to an uplink: everything went there before us
@@ -501,6 +503,33 @@ def test_a_module_that_is_not_there_or_may_not_be_loaded_is_told() -> None:
     assert kernel(case(router=PIN), modules, known=None) == []  # in a container nobody knows
     locked = doctorkernel.check(case(router=PIN), Kernel("6.1", modules, "x", with_it, frozenset(), "locked"))
     assert bad(locked).fix.lines == ("nft_ct",)
+
+
+@pytest.mark.parametrize(
+    ("built", "values", "found"),
+    [
+        ("y", {"known": frozenset(), "locked": "locked"}, []),
+        ("m", {"known": None, "locked": "locked"}, ["module-locked"]),
+        ("m", {"known": None, "locked": "locked", "loaded": frozenset(("nft_ct",))}, []),
+        ("m", {"known": frozenset(), "locked": "locked"}, ["module-missing"]),
+        ("", {"known": None, "locked": "locked"}, ["kernel-lacks"]),
+        ("", {"known": frozenset()}, ["kernel-lacks", "module-missing"]),
+    ],
+)
+def test_a_part_is_built_in_or_loaded_or_can_be(built: str, values: dict[str, object], found: list[str]) -> None:
+    options = {option: word for option, word in {**BUILT, "CONFIG_NFT_CT": built}.items() if word}
+    assert kernel(case(router=PIN), options, **values) == found
+
+
+def test_where_the_kernels_options_are_not_known_modules_alone_are_looked_at() -> None:
+    modules = {part.module for part in PARTS} - {""}
+
+    def found(known: frozenset[str] | None, locked: str = "") -> list[str]:
+        return codes(doctorkernel.check(case(router=PIN), Kernel("6.1.0", None, "", known, frozenset(), locked)))
+
+    assert found(frozenset(modules)) == found(None) == found(None, "locked") == []
+    assert set(found(frozenset())) == {"module-missing"}
+    assert set(found(frozenset(modules), "locked")) == {"module-locked"}
 
 
 def test_a_kernel_is_too_old_for_some_things_only() -> None:

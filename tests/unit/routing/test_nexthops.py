@@ -95,6 +95,22 @@ def test_a_twin_that_was_typed_with_less_weight_is_left_as_it_is(weight: int) ->
     assert nexthops.difference(made.objects, Pool(ours=(*made.objects[:2], lighter)))[0] != []
 
 
+def are_groups(changes: list[Change]) -> list[bool]:
+    return [change.what.hop is None for change in changes if isinstance(change.what, NexthopObject)]
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_ways_come_before_the_groups_that_name_them_and_go_after_them(turned: bool) -> None:
+    objects = wanted(best(2, 3), uplink(2), uplink(3)).objects
+    objects = objects[::-1] if turned else objects
+    put, none = nexthops.difference(objects, None)
+    assert none == [] and {change.op for change in put} == {Op.ADD}
+    assert are_groups(put) == [False, False, True]
+    none, drop = nexthops.difference((), Pool(ours=objects))
+    assert none == [] and {change.op for change in drop} == {Op.DELETE}
+    assert are_groups(drop) == [True, False, False]
+
+
 def test_several_share_a_group_whose_ids_tell_interface_and_family() -> None:
     found = wanted(best(2, 3), uplink(2, 3), uplink(3, 2))
     assert [one.id for one in found.objects] == [1720000024, 1720000034, 1720000004]
