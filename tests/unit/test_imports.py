@@ -21,7 +21,7 @@ MODULES = {
 }
 
 GROUND = ("model", "light", "plainjson", "addresses", "credible", "redact", "say")
-PURE = ("verdict", "quota", "routing", "others", "policy", "firewall")
+PURE = ("verdict", "quota", "routing", "others", "policy", "firewall", "dial")
 ABOVE = ("cli", "__main__")
 # Each room from the top down, and the rooms that it may import besides itself and the ground.
 ROOMS: dict[str, tuple[str, ...]] = {
@@ -35,9 +35,10 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "notify": ("store", "verdict"),
     "probes": ("verdict",),
     "kernel": ("routing",),
-    "config": ("machine", "store", "policy", "routing", "quota", "verdict"),
+    "config": ("machine", "store", "dial", "policy", "routing", "quota", "verdict"),
     "machine": ("store",),
     "store": ("quota",),
+    "dial": ("routing", "quota", "verdict"),
     "firewall": ("policy", "others", "routing", "verdict"),
     "policy": ("routing", "verdict"),
     "others": ("routing",),
