@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 SCOPE_LINK = 253  # of an IPv4 route without gateway, as ip(8) makes it
 IPV6_METRIC = 1024  # what the kernel makes of an IPv6 route without metric
+LAST_METRIC = 1024  # of an uplink that neither the configuration nor a route gives one
 
 
 class Sources(NamedTuple):
@@ -23,6 +24,7 @@ class Sources(NamedTuple):
     lease: Lease = Lease()
     remembered: tuple[Route, ...] = ()  # foreign defaults that ours stand for
     turns: tuple[tuple[Family, str], ...] = ()  # of several gateways the one whose turn it is
+    named: bool = False  # the configuration means this interface: a point-to-point link needs no default of others
 
 
 class Place(NamedTuple):
@@ -41,7 +43,7 @@ def candidates(place: Place, sources: Sources) -> list[Route]:
     tables; else from networkd's lease; else from a default in pieces that a lease has put into main; else from a
     foreign default that one of ours stands for since it changed its metric.  A default of main whose gateway is in no
     network of the uplink's is a leftover of an earlier lease, or has a host route: another one comes before it, and so
-    does the lease.
+    does the lease.  Without any of these a point-to-point link leads to its other end.
     """
     snapshot, wanted = sources.snapshot, place.config.gateway(place.family)
     main = _legs([r for r in snapshot.defaults if r.protocol != snapshot.protocol], place)
@@ -64,7 +66,18 @@ def candidates(place: Place, sources: Sources) -> list[Route]:
     claimed = _legs([route._replace(dst=DEFAULT) for route in snapshot.claims], place)
     if claimed and not leased:
         return _distinct([_reached(place, leg, in_main=True) for leg in claimed])
-    return [_through(place, leased, known)] if leased else known[:1]
+    return [_through(place, leased, known)] if leased else known[:1] or _by_device(place, sources)
+
+
+def _by_device(place: Place, sources: Sources) -> list[Route]:
+    """The default by a point-to-point link that has an address: what enters it has only one way to go.
+
+    pppd before 2.5.1 sets none while main has any other, and before systemd 260 no program does for a mobile session.
+    """
+    if not (sources.named and place.link.noarp and place.addresses):
+        return []
+    metric = LAST_METRIC if place.config.metric is None else place.config.metric
+    return [single(Route(place.family, 0, metric=canonical_metric(place.family, metric)), Nexthop(place.link.index))]
 
 
 def strays(uplinks: Iterable[Uplink], snapshot: Snapshot, state: State) -> list[tuple[Family, Uplink]]:

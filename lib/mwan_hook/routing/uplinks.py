@@ -20,7 +20,7 @@ from mwan_hook.model import (
 )
 from mwan_hook.routing.allotting import FULL_MASK, Candidate, allot, recent, without_mark
 from mwan_hook.routing.former import without_former
-from mwan_hook.routing.gateways import Sources
+from mwan_hook.routing.gateways import LAST_METRIC, Sources
 from mwan_hook.routing.ways import way
 
 TYPE_CHECKING = False
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from mwan_hook.policy.policies import BoundPolicy
-
-DEFAULT_METRIC = 1024  # of an uplink that neither the configuration nor a route gives one
 
 
 class Inputs(NamedTuple):
@@ -187,12 +185,13 @@ def _switched(config: Config, seats: Sequence[Candidate], old: Allotment) -> All
 
 def _uplink(config: Config, seat: Candidate, allotment: Allotment, around: Inputs) -> Uplink:
     entry = seat.config
-    sources = Sources(around.snapshot, _lease(seat, around), around.state.foreign, _turns(seat, around))
+    named = bool(config.uplinks) and _names_some(entry)
+    sources = Sources(around.snapshot, _lease(seat, around), around.state.foreign, _turns(seat, around), named)
     ways = {family: way(family, entry, seat.link, sources) for family in FAMILIES}
     default = ways[Family.IPV4].default or ways[Family.IPV6].default
     metric = entry.metric
     if metric is None:
-        metric = default.metric if default else DEFAULT_METRIC
+        metric = default.metric if default else LAST_METRIC
     mark, mask = allotment.marks.get(seat.name, 0), config.routing.mark_mask
     if entry.mark is not None:
         mark, mask = entry.mark, FULL_MASK if entry.mask is None else entry.mask
@@ -213,6 +212,11 @@ def _uplink(config: Config, seat: Candidate, allotment: Allotment, around: Input
         ipv4=ways[Family.IPV4],
         ipv6=ways[Family.IPV6],
     )
+
+
+def _names_some(entry: UplinkConfig) -> bool:
+    """Whether its ``match`` tells interfaces apart: what means any, tunnels that stand beside too, names none."""
+    return any(match.kind != "name" or match.glob.strip("*?") for match in entry.match)
 
 
 def _turns(seat: Candidate, around: Inputs) -> tuple[tuple[Family, str], ...]:

@@ -201,7 +201,7 @@ def uses(uplink: Uplink, family: Family, state: State) -> bool:
     way = uplink.way(family)
     if family not in uplink.config.families:
         return False
-    found = any(a.usable or a.tentative for a in way.addresses) or way.gateway is not None
+    found = any(a.usable or a.tentative for a in way.addresses) or way.gateway is not None or way.lent != ""
     return found or was_judged(uplink, family, state)
 
 

@@ -11,9 +11,12 @@ from mwan_hook.model import (
     Address,
     Allotment,
     Copies,
+    Delegated,
     Family,
     FamilyState,
     Lease,
+    Link,
+    Match,
     Nexthop,
     Probe,
     Route,
@@ -23,12 +26,15 @@ from mwan_hook.model import (
     Turn,
     Uplink,
     UplinkConfig,
+    UplinkState,
     Way,
 )
 from mwan_hook.routing.desired import desire
 from mwan_hook.routing.gateways import strays
+from mwan_hook.routing.prefixes import lending
 from mwan_hook.routing.turns import turn
 from mwan_hook.routing.uplinks import Inputs, bind
+from mwan_hook.verdict.facts import uses
 from tests.unit import builders as b
 
 FIBER = b.NAMES["fiber"]
@@ -82,6 +88,67 @@ STALE = "10.9.9.1"  # in no network of the interface
 )
 def test_the_likeliest_gateway_comes_first(snapshot: Snapshot, lease: str | None, gateway: str, onlink: bool) -> None:
     assert found(uplink(snapshot, lease).ipv4) == (gateway, onlink)
+
+
+POINT = Link(FIBER, "fiber", True, True, noarp=True)
+PEERED = Address(FIBER, Family.IPV4, "198.51.100.20", 32, True)
+LOCAL6 = Address(FIBER, Family.IPV6, "fe80::7", 64, False)
+
+
+def point(*addresses: Address, defaults: tuple[Route, ...] = ()) -> Snapshot:
+    """A point-to-point link with these addresses; both families, and the default of another line in main."""
+    other = b.foreign("cable", 100)
+    return seen(*defaults, other)._replace(links=(POINT,), addresses=addresses, families=tuple(Family))
+
+
+@pytest.mark.parametrize(
+    ("match", "address", "metric", "expected"),
+    [
+        ("fiber", PEERED, 40, 40),  # with a peer
+        ("fiber", PEERED._replace(prefixlen=30), None, 1024),  # a mobile session's network
+        ("fi*", PEERED, None, 1024),
+        ("fiber", Address(FIBER, Family.IPV6, "2001:db8:7::1", 64, True), None, 1024),
+        ("*", PEERED, 40, None),  # means any interface, also the tunnel that stands beside
+    ],
+)
+def test_a_point_to_point_link_with_an_address_needs_no_default_of_others(
+    match: str, address: Address, metric: int | None, expected: int | None
+) -> None:
+    entry = b.uplink("fiber", metric=metric)._replace(match=(Match("name", match),))
+    one = bind(b.config(entry), Inputs(point(address, LOCAL6), State(), Allotment())).uplinks[0]
+    way, other = (one.ipv4, one.ipv6) if address.family is Family.IPV4 else (one.ipv6, one.ipv4)
+    assert (way.missing, way.gateway) == ("" if expected else "no gateway", None)
+    assert (way.default.metric if way.default else None) == expected
+    assert one.metric == (metric or 1024)
+    assert other.missing == "no address"
+
+
+def test_a_default_that_somebody_sets_by_the_same_link_changes_only_its_metric() -> None:
+    plain = uplink(point(PEERED)).ipv4
+    for own in (via(None, 0), via(None, 700)):
+        way = uplink(point(PEERED, defaults=(own,))).ipv4
+        assert (way.key, way.default and way.default.metric) == (plain.key, own.metric)
+    assert uplink(point(PEERED), gateways=(FIRST,)).ipv4.gateway == FIRST
+    assert uplink(point(PEERED), lease=SECOND).ipv4.gateway == SECOND
+
+
+def test_an_ethernet_or_a_link_that_the_configuration_does_not_name_has_no_way_without_a_default() -> None:
+    assert uplink(point(PEERED)._replace(links=(b.link("fiber"),))).ipv4.missing == "no gateway"
+    known = State(uplinks={"fiber": UplinkState("fiber", FIBER)})  # it had a default earlier in this boot
+    left = bind(b.config(), Inputs(point(PEERED), known, Allotment())).uplinks
+    assert [one.ipv4.missing for one in left if one.name == "fiber"] == ["no gateway"]
+
+
+def test_a_link_without_an_address_of_its_own_leads_what_has_one_of_the_prefix_that_came_by_it() -> None:
+    inside = Address(b.NAMES["lte"], Family.IPV6, "2001:db8:77::1", 64, True)
+    delegated = (Delegated("2001:db8:77::/56", interface="fiber"),)
+    snapshot = point(LOCAL6, inside)._replace(delegated=delegated)
+    one = lending([uplink(snapshot)], snapshot)[0]
+    assert (one.ipv6.missing, one.ipv6.source, one.ipv6.gateway) == ("", inside.address, None)
+    assert uses(one, Family.IPV6, State()), "else it has no table to be probed by"
+    assert [route.nexthops for route in desire(b.config(one.config), (one,), State(), snapshot).tables] == [
+        (Nexthop(FIBER),)
+    ]
 
 
 def test_the_source_and_the_mtu_of_another_tables_default_are_kept() -> None:
