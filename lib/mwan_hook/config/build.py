@@ -2,7 +2,7 @@
 
 ``plain`` is what the files say after validation, and what the cache keeps: ``{"routing": {...}, "probe":
 {...}, "mail": {...}, ..., "uplinks": {name: {..., "metrics": {...}}}}`` with numbers, booleans, text and lists of text.
-Only keys that a file sets are in it.  Defaults stand here and in :mod:`mwan_hook.model`, nowhere else.
+Only keys that a file sets are in it: defaults stand here and in :mod:`mwan_hook.model`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from mwan_hook.model import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
 TARGETS = (
@@ -50,8 +50,7 @@ PORTAL_TARGETS = (
     "http://nmcheck.gnome.org/check_network_status.txt=NetworkManager%20is%20online",
     "http://gstatic.com/generate_204",
 )
-# without sections of their own
-PLAIN_SECTIONS = ("routing", "router", "probe", "hooks", "mail", "webhook", "prometheus", "snmp")
+FIELDS = {"from": "sender", "gateway": "gateways"}  # of the model, where a key has another name there
 MATCH_KINDS = ("driver", "mac", "path", "id")
 PROPERTY = "property"
 GLOB = frozenset("*?[")
@@ -65,27 +64,23 @@ def build(plain: Mapping[str, Any]) -> Config:
     own = plain.get("probe", {})
     probe = with_probe(Probe(targets=_targets(TARGETS), portal_targets=_targets(PORTAL_TARGETS)), own)
     return Config(
-        routing=_routing(plain.get("routing", {})),
+        routing=Routing(**_made(plain.get("routing", {}))),
         probe=probe,
         uplinks=tuple(_uplink(name, values, probe) for name, values in plain.get("uplinks", {}).items()),
         explicit_probe=frozenset(own),
         hooks=Hooks(**plain.get("hooks", {})),
         mail=_mail(plain.get("mail", {})),
-        webhook=_webhook(plain.get("webhook", {})),
+        webhook=Webhook(**_made(plain.get("webhook", {}))),
         prometheus=Prometheus(**plain.get("prometheus", {})),
         snmp=Snmp(**plain.get("snmp", {})),
-        router=Router(**_translation(plain.get("router", {}))),
+        router=Router(**_made(plain.get("router", {}))),
         policies=tuple(_policy(name, values) for name, values in plain.get("policies", {}).items()),
     )
 
 
 def with_probe(probe: Probe, values: Mapping[str, Any]) -> Probe:
     """``probe`` with those of ``values`` that are keys of ``[probe]``."""
-    own = {key: value for key, value in values.items() if key in Probe._fields}
-    for key in ("targets", "portal_targets"):
-        if key in own:
-            own[key] = _targets(own[key])
-    return probe._replace(**own)
+    return probe._replace(**_made({key: value for key, value in values.items() if key in Probe._fields}))
 
 
 def overlay(uplink: UplinkConfig, values: Mapping[str, Any], explicit: frozenset[str]) -> UplinkConfig:
@@ -125,47 +120,23 @@ def single(matches: Iterable[Match]) -> bool:
     return len(found) == 1 and found[0].kind in _SINGLE and not GLOB & set(found[0].glob)
 
 
-def _routing(values: Mapping[str, Any]) -> Routing:
-    own = dict(values)
-    if "copy_routes" in own:
-        own["copy_routes"] = CopyRoutes(own["copy_routes"])
-    if "last_resort" in own:
-        own["last_resort"] = LastResort(own["last_resort"])
-    if "nexthops" in own:
-        own["nexthops"] = Sharing(own["nexthops"])
-    return Routing(**own)
-
-
-def _translation(values: Mapping[str, Any]) -> dict[str, Any]:
-    own = dict(values)
-    if "masquerade" in own:
-        own["masquerade"] = tuple(Family(word) for word in own["masquerade"])
-    if "nat6" in own:
-        own["nat6"] = Nat6(own["nat6"])
-    return own
+def _made(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values as fields of the model: enums for words, tuples for lists; the rest stays."""
+    return {
+        key: _MAKERS[key](value) if key in _MAKERS else tuple(value) if isinstance(value, list) else value
+        for key, value in values.items()
+    }
 
 
 def _mail(values: Mapping[str, Any]) -> Mail:
-    own = {("sender" if key == "from" else key): value for key, value in values.items()}
-    usual = Security.STARTTLS if own.get("user") else Security.NONE
-    own["to"] = tuple(own.get("to", ()))
-    own["security"] = Security(own.get("security", usual))
-    return Mail(**own)
-
-
-def _webhook(values: Mapping[str, Any]) -> Webhook:
-    return Webhook(**{**values, "events": tuple(values.get("events", ()))})
+    usual = Security.STARTTLS if values.get("user") else Security.NONE
+    own = {"security": usual, **_made(values)}
+    return Mail(**{FIELDS.get(key, key): value for key, value in own.items()})
 
 
 def _uplink(name: str, values: Mapping[str, Any], probe: Probe) -> UplinkConfig:
-    own = _translation({key: value for key, value in values.items() if key in UplinkConfig._fields})
-    if "failback" in own:
-        own["failback"] = Failback(own["failback"])
+    own = _made({key: value for key, value in values.items() if key in UplinkConfig._fields})
     own["match"] = tuple(match_of(text) for text in values.get("match", ())) or (Match("name", name),)
-    if "prefixes" in own:
-        own["prefixes"] = None if "auto" in own["prefixes"] else tuple(own["prefixes"])
-    if "families" in own:
-        own["families"] = tuple(Family(word) for word in own["families"])
     if "mark" in own:
         own["mark"], own["mask"] = values["mark"]
     own["gateways"] = tuple(values.get("gateway", ()))
@@ -217,3 +188,27 @@ def _targets(texts: Iterable[str]) -> tuple[Target, ...]:
             found.append(target)
         names.append(target.name)
     return tuple(found)
+
+
+def _families(words: Iterable[str]) -> tuple[Family, ...]:
+    return tuple([Family(word) for word in words])
+
+
+def _prefixes(words: Iterable[str]) -> tuple[str, ...] | None:
+    return None if "auto" in words else tuple(words)
+
+
+# What is made of the value of a key; of others the value itself, or a tuple of it.
+_MAKERS: dict[str, Callable[[Any], Any]] = {
+    "copy_routes": CopyRoutes,
+    "last_resort": LastResort,
+    "nexthops": Sharing,
+    "nat6": Nat6,
+    "failback": Failback,
+    "security": Security,
+    "masquerade": _families,
+    "families": _families,
+    "prefixes": _prefixes,
+    "targets": _targets,
+    "portal_targets": _targets,
+}

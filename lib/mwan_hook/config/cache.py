@@ -10,7 +10,8 @@ import os
 from binascii import crc32
 from stat import S_ISREG
 
-from mwan_hook import __version__, model, plainjson
+from mwan_hook import __version__, plainjson
+from mwan_hook.model import Config, Policy, UplinkConfig
 from mwan_hook.store.files import ROOTS, RUN, owner_of, under
 
 TYPE_CHECKING = False
@@ -23,11 +24,6 @@ PATH = RUN + "/config.cache"
 ROOT_PATH = ROOTS + "/config.cache"  # root's where the services are not root: it believes none of theirs
 FORMAT = 2
 SUM = len('{"sum":') + 10 + len(",")  # bytes before what the sum is of
-# Nouns whose fields are keys of the files: a program that knows others does not believe what this one kept.
-KEYS = (
-    *("Routing", "Router", "Probe", "Hooks", "Mail", "Webhook", "Prometheus", "Snmp", "UplinkConfig", "Metrics"),
-    "Policy",
-)
 RACY_NS = 20_000_000  # a file changed again within a tick of the kernel's clock may look the same
 _NOT_OTHERS = 0o022
 
@@ -66,7 +62,10 @@ def place(root: str) -> str:
 
 
 def version(root: str) -> list[object]:
-    return [FORMAT, __version__, root, crc32(repr([getattr(model, name)._fields for name in KEYS]).encode())]
+    """What must be the same for the cache to be believed, the fields of all that the files may set among it."""
+    uplink = UplinkConfig("")
+    fields = [getattr(one, "_fields", ()) for one in (*Config(), uplink, *uplink, Policy(""))]
+    return [FORMAT, __version__, root, crc32(repr(fields).encode())]
 
 
 def summed(rest: bytes) -> bytes:

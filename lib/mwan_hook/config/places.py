@@ -42,8 +42,12 @@ def line_of(found: dict[Path, int], path: Path) -> int:
 def label(path: Path, *, key: bool) -> str:
     """``[uplinks] [[fiber]] table`` for a path; ``key`` tells whether its last word is one."""
     sections = path[:-1] if key else path
-    words = ["[" * depth + name + "]" * depth for depth, name in enumerate(sections, 1)]
-    return " ".join([*words, *path[len(sections) :]])
+    return " ".join([*map(heading, sections, range(1, 9)), *path[len(sections) :]])
+
+
+def heading(name: str, depth: int) -> str:
+    """``[[fiber]]``: the line that begins a section."""
+    return "[" * depth + name + "]" * depth
 
 
 def near(word: str, known: Iterable[str]) -> str:

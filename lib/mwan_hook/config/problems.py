@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from mwan_hook.config import build, consistency
-from mwan_hook.config.places import label, line_of, near, places
+from mwan_hook.config.keys import KEYS, MANY, METRICS, POLICY, UPLINK
+from mwan_hook.config.places import heading, label, line_of, near, places
 from mwan_hook.config.values import plain_name, uplink_name
 from mwan_hook.light import NamedTuple
 from mwan_hook.redact import hidden
@@ -18,9 +19,8 @@ if TYPE_CHECKING:
     Path = tuple[str, ...]
     Origin = tuple[str, int]
 
-MANY = "__many__"
 URL = ("webhook", "url")  # all of it may be a secret
-SECTIONS = ("routing", "router", "probe", "hooks", "mail", "webhook", "prometheus", "snmp", "policies", "uplinks")
+_NAMED = {UPLINK: "an uplink", METRICS: "[[[metrics]]] of an uplink", POLICY: "a policy"}
 _RELATED = (
     {"targets", "required"},
     {"latency_low", "latency_high"},
@@ -161,10 +161,8 @@ def _meant(key: str, spec: Section, path: Path) -> str:
     known = [name for name in spec.scalars if name != MANY]
     if meant := near(key, known):
         return f" (did you mean {meant}?)"
-    top = spec.main
-    homes = [f"[{name}]" for name in SECTIONS if key in top[name].scalars]
-    homes += ["a policy"] if key in top["policies"][MANY].scalars else []
-    homes += ["an uplink"] if key in top["uplinks"][MANY].scalars else []
+    found = [home for home, rows in KEYS.items() if key in [row.name for row in rows]]
+    homes = [_NAMED.get(home) or label(home, key=False) for home in found]
     if homes:
         return f" here (it belongs in {' or '.join(homes)})"
     return f" (expected one of {', '.join(known)})" if known else ""
@@ -174,8 +172,8 @@ def _meant_section(name: str, spec: Section, path: Path) -> str:
     known = [section for section in spec.sections if section != MANY]
     depth = len(path) + 1
     if meant := near(name, known):
-        return f" (did you mean {'[' * depth}{meant}{']' * depth}?)"
-    words = ", ".join("[" * depth + section + "]" * depth for section in known)
+        return f" (did you mean {heading(meant, depth)}?)"
+    words = ", ".join(heading(section, depth) for section in known)
     return f" (expected {words})" if words else " (expected no section here)"
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from stat import S_ISCHR, S_ISDIR, S_ISREG
 
-from mwan_hook.config import build
 from mwan_hook.config import keep as configkeep
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import ConfigError
@@ -66,14 +65,10 @@ def _parse(file: Source, problems: Problems) -> dict[str, Any]:
     from configobj import ConfigObj, ConfigObjError, flatten_errors
     from configobj.validate import Validator
 
+    from mwan_hook.config import spec as specs
     from mwan_hook.config.problems import doubt_comments, prune
-    from mwan_hook.config.spec import SPEC
-    from mwan_hook.config.values_notify import CHECKS as MORE_CHECKS
-    from mwan_hook.config.values_policies import CHECKS as POLICY_CHECKS
-    from mwan_hook.config.values_quota import CHECKS as QUOTA_CHECKS
-    from mwan_hook.config.values_router import CHECKS
 
-    spec = ConfigObj(SPEC.splitlines(), interpolation=False, list_values=False, _inspec=True)
+    spec = ConfigObj(list(specs.lines()), interpolation=False, list_values=False, _inspec=True)
     try:
         parsed = ConfigObj(list(file.lines), interpolation=False)
     except ConfigObjError as error:
@@ -85,8 +80,7 @@ def _parse(file: Source, problems: Problems) -> dict[str, Any]:
     prune(parsed, spec, file, problems)
     doubt_comments(parsed, file, problems)
     parsed.configspec = spec
-    checks = CHECKS | MORE_CHECKS | POLICY_CHECKS | QUOTA_CHECKS
-    validator = Validator({name: _checked(check) for name, check in checks.items()})
+    validator = Validator({name: _checked(check) for name, check in specs.checks().items()})
     results = parsed.validate(validator, preserve_errors=True)
     for sections, key, mistake in flatten_errors(parsed, results):
         if key is not None and mistake:
@@ -113,7 +107,10 @@ def _checked(check: Callable[..., object]) -> Callable[..., object]:
 
 def _plain(parsed: ConfigObj) -> dict[str, Any]:
     """Ordinary dicts without the sections that validation made up; an empty uplink stays."""
-    found: dict[str, Any] = {name: dict(parsed[name]) for name in build.PLAIN_SECTIONS if parsed[name]}
+    from mwan_hook.config.keys import KEYS
+
+    alone = [path[0] for path in KEYS if len(path) == 1]
+    found: dict[str, Any] = {name: dict(parsed[name]) for name in alone if parsed[name]}
     uplinks = {name: dict(values) for name, values in parsed["uplinks"].items()}
     for values in uplinks.values():
         values["metrics"] = dict(values["metrics"])

@@ -13,6 +13,7 @@ from mwan_hook.config.build import match_of
 from mwan_hook.config.targets import parse
 from mwan_hook.credible import RESERVED_PROTOCOLS, RESERVED_TABLES
 from mwan_hook.model import FAMILIES, GUARD_METRIC, MAIN_TABLE
+from mwan_hook.quota import words as amounts
 from mwan_hook.redact import hidden
 from mwan_hook.verdict.rounds import METHODS
 
@@ -138,6 +139,11 @@ def milliseconds(value: Value) -> float:
     return _decimal(value, 3_600_000, "milliseconds, 0 or more (0 is off)")
 
 
+def amount(value: Value) -> int:
+    """Bytes; 0 is none."""
+    return amounts.amount(one(value))
+
+
 def _decimal(value: Value, high: float, what: str) -> float:
     text = one(value)
     try:
@@ -235,12 +241,3 @@ def _each(value: Value, check: Callable[[str], object]) -> list[str]:
     if wrong:
         raise ValueError("; ".join(dict.fromkeys(wrong)))
     return found
-
-
-CHECKS: dict[str, Callable[..., object]] = {
-    check.__name__: check
-    for check in (
-        whole, metric, boolean, choice, table, default_table, protocol, seconds, some_seconds, milliseconds,
-        mask, mark, targets, portal_targets, match, gateway, families,
-    )
-}  # fmt: skip

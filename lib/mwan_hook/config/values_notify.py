@@ -6,8 +6,6 @@ from mwan_hook.config.values import one, several
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from mwan_hook.config.values import Value
 
 # what happens, as docs/hooks.md has it
@@ -101,8 +99,3 @@ def oid(value: Value) -> str:
     if not good or not 2 < len(arcs) <= MOST_ARCS or int(arcs[0]) > 2 or (int(arcs[0]) < 2 and int(arcs[1]) > 39):
         raise ValueError("expected an object identifier in numbers, as in .1.3.6.1.4.1.99999")
     return "." + ".".join(str(int(arc)) for arc in arcs)
-
-
-CHECKS: dict[str, Callable[..., object]] = {
-    check.__name__: check for check in (text, host, recipients, sender, path, url, events, textfile, oid)
-}

@@ -205,8 +205,3 @@ def _each(value: Value, read: Callable[[str], str]) -> list[str]:
     if wrong:
         raise ValueError("; ".join(dict.fromkeys(wrong)))
     return found
-
-
-CHECKS: dict[str, Callable[..., object]] = {
-    check.__name__: check for check in (prefixes, protos, ports, interfaces, marks, uids, uplinks, sticky, macs, dscps)
-}

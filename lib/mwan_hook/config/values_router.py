@@ -10,8 +10,6 @@ from mwan_hook.model import Family
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from mwan_hook.config.values import Value
 
 
@@ -53,9 +51,3 @@ def delegations(value: Value) -> list[str]:
         return [prefix6(word) for word in words]
     except ValueError as error:
         raise ValueError(f"expected auto, no or IPv6 prefixes ({error})") from None
-
-
-CHECKS: dict[str, Callable[..., object]] = {
-    **values.CHECKS,
-    **{check.__name__: check for check in (nat_families, prefix6, delegations)},
-}

@@ -1,0 +1,111 @@
+"""The table of keys and all that has to agree with it: the model, the checks, `config --effective`, the documents."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mwan_hook import config, model
+from mwan_hook.commands import config as command
+from mwan_hook.config import build, problems, spec
+from mwan_hook.config.keys import KEYS, MANY, METRICS, POLICY, UPLINK
+from tests.keys import PAGE, written
+
+Place = tuple[str, ...]
+ALL = [(place, row) for place, rows in KEYS.items() for row in rows]
+IDS = [f"{'.'.join(place)}.{row.name}" for place, row in ALL]
+
+
+def text_of(place: Place, *lines: str) -> str:
+    """A file with some lines in a section, what a policy must have in front of them."""
+    headings = ["[" * depth + ("x" if name == MANY else name) + "]" * depth for depth, name in enumerate(place, 1)]
+    return "\n".join([*headings, *(["uplinks = x"] if place == POLICY else []), *lines, ""])
+
+
+def loaded(root: Path, text: str) -> model.Config:
+    """The configuration that a file gives, but for which keys it has set."""
+    path = root / "etc/mwan-hook/mwan-hook.conf"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    found = config.look(str(root)).config
+    uplinks = tuple(uplink._replace(explicit=frozenset()) for uplink in found.uplinks)
+    return found._replace(uplinks=uplinks, explicit_probe=frozenset())
+
+
+def holder(place: Place) -> Any:
+    """The noun of the model that has the keys of a section."""
+    nouns = {UPLINK: model.UplinkConfig("x"), METRICS: model.Metrics()}
+    return nouns[place] if place in nouns else getattr(model.Config(), place[0])
+
+
+@pytest.mark.parametrize("place", KEYS, ids=".".join)
+def test_defaults_that_are_written_out_change_nothing(tmp_path: Path, place: Place) -> None:
+    lines = [f"{row.name} = {row.default}" for row in KEYS[place] if row.default]
+    assert loaded(tmp_path, text_of(place, *lines)) == loaded(tmp_path, text_of(place))
+
+
+@pytest.mark.parametrize("place", KEYS, ids=".".join)
+def test_a_key_has_a_default_or_words_for_having_none(place: Place) -> None:
+    assert [row for row in KEYS[place] if bool(row.default) == bool(row.unset)] == []
+    unset = [row for row in KEYS[place] if row.unset and place != POLICY]
+    values = {row.name: getattr(holder(place), build.FIELDS.get(row.name, row.name)) for row in unset}
+    assert [name for name, value in values.items() if value not in (None, (), "")] == []
+
+
+@pytest.mark.parametrize("place", KEYS, ids=".".join)
+def test_a_row_has_a_check_and_a_line_of_help(place: Place) -> None:
+    known = spec.checks()
+    assert [row for row in KEYS[place] if row.check.partition("(")[0] not in known] == []
+    assert [row for row in KEYS[place] if not row.help or row.help[-1] in ".;" or "\n" in row.help] == []
+
+
+def fields() -> Iterator[tuple[str, str]]:
+    """Every field of the model that a file can set, by the name of its key."""
+    names = {field: key for key, field in build.FIELDS.items()}
+    for section, noun in model.Config()._asdict().items():
+        if section not in ("uplinks", "policies", "explicit_probe"):
+            yield from ((section, names.get(field, field)) for field in noun._fields)
+    own = set(model.UplinkConfig._fields) - {"name", "mask", "metrics", "probe", "explicit"}
+    yield from (("uplinks", names.get(field, field)) for field in own)
+    yield from (("metrics", field) for field in model.Metrics._fields)
+
+
+def test_every_field_of_the_model_has_a_key_and_every_key_a_field() -> None:
+    rows = {(place[-1] if place != UPLINK else "uplinks", row.name) for place, row in ALL if place != POLICY}
+    assert rows - {("uplinks", row.name) for row in KEYS["probe",]} == set(fields())
+    assert len(KEYS[POLICY]) == len(model.Policy._fields) - len({"name"})
+
+
+def test_every_key_is_printed_with_its_default_in_the_order_of_the_table(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loaded(tmp_path, "[policies]\n[[x]]\nuplinks = x\n[uplinks]\n[[x]]\n[[[metrics]]]\nfull = 1\n")
+    command.run(str(tmp_path), check=False, effective=True)
+    printed = [line.strip().removeprefix("# ") for line in capsys.readouterr().out.splitlines()]
+    shown = [line.partition("  # ")[0].strip() for line in printed if line and line[0] != "["]
+    shown.remove("uplinks = x")
+    assert shown == list(expected())
+
+
+def expected() -> Iterator[str]:
+    """All keys but those of policies that have no default; the file sets two that are shown here."""
+    said = {(METRICS, "full"): "full = 1", (UPLINK, "match"): "match = x"}
+    for place, row in ALL:
+        if row.default or place in (UPLINK, METRICS):
+            line = f"{row.name} = {row.default}" if row.default else f"{row.name}: {row.unset}"
+            yield said.get((place, row.name), line)
+        elif place != POLICY:
+            yield f"{row.name} = {',' * (row.check in ('recipients', 'events'))}".rstrip()
+
+
+def test_keys_that_follow_from_one_another_are_keys() -> None:
+    names = {row.name for _, row in ALL}
+    assert set().union(*problems._RELATED) <= names
+
+
+def test_the_page_of_keys_is_that_of_the_table() -> None:
+    assert PAGE.read_text() == written(PAGE.read_text()), f"run {Path(sys.executable).name} -m tests.keys"
