@@ -1,11 +1,10 @@
-"""Which of its addresses an uplink sends from: the only place that chooses one."""
+"""Arithmetic of addresses and prefixes, and which of its addresses an uplink sends from: nowhere else is either."""
 
 from __future__ import annotations
 
-from _socket import AF_INET6, inet_ntop, inet_pton
+from _socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 
 from mwan_hook.light import partial
-from mwan_hook.model import Family
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,24 +41,22 @@ def _rank(source: str | None, gateway: str | None, one: Address) -> tuple[bool, 
         not one.usable,
         one.address != source,
         one.deprecated,
-        not is_global(one),
+        not is_global(one.address),
         one.temporary,
         gateway is None or not holds(one, gateway),
     )
 
 
-def is_global(one: Address) -> bool:
+def is_global(address: str) -> bool:
     """Whether the internet can answer it, as far as its looks say."""
-    return ":" not in one.address or one.address.startswith(GLOBAL)
+    return ":" not in address or address.startswith(GLOBAL)
 
 
 def holds(one: Address, gateway: str) -> bool:
     """Whether a gateway is in an address's network."""
     if (":" in gateway) is not (":" in one.address) or gateway.startswith(VIA_IPV6):
         return False
-    own = inet_pton(one.family.af, one.address)
-    shift = len(own) * 8 - one.prefixlen
-    return int.from_bytes(own, "big") >> shift == int.from_bytes(inet_pton(one.family.af, gateway), "big") >> shift
+    return leading(one.address, one.prefixlen) == leading(gateway, one.prefixlen)
 
 
 def network_of(addresses: Sequence[Address]) -> str:
@@ -67,7 +64,7 @@ def network_of(addresses: Sequence[Address]) -> str:
 
     usable = [one for one in addresses if one.usable]
     for one in usable:
-        if one.prefixlen <= 64 and is_global(one) is is_global(usable[0]):
+        if one.prefixlen <= 64 and is_global(one.address) is is_global(usable[0].address):
             return network(one.address, one.prefixlen)
     return ""
 
@@ -80,25 +77,58 @@ def near(gateway: str) -> bool:
 def is_address(text: str) -> bool:
     """True for an IPv4 or IPv6 address as such: no brackets, no prefix length, no zone."""
     try:
-        inet_pton(Family.of(text).af, text)
+        packed(text)
     except (OSError, ValueError):
         return False
     return True
 
 
+def packed(address: str) -> bytes:
+    """The bytes of an address."""
+    return inet_pton(_af(address), address)
+
+
+def _af(address: str) -> int:
+    return AF_INET6 if ":" in address else AF_INET
+
+
+def width(address: str) -> int:
+    """The bits of an address."""
+    return 128 if ":" in address else 32
+
+
+def leading(address: str, length: int) -> int:
+    """The first bits of an address."""
+    return first_bits(packed(address), length)
+
+
+def first_bits(number: bytes, length: int) -> int:
+    """The same of its bytes."""
+    return int.from_bytes(number, "big") >> 8 * len(number) - length
+
+
 def network(address: str, length: int) -> str:
     """The prefix of that length that an address lies in."""
-    bits = int.from_bytes(inet_pton(AF_INET6, address), "big") >> (128 - length) << (128 - length)
-    return f"{inet_ntop(AF_INET6, bits.to_bytes(16, 'big'))}/{length}"
+    number = packed(address)
+    shift = 8 * len(number) - length
+    bits = int.from_bytes(number, "big") >> shift << shift
+    return f"{inet_ntop(_af(address), bits.to_bytes(len(number), 'big'))}/{length}"
+
+
+def split(prefix: str) -> tuple[str, int]:
+    """Address and length of a prefix; an address is the longest one."""
+    address, _, length = prefix.partition("/")
+    return address, int(length) if length else width(address)
 
 
 def covers(outer: str, inner: str) -> bool:
     """Whether one prefix lies in another, or is it."""
-    address, _, length = inner.partition("/")
-    wide = int(outer.partition("/")[2])
-    return wide <= int(length) and network(address, wide) == outer
+    (wide, length), (address, longer) = split(outer), split(inner)
+    if length > longer or (":" in wide) is not (":" in address):
+        return False
+    return leading(wide, length) == leading(address, length)
 
 
-def covered(prefix: str, by: tuple[str, ...] | list[str]) -> bool:
+def covered(prefix: str, by: Iterable[str]) -> bool:
     """Whether a prefix lies in any of them."""
     return any(covers(outer, prefix) for outer in by)

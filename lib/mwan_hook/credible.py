@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from _socket import inet_pton
 
+from mwan_hook.addresses import VIA_IPV6
 from mwan_hook.model import (
     DEFAULT,
     FAMILIES,
@@ -31,7 +32,6 @@ RESERVED_PROTOCOLS = {0: "unspec", 1: "redirect", 2: "kernel", 3: "boot", 4: "st
 LARGEST = 0xFFFFFFFF  # 32 bits: tables, metrics, marks
 LAST_INDEX = 0x7FFFFFFF  # of an interface
 _BYTE = 0xFF
-_VIA_IPV6 = "inet6 "  # before the gateway of an IPv4 route, as ip(8) writes it
 _NOT_IN_NAMES = frozenset("/ \t\n\v\f\r\0")  # of interfaces, uplinks and events
 _IDENTITY = 20  # digits of a notice's id before its dash
 _SYSCTLS = {*((family, "ignore_routes_with_linkdown") for family in FAMILIES), (Family.IPV4, "rp_filter")}  # ours
@@ -186,8 +186,8 @@ def _is_displaced(route: Route) -> bool:
 def _is_gateway(family: Family, gateway: str | None) -> bool:
     if gateway is None:
         return True
-    if family is Family.IPV4 and gateway.startswith(_VIA_IPV6):
-        return _is_of(Family.IPV6, gateway[len(_VIA_IPV6) :])
+    if family is Family.IPV4 and gateway.startswith(VIA_IPV6):
+        return _is_of(Family.IPV6, gateway[len(VIA_IPV6) :])
     return _is_of(family, gateway)
 
 

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from mwan_hook.kernel.question import Question
 from mwan_hook.model import Family
 from mwan_hook.trace.compare import agree
-from mwan_hook.trace.values import KernelAnswer, Question, Trace
+from mwan_hook.trace.values import KernelAnswer, Trace
 from tests.lab import Lab, Netns, wait_for
 from tests.netns.kernel import LIB
 

@@ -6,7 +6,7 @@ import pickle
 import sys
 
 from mwan_hook.commands.trace import ask_both
-from mwan_hook.trace.values import Question
+from mwan_hook.kernel.question import Question
 
 
 def main() -> None:

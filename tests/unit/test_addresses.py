@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from mwan_hook.addresses import preferred
+from mwan_hook.addresses import covers, network, preferred
 from mwan_hook.model import Address, Allotment, Family, Lease, Nexthop, Route, Snapshot, State, Way
 from mwan_hook.routing.uplinks import Inputs, bind
 from tests.unit import builders as b
@@ -84,3 +84,36 @@ def test_a_source_that_the_loopback_has_stands_for_the_uplink() -> None:
     assert way(lo, src=lo.address).missing == ""  # an unnumbered link
     assert way(lo, src=None).missing == "no address"
     assert way(b.address("fiber"), src="203.0.113.8").source == "192.168.2.2"  # no address of this machine
+
+
+@pytest.mark.parametrize(
+    ("outer", "inner", "inside"),
+    [
+        ("10.64.0.0/10", "10.127.255.255", True),
+        ("10.64.0.0/10", "10.128.0.0", False),
+        ("10.64.0.0/10", "10.64.0.0/9", False),
+        ("0.0.0.0/0", "198.51.100.7/32", True),
+        ("198.51.100.7", "198.51.100.7/32", True),
+        ("198.51.100.7", "198.51.100.6", False),
+        ("2001:db8:40::/44", "2001:db8:4f:ffff::/64", True),
+        ("2001:db8:40::/44", "2001:db8:50::/64", False),
+        ("::/0", "10.0.0.1", False),
+        ("0.0.0.0/0", "::1", False),
+    ],
+)
+def test_a_prefix_covers_what_begins_with_its_bits(outer: str, inner: str, inside: bool) -> None:
+    assert covers(outer, inner) is inside
+
+
+@pytest.mark.parametrize(
+    ("address", "length", "prefix"),
+    [
+        ("172.31.200.9", 13, "172.24.0.0/13"),
+        ("172.31.200.9", 32, "172.31.200.9/32"),
+        ("2001:db8:1:f2ff::9", 56, "2001:db8:1:f200::/56"),
+        ("2001:db8:1::9", 0, "::/0"),
+    ],
+)
+def test_a_network_is_the_prefix_of_an_address(address: str, length: int, prefix: str) -> None:
+    assert network(address, length) == prefix
+    assert covers(prefix, address)

@@ -33,7 +33,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "trace": ("kernel", "policy"),
     "run": ("notify", "probes", "kernel", "config", "machine", "store", *PURE),
     "notify": ("store", "verdict"),
-    "probes": ("verdict",),
+    "probes": ("machine", "verdict"),
     "kernel": ("routing",),
     "config": ("machine", "store", "dial", "policy", "routing", "quota", "verdict"),
     "machine": ("store",),
@@ -58,6 +58,7 @@ ALSO_PURE = (
         "notify.mail.book",
         "notify.webhook.book",
     ),
+    "kernel.question",
     *("trace.values", "trace.walk", "trace.match", "trace.table", "trace.compare", "trace.marks", "trace.words"),
     *("doctor.finding", "doctor.fix", "doctor.known", "doctor.checks"),
 )

@@ -6,12 +6,13 @@ import ipaddress
 import os
 import socket
 
+from mwan_hook.kernel.question import UDP, Question
 from mwan_hook.machine.names import SHARED
 from mwan_hook.model import Family, MwanError, UplinkState
 from mwan_hook.say import complain, say
 from mwan_hook.trace import inquiry, words
 from mwan_hook.trace.compare import agree, askable, merge_twins
-from mwan_hook.trace.values import LOOPBACK, PROTOCOLS, UDP, KernelAnswer, Question, Trace
+from mwan_hook.trace.values import LOOPBACK, PROTOCOLS, KernelAnswer, Trace
 from mwan_hook.trace.walk import trace
 from mwan_hook.trace.words import Names
 

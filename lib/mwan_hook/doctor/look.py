@@ -32,12 +32,12 @@ from mwan_hook.doctor.finding import Case, Finding, ordered
 from mwan_hook.doctor.read import kernel as kernelparts
 from mwan_hook.doctor.read import resolvers, rulesets
 from mwan_hook.kernel import nft, sysctl
+from mwan_hook.kernel.question import Question
 from mwan_hook.machine import dropins, networkd, units
 from mwan_hook.model import MAIN_TABLE, ConfigError, Family
 from mwan_hook.run import judge, look
 from mwan_hook.store.files import STATE, under
 from mwan_hook.trace import inquiry
-from mwan_hook.trace.values import Question
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

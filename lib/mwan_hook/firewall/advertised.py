@@ -7,7 +7,7 @@ which receivers ignore, and the sum over all words stays what it was.
 
 from __future__ import annotations
 
-from _socket import AF_INET6, inet_pton
+from mwan_hook.addresses import leading, split
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,9 +26,9 @@ def rules(prefixes: Sequence[str]) -> Iterator[str]:
     yield "meta l4proto != ipv6-icmp return"
     yield "icmpv6 type != nd-router-advert return"
     for prefix in prefixes:
-        address, _, length = prefix.partition("/")
-        mask = _ALL << (64 - int(length)) & _ALL
-        bits = int.from_bytes(inet_pton(AF_INET6, address)[:8], "big")
+        address, length = split(prefix)
+        mask = _ALL << (64 - length) & _ALL
+        bits = leading(address, 64)
         for place in range(PLACES):
             at = HEADER + place * UNIT
             found = f"@th,{at},16 {PREFIX_INFORMATION:#x} @th,{at + _PREFIX},64 & {mask:#x} == {bits:#x}"

@@ -5,8 +5,7 @@ nft refuses sets whose ranges overlap, so what another element covers is left ou
 
 from __future__ import annotations
 
-from _socket import inet_pton
-
+from mwan_hook.addresses import leading, split
 from mwan_hook.model import Family
 from mwan_hook.policy.policies import families, prefixes, protocols_of
 from mwan_hook.routing.rules import LOOPBACK
@@ -47,7 +46,7 @@ def _addresses(policy: Policy, family: Family) -> Iterator[str]:
     for key, wanted in (("saddr", policy.sources), ("daddr", policy.destinations)):
         found = [prefix for prefix in prefixes(wanted, family) if prefix]
         if found:
-            yield f"{_IP[family]} {key} {_set(_outermost(found, family))}"
+            yield f"{_IP[family]} {key} {_set(_outermost(found))}"
 
 
 def _ports(policy: Policy, family: Family) -> Iterator[str]:
@@ -87,19 +86,15 @@ def _merged(spans: Sequence[tuple[int, int]]) -> list[str]:
     return [str(first) if first == last else f"{first}-{last}" for first, last in found]
 
 
-def _outermost(found: Sequence[str], family: Family) -> list[str]:
+def _outermost(found: Sequence[str]) -> list[str]:
     """The prefixes that lie in no other one."""
-    width = 32 if family is Family.IPV4 else 128
-    numbers = {}
-    for prefix in found:
-        address, _, length = prefix.partition("/")
-        numbers[prefix] = (int.from_bytes(inet_pton(family.af, address), "big"), int(length or width))
+    places = {prefix: split(prefix) for prefix in found}
+    known = {(length, leading(address, length)) for address, length in places.values()}
+    lengths = {length for length, _ in known}
     return [
         prefix
-        for prefix, (number, length) in numbers.items()
-        if not any(
-            outer < length and (number ^ other) >> (width - outer) == 0 for other, outer in numbers.values()
-        )
+        for prefix, (address, length) in places.items()
+        if not any(outer < length and (outer, leading(address, outer)) in known for outer in lengths)
     ]
 
 

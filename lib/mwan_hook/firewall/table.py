@@ -10,9 +10,7 @@ Commands are nft(8)'s, one a line.  They name interfaces, not indexes, so that a
 
 from __future__ import annotations
 
-from mwan_hook.addresses import covers as _covers
-from mwan_hook.addresses import network as _network
-from mwan_hook.addresses import network_of
+from mwan_hook.addresses import covers, network, network_of
 from mwan_hook.firewall.match import interface, marking
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import UNREAD, Change, Failback, Family, Firewall, Nat6, Op, Ruleset
@@ -190,7 +188,7 @@ def _translating(router: Router, uplink: Uplink, uplinks: Sequence[Uplink], snap
     if nat6 is Nat6.PREFIX:
         target = own.nat6_prefix or network_of(uplink.ipv6.addresses)
         for prefix in _inside(uplinks, snapshot) if target else ():
-            if not _covers(target, prefix):
+            if not covers(target, prefix):
                 yield f"{dev} ip6 saddr {prefix} fib saddr type != local snat ip6 prefix to {target}"
     elif nat6 is Nat6.MASQUERADE or Family.IPV6 in families:
         yield f"{dev} meta nfproto ipv6 fib saddr type != local masquerade"
@@ -221,7 +219,7 @@ def _inside(uplinks: Sequence[Uplink], snapshot: Snapshot) -> list[str]:
     return sorted(
         left
         | {
-            _network(address.address, address.prefixlen)
+            network(address.address, address.prefixlen)
             for address in snapshot.addresses
             if address.family is Family.IPV6 and address.usable and address.index not in outside
             if address.prefixlen <= 64 and address.address.startswith(GLOBAL6)

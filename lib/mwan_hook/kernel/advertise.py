@@ -16,10 +16,11 @@ from _socket import (
     SOCK_CLOEXEC,
     SOCK_RAW,
     SOL_SOCKET,
-    inet_pton,
     socket,
 )
 from struct import pack, unpack
+
+from mwan_hook.addresses import packed, split
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
     from mwan_hook.model import OnLink
 
 # An address of no router: from that of one of the LAN, a router lifetime of 0 would end that router's service.
-SENDER = inet_pton(AF_INET6, "fe80::6d77:616e")
-ROUTERS, HOSTS = inet_pton(AF_INET6, "ff02::2"), inet_pton(AF_INET6, "ff02::1")
+SENDER = packed("fe80::6d77:616e")
+ROUTERS, HOSTS = packed("ff02::2"), packed("ff02::1")
 COPIES = 2  # of what is said: multicast gets lost in the air
 _SOLICITATION, _ADVERTISEMENT, _ICMPV6 = 133, 134, 58
 _PREFIX_INFORMATION, _AUTONOMOUS = 3, 0x40
@@ -45,9 +46,9 @@ def deprecate(lans: Iterable[OnLink]) -> None:
     for index, prefixes in _by_index(lans).items():
         message = bytes((_ADVERTISEMENT, 0, 0, 0, 0, 0)) + bytes(10)
         for prefix in prefixes:
-            address, _, length = prefix.partition("/")
-            option = pack("!BBBBIII", _PREFIX_INFORMATION, 4, int(length), _AUTONOMOUS, 0, 0, 0)
-            message += option + inet_pton(AF_INET6, address)
+            address, length = split(prefix)
+            option = pack("!BBBBIII", _PREFIX_INFORMATION, 4, length, _AUTONOMOUS, 0, 0, 0)
+            message += option + packed(address)
         for _ in range(COPIES):
             _send(index, SENDER, HOSTS, message)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from _socket import AF_INET6, inet_pton
 from struct import Struct, pack
 
+from mwan_hook.addresses import packed, split
 from mwan_hook.kernel import wire
 from mwan_hook.model import DEFAULT, Family, Nexthop, Route, Rule
 
@@ -44,17 +45,18 @@ def canonical(wanted: Route) -> Route:
     return wanted
 
 
-def packed(family: Family, prefix: str) -> tuple[bytes, int]:
-    """Bytes and length of a prefix (without a length: a host)."""
-    text, _, length = prefix.partition("/")
-    value = inet_pton(family.af, text)
-    return value, int(length) if length else 8 * len(value)
+def _prefix(prefix: str | None) -> tuple[bytes, int]:
+    """Bytes and length; nothing of the prefix that holds all."""
+    if prefix is None or prefix == DEFAULT:
+        return b"", 0
+    address, length = split(prefix)
+    return packed(address), length
 
 
 def rule(one: Rule, add: bool) -> bytes:
     """RTM_NEWRULE, or RTM_DELRULE of exactly this rule: the kernel compares every attribute that is named."""
-    src, src_len = packed(one.family, one.src) if one.src else (b"", 0)
-    dst, dst_len = packed(one.family, one.dst) if one.dst else (b"", 0)
+    src, src_len = _prefix(one.src)
+    dst, dst_len = _prefix(one.dst)
     table = one.table if one.table < 256 else 0
     action = next((code for code, word in wire.ACTIONS.items() if word == one.action), 0) or int(one.action)
     flags = wire.FIB_RULE_INVERT if one.inverted else 0
@@ -102,8 +104,8 @@ def insertion(wanted: Route, flags: int) -> bytes:
 
 def _body(route: Route) -> bytes:
     af, hops = route.family.af, route.nexthops
-    value, length = (b"", 0) if route.dst == DEFAULT else packed(route.family, route.dst)
-    sources, source_length = packed(route.family, route.from_) if route.from_ else (b"", 0)
+    value, length = _prefix(route.dst)
+    sources, source_length = _prefix(route.from_)
     kind = kind_number(route.kind)
     flags = _onlink(hops[0]) if len(hops) == 1 else 0
     body = pack("=BBBBBBBBI", af, length, source_length, route.tos, 0, route.protocol, route.scope, kind, flags)

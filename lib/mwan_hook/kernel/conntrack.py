@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from mwan_hook.addresses import covers
 from mwan_hook.kernel import lookup
-from mwan_hook.kernel.lookup import Packet
+from mwan_hook.kernel.question import Question
 from mwan_hook.model import Family, MwanError
 
 TYPE_CHECKING = False
@@ -94,21 +94,23 @@ def _tuple(family: Family, entry: Any) -> Any:
     return NFCTAttrTuple.from_netlink(family.af, entry.get_attr("CTA_TUPLE_ORIG"))
 
 
-def _flow(family: Family, named: Any) -> Packet:
+def _flow(family: Family, named: Any) -> Question:
     ports = {"sport": named.sport or 0, "dport": named.dport or 0}
-    return Packet(family, named.daddr, named.saddr, proto=named.proto, **ports)
+    return Question(family, named.daddr, named.saddr, proto=named.proto, **ports)
 
 
-def _leaves(flow: Packet, added: Sequence[Translation], mark: int) -> bool:
+def _leaves(flow: Question, added: Sequence[Translation], mark: int) -> bool:
     """True if the kernel routes its packets out by one of these uplinks, in from elsewhere."""
-    meant = {one.index for one in added if not one.prefix or covers(one.prefix, f"{flow.source}/128")}
-    behind = lookup.out(Packet(flow.family, flow.source)) if meant and flow.source else 0
+    if not flow.source:
+        return False
+    meant = {one.index for one in added if not one.prefix or covers(one.prefix, flow.source)}
+    behind = lookup.out(Question(flow.family, flow.source)) if meant else 0
     if not behind or behind in meant:
         return False
     return lookup.out(flow._replace(iif=behind, mark=mark)) in meant
 
 
-def _line(flow: Packet) -> str:
+def _line(flow: Question) -> str:
     ports = f" --sport {flow.sport} --dport {flow.dport}" if flow.sport else ""
     family, proto = flow.family.value, NAMES[flow.proto]
     return f"conntrack -D -f {family} -p {proto} -s {flow.source} -d {flow.destination}{ports}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 from _socket import AF_INET6, inet_ntop
 from struct import Struct, unpack_from
 
+from mwan_hook.addresses import VIA_IPV6
 from mwan_hook.model import DEFAULT, LOOKUP, Address, Family, Link, Nexthop, Route, Rule
 
 TYPE_CHECKING = False
@@ -195,13 +196,17 @@ def legs(multipath: bytes) -> Iterator[tuple[int, int, int, bytes]]:
 
 
 def _nexthop(af: int, found: dict[int, bytes], index: int, weight: int, flags: int) -> Nexthop:
-    gateway = None
+    return Nexthop(index, gateway(af, found), weight, bool(flags & RTNH_F_ONLINK))
+
+
+def gateway(af: int, found: dict[int, bytes]) -> str | None:
+    """The gateway of a route or nexthop; an IPv4 route may have one of IPv6."""
     if RTA_GATEWAY in found:
-        gateway = inet_ntop(af, found[RTA_GATEWAY])
-    elif RTA_VIA in found:
+        return inet_ntop(af, found[RTA_GATEWAY])
+    if RTA_VIA in found:
         (other,) = unpack_from("=H", found[RTA_VIA])
-        gateway = f"inet6 {inet_ntop(other, found[RTA_VIA][2:])}"
-    return Nexthop(index, gateway, weight, bool(flags & RTNH_F_ONLINK))
+        return f"{VIA_IPV6}{inet_ntop(other, found[RTA_VIA][2:])}"
+    return None
 
 
 def rule(message: bytes) -> Rule:

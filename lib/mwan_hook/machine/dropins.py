@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 
+from mwan_hook.light import glob
 from mwan_hook.machine.unitfile import parse_file
 from mwan_hook.machine.values import KEYS, Setting, WaitOnline
 from mwan_hook.store.files import under
@@ -124,8 +125,6 @@ def wanted(root: str, unit: str) -> bool:
 
 def sysctl_places(root: str, keys: Iterable[str]) -> dict[str, str]:
     """``FILE:LINE`` of the last line that sets a key; sysctl.d(5) knows globs, too, which exact names precede."""
-    from fnmatch import fnmatchcase
-
     exact: dict[str, str] = {}
     globs: list[tuple[str, str]] = []
     for path in ordered(root, "sysctl.d"):
@@ -136,7 +135,7 @@ def sysctl_places(root: str, keys: Iterable[str]) -> dict[str, str]:
                 exact[key] = f"{path}:{number}"
     found = {}
     for key in keys:
-        place = next((place for glob, place in reversed(globs) if fnmatchcase(key, glob)), "")
+        place = next((place for pattern, place in reversed(globs) if glob(pattern, key)), "")
         if exact.get(key) or place:
             found[key] = exact.get(key) or place
     return found

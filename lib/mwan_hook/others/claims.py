@@ -7,7 +7,7 @@ halves, a network of multicast) stand beside in a table of their own, so that no
 
 from __future__ import annotations
 
-from mwan_hook.addresses import holds
+from mwan_hook.addresses import holds, split
 from mwan_hook.model import MAIN_TABLE, Family, Route, Rule
 from mwan_hook.others import foreign
 from mwan_hook.others.foreign import Here
@@ -107,8 +107,8 @@ def inside(brought: Iterable[Route], lans: Sequence[Address], own: Sequence[Addr
 
 
 def _around_it(route: Route, lans: Sequence[Address]) -> list[Address]:
-    address, _, length = route.dst.partition("/")
-    return [one for one in lans if one.prefixlen < int(length) and holds(one, address)]
+    address, length = split(route.dst)
+    return [one for one in lans if one.prefixlen < length and holds(one, address)]
 
 
 def notes(uplinks: Sequence[Uplink], snapshot: Snapshot) -> list[str]:

@@ -7,9 +7,8 @@ is only named.
 
 from __future__ import annotations
 
-from _socket import inet_pton
-
-from mwan_hook.model import MAIN_TABLE, Family, Rule
+from mwan_hook.addresses import covered, is_global, split, width
+from mwan_hook.model import MAIN_TABLE, Rule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,14 +20,8 @@ if TYPE_CHECKING:
 OFFSET = -1  # before main's own routes
 # networks that are reached by one line only, if at all
 _PRIVATE = (
-    ("10.0.0.0", 8),
-    ("172.16.0.0", 12),
-    ("192.168.0.0", 16),
-    ("100.64.0.0", 10),
-    ("169.254.0.0", 16),
-    ("127.0.0.0", 8),
-    ("0.0.0.0", 8),
-    ("224.0.0.0", 3),
+    *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"),
+    *("169.254.0.0/16", "127.0.0.0/8", "0.0.0.0/8", "224.0.0.0/3"),
 )
 
 
@@ -65,25 +58,18 @@ def lost(here: Here, online: Sequence[str]) -> Iterator[tuple[Route, Uplink]]:
 
 def is_host(route: Route) -> bool:
     """Whether a route is to one address."""
-    return route.dst.endswith("/128" if route.family is Family.IPV6 else "/32")
+    return split(route.dst)[1] == width(route.dst)
 
 
 def host(route: Route) -> str:
     """The destination as rules spell a host."""
-    return route.dst.partition("/")[0]
+    return split(route.dst)[0]
 
 
 def is_public(prefix: str) -> bool:
     """Whether it can be reached by any line."""
-    address = prefix.partition("/")[0]
-    if Family.of(address) is Family.IPV6:
-        return address[0] in "23"
-    number = _number(address)
-    return all(number >> 32 - length != _number(network) >> 32 - length for network, length in _PRIVATE)
-
-
-def _number(address: str) -> int:
-    return int.from_bytes(inet_pton(Family.IPV4.af, address), "big")
+    address = split(prefix)[0]
+    return is_global(address) and not covered(address, _PRIVATE)
 
 
 def _words(route: Route, uplink: Uplink) -> str:

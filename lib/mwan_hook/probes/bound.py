@@ -14,6 +14,7 @@ import os
 import struct
 import time
 
+from mwan_hook.addresses import is_address
 from mwan_hook.light import TYPE_CHECKING, NamedTuple
 from mwan_hook.model import Connectivity, Family, MwanError
 from mwan_hook.say import shown
@@ -144,11 +145,7 @@ def endpoint(job: Job, address: str, port: int = 0) -> tuple[str, int] | tuple[s
 
 def literal(text: str, family: Family) -> bool:
     """True for an address of the family; False for a name (which must never reach the C library's resolver)."""
-    try:
-        _socket.inet_pton(family.af, text)
-    except OSError:
-        return False
-    return True
+    return is_address(text) and Family.of(text) is family
 
 
 def stamped(sock: _socket.socket, size: int) -> tuple[bytes, float]:

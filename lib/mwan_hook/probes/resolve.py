@@ -18,6 +18,7 @@ import dns.message
 import dns.rcode
 
 from mwan_hook.light import TYPE_CHECKING, NamedTuple
+from mwan_hook.machine.resolvconf import nameservers
 from mwan_hook.model import Connectivity, Family
 from mwan_hook.probes import dns as question
 from mwan_hook.probes import dnsreply
@@ -69,7 +70,7 @@ class NameLookups:
         ways = {way.family: way for way in (other, job) if way is not None}
         leased = [server for way in (job, other) if way is not None for server in way.servers]
         usable = []
-        for text in leased or _nameservers(os.path.join(self._root, RESOLV_CONF)):
+        for text in leased or nameservers(os.path.join(self._root, RESOLV_CONF)):
             server = text.partition("#")[0].partition("%")[0]
             way = ways.get(Family.of(server))
             if way and literal(server, way.family) and not server.startswith("127.") and server != "::1":
@@ -130,16 +131,6 @@ def _about(job: Job, server: str) -> str:
 
 def _none(job: Job) -> str:
     return f"{job.target.host} has no {'IPv4' if job.family is Family.IPV4 else 'IPv6'} address"
-
-
-def _nameservers(path: str) -> list[str]:
-    """The servers of resolv.conf(5)."""
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            lines = [line.split() for line in file.read(MAX_REPLY).split("\n")]
-    except OSError:
-        return []
-    return [words[1] for words in lines if len(words) > 1 and words[0] == "nameserver"]
 
 
 def _by_resolved(job: Job, path: str, exchange: Exchange, seconds: float) -> Steps[Resolved]:

@@ -6,7 +6,7 @@ stays in the state.  One that vanishes while its uplink is down is remembered: h
 
 from __future__ import annotations
 
-from mwan_hook.addresses import GLOBAL, covered, covers, network, network_of, preferred
+from mwan_hook.addresses import covered, covers, is_global, network, network_of, preferred
 from mwan_hook.model import MAIN_TABLE, Delegated, Family, LastResort, Nat6, OnLink, Rule, UplinkState
 from mwan_hook.routing import priorities
 from mwan_hook.routing.rules import REFUSED
@@ -35,7 +35,7 @@ def seen(snapshot: Snapshot, uplinks: Sequence[Uplink]) -> tuple[str, ...]:
         network(address.address, 64)
         for address in snapshot.addresses
         if address.family is Family.IPV6 and address.usable and address.prefixlen == 64
-        if address.index not in outside and address.address.startswith(GLOBAL)
+        if address.index not in outside and is_global(address.address)
     ]
     return tuple(dict.fromkeys([*known, *(one for one in inside if not covered(one, known))]))
 
@@ -154,7 +154,7 @@ def _with_lent(uplink: Uplink, uplinks: Sequence[Uplink], snapshot: Snapshot) ->
         one
         for one in snapshot.addresses
         if one.family is Family.IPV6 and one.usable and one.index not in outside
-        if covered(network(one.address, 128), own)
+        if covered(one.address, own)
     ]
     way, link = uplink.ipv6, uplink.link
     if not inside or link is None or way.default is None:

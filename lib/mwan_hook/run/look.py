@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from mwan_hook.addresses import is_global
 from mwan_hook.config import for_interface
 from mwan_hook.kernel import sysctl
 from mwan_hook.kernel.copies import Copier
@@ -13,7 +14,6 @@ from mwan_hook.model import (
     DEFAULT,
     LOCAL_TABLE,
     MAIN_TABLE,
-    Address,
     Config,
     Copies,
     Family,
@@ -258,12 +258,9 @@ def may_be_delegated(bound: Bound, state: State, snapshot: Snapshot) -> bool:
     if snapshot.blocked or state.delegated:
         return True
     outside = {uplink.index for uplink in bound.uplinks}
-    inside = any(one.usable and one.index not in outside for one in snapshot.addresses if _is_global6(one))
+    hosts = (one for one in snapshot.addresses if one.family is Family.IPV6 and is_global(one.address))
+    inside = any(one.usable and one.index not in outside for one in hosts)
     return inside or any(uplink.config.prefixes for uplink in bound.uplinks)
-
-
-def _is_global6(address: Address) -> bool:
-    return address.family is Family.IPV6 and address.address[0] in "23"
 
 
 def _former(protocols: Sequence[int], families: Sequence[Family]) -> tuple[tuple[Route, ...], tuple[Rule, ...]]:

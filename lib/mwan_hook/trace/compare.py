@@ -7,7 +7,8 @@ from mwan_hook.trace.values import EINVAL, EXDEV
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from mwan_hook.trace.values import KernelAnswer, Outcome, Question, RouteEntry
+    from mwan_hook.kernel.question import Question
+    from mwan_hook.trace.values import KernelAnswer, Outcome, RouteEntry
 
 ASKABLE = {Family.IPV4: (1, 6, 17), Family.IPV6: (6, 17, 58)}  # protocols that RTM_GETROUTE takes
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from _socket import inet_ntop
 from struct import unpack_from
 
+from mwan_hook.addresses import first_bits
 from mwan_hook.kernel import wire
 from mwan_hook.model import Family, Route
 from mwan_hook.trace.values import AnyRule, Device, Leg, RouteEntry, Span
@@ -95,12 +96,12 @@ def _span(form: str, value: bytes | None, mask: int) -> Span | None:
 
 def covering(messages: Iterable[bytes], addresses: Iterable[bytes]) -> Iterator[bytes]:
     """The routes of a table that any of the addresses may take: the rest, maybe a million, is not decoded."""
-    numbers = [(int.from_bytes(address, "big"), 8 * len(address)) for address in addresses]
+    known = tuple(addresses)
     for message in messages:
         length = message[17]
         if length:
-            network = int.from_bytes(wire.attributes(message, 28)[wire.RTA_DST], "big")
-            if all((network ^ number) >> bits - length for number, bits in numbers):
+            network = first_bits(wire.attributes(message, 28)[wire.RTA_DST], length)
+            if all(first_bits(address, length) != network for address in known):
                 continue
         yield message
 
@@ -123,29 +124,19 @@ def _route(message: bytes) -> Route:
 def _legs(af: int, found: dict[int, bytes], flags: int) -> Iterator[Leg]:
     if wire.RTA_MULTIPATH in found:
         for leg_flags, weight, index, rest in wire.legs(found[wire.RTA_MULTIPATH]):
-            yield _leg(index, gateway(af, wire.attributes(rest, 0)), weight, leg_flags)
+            yield _leg(index, wire.gateway(af, wire.attributes(rest, 0)), weight, leg_flags)
     elif wire.RTA_OIF in found:
-        yield _leg(int.from_bytes(found[wire.RTA_OIF], "little"), gateway(af, found), 1, flags)
+        yield _leg(int.from_bytes(found[wire.RTA_OIF], "little"), wire.gateway(af, found), 1, flags)
 
 
 def _leg(index: int, via: str | None, weight: int, flags: int) -> Leg:
     return Leg(index, via, weight, bool(flags & wire.RTNH_F_DEAD), bool(flags & wire.RTNH_F_LINKDOWN))
 
 
-def gateway(af: int, found: dict[int, bytes]) -> str | None:
-    """The gateway of a route or nexthop; an IPv4 route may have one of IPv6."""
-    if wire.RTA_GATEWAY in found:
-        return inet_ntop(af, found[wire.RTA_GATEWAY])
-    if wire.RTA_VIA in found:
-        (other,) = unpack_from("=H", found[wire.RTA_VIA])
-        return f"inet6 {inet_ntop(other, found[wire.RTA_VIA][2:])}"
-    return None
-
-
 def leg(message: bytes) -> Leg:
     """The way of one packet: RTM_GETROUTE's plain answer."""
     found = wire.attributes(message, 28)
-    return Leg(int.from_bytes(found.get(wire.RTA_OIF, b""), "little"), gateway(message[16], found))
+    return Leg(int.from_bytes(found.get(wire.RTA_OIF, b""), "little"), wire.gateway(message[16], found))
 
 
 def source(message: bytes) -> str | None:

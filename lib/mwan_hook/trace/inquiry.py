@@ -5,10 +5,11 @@ from __future__ import annotations
 from _socket import inet_pton
 
 from mwan_hook.kernel import frames, lookup, netlink, sysctl, wire
+from mwan_hook.kernel.question import Question
 from mwan_hook.kernel.reader import Reader
 from mwan_hook.model import Family, MwanError
 from mwan_hook.trace import decode
-from mwan_hook.trace.values import Device, KernelAnswer, KernelState, Question, RouteEntry
+from mwan_hook.trace.values import Device, KernelAnswer, KernelState, RouteEntry
 from mwan_hook.trace.walk import back, local_tables, tables_needed
 
 TYPE_CHECKING = False
@@ -150,11 +151,10 @@ def _messages(kind: int, body: bytes) -> list[bytes]:
 
 def answer(asked: Question) -> KernelAnswer:
     """RTM_GETROUTE, twice: the way of one packet, and the route that it matches."""
-    packet = lookup.Packet(*asked)
-    message, error, said = lookup.ask(packet, 0)
+    message, error, said = lookup.ask(asked, 0)
     if error:
         return KernelAnswer(error, said)
     kind = wire.KINDS.get(message[23], str(message[23]))
-    whole, missing, _ = lookup.ask(packet, RTM_F_FIB_MATCH)
+    whole, missing, _ = lookup.ask(asked, RTM_F_FIB_MATCH)
     entry = None if missing else decode.entry(whole)
     return KernelAnswer(0, "", entry, decode.leg(message), decode.source(message), kind)

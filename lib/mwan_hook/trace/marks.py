@@ -13,9 +13,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from mwan_hook.kernel.question import Question
     from mwan_hook.model import Policy, Routing, Rule
     from mwan_hook.policy.policies import BoundPolicy
-    from mwan_hook.trace.values import Device, Question
+    from mwan_hook.trace.values import Device
 
 
 def notes(

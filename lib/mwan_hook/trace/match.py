@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from _socket import inet_pton
-
+from mwan_hook.addresses import covers
 from mwan_hook.model import Family
 from mwan_hook.trace.values import LOOPBACK, PROTOCOLS
 
@@ -11,16 +10,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from mwan_hook.trace.values import AnyRule, Device, Question, Span
-
-
-def covers(family: Family, prefix: str, address: str) -> bool:
-    """Whether a prefix (an address is the longest) holds an address."""
-    text, _, length = prefix.partition("/")
-    network, one = inet_pton(family.af, text), inet_pton(family.af, address)
-    bits = int(length) if length else 8 * len(network)
-    shift = 8 * len(network) - bits
-    return int.from_bytes(network, "big") >> shift == int.from_bytes(one, "big") >> shift
+    from mwan_hook.kernel.question import Question
+    from mwan_hook.trace.values import AnyRule, Device, Span
 
 
 def matches(rule: AnyRule, asked: Question, devices: Mapping[int, Device]) -> tuple[bool, str]:
@@ -88,11 +79,11 @@ def domain(asked: Question, devices: Mapping[int, Device]) -> int:
 def _addresses(rule: AnyRule, asked: Question) -> Iterator[str]:
     if rule.src and asked.source is None:
         # To IPv4 no source is 0.0.0.0.
-        if rule.family is Family.IPV6 or not covers(rule.family, rule.src, "0.0.0.0"):
+        if rule.family is Family.IPV6 or not covers(rule.src, "0.0.0.0"):
             yield "source is not given"
-    elif rule.src and asked.source and not covers(rule.family, rule.src, asked.source):
+    elif rule.src and asked.source and not covers(rule.src, asked.source):
         yield f"the source is {asked.source}"
-    if rule.dst and not covers(rule.family, rule.dst, asked.destination):
+    if rule.dst and not covers(rule.dst, asked.destination):
         yield f"the destination is {asked.destination}"
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from _socket import inet_pton
-
+from mwan_hook.addresses import covers, packed, split
 from mwan_hook.model import DEFAULT, Family
-from mwan_hook.trace.match import covers, domain
+from mwan_hook.trace.match import domain
 from mwan_hook.trace.values import Skipped, TableAnswer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from mwan_hook.trace.values import KernelState, Leg, Question, RouteEntry
+    from mwan_hook.kernel.question import Question
+    from mwan_hook.trace.values import KernelState, Leg, RouteEntry
 
 NULL = ("unreachable", "blackhole", "prohibit", "throw")
 SILENT = "its gateway does not answer"
@@ -27,9 +27,9 @@ def lookup(entries: Sequence[RouteEntry], asked: Question, ground: KernelState) 
 
 def _covers(entry: RouteEntry, asked: Question) -> bool:
     route = entry.route
-    if route.from_ and not (asked.source and covers(route.family, route.from_, asked.source)):
+    if route.from_ and not (asked.source and covers(route.from_, asked.source)):
         return False
-    return route.dst == DEFAULT or covers(route.family, route.dst, asked.destination)
+    return route.dst == DEFAULT or covers(route.dst, asked.destination)
 
 
 def _outgoing(asked: Question, ground: KernelState) -> int:
@@ -76,7 +76,7 @@ def _rivals(entry: RouteEntry, ordered: Sequence[RouteEntry], asked: Question) -
 
 def _network(entry: RouteEntry) -> bytes:
     dst = entry.route.dst
-    return bytes(4) if dst == DEFAULT else inet_pton(entry.route.family.af, dst.partition("/")[0])
+    return bytes(4) if dst == DEFAULT else packed(split(dst)[0])
 
 
 def _why_no_leg(entry: RouteEntry, oif: int) -> str:
@@ -105,7 +105,7 @@ def _nodes(fitting: Iterable[RouteEntry]) -> list[list[RouteEntry]]:
     """Routes of one destination and source prefix together, the longest first, each by metric."""
     nodes: dict[tuple[int, int], list[RouteEntry]] = {}
     for entry in fitting:
-        sources = int(entry.route.from_.partition("/")[2]) if entry.route.from_ else 0
+        sources = split(entry.route.from_)[1] if entry.route.from_ else 0
         nodes.setdefault((entry.length, sources), []).append(entry)
     return [sorted(nodes[place], key=lambda one: one.route.metric) for place in sorted(nodes, reverse=True)]
 
@@ -163,5 +163,5 @@ class _Scorer:
 
 def needs_device(asked: Question) -> bool:
     """Whether IPv6 takes only routes through the interface: one without a source, or a link-local destination."""
-    linklocal = covers(Family.IPV6, "fe80::/10", asked.destination) or asked.destination == "::1"
+    linklocal = covers("fe80::/10", asked.destination) or asked.destination == "::1"
     return linklocal or bool(asked.oif and not asked.source)

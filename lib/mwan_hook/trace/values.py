@@ -9,8 +9,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from mwan_hook.kernel.question import Question
+
 LOOPBACK = 1
-UDP = 17
 PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp", 58: "ipv6-icmp"}
 TABLES = {253: "default", 254: "main", 255: "local"}
 
@@ -90,21 +91,6 @@ class RouteEntry(NamedTuple):
     def length(self) -> int:
         """The prefix length."""
         return int(self.route.dst.partition("/")[2] or 0)
-
-
-class Question(NamedTuple):
-    """What is asked.  Forwarded packets have ``iif``, those of this machine may have ``oif``."""
-
-    family: Family
-    destination: str
-    source: str | None = None
-    iif: int = 0
-    oif: int = 0
-    mark: int = 0
-    proto: int = UDP  # what the kernel takes where none is given
-    sport: int = 0
-    dport: int = 0
-    uid: int = 0
 
 
 class Device(NamedTuple):

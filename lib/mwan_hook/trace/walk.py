@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mwan_hook.kernel.question import Question
 from mwan_hook.model import LOCAL_TABLE, Family
 from mwan_hook.trace.match import domain, matches
 from mwan_hook.trace.table import lookup
@@ -15,7 +16,6 @@ from mwan_hook.trace.values import (
     RULE_ERRORS,
     Leg,
     Outcome,
-    Question,
     Step,
     Trace,
 )

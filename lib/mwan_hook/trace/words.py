@@ -10,13 +10,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from mwan_hook.kernel.question import Question
     from mwan_hook.trace.values import (
         AnyRule,
         Device,
         KernelAnswer,
         Leg,
         Outcome,
-        Question,
         RouteEntry,
         Span,
         Step,

@@ -24,6 +24,7 @@ from mwan_hook.doctor.fix import HEADER
 from mwan_hook.doctor.read import kernel, resolvers, rulesets
 from mwan_hook.machine import dropins, units
 from mwan_hook.machine import values as machine
+from mwan_hook.machine.resolvconf import nameservers
 from mwan_hook.machine.values import STATES, Installed, Networkd, Unit, WaitOnline
 from mwan_hook.model import Allotment, FamilyState, Match, Status, Sysctl, UplinkConfig, UplinkState
 from mwan_hook.routing.uplinks import Inputs, bind
@@ -487,8 +488,8 @@ def test_modules_are_those_on_disk_and_those_built_in(tmp_path: Path) -> None:
 def test_servers_are_the_addresses_of_nameserver_lines(tmp_path: Path) -> None:
     lines = ("# x", "nameserver 9.9.9.9", "nameserver fe80::1%wan1", "search x", "nameserver no", "nameserver 9.9.9.9")
     text = "\n".join((*lines, "nameserver"))
-    assert resolvers.addresses(str(put(tmp_path, "etc/resolv.conf", text))) == ["9.9.9.9", "fe80::1"]
-    assert resolvers.addresses(str(tmp_path / "nothing")) == []
+    assert nameservers(str(put(tmp_path, "etc/resolv.conf", text))) == ["9.9.9.9", "fe80::1"]
+    assert nameservers(str(tmp_path / "nothing")) == []
 
 
 def test_resolved_asks_a_links_servers_through_the_link_unless_they_were_taken_from_it(tmp_path: Path) -> None:

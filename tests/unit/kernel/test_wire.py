@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mwan_hook.addresses import packed
 from mwan_hook.kernel import build, canonical, copywords, frames, shapes, wire
 from mwan_hook.model import GUARD_METRIC, Address, Change, Family, Link, Nexthop, Op, Route, Rule, Sysctl
 from mwan_hook.routing import words
@@ -75,7 +76,7 @@ def test_duplicate_address_detection_decides_whether_an_address_is_usable(
 
 @pytest.mark.parametrize("text", ["fe80::1", "febf::1"])
 def test_link_local_addresses_are_never_usable(text: str) -> None:
-    own, _ = build.packed(Family.IPV6, text)
+    own = packed(text)
     assert not wire.address(address_message(10, own, own)).usable
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from mwan_hook.kernel.question import Question
 from mwan_hook.model import Family, Nexthop, Route
 from mwan_hook.trace.table import DEAD, SILENT, lookup, needs_device
-from mwan_hook.trace.values import KernelState, Leg, Question, RouteEntry
+from mwan_hook.trace.values import KernelState, Leg, RouteEntry
 
 V4, V6 = Family.IPV4, Family.IPV6
 ASKED = Question(V6, "2001:db8::1", source="2001:db8:9::2")

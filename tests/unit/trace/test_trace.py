@@ -6,12 +6,13 @@ from xml.etree import ElementTree
 
 import pytest
 
+from mwan_hook.kernel.question import Question
 from mwan_hook.model import Family, Nexthop, Route
 from mwan_hook.trace import words
 from mwan_hook.trace.compare import agree, askable, shares
 from mwan_hook.trace.graph import mermaid
 from mwan_hook.trace.svg import svg
-from mwan_hook.trace.values import AnyRule, Device, KernelAnswer, KernelState, Leg, Question, RouteEntry, Span
+from mwan_hook.trace.values import AnyRule, Device, KernelAnswer, KernelState, Leg, RouteEntry, Span
 from mwan_hook.trace.walk import trace
 from mwan_hook.trace.words import Names
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from _socket import inet_pton
-
+from mwan_hook.addresses import holds
 from mwan_hook.doctor.checks.rules import has_default
 from mwan_hook.doctor.finding import Finding, Fix, Severity, listed
 from mwan_hook.model import DEFAULT, FAMILIES, MAIN_TABLE, Family
@@ -153,9 +152,9 @@ def check_addresses(case: Case) -> Iterator[Finding]:
                 continue
             outside, inside = (one, other) if one.index in uplinks else (other, one)
             gateway = uplinks[outside.index].way(one.family).gateway
-            if one.prefixlen == other.prefixlen and _covers(inside, outside.address):
+            if one.prefixlen == other.prefixlen and holds(inside, outside.address):
                 yield _twice(outside, inside, names)
-            elif gateway and inside.prefixlen > outside.prefixlen and _covers(inside, gateway):
+            elif gateway and inside.prefixlen > outside.prefixlen and holds(inside, gateway):
                 yield _hidden(outside, inside, gateway, names)
     yield from _lines_of_one_network(case)
     if case.config.firewall and not case.config.router.pin:
@@ -169,22 +168,12 @@ def _lines_of_one_network(case: Case) -> Iterator[Finding]:
     for family in FAMILIES:
         twins = shared_addresses(case.present, family)
         able = [u for u in case.present if not any(a.address in twins for a in u.way(family).addresses)]
-        for key, holders in samenetwork.shared(able, family).items():
+        for network, holders in samenetwork.shared(able, family).items():
             names = listed(uplink.interface for uplink in holders)
-            what = f"{names} are in one network, {samenetwork.spelled(family, key)}"
+            what = f"{names} are in one network, {network}"
             breaks = "what chooses no source finds hosts in it (the provider's name servers) behind one of them only"
             words = "bind what asks them to the line's address, or name servers outside that network"
             yield Finding("network-of-two", Severity.NOTE, names, what, breaks, Fix(words=words))
-
-
-def _covers(network: Address, address: str) -> bool:
-    """Whether an interface's network holds an address."""
-    if Family.of(address) is not network.family:
-        return False
-    bits = 32 if network.family is Family.IPV4 else 128
-    numbers = [inet_pton(network.family.af, text) for text in (network.address, address)]
-    first, second = (int.from_bytes(number, "big") >> (bits - network.prefixlen) for number in numbers)
-    return first == second
 
 
 def _hidden(outside: Address, inside: Address, gateway: str, names: Mapping[int, str]) -> Finding:

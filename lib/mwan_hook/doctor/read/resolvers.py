@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 
-from mwan_hook.addresses import is_address
 from mwan_hook.doctor.checks.dns import LEASE, Resolver
+from mwan_hook.kernel.question import Question
 from mwan_hook.machine import networkd
+from mwan_hook.machine.resolvconf import nameservers
 from mwan_hook.model import Family
 from mwan_hook.store.files import under
 from mwan_hook.trace import inquiry
-from mwan_hook.trace.values import Question
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from mwan_hook.model import Link
 
@@ -24,7 +24,7 @@ TAKEN = "run/mwan-hook-root/resolved"  # what the hook 50-resolved has taken DNS
 
 def servers(root: str, links: Sequence[Link], online: frozenset[int]) -> list[Resolver]:
     """Name servers of resolv.conf, or of systemd-resolved behind it, and of leases of uplinks that are ``online``."""
-    plain = addresses(under(root, "etc/resolv.conf"))
+    plain = nameservers(under(root, "etc/resolv.conf"))
     leases = {link.index: networkd.lease(root, link.index).servers for link in links}
     if any(one in STUBS for one in plain):
         found = _resolved(root, links, leases)
@@ -42,7 +42,7 @@ def _resolved(root: str, links: Sequence[Link], leases: dict[int, tuple[str, ...
     place = "systemd-resolved"
     taken = {link.index for link in links if os.path.exists(under(root, f"{TAKEN}/{link.name}"))}
     found: list[Resolver] = []
-    for one in addresses(under(root, "run/systemd/resolve/resolv.conf")):
+    for one in nameservers(under(root, "run/systemd/resolve/resolv.conf")):
         holders = [index for index, given in leases.items() if one in given]
         asked = [index for index in holders if index not in taken]
         if holders:
@@ -50,17 +50,6 @@ def _resolved(root: str, links: Sequence[Link], leases: dict[int, tuple[str, ...
         else:
             found.append(_routed(one, place))
     return found
-
-
-def addresses(path: str) -> list[str]:
-    """``nameserver`` lines."""
-    try:
-        with open(path, encoding="utf-8", errors="replace") as stream:
-            lines = [line.split() for line in stream.read(1 << 16).splitlines()]
-    except OSError:
-        return []
-    words: Iterable[str] = (line[1].partition("%")[0] for line in lines if len(line) > 1 and line[0] == "nameserver")
-    return list(dict.fromkeys(word for word in words if is_address(word)))
 
 
 def _routed(address: str, place: str) -> Resolver:
