@@ -13,6 +13,7 @@ from mwan_hook.model import (
     DEFAULT,
     FAMILIES,
     MAIN_TABLE,
+    RESERVED_TABLES,
     Allotment,
     Delegated,
     Family,
@@ -27,7 +28,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-RESERVED_TABLES = (0, 253, 254, 255)
 RESERVED_PROTOCOLS = {0: "unspec", 1: "redirect", 2: "kernel", 3: "boot", 4: "static", 9: "ra", 16: "dhcp"}
 LARGEST = 0xFFFFFFFF  # 32 bits: tables, metrics, marks
 LAST_INDEX = 0x7FFFFFFF  # of an interface

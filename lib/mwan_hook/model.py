@@ -11,6 +11,7 @@ from mwan_hook.light import Enum, IntEnum, NamedTuple
 
 PROTOCOL = 172
 LOCAL_TABLE, MAIN_TABLE, DEFAULT_TABLE = 255, 254, 253
+RESERVED_TABLES = frozenset((0, LOCAL_TABLE, MAIN_TABLE, DEFAULT_TABLE))
 GUARD_METRIC = 4294967295  # the worst; earlier versions had guards there, in uplinks' tables
 DEFAULT = "default"
 LOOKUP = "lookup"

@@ -30,7 +30,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         *PURE,
     ),
     "doctor": ("trace", "run", "kernel", "config", "machine", "store", *PURE),
-    "trace": ("kernel", "policy"),
+    "trace": ("kernel", "policy", "routing"),
     "run": ("notify", "probes", "kernel", "config", "machine", "store", *PURE),
     "notify": ("store", "verdict"),
     "probes": ("machine", "verdict"),

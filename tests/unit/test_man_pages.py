@@ -13,7 +13,7 @@ import pytest
 from mwan_hook import cli
 from mwan_hook.config import keep, networkfiles, read
 from mwan_hook.config.keys import KEYS, METRICS
-from mwan_hook.model import ConfigError, MwanError
+from mwan_hook.model import ConfigError, MwanError, Routing
 from mwan_hook.routing import priorities
 
 MAN = Path(__file__).resolve().parents[2] / "docs/man"
@@ -22,7 +22,10 @@ PROGRAM_OPTIONS = {"--help", "--root", "--version"}
 ESCAPES = {r"\-": "-", r"\(aq": "'", r"\(dq": '"', r"\e": "\\", r"\&": ""}
 SECTIONS = {"[[[METRICS]]] SUBSECTION" if path == METRICS else f"[{path[0].upper()}] SECTION": path for path in KEYS}
 # of routing/priorities: what is no offset from [routing] rule_priority
-NO_OFFSETS = ("LAST", "LAST_BASE", "BEFORE_DEFAULT", "BEHIND_SOURCES", "DEFAULT_BEHIND", "DISGUISED", "TYPE_CHECKING")
+NO_OFFSETS = {
+    *("LAST", "LAST_BASE", "BEFORE_DEFAULT", "BEHIND_SOURCES", "DEFAULT_BEHIND", "DISGUISED", "TYPE_CHECKING"),
+    *("EACH_POLICY", "ALL_BITS", "MARK_MASKS", "WIDER_MARK_MASKS"),
+}
 KINDS = {"config", "grammar", "mistakes", "answer", "network"}
 
 
@@ -224,13 +227,21 @@ def test_the_sections_that_are_read_of_network_files_have_their_keys_and_no_othe
 
 def test_the_page_says_of_every_priority_what_stands_there() -> None:
     base, page = 1000, source(PAGE8).partition("WHAT IS IN THE KERNEL")[2].partition("Table of an uplink")[0]
-    said = {int(number) for number in re.findall(r"\b1\d{3}\b", page)}
-    names = [name for name in vars(priorities) if name.isupper() and name not in NO_OFFSETS and "KERNEL" not in name]
+    said = {int(number) for number in re.findall(r"\b(?:999|1\d{3})\b", page)}
+    names = [name for name in vars(priorities) if name.isupper() and name not in NO_OFFSETS]
+    names = [name for name in names if not name.startswith(("KERNEL", "CHAIN"))]
     missing = {name: base + getattr(priorities, name) for name in names if base + getattr(priorities, name) not in said}
     assert not missing
     ours = {base + getattr(priorities, name) for name in names}
     heads = {int(number) for number in re.findall(r'^\.BR?I? "?(1\d{3}) from', page, re.MULTILINE)}
     assert {base, base + priorities.DEFAULT} <= heads <= {*ours, base + priorities.DEFAULT - priorities.BEFORE_DEFAULT}
+
+
+def test_the_page_says_which_bits_our_marks_are_in_and_where_our_chains_stand() -> None:
+    assert priorities.MARK_MASKS[0] == Routing().mark_mask
+    text = source(PAGE8).replace("\\-", "-")
+    chains = [str(value) for name, value in vars(priorities).items() if name.startswith("CHAIN")]
+    assert [chain for chain in chains if not re.search(rf"priority {chain}\b", text)] == []
 
 
 def test_every_example_of_a_configuration_says_what_it_is() -> None:

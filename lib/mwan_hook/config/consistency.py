@@ -7,13 +7,13 @@ from mwan_hook.config.build import single
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import Config, Failback, Family, Mail, Match, Nat6, Probe, Security, UplinkConfig, Webhook
 from mwan_hook.routing.allotting import room
+from mwan_hook.routing.priorities import ALL_BITS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Any
 
-FULL_MASK = 0xFFFFFFFF
 _PAIRED = frozenset(("targets", "required", "latency_low", "latency_high"))  # keys that must fit one another
 
 
@@ -115,7 +115,7 @@ def _marks(config: Config) -> Iterator[Contradiction]:
     for uplink in config.uplinks:
         if uplink.mark is None:
             continue
-        mask = FULL_MASK if uplink.mask is None else uplink.mask
+        mask = ALL_BITS if uplink.mask is None else uplink.mask
         for mark, other, name in owners:
             if mask & other in (mask, other) and (mark ^ uplink.mark) & mask & other == 0:
                 yield Contradiction(

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     Found = tuple[tuple[str, ...], str, bool]
 
 MOST_RULES = 256  # of one policy, both families
-FULL_MASK = 0xFFFFFFFF
 SECTION = "policies"
 NOT_IN_NFT = frozenset("\"\\")
 

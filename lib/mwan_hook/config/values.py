@@ -11,8 +11,8 @@ from math import isfinite
 from mwan_hook.addresses import is_address
 from mwan_hook.config.build import match_of
 from mwan_hook.config.targets import parse
-from mwan_hook.credible import RESERVED_PROTOCOLS, RESERVED_TABLES
-from mwan_hook.model import FAMILIES, GUARD_METRIC, MAIN_TABLE
+from mwan_hook.credible import RESERVED_PROTOCOLS
+from mwan_hook.model import FAMILIES, GUARD_METRIC, MAIN_TABLE, RESERVED_TABLES
 from mwan_hook.quota import words as amounts
 from mwan_hook.redact import hidden
 from mwan_hook.verdict.rounds import METHODS

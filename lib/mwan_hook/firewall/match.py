@@ -8,6 +8,7 @@ from __future__ import annotations
 from mwan_hook.addresses import leading, split
 from mwan_hook.model import Family
 from mwan_hook.policy.policies import families, prefixes, protocols_of
+from mwan_hook.routing.priorities import ALL_BITS
 from mwan_hook.routing.rules import LOOPBACK
 
 TYPE_CHECKING = False
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from mwan_hook.model import Policy, Routing, Uplink
 
 _IP = {Family.IPV4: "ip", Family.IPV6: "ip6"}
-_FULL_MASK = 0xFFFFFFFF
-_ALL = 0xFFFFFFFF
 _SPECIAL = frozenset('"\\*')
 
 
@@ -39,7 +38,7 @@ def _of_own(policy: Policy) -> bool:
 
 
 def _bits(mask: int | None, routing: Routing) -> int:
-    return _FULL_MASK & ~routing.mark_mask if mask is None else mask
+    return ALL_BITS & ~routing.mark_mask if mask is None else mask
 
 
 def _addresses(policy: Policy, family: Family) -> Iterator[str]:
@@ -100,7 +99,7 @@ def _outermost(found: Sequence[str]) -> list[str]:
 
 def marking(what: str, mark: int, mask: int) -> str:
     """The statement that changes our bits only, of the packet (meta) or its connection (ct)."""
-    return f"{what} mark set {what} mark & {_ALL & ~mask:#x} | {mark:#x}"
+    return f"{what} mark set {what} mark & {ALL_BITS & ~mask:#x} | {mark:#x}"
 
 
 def interface(key: str, uplink: Uplink) -> str:

@@ -14,6 +14,7 @@ from mwan_hook.addresses import covers, network, network_of
 from mwan_hook.firewall.match import interface, marking
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import UNREAD, Change, Failback, Family, Firewall, Nat6, Op, Ruleset
+from mwan_hook.routing import priorities
 from mwan_hook.verdict.facts import is_online
 
 TYPE_CHECKING = False
@@ -25,10 +26,6 @@ if TYPE_CHECKING:
     from mwan_hook.policy.policies import BoundPolicy
 
 TABLE = "inet mwan_hook"
-MANGLE = -145  # after marks that iptables' mangle and others' tables at that priority set on purpose
-ADVERTISED = 300  # after all others: no other chain sees what is no longer as its sender made it
-TRANSLATED = -95  # after dstnat (-100): policies choose what the kernel is going to route
-SRCNAT = 120  # after all others: what the operator, docker or firewalld translate is theirs
 GLOBAL6 = ("2", "3", "fc", "fd")  # how global and local-use prefixes begin
 ADD_SET = f"add set {TABLE}"
 ABSENT = (f"add table {TABLE}", f"delete table {TABLE}")
@@ -102,14 +99,14 @@ def _with_policies(rules: dict[str, list[str]], made: Marked) -> dict[str, list[
 
 def _commands(rules: dict[str, list[str]], sets: Sequence[str] = ()) -> tuple[str, ...]:
     kinds = {
-        "prerouting": ("filter", "prerouting", MANGLE),
-        "output": ("route", "output", MANGLE),
-        "postrouting": ("filter", "postrouting", MANGLE),
-        "srcnat": ("nat", "postrouting", SRCNAT),
-        "advertised": ("filter", "output", ADVERTISED),
-        "policies": ("filter", "prerouting", TRANSLATED),
-        "own": ("route", "output", TRANSLATED),
-        "learning": ("filter", "forward", MANGLE),
+        "prerouting": ("filter", "prerouting", priorities.CHAIN_MANGLE),
+        "output": ("route", "output", priorities.CHAIN_MANGLE),
+        "postrouting": ("filter", "postrouting", priorities.CHAIN_MANGLE),
+        "srcnat": ("nat", "postrouting", priorities.CHAIN_SRCNAT),
+        "advertised": ("filter", "output", priorities.CHAIN_ADVERTISED),
+        "policies": ("filter", "prerouting", priorities.CHAIN_TRANSLATED),
+        "own": ("route", "output", priorities.CHAIN_TRANSLATED),
+        "learning": ("filter", "forward", priorities.CHAIN_MANGLE),
     }
     lines = [*ABSENT, f"add table {TABLE}", *(f"{ADD_SET} {one}" for one in sets)]
     lines += [f"add chain {TABLE} {chain}" for chain in rules if chain not in kinds]

@@ -8,11 +8,10 @@ halves, a network of multicast) stand beside in a table of their own, so that no
 from __future__ import annotations
 
 from mwan_hook.addresses import holds, split
-from mwan_hook.model import MAIN_TABLE, Family, Route, Rule
+from mwan_hook.model import MAIN_TABLE, RESERVED_TABLES, Family, Route, Rule
 from mwan_hook.others import foreign
 from mwan_hook.others.foreign import Here
 from mwan_hook.routing import priorities
-from mwan_hook.routing.allotting import RESERVED_TABLES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

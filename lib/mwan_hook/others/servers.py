@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from mwan_hook.addresses import covered, is_global, split, width
 from mwan_hook.model import MAIN_TABLE, Rule
+from mwan_hook.routing.priorities import AHEAD
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from mwan_hook.model import Route, Uplink
     from mwan_hook.others.foreign import Here
 
-OFFSET = -1  # before main's own routes
 # networks that are reached by one line only, if at all
 _PRIVATE = (
     *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"),
@@ -38,8 +38,8 @@ def led(here: Here, online: Sequence[str]) -> tuple[list[Rule], list[str]]:
     for route, uplink in lost(here, online):
         if not is_host(route):
             continue
-        if here.pieces and here.base + OFFSET > 0:
-            rules.append(Rule(here.family, here.base + OFFSET, table, dst=host(route), protocol=routing.protocol))
+        if here.pieces and here.base + AHEAD > 0:
+            rules.append(Rule(here.family, here.base + AHEAD, table, dst=host(route), protocol=routing.protocol))
             said.append(f"{_words(route, uplink)}: as a tunnel's server it is reached by {online[0]} meanwhile")
         else:
             said.append(f"{_words(route, uplink)}: what goes there is lost; `mwan-hook doctor` tells what to do")

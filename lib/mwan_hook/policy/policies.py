@@ -10,7 +10,7 @@ from __future__ import annotations
 from math import prod
 
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import Config, Fallback, Family, Policy, Route, Routing, Rule, Snapshot, State
+from mwan_hook.model import RESERVED_TABLES, Config, Fallback, Family, Policy, Route, Routing, Rule, Snapshot, State
 from mwan_hook.routing import priorities, protocols
 from mwan_hook.routing.desired import stacked, tagged
 from mwan_hook.routing.rules import LOOPBACK, main_first
@@ -24,10 +24,8 @@ if TYPE_CHECKING:
     from mwan_hook.routing.desired import Desired
     from mwan_hook.routing.uplinks import Bound
 
-EACH = 2  # priorities of a policy: its own, and its fallback's
-MOST = (priorities.POLICIES_END - priorities.POLICIES + 1) // EACH
+MOST = (priorities.POLICIES_END - priorities.POLICIES + 1) // priorities.EACH_POLICY
 ANYWHERE = ("0.0.0.0/0", "::/0")
-_FULL_MASK = 0xFFFFFFFF
 
 
 class BoundPolicy(NamedTuple):
@@ -61,14 +59,14 @@ def bound(config: Config, uplinks: Bound) -> Bound:
 def bind(config: Config, uplinks: Sequence[Uplink], allotment: Allotment) -> tuple[tuple[BoundPolicy, ...], Allotment]:
     """Every policy with its uplinks, and the allotment with tables for those that newly need one."""
     base = config.routing.rule_priority + priorities.POLICIES
-    taken = {entry.table for entry in config.uplinks} | {config.routing.default_table, 0, 253, 254, 255}
+    taken = {entry.table for entry in config.uplinks} | {config.routing.default_table, *RESERVED_TABLES}
     taken |= set(allotment.tables.values())
     tables = {name: number for name, number in allotment.policies.items() if number not in taken}
     from mwan_hook.routing.allotting import free_table
 
     courses = []
     for place, policy in enumerate(config.policies):
-        course = BoundPolicy(policy, base + EACH * place, _listed(policy, uplinks))
+        course = BoundPolicy(policy, base + priorities.EACH_POLICY * place, _listed(policy, uplinks))
         if course.shared and policy.name not in tables:
             tables[policy.name] = free_table(config.routing.first_table, taken | set(tables.values()))
         courses.append(course._replace(table=tables.get(policy.name, 0)))
@@ -244,7 +242,7 @@ def _for_users(
     """The rule with mark and users.  Forwarded packets count as root's in the kernel: of root's only own are meant."""
     if marked:
         mark, mask = marked
-        rule = rule._replace(mark=mark, mask=_FULL_MASK & ~routing.mark_mask if mask is None else mask)
+        rule = rule._replace(mark=mark, mask=priorities.ALL_BITS & ~routing.mark_mask if mask is None else mask)
     if uids and uids[0] == 0 and rule.iif is None:
         rule = rule._replace(iif=LOOPBACK)
     return rule._replace(uids=uids)

@@ -7,14 +7,13 @@ Of what is neither there nor in the configuration by its literal name, the one t
 from __future__ import annotations
 
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import MAIN_TABLE, Allotment, Config, Link, UplinkConfig
+from mwan_hook.model import MAIN_TABLE, RESERVED_TABLES, Allotment, Config, Link, UplinkConfig
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 
-RESERVED_TABLES = frozenset((0, 253, 254, 255))
-FULL_MASK = 0xFFFFFFFF  # a mark without a mask compares all bits, as in ip-rule(8)
+LARGEST_TABLE = 0xFFFFFFFF
 GONE = 16  # uplinks of one template that are gone, and that status and rules still know
 REMEMBERED = 256  # names that are gone, and whose table and mark are kept as long as others need none
 
@@ -66,7 +65,7 @@ def room(mask: int) -> int:
 def free_table(first: int, taken: Container[int | None]) -> int:
     """The lowest free number from ``first`` on; where they run out, the next one below."""
     number = first
-    while number in taken and number < FULL_MASK:
+    while number in taken and number < LARGEST_TABLE:
         number += 1
     if number not in taken:
         return number

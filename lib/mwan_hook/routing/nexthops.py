@@ -10,8 +10,18 @@ which every nexthop has its own source (test_own_connections.py).  IPv4 asks the
 from __future__ import annotations
 
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import FAMILIES, HEAVIEST_TYPED, MAIN_TABLE, Change, Family, Nexthop, NexthopObject, Op, Pool
-from mwan_hook.routing.allotting import RESERVED_TABLES
+from mwan_hook.model import (
+    FAMILIES,
+    HEAVIEST_TYPED,
+    MAIN_TABLE,
+    RESERVED_TABLES,
+    Change,
+    Family,
+    Nexthop,
+    NexthopObject,
+    Op,
+    Pool,
+)
 from mwan_hook.routing.rules import LOOPBACK
 
 TYPE_CHECKING = False

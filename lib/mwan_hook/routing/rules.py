@@ -147,3 +147,8 @@ def _holders(uplinks: Iterable[Uplink], family: Family) -> dict[str, list[Uplink
 
 def addresses(uplink: Uplink, family: Family) -> tuple[str, ...]:
     return tuple(dict.fromkeys(address.address for address in uplink.way(family).addresses if address.usable))
+
+
+def numbered(family: Family, priority: int) -> str:
+    """``ip -6 rule 1200``: a rule in a message."""
+    return f"{'ip' if family is Family.IPV4 else 'ip -6'} rule {priority}"

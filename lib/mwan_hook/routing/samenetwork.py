@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from mwan_hook.addresses import network, width
 from mwan_hook.model import Rule
+from mwan_hook.routing import priorities
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from mwan_hook.model import Family, Routing, Uplink
-
-AHEAD = -1  # offset: behind the kernel's rule for local addresses, before that of main
 
 
 def shared(uplinks: Iterable[Uplink], family: Family) -> dict[str, list[Uplink]]:
@@ -32,7 +31,7 @@ def rules(
     """Before main, as far as main comes first; an address of several uplinks tells none of them."""
     if not routing.main_first:
         return
-    priority, common = routing.rule_priority + AHEAD, set(twins)
+    priority, common = routing.rule_priority + priorities.AHEAD, set(twins)
     for shared_one, holders in shared(used, family).items():
         for uplink in holders:
             own = dict.fromkeys(a.address for a in uplink.way(family).addresses if a.usable)

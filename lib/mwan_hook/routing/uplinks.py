@@ -18,9 +18,10 @@ from mwan_hook.model import (
     UplinkConfig,
     turn_key,
 )
-from mwan_hook.routing.allotting import FULL_MASK, Candidate, allot, recent, without_mark
+from mwan_hook.routing.allotting import Candidate, allot, recent, without_mark
 from mwan_hook.routing.former import without_former
 from mwan_hook.routing.gateways import LAST_METRIC, Sources
+from mwan_hook.routing.priorities import ALL_BITS
 from mwan_hook.routing.ways import way
 
 TYPE_CHECKING = False
@@ -194,7 +195,7 @@ def _uplink(config: Config, seat: Candidate, allotment: Allotment, around: Input
         metric = default.metric if default else LAST_METRIC
     mark, mask = allotment.marks.get(seat.name, 0), config.routing.mark_mask
     if entry.mark is not None:
-        mark, mask = entry.mark, FULL_MASK if entry.mask is None else entry.mask
+        mark, mask = entry.mark, ALL_BITS if entry.mask is None else entry.mask
     switched = allotment.enabled.get(seat.name, allotment.enabled.get(entry.name))
     table = entry.table if entry.table is not None else allotment.tables[seat.name]
     return Uplink(

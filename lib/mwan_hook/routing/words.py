@@ -106,8 +106,12 @@ def _usual_scope(what: Route, delete: bool) -> int:
 
 
 def _hop(hop: Nexthop, names: Mapping[int, str]) -> str:
-    device = f"dev {quote(names.get(hop.index, f'if{hop.index}'))}"
-    return f"via {hop.gateway} {device}" if hop.gateway else device
+    return way(hop.gateway, quote(names.get(hop.index, f"if{hop.index}")))
+
+
+def way(gateway: str | None, device: str) -> str:
+    """``via 192.168.1.1 dev wan1``."""
+    return f"via {gateway} dev {device}" if gateway else f"dev {device}"
 
 
 def _leg(hop: Nexthop) -> str:
@@ -138,25 +142,36 @@ def nexthop(what: NexthopObject, names: Mapping[int, str], delete: bool = False)
 
 def rule(what: Rule) -> str:
     """What follows ``ip rule add``."""
-    words = [f"priority {what.priority} from {what.src or 'all'}"]
+    table = _OTHERS.get(what.table, str(what.table))
+    return f"priority {what.priority} {selectors(what)} {outcome(what, table)} proto {what.protocol}"
+
+
+def selectors(what: Rule) -> str:
+    """What a rule asks for, in ip(8)'s order."""
+    words = ["not"] if what.inverted else []
+    words.append(f"from {what.src or 'all'}")
     words += [f"to {what.dst}"] if what.dst else []
-    words += [f"iif {quote(what.iif)}"] if what.iif else []
-    words += [f"oif {quote(what.oif)}"] if what.oif else []
     if what.mark is not None:
         words.append(f"fwmark {what.mark:#x}" + (f"/{what.mask:#x}" if what.mask is not None else ""))
+    words += [f"iif {quote(what.iif)}"] if what.iif else []
+    words += [f"oif {quote(what.oif)}"] if what.oif else []
+    words += [f"uidrange {what.uids[0]}-{what.uids[1]}"] if what.uids else []
     words += [f"ipproto {protocols.NAMES.get(what.ipproto, what.ipproto)}"] if what.ipproto is not None else []
     words += [f"sport {span(what.sport)}"] if what.sport else []
     words += [f"dport {span(what.dport)}"] if what.dport else []
-    words += [f"uidrange {what.uids[0]}-{what.uids[1]}"] if what.uids else []
+    return " ".join(words)
+
+
+def outcome(what: Rule, table: str) -> str:
+    """Where a rule leads; ``table``: the name of its table."""
     if what.l3mdev:
-        words.append("l3mdev")
+        word = "l3mdev"
     elif what.action == LOOKUP:
-        words.append(f"lookup {_OTHERS.get(what.table, what.table)}")
+        word = f"lookup {table}"
     else:
-        words.append(f"goto {what.target}" if what.target else what.action)
-    if what.suppress_prefixlength is not None:
-        words.append(f"suppress_prefixlength {what.suppress_prefixlength}")
-    return " ".join([*words, f"proto {what.protocol}"])
+        word = f"goto {what.target}" if what.target else what.action
+    length = what.suppress_prefixlength
+    return word if length is None else f"{word} suppress_prefixlength {length}"
 
 
 def span(bounds: tuple[int, int]) -> str:

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
-
 def _beside_others(uplinks: Sequence[Uplink], snapshot: Snapshot) -> bool:
     """Whether other programs have rules besides those of local addresses, or routes that tell of a tunnel or a line."""
     tabled = any(rule.table != LOCAL_TABLE for rule in snapshot.foreign_rules)

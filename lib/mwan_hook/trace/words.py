@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from mwan_hook.light import NamedTuple
+from mwan_hook.model import Rule
+from mwan_hook.routing.priorities import ALL_BITS
+from mwan_hook.routing.rules import numbered
+from mwan_hook.routing.words import outcome, selectors, way
 from mwan_hook.trace.compare import shares
 from mwan_hook.trace.values import PROTOCOLS, TABLES
 
@@ -62,46 +66,52 @@ def question(asked: Question, names: Names) -> str:
 
 def rule(what: AnyRule, names: Names) -> str:
     """What ip(8) shows of a rule after its priority."""
-    words = ["not"] if what.inverted else []
-    words += [f"from {what.src or 'all'}", *([f"to {what.dst}"] if what.dst else [])]
-    words += list(_selectors(what))
-    words += [f"lookup {names.table(what.table)}"] if what.action == "lookup" and not what.l3mdev else []
-    words += ["lookup [l3mdev-table]"] if what.l3mdev else []
-    words += [f"suppress_prefixlength {what.suppress_prefixlength}"] if what.suppress_prefixlength is not None else []
+    plain = _plain(what)
+    words = [selectors(plain), *_rare(what)]
+    words.append("lookup [l3mdev-table]" if what.l3mdev else outcome(plain, names.table(what.table)))
     words += [f"suppress_ifgroup {what.suppress_group}"] if what.suppress_group is not None else []
-    words += [f"goto {what.target}"] if what.action == "goto" else []
-    words += [what.action] if what.action not in ("lookup", "goto") else []
     return " ".join(words)
 
 
-def _selectors(what: AnyRule) -> Iterator[str]:
+def listed(what: AnyRule) -> str:
+    """A rule with its priority, as doctor names it."""
+    return f"{numbered(what.family, what.priority)}: {rule(what, Names())}"
+
+
+def _plain(what: AnyRule) -> Rule:
+    """The rule without what only the rules of others have."""
+    marked = bool(what.mark or what.mask)
+    return Rule(
+        *(what.family, what.priority, what.table, what.src, what.dst, what.iif, what.oif),
+        what.mark if marked else None,
+        what.mask if marked and what.mask != ALL_BITS else None,
+        what.suppress_prefixlength,
+        ipproto=what.ipproto or None,
+        sport=_bounds(what.sport),
+        dport=_bounds(what.dport),
+        uids=_bounds(what.uids),
+        action=what.action,
+        inverted=what.inverted,
+        target=what.target,
+    )
+
+
+def _bounds(span: Span | None) -> tuple[int, int] | None:
+    return (span.low, span.high) if span and not span.mask else None
+
+
+def _rare(what: AnyRule) -> Iterator[str]:
+    for word, span in (("sport", what.sport), ("dport", what.dport)):
+        if span and span.mask:
+            yield f"{word} {span.low:#x}/{span.mask:#x}"
     if what.tos:
         yield f"tos {what.tos:#04x}"
     if what.dscp is not None:
         yield f"dscp {what.dscp:#04x}" + (f"/{what.dscp_mask:#04x}" if what.dscp_mask != 0x3F else "")
-    if what.mark or what.mask:
-        yield f"fwmark {what.mark:#x}" + (f"/{what.mask:#x}" if what.mask != 0xFFFFFFFF else "")
-    if what.iif:
-        yield f"iif {what.iif}"
-    if what.oif:
-        yield f"oif {what.oif}"
-    if what.uids:
-        yield f"uidrange {what.uids.low}-{what.uids.high}"
-    if what.ipproto:
-        yield f"ipproto {PROTOCOLS.get(what.ipproto, what.ipproto)}"
-    for word, span in (("sport", what.sport), ("dport", what.dport)):
-        if span:
-            yield f"{word} {_span(span)}"
     if what.tunnel:
         yield f"tun_id {what.tunnel}"
     if what.flowlabel_mask:
         yield f"flowlabel {what.flowlabel:#x}/{what.flowlabel_mask:#x}"
-
-
-def _span(span: Span) -> str:
-    if span.mask:
-        return f"{span.low:#x}/{span.mask:#x}"
-    return str(span.low) if span.low == span.high else f"{span.low}-{span.high}"
 
 
 def entry(what: RouteEntry, names: Names) -> str:
@@ -120,8 +130,7 @@ def entry(what: RouteEntry, names: Names) -> str:
 
 def leg(what: Leg, names: Names) -> str:
     """``via 192.168.1.1 dev wan1``."""
-    device = f"dev {names.device(what.index)}"
-    return f"via {what.gateway} {device}" if what.gateway else device
+    return way(what.gateway, names.device(what.index))
 
 
 def found(step: Step, names: Names) -> list[str]:

@@ -25,7 +25,7 @@ from mwan_hook.doctor.checks import (
 )
 from mwan_hook.doctor.checks.dns import Resolver
 from mwan_hook.doctor.checks.kernel import Kernel
-from mwan_hook.doctor.checks.marks import FULL, Flowtable, Marker
+from mwan_hook.doctor.checks.marks import Flowtable, Marker
 from mwan_hook.doctor.checks.rules import Foreign
 from mwan_hook.doctor.finding import SYSCTLS, Case, Finding, Severity, listed, ordered, spelled
 from mwan_hook.model import (
@@ -46,6 +46,7 @@ from mwan_hook.model import (
     Status,
     UplinkConfig,
 )
+from mwan_hook.routing.priorities import ALL_BITS
 from mwan_hook.routing.uplinks import Inputs, bind
 from mwan_hook.trace.values import AnyRule, Device, Leg, RouteEntry, Span
 from tests.unit import builders
@@ -221,7 +222,7 @@ def simple(one: AnyRule) -> Rule:
 
 
 TAILSCALE = AnyRule(V4, 5270, table=52)
-WIREGUARD = AnyRule(V4, 998, table=51820, mark=0xCA6C, mask=FULL, inverted=True)
+WIREGUARD = AnyRule(V4, 998, table=51820, mark=0xCA6C, mask=ALL_BITS, inverted=True)
 
 
 def test_the_kernels_own_rules_and_ours_are_nobodys_fault() -> None:
@@ -262,7 +263,7 @@ def test_another_familys_rules_are_not_met_where_no_uplink_has_it() -> None:
 def test_a_default_in_main_is_proposed_where_others_lead_to_it() -> None:
     everything = bad(rules(case(), AnyRule(V4, 500, table=254), tables={254: (entry(254, 2),)}))
     assert (everything.code, everything.severity) == ("rule-first", Severity.PROBLEM)
-    some = AnyRule(V4, 500, table=254, mark=7, mask=FULL)
+    some = AnyRule(V4, 500, table=254, mark=7, mask=ALL_BITS)
     found = bad(rules(case(), some, tables={254: (entry(254, 2),)}))
     assert (found.code, found.severity) == ("rule-to-main", Severity.NOTE)
     assert all("default_table = main" in one.fix.words for one in (everything, found))
@@ -352,9 +353,9 @@ def test_netfilters_marks_are_held_against_ours() -> None:
     assert marked(0xFF0000, 0x40000) == []
     assert marked(0xFF00, 0x200) == ["mark-clash"]
     assert marked(0xFF00, 0x3000) == ["mark-overlap"]
-    assert marked(FULL, None) == ["mark-overlap"]
-    assert marked(FULL, 0) == []
-    assert marked(FULL, 0, router=Router(pin=True)) == ["mark-overlap"]
+    assert marked(ALL_BITS, None) == ["mark-overlap"]
+    assert marked(ALL_BITS, 0) == []
+    assert marked(ALL_BITS, 0, router=Router(pin=True)) == ["mark-overlap"]
     assert marked(0xFF00, 0x200, True) == []
     assert marked(0xFF00, 0x200, True, router=Router(pin=True)) == ["mark-clash"]
     named = bad(marks.check_markers(case(), [Marker("x", 0x100, 0x100, False, ("mangle", "KUBE-MARK"))]))

@@ -16,7 +16,7 @@ from mwan_hook.doctor.checks import networkd
 from mwan_hook.doctor.checks import state as doctorstate
 from mwan_hook.doctor.checks import units as doctorunits
 from mwan_hook.doctor.checks.dns import Resolver
-from mwan_hook.doctor.checks.marks import FULL, Flowtable, Marker
+from mwan_hook.doctor.checks.marks import Flowtable, Marker
 from mwan_hook.doctor.checks.state import Memory
 from mwan_hook.doctor.checks.units import UNITS
 from mwan_hook.doctor.finding import NETWORKD, SYSCTLS, Case, Finding, Fix, Severity, sysctl_fix
@@ -27,6 +27,7 @@ from mwan_hook.machine import values as machine
 from mwan_hook.machine.resolvconf import nameservers
 from mwan_hook.machine.values import STATES, Installed, Networkd, Unit, WaitOnline
 from mwan_hook.model import Allotment, FamilyState, Match, Status, Sysctl, UplinkConfig, UplinkState
+from mwan_hook.routing.priorities import ALL_BITS
 from mwan_hook.routing.uplinks import Inputs, bind
 from tests.unit import builders
 
@@ -417,13 +418,13 @@ MARK, CT = {"meta": {"key": "mark"}}, {"ct": {"key": "mark"}}
 @pytest.mark.parametrize(
     ("value", "bits", "becomes"),
     [
-        (0x123, FULL, 0x123),
+        (0x123, ALL_BITS, 0x123),
         ({"|": [{"&": [MARK, 0xFFFF00FF]}, 0x100]}, 0xFF00, 0x100),
         ({"&": [MARK, 0xFFFFC0FF]}, 0x3F00, 0),
         ({"|": [MARK, 0x40000]}, 0x40000, 0x40000),
         ({"^": [MARK, 0x10]}, 0x10, 0x10),
         ({"|": [MARK, 0x1, 0x2]}, 3, 3),
-        ({"map": {"key": {"numgen": {"mode": "inc", "mod": 2}}, "data": {"set": [[0, 256]]}}}, FULL, None),
+        ({"map": {"key": {"numgen": {"mode": "inc", "mod": 2}}, "data": {"set": [[0, 256]]}}}, ALL_BITS, None),
     ],
 )
 def test_the_bits_that_a_rule_changes_are_read_from_nfts_json(value: object, bits: int, becomes: int | None) -> None:
@@ -465,7 +466,7 @@ def test_marks_are_read_from_iptables_save() -> None:
     text = SAVED.replace(' -m comment --comment "a --set-xmark b"', "")
     assert list(rulesets.saved_markers("iptables-save", text)) == [
         Marker("iptables -t mangle PREROUTING", 0x3F00, 0x100, False, ("PREROUTING",)),
-        Marker("iptables -t mangle PREROUTING", FULL, 0x200, True, ("PREROUTING",)),
+        Marker("iptables -t mangle PREROUTING", ALL_BITS, 0x200, True, ("PREROUTING",)),
         Marker("iptables -t mangle KUBE-MARK-MASQ", 0x4000, 0x4000, False, ("KUBE-MARK-MASQ",)),
     ]
 

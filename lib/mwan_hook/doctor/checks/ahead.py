@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from mwan_hook.doctor.finding import Finding, Fix, Severity
-from mwan_hook.model import Family
-from mwan_hook.routing.rules import comes_first
+from mwan_hook.routing.rules import comes_first, numbered
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,8 +31,8 @@ def check(case: Case) -> Iterator[Finding]:
 
 
 def _behind(rule: Rule, first: int, copy: Rule | None) -> Iterator[Finding]:
-    flag = "ip -6 rule" if rule.family is Family.IPV6 else "ip rule"
-    what = f"{flag} {rule.priority}: from all {'l3mdev' if rule.l3mdev else 'lookup local'} stands behind ours"
+    name = numbered(rule.family, rule.priority)
+    what = f"{name}: from all {'l3mdev' if rule.l3mdev else 'lookup local'} stands behind ours"
     what = f"{what} (from {first} on)"
     about = f"{rule.family.value} {rule.priority}"
     if copy is None and rule.l3mdev:

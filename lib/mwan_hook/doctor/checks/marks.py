@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from mwan_hook.doctor import known
-from mwan_hook.doctor.checks.rules import is_foreign
+from mwan_hook.doctor.checks.rules import is_foreign, named
 from mwan_hook.doctor.finding import Finding, Fix, Severity, listed
 from mwan_hook.light import NamedTuple
 from mwan_hook.routing.allotting import room
-from mwan_hook.trace import words as tracewords
-from mwan_hook.trace.words import Names
+from mwan_hook.routing.priorities import ALL_BITS, MARK_MASKS, WIDER_MARK_MASKS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,9 +15,6 @@ if TYPE_CHECKING:
 
     from mwan_hook.doctor.finding import Case
     from mwan_hook.trace.values import AnyRule
-
-FULL = 0xFFFFFFFF
-_BYTES = (0x3F00, 0x3F0000, 0x3F000000, 0x3F, 0xFC00, 0xFC0000)  # masks to propose
 
 
 class Marker(NamedTuple):
@@ -46,12 +42,7 @@ def check_rules(case: Case, rules: Iterable[AnyRule]) -> Iterator[Finding]:
         mask = rule.mask & _ours(case)
         if not mask:
             continue
-        flag = "ip -6 rule" if rule.family.value == "ipv6" else "ip rule"
-        program = known.of_rule(rule)
-        what = f"{flag} {rule.priority}: {tracewords.rule(rule, Names())}" + (
-            f", of {program} it seems," if program else ""
-        )
-        yield _clash(case, f"{rule.family.value} {rule.priority}", what, rule.mark, rule.mask, taken)
+        yield _clash(case, f"{rule.family.value} {rule.priority}", named(rule), rule.mark, rule.mask, taken)
 
 
 def check_markers(case: Case, markers: Iterable[Marker]) -> Iterator[Finding]:
@@ -60,7 +51,7 @@ def check_markers(case: Case, markers: Iterable[Marker]) -> Iterator[Finding]:
     for one in dict.fromkeys(markers):
         if not one.bits & _ours(case) or (one.connection and not case.config.firewall):
             continue
-        if one.value == 0 and one.bits == FULL and not case.config.firewall:
+        if one.value == 0 and one.bits == ALL_BITS and not case.config.firewall:
             continue  # clears what was never set
         program = known.of_name(*one.names)
         kind = "the connection's mark" if one.connection else "marks"
@@ -78,7 +69,7 @@ def check_room(case: Case) -> Iterator[Finding]:
     what = f"mark_mask = {mask:#x} has room for {room(mask)} marks, and there is none left for {listed(names)}"
     breaks = "no mark leads packets there"
     breaks += ", and their connections are not pinned" if case.config.router.pin else ""
-    wider = next((one for one in (0xFF00, 0xFFFF00) if one & mask == mask and one != mask), 0)
+    wider = next((one for one in WIDER_MARK_MASKS if one & mask == mask and one != mask), 0)
     words = f"[routing] mark_mask = {wider:#x}, unless something else uses those bits" if wider else "a wider mark_mask"
     severity = Severity.WARNING if case.config.firewall else Severity.NOTE
     yield Finding("marks-short", severity, "", what, breaks, Fix(words=words))
@@ -121,7 +112,7 @@ def _clash(
 
 def _other_mask(case: Case, mask: int) -> Fix:
     """Bits that nothing in this finding uses."""
-    free = next((one for one in _BYTES if not one & mask), 0)
+    free = next((one for one in MARK_MASKS if not one & mask), 0)
     if not free or any(uplink.config.mark is not None for uplink in case.uplinks):
         return Fix(words="other bits for theirs, or for ours ([routing] mark_mask, and mark of uplinks)")
     return Fix(words=f"[routing] mark_mask = {free:#x} in mwan-hook.conf, unless something else uses those bits")

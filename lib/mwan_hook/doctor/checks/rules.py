@@ -8,9 +8,8 @@ from mwan_hook.light import NamedTuple
 from mwan_hook.model import DEFAULT_TABLE, LOCAL_TABLE, MAIN_TABLE, Family
 from mwan_hook.others import foreign
 from mwan_hook.routing import priorities
-from mwan_hook.trace import words as tracewords
 from mwan_hook.trace.values import ROUTE_ERRORS, Device
-from mwan_hook.trace.words import Names
+from mwan_hook.trace.words import listed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -83,12 +82,9 @@ def has_default(entries: Sequence[RouteEntry]) -> bool:
     )
 
 
-def _words(rule: AnyRule) -> str:
-    flag = "ip -6 rule" if rule.family is Family.IPV6 else "ip rule"
+def named(rule: AnyRule) -> str:
     program = known.of_rule(rule)
-    return f"{flag} {rule.priority}: {tracewords.rule(rule, Names())}" + (
-        f", of {program} it seems," if program else ""
-    )
+    return listed(rule) + (f", of {program} it seems," if program else "")
 
 
 def _devices(entries: Sequence[RouteEntry], others: Foreign) -> tuple[str, ...]:
@@ -105,13 +101,13 @@ def _before(rule: AnyRule, case: Case, others: Foreign, first: int) -> Iterator[
     if catches_all(rule) and leads:
         yield _first(rule, case, _devices(entries, others) if rule.action == "lookup" else (rule.action,))
     elif _passes_us_by(rule, case, first):
-        what = f"{_words(rule)} comes before our shared default and leads to main's own default"
+        what = f"{named(rule)} comes before our shared default and leads to main's own default"
         breaks = "what it chooses goes there, with its uplinks online or not"
         yield Finding(
             "rule-to-main", Severity.NOTE, _about(rule), what, breaks, Fix(words=f"if that is not meant: {IN_MAIN}")
         )
     elif first <= rule.priority <= first + priorities.DEFAULT and rule.action != "nop":
-        what = f"{_words(rule)} stands between ours (from {first} on)"
+        what = f"{named(rule)} stands between ours (from {first} on)"
         breaks = "what it chooses never gets to policies and rules of ours that come later"
         words = f"if that is not meant: another priority for it, or for ours ([routing] rule_priority, now {first})"
         yield Finding("rule-between", Severity.NOTE, _about(rule), what, breaks, Fix(words=words))
@@ -138,7 +134,7 @@ def _first(rule: AnyRule, case: Case, ways: tuple[str, ...]) -> Finding:
     """A tunnel that takes everything is meant to; a rule that leads to an uplink, or nowhere, hardly is."""
     interfaces = {uplink.interface for uplink in case.uplinks}
     tunnel = bool(ways) and not interfaces & set(ways) and not set(ways) & set(ROUTE_ERRORS)
-    what = f"{_words(rule)} comes before our shared default and leads to {' and '.join(ways) or 'a default'}"
+    what = f"{named(rule)} comes before our shared default and leads to {' and '.join(ways) or 'a default'}"
     breaks = "all that it takes goes there, uplinks online or not: no failover, no sharing"
     severity = Severity.PROBLEM
     words = "take it out, or give it a selector or a priority behind ours (ip rule del, ip rule add priority ...)"
@@ -160,7 +156,7 @@ def _behind(rule: AnyRule, case: Case, others: Foreign, last: int) -> Finding:
     entries = others.tables.get((rule.family, rule.table), ())
     ways = _devices(entries, others)
     interfaces = {uplink.interface for uplink in case.uplinks}
-    what = f"{_words(rule)} comes after our shared default ({last}), which answers everything"
+    what = f"{named(rule)} comes after our shared default ({last}), which answers everything"
     if catches_all(rule) and (rule.table == MAIN_TABLE or (ways and interfaces.issuperset(ways))):
         breaks = "nothing while an uplink is online: the shared default does its work"
         return Finding("rule-behind", Severity.NOTE, _about(rule), what, breaks, Fix(words="nothing"))

@@ -6,8 +6,9 @@ import json
 import os
 import shlex
 
-from mwan_hook.doctor.checks.marks import FULL, Flowtable, Marker
+from mwan_hook.doctor.checks.marks import Flowtable, Marker
 from mwan_hook.kernel import nft
+from mwan_hook.routing.priorities import ALL_BITS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,9 +53,9 @@ def _effect(value: Any, key: Any) -> tuple[int, int | None] | None:
     """Bits that change and what they become; None for a copy of another mark, whose setting is seen elsewhere."""
     folded = _folded(value, key)
     if folded is None:
-        return None if _copies(value) else (FULL, None)
+        return None if _copies(value) else (ALL_BITS, None)
     kept, new = folded
-    return ~kept & FULL, new & ~kept
+    return ~kept & ALL_BITS, new & ~kept
 
 
 def _folded(value: Any, key: Any) -> tuple[int, int] | None:
@@ -62,7 +63,7 @@ def _folded(value: Any, key: Any) -> tuple[int, int] | None:
     if isinstance(value, int):
         return 0, value
     if value == key:
-        return FULL, 0
+        return ALL_BITS, 0
     operator = next((one for one in _OPERATORS if isinstance(value, dict) and one in value), "")
     if not operator:
         return None
