@@ -735,6 +735,7 @@ class FamilyState(NamedTuple):
     full_at: float | None = None  # when a round last turned full
     passes: tuple[float, ...] = ()  # when passes were given
     may_pass: bool = False  # one good round is enough, until ``fall`` bad ones
+    dialled: bool = False  # by us: that first good round is no pass, and may be late
     burst: bool = False  # came back by a link event: earns its rise without waiting for the timer
     way: str = ""  # Way.key that all this was seen on
     lost_at: float | None = None  # when a way that was online, or had a pass, lost link, address or gateway

@@ -14,7 +14,7 @@ from mwan_hook.model import RESERVED_TABLES, Config, Fallback, Family, Policy, R
 from mwan_hook.routing import priorities, protocols
 from mwan_hook.routing.desired import stacked, tagged
 from mwan_hook.routing.rules import LOOPBACK, main_first
-from mwan_hook.verdict.facts import is_online, unjudged, uses
+from mwan_hook.verdict.facts import is_online, recovering, unjudged, uses
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -193,8 +193,15 @@ def tier(carrying: Sequence[Uplink]) -> list[Uplink]:
 
 
 def online(course: BoundPolicy, family: Family, state: State) -> list[Uplink]:
-    """The uplinks of its list that can carry it, by preference."""
-    return [u for u in course.uplinks if u.present and uses(u, family, state) and is_online(u, family, state)]
+    """The uplinks of its list that can carry it, by preference.
+
+    Where its packets have no other way, no hold keeps out the first one whose last round was good.
+    """
+    able = [uplink for uplink in course.uplinks if uplink.present and uses(uplink, family, state)]
+    found = [uplink for uplink in able if is_online(uplink, family, state)]
+    if found or course.policy.fallback is Fallback.DEFAULT:
+        return found
+    return [uplink for uplink in able if recovering(uplink, family, state)][:1]
 
 
 def families(policy: Policy) -> tuple[Family, ...]:

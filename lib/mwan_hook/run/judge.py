@@ -91,7 +91,9 @@ def verdicts(seen: Scene, rounds: Sequence[ProbedRound], asked: frozenset[str]) 
     Pure.
     """
     memories = {
-        uplink.name: judge_uplink(seen.state.uplinks.get(uplink.name, UplinkState()), uplink, seen.now)
+        uplink.name: judge_uplink(
+            seen.state.uplinks.get(uplink.name, UplinkState()), uplink, seen.now, uplink.name in seen.dialled
+        )
         for uplink in seen.uplinks
     }
     for named in seen.uplinks:

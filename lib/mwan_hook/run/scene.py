@@ -31,6 +31,7 @@ class Scene(NamedTuple):
     now: float
     wall: float
     messages: tuple[str, ...] = ()
+    dialled: frozenset[str] = frozenset()  # uplinks whose link is there, or comes, because we dialled it
 
     @property
     def uplinks(self) -> tuple[Uplink, ...]:

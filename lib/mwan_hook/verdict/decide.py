@@ -121,8 +121,7 @@ def _after_good(state: FamilyState, probe: Probe, now: float) -> FamilyState:
     if state.status is Status.ONLINE:
         return state._replace(burst=False)
     if state.may_pass:
-        passes = (*recent(state.passes, probe, now), now)
-        return _online(state, state.reason)._replace(passes=passes)
+        return _online(_passed(state, probe, now), state.reason)
     if held is not None:
         twice = f"it came back twice within {probe.hysteresis_backoff:g} s"
         reason = f"{state.reason}; held {probe.hysteresis_delay:g} s: {twice}"
@@ -135,13 +134,22 @@ def _online(state: FamilyState, reason: str) -> FamilyState:
     return state._replace(status=Status.ONLINE, held_until=None, may_pass=False, burst=False, reason=reason)
 
 
+def _passed(state: FamilyState, probe: Probe, now: float) -> FamilyState:
+    """Use up its pass; what we dialled ourselves has used none."""
+    passes = state.passes if state.dialled else (*recent(state.passes, probe, now), now)
+    return state._replace(may_pass=False, dialled=False, passes=passes)
+
+
 def _after_bad(state: FamilyState, probe: Probe, now: float) -> FamilyState:
-    """Count it.  A pass lasts until ``fall`` of them: the first probes of a fresh link are often lost."""
+    """Count it.  A pass lasts until ``fall`` of them: the first probes of a fresh link are often lost.
+
+    What we dialled may take its time until packets pass: its first good round is enough whenever it comes.
+    """
     reason, bad = state.reason, state.bad + 1
     if _usable(state, probe):
         reason = f"latency of {state.latency_ms:.0f} ms is above {probe.latency_high:g} ms"
-    passing = state.may_pass and bad < probe.fall
-    passes = (*recent(state.passes, probe, now), now) if state.may_pass and not passing else state.passes
+    if state.may_pass and not state.dialled and bad >= probe.fall:
+        state = _passed(state, probe, now)
     burst = state.burst and state.good == 0 and bad < probe.fall
     status = state.status
     if status is Status.ONLINE:
@@ -155,8 +163,6 @@ def _after_bad(state: FamilyState, probe: Probe, now: float) -> FamilyState:
         bad=bad,
         bad_rounds=state.bad_rounds + 1,
         held_until=None,
-        passes=passes,
-        may_pass=passing,
         burst=burst,
         lost_at=None,
         lost_way="",
@@ -176,9 +182,7 @@ def has_way(memories: Mapping[str, UplinkState], family: Family) -> bool:
     return any(memory.family(family).status is Status.ONLINE for memory in memories.values())
 
 
-def with_only_way(
-    memories: Mapping[str, UplinkState], uplinks: Sequence[Uplink], now: float
-) -> dict[str, UplinkState]:
+def with_only_way(memories: Mapping[str, UplinkState], uplinks: Sequence[Uplink], now: float) -> dict[str, UplinkState]:
     """The memories, after facts and rounds, with a stand-in for each family in which nothing is online.
 
     It is the uplink of the lowest metric whose last round was good: no rise and no hold keeps it out while there is no

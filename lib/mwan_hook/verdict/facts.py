@@ -19,17 +19,25 @@ BACK_WITHIN = 15.0  # seconds in which an online way must be back, the same, to 
 BY_FACTS = "no target applies: judged by link, address and gateway"
 
 
-def judge_uplink(state: UplinkState, uplink: Uplink, now: float) -> UplinkState:
-    """The facts of both families.  ``state`` is ``UplinkState()`` for an uplink never seen in this boot."""
+def judge_uplink(state: UplinkState, uplink: Uplink, now: float, dialled: bool) -> UplinkState:
+    """The facts of both families.  ``state`` is ``UplinkState()`` for an uplink never seen in this boot.
+
+    ``dialled``: its link is there because we have dialled it.
+    """
     replugged = uplink.present and state.interface != "" and state.index != uplink.index
-    families = {family.value: judge_facts(state.family(family), uplink, family, now, replugged) for family in FAMILIES}
+    families = {
+        family.value: judge_facts(state.family(family), uplink, family, now, replugged, dialled) for family in FAMILIES
+    }
     return UplinkState(uplink.interface or state.interface, uplink.index, **families)
 
 
-def judge_facts(state: FamilyState, uplink: Uplink, family: Family, now: float, replugged: bool) -> FamilyState:
+def judge_facts(
+    state: FamilyState, uplink: Uplink, family: Family, now: float, replugged: bool, dialled: bool
+) -> FamilyState:
     """One family: it leaves at once if a fact is missing, and may come back by a pass or by earning it.
 
-    ``replugged``: the interface has another index than the state was seen on.
+    ``replugged``: the interface has another index than the state was seen on.  ``dialled``: what comes now was dialled
+    by us, and what went was hung up or is dialled anew: that is no flap.
     """
     way, probe = uplink.way(family), uplink.config.probe
     state = sane(state, probe, now)
@@ -47,7 +55,7 @@ def judge_facts(state: FamilyState, uplink: Uplink, family: Family, now: float, 
     if state.by_facts:
         state = state._replace(by_facts=False)
     if not state.way or state.status is Status.DISABLED:
-        return _admitted(state, way.key, probe, now)
+        return _admitted(state, way.key, probe, now, dialled)
     return state if state.way == way.key else _moved(state, way.key)
 
 
@@ -111,6 +119,7 @@ def _lost(state: FamilyState, now: float) -> FamilyState:
         good=0,
         bad=0,
         may_pass=False,
+        dialled=False,
         burst=False,
         portal_due=True,
         next_probe_at=None,
@@ -127,6 +136,7 @@ def _disabled(state: FamilyState, key: str, reason: str, now: float) -> FamilySt
         connectivity=Connectivity.UNKNOWN if key else Connectivity.NONE,
         bad=0,
         may_pass=False,
+        dialled=False,
         burst=False,
         lost_at=None,
         lost_way="",
@@ -147,6 +157,7 @@ def _by_facts(state: FamilyState, key: str, now: float) -> FamilyState:
         bad=0,
         held_until=None,
         may_pass=False,
+        dialled=False,
         burst=False,
         lost_at=None,
         lost_way="",
@@ -159,7 +170,7 @@ def _by_facts(state: FamilyState, key: str, now: float) -> FamilyState:
     )
 
 
-def _admitted(state: FamilyState, key: str, probe: Probe, now: float) -> FamilyState:
+def _admitted(state: FamilyState, key: str, probe: Probe, now: float, dialled: bool) -> FamilyState:
     """Admit what has all it needs (again): one good round is enough, or the rise is earned.
 
     In burst, if it was the link that took it out, or a hand; one that probes took out gets nothing by a bounce.
@@ -171,8 +182,9 @@ def _admitted(state: FamilyState, key: str, probe: Probe, now: float) -> FamilyS
         state = state._replace(way=key, good=0, portal_due=True)
     return _status(state, Status.OFFLINE, now)._replace(
         bad=0,
-        may_pass=free and (same or not state.judged),
-        burst=appeared or state.lost_at is not None or state.status is Status.DISABLED,
+        may_pass=dialled or (free and (same or not state.judged)),
+        dialled=dialled,
+        burst=dialled or appeared or state.lost_at is not None or state.status is Status.DISABLED,
         next_probe_at=None,
         reason="not probed yet" if not state.judged else "back, not probed yet",
     )
@@ -215,6 +227,12 @@ def is_online(uplink: Uplink, family: Family, state: State) -> bool:
     """The verdict, as far as the facts still allow it."""
     memory = state.uplinks.get(uplink.name, UplinkState()).family(family)
     return memory.status is Status.ONLINE and uplink.enabled and not uplink.way(family).missing
+
+
+def recovering(uplink: Uplink, family: Family, state: State) -> bool:
+    """True of an offline one whose last round was good: only its rise or a hold keeps it out."""
+    memory = state.uplinks.get(uplink.name, UplinkState()).family(family)
+    return memory.status is Status.OFFLINE and memory.good > 0 and uplink.enabled and not uplink.way(family).missing
 
 
 def unjudged(uplink: Uplink, family: Family, state: State) -> bool:

@@ -75,6 +75,21 @@ def test_the_first_online_of_several_carries_with_the_others_below_it() -> None:
     assert (of_policies(made), devices(made.policies)) == ([Rule(V4, 1400, OWN)], [[(2, 1)], [(2, 1)]])
 
 
+@pytest.mark.parametrize("family", [V4, V6])
+@pytest.mark.parametrize("fallback", list(Fallback))
+def test_no_hold_keeps_a_good_uplink_from_packets_that_have_no_other_way(fallback: Fallback, family: Family) -> None:
+    there = b.snapshot(*b.NAMES, families=(family,))
+    state = b.state(fiber=ON, cable=OFF, lte=OFF)
+    held = state.uplinks["lte"].family(family)._replace(good=2, held_until=180.0)
+    alone, several = policy(fallback=fallback), policy("other", "cable lte", fallback=fallback, protocols=(6,))
+    for memory, uplink in ((held, ["lte"]), (held._replace(good=0), []), (held._replace(status=ON), ["lte"])):
+        now = state._replace(uplinks={**state.uplinks, "lte": state.uplinks["lte"].with_family(family, memory)})
+        courses = bound(config(alone, several), there).policies
+        carried = [[one.name for one in policies.online(course, family, now)] for course in courses]
+        waits = fallback is Fallback.DEFAULT and memory is held
+        assert carried == [[] if waits else uplink] * 2
+
+
 def test_listed_ones_of_the_first_one_s_metric_share_by_weight_and_others_do_not() -> None:
     made = desired(config(policy(uplinks="lte fiber cable")))
     assert devices(made.policies) == [[(4, 3), (3, 1)], [(4, 1)], [(2, 1)], [(3, 1)]]

@@ -58,7 +58,7 @@ class Month:
     def facts(self, carrier: bool) -> None:
         """The line has a carrier, or none."""
         self.uplink = _uplink(self.config.uplinks[0], carrier)
-        self.memory = judge_uplink(self.memory, self.uplink, self.now)
+        self.memory = judge_uplink(self.memory, self.uplink, self.now, False)
 
     def run(self, days: float, fiber: bool = True) -> None:
         """The timer, every ten seconds."""

@@ -409,9 +409,9 @@ def test_a_result_whose_link_changed_does_not_fit() -> None:
 
 
 def test_both_families_are_judged_and_the_index_is_remembered() -> None:
-    state = judge_uplink(UplinkState(), uplink(probe()), START)
+    state = judge_uplink(UplinkState(), uplink(probe()), START, False)
     assert (state.interface, state.index) == ("eth7", 7)
     assert state.ipv4.may_pass
     assert state.ipv6.connectivity is NONE
-    again = judge_uplink(state, uplink(probe(), index=8), START + 1)
+    again = judge_uplink(state, uplink(probe(), index=8), START + 1, False)
     assert again.ipv4.reason == "not probed yet"

@@ -61,7 +61,7 @@ class Verdicts(RuleBasedStateMachine):
         """The facts as they are now."""
         before = self.state
         now = uplink(self.probe, self.missing, self.index, self.gateway, self.enabled)
-        self.state = judge_facts(before, now, Family.IPV4, self.now, self.judged_index != self.index)
+        self.state = judge_facts(before, now, Family.IPV4, self.now, self.judged_index != self.index, False)
         self.judged_index = self.index
         assert not (before.status is not ONLINE and self.state.status is ONLINE), "facts alone made it online"
         if self.missing or not self.enabled:

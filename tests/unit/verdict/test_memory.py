@@ -84,7 +84,7 @@ def changed(before: FamilyState, after: FamilyState) -> dict[str, object]:
 
 def facts_of(before: FamilyState, now: Uplink = HERE, replugged: bool = False) -> dict[str, object]:
     """What a look at the facts changes."""
-    return changed(before, judge_facts(before, now, V4, NOW, replugged))
+    return changed(before, judge_facts(before, now, V4, NOW, replugged, False))
 
 
 # ---------------------------------------------------------------- facts
@@ -114,7 +114,7 @@ def test_a_fact_that_is_missing_takes_what_was_seen_and_keeps_what_was_earned_an
 
 
 def test_a_fact_that_stays_missing_changes_no_more_than_the_words() -> None:
-    lost = judge_facts(RICH, uplink(SETTINGS, missing="no carrier"), V4, NOW - 10, False)
+    lost = judge_facts(RICH, uplink(SETTINGS, missing="no carrier"), V4, NOW - 10, False, False)
     assert facts_of(lost, uplink(SETTINGS, missing="no address")) == {"reason": "no address"}
 
 
@@ -206,7 +206,7 @@ def test_without_targets_the_facts_judge_at_once_and_leave_no_hold_pass_or_loss(
         "reason": facts.BY_FACTS,
         "by_facts": True,
     }
-    assert facts_of(judge_facts(before, blind, V4, NOW - 50, False), blind) == {}
+    assert facts_of(judge_facts(before, blind, V4, NOW - 50, False, False), blind) == {}
     assert facts_of(RICH._replace(by_facts=True)) == {"by_facts": False}
 
 
@@ -235,14 +235,16 @@ LOST = RICH._replace(
 def test_what_comes_back_passes_if_it_is_the_same_soon_and_not_too_often(
     before: FamilyState, may_pass: bool, burst: bool
 ) -> None:
-    after = judge_facts(before, HERE, V4, NOW, False)
+    after = judge_facts(before, HERE, V4, NOW, False, False)
     assert (after.status, after.way, after.may_pass, after.burst) == (OFFLINE, WAY, may_pass, burst)
     assert after.since == before.since
     assert after.reason == ("back, not probed yet" if before.judged else "not probed yet")
 
 
 def test_what_is_switched_on_again_keeps_its_good_rounds_only_on_the_same_way() -> None:
-    off = judge_facts(RICH, uplink(SETTINGS, enabled=False), V4, NOW - 10, False)._replace(portal_due=False, bad=2)
+    off = judge_facts(RICH, uplink(SETTINGS, enabled=False), V4, NOW - 10, False, False)._replace(
+        portal_due=False, bad=2
+    )
     on = {"status": OFFLINE, "since": NOW, "bad": 0, "burst": True, "reason": "back, not probed yet"}
     assert facts_of(off) == on
     other = uplink(SETTINGS, gateway="192.168.7.9")
@@ -263,7 +265,7 @@ def test_another_index_than_the_one_that_is_remembered_is_a_replug(
     interface: str, index: int, now: Uplink, replugged: bool
 ) -> None:
     before = UplinkState(interface, index, RICH._replace(way="" if not interface else WAY))
-    after = judge_uplink(before, now, NOW)
+    after = judge_uplink(before, now, NOW, False)
     assert (after.ipv4.judged is False) is replugged
     assert after.index == now.index
     assert after.interface == "eth7"
@@ -271,7 +273,7 @@ def test_another_index_than_the_one_that_is_remembered_is_a_replug(
 
 def test_an_interface_that_is_gone_is_remembered_by_its_name() -> None:
     gone = uplink(SETTINGS, missing="interface is gone", index=0)._replace(interface="")
-    assert judge_uplink(UplinkState("eth7", 7, RICH), gone, NOW).interface == "eth7"
+    assert judge_uplink(UplinkState("eth7", 7, RICH), gone, NOW, False).interface == "eth7"
 
 
 @pytest.mark.parametrize("name", ["since", "full_at", "lost_at", "portal_at", "probed_at"])

@@ -42,6 +42,7 @@ class Site:
         self.now = START
         self.state = State()
         self.uplinks = {name: self._uplink(name, n) for n, name in enumerate(NAMES[:count], 1)}
+        self.dialled: frozenset[str] = frozenset()
 
     def _uplink(self, name: str, number: int, missing: str = "") -> Uplink:
         made = uplink(self.probe, missing, index=number)
@@ -50,7 +51,8 @@ class Site:
 
     def scene(self) -> Scene:
         bound = Bound(tuple(self.uplinks.values()), Allotment())
-        return Scene("/nowhere", Config(), "", self.state, Allotment(), bound, Snapshot(), self.now, self.now)
+        seen = Scene("/nowhere", Config(), "", self.state, Allotment(), bound, Snapshot(), self.now, self.now)
+        return seen._replace(dialled=self.dialled)
 
     def lose(self, name: str, missing: str = "no carrier") -> None:
         """A fact goes missing; with an empty text it is back."""
@@ -95,6 +97,40 @@ def test_a_redial_of_the_only_line_waits_for_no_pass() -> None:
         site.run(at)
         site.lose("dsl", "")
         assert site.run(at + 20, dsl=FULL) == ["dsl"]
+
+
+def redialled(site: Site, bad: int = 0) -> list[float | None]:
+    """`lte` is dialled five times within ten minutes beside `sat`, with so many bad rounds first: its holds."""
+    held = []
+    for at in range(100, 600, 100):
+        site.lose("lte", "")
+        for late in range(bad):
+            assert site.run(at + late, lte=LIMITED, sat=FULL) == ["sat"]
+        online = site.run(at + bad, lte=FULL, sat=FULL)
+        held.append(site.memory("lte").held_until)
+        assert ("lte" in online) is (held[-1] is None and not (bad and not site.dialled))
+        site.lose("lte", "no address")
+        assert site.run(at + 50, sat=FULL) == ["sat"]
+    return held
+
+
+@pytest.mark.parametrize("bad", [0, 4])
+def test_what_we_hang_up_and_dial_again_is_no_flap_and_uses_no_pass(bad: int) -> None:
+    site = Site(count=3)
+    site.dialled = frozenset(["lte"])
+    site.lose("dsl")
+    site.lose("lte", "no address")
+    site.run(0, sat=FULL)
+    assert redialled(site, bad) == [None] * 5
+    assert site.memory("lte").passes == ()
+
+
+def test_what_comes_and_goes_by_itself_beside_an_online_line_is_held() -> None:
+    site = Site(count=3)
+    site.lose("dsl")
+    site.lose("lte", "no address")
+    site.run(0, sat=FULL)
+    assert [until is not None for until in redialled(site)] == [False, True, True, True, True]
 
 
 def test_beside_an_online_line_the_rise_and_the_hold_are_waited_for() -> None:

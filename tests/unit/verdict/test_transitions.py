@@ -38,7 +38,9 @@ def test_a_new_uplink_is_plugged_and_one_that_goes_is_unplugged() -> None:
         ("online", "offline", "online"),
         ("full", "unknown", "full"),
     ]
-    gone = judge_uplink(state(ONLINE, FULL).uplinks["fiber"], uplink(probe(), missing="no interface", index=0), START)
+    gone = judge_uplink(
+        state(ONLINE, FULL).uplinks["fiber"], uplink(probe(), missing="no interface", index=0), START, False
+    )
     assert words(state(ONLINE, FULL), State(uplinks={"fiber": gone})) == [
         ("unplugged", "plugged", "unplugged"),
         ("offline", "online", "offline"),

@@ -77,7 +77,7 @@ class Line:
             old = self.uplink.index
             self.uplink = uplink(self.probe, **facts)  # type: ignore[arg-type]
             self.replugged = old != self.uplink.index
-        self.state = judge_facts(self.state, self.uplink, Family.IPV4, START + at, self.replugged)
+        self.state = judge_facts(self.state, self.uplink, Family.IPV4, START + at, self.replugged, False)
         self.replugged = False
         return self.state
 
