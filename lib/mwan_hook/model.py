@@ -941,6 +941,12 @@ class ConfigError(MwanError):
     code = 2
 
 
+class UsageError(MwanError):
+    """A word of the command line that means nothing here."""
+
+    code = 2
+
+
 class Busy(MwanError):  # noqa: N818 - its name is the word of the exit code
     """A lock was not to be had in time."""
 

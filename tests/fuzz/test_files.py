@@ -111,8 +111,8 @@ def test_files_of_networkd_and_udev_say_something_or_nothing(tmp_path: Path) -> 
                 networkd.link_facts(root, 7)
                 networks, _ = networkfiles.read(root, lambda path: None)
                 loaded = config.load(root)
-                attributes = udev.attributes(root, "eth0", 7)
-                networkmatch.network_for(root, networks, link, attributes)
+                udev.attributes(root, "eth0", 7)
+                networkmatch.network_for(root, networks, link)
                 config.for_interface(loaded, build.build({"uplinks": {"eth0": {}}}).uplinks[0], link)
                 list(delegation.claims(root))
 

@@ -28,7 +28,7 @@ def read(method: str, *words_: Any) -> Any:
 def compare(mode: CopyRoutes, family: Family, table: int, index: int) -> Copies:
     """What a table lacks."""
     with Reader() as reader:
-        return Copier(reader, mode).compare(family, table, index)
+        return Copier(reader, mode).compare(family, table, index, ())
 
 
 def changes_of(found: Copies) -> list[Change]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from mwan_hook import config
-from mwan_hook.model import MwanError
+from mwan_hook.model import ConfigError
 from mwan_hook.notify.mail import deliver, store
 from mwan_hook.notify.mail import send as mailsend
 from mwan_hook.notify.mail import text as mailtext
@@ -21,12 +21,6 @@ if TYPE_CHECKING:
     from mwan_hook.notify.mail.text import Now
 
 
-class NoMailError(MwanError):
-    """Nothing to do without a recipient; a mistake of the configuration where mail is asked for."""
-
-    code = 2
-
-
 def run(root: str, send: bool, test: bool) -> int:
     """0; 1 if a mail was not taken.  Raises MwanError."""
     loaded = config.look(root)
@@ -35,7 +29,7 @@ def run(root: str, send: bool, test: bool) -> int:
         if send:
             store.MAIL.set_aside(root)
             return 0  # what the timer runs
-        raise NoMailError("[mail] to is not set: expected addresses, as in to = someone@example.org")
+        raise ConfigError("[mail] to is not set: expected addresses, as in to = someone@example.org")
     if test:
         return _tested(root, mail)
     if send:

@@ -78,7 +78,7 @@ def _stored(root: str, error: ConfigError, as_json: bool, header: bool) -> int:
     return 0
 
 
-def render(seen: Scene, judged: Judged, header: bool = True) -> str:
+def render(seen: Scene, judged: Judged, header: bool) -> str:
     """The table for people; each line begins with ``NAME INTERFACE N (connectivity)``."""
     rows = [_row(seen, uplink, judged.state.uplinks.get(uplink.name, UplinkState())) for uplink in seen.uplinks]
     if header:

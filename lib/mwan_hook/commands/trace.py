@@ -8,7 +8,7 @@ import socket
 
 from mwan_hook.kernel.question import UDP, Question
 from mwan_hook.machine.names import SHARED
-from mwan_hook.model import Family, MwanError, UplinkState
+from mwan_hook.model import Family, MwanError, UplinkState, UsageError
 from mwan_hook.say import complain, say
 from mwan_hook.trace import inquiry, words
 from mwan_hook.trace.compare import agree, askable, merge_twins
@@ -24,12 +24,6 @@ if TYPE_CHECKING:
     from mwan_hook.trace.values import Device
 
 TRIES = 3  # looks, while rules or routes change under them
-
-
-class QuestionError(MwanError):
-    """A question that makes no sense."""
-
-    code = 2
 
 
 def run(options: Namespace) -> int:
@@ -99,17 +93,17 @@ def question(options: Namespace, devices: dict[int, Device]) -> tuple[Question, 
     destination, notes = _destination(options.destination, Family.of(source) if source else None)
     family = Family.of(destination)
     if source and Family.of(source) is not family:
-        raise QuestionError(f"{destination} and --from {source} are of different families")
+        raise UsageError(f"{destination} and --from {source} are of different families")
     if options.iif and (options.oif or options.uid is not None):
-        raise QuestionError("a forwarded packet (--iif) has no --oif yet, and no --uid")
+        raise UsageError("a forwarded packet (--iif) has no --oif yet, and no --uid")
     if options.iif and not source:
-        raise QuestionError("a forwarded packet (--iif) has a source: add --from")
+        raise UsageError("a forwarded packet (--iif) has a source: add --from")
     proto = _protocol(options.proto, family)
     if (options.sport or options.dport) and proto not in (6, 17):
-        raise QuestionError("ports need --proto tcp or udp")
+        raise UsageError("ports need --proto tcp or udp")
     iif, oif = _index(options.iif, devices, "--iif"), _index(options.oif, devices, "--oif")
     if iif == LOOPBACK:
-        raise QuestionError("lo is where this machine's own packets come from: leave --iif out")
+        raise UsageError("lo is where this machine's own packets come from: leave --iif out")
     uid = options.uid if options.uid is not None else 0 if iif else os.getuid()
     asked = Question(family, destination, source, iif, oif, options.mark, proto, options.sport, options.dport, uid)
     return asked, notes
@@ -123,7 +117,7 @@ def _destination(text: str, family: Family | None) -> tuple[str, list[str]]:
         address, notes = _resolved(text, family)
     what = ipaddress.ip_address(address)
     if what.is_multicast or what.is_unspecified or address == "255.255.255.255":
-        raise QuestionError(f"{text} is no address of one machine")
+        raise UsageError(f"{text} is no address of one machine")
     return address, notes
 
 
@@ -142,7 +136,7 @@ def _address(text: str, option: str) -> str:
     try:
         return str(ipaddress.ip_address(text))
     except ValueError:
-        raise QuestionError(f"{option} {text}: expected an address") from None
+        raise UsageError(f"{option} {text}: expected an address") from None
 
 
 def _protocol(text: str | None, family: Family) -> int:
@@ -153,7 +147,7 @@ def _protocol(text: str | None, family: Family) -> int:
         return 58
     number = numbers.get(text.lower(), int(text) if text.isdigit() else 0)
     if not 0 < number < 256:
-        raise QuestionError(f"--proto {text}: expected tcp, udp, icmp or a number from 1 to 255")
+        raise UsageError(f"--proto {text}: expected tcp, udp, icmp or a number from 1 to 255")
     return number
 
 
@@ -164,7 +158,7 @@ def _index(name: str | None, devices: dict[int, Device], option: str) -> int:
         return socket.if_nametoindex(name)
     except OSError:
         known = ", ".join(device.name for device in devices.values())
-        raise QuestionError(f"{option} {name}: there is no such interface; there are: {known}") from None
+        raise UsageError(f"{option} {name}: there is no such interface; there are: {known}") from None
 
 
 def _names(root: str, devices: dict[int, Device], asked: Question) -> Names:

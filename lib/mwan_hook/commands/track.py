@@ -128,14 +128,13 @@ def _fault(index: int) -> str:
 
 
 def _refuse(root: str, strangers: Sequence[str]) -> None:
-    """Raise UnknownUplinkError for names that the configuration does not know either.
+    """Raise UsageError for names that the configuration does not know either.
 
     One that it knows is a template's that nothing was plugged in for.  A bad configuration changes nothing: it must
     not make a router give up its address.
     """
     from mwan_hook import config
-    from mwan_hook.model import MwanError
-    from mwan_hook.run.naming import UnknownUplinkError
+    from mwan_hook.model import MwanError, UsageError
     from mwan_hook.say import complain
 
     try:
@@ -145,4 +144,4 @@ def _refuse(root: str, strangers: Sequence[str]) -> None:
         return
     for name in strangers:
         if name not in known:
-            raise UnknownUplinkError(f"no uplink is called {name}; configured are: {', '.join(known) or 'none'}")
+            raise UsageError(f"no uplink is called {name}; configured are: {', '.join(known) or 'none'}")

@@ -6,7 +6,7 @@ import time
 
 from mwan_hook import config
 from mwan_hook.commands.columns import table
-from mwan_hook.model import MwanError, Stage
+from mwan_hook.model import Stage, UsageError
 from mwan_hook.quota import usage as quota
 from mwan_hook.quota import words
 from mwan_hook.quota.words import shown
@@ -29,10 +29,7 @@ HEADER = ("QUOTA", "USED", "OF", "PERCENT", "RESETS", "FORECAST", "")
 DAY = 86400.0
 
 
-class FigureError(MwanError):
-    """A wish that cannot be; a usage error."""
 
-    code = 2
 
 
 def run(root: str, name: str | None, figure: int | None, save: bool) -> int:
@@ -67,7 +64,7 @@ def _set(root: str, loaded: Loaded, name: str, figure: int) -> None:
         judged = judge.judge(look.to_write(root, loaded))
         named = [uplink for uplink in chosen(judged.scene, [name]) if uplink.config.quota]
         if len(named) != 1:
-            raise FigureError(f"{name} means {len(named) or 'no'} uplinks with a quota; name one")
+            raise UsageError(f"{name} means {len(named) or 'no'} uplinks with a quota; name one")
         usage = judged.state.usage[named[0].name]
         usage = usage._replace(periods={**usage.periods, usage.period: figure})
         # The thresholds are for the next run to tell.

@@ -7,7 +7,7 @@ import time
 import uuid
 
 from mwan_hook import config
-from mwan_hook.model import MwanError
+from mwan_hook.model import ConfigError
 from mwan_hook.notify.mail import store, text
 from mwan_hook.notify.webhook import deliver
 from mwan_hook.notify.webhook import send as webhooksend
@@ -21,12 +21,6 @@ if TYPE_CHECKING:
     from mwan_hook.model import Webhook
 
 
-class NoWebhookError(MwanError):
-    """Nothing to do without a URL; a mistake of the configuration where a post is asked for."""
-
-    code = 2
-
-
 def run(root: str, send: bool, test: bool) -> int:
     """0; 1 if a post was not taken.  Raises MwanError."""
     hook = config.look(root).config.webhook
@@ -34,7 +28,7 @@ def run(root: str, send: bool, test: bool) -> int:
         if send:
             store.WEBHOOK.set_aside(root)
             return 0  # what the timer runs
-        raise NoWebhookError("[webhook] url is not set: expected one, as in url = https://example.org/hook")
+        raise ConfigError("[webhook] url is not set: expected one, as in url = https://example.org/hook")
     if test:
         return _tested(root, hook)
     if send:

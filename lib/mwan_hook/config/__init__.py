@@ -64,18 +64,13 @@ def _fresh(root: str, keep: bool) -> dict[str, Any]:
     return fresh(root, keep)
 
 
-def for_interface(
-    loaded: Loaded, uplink: UplinkConfig, link: Link, attributes: Mapping[str, str] | None = None
-) -> UplinkConfig:
-    """``uplink`` on ``link``: its .network file's values beneath what mwan-hook.conf sets, above the defaults.
-
-    ``attributes`` are the link's from udev, where the caller has them; else they are read if a file needs them.
-    """
+def for_interface(loaded: Loaded, uplink: UplinkConfig, link: Link) -> UplinkConfig:
+    """``uplink`` on ``link``: its .network file's values beneath what mwan-hook.conf sets, above the defaults."""
     if not loaded.networks:
         return uplink
     from mwan_hook.config.networks import network_for
 
-    network = network_for(loaded.root, loaded.networks, link, attributes)
+    network = network_for(loaded.root, loaded.networks, link)
     if network is None:
         return uplink
     return build.overlay(uplink, network.values, uplink.explicit | loaded.config.explicit_probe)

@@ -16,18 +16,16 @@ _ADDRESS_KEYS = ("MACAddress", "PermanentMACAddress")
 _FACTS = {"Driver": "driver", "Path": "path"}
 
 
-def network_for(
-    root: str, networks: Sequence[Network], link: Link, attributes: Mapping[str, str] | None = None
-) -> Network | None:
+def network_for(root: str, networks: Sequence[Network], link: Link) -> Network | None:
     """The network in force for ``link``: the one networkd names, else the first that matches.
 
-    ``attributes`` are those of :func:`mwan_hook.machine.udev.attributes`, which is asked when they are not given
-    and some ``[Match]`` needs them.
+    udev is asked for the link's attributes where some ``[Match]`` needs them.
     """
     named = link_facts(root, link.index).get("NETWORK_FILE")
     if named:
         name = named.rpartition("/")[2]
         return next((network for network in networks if network.name == name), None)
+    attributes: Mapping[str, str] | None = None
     for network in networks:
         if attributes is None and set(network.match) & {*_FACTS, "Property", "Type"}:
             from mwan_hook.machine import udev

@@ -28,7 +28,7 @@ class Copier:
         self._mode = mode
         self._main: dict[Family, CanonicalRoutes] = {}
 
-    def compare(self, family: Family, table: int, index: int, homes: Iterable[int] = ()) -> Copies:
+    def compare(self, family: Family, table: int, index: int, homes: Iterable[int]) -> Copies:
         """The difference for one family and table of the uplink with interface ``index``.
 
         ``homes``: tables of others that its default was found in; what else leads through it there is copied, too,

@@ -169,9 +169,9 @@ def received(control: Sequence[tuple[int, int, bytes]]) -> float:
     return now
 
 
-def timed_out(job: Job, wire_bytes: int = 0) -> ProbeAnswer:
+def timed_out(job: Job) -> ProbeAnswer:
     """Nothing came until the deadline."""
-    return ProbeAnswer(Connectivity.LIMITED, None, f"timed out after {round(job.timeout, 3):g} s", wire_bytes)
+    return ProbeAnswer(Connectivity.LIMITED, None, f"timed out after {round(job.timeout, 3):g} s")
 
 
 def not_sent(error: OSError) -> ProbeAnswer:

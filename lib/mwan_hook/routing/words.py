@@ -67,7 +67,7 @@ def _ip_for(what: Route) -> str:
     return _ip(what.family)
 
 
-def route(what: Route, names: Mapping[int, str], delete: bool = False) -> str:
+def route(what: Route, names: Mapping[int, str], delete: bool) -> str:
     """What follows ``ip route add``.  A route to delete needs no words for what the kernel does not look at."""
     single = what.nexthops[0] if len(what.nexthops) == 1 else None
     words = [what.dst if what.kind == "unicast" else f"{what.kind} {what.dst}"]
@@ -123,7 +123,7 @@ def _is_bare6(what: NexthopObject) -> bool:
     return what.family is Family.IPV6 and what.hop is not None and what.hop.gateway is None
 
 
-def nexthop(what: NexthopObject, names: Mapping[int, str], delete: bool = False) -> str:
+def nexthop(what: NexthopObject, names: Mapping[int, str], delete: bool) -> str:
     """What follows ``ip nexthop add``.
 
     A lone way may outweigh its twin by more than ip(8) has words for; typed so, a run leaves it as it is.

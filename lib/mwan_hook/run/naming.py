@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mwan_hook.model import MwanError
+from mwan_hook.model import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,20 +12,14 @@ if TYPE_CHECKING:
     from mwan_hook.run.scene import Scene
 
 
-class UnknownUplinkError(MwanError):
-    """A name that is no uplink's; a usage error."""
-
-    code = 2
-
-
 def chosen(seen: Scene, names: Sequence[str]) -> list[Uplink]:
-    """Uplinks by name, by interface, or all of a template by its name.  Raises UnknownUplinkError."""
+    """Uplinks by name, by interface, or all of a template by its name.  Raises UsageError."""
     found: list[Uplink] = []
     templates = {entry.name for entry in seen.config.uplinks}
     for name in names:
         matching = [u for u in seen.uplinks if name in (u.name, u.interface, u.config.name)]
         if not matching and name not in templates:
             known = ", ".join(uplink.name for uplink in seen.uplinks) or "none"
-            raise UnknownUplinkError(f"no uplink is called {name}; there are: {known}")
+            raise UsageError(f"no uplink is called {name}; there are: {known}")
         found += [uplink for uplink in matching if uplink not in found]
     return found

@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 
 from mwan_hook.store.files import HOOKS_LOCK, NOTIFY_LOCK, make_directory, owner_of, under
-from mwan_hook.store.lock import LOCK_FLAGS, MODE, Flock, busy, failed, pause
+from mwan_hook.store.lock import LOCK_FLAGS, MODE, Flock, Held, failed, pause
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from filelock import BaseFileLock
 
 
@@ -24,7 +22,7 @@ def hooks(root: str) -> FileLocked:
     return FileLocked(under(root, HOOKS_LOCK), 0)
 
 
-class FileLocked:
+class FileLocked(Held):
     """filelock's lock; versions of it that unlink the file on release check the inode themselves.
 
     Root in the directory of another user takes flock(2) itself: that one could put a link in the file's place, and
@@ -63,16 +61,6 @@ class FileLocked:
         if self._lock is not None:
             self._lock.release()
             self._lock = None
-
-    def __enter__(self) -> FileLocked:
-        if not self.acquire():
-            raise busy(self.path, self.wait)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.release()
 
 
 def _file_lock(path: str) -> BaseFileLock:

@@ -20,7 +20,7 @@ from mwan_hook.store.files import PROBE_LOCK, STATE_LOCK, give, make_directory, 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal as _signal
-    from types import TracebackType
+    from typing import Self
 else:
     import _signal  # the C half of `signal`; the other half brings enum
 
@@ -44,7 +44,30 @@ def prober(root: str, wait: float, longest: float) -> Flock:
     return Flock(under(root, PROBE_LOCK), wait, longest + LONGEST)
 
 
-class Flock:
+class Held:
+    """A lock for ``with``, which raises Busy after ``wait`` seconds."""
+
+    path: str
+    wait: float
+
+    def acquire(self) -> bool:
+        """True once it is held; False after the time that this lock waits.  Raises MwanError."""
+        raise NotImplementedError
+
+    def release(self) -> None:
+        """Let it go; nothing happens if it is not held."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        if not self.acquire():
+            raise busy(self.path, self.wait)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+class Flock(Held):
     """flock(2) on a file that may be unlinked and made anew by others while it is waited for.
 
     The file says which process holds it, and until when at the latest.  While it is held the terminal cannot stop this
@@ -83,16 +106,6 @@ class Flock:
             os.close(self._descriptor)  # which unlocks: no child has inherited it
             self._descriptor = -1
             _Stops.allow()
-
-    def __enter__(self) -> Flock:
-        if not self.acquire():
-            raise busy(self.path, self.wait)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.release()
 
     def _try(self) -> bool:
         _Stops.forbid()

@@ -7,7 +7,6 @@ from mwan_hook.model import LOCAL_TABLE, Family
 from mwan_hook.trace.match import domain, matches
 from mwan_hook.trace.table import lookup
 from mwan_hook.trace.values import (
-    EACCES,
     EHOSTUNREACH,
     EINVAL,
     ENETUNREACH,
@@ -27,13 +26,6 @@ if TYPE_CHECKING:
     from mwan_hook.trace.values import AnyRule, Device, KernelState, TableAnswer
 
 NO_ANSWER = "no rule leads to a route"
-ERRORS = {
-    ENETUNREACH: "network is unreachable",
-    EHOSTUNREACH: "no route to host",
-    EINVAL: "dropped without a word (blackhole), or not valid",
-    EACCES: "prohibited",
-    EXDEV: "dropped by rp_filter",
-}
 
 
 def trace(asked: Question, ground: KernelState) -> Trace:
@@ -178,7 +170,7 @@ def _refused_forwarding(walked: Trace, ground: KernelState) -> Outcome | None:
     return outcome._replace(legs=good, otherwise=dropped) if good else dropped
 
 
-def back(asked: Question, outgoing: int = 0) -> Question:
+def back(asked: Question, outgoing: int) -> Question:
     """The question about the way back that rp_filter asks."""
     return Question(
         asked.family, asked.source or "", asked.destination, outgoing, 0, 0, asked.proto, asked.dport, asked.sport

@@ -44,13 +44,8 @@ METHODS = {
 """Every method; of those that a round has, the first one's round trip foretells."""
 
 
-def jobs_for(
-    uplink: Uplink, family: Family, probe: Probe, *, with_portal: bool = False, timeout: float | None = None
-) -> tuple[Job, ...]:
-    """What to ask for one round; portal targets last.  Empty where a fact is missing or no target applies.
-
-    ``timeout`` (seconds) stands for the configured one, as in a burst.
-    """
+def jobs_for(uplink: Uplink, family: Family, probe: Probe, *, with_portal: bool) -> tuple[Job, ...]:
+    """What to ask for one round; portal targets last.  Empty where a fact is missing or no target applies."""
     way = uplink.way(family)
     if way.missing or uplink.link is None:
         return ()
@@ -66,7 +61,7 @@ def jobs_for(
             source=way.source,
             gateway=way.gateway,
             noarp=uplink.link.noarp,
-            timeout=probe.timeout if timeout is None else timeout,
+            timeout=probe.timeout,
             servers=way.servers,
             portal=portal,
         )
@@ -118,7 +113,7 @@ def suffices(results: Sequence[Result]) -> bool:
     return all(result.connectivity is Connectivity.FULL for result in results)
 
 
-def summarise(results: Sequence[Result], required: int = 1) -> Round:
+def summarise(results: Sequence[Result], required: int) -> Round:
     """What the results of one uplink and family say together.
 
     The best of the targets, ``full`` if ``required`` of them are (of those that apply, where they are fewer); else

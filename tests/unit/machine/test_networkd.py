@@ -25,7 +25,10 @@ def network(fs: FakeFilesystem, path: str, text: str) -> None:
 def values(link: Link = ETH0, attributes: dict[str, str] | None = None) -> dict[str, object]:
     """What the .network files give a link."""
     found, _ = networkfiles.read("/", lambda path: None)
-    chosen = networks.network_for("/", found, link, attributes or {})
+    if attributes is None:
+        chosen = networks.network_for("/", found, link)
+    else:
+        chosen = next((one for one in found if networks.applies(one.match, link, attributes)), None)
     return dict(chosen.values) if chosen else {}
 
 
