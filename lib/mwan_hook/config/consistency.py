@@ -18,11 +18,21 @@ _PAIRED = frozenset(("targets", "required", "latency_low", "latency_high"))  # k
 
 
 class Contradiction(NamedTuple):
-    """A mistake (or, with ``fatal`` False, a doubt) at a place: section names and key."""
+    """A mistake (``fatal``), or a doubt, at a place: section names and key."""
 
     path: tuple[str, ...]
     words: str
-    fatal: bool = True
+    fatal: bool
+
+
+def mistake(path: tuple[str, ...], words: str) -> Contradiction:
+    """A contradiction that no run takes."""
+    return Contradiction(path, words, True)
+
+
+def doubt(path: tuple[str, ...], words: str) -> Contradiction:
+    """A contradiction that is only warned of."""
+    return Contradiction(path, words, False)
 
 
 def check(config: Config, plain: Mapping[str, Any]) -> list[Contradiction]:
@@ -53,19 +63,24 @@ def _probe(probe: Probe, path: tuple[str, ...], own: Mapping[str, Any]) -> Itera
     asked = len(probe.targets)
     key = "required" if "required" in own or "targets" not in own else "targets"
     if asked and probe.required > asked:
-        yield Contradiction(
-            (*path, key), f"required is {probe.required}: expected at most the number of targets ({asked})"
-        )
+        yield mistake((*path, key), f"required is {probe.required}: expected at most the number of targets ({asked})")
     else:
         for family in Family:
             count = sum(target.applies(family) for target in probe.targets)
             if 0 < count < probe.required:
-                words = f"required is {probe.required}, but {family.value} can ask only {count} of the targets"
-                yield Contradiction((*path, key), words, fatal=False)
-    low, high = probe.latency_low, probe.latency_high
-    if low > high:
-        key = "latency_low" if "latency_low" in own else "latency_high"
-        yield Contradiction((*path, key), f"expected latency_low ({low:g}) to be at most latency_high ({high:g})")
+                words = (
+                    f"required is {probe.required}, but {family.value} can ask only {count} of the targets: each counts"
+                )
+                yield doubt((*path, key), words)
+    yield from _pair(path, probe, own, "latency_low", "latency_high")
+
+
+def _pair(path: tuple[str, ...], holder: Any, own: Mapping[str, Any], low: str, high: str) -> Iterator[Contradiction]:
+    """Two keys of which the first is at most the second."""
+    least, most = getattr(holder, low), getattr(holder, high)
+    if least > most:
+        key = low if low in own else high
+        yield mistake((*path, key), f"expected {low} ({least:g}) to be at most {high} ({most:g})")
 
 
 def _alone(uplink: UplinkConfig, own: Mapping[str, Any]) -> Iterator[Contradiction]:
@@ -73,18 +88,18 @@ def _alone(uplink: UplinkConfig, own: Mapping[str, Any]) -> Iterator[Contradicti
     for key in ("table", "mark"):
         if key in own and not single(uplink.match):
             words = f"its match can mean two interfaces, and each needs a {key} of its own: omit it"
-            yield Contradiction((*path, key), words)
+            yield mistake((*path, key), words)
     for family in Family:
         if uplink.gateway(family) and family not in uplink.families:
-            words = f"{', '.join(uplink.gateway(family))} is not used: families lacks {family.value}"
-            yield Contradiction((*path, "gateway"), words, fatal=False)
+            words = f"{', '.join(uplink.gateway(family))} is not used: add {family.value} to families, or omit it"
+            yield doubt((*path, "gateway"), words)
     if "portal_interval" in own and own["portal_interval"] and not uplink.probe.portal_targets:
-        yield Contradiction((*path, "portal_interval"), "there are no portal_targets to ask", fatal=False)
+        yield doubt((*path, "portal_interval"), "changes nothing: there are no portal_targets to ask")
     if uplink.metered and "metered_interval" in own and own["metered_interval"] < uplink.probe.interval:
-        yield Contradiction((*path, "metered_interval"), "is shorter than interval", fatal=False)
+        yield doubt((*path, "metered_interval"), f"is shorter than interval ({uplink.probe.interval:g}), which counts")
     for key in ("quota_reset_day", "quota_warn"):
         if key in own and not uplink.quota:
-            yield Contradiction((*path, key), "there is no quota that it could be of", fatal=False)
+            yield doubt((*path, key), "changes nothing without quota")
 
 
 def _prefixes(config: Config) -> Iterator[Contradiction]:
@@ -93,11 +108,11 @@ def _prefixes(config: Config) -> Iterator[Contradiction]:
     for uplink in config.uplinks:
         path = ("uplinks", uplink.name, "prefixes")
         if uplink.prefixes and not single(uplink.match):
-            yield Contradiction(path, "its match can mean two interfaces: expected auto or no")
+            yield mistake(path, "its match can mean two interfaces: expected auto or no")
         for prefix in uplink.prefixes or ():
             other = next((name for wide, name in owners.items() if covers(wide, prefix) or covers(prefix, wide)), "")
             if other:
-                yield Contradiction(path, f"{prefix} is also a prefix of uplink {other}")
+                yield mistake(path, f"{prefix} is also a prefix of uplink {other}: keep it in one of them")
             owners.setdefault(prefix, uplink.name)
 
 
@@ -106,7 +121,8 @@ def _tables(config: Config) -> Iterator[Contradiction]:
     for uplink in config.uplinks:
         if uplink.table is not None:
             if uplink.table in owners:
-                yield Contradiction(("uplinks", uplink.name, "table"), f"is also the table of {owners[uplink.table]}")
+                words = f"is also the table of {owners[uplink.table]}: expected one of its own"
+                yield mistake(("uplinks", uplink.name, "table"), words)
             owners.setdefault(uplink.table, f"uplink {uplink.name}")
 
 
@@ -118,9 +134,8 @@ def _marks(config: Config) -> Iterator[Contradiction]:
         mask = ALL_BITS if uplink.mask is None else uplink.mask
         for mark, other, name in owners:
             if mask & other in (mask, other) and (mark ^ uplink.mark) & mask & other == 0:
-                yield Contradiction(
-                    ("uplinks", uplink.name, "mark"), f"also matches packets with the mark of uplink {name}"
-                )
+                words = f"also matches packets with the mark of uplink {name}: expected one of its own"
+                yield mistake(("uplinks", uplink.name, "mark"), words)
         owners.append((uplink.mark, mask, uplink.name))
 
 
@@ -130,8 +145,9 @@ def _room(config: Config, written: bool) -> Iterator[Contradiction]:
     wanted = sum(uplink.mark is None for uplink in config.uplinks)
     if wanted > most:
         words = f"has room for {most} marks, and {wanted} uplinks need one"
-        words += "" if written and config.router.pin else ": those beyond work without, and are not pinned"
-        yield Contradiction(("routing", "mark_mask"), words, fatal=written and config.router.pin)
+        fatal = written and config.router.pin
+        words += ": expected more bits" if fatal else ": those beyond work without, and are not pinned"
+        yield Contradiction(("routing", "mark_mask"), words, fatal=fatal)
 
 
 def _router(config: Config) -> Iterator[Contradiction]:
@@ -140,13 +156,13 @@ def _router(config: Config) -> Iterator[Contradiction]:
     for uplink in config.uplinks:
         if config.router.pin and uplink.mark is not None and uplink.mark & outside:
             words = f"expected a mark inside [routing] mark_mask ({config.routing.mark_mask:#x}) with [router] pin"
-            yield Contradiction(("uplinks", uplink.name, "mark"), words)
+            yield mistake(("uplinks", uplink.name, "mark"), words)
         if uplink.failback is not Failback.SOFT and not config.router.pin:
             words = "changes nothing without [router] pin = yes"
-            yield Contradiction(("uplinks", uplink.name, "failback"), words, fatal=False)
+            yield doubt(("uplinks", uplink.name, "failback"), words)
         nat6 = config.router.nat6 if uplink.nat6 is None else uplink.nat6
         if uplink.nat6_prefix and nat6 is not Nat6.PREFIX:
-            yield Contradiction(("uplinks", uplink.name, "nat6_prefix"), "is used with nat6 = prefix only", fatal=False)
+            yield doubt(("uplinks", uplink.name, "nat6_prefix"), "changes nothing without nat6 = prefix")
 
 
 def _matches(config: Config) -> Iterator[Contradiction]:
@@ -154,42 +170,36 @@ def _matches(config: Config) -> Iterator[Contradiction]:
     for uplink in config.uplinks:
         for match in uplink.match:
             if match in owners:
-                words = f"{match.glob} is matched by uplink {owners[match]} too"
-                yield Contradiction(("uplinks", uplink.name, "match"), words)
+                words = f"{match.glob} is matched by uplink {owners[match]} too: keep it in one of them"
+                yield mistake(("uplinks", uplink.name, "match"), words)
             owners.setdefault(match, uplink.name)
 
 
 def _webhook(hook: Webhook, own: Mapping[str, Any]) -> Iterator[Contradiction]:
     """A URL where there is anything else, and nothing secret in the clear."""
     if own and not hook.url:
-        yield Contradiction(("webhook", "url"), "is missing: nothing is posted", fatal=False)
+        yield doubt(("webhook", "url"), "is missing: nothing is posted without it")
     if hook.header_file and hook.url.startswith("http:"):
-        yield Contradiction(("webhook", "header_file"), "its headers go over the line for all to read", fatal=False)
+        yield doubt(("webhook", "header_file"), "goes over the line for all to read: use an https URL")
     if hook.url.startswith("https:") and not hook.verify:
-        yield Contradiction(("webhook", "verify"), "any host on the way can pose as the webhook", fatal=False)
-    if hook.backoff_min > hook.backoff_max:
-        key = "backoff_min" if "backoff_min" in own else "backoff_max"
-        words = f"expected backoff_min ({hook.backoff_min:g}) to be at most backoff_max ({hook.backoff_max:g})"
-        yield Contradiction(("webhook", key), words)
+        yield doubt(("webhook", "verify"), "is off: any host on the way can pose as the webhook")
+    yield from _pair(("webhook",), hook, own, "backoff_min", "backoff_max")
 
 
 def _mail(mail: Mail, own: Mapping[str, Any]) -> Iterator[Contradiction]:
     """A mailer that is whole: one way out, and a password where there is a user, in a file that only root reads."""
     if mail.smtp_host and mail.sendmail:
-        yield Contradiction(("mail", "sendmail"), "expected smtp_host or sendmail, not both")
+        yield mistake(("mail", "sendmail"), "expected smtp_host or sendmail, not both")
     if mail.to and not (mail.smtp_host or mail.sendmail):
-        yield Contradiction(("mail", "to"), "expected smtp_host or sendmail too: mail needs a way out")
+        yield mistake(("mail", "to"), "expected smtp_host or sendmail too: mail needs a way out")
     if (mail.smtp_host or mail.sendmail) and not mail.to:
-        yield Contradiction(("mail", "to"), "is missing: no mail is sent", fatal=False)
+        yield doubt(("mail", "to"), "is missing: no mail is sent without it")
     for key in ("user", "password_file"):
         other = "password_file" if key == "user" else "user"
         if getattr(mail, key) and not getattr(mail, other):
-            yield Contradiction(("mail", key), f"expected {other} too")
+            yield mistake(("mail", key), f"expected {other} too")
     if mail.sendmail and mail.user and not mail.smtp_host:
-        yield Contradiction(("mail", "user"), "is not used with sendmail", fatal=False)
+        yield doubt(("mail", "user"), "changes nothing with sendmail: omit it")
     if mail.user and mail.smtp_host and mail.security is Security.NONE:
-        yield Contradiction(("mail", "security"), "the password goes over the line for all to read", fatal=False)
-    if mail.backoff_min > mail.backoff_max:
-        key = "backoff_min" if "backoff_min" in own else "backoff_max"
-        words = f"expected backoff_min ({mail.backoff_min:g}) to be at most backoff_max ({mail.backoff_max:g})"
-        yield Contradiction(("mail", key), words)
+        yield doubt(("mail", "security"), "the password goes over the line for all to read: use starttls or tls")
+    yield from _pair(("mail",), mail, own, "backoff_min", "backoff_max")

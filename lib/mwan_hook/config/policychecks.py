@@ -27,7 +27,7 @@ def check(config: Config, plain: Mapping[str, Mapping[str, Any]], mask_written: 
     for place, policy in enumerate(config.policies):
         path = (SECTION, policy.name)
         if place == MOST:
-            yield (SECTION,), f"{len(config.policies)} policies: expected {MOST} at most, there is no more room", True
+            yield (SECTION,), f"{len(config.policies)} policies: expected {MOST} at most", True
         yield from _uplinks(config, policy)
         yield from _matching(config, policy, plain[policy.name])
         yield from _marks(config, policy)
@@ -35,7 +35,7 @@ def check(config: Config, plain: Mapping[str, Mapping[str, Any]], mask_written: 
         yield from _by_nft(config, policy)
         alike = policy._replace(name="", uplinks=(), fallback=Fallback.DEFAULT, sticky=0)
         if alike in seen:
-            yield path, f"chooses the same packets as policy {seen[alike]}, which comes first", True
+            yield path, f"chooses the same packets as policy {seen[alike]}, which comes first: omit it", True
         seen.setdefault(alike, policy.name)
     yield from _room(config, mask_written)
 
@@ -43,12 +43,12 @@ def check(config: Config, plain: Mapping[str, Mapping[str, Any]], mask_written: 
 def _uplinks(config: Config, policy: Policy) -> Iterator[Found]:
     path = (SECTION, policy.name, "uplinks")
     if not policy.uplinks:
-        yield path, "expected the names of uplinks: no uplink is named", True
+        yield path, "expected the names of uplinks, at least one", True
     literal = {uplink.name: bool(uplink.literal) for uplink in config.uplinks}
     for name in policy.uplinks if config.uplinks else ():
         template, at, _ = name.partition("@")
         if template not in literal:
-            yield path, f"there is no uplink {template} (there are {', '.join(literal)})", True
+            yield path, f"there is no uplink {template}: expected some of {', '.join(literal)}", True
         elif at and literal[template]:
             yield path, f"uplink {template} is no template: expected {template} alone", True
         elif at and template in policy.uplinks:
@@ -78,7 +78,7 @@ def _matching(config: Config, policy: Policy, own: Mapping[str, Any]) -> Iterato
     if found and listed and not any(set(found) & set(uplink.families) for uplink in listed):
         words = ", ".join(family.value for family in found)
         fatal = policy.fallback is Fallback.DEFAULT
-        yield (*path, "uplinks"), f"none of them carries {words}, and the policy chooses nothing else", fatal
+        yield (*path, "uplinks"), f"none of these uplinks carries {words}, and the policy chooses nothing else", fatal
 
 
 def _marks(config: Config, policy: Policy) -> Iterator[Found]:

@@ -177,7 +177,7 @@ def mark(value: Value) -> list[int | None]:
     what = "a mark of 32 bits that is not 0, as in 0x4 or 0x4/0xff"
     found, covered = _bits(number, what), _bits(bits, what) if slash else None
     if covered is not None and found & ~covered:
-        raise ValueError("expected a mark whose bits all lie in its mask: no packet could match")
+        raise ValueError("expected a mark whose bits all lie in its mask: else no packet matches")
     return [found, covered]
 
 

@@ -507,8 +507,8 @@ def test_keys_after_a_long_value_are_found_on_their_line(tmp_path: Path) -> None
     [
         ("targets = http://h/=a#b\n", "'#b' is read as a comment: put quotes around the value"),
         ("targets = icmp://1.1.1.1, icmp://1.0.0.1, icmp://2606:4700::1111\nrequired = 2\n", "ipv6 can ask only 1"),
-        ("families = ipv4\ngateway = fe80::1\n", "fe80::1 is not used: families lacks ipv6"),
-        ("metered = yes\nmetered_interval = 5\n", "is shorter than interval"),
+        ("families = ipv4\ngateway = fe80::1\n", "fe80::1 is not used: add ipv6 to families, or omit it"),
+        ("metered = yes\nmetered_interval = 5\n", "is shorter than interval (10), which counts"),
     ],
 )
 def test_a_doubt_is_a_warning_with_its_place(tmp_path: Path, text: str, said: str) -> None:
@@ -524,7 +524,7 @@ def test_a_doubt_is_a_warning_with_its_place(tmp_path: Path, text: str, said: st
     ("text", "said"),
     [
         ("smtp_host = h\n", "[mail] to: is missing: no mail is sent"),
-        ("to = a@b\nsendmail = /s\nuser = me\npassword_file = /p\n", "[mail] user = me: is not used with sendmail"),
+        ("to = a@b\nsendmail = /s\nuser = me\npassword_file = /p\n", "[mail] user = me: changes nothing with sendmail"),
         (
             "to = a@b\nsmtp_host = h\nuser = me\npassword_file = /p\nsecurity = none\n",
             "[mail] security = none: the password goes over the line for all to read",

@@ -110,14 +110,14 @@ def test_a_mistake_is_told_with_its_place(tmp_path: Path, text: str, said: str, 
 @pytest.mark.parametrize(
     ("uplinks", "said"),
     [
-        ("", "no uplink is named"),
+        ("", "expected the names of uplinks, at least one"),
         ("uplinks = ,", "expected at least one uplink"),
-        ("uplinks = nope, lte", "there is no uplink nope (there are fiber, lte, four)"),
+        ("uplinks = nope, lte", "there is no uplink nope: expected some of fiber, lte, four"),
         ("uplinks = nope@usb0", "there is no uplink nope"),
         ("uplinks = fiber@enp1s0", "uplink fiber is no template"),
         ("uplinks = lte, lte@usb0", "lte@usb0 is one of lte"),
         ("uplinks = lte, lte", "expected 'lte' once"),
-        ("uplinks = four\nto = 2001:db8::/32", "none of them carries ipv6"),
+        ("uplinks = four\nto = 2001:db8::/32", "none of these uplinks carries ipv6"),
     ],
 )
 def test_uplinks_are_those_that_there_are(tmp_path: Path, uplinks: str, said: str) -> None:
@@ -167,7 +167,7 @@ def test_a_policy_of_a_family_that_no_uplink_carries_only_warns_where_it_chooses
     text = f"{UPLINKS}[policies]\n[[a]]\nuplinks = four\nto = 2001:db8::/32\nfallback = unreachable\n"
     put(tmp_path, text)
     (warning,) = config.load(str(tmp_path)).warnings
-    assert "none of them carries ipv6" in warning
+    assert "none of these uplinks carries ipv6" in warning
 
 
 def test_too_many_combinations_and_too_many_policies_are_told(tmp_path: Path) -> None:

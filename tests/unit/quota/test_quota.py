@@ -431,4 +431,4 @@ def test_mistakes_are_told_with_what_was_expected(tmp_path: Path) -> None:
     ]
     file.write_text("[uplinks]\n[[lte]]\nquota_warn = 90\n")
     [warning] = files.read(str(tmp_path), keep.Watch()).warnings
-    assert warning.endswith("[[lte]] quota_warn = 90: there is no quota that it could be of")
+    assert warning.endswith("[[lte]] quota_warn = 90: changes nothing without quota")
