@@ -12,9 +12,9 @@ import shlex
 from stat import S_ISBLK, S_ISCHR, S_ISDIR, S_ISREG
 
 from mwan_hook.config.targets import parse
+from mwan_hook.config.values import metric
 from mwan_hook.machine.networkd import Network
 from mwan_hook.machine.unitfile import Assignment, parse_file, timespan
-from mwan_hook.model import GUARD_METRIC
 from mwan_hook.store.files import under
 from mwan_hook.verdict.rounds import METHODS
 
@@ -134,7 +134,7 @@ def _network(name: str, path: str, entries: Sequence[Assignment], warnings: list
                     values[key] = value
                     places[f"metrics.{entry.key}" if key == "metrics" else key] = entry.place
             except ValueError as error:
-                warnings.append(f"{entry.place}: [{entry.section}] {entry.key}={entry.value}: {error}")
+                warnings.append(f"{entry.place}: [{entry.section}] {entry.key}={entry.value}: ignored: {error}")
     kept = {key: value for key, value in values.items() if value is not None}
     if "targets" in kept:
         kept.update(portal_targets=[], required=1)
@@ -154,27 +154,21 @@ def _values(entry: Assignment, before: dict[str, Any]) -> dict[str, Any]:
     if entry.section == METRIC and key in _STATES:
         metrics = dict(before.get("metrics") or {})
         metrics.pop(key, None)
-        return {"metrics": metrics | {key: _metric(text)} if text else metrics or None}
+        return {"metrics": metrics | {key: metric(text)} if text else metrics or None}
     known = _MONITOR_KEYS if entry.section == MONITOR else (*_STATES, *_HYSTERESIS)
-    raise ValueError(f"ignored: expected one of {', '.join(known)} (upper and lower case count)")
+    raise ValueError(f"expected one of {', '.join(known)} (upper and lower case count)")
 
 
 def _web(text: str) -> str:
     if not METHODS[parse(text).method].portal:
-        raise ValueError("ignored: expected an http:// or https:// URL")
+        raise ValueError("expected an http:// or https:// URL")
     return text
-
-
-def _metric(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) < GUARD_METRIC):
-        raise ValueError(f"ignored: expected a metric from 0 to {GUARD_METRIC - 1}")
-    return int(text)
 
 
 def _positive(text: str) -> float:
     found = timespan(text)
     if found <= 0:
-        raise ValueError("ignored: expected a time span of more than 0")
+        raise ValueError("expected a time span of more than 0")
     return found
 
 

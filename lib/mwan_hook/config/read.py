@@ -107,18 +107,11 @@ def _checked(check: Callable[..., object]) -> Callable[..., object]:
 
 def _plain(parsed: ConfigObj) -> dict[str, Any]:
     """Ordinary dicts without the sections that validation made up; an empty uplink stays."""
-    from mwan_hook.config.keys import KEYS
-
-    alone = [path[0] for path in KEYS if len(path) == 1]
-    found: dict[str, Any] = {name: dict(parsed[name]) for name in alone if parsed[name]}
-    uplinks = {name: dict(values) for name, values in parsed["uplinks"].items()}
-    for values in uplinks.values():
-        values["metrics"] = dict(values["metrics"])
-        if not values["metrics"]:
-            del values["metrics"]
-    policies = {name: dict(values) for name, values in parsed["policies"].items()}
-    found |= {"policies": policies} if policies else {}
-    return found | ({"uplinks": uplinks} if uplinks else {})
+    found = parsed.dict()
+    for uplink in found["uplinks"].values():
+        if not uplink["metrics"]:
+            del uplink["metrics"]
+    return {name: values for name, values in found.items() if values}
 
 
 def fresh(root: str, keep: bool) -> dict[str, Any]:

@@ -183,40 +183,47 @@ def mark(value: Value) -> list[int | None]:
 
 def targets(value: Value) -> list[str]:
     """Texts of the targets; none: judged by the facts alone."""
-    return _each(value, parse)
+    return each(value, lambda text: parse(text).text)
 
 
 def portal_targets(value: Value) -> list[str]:
     """Texts of http and https targets; none: no portal check."""
+    return each(value, _web)
 
-    def web(text: str) -> None:
-        if not METHODS[parse(text).method].portal:
-            raise ValueError("expected an http:// or https:// target: only those can tell a portal")
 
-    return _each(value, web)
+def _web(text: str) -> str:
+    if not METHODS[parse(text).method].portal:
+        raise ValueError("expected an http:// or https:// target: only those can tell a portal")
+    return text
 
 
 def match(value: Value) -> list[str]:
     """Texts of the alternatives, at least one."""
-    found = _each(value, match_of)
+    found = each(value, _alternative)
     if not found:
         raise ValueError("expected an interface name, a glob, or driver: mac: path: id: property:KEY=")
     return found
 
 
+def _alternative(text: str) -> str:
+    match_of(text)
+    return text
+
+
 def gateway(value: Value) -> list[str]:
     """Addresses of routers in the order in which they are tried."""
-    found = _each(value, _router)
+    found = each(value, _router)
     if not found:
         raise ValueError("expected one address or several, in the order in which they are tried")
     return found
 
 
-def _router(text: str) -> None:
+def _router(text: str) -> str:
     first = int(text.partition(".")[0]) if is_address(text) and ":" not in text else 1
     lower = text.lower()
     if not is_address(text) or first in (0, 127) or first >= 224 or lower in ("::", "::1") or lower.startswith("ff"):
         raise ValueError("expected the address of a router, without prefix length or interface")
+    return text
 
 
 def families(value: Value) -> list[str]:
@@ -228,16 +235,19 @@ def families(value: Value) -> list[str]:
     return [word for word in known if word in found]
 
 
-def _each(value: Value, check: Callable[[str], object]) -> list[str]:
-    """Every item checked, all its mistakes in one error; twice the same is one."""
-    wrong, found = [], several(value)
-    for text in found:
+def each(value: Value, read: Callable[[str], str]) -> list[str]:
+    """Every item read, all mistakes in one error; twice the same is one."""
+    texts = several(value)
+    wrong, found = [], list[str]()
+    for text in texts:
         try:
-            check(text)
+            one = read(text)
         except ValueError as error:
-            wrong.append(f"{error} (in {hidden(text)!r})" if len(found) > 1 else str(error))
-        if found.count(text) > 1:
+            wrong.append(f"{error} (in {hidden(text)!r})" if len(texts) > 1 else str(error))
+            continue
+        if one in found:
             wrong.append(f"expected {hidden(text)!r} once")
+        found.append(one)
     if wrong:
         raise ValueError("; ".join(dict.fromkeys(wrong)))
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from _socket import getprotobyname, inet_ntop
 from ipaddress import ip_network
 
-from mwan_hook.config.values import boolean, mark, one, several, uplink_name
+from mwan_hook.config.values import boolean, each, mark, one, uplink_name
 from mwan_hook.routing import protocols
 
 TYPE_CHECKING = False
@@ -30,7 +30,7 @@ _HEX = frozenset("0123456789abcdef")
 
 def prefixes(value: Value) -> list[str]:
     """Addresses and prefixes as the kernel spells them."""
-    return _each(value, _prefix)
+    return each(value, _prefix)
 
 
 def _prefix(text: str) -> str:
@@ -48,7 +48,7 @@ def _prefix(text: str) -> str:
 
 def protos(value: Value) -> list[str]:
     """Protocols above IP, by name or number."""
-    return _each(value, _proto)
+    return each(value, _proto)
 
 
 def _proto(text: str) -> str:
@@ -61,13 +61,13 @@ def _proto(text: str) -> str:
         number = 0
     if not 0 < number < 256:
         names = ", ".join(protocols.NUMBERS)
-        raise ValueError(f"expected a protocol by name or number from 1 to 255 (not {text!r}; known are {names})")
+        raise ValueError(f"expected a protocol by name or number from 1 to 255 (known are {names})")
     return protocols.NAMES.get(number, str(number))
 
 
 def ports(value: Value) -> list[str]:
     """Ports and ranges of them."""
-    return _each(value, _ports)
+    return each(value, _ports)
 
 
 def _ports(text: str) -> str:
@@ -76,7 +76,7 @@ def _ports(text: str) -> str:
 
 def uids(value: Value) -> list[str]:
     """Users by name or number, and ranges of numbers."""
-    return _each(value, lambda text: _range(text, 0, LAST_UID, "users by name or number, as in 1000-1999", _user))
+    return each(value, lambda text: _range(text, 0, LAST_UID, "users by name or number, as in 1000-1999", _user))
 
 
 def _user(text: str) -> str:
@@ -107,7 +107,7 @@ def _range(text: str, low: int, high: int, what: str, read: Callable[[str], str]
 
 def interfaces(value: Value) -> list[str]:
     """Names of interfaces; they need not exist yet."""
-    return _each(value, _interface)
+    return each(value, _interface)
 
 
 def _interface(text: str) -> str:
@@ -125,7 +125,7 @@ def _interface(text: str) -> str:
 
 def marks(value: Value) -> list[str]:
     """Marks, with or without a mask."""
-    return _each(value, _mark)
+    return each(value, _mark)
 
 
 def _mark(text: str) -> str:
@@ -147,7 +147,7 @@ def sticky(value: Value) -> int:
 
 def macs(value: Value) -> list[str]:
     """MAC addresses of senders."""
-    return _each(value, _mac)
+    return each(value, _mac)
 
 
 def _mac(text: str) -> str:
@@ -161,7 +161,7 @@ def _mac(text: str) -> str:
 
 def dscps(value: Value) -> list[int]:
     """Code points of differentiated services, by name or number."""
-    return [int(text) for text in _each(value, _dscp)]
+    return [int(text) for text in each(value, _dscp)]
 
 
 def _dscp(text: str) -> str:
@@ -172,13 +172,13 @@ def _dscp(text: str) -> str:
     except ValueError:
         number = -1
     if not 0 <= number <= LAST_DSCP:
-        raise ValueError(f"expected a code point from 0 to {LAST_DSCP}, or a name as in ef, af41, cs1 (not {text!r})")
+        raise ValueError(f"expected a code point from 0 to {LAST_DSCP}, or a name as in ef, af41, cs1")
     return str(number)
 
 
 def uplinks(value: Value) -> list[str]:
     """Names of uplinks and templates, at least one, and ``TEMPLATE@INTERFACE``."""
-    found = _each(value, _uplink)
+    found = each(value, _uplink)
     if not found:
         raise ValueError("expected at least one uplink")
     return found
@@ -188,20 +188,3 @@ def _uplink(text: str) -> str:
     name, at, interface = text.partition("@")
     uplink_name(name)
     return f"{name}@{_interface(interface)}" if at else name
-
-
-def _each(value: Value, read: Callable[[str], str]) -> list[str]:
-    """Every item read, all mistakes in one error; twice the same is one."""
-    wrong, found = [], list[str]()
-    for text in several(value):
-        try:
-            one = read(text)
-        except ValueError as error:
-            wrong.append(str(error))
-            continue
-        if one in found:
-            wrong.append(f"expected {text!r} once")
-        found.append(one)
-    if wrong:
-        raise ValueError("; ".join(dict.fromkeys(wrong)))
-    return found
