@@ -27,6 +27,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from mwan_hook.model import FamilyState
 
 def _beside_others(uplinks: Sequence[Uplink], snapshot: Snapshot) -> bool:
     """Whether other programs have rules besides those of local addresses, or routes that tell of a tunnel or a line."""
@@ -40,15 +41,77 @@ def _has_spares(uplinks: Sequence[Uplink], snapshot: Snapshot) -> bool:
     return any(hop.index not in ours for route in snapshot.defaults for hop in route.nexthops)
 
 
-def judge(seen: Scene, rounds: Sequence[ProbedRound] = (), asked: frozenset[str] = frozenset()) -> Judged:
+def judge(
+    seen: Scene,
+    rounds: Sequence[ProbedRound] = (),
+    asked: frozenset[str] = frozenset(),
+    earlier: Judged | None = None,
+) -> Judged:
     """Facts, then rounds, then what should be in the kernel and what is to do about it.  Pure.
 
     ``asked``: interfaces that an event named; they are due in the next probing, which may be another run's.
+    ``earlier``: what this run judged before; where the same follows, it is not worked out again.
     """
     memories = verdicts(seen, rounds, asked)
     memories = {name: counted(seen.state.uplinks.get(name, UplinkState()), one) for name, one in memories.items()}
     state = seen.state._replace(uplinks=memories, config=seen.fingerprint)
     seen, state = _with_usage(seen, state)
+    basis = at_rest(state)
+    same = earlier is not None and _is_same(earlier, seen, basis)
+    desired = earlier.desired if earlier and same else _desired(seen, state)
+    if seen.snapshot.pool:
+        from mwan_hook.routing import nexthops
+
+        state = nexthops.remembered(state, seen.snapshot.pool, desired.objects)
+    state = _remembered(state, seen, desired)
+    changes = () if same else plan(seen.config.routing, desired, seen.snapshot)
+    if seen.snapshot.firewall is None:
+        return Judged(seen, state, desired, changes, basis=basis)
+    from mwan_hook.firewall import table
+
+    there, known = seen.snapshot.firewall, seen.state.firewall
+    commands = table.wanted(seen.config, seen.uplinks, state, seen.snapshot, seen.bound.policies)
+    deprecated = table.deprecated(seen.config, seen.uplinks, state, seen.snapshot)
+    state = state._replace(firewall=table.remembered(commands, there, known))
+    changes = (*changes, *table.difference(commands, there, known))
+    return Judged(seen, state, desired, changes, deprecated, basis=basis)
+
+
+def at_rest(state: State) -> State:
+    """A state without what a good round in peace moves: where two are equal the same kernel follows from them."""
+    uplinks = {
+        name: one._replace(ipv4=_resting(one.ipv4), ipv6=_resting(one.ipv6)) for name, one in state.uplinks.items()
+    }
+    return state._replace(uplinks=uplinks, saved_at=0.0, saved_wall=0.0, run_seconds=0.0)
+
+
+def _resting(memory: FamilyState) -> FamilyState:
+    """A memory without what a good round in peace moves: no route, rule or setting follows from that."""
+    if not memory.good or memory.probed_at is None:
+        return memory
+    return memory._replace(
+        good=1,
+        portal_at=None,
+        probed_at=0.0,
+        next_probe_at=0.0,
+        latency_ms=None,
+        srtt_ms=None,
+        probe_bytes=0,
+        targets=(),
+        rounds=0,
+        reason="",
+    )
+
+
+def _is_same(earlier: Judged, seen: Scene, basis: State) -> bool:
+    """Whether nothing was to do, and nothing that this was found from has changed."""
+    before = earlier.scene
+    same = before.snapshot is seen.snapshot and before.bound is seen.bound and before.config is seen.config
+    return same and not earlier.changes and earlier.basis == basis
+
+
+def _desired(seen: Scene, state: State) -> Desired:
+    """What should be in the kernel, beside what others have there."""
     desired = desire(seen.config, seen.uplinks, state, seen.snapshot)
     if seen.bound.policies:
         from mwan_hook.policy import policies
@@ -70,19 +133,7 @@ def judge(seen: Scene, rounds: Sequence[ProbedRound] = (), asked: frozenset[str]
         from mwan_hook.routing import nexthops
 
         desired = nexthops.with_groups(desired, seen.uplinks, seen.snapshot)
-        state = nexthops.remembered(state, seen.snapshot.pool, desired.objects)
-    state = _remembered(state, seen, desired)
-    changes = plan(seen.config.routing, desired, seen.snapshot)
-    if seen.snapshot.firewall is None:
-        return Judged(seen, state, desired, changes)
-    from mwan_hook.firewall import table
-
-    there, known = seen.snapshot.firewall, seen.state.firewall
-    commands = table.wanted(seen.config, seen.uplinks, state, seen.snapshot, seen.bound.policies)
-    deprecated = table.deprecated(seen.config, seen.uplinks, state, seen.snapshot)
-    state = state._replace(firewall=table.remembered(commands, there, known))
-    changes = (*changes, *table.difference(commands, there, known))
-    return Judged(seen, state, desired, changes, deprecated)
+    return desired
 
 
 def verdicts(seen: Scene, rounds: Sequence[ProbedRound], asked: frozenset[str]) -> dict[str, UplinkState]:
@@ -168,5 +219,3 @@ def _originals(state: State, snapshot: Snapshot, desired: Desired) -> tuple[Sysc
     changed = [current[want.key] for want in desired.sysctls if want.key in current]
     missing = [old for old in desired.originals if current.get(old.key, old).value != old.value]
     return (*(found._replace(value=before.get(found.key, found.value)) for found in changed), *missing)
-
-

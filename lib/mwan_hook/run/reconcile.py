@@ -33,6 +33,7 @@ class Run:
         # What they do not hear of need not be looked at again.
         self._ears = (netlink.connect(netlink.EVERYTHING), *told)
         self.last: Scene | None = None
+        self._judged: Judged | None = None
         self.memory: State | None = None  # what the last look led to; the disk has it too unless it was full
         self.stamp = (0, 0)
         self.asked: frozenset[str] = frozenset()
@@ -62,7 +63,7 @@ class Run:
 
     def judged(self, rounds: Sequence[ProbedRound]) -> Judged:
         """Look and judge; without nft's changes as long as it is not to be asked."""
-        judged = judge.judge(self._look(), rounds, self.asked)
+        judged = self._judged = judge.judge(self._look(), rounds, self.asked, self._judged)
         if self._table_waits(judged.scene):
             return judged._replace(changes=tuple(one for one in judged.changes if not isinstance(one.what, Ruleset)))
         return judged

@@ -54,6 +54,7 @@ class Judged(NamedTuple):
     changes: tuple[Change, ...]
     deprecated: tuple[str, ...] = ()  # prefixes that hosts of the LAN shall not use
     stamp: tuple[int, int] = (0, 0)  # identity of the state file when it was stored
+    basis: State = State()  # what `desired` and `changes` were found from
 
 
 def limited(seen: Scene) -> bool:

@@ -90,7 +90,9 @@ class World:
         there = Snapshot(firewall=self.firewall)
         return Scene(root, loaded.config, "print", state, known, bound, there, self.now, 2000.0, ("seen",))
 
-    def _judge(self, seen: Scene, rounds: object = (), asked: frozenset[str] = frozenset()) -> Judged:
+    def _judge(
+        self, seen: Scene, rounds: object = (), asked: frozenset[str] = frozenset(), earlier: object = None
+    ) -> Judged:
         self.asked, self.seen = asked, seen
         state = seen.state._replace(config="print", **self.verdict)
         return Judged(seen, state, Desired(), tuple(self.todo), self.deprecated)
