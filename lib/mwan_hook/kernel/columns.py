@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mwan_hook.kernel.shapes import Sorter
+    from mwan_hook.kernel.copies import Sorter
 
 # A piece is a message without its first twelve bytes, with the length of the next message behind it.
 _PIECE, _TAIL = 4, 4
@@ -65,7 +65,7 @@ class Columns:
         except _TornError:
             for routes, count in zip(found, before, strict=True):
                 del routes[count:]
-            for message in frames.split(frames.checked(buffer)):  # a header that differs is often one that says so
+            for message in frames.messages(buffer):  # a header that differs is often one that says so
                 self.items(message, len(message), HEADER, 0)
 
     def pieces(self, buffer: bytes, mark: bytes) -> None:

@@ -1,14 +1,13 @@
 """What an uplink's table lacks of main's routes, and what it has too many of.
 
 Both sides are read raw and become canonical bytes (:mod:`canonical`); as sets they cancel each other, and only what is
-left is looked into.
+left is looked into.  Large buffers are handled by :mod:`columns`.
 """
 
 from __future__ import annotations
 
-from mwan_hook.kernel import shapes
-from mwan_hook.kernel.canonical import decoded
-from mwan_hook.light import partial
+from mwan_hook.kernel import canonical, frames, wire
+from mwan_hook.light import NamedTuple, partial
 from mwan_hook.model import MAIN_TABLE, Copies, CopyRoutes, Family
 from mwan_hook.routing.priorities import DISGUISED
 
@@ -17,7 +16,57 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from mwan_hook.kernel.reader import Reader
-    from mwan_hook.kernel.shapes import CanonicalRoutes
+
+_SMALL = 2048  # bytes of a buffer in which a shape is not worth its measuring
+
+
+class CanonicalRoutes(NamedTuple):
+    """The routes of a dump, canonical."""
+
+    ours: list[bytes]
+    others: list[bytes]  # of other programs
+    dead: list[bytes]  # of other programs, with no nexthop that is alive
+
+
+def collect(
+    buffers: Iterable[bytes], protocol: int, oif: int = 0, defaults: bool = True, disguised: int = 0
+) -> CanonicalRoutes:
+    """Sort the routes of a dump; InterruptedDumpError if it is not of one moment.
+
+    Of multipath routes only the legs through ``oif`` are taken, if it is given; of other programs' default routes
+    none without ``defaults``, nor any that is for some sources only, or has a prefix of ``disguised`` bits or less.
+    """
+    sorter, columns = Sorter(protocol, oif, all_kinds=defaults, widest=disguised), None
+    for buffer in buffers:
+        if len(buffer) < _SMALL:
+            for message in frames.messages(buffer):
+                sorter.one(message[wire.HEADER :])
+            continue
+        if columns is None:
+            from mwan_hook.kernel.columns import Columns
+
+            columns = Columns(sorter)
+        columns.buffer(buffer)
+    return sorter.found
+
+
+class Sorter:
+    """Sorts routes by whose they are."""
+
+    def __init__(self, protocol: int, oif: int, all_kinds: bool, widest: int) -> None:
+        self.found = CanonicalRoutes([], [], [])
+        self.protocol = protocol
+        self.all_kinds = all_kinds  # of other programs' routes; else only those that are copied
+        self.wide = bytes(range(widest + 1))  # lengths of prefixes that are defaults
+        self._oif = oif
+
+    def one(self, route: bytes) -> None:
+        """One route, looked at by itself."""
+        if route[wire.PROTOCOL] == self.protocol:
+            self.found.ours.append(canonical.rewrite(route, self._oif)[1])
+        elif self.all_kinds or (route[wire.LENGTH] not in self.wide and not route[wire.SOURCE_LENGTH]):
+            alive, made = canonical.rewrite(route, self._oif)
+            (self.found.others if alive else self.found.dead).append(made)
 
 
 class Copier:
@@ -38,31 +87,29 @@ class Copier:
         source = self._source(family, index)
         for home in homes:
             source = self._with_home(source, family, home, index)
-        have = self._reader.routes(family, table, partial(shapes.collect, protocol=self._reader.protocol))
+        have = self._reader.routes(family, table, partial(collect, protocol=self._reader.protocol))
         wanted, there = set(source.others), set(have.ours)
         if not wanted <= there:
             from mwan_hook.kernel import copydiff
 
             return copydiff.difference(family, table, source, have, self._reader.protocol)
-        extra = decoded(sorted(there - wanted - set(source.dead)), table, self._reader.protocol)
+        extra = canonical.decoded(sorted(there - wanted - set(source.dead)), table, self._reader.protocol)
         return Copies(family, table, extra=extra, kept=len(wanted))
 
     def _source(self, family: Family, index: int) -> CanonicalRoutes:
-        collect = partial(shapes.collect, protocol=self._reader.protocol, defaults=False)
+        sort = partial(collect, protocol=self._reader.protocol, defaults=False)
         if self._mode is CopyRoutes.OWN:
-            own = partial(collect, oif=index)
+            own = partial(sort, oif=index)
             return self._reader.unicast(family, MAIN_TABLE, index, own)
         if family not in self._main:
-            own = partial(collect, disguised=DISGUISED[family])
+            own = partial(sort, disguised=DISGUISED[family])
             self._main[family] = self._reader.routes(family, MAIN_TABLE, own)
         return self._main[family]
 
     def _with_home(self, source: CanonicalRoutes, family: Family, home: int, index: int) -> CanonicalRoutes:
         """Main's routes come before those of another table."""
-        collect = partial(shapes.collect, protocol=self._reader.protocol, defaults=False, oif=index)
-        more = self._reader.unicast(family, home, index, collect)
+        own = partial(collect, protocol=self._reader.protocol, defaults=False, oif=index)
+        more = self._reader.unicast(family, home, index, own)
         from mwan_hook.kernel import copydiff
 
         return copydiff.beside(source, more)
-
-

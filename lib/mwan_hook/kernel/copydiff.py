@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mwan_hook.kernel.shapes import CanonicalRoutes
+    from mwan_hook.kernel.copies import CanonicalRoutes
 
 _ADD = wire.NLM_F_CREATE | wire.NLM_F_EXCL
 _APPEND = wire.NLM_F_CREATE | wire.NLM_F_APPEND

@@ -39,6 +39,17 @@ def split(buffer: bytes) -> list[bytes]:
     return [buffer[start:end] for start, end in _bounds(buffer)]
 
 
+def messages(buffer: bytes) -> list[bytes]:
+    """The messages of a buffer; InterruptedDumpError if any of them says that the dump is not of one moment."""
+    step = stride(buffer)
+    if step:
+        return split(checked(buffer))
+    found = split(buffer)
+    if any(message[6] & NLM_F_DUMP_INTR for message in found):
+        raise InterruptedDumpError
+    return found
+
+
 def _bounds(buffer: bytes) -> Iterator[tuple[int, int]]:
     start, size = 0, len(buffer)
     while start + 16 <= size:

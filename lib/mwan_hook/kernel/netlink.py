@@ -116,7 +116,7 @@ def dump(sock: socket, kind: int, body: bytes, watch: socket | None = None) -> I
 
 
 def _sequence() -> int:
-    """A number that tells where messages begin (see :mod:`shapes`): random, its last byte rare in addresses."""
+    """A number that tells where messages begin (see :mod:`columns`): random, its last byte rare in addresses."""
     return int.from_bytes(os.urandom(3), "little") | 0xD7000000
 
 

@@ -286,7 +286,7 @@ class Reader:
         sock = netlink.connect()
         try:
             for buffer in netlink.dump(sock, wire.RTM_GETROUTE, _request(Family.IPV4, MAIN_TABLE)):
-                for message in frames.split(frames.checked(buffer)):
+                for message in frames.messages(buffer):
                     if not message[_DST_LEN]:
                         found.append(message)
                     elif wire.attributes(message, 28).get(wire.RTA_DST) != bytes(4):
@@ -362,7 +362,7 @@ def _retry_interrupted(ask: Callable[[bool], T]) -> T:
 
 
 def _split(buffers: Iterable[bytes]) -> list[bytes]:
-    return [message for buffer in buffers for message in frames.split(frames.checked(buffer))]
+    return [message for buffer in buffers for message in frames.messages(buffer)]
 
 
 def _destination(message: bytes) -> str:

@@ -73,7 +73,15 @@ ACTIONS = {1: LOOKUP, 2: "goto", 3: "nop", 6: "blackhole", 7: "unreachable", 8: 
 
 def attributes(data: bytes, start: int) -> dict[int, bytes]:
     """Attributes from offset ``start`` to the end; of equal ones the last counts."""
-    return dict(each_attribute(data, start))
+    found: dict[int, bytes] = {}
+    end = len(data)
+    while start + 4 <= end:
+        length, kind = _ATTRIBUTE.unpack_from(data, start)
+        if length < 4:
+            break
+        found[kind & _NESTED] = data[start + 4 : start + length]
+        start += length + 3 & ~3
+    return found
 
 
 def each_attribute(data: bytes, start: int) -> Iterator[tuple[int, bytes]]:
@@ -220,8 +228,8 @@ def rule(message: bytes) -> Rule:
         _FAMILIES[af],
         _u32(found.get(FRA_PRIORITY, b"")),
         _u32(found.get(FRA_TABLE, b"")),
-        _prefix(af, found.get(FRA_SRC), src_len),
-        _prefix(af, found.get(FRA_DST), dst_len),
+        _prefix(af, found[FRA_SRC], src_len) if FRA_SRC in found else None,
+        _prefix(af, found[FRA_DST], dst_len) if FRA_DST in found else None,
         _name(found[FRA_IIFNAME]) if FRA_IIFNAME in found else None,
         _name(found[FRA_OIFNAME]) if FRA_OIFNAME in found else None,
         None if mark is None else _u32(mark),
@@ -229,26 +237,22 @@ def rule(message: bytes) -> Rule:
         None if suppress == _NO_SUPPRESSION else suppress,
         _u32(found.get(FRA_PROTOCOL, b"")),
         found[FRA_IP_PROTO][0] if FRA_IP_PROTO in found else None,
-        _range("=HH", found.get(FRA_SPORT_RANGE)),
-        _range("=HH", found.get(FRA_DPORT_RANGE)),
-        _range("=II", found.get(FRA_UID_RANGE)),
+        _range("=HH", found[FRA_SPORT_RANGE]) if FRA_SPORT_RANGE in found else None,
+        _range("=HH", found[FRA_DPORT_RANGE]) if FRA_DPORT_RANGE in found else None,
+        _range("=II", found[FRA_UID_RANGE]) if FRA_UID_RANGE in found else None,
         ACTIONS.get(message[23], str(message[23])),
         bool(message[24] & FIB_RULE_INVERT),
         found.get(FRA_L3MDEV, b"\0") != b"\0",
         bool(message[19] or found.keys() - _FRA_DECODED),
-        _u32(found.get(FRA_GOTO, b"")),
+        _u32(found[FRA_GOTO]) if FRA_GOTO in found else 0,
     )
 
 
-def _range(layout: str, value: bytes | None) -> tuple[int, int] | None:
-    if value is None:
-        return None
+def _range(layout: str, value: bytes) -> tuple[int, int]:
     first, last = unpack_from(layout, value)
     return first, last
 
 
-def _prefix(af: int, value: bytes | None, length: int) -> str | None:
-    if value is None:
-        return None
+def _prefix(af: int, value: bytes, length: int) -> str:
     text = inet_ntop(af, value)
     return text if length == 8 * len(value) else f"{text}/{length}"

@@ -110,7 +110,7 @@ def _tables(asked: Question, known: KernelState) -> dict[int, tuple[RouteEntry, 
 
 def _entries(reader: Reader, asked: Question, table: int, addresses: list[bytes]) -> tuple[RouteEntry, ...]:
     def use(buffers: Iterable[bytes]) -> tuple[RouteEntry, ...]:
-        messages = (message for buffer in buffers for message in frames.split(frames.checked(buffer)))
+        messages = (message for buffer in buffers for message in frames.messages(buffer))
         return tuple(map(decode.entry, decode.covering(messages, addresses)))
 
     return reader.routes(asked.family, table, use)
@@ -141,7 +141,7 @@ def _messages(kind: int, body: bytes) -> list[bytes]:
     for _ in range(_TRIES):
         sock = netlink.connect()
         try:
-            return [part for buffer in netlink.dump(sock, kind, body) for part in frames.split(frames.checked(buffer))]
+            return [part for buffer in netlink.dump(sock, kind, body) for part in frames.messages(buffer)]
         except frames.InterruptedDumpError:
             pass
         finally:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mwan_hook.addresses import packed
-from mwan_hook.kernel import build, canonical, copywords, frames, shapes, wire
+from mwan_hook.kernel import build, canonical, copies, copywords, frames, wire
 from mwan_hook.model import GUARD_METRIC, Address, Change, Family, Link, Nexthop, Op, Route, Rule, Sysctl
 from mwan_hook.routing import words
 
@@ -188,10 +188,10 @@ def in_buffers(messages: list[bytes], size: int) -> list[bytes]:
 
 @pytest.mark.parametrize("size", [1, 7, 400])
 def test_main_and_its_copies_become_the_same_bytes(size: int) -> None:
-    main = shapes.collect(in_buffers(many(400), size), OURS)
+    main = copies.collect(in_buffers(many(400), size), OURS)
     write = canonical.writer(100000, OURS, 0)
     copy = [message(wire.RTM_NEWROUTE, write(route)[16:]) for route in main.others]
-    have = shapes.collect(in_buffers(copy, size), OURS)
+    have = copies.collect(in_buffers(copy, size), OURS)
     assert (len(set(main.others)), main.ours, have.others) == (400, [], [])
     assert set(have.ours) == set(main.others)
 
@@ -199,7 +199,7 @@ def test_main_and_its_copies_become_the_same_bytes(size: int) -> None:
 def test_messages_one_by_one_and_in_one_buffer_give_the_same() -> None:
     messages = [*many(50), *many(50, OURS), route_message(9, flags=wire.RTNH_F_DEAD), route_message(8, flags=0x14)]
     random.Random(3).shuffle(messages)
-    alone, together = shapes.collect(messages, OURS), shapes.collect([b"".join(messages)], OURS)
+    alone, together = copies.collect(messages, OURS), copies.collect([b"".join(messages)], OURS)
     assert [set(routes) for routes in alone] == [set(routes) for routes in together]
     assert len(together.dead) == 1
 
@@ -207,7 +207,7 @@ def test_messages_one_by_one_and_in_one_buffer_give_the_same() -> None:
 def test_bytes_that_look_like_a_header_do_not_break_a_route() -> None:
     mark = struct.pack("=HHI", wire.RTM_NEWROUTE, 2, SEQUENCE)
     messages = [*many(20), route_message(77, (wire.RTA_METRICS, mark + mark)), *many(5, OURS)]
-    alone, together = shapes.collect(messages, OURS), shapes.collect([b"".join(messages)], OURS)
+    alone, together = copies.collect(messages, OURS), copies.collect([b"".join(messages)], OURS)
     assert [set(routes) for routes in alone] == [set(routes) for routes in together]
 
 
@@ -217,7 +217,7 @@ def test_an_interrupted_dump_is_noticed_wherever_it_says_so(place: int, mixed: b
     messages = many(50) if mixed else [route_message(n) for n in range(50)]
     messages[place] = messages[place][:6] + b"\x12" + messages[place][7:]
     with pytest.raises(frames.InterruptedDumpError):
-        shapes.collect([b"".join(messages)], OURS)
+        copies.collect([b"".join(messages)], OURS)
     with pytest.raises(frames.InterruptedDumpError):
         frames.checked(b"".join(messages))
 
@@ -278,7 +278,7 @@ def test_changes_are_written_as_an_operator_would_type_them(change: Change, line
 
 def test_a_raw_copy_is_shown_with_what_it_keeps() -> None:
     kept = (wire.RTA_METRICS, build.number(2, 1400) + build.number(8, 1360))
-    (route,) = shapes.collect([route_message(1, metric(7), kept)], OURS).others
+    (route,) = copies.collect([route_message(1, metric(7), kept)], OURS).others
     for flags, verb in ((wire.NLM_F_EXCL, "add"), (wire.NLM_F_APPEND, "append"), (wire.NLM_F_REPLACE, "replace")):
         raw = canonical.writer(1001, OURS, wire.NLM_F_CREATE | flags)(route)
         shown = words.line(Change(Op.ADD, raw, 1001), {3: "wan1"}, copywords.describe)
@@ -286,7 +286,7 @@ def test_a_raw_copy_is_shown_with_what_it_keeps() -> None:
 
 
 def test_a_raw_copy_through_a_nexthop_object_names_that_and_no_device() -> None:
-    (route,) = shapes.collect([route_message(1, (wire.RTA_NH_ID, (7).to_bytes(4, "little")))], OURS).others
+    (route,) = copies.collect([route_message(1, (wire.RTA_NH_ID, (7).to_bytes(4, "little")))], OURS).others
     raw = canonical.writer(1001, OURS, wire.NLM_F_CREATE | wire.NLM_F_EXCL)(route)
     shown = words.line(Change(Op.ADD, raw, 1001), {3: "wan1"}, copywords.describe)
     assert shown == "ip route add 10.0.1.0/24 nhid 7 table 1001 proto 172 scope link"
