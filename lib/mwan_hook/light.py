@@ -24,6 +24,7 @@ else:
     from _collections import _count_elements, _tuplegetter, defaultdict
     from _functools import partial  # noqa: F401
 
+    _MISSING = object()
     _GETTERS = tuple(_tuplegetter(place, "") for place in range(64))
 
     class _Made(type):
@@ -36,6 +37,8 @@ else:
             body["__slots__"] = ()
             body["_fields"] = body["__match_args__"] = fields
             body["_field_defaults"] = {field: body[field] for field in fields if field in body}
+            body["_needed"] = len(fields) - len(body["_field_defaults"])  # these come first
+            body["_blank"] = (*[_MISSING] * body["_needed"], *body["_field_defaults"].values())
             body.update(zip(fields, _GETTERS, strict=False))
             return super().__new__(mcs, name, bases, body)
 
@@ -45,6 +48,8 @@ else:
         __slots__ = ()
         _fields = ()
         _field_defaults = {}
+        _blank = ()
+        _needed = 0
 
         def __new__(cls, *values, **named):
             fields = cls._fields
@@ -55,14 +60,17 @@ else:
         @classmethod
         def _filled(cls, values, named):
             """All values in order, defaults included; TypeError as for any call with wrong arguments."""
-            rest = cls._fields[len(values) :]
+            fields, given = cls._fields, len(values)
+            filled = [*values, *cls._blank[given:]]
             try:
-                filled = (*values, *map({**cls._field_defaults, **named}.__getitem__, rest))
-            except KeyError as missing:
-                raise TypeError(f"{cls.__name__}() needs {missing}") from None
-            strange = [name for name in named if name not in rest]
-            if strange or len(filled) != len(cls._fields):
-                raise TypeError(f"{cls.__name__}() takes {', '.join(cls._fields)}; not {', '.join(strange) or 'more'}")
+                for name in named:
+                    filled[fields.index(name, given)] = named[name]
+            except ValueError:
+                raise TypeError(f"{cls.__name__}() takes {', '.join(fields)}; not {name}") from None
+            if given > len(fields):
+                raise TypeError(f"{cls.__name__}() takes {', '.join(fields)}; not more")
+            if _MISSING in filled[given : cls._needed]:
+                raise TypeError(f"{cls.__name__}() needs {fields[filled.index(_MISSING)]!r}")
             return filled
 
         @classmethod

@@ -62,7 +62,7 @@ _parsed: dict[str, Target] = {}
 def build(plain: Mapping[str, Any]) -> Config:
     """The configuration; without files ``plain`` is empty and the result is the zero configuration."""
     own = plain.get("probe", {})
-    probe = with_probe(Probe(targets=_targets(TARGETS), portal_targets=_targets(PORTAL_TARGETS)), own)
+    probe = with_probe(Probe(), {"targets": TARGETS, "portal_targets": PORTAL_TARGETS, **own})
     return Config(
         routing=Routing(**_made(plain.get("routing", {}))),
         probe=probe,

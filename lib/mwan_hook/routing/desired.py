@@ -32,6 +32,9 @@ from mwan_hook.verdict.facts import is_online, unjudged, uses, was_judged
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from typing import TypeVar
+
+    Thing = TypeVar("Thing", Route, Rule)
 
 
 class Desired(NamedTuple):
@@ -81,7 +84,7 @@ def desire(config: Config, uplinks: Sequence[Uplink], state: State, snapshot: Sn
     desired = Desired(
         tables=tagged(tables, config.routing),
         shared=tagged(shared, config.routing),
-        rules=tuple(rule._replace(protocol=config.routing.protocol) for rule in rules),
+        rules=tagged(rules, config.routing),
         sysctls=sysctls,
         originals=leftover_sysctls(sysctls, state, snapshot),
         online=online,
@@ -148,8 +151,10 @@ def leftover_sysctls(wanted: Iterable[Sysctl], state: State, snapshot: Snapshot)
     return tuple(old for old in after_renames(state.sysctls, snapshot.links) if old.key not in keys)
 
 
-def tagged(routes: Iterable[Route], routing: Routing) -> tuple[Route, ...]:
-    return tuple(route._replace(protocol=routing.protocol) for route in routes)
+def tagged(things: Iterable[Thing], routing: Routing) -> tuple[Thing, ...]:
+    """Routes or rules with the protocol that marks them as ours."""
+    number = routing.protocol
+    return tuple([one if one.protocol == number else one._replace(protocol=number) for one in things])
 
 
 def _table(family: Family, uplink: Uplink, snapshot: Snapshot) -> list[Route]:

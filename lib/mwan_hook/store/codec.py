@@ -106,8 +106,9 @@ def _mapping(key: Decoder, inner: Decoder) -> Decoder:
 
 
 def _record(kind: Any) -> Decoder:
-    fields = {field: decoder(kind.__annotations__[field]) for field in kind._fields}
-    needed = [field for field in kind._fields if field not in kind._field_defaults]
+    """A field's decoder is made where a file first has that field: most files have few of them."""
+    kinds, fields = kind.__annotations__, kind._fields
+    defaults, needed = kind._field_defaults, [field for field in fields if field not in kind._field_defaults]
 
     def of(raw: object) -> Any:
         if not isinstance(raw, dict):
@@ -115,7 +116,8 @@ def _record(kind: Any) -> Decoder:
         for field in needed:
             if field not in raw:
                 raise ValueError(f"{kind.__name__} without {field}")
-        return kind(**{field: inner(raw[field]) for field, inner in fields.items() if field in raw})
+        found = {field: decoder(kinds[field])(raw[field]) for field in raw if field in kinds}
+        return kind(*map({**defaults, **found}.__getitem__, fields))
 
     return of
 
