@@ -87,7 +87,7 @@ each_file() { # calls $1 with mode, place and the command that prints it, or wit
     "$1" 644 "$sysusers/mwan-hook.conf" cat systemd/sysusers.d/mwan-hook.conf
     "$1" 644 "$mibs/NETWORKD-CONNECTIVITY-MIB.txt" cat snmp/NETWORKD-CONNECTIVITY-MIB.txt
     foreign "$prefix/bin/connectivity-state" || "$1" 755 "$prefix/bin/connectivity-state" moved dbus/connectivity-state
-    "$1" 755 "$lib/spool-event" moved hooks/spool-event
+    for file in spool-event bring-up; do "$1" 755 "$lib/$file" moved "hooks/$file"; done
     for state in $states; do
         "$1" link "$dispatcher/$state.d/50-mwan-hook" "$lib/spool-event"
     done

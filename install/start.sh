@@ -61,6 +61,15 @@ tell() {
     elif touched "$network"; then
         networkctl reload
     fi
+    [ -n "$old" ] || plugged
+}
+
+plugged() { # what is there already comes up as if it were plugged in now
+    for device in /sys/class/net/*/device/subsystem; do
+        case $(readlink "$device") in
+        */usb) systemctl start --no-block "mwan-hook-plugged@$(cat "${device%/device/*}/ifindex").service" || : ;;
+        esac
+    done
 }
 
 keep_for_root() { # what an earlier version had where the services' user may write now

@@ -19,7 +19,7 @@ from tests.netns.installer import ENVIRONMENT, copy_of_checkout, files, install,
 
 NOTHING = "nothing was changed"
 OURS = re.compile(rb"/usr/(?:lib|sbin)/mwan-hook")
-PROGRAM = re.compile(r"sbin/mwan-hook$|spool-event$|bin/connectivity-state$|lib/mwan-hook/[a-z-]+\.d/")
+PROGRAM = re.compile(r"sbin/mwan-hook$|(spool-event|bring-up)$|bin/connectivity-state$|lib/mwan-hook/[a-z-]+\.d/")
 
 
 @pytest.fixture
@@ -53,6 +53,8 @@ def test_everything_is_where_its_reader_looks(checkout: Path, top: Path) -> None
         "usr/sbin/mwan-hook",
         "usr/lib/mwan-hook/mwan_hook/__main__.py",
         "usr/lib/mwan-hook/spool-event",
+        "usr/lib/mwan-hook/bring-up",
+        "usr/lib/systemd/system/mwan-hook-plugged@.service",
         "usr/lib/systemd/system/mwan-hook-check.timer",
         "usr/lib/systemd/system/mwan-hook-check.service.d/50-sandbox.conf",
         "usr/lib/systemd/system/systemd-networkd-wait-online.service.d/50-mwan-hook.conf",

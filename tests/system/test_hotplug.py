@@ -24,7 +24,11 @@ BED = {
     # so that sticks are left to our template, which their driver would match on a real machine
     "etc/systemd/network/20-uplink.network": "[Match]\nName=wan*\n\n[Network]\nDHCP=yes\n",
     "etc/systemd/network/89-mwan-hook-usb.network.d/bed.conf": "[Match]\nDriver=veth\n",
+    # as ours does for what hangs on USB
+    "etc/udev/rules.d/91-bed.rules": 'SUBSYSTEM=="net", KERNEL!="lo", ACTION=="add|move", TAG+="systemd", '
+    'ENV{SYSTEMD_WANTS}+="mwan-hook-plugged@$env{IFINDEX}.service"\n',
 }
+OWN = "[Match]\nName=enp0s20u4\n\n[Link]\nActivationPolicy=manual\n\n[Network]\nDHCP=yes\n"
 # udev makes _ of the others
 ODD = ("$(reboot)", "it's;`id`", '"\\x-[*]?^,', "--root=x", "{x}|&<>~#=")
 STORM = 20
@@ -90,6 +94,41 @@ def test_a_stick_has_its_table_its_rules_and_its_place_in_the_shared_default(bed
     assert bed.sh(f"curl -s -m2 --interface {address} http://{INTERNET4[0]}/isp").strip() == "isp3"
     bed.unplug(STICK)
     bed.wait("it to be gone", lambda: not [line for line in running.ours(bed) if STICK in line or address in line])
+
+
+def is_up(bed: Container, interface: str) -> bool:
+    """What the operator, or networkd, has set."""
+    return "UP" in bed.sh(f"ip -br link show {interface}").partition("<")[2].rstrip(">\n").split(",")
+
+
+def test_what_the_operator_takes_down_stays_down_until_it_is_taken_up(bed: Container, stick: float) -> None:
+    for disturbance in ("networkctl reload", "systemctl restart systemd-networkd", "udevadm trigger -s net -c change"):
+        bed.run("networkctl", "down", STICK)
+        bed.sh(disturbance)
+        bed.sh("udevadm settle")
+        bed.wait_configured("wan1", "wan2")
+        bed.wait("the stick to be left", lambda: running.online(bed, "wan1", "wan2"))
+        assert not is_up(bed, STICK), disturbance
+        bed.run("networkctl", "up", STICK)
+        bed.wait("the stick to be back", lambda: bed.address(STICK) != "")
+
+
+def test_a_stick_that_a_file_of_the_operator_has_is_brought_up_by_the_operator(bed: Container) -> None:
+    other = "enp0s20u4"
+    bed.write({"etc/systemd/network/20-own.network": OWN})
+    bed.sh("networkctl reload")
+    bed.plug(3, other)
+    bed.wait(
+        "its own file to be taken", lambda: "20-own" in bed.sh(f"networkctl status --no-pager {other}", check=False)
+    )
+    index = bed.sh(f"cat /sys/class/net/{other}/ifindex").strip()
+    unit = f"mwan-hook-plugged@{index}.service"
+    bed.wait("ours to have looked", lambda: "Finished" in bed.sh(f"journalctl -b -q -u {unit}"))
+    assert not is_up(bed, other)
+    bed.run("networkctl", "up", other)
+    bed.wait_lease(other, "192.168.4.0/24")
+    bed.unplug(other)
+    bed.sh("rm /etc/systemd/network/20-own.network; networkctl reload")
 
 
 def longest_gap(flow: Flow) -> float:
