@@ -3,7 +3,7 @@
 #
 # The manifest in PREFIX/lib/mwan-hook names every file, link and (with a slash at its end) directory that we made.  It
 # is written before they are, so that an installation that was killed can be finished or taken out.  A file is written
-# beside its place and renamed, so that nobody ever sees half of it; what is there already is not touched.
+# beside its place and renamed, so that half of it is never seen; what is there already is not touched.
 
 # States of networkd-dispatcher 2.2.3 that say something about an uplink.  Left out: "pending" and "initialized", which
 # come before there is anything to see.
@@ -253,7 +253,7 @@ undo_doctor() { # takes out what `mwan-hook doctor --fix` has written, by its ow
     rm -f "$doctors"
 }
 
-written_by_doctor() { # $1: a path; what somebody else has put there since is his
+written_by_doctor() { # $1: a path; what was put there since by others stays
     if [ -L "$1" ]; then
         case $(readlink "$1") in */mwan-hook/spool-event) ;; *) return 1 ;; esac
     else

@@ -150,7 +150,7 @@ def _longest(net: Network, fault: Callable[[], None], wait: float) -> float:
 
 
 def _without_us(net: Network) -> Iterator[Row]:
-    """Two defaults of different metric in main, default sysctls, nobody who acts."""
+    """Two defaults of different metric in main, default sysctls, no program that acts."""
     net.router.mwan("flush")
     for metric, line in enumerate(net.lines.values(), 1):
         net.router.ns.ip(f"route add default via {line.isp.gateway} dev {line.interface} metric {metric}")

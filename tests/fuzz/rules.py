@@ -1,4 +1,4 @@
-"""The rules that hold whatever is read: they are the same for every file, peer and command.
+"""The rules that hold for all that is read: they are the same for every file, peer and command.
 
 No exception but the one with words, no control character in what is said, bounded time and memory.
 """
@@ -60,7 +60,7 @@ def bent(chance: random.Random, *good: bytes) -> bytes:
 
 @contextmanager
 def bounded() -> Iterator[None]:
-    """The block takes little time of the processor, whoever else is at it."""
+    """The block takes little time of the processor, on a busy machine too."""
     before = time.process_time()
     yield
     took = time.process_time() - before
@@ -109,7 +109,7 @@ def command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Command:
 
 
 def put(path: Path, content: bytes) -> None:
-    """Write a file, in the place of whatever is there."""
+    """Write a file, in the place of what is there."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
 

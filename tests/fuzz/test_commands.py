@@ -37,7 +37,7 @@ LONGEST = 60  # seconds for a command; a busy machine takes some to start a Pyth
 
 
 class Bench:
-    """A machine with one line that nobody answers on, and routes of others."""
+    """A machine with one line without answers, and routes of others."""
 
     def __init__(self, root: Path) -> None:
         self.root = root

@@ -197,7 +197,7 @@ EVENT = [b'{"action":"add","interface":"eth0"}', b"add eth0\n"]
 
 
 @pytest.mark.parametrize("place", [files.EVENTS, files.NOTIFY])
-def test_a_spool_is_emptied_whatever_lies_in_it(tmp_path: Path, place: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_spool_is_emptied_of_all_in_it(tmp_path: Path, place: str, capsys: pytest.CaptureFixture[str]) -> None:
     directory = tmp_path / place
     notice = json.dumps(codec.plain(Notice(id="0", event="online", uplink="fiber", interface="eth0"))).encode()
     with modest():

@@ -252,7 +252,7 @@ def test_every_request_of_snmpd_is_answered(tmp_path: Path) -> None:
                 with bounded():
                     snmp.serve(str(tmp_path), base, reading, sink)
             except BlockingIOError:
-                pass  # nobody reads that many answers here
+                pass  # that many answers are not read here
             finally:
                 os.close(sink)
                 said = os.read(answers, 1 << 16)

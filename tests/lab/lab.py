@@ -135,7 +135,7 @@ class Lab:
         wait_for(f"the servers: {log.read_text()}", lambda: self._requests()[:1])
 
     def certificate(self) -> Path:
-        """A certificate for the internet's first addresses that nobody has reason to trust."""
+        """A certificate for the internet's first addresses that no client has reason to trust."""
         file = self.dir / "certificate.pem"
         if not file.exists():
             names = f"subjectAltName=IP:{INTERNET4[0]},IP:{INTERNET6[-1]},DNS:*.test"

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-MOST = 64 << 10  # KiB, for a run that probes, tells or mails, whatever its peers say
+MOST = 64 << 10  # KiB, for a run that probes, tells or mails, with any answer of its peers
 # Linux passes the peak of a parent on to its child, so the one that measures is small.
 _SCRIPT = """
 import os, sys

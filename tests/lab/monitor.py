@@ -1,4 +1,4 @@
-"""Listen to the kernel: which objects were written, by whomever, while something ran."""
+"""Listen to the kernel: which objects were written, by any program, while something ran."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ relay.py ppp NAMESPACE DEVICE NAMESPACE DEVICE    a point-to-point line without 
 relay.py late NAMESPACE DEVICE MS                 what is routed into DEVICE comes back MS later
 relay.py tunnel MARK SERVER PORT NAMESPACE DEVICE NAMESPACE...
     what is routed into DEVICE goes to SERVER in datagrams that carry MARK, and comes out of the device `inside` of
-    whichever of the other namespaces they reach; answers take the same way back
+    any of the other namespaces that they reach; answers take the same way back
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def late(fd: int, delay: float) -> None:
 
 
 class End:
-    """One end of a tunnel: a device, and a socket that speaks to whoever spoke last."""
+    """One end of a tunnel: a device, and a socket that speaks to the peer that spoke last."""
 
     def __init__(self, device: int, sock: socket.socket, peer: tuple[str, int] | None) -> None:
         self.device, self.sock, self.peer, self.fixed = device, sock, peer, peer is not None

@@ -137,7 +137,7 @@ def _default(made: Builder, line: Line, kind: str) -> None:
 
 
 def _catch_all(made: Builder, plan: Plan, ways: list[str]) -> None:
-    """One of the tables serves everybody else."""
+    """One of the tables serves all others."""
     first = next(place for place, kind in enumerate(ways, 1) if kind in ("table", "bare"))
     if not made.maybe(3):
         made.base.append(f"-{plan.family} rule add pref {CATCH_ALL} lookup {100 + first} proto static")

@@ -70,12 +70,12 @@ def _able(standing: Standing, asked: Question) -> set[str]:
 
 
 def _by_own_line(standing: Standing, asked: Question, now: Reply) -> bool:
-    """A line's address leaves by its line, whatever others would do with it."""
+    """A line's address leaves by its line, against all others."""
     return now.error == 0 and now.dev in _able(standing, asked)
 
 
 def _network_first(was: Reply, now: Reply) -> bool:
-    """Networks that main has, or a table that is asked for everything, come before whoever takes all."""
+    """Networks that main has, or a table that is asked for everything, come before the one that takes all."""
     return now.error == 0 and now.length > HALF and (now.table == MAIN or was.length <= HALF)
 
 

@@ -125,7 +125,7 @@ class PrivateBus:
         return int(number)
 
     def owner(self, word: str) -> str:
-        """Who has the name; empty if nobody."""
+        """Who has the name; empty if it has no owner."""
         done = self.client(
             *("busctl", "call", "org.freedesktop.DBus", "/", "org.freedesktop.DBus", "GetNameOwner", "s"),
             names.bus_name(word),
@@ -157,7 +157,7 @@ class PrivateBus:
 
 
 class Listener:
-    """A program that waits for PropertiesChanged from whoever owns a name."""
+    """A program that waits for PropertiesChanged from the owner of a name."""
 
     def __init__(self, address: str, word: str) -> None:
         self.connection = open_dbus_connection(address)

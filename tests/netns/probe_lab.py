@@ -224,7 +224,7 @@ def _packet(data: bytes, protocol: int, incoming: bool) -> Packet:
 
 
 def _close(sock: socket.socket) -> None:
-    """Wake whoever waits on a socket, and close it."""
+    """Wake what waits on a socket, and close it."""
     with contextlib.suppress(OSError):
         sock.shutdown(socket.SHUT_RDWR)
     sock.close()

@@ -13,7 +13,7 @@ from tests.netns.flows import DESTINATIONS, ESTABLISHED_PORT, ESTABLISHED_PORT6,
 FLOWS = 600
 POINTS = 6.0  # that a share may differ from its weight's
 LAN6 = "fd00:aa::"
-# What arrives is counted at the far end and goes no further, so that nobody answers.
+# What arrives is counted at the far end and goes no further: there is no answer.
 COUNT = """
 table inet count {
  counter flows {}

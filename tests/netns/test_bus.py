@@ -102,7 +102,7 @@ def test_interfaces_whose_names_no_bus_name_may_hold_have_underscores(made: Priv
     assert [made.connectivity(word) for word in words] == list(odd.values())
 
 
-def test_only_root_owns_the_names_and_nobody_sets_the_property(two: PrivateBus) -> None:
+def test_only_root_owns_the_names_and_no_user_sets_the_property(two: PrivateBus) -> None:
     request = ("busctl", "call", "org.freedesktop.DBus", "/", "org.freedesktop.DBus", "RequestName", "su")
     assert "denied" in two.client(*request, names.bus_name("eth0"), "0", check=False).stderr
     place = (names.bus_name("eth0"), names.path("eth0"), names.DEVICE)
@@ -114,7 +114,7 @@ def test_only_root_owns_the_names_and_nobody_sets_the_property(two: PrivateBus) 
 # ---------------------------------------------------------------- leaving and coming again
 
 
-def test_it_leaves_when_nobody_calls_and_is_started_anew(two: PrivateBus) -> None:
+def test_it_leaves_without_calls_and_is_started_anew(two: PrivateBus) -> None:
     process = two.serve("--idle", "1.5")
     two.owned()
     first = two.owner("eth0")
@@ -352,7 +352,7 @@ def test_a_dead_bus_is_an_error_of_the_poke(two: PrivateBus) -> None:
     with pytest.raises(MwanError, match="cannot reach the system bus"):
         two.poke(eth0=1)
     Path(two.root, "run/dbus/system_bus_socket").unlink()
-    two.poke(eth0=1)  # no bus at all: nobody to tell
+    two.poke(eth0=1)  # no bus at all: nothing to tell
 
 
 def test_what_a_dead_bus_could_not_be_told_it_hears_when_others_are_told_again(two: PrivateBus) -> None:

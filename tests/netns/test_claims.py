@@ -109,7 +109,7 @@ def test_nothing_of_it_is_left_by_flush(lab: Lab) -> None:
 
 @pytest.mark.parametrize("routing", ["", "default_table = main"])
 @pytest.mark.parametrize("first", ["tunnel", "claims"])
-def test_a_tunnels_halves_stay_in_front_whatever_is_claimed_inside_them(lab: Lab, routing: str, first: str) -> None:
+def test_a_tunnels_halves_stay_in_front_of_all_that_is_claimed_inside_them(lab: Lab, routing: str, first: str) -> None:
     net = machine(lab, routing)
     narrower = ("92.0.0.0/6", "8.0.0.0/7", "2000::/3", "2a00::/12", "2600::/12")
     if first == "claims":

@@ -1,4 +1,4 @@
-"""[router] deprecate_prefixes: hosts stop using a dead uplink's prefix, whoever advertises it, and take it up again."""
+"""[router] deprecate_prefixes: hosts stop using a dead uplink's prefix, with every advertiser, and take it up again."""
 
 from __future__ import annotations
 

@@ -163,7 +163,7 @@ def test_the_routers_services_answer_by_the_stick_that_asks(lab: Lab, strict: bo
 
 
 def asked(ns: Netns, address: str, source: str) -> str:
-    """What the service at port 4000 says to somebody in the internet, or the error."""
+    """What the service at port 4000 says to a client in the internet, or the error."""
     done = ns.run("python3", "-c", ASK, address, source, check=False)
     return done.stdout.strip() or done.stderr.strip().splitlines()[-1]
 

@@ -1,4 +1,4 @@
-"""``flush`` takes out all that is ours, whatever has become of the machine meanwhile."""
+"""``flush`` takes out all that is ours, after all kinds of changes to the machine."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def test_a_run_without_a_transition_does_not_open_the_history(lab: Lab) -> None:
     net.router.check()
     file = net.router.root / files.HISTORY
     file.unlink()
-    file.mkdir()  # whoever opens it for writing fails, and says so
+    file.mkdir()  # what opens it for writing fails, and says so
     assert net.router.check().stderr == ""
     net.router.carrier("eth2", False)
     assert "history.jsonl" in net.router.mwan("event", "change", "eth2").stderr

@@ -1,4 +1,4 @@
-"""The operator's programs, with the real command: once each, in order, after routing, whatever they do."""
+"""The operator's programs, with the real command: once each, in order, after routing, no matter what they do."""
 
 from __future__ import annotations
 
@@ -219,7 +219,7 @@ def test_what_a_hook_leaves_in_the_background_may_end_in_its_time(net: Network) 
     assert (net.router.root / "late").read_text() == "done\n"
 
 
-def test_a_hook_that_fails_is_named_with_its_words_and_stops_nobody(net: Network) -> None:
+def test_a_hook_that_fails_is_named_with_its_words_and_stops_no_other(net: Network) -> None:
     hook(net, "offline", "echo out; echo err >&2; printf 'half\\001'; exit 3", "10-fails")
     hook(net, "offline", "kill -SEGV $$", "20-dies")
     hook(net, "offline", "i=0; while [ $i -lt 3000 ]; do echo $i; i=$((i+1)); done", "30-talks")
@@ -275,7 +275,7 @@ def test_hooks_of_etc_mask_those_of_usr_by_name_and_all_run_in_lexical_order(net
     assert order[1].parent == place
 
 
-def test_only_what_root_owns_and_nobody_else_can_write_is_run(net: Network) -> None:
+def test_only_what_root_owns_and_no_other_user_can_write_is_run(net: Network) -> None:
     say = 'echo "${0##*/}" >>"$MWAN_HOOK_ROOT/ran"'
     place = net.router.root / "etc/mwan-hook/offline.d"
     hook(net, "offline", say, "10-good")
@@ -310,7 +310,7 @@ def spooled(net: Network) -> list[Path]:
 
 
 def holding(net: Network) -> subprocess.Popen[bytes]:
-    """Somebody who tells already: nobody else does until it is killed."""
+    """A process that tells already: no other does until it is killed."""
     lock = net.router.root / "run/mwan-hook/notify.lock"
     holder = subprocess.Popen(["flock", str(lock), "sleep", "60"], start_new_session=True)
     wait_for("the lock", lambda: subprocess.run(["flock", "-n", str(lock), "true"], check=False).returncode)
@@ -318,7 +318,7 @@ def holding(net: Network) -> subprocess.Popen[bytes]:
 
 
 def let_go(net: Network, holder: subprocess.Popen[bytes]) -> None:
-    """Once those that a run has started have seen that somebody is at it."""
+    """Once those that a run has started have seen that one is at it."""
     wait_for("the others to leave", lambda: not alive(f"{net.router.root}\0notify"))
     os.killpg(holder.pid, signal.SIGKILL)
     holder.wait()
@@ -396,7 +396,7 @@ def test_a_bad_configuration_keeps_no_hook_from_running(net: Network) -> None:
     assert [line[1] for line in told(net)] == ["limited", "offline", "default-route"]
 
 
-def test_with_nobody_to_hear_nothing_is_spooled_and_nothing_is_started(lab: Lab) -> None:
+def test_without_a_listener_nothing_is_spooled_and_nothing_is_started(lab: Lab) -> None:
     net = topologies.probed(lab, 2)
     net.router.configure(CONFIG)
     net.router.check()
@@ -488,7 +488,7 @@ def test_the_example_of_a_desktop_notice_fits_on_a_screen(net: Network, event: s
     for name, script in (
         ("notify-send", f'printf "%s\\n" "$3" "$4" >{net.router.root}/shown'),
         ("runuser", 'shift 3; exec "$@"'),
-        ("stat", "echo somebody"),
+        ("stat", "echo another"),
     ):
         path = net.router.write(f"tools/{name}", f"#!/bin/sh\n{script}\n")
         path.chmod(0o755)

@@ -135,7 +135,7 @@ def test_an_upgrade_replaces_what_changed_and_removes_what_is_no_longer_shipped(
     assert [after[name] for name in untouched] == [before[name] for name in untouched]
 
 
-def test_what_somebody_broke_is_mended(checkout: Path, top: Path) -> None:
+def test_what_was_broken_is_mended(checkout: Path, top: Path) -> None:
     good(checkout, top)
     whole = files(top)
     (top / "usr/sbin/mwan-hook").chmod(0o600)
@@ -301,7 +301,7 @@ HOOK = "etc/networkd-dispatcher/off.d/50-mwan-hook"
 
 
 def diagnosed(top: Path) -> set[str]:
-    """Files of `doctor --fix`, one of them somebody else's since; what must be left when they are taken out."""
+    """Files of `doctor --fix`, one of them another's since; what must be left when they are taken out."""
     (top / "etc/sysctl.d").mkdir(parents=True)
     before = set(look(top))
     fixes = [
@@ -313,11 +313,11 @@ def diagnosed(top: Path) -> set[str]:
     there = doctorfiles.there(str(top), [NETWORKD, SYSCTLS, MODULES, HOOK])
     doctorfiles.write(str(top), fix.written(fixes, there))
     assert {NETWORKD, SYSCTLS, HOOK} <= set(look(top))
-    (top / MODULES).write_text("# somebody else's by now\n")
+    (top / MODULES).write_text("# another program's by now\n")
     return before | {MODULES, "etc/modules-load.d", "var", "var/lib", "var/lib/mwan-hook"}
 
 
-def test_uninstall_takes_what_doctor_has_written_and_nobody_elses(checkout: Path, top: Path) -> None:
+def test_uninstall_takes_what_doctor_has_written_and_no_other_file(checkout: Path, top: Path) -> None:
     kept = diagnosed(top)
     assert "no installation" in good(checkout, top, "uninstall")
     assert set(look(top)) == kept

@@ -227,7 +227,7 @@ def test_with_equal_priorities_the_address_stays_until_it_has_to_move(pair: Pair
         pair.stays_at(other, flow)
 
 
-def test_as_a_fault_with_nopreempt_it_stays_and_nobody_has_it_when_both_have_lost_the_internet(pair: Pair) -> None:
+def test_as_a_fault_with_nopreempt_it_stays_and_no_router_has_it_when_both_have_lost_the_internet(pair: Pair) -> None:
     pair.start(lambda text: re.sub(r"weight .*", "", text).replace("state BACKUP", "state BACKUP\n    nopreempt"))
     pair.moves_to("a")
     flow = pair.lab.flow(pair.client)
@@ -241,4 +241,4 @@ def test_as_a_fault_with_nopreempt_it_stays_and_nobody_has_it_when_both_have_los
     pair.stays_at("b", flow)
     for isp in (*isps(pair.a), *isps(pair.b)):
         isp.fault("blackhole")
-    wait_for("nobody to have the address", lambda: not pair.holders(), 40)
+    wait_for("no router to have the address", lambda: not pair.holders(), 40)

@@ -1,4 +1,4 @@
-"""``track`` doubts the last verdict: nobody renews it, or the device that it stands on is gone since."""
+"""``track`` doubts the last verdict: it is not renewed, or the device that it stands on is gone since."""
 
 from __future__ import annotations
 

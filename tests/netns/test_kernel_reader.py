@@ -208,7 +208,7 @@ def test_a_kernel_without_ipv6_has_only_ipv4(bed: Bed) -> None:
 
 @BOTH
 def test_a_table_that_changes_all_the_time_is_still_read_whole(bed: Bed, family: Family) -> None:
-    """Routes that stay must be in every dump, whatever comes and goes meanwhile."""
+    """Routes that stay must be in every dump, while others come and go."""
     fill(bed, family, "wan1", 600)
     flag, place = ("-4", "100.64.0.0/24") if family is Family.IPV4 else ("-6", "2001:db8:aaaa::/48")
     noise = f"while :; do ip {flag} route add {place} dev wan2; ip {flag} route del {place} dev wan2; done"

@@ -1,4 +1,4 @@
-"""Mail of real interruptions: real uplinks go down and come back, and nobody but `check` and `event` is called."""
+"""Mail of real interruptions: real uplinks go down and come back, and only `check` and `event` are called."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def outage(net: Network, seconds: float, *interfaces: str) -> None:
 
 
 def idle(net: Network) -> bool:
-    """Nothing waits, and nobody is at it."""
+    """Nothing waits, and nothing is at it."""
     return not (net.router.root / files.MAIL_WAITING).exists()
 
 

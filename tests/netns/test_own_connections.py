@@ -67,7 +67,7 @@ def test_each_leaves_a_line_with_its_address_and_shares_are_those_of_the_weights
                 assert abs(number / FLOWS - weight / sum(WEIGHTS)) * 100 <= POINTS, (family, kind, numbers)
 
 
-def test_a_line_that_fails_inside_the_kernel_takes_nobody_else_s_address_along(net: Network) -> None:
+def test_a_line_that_fails_inside_the_kernel_takes_no_others_address_along(net: Network) -> None:
     """Forwarded packets go by a group, own ones beside it: both lose the leg, and what is left has its own source."""
     net.router.configure(config(*WEIGHTS, routing="nexthops = objects"))
     net.router.check()

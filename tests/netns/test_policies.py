@@ -153,7 +153,7 @@ uplinks = two
         assert found["dev"] == dev
 
 
-def test_a_user_s_connections_are_carried_and_forwarded_ones_are_nobody_s(net: Network) -> None:
+def test_a_user_s_connections_are_carried_and_forwarded_ones_are_no_users(net: Network) -> None:
     assert net.client
     put(net, "[[root]]\nuid = root\nuplinks = three\n[[nobody]]\nuid = 65534\nuplinks = two\n")
     assert net.lab.connect(net.router.ns, 2) == ["isp3"] * 2
@@ -219,7 +219,7 @@ def test_a_fallback_refuses_what_none_of_the_list_can_carry(net: Network, kind: 
     done = net.router.ns.run(*python("flow", "tcp", "9.9.9.9", "1"))
     assert error in done.stdout or "No route to host" in done.stdout
     assert via(net.router) == []
-    assert net.lab.connect(net.router.ns, 1, "192.168.2.1") == [""], "refused by nobody but the port"
+    assert net.lab.connect(net.router.ns, 1, "192.168.2.1") == [""], "refused by the port alone"
     net.isps[2].heal()
     net.router.check()
     assert net.lab.connect(net.client, 2) == ["isp3"] * 2

@@ -230,7 +230,7 @@ def test_a_certificate_is_checked_against_the_name_that_is_asked(bed: Bed) -> No
     assert wrong.error is not None and "ostname mismatch" in wrong.error
 
 
-def test_an_authority_that_nobody_trusts_is_a_certificate_error(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_authority_that_is_not_trusted_is_a_certificate_error(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SSL_CERT_FILE")
     assert bed.lab.one(bed.uplink.job("https://9.9.9.9/204")).connectivity is PORTAL
 

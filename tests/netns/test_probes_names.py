@@ -276,7 +276,7 @@ def test_where_resolved_does_not_answer_the_servers_are_asked(bed: Bed, silence:
     assert bed.internet.questions == ["ok.test."]
 
 
-def test_a_socket_that_nobody_listens_on_is_no_resolved(bed: Bed) -> None:
+def test_a_socket_without_a_listener_is_no_resolved(bed: Bed) -> None:
     path: Path = bed.lab.root / "run/systemd/resolve/io.systemd.Resolve"
     path.parent.mkdir(parents=True, exist_ok=True)
     with socket.socket(socket.AF_UNIX) as server:

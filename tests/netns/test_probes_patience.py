@@ -175,7 +175,7 @@ def bed(made: Bed) -> Iterator[Bed]:
 
 @pytest.mark.parametrize("family", list(Family), ids=lambda family: family.value)
 @pytest.mark.parametrize("method", METHODS)
-def test_an_answer_that_is_late_for_its_round_counts_in_the_next_one_whatever_the_method(
+def test_an_answer_that_is_late_for_its_round_counts_in_the_next_one_with_every_method(
     bed: Bed, method: str, family: Family
 ) -> None:
     bed.delay[0] = 0.7

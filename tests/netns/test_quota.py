@@ -173,11 +173,11 @@ def test_an_uplink_beyond_its_quota_carries_last_and_is_not_down(net: Network) -
     with net.lines["eth2"].isp.broken("blackhole"):
         router.check()
         assert [router.way_out(family) for family in FAMILIES] == [["lte"], ["lte"]]
-    router.mwan("notify")  # until nobody is told any more
+    router.mwan("notify")  # until all are told
     shutil.rmtree(hook.parent)
 
 
-def test_a_disk_that_takes_no_figure_keeps_nobody_from_being_told(net: Network) -> None:
+def test_a_disk_that_takes_no_figure_keeps_no_channel_from_being_told(net: Network) -> None:
     router = net.router
     hook = router.write("etc/mwan-hook/quota-warning.d/note", '#!/bin/sh\necho told >"$0.said"\n')
     hook.chmod(0o755)

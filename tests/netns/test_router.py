@@ -37,7 +37,7 @@ LAN6 = "fd00:aa::"
 
 
 def network(lab: Lab, config: str = PINNED, count: int = 2) -> Network:
-    """Uplinks and a LAN of both families; nobody but mwan-hook masquerades."""
+    """Uplinks and a LAN of both families; only mwan-hook masquerades."""
     net = topologies.probed(lab, count, client=True)
     assert net.client
     net.router.ns.nft("delete table ip lab\n")
@@ -174,7 +174,7 @@ def test_the_table_is_taken_away_by_flush_and_when_nothing_needs_it(lab: Lab) ->
     assert table(ns) == ""
 
 
-def test_a_table_of_a_run_that_nobody_remembers_goes(lab: Lab) -> None:
+def test_a_table_of_a_run_that_is_not_remembered_goes(lab: Lab) -> None:
     net = network(lab)
     net.router.state_file.unlink()
     net.router.configure(

@@ -85,7 +85,7 @@ def put(net: Network, policies: str, pin: str = "no", routing: str = "") -> None
 
 
 def clients(net: Network, many: int, family: str = "ipv4") -> list[str]:
-    """Addresses in the LAN that nobody had before."""
+    """Addresses in the LAN that were not used before."""
     assert net.client
     form, length = ("192.168.2.{}", 24) if family == "ipv4" else ("fd00:2::{}", 64)
     made = [form.format(next(_numbers)) for _ in range(many)]
@@ -272,7 +272,7 @@ def test_a_connection_stays_with_the_policy_that_chose_it_first(net: Network, ot
             assert ns.run("python3", "-c", CHANGING, to).stdout.split() == ["isp3"] * 3
 
 
-def test_the_first_policy_with_an_uplink_decides_whoever_chooses(net: Network, other: Netns) -> None:
+def test_the_first_policy_with_an_uplink_decides_with_rules_and_with_marks(net: Network, other: Netns) -> None:
     assert net.client
     sender, source = mac(other), FROM["ipv4"]
     first = "[[first]]\nproto = tcp\nfrom = 192.168.2.9\nuplinks = one\n"
@@ -405,7 +405,7 @@ with socket.create_connection((sys.argv[1], 4000), timeout=2, source_address=("8
 """
 
 
-def test_an_answer_of_this_machine_leaves_where_the_question_came_in_whatever_its_dscp(net: Network) -> None:
+def test_an_answer_of_this_machine_leaves_where_the_question_came_in_with_any_dscp(net: Network) -> None:
     put(net, "[[voice]]\ndscp = ef\nuplinks = three\n")
     log = net.lab.spawn(net.router.ns.argv("python3", "-c", SERVER), "server")
     wait_for("the server", lambda: "ready" in log.read_text())

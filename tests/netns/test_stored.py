@@ -1,4 +1,4 @@
-"""Whatever is stored: no run shows a traceback, none touches what is not ours, and the state is begun anew."""
+"""With anything stored no run shows a traceback, none touches what is not ours, and the state is begun anew."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Tunnels of other programs beside us, in any order of start: docs/tunnels.md has their examples from here.
 
 The tunnel is a tun device whose packets go to a server in datagrams with a mark, as WireGuard's do (relay.py); each
-provider's internet has that server, so that whoever answers tells by which line the tunnel's own packets went.
+provider's internet has that server, so that the one that answers tells by which line the tunnel's own packets went.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def survives(lab: Lab, net: Network, addresses: Sequence[str] = BOTH) -> None:
     ("first", "routing", "pin"),
     [("tunnel", "", "no"), ("us", "", "yes"), ("tunnel", "default_table = main", "yes")],
 )
-def test_wg_quick_takes_all_whoever_was_first(lab: Lab, first: str, routing: str, pin: str) -> None:
+def test_wg_quick_takes_all_in_any_order_of_start(lab: Lab, first: str, routing: str, pin: str) -> None:
     net = machine(lab, routing, pin)
     if first == "us":
         net.router.check()

@@ -70,7 +70,7 @@ def well(net: Network, uplink: str = "one") -> None:
 
 @pytest.mark.parametrize("late", [False, True], ids=["before", "after"])
 def test_an_alias_and_a_ula_beside_the_addresses_that_the_provider_carries(net: Network, late: bool) -> None:
-    """Probes, hooks, status and nat6 take the other ones, in whatever order they came."""
+    """Probes, hooks, status and nat6 take the other ones, in any order."""
     ns = net.router.ns
     ns.batch("addr flush dev eth1 scope global")
     more = ["addr add 172.31.7.9/24 dev eth1", "addr add fd00:7::9/64 dev eth1 nodad"]

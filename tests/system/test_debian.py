@@ -110,7 +110,7 @@ def test_removal_keeps_the_configuration_and_an_upgrade_the_routes(container: Co
 
 
 def test_without_systemd_it_leaves_the_kernel_alone(image: Path, package: Path, tmp_path: Path) -> None:
-    """In a chroot the kernel is somebody else's: what is there with our mark is not the package's to take."""
+    """In a chroot the kernel is another machine's: what is there with our mark is not the package's to take."""
     for name in ("upper", "work", "root"):
         (tmp_path / name).mkdir()
     script = f"""set -e; mount --make-rprivate /; cd {tmp_path}

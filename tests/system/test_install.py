@@ -123,7 +123,7 @@ def test_an_upgrade_restarts_what_changed_and_leaves_networkd_and_the_configurat
     bed.wait("both uplinks to be online", lambda: online(bed) == ["wan1", "wan2"], 20)
 
 
-def test_an_installation_killed_before_it_told_anybody_is_finished_by_the_next_run(bed: Container) -> None:
+def test_an_installation_killed_before_it_told_is_finished_by_the_next_run(bed: Container) -> None:
     """The files are all there then; who has to be told is remembered until the boot."""
     bed.sh(f"{INSTALL} --no-start; printf '%s\\n' /usr/lib/systemd/networkd.conf.d/x.conf >/run/mwan-hook-install")
     assert "restarting systemd-networkd" in install(bed)

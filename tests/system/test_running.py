@@ -52,7 +52,7 @@ def test_the_doctor_finds_little_on_a_machine_as_the_installer_leaves_it_and_can
         found = json.loads(bed.run("mwan-hook", "doctor", "--json", *words, check=False).stdout)["findings"]
         return {one["code"] for one in found if one["severity"] != "note"}
 
-    assert codes() == {"hash-policy"}, "equal metrics share, and by addresses alone until somebody asks for more"
+    assert codes() == {"hash-policy"}, "equal metrics share, and by addresses alone until more is asked for"
     assert codes("--fix") == set()
     bed.run("systemctl", "stop", "mwan-hook-check.timer")
     try:
@@ -206,7 +206,7 @@ def test_the_timer_fires_every_ten_seconds(bed: Container) -> None:
     """Since it was started last: the journal knows, so the seconds of the black hole need not be waited for again."""
     name, property_ = "mwan-hook-check", "ActiveEnterTimestampMonotonic"
     entered = bed.run("systemctl", "show", "--value", "-p", property_, f"{name}.timer").stdout
-    since = int(entered) / 1e6 + 2  # the first run is a second after the start, whatever the period
+    since = int(entered) / 1e6 + 2  # the first run is a second after the start, with any period
     bed.wait("four runs", lambda: len(running.starts(bed, since)[name]) > 3, 50)
     times = running.starts(bed, since)[name]
     gaps = [after - before for before, after in itertools.pairwise(times)]
@@ -215,7 +215,7 @@ def test_the_timer_fires_every_ten_seconds(bed: Container) -> None:
 
 
 def dropped(bed: Container) -> str:
-    """What the dispatcher's hooks put into the spool while nobody takes it."""
+    """What the dispatcher's hooks put into the spool while it is not taken out."""
     return bed.sh("cat /run/mwan-hook/events/* 2>&1", check=False)
 
 

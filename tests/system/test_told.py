@@ -69,7 +69,7 @@ def bed(booted: Container) -> Iterator[Container]:
 
 
 def told(bed: Container) -> bool:
-    """Nothing waits, and nobody tells."""
+    """Nothing waits, and no process tells."""
     spools = "find /run/mwan-hook/notify /run/mwan-hook/hooks -type f | grep ."
     spool = f"{spools} || systemctl is-active -q mwan-hook-notify.service mwan-hook-hooks.service"
     return bed.run("sh", "-c", spool, check=False).returncode != 0

@@ -40,7 +40,7 @@ def address(name: str, family: Family = Family.IPV4, last: int = 2) -> Address:
 
 
 def foreign(name: str, metric: int, family: Family = Family.IPV4, protocol: int = 16) -> Route:
-    """A default of main that somebody else made."""
+    """A default of main that another program made."""
     gateway = f"192.168.{NAMES[name]}.1" if family is Family.IPV4 else "fe80::1"
     return Route(family, MAIN_TABLE, metric=metric, nexthops=(Nexthop(NAMES[name], gateway),), protocol=protocol)
 

@@ -66,7 +66,7 @@ def test_an_uplink_is_as_good_as_its_better_family_and_unknown_while_the_other_m
 def test_a_verdict_that_turned_is_counted_once_in_its_family(
     family: Family, was: Status, now: Status, more: int
 ) -> None:
-    """From the number that is stored, whatever the new memory says."""
+    """From the number that is stored, not from that of the new memory."""
     quiet = FamilyState(ON, transitions=70)
     old = UplinkState("eth0", 7, quiet, quiet).with_family(family, FamilyState(was, transitions=40))
     new = UplinkState("eth0", 7, quiet, quiet).with_family(family, FamilyState(now, good=1, transitions=40))

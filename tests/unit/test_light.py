@@ -63,7 +63,7 @@ class LightPoint(light.NamedTuple):
 
 
 @pytest.mark.parametrize("kind", [Light, LightNumber, model.Family, model.Connectivity])
-def test_a_member_is_one_object_by_whatever_way_it_is_found(kind: type[light.Enum]) -> None:
+def test_a_member_is_one_object_by_any_way_it_is_found(kind: type[light.Enum]) -> None:
     for member in kind:
         assert type(member) is kind
         assert kind(member.value) is getattr(kind, member.name) is kind[member.name] is kind(member) is member

@@ -179,7 +179,7 @@ def test_the_synopsis_has_every_command_with_its_options() -> None:
     assert shown == given
 
 
-def test_no_option_is_named_that_nobody_has() -> None:
+def test_no_option_is_named_that_no_command_has() -> None:
     known = PROGRAM_OPTIONS.union(*(long_options(parser) for parser in subparsers().values()))
     assert words(source(PAGE8)) <= known
     assert words(source(PAGE5)) <= known

@@ -45,7 +45,7 @@ def test_what_is_not_json_is_a_value_error(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", NOT_JSON)
-def test_it_is_one_where_nobody_has_imported_json_before(text: str) -> None:
+def test_it_is_one_where_json_was_not_imported_before(text: str) -> None:
     code = f"from mwan_hook import plainjson\ntry: plainjson.loads({text!r})\nexcept ValueError as error: print(error)"
     done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert "char" in done.stdout or "delimiter" in done.stdout

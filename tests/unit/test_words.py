@@ -1,4 +1,4 @@
-"""Plain words: what docstrings begin with, which words are not used, and that no two classes share a name."""
+"""Plain words: what docstrings begin with, which words are not used anywhere, and class names that are unique."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-PROGRAM = Path(__file__).resolve().parents[2] / "lib/mwan_hook"
+PROJECT = Path(__file__).resolve().parents[2]
+PROGRAM = PROJECT / "lib/mwan_hook"
 FILES = {str(path.relative_to(PROGRAM)): path.read_text() for path in sorted(PROGRAM.rglob("*.py"))}
 
 # A docstring is an imperative sentence or a noun phrase: it begins with no pronoun, no bare preposition or adverb,
@@ -28,6 +29,18 @@ RAISES = "Raises MwanError"  # a whole docstring of a method whose name says the
 VAGUE = re.compile(r"\b(?:nobody|somebody|anybody|everybody|whoever|whatever|whomever|whichever)\b", re.IGNORECASE)
 
 
+# All else that is read: pages, units, hooks and what installs them, but not drawings and data.
+READ = ("README.md", "docs", "systemd", "hooks", "install", "install.sh", "debian", "dbus", "snmp", "udev")
+DATA = {".svg", ".json", ".png"}
+TESTS = [path for path in sorted((PROJECT / "tests").rglob("*.py")) if path != Path(__file__)]
+
+
+def read_by_people() -> Iterator[Path]:
+    for name in READ:
+        place = PROJECT / name
+        yield from (path for path in (place, *place.rglob("*")) if path.is_file() and path.suffix not in DATA)
+
+
 def docstrings(text: str) -> Iterator[str]:
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and (words := ast.get_docstring(node)):
@@ -43,6 +56,23 @@ def test_docstrings_begin_with_a_noun_or_an_imperative(file: str) -> None:
 @pytest.mark.parametrize("file", FILES)
 def test_code_comments_and_messages_name_who_is_meant(file: str) -> None:
     assert [line.strip() for line in FILES[file].splitlines() if VAGUE.search(line)] == []
+
+
+def test_pages_units_and_scripts_name_who_is_meant() -> None:
+    found = {path: [line for line in path.read_text().splitlines() if VAGUE.search(line)] for path in read_by_people()}
+    assert {path: lines for path, lines in found.items() if lines} == {}
+
+
+def test_names_comments_and_docstrings_of_tests_do_too() -> None:
+    found = {path: [words for words in said(path.read_text()) if VAGUE.search(words)] for path in TESTS}
+    assert {path: words for path, words in found.items() if words} == {}
+
+
+def said(text: str) -> Iterator[str]:
+    """All but code: there the user of that name may stand."""
+    yield from (name.replace("_", " ") for name in re.findall(r"def (test_\w+)", text))
+    yield from re.findall(r"(?:^|  )# .*", text, re.MULTILINE)
+    yield from docstrings(text)
 
 
 def test_no_two_classes_share_a_name() -> None:

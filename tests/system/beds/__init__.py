@@ -28,7 +28,7 @@
 Providers are named isp1 to isp3, their networks are in world.NETWORKS.  `removed=` takes paths out of the image, for
 example a masked unit (rootfs.MASKED).  wait-online is enabled and pulled in by nothing; snmpd is installed and
 disabled.  A bed is up in two seconds; its images are made by the first one.  Tags are random, several beds stand side
-by side; whatever way its owner ends, nothing of it is left after the next bed or laboratory has begun.
+by side; however its owner ends, nothing of it is left after the next bed or laboratory has begun.
 """
 
 from tests.system.beds.container import Container

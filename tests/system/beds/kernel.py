@@ -15,7 +15,7 @@ from tests.system.beds.rootfs import SUITE, debootstrap, image
 
 SIZE = "1500M"  # sparse
 UPLINK = "[Match]\nName=en* eth* usb* ww*\n\n[Network]\nDHCP=yes\n\n[DHCPv4]\nClientIdentifier=mac\nUseHostname=no\n"
-# hardware that nobody needs here, each costs time under emulation; cdc_subset would take the stick before cdc_ether
+# hardware that is not needed here, each costs time under emulation; cdc_subset would take the stick before cdc_ether
 UNWANTED = (
     *("psmouse", "i2c_piix4", "pcspkr", "floppy", "bochs", "cirrus", "parport_pc", "evdev", "serio_raw", "joydev"),
     *("sg", "kvm", "kvm_amd", "kvm_intel", "ccp", "powernow_k8", "button", "qemu_fw_cfg", "configfs", "autofs4"),

@@ -83,7 +83,7 @@ class Agent(Talk):
                     return True
             except TimeoutError:
                 return False
-            except ValueError:  # the rest of an answer to somebody else
+            except ValueError:  # the rest of another's answer
                 continue
         return False
 

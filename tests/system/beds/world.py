@@ -60,7 +60,7 @@ class World(Lab):
     def dhcp(self, n: int, on: bool, first: int = 50, rebind: int = 0) -> None:
         """Start or stop the DHCP server and router advertisements of a provider.
 
-        Addresses begin at host `first`.  `rebind`: after so many seconds a client asks everybody, not its server.
+        Addresses begin at host `first`.  `rebind`: after so many seconds a client asks all servers, not its own.
         """
         if process := self._dhcp.pop(n, None):
             process.kill()

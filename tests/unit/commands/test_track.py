@@ -1,4 +1,4 @@
-"""``mwan-hook track`` answers what the store holds, without the store's modules, and doubts what nobody renews."""
+"""``mwan-hook track`` answers what the store holds, without the store's modules, and doubts what is not renewed."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def test_a_state_file_that_cannot_be_used_is_said_and_left_alone(
     assert [entry.name for entry in path.parent.iterdir()] == [path.name]
 
 
-def test_a_verdict_that_nobody_renews_is_doubted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_verdict_that_is_not_renewed_is_doubted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     soon, late = clock() - track.LATE + 20, clock() - track.LATE - 1
     for due, code in ((soon, 0), (late, 1)):
         save(tmp_path, saved_at=late, one=UplinkState("lo", LO, ipv4=online(next_probe_at=due)))

@@ -577,7 +577,7 @@ def test_the_port_of_the_mail_server_follows_from_its_security(tmp_path: Path, t
     assert config.load(str(tmp_path)).config.mail.port == port
 
 
-def test_nobody_is_told_without_configuration(tmp_path: Path) -> None:
+def test_nothing_is_told_without_configuration(tmp_path: Path) -> None:
     found = config.load(str(tmp_path)).config
     assert (found.hooks, found.mail, found.prometheus, found.snmp) == (Hooks(), Mail(), Prometheus(), Snmp())
 

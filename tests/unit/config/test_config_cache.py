@@ -197,7 +197,7 @@ def test_a_cache_that_others_can_write_is_not_believed(root: Path, parsed: list[
     assert parsed == [str(root)]
 
 
-def test_a_cache_of_somebody_else_is_not_believed(fs: FakeFilesystem, parsed: list[str]) -> None:
+def test_a_cache_of_another_user_is_not_believed(fs: FakeFilesystem, parsed: list[str]) -> None:
     fs.create_file("/etc/mwan-hook/mwan-hook.conf", contents="[probe]\nfall = 5\n")
     cache = keep(Path("/"))
     parsed.clear()

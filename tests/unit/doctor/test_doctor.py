@@ -116,7 +116,7 @@ def test_good_values_are_passed_over() -> None:
     assert sysctls(case(families=(V4, V6)), {}) == []
 
 
-def test_a_strict_rp_filter_is_told_of_the_interface_or_of_all_whichever_is_larger() -> None:
+def test_a_strict_rp_filter_is_told_of_the_larger_of_the_interfaces_and_all() -> None:
     found = sysctls(case(), {"net/ipv4/conf/all/rp_filter": "0"}, {"net/ipv4/conf/fiber/rp_filter": "/etc/x:3"})
     assert [(one.code, one.about, one.severity) for one in found] == [
         ("rp-filter", "fiber", Severity.WARNING),
@@ -225,7 +225,7 @@ TAILSCALE = AnyRule(V4, 5270, table=52)
 WIREGUARD = AnyRule(V4, 998, table=51820, mark=0xCA6C, mask=ALL_BITS, inverted=True)
 
 
-def test_the_kernels_own_rules_and_ours_are_nobodys_fault() -> None:
+def test_the_kernels_own_rules_and_ours_are_no_fault() -> None:
     own = [AnyRule(V4, 0, table=255), AnyRule(V4, 32766, table=254), AnyRule(V4, 32767, table=253)]
     ours = AnyRule(V4, 900, table=1000, protocol=172)
     vrf = AnyRule(V4, 1000, l3mdev=True)
@@ -385,7 +385,7 @@ def test_a_foreign_default_with_a_better_metric_beats_ours_in_main() -> None:
     found = bad(defaults(in_main, MAIN_TABLE, ours, entry(MAIN_TABLE, 9, metric=1, protocol=9)))
     assert (found.code, found.severity) == ("default-beaten", Severity.PROBLEM)
     assert found.fix.commands == ("ip route del default dev tailscale0 table main metric 1",)
-    assert defaults(case(), MAIN_TABLE, entry(MAIN_TABLE, 9, metric=1, protocol=9)) == []  # nobody looks there
+    assert defaults(case(), MAIN_TABLE, entry(MAIN_TABLE, 9, metric=1, protocol=9)) == []  # no rule looks there
 
 
 def test_a_foreign_default_in_a_table_of_ours_is_told_only_if_it_is_better() -> None:
@@ -501,7 +501,7 @@ def test_a_module_that_is_not_there_or_may_not_be_loaded_is_told() -> None:
     assert kernel(case(router=PIN), modules, known=with_it) == []
     assert kernel(case(router=PIN), modules, known=frozenset()) == ["module-missing"]
     assert kernel(case(router=PIN), modules, known=frozenset(), loaded=with_it) == []
-    assert kernel(case(router=PIN), modules, known=None) == []  # in a container nobody knows
+    assert kernel(case(router=PIN), modules, known=None) == []  # unknown, as in a container
     locked = doctorkernel.check(case(router=PIN), Kernel("6.1", modules, "x", with_it, frozenset(), "locked"))
     assert bad(locked).fix.lines == ("nft_ct",)
 

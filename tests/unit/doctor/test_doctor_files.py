@@ -79,7 +79,7 @@ def test_keys_are_asked_for_by_the_version(tmp_path: Path, version: int, wanted:
     assert len(told(tmp_path, version)) == wanted
 
 
-def test_a_version_without_a_key_is_told_whatever_the_file_says(tmp_path: Path) -> None:
+def test_a_version_without_a_key_is_told_even_if_the_file_sets_it(tmp_path: Path) -> None:
     put(tmp_path, "etc/systemd/networkd.conf", NO)
     assert [(one.code, one.severity) for one in told(tmp_path, 247)] == [("foreign-rules", Severity.WARNING)]
 

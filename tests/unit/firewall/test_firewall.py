@@ -90,7 +90,7 @@ def test_marks_are_set_inside_the_mask_only() -> None:
     assert all("mark & 0xffffc0ff | 0x" in line for line in changes)
 
 
-def test_a_mark_that_somebody_chose_for_an_uplink_is_not_overwritten() -> None:
+def test_a_mark_that_was_chosen_for_an_uplink_is_not_overwritten() -> None:
     lines = commands(two(PIN))
     restoring = [line for line in rules(lines, "prerouting") + rules(lines, "output") if "meta mark set" in line]
     assert len(restoring) == 4
@@ -319,7 +319,7 @@ def test_what_was_not_translated_as_the_table_stood_is_translation_that_is_added
     assert added(both, both) == set()
     assert added(both, one) == set()
     assert added(both, both, listing="") == {fiber, lte}, "nft flush ruleset"
-    assert added(both, both, listing="somebody's") == {fiber, lte}
+    assert added(both, both, listing="another's") == {fiber, lte}
     assert added(two(PIN), two(PIN._replace(nat6=Nat6.MASQUERADE))) == {(lte[0], Family.IPV6), (fiber[0], Family.IPV6)}
 
 

@@ -121,7 +121,7 @@ def test_a_chain_is_made_only_where_something_needs_it(settings: dict[str, Any],
 def test_only_a_hard_failback_gives_connections_up_and_only_for_a_better_one_that_is_online(
     hard: str, online: tuple[str, ...]
 ) -> None:
-    """A soft one is restored to its uplink whatever else is there; what came in is answered by it in any case."""
+    """A soft one is restored to its uplink beside all else; what came in is answered by it in any case."""
     made = config(policy(uplinks="fiber cable lte", macs=MAC), pin=True, hard=hard)
     lines = commands(made, b.state(**{name: ON if name in online else OFF for name in b.NAMES}))
     names = list(b.NAMES)
@@ -234,7 +234,7 @@ def test_what_is_known_of_a_table_is_kept_until_it_stands_and_nothing_of_one_tha
 
 
 @pytest.mark.parametrize("number", [0, 253, 254, 255, 1000, 1001, 1007])
-def test_a_policys_table_is_nobody_elses(number: int) -> None:
+def test_a_policys_table_is_of_no_other(number: int) -> None:
     """Neither one of the kernel's, nor the shared default's, nor an uplink's by configuration or by allotment."""
     entries = (b.uplink("fiber", table=1007), b.uplink("cable"), b.uplink("lte"))
     made = b.config(*entries)._replace(policies=(policy(),))

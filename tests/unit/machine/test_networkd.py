@@ -382,5 +382,5 @@ def test_leases_are_found_by_index_below_the_root(fs: FakeFilesystem) -> None:
     assert len(networkd.leases("/")) == 0
 
 
-def test_a_network_without_match_is_nobody_s() -> None:
+def test_a_network_without_match_is_no_links() -> None:
     assert networks.network_for("/nowhere", [Network("a", "a", {}, {"interval": 1}, {})], ETH0) is None

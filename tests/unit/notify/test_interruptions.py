@@ -93,7 +93,7 @@ def test_an_uplink_whose_families_go_one_by_one_is_interrupted_once() -> None:
 
 
 @given(st.floats(0, 1e7), st.integers(0, 100))
-def test_exactly_min_interruption_is_reported_whatever_floats_make_of_it(at: float, tenths: int) -> None:
+def test_exactly_min_interruption_is_reported_with_any_rounding_of_floats(at: float, tenths: int) -> None:
     mail = MAIL._replace(min_interruption=tenths / 10)
     line = Line("fiber", "cable")
     notices = [line.notice("offline", "fiber", at), line.notice("online", "fiber", at + tenths / 10)]

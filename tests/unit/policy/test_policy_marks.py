@@ -106,7 +106,7 @@ def test_own_packets_are_led_and_refused_before_the_rules_of_their_addresses() -
     assert found == [(1198, "lo", 1003, "lookup"), (1199, "lo", 0, "blackhole")]
 
 
-def test_rules_stay_while_nobody_knows_who_is_online() -> None:
+def test_rules_stay_while_it_is_not_known_who_is_online() -> None:
     made = config(policy(uplinks="fiber cable", sticky=9, dscp=(46,)))
     before = [rule for rule in rules(made) if rule.table]
     found = bound(made)
@@ -174,7 +174,7 @@ def test_a_policy_without_an_uplink_leaves_its_packets_to_the_next_one_that_nft_
     assert len([line for line in both if "ether" in line]) == 1
     assert gone == []
     alone = commands(config(first), dead)
-    assert alone == commands(config(first)), "nobody comes after it"
+    assert alone == commands(config(first)), "no policy comes after it"
     refusing = config(first._replace(fallback=Fallback.UNREACHABLE), last)
     assert commands(refusing, dead) == commands(refusing)
 

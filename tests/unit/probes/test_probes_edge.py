@@ -1,4 +1,4 @@
-"""The edge of a probe: whatever one raises is said of its own target, and the others go on."""
+"""The edge of a probe: what one raises is said of its own target, and the others go on."""
 
 from __future__ import annotations
 

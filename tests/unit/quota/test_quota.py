@@ -122,7 +122,7 @@ TestCounters = Counters.TestCase
 TestCounters.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
 
 
-def test_what_went_through_before_it_was_first_counted_is_nobodys() -> None:
+def test_what_went_through_before_it_was_first_counted_is_not_counted() -> None:
     usage = counted(None, (BOOT, 7, 5000), NOVEMBER, 1)
     assert used(usage) == 0
     assert used(counted(usage, (BOOT, 7, 5600), NOVEMBER, 1)) == 600
@@ -156,7 +156,7 @@ def test_a_new_period_begins_at_nothing_and_the_old_one_is_remembered() -> None:
     assert (used(usage), usage.periods) == (200, {"2026-11-01": 700, "2026-12-01": 200})
 
 
-def test_a_clock_that_nobody_has_set_books_to_the_period_that_is_known() -> None:
+def test_a_clock_that_was_not_set_books_to_the_period_that_is_known() -> None:
     usage = after((NOVEMBER, 700))
     for day in ("1970-01-01", "2025-06-01"):  # no clock at all, and one that systemd set to the day of its build
         early = counted(usage, ("boot2", 7, 100), moment(day, now=20.0), 1)
@@ -165,7 +165,7 @@ def test_a_clock_that_nobody_has_set_books_to_the_period_that_is_known() -> None
     assert late.periods == {"2026-11-01": 800, "2026-12-01": 50}
 
 
-def test_what_was_counted_before_anybody_knew_the_date_is_of_the_period_that_it_turns_out_to_be() -> None:
+def test_what_was_counted_before_the_date_was_known_is_of_the_period_that_it_turns_out_to_be() -> None:
     usage = after((moment("1970-01-01"), 300), (moment("2026-11-24", stepped=True), 500))
     assert (usage.period, usage.periods, usage.first) == ("2026-11-01", {"2026-11-01": 500}, "2026-11-24")
 

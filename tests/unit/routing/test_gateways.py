@@ -123,7 +123,7 @@ def test_a_point_to_point_link_with_an_address_needs_no_default_of_others(
     assert other.missing == "no address"
 
 
-def test_a_default_that_somebody_sets_by_the_same_link_changes_only_its_metric() -> None:
+def test_a_default_that_is_set_by_the_same_link_changes_only_its_metric() -> None:
     plain = uplink(point(PEERED)).ipv4
     for own in (via(None, 0), via(None, 700)):
         way = uplink(point(PEERED, defaults=(own,))).ipv4
@@ -264,7 +264,7 @@ def test_behind_which_probes_get_nothing_the_next_has_its_turn_until_it_fails_to
     assert went(last, every, gone_bad(THIRD)) == Turn(FIRST, {}, (THIRD,))
 
 
-def test_with_nobody_else_it_stays_though_probes_get_nothing() -> None:
+def test_with_no_other_it_stays_though_probes_get_nothing() -> None:
     assert went(Turn(FIRST), {FIRST: True, SECOND: False}, gone_bad(FIRST)) == Turn(FIRST)
 
 

@@ -145,7 +145,7 @@ def test_it_is_remembered_that_objects_are_or_will_be_there_and_what_auto_found_
     assert nexthops.remembered(state, pool, one if wanted else ()) == State(objects=objects, sharing=sharing)
 
 
-def test_a_way_keeps_its_id_beside_its_twin_in_whatever_order_the_kernel_lists_them() -> None:
+def test_a_way_keeps_its_id_beside_its_twin_in_any_order_the_kernel_lists_them() -> None:
     uplinks, route = (uplink(2), uplink(3, present=False)), best(2)
     made = nexthops.with_groups(desired(route), uplinks, Snapshot(pool=Pool(use=True, taken=frozenset({1720000024}))))
     assert [one.id for one in made.objects] == [1720000034, 1720000025, 1720000004], "the twin's is the lower one"
@@ -154,7 +154,7 @@ def test_a_way_keeps_its_id_beside_its_twin_in_whatever_order_the_kernel_lists_t
         assert again.objects == made.objects
 
 
-def test_members_are_in_the_order_of_the_kernel_whatever_that_of_the_uplinks_is() -> None:
+def test_members_are_in_the_order_of_the_kernel_not_of_the_uplinks() -> None:
     assert wanted(best(3, 2), uplink(3), uplink(2)).objects[-1].members == ((1720000024, 1), (1720000034, 1))
 
 
@@ -196,7 +196,7 @@ def test_a_lone_member_has_a_twin_where_ipv4_would_not_note_its_flows() -> None:
 @pytest.mark.parametrize(
     ("route", "uplinks"),
     [
-        (best(2), (uplink(2), uplink(3, metric=200))),  # nobody else has its metric
+        (best(2), (uplink(2), uplink(3, metric=200))),  # no other has its metric
         (best(2, 9), (uplink(2), uplink(3))),  # one of its ways is no uplink's
         (best(2), (uplink(2), uplink(3)._replace(enabled=False))),
         (best(2), (uplink(2), uplink(3)._replace(config=UplinkConfig("eth3", families=(V6,))))),

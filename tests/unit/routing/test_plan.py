@@ -20,7 +20,7 @@ def steps(changes: tuple[Change, ...]) -> list[tuple[str, object]]:
     return [(change.op.value, change.what) for change in changes]
 
 
-def test_rules_go_from_the_last_to_the_first_whatever_family_they_are_of() -> None:
+def test_rules_of_both_families_go_from_the_last_to_the_first() -> None:
     there = Rule(V4, 10, 1), Rule(Family.IPV6, 20, 1), Rule(V4, 30, 1)
     assert [change.what for change in plan(Routing(), Desired(), Snapshot(rules=there))] == list(there[::-1])
 

@@ -81,7 +81,7 @@ def test_each_prefix_has_a_rule_at_the_priority_of_its_uplinks_addresses() -> No
     assert [rule.priority for rule in moved if rule.src == FIBER] == [700, 701]
 
 
-def test_a_prefix_needs_no_guard_where_whoever_takes_over_translates() -> None:
+def test_a_prefix_needs_no_guard_where_all_that_may_take_over_translate() -> None:
     """The kernel moves its traffic then as soon as the link is gone, before any run."""
     able = b.config(*(b.uplink(name, metric=100, nat6=Nat6.MASQUERADE) for name in b.NAMES))
     assert [(rule.src, rule.table) for rule in rules(able, ALL_ON)] == [(FIBER, 1001), (CABLE, 1002)]
@@ -103,7 +103,7 @@ def test_where_main_does_not_come_first_the_lans_own_traffic_does() -> None:
 
 
 @pytest.mark.parametrize("prefix", [FIBER, CABLE])
-def test_nobody_uses_what_an_uplink_does_not_want(prefix: str) -> None:
+def test_what_an_uplink_does_not_want_is_not_used(prefix: str) -> None:
     assert {rule.src for rule in rules(three(prefixes=()), ALL_ON)} == {CABLE}
     assert {rule.src for rule in rules(three(families=(Family.IPV4,)), ALL_ON)} == {CABLE}
     held = tuple(one._replace(interface="fiber") for one in KNOWN)
@@ -196,7 +196,7 @@ def test_what_is_new_is_asked_for_once_and_then_known() -> None:
     assert not any(prefixes.due(one, at) for one in known for at in (101, 200, 1e6))
 
 
-def test_what_nobody_knows_is_asked_for_at_growing_intervals_and_not_for_ever() -> None:
+def test_what_is_not_known_is_asked_for_at_growing_intervals_and_not_for_ever() -> None:
     known, asked = follow((), FIBER), []
     for now in range(100, 1000):
         if any(prefixes.due(one, now) for one in known):

@@ -99,7 +99,7 @@ def test_what_another_section_or_a_present_interface_has_is_no_uplink_that_is_go
     assert [u.name for u in found.uplinks] == ["stick@fiber"]
 
 
-def test_uplinks_of_a_template_come_by_name_whatever_the_order_of_links() -> None:
+def test_uplinks_of_a_template_come_by_name_in_any_order_of_links() -> None:
     snapshot = b.snapshot("lte", "fiber", "cable")
     found = bound(b.config(template("any", Match("name", "*"))), snapshot)
     assert [u.interface for u in found.uplinks] == ["cable", "fiber", "lte"]

@@ -27,7 +27,7 @@ DROP_INS = "systemd/networkd.conf.d"
         (257, {RUNS: "", f"usr/lib/{DROP_INS}/50.conf": NO, f"etc/{DROP_INS}/90.conf": YES}, False),
         (257, {RUNS: "", f"run/{DROP_INS}/90.conf": NO, "etc/systemd/networkd.conf": YES}, True),
         (257, {RUNS: "", "etc/systemd/networkd.conf": "[DHCPv4]\nManageForeignNextHops=no\n"}, False),
-        (0, {RUNS: "", f"etc/{DROP_INS}/60.conf": NO}, False),  # nobody knows the version
+        (0, {RUNS: "", f"etc/{DROP_INS}/60.conf": NO}, False),  # the version is not known
     ],
 )
 def test_objects_are_safe_where_networkd_is_not_or_is_told_to_spare_them(

@@ -1,4 +1,4 @@
-"""The history stays within its bounds on disk, whatever happens and however often."""
+"""The history stays within its bounds on disk, however much happens."""
 
 from __future__ import annotations
 

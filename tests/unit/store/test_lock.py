@@ -223,7 +223,7 @@ def test_the_terminal_stops_no_run_that_holds_a_lock(
 
 @pytest.mark.parametrize("kind", [lambda root: lock.look(root, 0), filelocked.notifier])
 @pytest.mark.parametrize("before", [None, 0o644, 0o666])
-def test_nobody_else_can_open_a_lock_file(
+def test_no_other_user_can_open_a_lock_file(
     tmp_path: Path, kind: Callable[[str], lock.Flock], before: int | None
 ) -> None:
     place = Path(kind(str(tmp_path)).path)

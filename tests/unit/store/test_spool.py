@@ -1,4 +1,4 @@
-"""The event spool, whatever lies in it."""
+"""The event spool, with anything in it."""
 
 from __future__ import annotations
 

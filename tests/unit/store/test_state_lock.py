@@ -1,4 +1,4 @@
-"""Whoever writes the state, or changes the kernel by it, looks at both with the state lock in hand."""
+"""A run that writes the state, or changes the kernel by it, looks at both with the state lock in hand."""
 
 from __future__ import annotations
 

@@ -193,7 +193,7 @@ class Verdicts(RuleBasedStateMachine):
 
     @invariant()
     def a_burst_ends(self) -> None:
-        """Whatever the answers are: at most fall - 1 bad and rise good rounds."""
+        """At most fall - 1 bad and rise good rounds."""
         for answers in ((FULL,), (LIMITED,), (FULL, LIMITED), (LIMITED, FULL)):
             state, now = self.state, self.now
             for number in range(self.probe.fall + self.probe.rise + 1):
@@ -205,7 +205,7 @@ class Verdicts(RuleBasedStateMachine):
 
     @invariant()
     def nothing_is_forgotten_by_the_schedule(self) -> None:
-        """Whatever can be probed is due an interval after the last round, and at the end of a hold, at the latest."""
+        """All that can be probed is due an interval after the last round, and at the end of a hold, at the latest."""
         if self.state.way and self.state.status is not Status.DISABLED:
             last = self.state.probed_at if self.state.probed_at is not None else self.now
             config = UplinkConfig("fiber", probe=self.probe)

@@ -107,7 +107,7 @@ def test_the_same_facts_change_nothing(status: Any) -> None:
 def test_a_fact_that_is_missing_takes_what_was_seen_and_keeps_what_was_earned_and_counted(
     before: FamilyState, remembered: dict[str, object]
 ) -> None:
-    """Whatever was online, or had a pass, is remembered as lost now; since when it is offline stays."""
+    """All that was online, or had a pass, is remembered as lost now; since when it is offline stays."""
     found = facts_of(before, uplink(SETTINGS, missing="no carrier"))
     expected = {**GONE, "reason": "no carrier", **remembered}
     assert found == {key: value for key, value in expected.items() if getattr(before, key) != value}

@@ -142,7 +142,7 @@ def test_beside_an_online_line_the_rise_and_the_hold_are_waited_for() -> None:
 
 
 @pytest.mark.parametrize("order", [("dsl", "lte"), ("lte", "dsl")])
-def test_in_whatever_order_rounds_are_judged_the_good_one_replaces_the_bad_one(order: tuple[str, str]) -> None:
+def test_in_any_order_of_rounds_the_good_one_replaces_the_bad_one(order: tuple[str, str]) -> None:
     site = Site(fall=1)
     site.run(0, dsl=FULL, lte=LIMITED)
     words = {"dsl": LIMITED, "lte": FULL}

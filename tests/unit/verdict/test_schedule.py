@@ -39,7 +39,7 @@ def test_a_metered_uplink_is_spared_only_while_another_is_online() -> None:
     assert due(line, 10, another_online=False, metered=True)
 
 
-def test_force_means_whatever_was_not_probed_since() -> None:
+def test_force_means_all_that_was_not_probed_since() -> None:
     line = Line()
     line.round(5)
     assert due(line, 5.2, since=START + 5.1)
