@@ -135,7 +135,7 @@ def test_a_good_round_in_peace_is_counted_without_working_anything_out(works: li
         lambda seen: seen._replace(state=seen.state._replace(uplinks={**seen.state.uplinks, "fiber": UplinkState()})),
     ],
 )
-def test_whatever_else_differs_is_worked_out_again(change: Any, works: list[State]) -> None:
+def test_all_else_that_differs_is_worked_out_again(change: Any, works: list[State]) -> None:
     first = at_rest()
     works.clear()
     judge.judge(change(first.scene._replace(state=first.state, now=105.0)), (), frozenset(), first)
