@@ -191,7 +191,7 @@ def test_commands_as_typed_are_taken(page: Path) -> None:
     typed = [line for block in blocks(page) for line in block.text.splitlines() if re.match(r"[$#] mwan-hook ", line)]
     assert typed
     for line in typed:
-        assert cli.parser().parse_args(line.split()[2:]).action
+        assert cli.parser().parse_args(line.split()[2:]).command
 
 
 def test_the_exit_codes_are_those_of_the_errors() -> None:

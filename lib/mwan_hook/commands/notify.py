@@ -45,18 +45,19 @@ class Recipients(NamedTuple):
 BOOKS = Recipients((False,), files.NOTIFY, filelocked.notifier)
 PROGRAMS = Recipients((True,), files.HOOKS, filelocked.hooks)
 ALL = Recipients((False, True), files.NOTIFY, filelocked.notifier)
+STEPS = {"books": (BOOKS,), "programs": (PROGRAMS,)}
 
 
-def steps(root: str) -> tuple[Recipients, ...]:
-    """What is to be done by hand: with units, theirs, so that both keep out of each other's way."""
-    return (BOOKS, PROGRAMS) if wake.watched(root) else (ALL,)
+def run(root: str, wait: bool, step: str | None) -> int:
+    """0, or 1 if a channel could not be told.  Another notifier is waited for, or left alone.
 
-
-def run(root: str, wait: bool, chosen: Sequence[Recipients]) -> int:
-    """0, or 1 if a channel could not be told.  Another notifier is waited for, or left alone."""
+    ``step``: a key of STEPS.  By hand, without one, those of the units where there are any, so that both keep out of
+    each other's way.
+    """
     loaded, code = _configured(root)
-    for step in chosen:
-        code |= _step(root, loaded, wait, step)
+    chosen = STEPS[step] if step else (BOOKS, PROGRAMS) if wake.watched(root) else (ALL,)
+    for recipients in chosen:
+        code |= _step(root, loaded, wait, recipients)
     return code
 
 

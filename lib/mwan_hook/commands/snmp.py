@@ -27,10 +27,10 @@ LARGEST = 1 << 16  # bytes of a request; snmpd's own are shorter than a packet
 FIND: dict[str, Callable[[Sequence[Variable], Oid], Variable | None]] = {"get": oids.get, "getnext": oids.following}
 
 
-def run(root: str, oid: str | None, get: str | None, getnext: str | None, is_set: bool) -> int:
+def run(root: str, oid: str | None, get: str | None, getnext: str | None, put: Sequence[str] | None) -> int:
     """``pass`` where there is a request on the command line, else ``pass_persist``.  Raises MwanError."""
     base = _base(root, oid)
-    if is_set:
+    if put is not None:
         say((REFUSED,))
     elif get is not None:
         _say(_answer(root, base, "get", get))

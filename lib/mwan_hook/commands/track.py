@@ -41,7 +41,7 @@ def quick(root: str, words: Sequence[str]) -> int | None:
     return run(root, rest, families)
 
 
-def run(root: str, names: Sequence[str] = (), families: Sequence[str] = FAMILIES) -> int:
+def run(root: str, names: Sequence[str], families: Sequence[str]) -> int:
     """0 while any of the uplinks named, or any at all, is online in one of the families; else 1, and why on stderr."""
     path = os.path.join(root or "/", STATE)
     try:
