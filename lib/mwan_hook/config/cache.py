@@ -63,8 +63,8 @@ def place(root: str) -> str:
 
 def version(root: str) -> list[object]:
     """What must be the same for the cache to be believed, the fields of all that the files may set among it."""
-    uplink = UplinkConfig("")
-    fields = [getattr(one, "_fields", ()) for one in (*Config(), uplink, *uplink, Policy(""))]
+    inside = (*Config._field_defaults.values(), *UplinkConfig._field_defaults.values())
+    fields = [getattr(noun, "_fields", ()) for noun in (UplinkConfig, Policy, *inside)]
     return [FORMAT, __version__, root, crc32(repr(fields).encode())]
 
 

@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from pyfakefs.fake_filesystem import FakeFilesystem
@@ -297,8 +296,6 @@ def test_a_program_that_knows_other_keys_does_not_believe_the_cache(
     class Renamed(model.Metrics):
         _fields = ("full", "portal", "limited", "nothing")
 
-    usual: Any = model.UplinkConfig
-    changed = [Renamed() if isinstance(one, model.Metrics) else one for one in usual._blank]
-    monkeypatch.setattr(usual, "_blank", tuple(changed))
+    monkeypatch.setitem(model.UplinkConfig._field_defaults, "metrics", Renamed())
     config.load(str(root))
     assert parsed == [str(root)]
