@@ -27,7 +27,7 @@ from mwan_hook.model import (
     Usage,
     Usages,
 )
-from mwan_hook.store import files, outbox, spool
+from mwan_hook.store import codec, files, outbox, spool
 from mwan_hook.store import holder as holders
 from mwan_hook.verdict.events import best_connectivity, counted, transitions
 
@@ -392,7 +392,7 @@ def test_a_file_that_was_put_right_meanwhile_is_not_set_aside(tmp_path: Path, mo
     contents = iter([b"{torn", b"{}"])
     monkeypatch.setattr(files, "read", lambda _: next(contents))
     place.write_bytes(b"{}")
-    found, messages = files.load(str(place), "Usages", Usages(), None, writes=True)
+    found, messages = codec.load(str(place), "Usages", Usages(), None, writes=True)
     assert found == Usages()
     assert len(messages) == 1 and messages[0].endswith("going on from nothing")
     assert os.listdir(tmp_path) == ["usage.json"]

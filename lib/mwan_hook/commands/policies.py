@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from mwan_hook.model import FAMILIES, Family, State
-from mwan_hook.policy.policies import BoundPolicy, families, size, via
+from mwan_hook.policy.policies import BoundPolicy, via
+from mwan_hook.policy.selectors import families, size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -5,17 +5,14 @@ from __future__ import annotations
 import json
 import sys
 import time
-from datetime import UTC, datetime
 
 from mwan_hook.commands.columns import table
 from mwan_hook.commands.following import ReloadingConfig
+from mwan_hook.commands.status_json import document
 from mwan_hook.model import (
     FAMILIES,
     ConfigError,
-    Connectivity,
     Family,
-    FamilyState,
-    Sharing,
     Status,
     Uplink,
     UplinkState,
@@ -27,7 +24,6 @@ from mwan_hook.verdict.events import best_connectivity
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any
 
     from mwan_hook.run.scene import Judged, Scene
 
@@ -47,7 +43,7 @@ def run(root: str, as_json: bool, watch: bool, header: bool) -> int:
         seen = look.to_read(root, configuration.loaded)
         judged = judge.judge(seen)
         seen = judged.scene
-        text = render_json(seen, judged) if as_json else render(seen, judged, header)
+        text = json.dumps(document(seen, judged), indent=1) if as_json else render(seen, judged, header)
         if clear:
             sys.stdout.write(CLEAR)
         say(text.split("\n"))
@@ -140,124 +136,3 @@ def _ago(seconds: float) -> str:
         if seconds >= size:
             return f"{int(seconds // size)}{unit}"
     return f"{max(0, int(seconds))}s"
-
-
-def render_json(seen: Scene, judged: Judged) -> str:
-    """The stable document of the contract."""
-    return json.dumps(document(seen, judged), indent=1)
-
-
-def document(seen: Scene, judged: Judged) -> dict[str, Any]:
-    """``status --json`` as a value."""
-    return {
-        "version": 1,
-        "time": _iso(seen.wall),
-        "default": {family.value: _best_tier(seen.uplinks, judged, family) for family in FAMILIES},
-        "uplinks": {
-            uplink.name: {
-                **_uplink(seen, uplink, judged.state.uplinks.get(uplink.name, UplinkState())),
-                "quota": _quota(judged, uplink),
-                "prefixes": _prefixes(seen, judged, uplink),
-            }
-            for uplink in seen.uplinks
-        },
-        "nexthops": (Sharing.OBJECTS if seen.snapshot.pool and seen.snapshot.pool.use else Sharing.ROUTES).value,
-        "policies": _policies(seen, judged),
-        "errors": [*seen.state.errors, *filter(None, (seen.state.firewall.failed,)), *seen.bound.short],
-    }
-
-
-def _policies(seen: Scene, judged: Judged) -> dict[str, Any]:
-    if not seen.bound.policies:
-        return {}
-    from mwan_hook.commands import policies
-
-    return policies.document(seen, judged)
-
-
-def _quota(judged: Judged, uplink: Uplink) -> dict[str, Any] | None:
-    if not uplink.config.quota:
-        return None
-    from mwan_hook.commands import usage
-
-    return usage.document(judged, uplink)
-
-
-def _prefixes(seen: Scene, judged: Judged, uplink: Uplink) -> list[dict[str, Any]]:
-    """Delegated ones; one that is gone comes back with the line, or another in its place."""
-    if not seen.snapshot.delegated:
-        return []
-    from mwan_hook.routing import prefixes
-
-    own = prefixes.of(uplink, seen.snapshot)
-    return [
-        {"prefix": one.prefix, "present": not one.gone, "deprecated": one.prefix in judged.deprecated}
-        for one in seen.snapshot.delegated
-        if one.prefix in own
-    ]
-
-
-def _best_tier(uplinks: Sequence[Uplink], judged: Judged, family: Family) -> list[str]:
-    """Uplinks that share the best default."""
-    names = judged.desired.online.get(family, ())
-    metrics = {uplink.name: uplink.metric for uplink in uplinks}
-    return [name for name in names if metrics[name] == metrics[names[0]]]
-
-
-def _uplink(seen: Scene, uplink: Uplink, memory: UplinkState) -> dict[str, Any]:
-    link = uplink.link
-    return {
-        "interface": uplink.interface,
-        "present": uplink.present,
-        "carrier": bool(link and link.up and link.carrier),
-        "enabled": uplink.enabled,
-        "enabled_by": "configuration" if uplink.switched is None else "command",
-        "metered": uplink.config.metered,
-        "table": uplink.table,
-        "metric": uplink.metric,
-        "weight": uplink.config.weight,
-        "mark": f"{uplink.mark:#x}/{uplink.mask:#x}" if uplink.mark else None,
-        "connectivity": best_connectivity(memory).word,
-        **{family.value: _family(seen, uplink, family, memory.family(family)) for family in FAMILIES},
-    }
-
-
-def _family(seen: Scene, uplink: Uplink, family: Family, state: FamilyState) -> dict[str, Any]:
-    way = uplink.way(family)
-
-    def when(at: float | None) -> str | None:
-        return _iso(seen.wall - seen.now + at) if at else None
-
-    return {
-        "status": state.status.value,
-        "connectivity": state.connectivity.word,
-        "addresses": [f"{a.address}/{a.prefixlen}" for a in way.addresses if a.usable],
-        "source": way.source or None,
-        "gateway": way.gateway,
-        "since": when(state.since),
-        "good": state.good,
-        "bad": state.bad,
-        "held_until": when(state.held_until),
-        "latency_ms": _rounded(state.latency_ms),
-        "reason": state.reason,
-        "probed_at": when(state.probed_at),
-        "next_probe_at": when(state.next_probe_at),
-        "probe_bytes": state.probe_bytes,
-        "targets": [
-            {
-                "target": t.target,
-                "connectivity": Connectivity(t.connectivity).word,
-                "rtt_ms": t.rtt_ms,
-                "error": t.error,
-            }
-            for t in state.targets
-        ],
-    }
-
-
-def _rounded(ms: float | None) -> float | None:
-    return None if ms is None else round(ms, 2)
-
-
-def _iso(wall: float) -> str:
-    return datetime.fromtimestamp(wall, UTC).isoformat(timespec="seconds")

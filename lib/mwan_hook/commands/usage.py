@@ -29,9 +29,6 @@ HEADER = ("QUOTA", "USED", "OF", "PERCENT", "RESETS", "FORECAST", "")
 DAY = 86400.0
 
 
-
-
-
 def run(root: str, name: str | None, figure: int | None, save: bool) -> int:
     """Show it; or put ``figure`` (bytes) in its place, or write what is counted to the disk.  Raises MwanError."""
     loaded = config.load(root) if save or figure is not None else config.look(root)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from mwan_hook.model import Config, Fallback, Family, Policy
-from mwan_hook.policy.policies import MOST, families, size
+from mwan_hook.policy.policies import MOST
+from mwan_hook.policy.selectors import families, size
 from mwan_hook.routing import protocols
 from mwan_hook.routing.allotting import room
 from mwan_hook.routing.markkeys import pairs

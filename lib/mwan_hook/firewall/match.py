@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from mwan_hook.addresses import leading, split
 from mwan_hook.model import Family
-from mwan_hook.policy.policies import families, prefixes, protocols_of
+from mwan_hook.policy.selectors import families, prefixes, protocols_of
 from mwan_hook.routing.priorities import ALL_BITS
 from mwan_hook.routing.rules import LOOPBACK
 

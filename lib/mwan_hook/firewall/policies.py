@@ -11,7 +11,8 @@ from __future__ import annotations
 from mwan_hook.firewall.match import interface, marking, matches
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import Failback, Fallback, Family
-from mwan_hook.policy.policies import families, online
+from mwan_hook.policy.policies import online
+from mwan_hook.policy.selectors import families
 from mwan_hook.verdict.facts import is_online, unjudged
 
 TYPE_CHECKING = False

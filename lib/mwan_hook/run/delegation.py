@@ -11,7 +11,7 @@ import os
 from mwan_hook.addresses import network
 from mwan_hook.machine.networkd import LINKS
 from mwan_hook.model import Family, Nat6, OnLink
-from mwan_hook.routing import prefixes
+from mwan_hook.routing import delegated
 from mwan_hook.say import complain
 from mwan_hook.store.files import under
 
@@ -44,17 +44,17 @@ def known(
     now: float,
 ) -> tuple[Delegated, ...]:
     """Every prefix with what is known of it; who is new is asked for."""
-    there = prefixes.seen(snapshot, uplinks)
-    found = prefixes.followed(state.delegated, there, uplinks, now)
-    if any(prefixes.due(one, now) for one in found):
+    there = delegated.seen(snapshot, uplinks)
+    found = delegated.followed(state.delegated, there, uplinks, now)
+    if any(delegated.due(one, now) for one in found):
         said = claims(root)
-        found = prefixes.answered(found, said, uplinks, now)
-        complain(prefixes.nameless(found, snapshot, now))
-        complain(prefixes.clashes(found, said, uplinks, now))
-        found = prefixes.followed(found, there, uplinks, now)  # what has come in an old one's place ends that
+        found = delegated.answered(found, said, uplinks, now)
+        complain(delegated.nameless(found, snapshot, now))
+        complain(delegated.clashes(found, said, uplinks, now))
+        found = delegated.followed(found, there, uplinks, now)  # what has come in an old one's place ends that
     if _located(config) and found:
         networks = (*reader.networks(), *_networks(snapshot))
-        found = prefixes.located(found, tuple(dict.fromkeys(networks)), uplinks)
+        found = delegated.located(found, tuple(dict.fromkeys(networks)), uplinks)
     return found
 
 

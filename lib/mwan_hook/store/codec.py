@@ -5,7 +5,10 @@ The annotations of the model are the schema, so a field that is added there is s
 
 from __future__ import annotations
 
+import os
+
 from mwan_hook import model, plainjson
+from mwan_hook.store import files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,6 +40,42 @@ def decode(content: bytes, kind: str) -> Any:
     if version > VERSION:
         raise ValueError(f"of version {version}, this program knows {VERSION}")
     return decoder(kind)(raw)
+
+
+def load(
+    path: str, kind: str, nothing: Any, doubt: Callable[[Any], str] | None, writes: bool
+) -> tuple[Any, tuple[str, ...]]:
+    """The noun that a file holds, and messages; ``nothing`` if there is none, or it cannot be used.
+
+    Such a file is set aside as ``path.bad``, the latest one only, by a caller that ``writes``: commands that only look
+    leave it.  ``doubt`` says what in it cannot be ours.  Raises MwanError if it cannot be read.
+    """
+    content = None
+    try:
+        content = files.read(path)
+        if content is None:
+            return nothing, ()
+        found = decode(content, kind)
+        why = doubt(found) if doubt else ""
+    except ValueError as error:
+        found, why = nothing, str(error)
+    if not why:
+        return found, ()
+    return nothing, (_set_aside(path, content, why) if writes else f"{path} cannot be used ({why}); taken for empty",)
+
+
+def _set_aside(path: str, content: bytes | None, why: str) -> str:
+    """Move what was read out of the way; without a lock another run may have put a good file there meanwhile."""
+    words = f"{path} cannot be used ({why})"
+    try:
+        if content is None or files.read(path) == content:
+            os.rename(path, f"{path}.bad")
+            return f"{words}; set aside as {path}.bad, going on from nothing"
+    except FileNotFoundError:
+        pass  # another run has set it aside
+    except OSError as error:
+        return f"{words}, nor set aside: {error.strerror}; going on from nothing"
+    return f"{words}; going on from nothing"
 
 
 def plain(value: Any) -> Any:

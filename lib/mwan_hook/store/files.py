@@ -6,12 +6,10 @@ import os
 import stat
 
 from mwan_hook.model import MwanError
-from mwan_hook.store import codec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any
+    pass
 
 RUN = "run/mwan-hook"
 LIB = "var/lib/mwan-hook"
@@ -235,39 +233,3 @@ def _sync(directory: str) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def load(
-    path: str, kind: str, nothing: Any, doubt: Callable[[Any], str] | None, writes: bool
-) -> tuple[Any, tuple[str, ...]]:
-    """The noun that a file holds, and messages; ``nothing`` if there is none, or it cannot be used.
-
-    Such a file is set aside as ``path.bad``, the latest one only, by a caller that ``writes``: commands that only look
-    leave it.  ``doubt`` says what in it cannot be ours.  Raises MwanError if it cannot be read.
-    """
-    content = None
-    try:
-        content = read(path)
-        if content is None:
-            return nothing, ()
-        found = codec.decode(content, kind)
-        why = doubt(found) if doubt else ""
-    except ValueError as error:
-        found, why = nothing, str(error)
-    if not why:
-        return found, ()
-    return nothing, (_set_aside(path, content, why) if writes else f"{path} cannot be used ({why}); taken for empty",)
-
-
-def _set_aside(path: str, content: bytes | None, why: str) -> str:
-    """Move what was read out of the way; without a lock another run may have put a good file there meanwhile."""
-    words = f"{path} cannot be used ({why})"
-    try:
-        if content is None or read(path) == content:
-            os.rename(path, f"{path}.bad")
-            return f"{words}; set aside as {path}.bad, going on from nothing"
-    except FileNotFoundError:
-        pass  # another run has set it aside
-    except OSError as error:
-        return f"{words}, nor set aside: {error.strerror}; going on from nothing"
-    return f"{words}; going on from nothing"

@@ -12,7 +12,7 @@ from mwan_hook.store.state import boot_id
 def load(root: str) -> tuple[Notified, tuple[str, ...]]:
     """What was told in this boot, and messages: ids of another one mean nothing.  Raises MwanError."""
     fresh = Notified(boot_id())
-    found, messages = files.load(files.under(root, files.NOTIFIED), "Notified", fresh, None, writes=True)
+    found, messages = codec.load(files.under(root, files.NOTIFIED), "Notified", fresh, None, writes=True)
     return (found if found.boot_id == fresh.boot_id else fresh), messages
 
 

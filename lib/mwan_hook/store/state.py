@@ -27,7 +27,7 @@ def load(root: str, writes: bool, boot: str | None = None) -> tuple[State, tuple
     aside by a caller that ``writes``.  ``boot``: this boot's id, where it is known.  Raises MwanError if the file
     cannot be read.
     """
-    state, messages = files.load(files.under(root, files.STATE), "State", State(), credible.state, writes)
+    state, messages = codec.load(files.under(root, files.STATE), "State", State(), credible.state, writes)
     if state.boot_id != (boot_id() if boot is None else boot):
         return State(), messages
     return state, messages

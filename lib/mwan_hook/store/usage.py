@@ -27,7 +27,7 @@ def load(root: str, writes: bool) -> tuple[Usages, tuple[str, ...]]:
 
     Raises MwanError if it cannot be read.
     """
-    return files.load(files.under(root, files.USAGE), "Usages", Usages(), credible.usages, writes)
+    return codec.load(files.under(root, files.USAGE), "Usages", Usages(), credible.usages, writes)
 
 
 def keep(root: str, usage: Mapping[str, Usage], quotas: Mapping[str, int], now: bool = False) -> tuple[str, ...]:

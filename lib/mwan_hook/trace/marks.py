@@ -5,7 +5,7 @@ The walk knows neither the sender's MAC address nor what the sets of nft have le
 
 from __future__ import annotations
 
-from mwan_hook.policy.policies import selected
+from mwan_hook.policy.selectors import selected
 from mwan_hook.trace.match import matches
 from mwan_hook.trace.values import AnyRule, Span
 

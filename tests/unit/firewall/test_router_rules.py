@@ -28,7 +28,7 @@ from mwan_hook.model import (
     Status,
 )
 from mwan_hook.policy import marks as policymarks
-from mwan_hook.policy import policies
+from mwan_hook.policy import policies, selectors
 from mwan_hook.policy.policies import BoundPolicy, with_policies
 from mwan_hook.routing import priorities
 from mwan_hook.routing.desired import desire
@@ -367,7 +367,7 @@ def test_an_uplink_that_came_to_be_preferred_less_is_listed_last_and_the_others_
 @pytest.mark.parametrize("wanted", [(6,), (1,), (58,), (1, 58), (6, 1, 58), ()])
 def test_a_family_has_no_other_familys_icmp(wanted: tuple[int, ...]) -> None:
     for family, other in ((V4, 58), (V6, 1)):
-        found = policies.protocols_of(policy(protocols=wanted), family)
+        found = selectors.protocols_of(policy(protocols=wanted), family)
         assert list(found) == ([number for number in wanted if number != other] if wanted else [None])
 
 

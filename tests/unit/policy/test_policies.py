@@ -19,7 +19,7 @@ from mwan_hook.model import (
     State,
     Status,
 )
-from mwan_hook.policy import policies
+from mwan_hook.policy import policies, selectors
 from mwan_hook.routing.desired import Desired, desire
 from mwan_hook.routing.plan import plan
 from mwan_hook.routing.uplinks import Bound, Inputs
@@ -115,7 +115,7 @@ def test_every_combination_is_a_rule_of_its_own() -> None:
         marks=((4, 255),),
     )
     made = of_policies(desired(config(wanted)))
-    assert len(made) == len(set(made)) == policies.size(wanted, V4) == 8
+    assert len(made) == len(set(made)) == selectors.size(wanted, V4) == 8
     assert {(r.src, r.sport, r.mark, r.mask, r.table) for r in made} == {("10.0.0.0/8", (1, 2), 4, 255, 1003)}
     assert {(r.ipproto, r.dport, r.iif) for r in made} == {
         (proto, dport, iif) for proto in (6, 17) for dport in ((80, 80), (5000, 5100)) for iif in ("br0", "br1")
@@ -123,18 +123,18 @@ def test_every_combination_is_a_rule_of_its_own() -> None:
 
 
 def test_a_family_is_chosen_by_addresses_and_by_the_two_icmps() -> None:
-    assert policies.families(policy()) == (V4, V6)
-    assert policies.families(policy(sources=("10.0.0.0/8",))) == (V4,)
-    assert policies.families(policy(protocols=(58,))) == (V6,)
-    assert policies.families(policy(destinations=("::/0",), protocols=(1, 6))) == (V6,)
-    assert policies.families(policy(sources=("10.0.0.1",), destinations=("2001:db8::1",))) == ()
-    assert [r.ipproto for r in policies.selected(policy(protocols=(1, 58, 6)), V6, config().routing)] == [58, 6]
+    assert selectors.families(policy()) == (V4, V6)
+    assert selectors.families(policy(sources=("10.0.0.0/8",))) == (V4,)
+    assert selectors.families(policy(protocols=(58,))) == (V6,)
+    assert selectors.families(policy(destinations=("::/0",), protocols=(1, 6))) == (V6,)
+    assert selectors.families(policy(sources=("10.0.0.1",), destinations=("2001:db8::1",))) == ()
+    assert [r.ipproto for r in selectors.selected(policy(protocols=(1, 58, 6)), V6, config().routing)] == [58, 6]
 
 
 def test_a_whole_family_needs_no_selector() -> None:
-    (rule,) = policies.selected(policy(sources=("0.0.0.0/0", "10.0.0.0/8")), V4, config().routing)
+    (rule,) = selectors.selected(policy(sources=("0.0.0.0/0", "10.0.0.0/8")), V4, config().routing)
     assert rule.src is None
-    assert list(policies.selected(policy(sources=("0.0.0.0/0",)), V6, config().routing)) == []
+    assert list(selectors.selected(policy(sources=("0.0.0.0/0",)), V6, config().routing)) == []
 
 
 def test_a_mark_without_a_mask_leaves_our_own_bits_alone() -> None:

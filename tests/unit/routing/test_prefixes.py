@@ -34,7 +34,7 @@ from mwan_hook.model import (
     Status,
     Uplink,
 )
-from mwan_hook.routing import prefixes
+from mwan_hook.routing import delegated, prefixes
 from mwan_hook.routing.desired import desire
 from mwan_hook.routing.uplinks import Inputs, bind
 from mwan_hook.run import delegation
@@ -184,30 +184,30 @@ LINES = uplinks(three(), ALL_ON, seen(()))
 
 
 def follow(old: tuple[Delegated, ...], *there: str, now: float = 100.0) -> tuple[Delegated, ...]:
-    return prefixes.followed(old, there, uplinks(three(), ALL_ON, seen(())), now)
+    return delegated.followed(old, there, uplinks(three(), ALL_ON, seen(())), now)
 
 
 def test_what_is_new_is_asked_for_once_and_then_known() -> None:
     fresh = follow((), FIBER)
-    assert [prefixes.due(one, 100) for one in fresh] == [True]
-    known = prefixes.answered(fresh, {FIBER: ["fiber"]}, LINES, 100)
+    assert [delegated.due(one, 100) for one in fresh] == [True]
+    known = delegated.answered(fresh, {FIBER: ["fiber"]}, LINES, 100)
     assert known == (Delegated(FIBER, "fiber", since=100, asked=100),)
     assert follow(known, FIBER, now=101) == known
-    assert not any(prefixes.due(one, at) for one in known for at in (101, 200, 1e6))
+    assert not any(delegated.due(one, at) for one in known for at in (101, 200, 1e6))
 
 
 def test_what_is_not_known_is_asked_for_at_growing_intervals_and_not_for_ever() -> None:
     known, asked = follow((), FIBER), []
     for now in range(100, 1000):
-        if any(prefixes.due(one, now) for one in known):
+        if any(delegated.due(one, now) for one in known):
             asked.append(now - 100)
-            known = prefixes.answered(known, {}, LINES, now)
+            known = delegated.answered(known, {}, LINES, now)
         known = follow(known, FIBER, now=now)
     assert asked == [0, 1, 2, 4, 8, 16, 32, 64]
-    said = prefixes.nameless(known, seen(())._replace(blocked=(FIBER,)), known[0].asked)
+    said = delegated.nameless(known, seen(())._replace(blocked=(FIBER,)), known[0].asked)
     assert said == [f"{FIBER} was delegated, and no uplink is known to have got it: name it there (prefixes = {FIBER})"]
     again = follow(known, FIBER, CABLE, now=1000)
-    assert all(prefixes.due(one, 1000) for one in again)
+    assert all(delegated.due(one, 1000) for one in again)
 
 
 def test_a_prefix_that_vanishes_stays_until_its_uplink_has_another() -> None:
@@ -216,16 +216,16 @@ def test_a_prefix_that_vanishes_stays_until_its_uplink_has_another() -> None:
     assert gone == (known[0]._replace(gone=True),)
     assert follow(gone) == gone
     assert follow(gone, CABLE)[1:] == gone
-    replaced = prefixes.answered(follow(gone, CABLE), {CABLE: ["fiber"]}, LINES, 100)
+    replaced = delegated.answered(follow(gone, CABLE), {CABLE: ["fiber"]}, LINES, 100)
     assert [one.prefix for one in follow(replaced, CABLE)] == [CABLE]
 
 
 def test_a_prefix_that_is_back_is_asked_for_again() -> None:
     """It may have come by another line."""
     back = follow((Delegated(FIBER, "fiber", 1, 1, gone=True),), FIBER)
-    assert [(one.interface, one.gone, prefixes.due(one, 100)) for one in back] == [("fiber", False, True)]
-    assert prefixes.answered(back, {FIBER: ["cable"]}, LINES, 100)[0].interface == "cable"
-    assert prefixes.answered(back, {}, LINES, 100)[0].interface == "fiber"
+    assert [(one.interface, one.gone, delegated.due(one, 100)) for one in back] == [("fiber", False, True)]
+    assert delegated.answered(back, {FIBER: ["cable"]}, LINES, 100)[0].interface == "cable"
+    assert delegated.answered(back, {}, LINES, 100)[0].interface == "fiber"
 
 
 @pytest.mark.parametrize(
@@ -245,15 +245,15 @@ def test_a_prefix_that_is_back_is_asked_for_again() -> None:
 def test_a_prefix_is_kept_by_the_first_uplink_as_long_as_its_lease(before: str, claims: list[str], holder: str) -> None:
     lines = (*LINES, LINES[0]._replace(interface="old0", name="old", index=0, link=None))
     asked = Delegated(FIBER, before, since=50.0)
-    assert prefixes.answered((asked,), {FIBER: claims}, lines, 60)[0].interface == holder
+    assert delegated.answered((asked,), {FIBER: claims}, lines, 60)[0].interface == holder
 
 
 def test_a_clash_is_named_when_it_is_found() -> None:
     claims = {FIBER: ["fiber", "lan0", "lte"], CABLE: ["cable"]}
-    known = prefixes.answered((Delegated(FIBER, since=1.0), Delegated(CABLE, since=1.0)), claims, LINES, 2)
+    known = delegated.answered((Delegated(FIBER, since=1.0), Delegated(CABLE, since=1.0)), claims, LINES, 2)
     said = f"{FIBER} was delegated to fiber, and lte claims it too: fiber keeps it"
-    assert prefixes.clashes(known, claims, LINES, 2) == [said]
-    assert prefixes.clashes(known, claims, LINES, 3) == []
+    assert delegated.clashes(known, claims, LINES, 2) == [said]
+    assert delegated.clashes(known, claims, LINES, 3) == []
 
 
 def journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *lines: str) -> dict[str, list[str]]:
@@ -288,10 +288,10 @@ def test_what_left_the_configuration_is_forgotten() -> None:
 
 def test_a_configured_prefix_needs_no_asking() -> None:
     bound = uplinks(three(prefixes=(FIBER,)), ALL_ON, seen(()))
-    assert prefixes.seen(seen(()), bound) == (FIBER,)
-    found = prefixes.followed((), (FIBER,), bound, 100)
+    assert delegated.seen(seen(()), bound) == (FIBER,)
+    found = delegated.followed((), (FIBER,), bound, 100)
     assert found == (Delegated(FIBER, "fiber"),)
-    assert not prefixes.due(found[0], 100)
+    assert not delegated.due(found[0], 100)
 
 
 def test_a_lans_address_shows_a_prefix_that_no_route_does() -> None:
@@ -304,16 +304,16 @@ def test_a_lans_address_shows_a_prefix_that_no_route_does() -> None:
         Address(LAN, Family.IPV6, "2001:db8:79::1", 64, False),
     ]
     there = seen(())._replace(blocked=(FIBER,), addresses=(*seen().addresses, *addresses))
-    assert prefixes.seen(there, uplinks(three(), ALL_ON, there)) == (FIBER, "2001:db8:77:3::/64")
+    assert delegated.seen(there, uplinks(three(), ALL_ON, there)) == (FIBER, "2001:db8:77:3::/64")
 
 
 def test_the_lans_networks_of_a_prefix_are_kept_when_it_is_gone() -> None:
     bound = uplinks(three(), ALL_ON, seen())
     inside, uplinks_own = OnLink(LAN, "2001:db8:1100:1::/64"), OnLink(b.NAMES["lte"], "2001:db8:1100:2::/64")
-    found = prefixes.located(KNOWN, (inside, uplinks_own), bound)
+    found = delegated.located(KNOWN, (inside, uplinks_own), bound)
     assert [one.lans for one in found] == [(inside,), ()]
     gone = tuple(one._replace(gone=True) for one in found)
-    assert prefixes.located(gone, (), bound) == gone
+    assert delegated.located(gone, (), bound) == gone
 
 
 # ---------------------------------------------------------------- what is advertised

@@ -42,7 +42,7 @@ class Unsent:
         Raises MwanError if it cannot be read.
         """
         kind = type(self._empty).__name__
-        book, messages = files.load(files.under(root, self.path), kind, self._empty, None, writes)
+        book, messages = codec.load(files.under(root, self.path), kind, self._empty, None, writes)
         complain(messages)
         return self._rebased(book, boot_id(), time.clock_gettime(time.CLOCK_BOOTTIME), time.time())
 
