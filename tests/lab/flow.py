@@ -52,8 +52,13 @@ def tcp(address: str, count: int) -> None:
             tell(isp="", number=number, error=str(error))
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """See the module's words."""
     if sys.argv[1] == "udp":
         udp(sys.argv[2], float(sys.argv[3]))
     else:
         tcp(sys.argv[2], int(sys.argv[3]))
+
+
+if __name__ == "__main__":
+    main()

@@ -83,7 +83,7 @@ class Isp:
                 "ipv6/conf/default/accept_dad": 0,
                 "ipv4/conf/all/rp_filter": 0,
                 "ipv4/conf/default/rp_filter": 0,
-                "ipv4/ping_group_range": "'0 2147483647'",
+                "ipv4/ping_group_range": "0 2147483647",
             }
         )
         # a bridge whose last port goes down loses its carrier, and gets it back up to a second late: keep0 stays up;
@@ -128,7 +128,7 @@ class Isp:
         """What customers have sent since :meth:`forget`, one of each kind."""
         packets = set()
         for name in ("seen", "seen6", "ping", "ping6"):
-            listed = json.loads(self.ns.run("nft", "-j", "list", "set", "inet", "lab", name).stdout)
+            listed = json.loads(self.ns.listed(name))
             for element in listed["nftables"][1]["set"].get("elem", []):
                 packets.add(_packet(element["concat"]))
         return packets

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
+import os
 import signal
-import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
 
-from tests.lab import ledger
+from tests.lab import inside, ledger, starts
 from tests.lab.isp import INTERNET4, INTERNET6, Isp
 from tests.lab.monitor import Monitor
 from tests.lab.netns import Netns
 from tests.lab.process import LabError, run, spawn, wait_for
-from tests.lab.router import PROJECT, Line, Router
+from tests.lab.router import Line, Router
 
 ENDS = (signal.SIGTERM, signal.SIGHUP)
 TUNNEL_SERVER, TUNNEL_PORT = "93.184.216.34", 1999
@@ -28,15 +30,20 @@ def _end(number: int, _frame: FrameType | None) -> None:
     sys.exit(128 + number)
 
 
-def python(module: str, *words: str) -> list[str]:
-    """The command line of one of the lab's own programs."""
-    return ["env", f"PYTHONPATH={PROJECT}", sys.executable, "-m", f"tests.lab.{module}", *words]
+@functools.cache
+def _certificate() -> str:
+    """For the internet's first addresses and a few names; no one has reason to trust it.  One for all labs."""
+    names = f"subjectAltName=IP:{INTERNET4[0]},IP:{INTERNET6[-1]},DNS:*.test"
+    key = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    with tempfile.NamedTemporaryFile("r") as file:
+        made = run([*key, "-subj", "/CN=lab", "-addext", names, "-days", "30", "-keyout", file.name, "-out", "-"])
+        return file.read() + made.stdout
 
 
 class Flow:
     """A client's traffic that goes on in the background; see flow.py."""
 
-    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
+    def __init__(self, process: starts.Process, log: Path) -> None:
         self.process, self.log = process, log
 
     def answers(self) -> list[dict[str, Any]]:
@@ -66,7 +73,7 @@ class Lab:
         self.ledger = ledger.Ledger(keep)
         self.dir = self.ledger.dir
         self.isps: dict[str, Isp] = {}
-        self.children: list[subprocess.Popen[bytes]] = []
+        self.children: list[starts.Process] = []
         self._closing = contextlib.ExitStack()
 
     # -- life
@@ -96,13 +103,24 @@ class Lab:
         """A new namespace."""
         full = f"{self.ledger.tag}-{name}"
         self.ledger.add_netns(full)
-        run(["ip", "netns", "add", full])
+        inside.add(full)
         return Netns(full)
 
     def spawn(self, argv: list[str], name: str, descriptors: Sequence[int] = ()) -> Path:
         """A process that lives as long as the lab; the file of its output."""
         log = self.dir / f"{name}.log"
-        child = spawn(argv, log, outlive=self.keep, descriptors=descriptors)
+        return self._have(spawn(argv, log, outlive=self.keep, descriptors=descriptors), log)
+
+    def own(self, module: str, *words: str, name: str, ns: Netns | None = None) -> Path:
+        """The same with one of the lab's own programs."""
+        log = self.dir / f"{name}.log"
+        with log.open("ab") as out, open(os.devnull) as nothing:
+            streams = (nothing.fileno(), out.fileno(), out.fileno())
+            place = ns.name if ns else ""
+            child = starts.start(f"tests.lab.{module}:main", words, streams, place, session=True, dies=not self.keep)
+        return self._have(child, log)
+
+    def _have(self, child: starts.Process, log: Path) -> Path:
         self.children.append(child)
         self.ledger.add_pid(child.pid)
         return log
@@ -125,25 +143,19 @@ class Lab:
         """Start the servers of the internet in every provider made so far."""
         places = [f"{isp.ns.name}={isp.name}" for isp in self.isps.values()]
         words = [str(self.dir / "requests"), str(self.certificate()) if tls else "", *places]
-        log = self.spawn(python("serve", *words), "serve")
+        log = self.own("serve", *words, name="serve")
         for isp in self.isps.values():
             dns = ["dnsmasq", "-d", "-C", "/dev/null", "-R", "-h", "-x", "", "-u", "root", "--log-facility=-"]
             answers = [f"--address=/#/{INTERNET4[0]}", f"--address=/#/{INTERNET6[-1]}"]
             self.spawn(isp.ns.argv(*dns, *answers), f"dns-{isp.name}")
-            wait_for("dnsmasq", lambda ns=isp.ns: ":53 " in ns.run("ss", "-Hnlt").stdout)  # type: ignore[misc]
+            wait_for("dnsmasq", lambda ns=isp.ns: ns.listens(53))  # type: ignore[misc]
         wait_for(f"the servers: {log.read_text()}", (self.dir / "requests").exists)
         wait_for(f"the servers: {log.read_text()}", lambda: self._requests()[:1])
 
     def certificate(self) -> Path:
-        """A certificate for the internet's first addresses that no client has reason to trust."""
+        """The servers' certificate, with its key."""
         file = self.dir / "certificate.pem"
-        if not file.exists():
-            names = f"subjectAltName=IP:{INTERNET4[0]},IP:{INTERNET6[-1]},DNS:*.test"
-            key = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-            run(
-                [*key, "-subj", "/CN=lab", "-addext", names, "-days", "30", "-keyout", str(file), "-out", f"{file}.crt"]
-            )
-            file.write_text(file.read_text() + Path(f"{file}.crt").read_text())
+        file.write_text(_certificate())
         return file
 
     def _requests(self) -> list[dict[str, Any]]:
@@ -167,14 +179,13 @@ class Lab:
 
     def flow(self, ns: Netns, address: str = INTERNET4[0], pause: float = 0.05) -> Flow:
         """One flow of datagrams that goes on until it is stopped."""
-        words = python("flow", "udp", address, str(pause))
-        log = self.spawn(ns.argv(*words), f"flow{len(self.children)}")
+        log = self.own("flow", "udp", address, str(pause), name=f"flow{len(self.children)}", ns=ns)
         return Flow(self.children[-1], log)
 
     def connect(self, ns: Netns, count: int, address: str = INTERNET4[0]) -> list[str]:
         """Open `count` connections one after the other; which provider carried each, empty for a failure."""
-        words = python("flow", "tcp", address, str(count))
-        return [json.loads(line)["isp"] for line in ns.run(*words).stdout.splitlines()]
+        done = starts.run("tests.lab.flow:main", ["tcp", address, str(count)], namespace=ns.name)
+        return [json.loads(line)["isp"] for line in done.stdout.splitlines()]
 
     def monitor(self, ns: Netns) -> Monitor:
         """Listen to what is written in a namespace from now on."""
@@ -186,7 +197,7 @@ class Lab:
     def ppp(self, router: Router, isp: Isp, device: str, local: str, peer: str) -> None:
         """A point-to-point line: no gateway, no neighbours, `peer` is the provider's end."""
         words = ["ppp", router.ns.name, device, isp.ns.name, f"p-{device}"]
-        log = self.spawn(python("relay", *words), f"ppp-{device}")
+        log = self.own("relay", *words, name=f"ppp-{device}")
         for ns in (router.ns, isp.ns):
             end = device if ns is router.ns else f"p-{device}"
             wait_for(f"{end}: {log.read_text()}", lambda ns=ns, end=end: ns.ip(f"-br link show {end}", check=False))  # type: ignore[misc]
@@ -204,7 +215,7 @@ class Lab:
         for ns in others:
             ns.ip(f"addr replace {TUNNEL_SERVER}/32 dev lo")
         words = ["tunnel", hex(mark), TUNNEL_SERVER, str(TUNNEL_PORT), router.ns.name, device]
-        log = self.spawn(python("relay", *words, *(ns.name for ns in others)), f"tunnel-{device}")
+        log = self.own("relay", *words, *(ns.name for ns in others), name=f"tunnel-{device}")
         for ns, end in ((router.ns, device), *((ns, "inside") for ns in others)):
             wait_for(f"{end}: {log.read_text()}", lambda ns=ns, end=end: ns.ip(f"-br link show {end}", check=False))  # type: ignore[misc]
             own, peer = (2, 1) if ns is router.ns else (1, 2)
@@ -218,7 +229,7 @@ class Lab:
 
     def delay(self, isp: Isp, milliseconds: float) -> None:
         """IPv4 packets of the customers reach the internet that much later."""
-        log = self.spawn(python("relay", "late", isp.ns.name, "late0", str(milliseconds)), f"late-{isp.name}")
+        log = self.own("relay", "late", isp.ns.name, "late0", str(milliseconds), name=f"late-{isp.name}")
         wait_for(f"late0: {log.read_text()}", lambda: isp.ns.ip("-br link show late0", check=False))
         isp.ns.batch(
             "link set late0 up",

@@ -14,7 +14,8 @@ import signal
 import time
 from pathlib import Path
 
-from tests.lab.process import run, started
+from tests.lab import inside
+from tests.lab.process import started
 
 STATE = Path(os.environ.get("MWAN_LAB_STATE", "/run/mwan-hook-lab"))
 KEPT = "kept"
@@ -78,11 +79,11 @@ def destroy(directory: Path) -> None:
     end = time.monotonic() + 5
     while time.monotonic() < end and any(started(pid) == start for pid, start in alive):
         time.sleep(0.005)
-    for name in _lines(directory / "netns"):
-        if Path("/run/netns", name).exists():
-            for word in run(["ip", "netns", "pids", name], check=False).stdout.split():
-                _kill(int(word))
-            run(["ip", "netns", "del", name], check=False)
+    names = _lines(directory / "netns")
+    for pid in inside.processes(names):
+        _kill(pid)
+    for name in names:
+        inside.delete(name)
     for line in _lines(directory / "cgroups"):
         _remove_cgroup(Path(line))
     shutil.rmtree(directory, ignore_errors=True)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from tests.lab.inside import inside
 from tests.lab.process import Done, run
 
 Object = dict[str, Any]
+LISTEN = "0A"  # include/net/tcp_states.h
 FLAG = {"ipv4": "-4", "ipv6": "-6"}
 
 
@@ -33,17 +36,22 @@ class Netns:
         """Run a command inside."""
         return run(self.argv(*words), check=check, timeout=timeout, text=text, env=env)
 
+    def _tool(self, *words: str, check: bool = True, text: str | None = None) -> Done:
+        """Run a tool that needs only the network inside, not its /sys: `ip netns exec` costs more than most of them."""
+        with inside(self.name):
+            return run(words, check=check, text=text)
+
     def ip(self, line: str, check: bool = True) -> str:
         """Run `ip LINE` inside; its output."""
-        return run(["ip", "-n", self.name, *line.split()], check=check).stdout
+        return self._tool("ip", *line.split(), check=check).stdout
 
     def batch(self, *lines: str) -> None:
         """Run several ip(8) commands at once; the first that fails ends it."""
-        run(["ip", "-n", self.name, "-batch", "-"], text="\n".join(lines) + "\n")
+        self._tool("ip", "-batch", "-", text="\n".join(lines) + "\n")
 
     def objects(self, line: str) -> list[Object]:
         """`ip LINE` as JSON, all numbers as numbers; empty where the kernel knows no such table."""
-        done = run(["ip", "-n", self.name, "-N", "-j", "-d", *line.split()], check=False)
+        done = self._tool("ip", "-N", "-j", "-d", *line.split(), check=False)
         if done.returncode and "FIB table does not exist" not in done.stderr:
             raise AssertionError(f"ip {line}: {done.stderr}")
         found: list[Object] = json.loads(done.stdout or "[]")
@@ -63,21 +71,34 @@ class Netns:
 
     def route_get(self, line: str, family: str = "ipv4") -> Object | None:
         """What `ip route get LINE` finds; None if there is no way (a prohibited one too)."""
-        done = run(["ip", "-n", self.name, "-N", "-j", FLAG[family], "route", "get", *line.split()], check=False)
+        done = self._tool("ip", "-N", "-j", FLAG[family], "route", "get", *line.split(), check=False)
         return json.loads(done.stdout)[0] if done.returncode == 0 and done.stdout else None
 
     def sysctl(self, values: Mapping[str, str | int]) -> None:
         """Write values: the keys are paths under /proc/sys/net/."""
-        script = "".join(f"echo {value} > /proc/sys/net/{key}\n" for key, value in values.items())
-        self.run("sh", "-ec", script)
+        with inside(self.name):
+            for key, value in values.items():
+                Path("/proc/sys/net", key).write_text(f"{value}\n")
 
     def read_sysctl(self, key: str) -> str:
         """One value under /proc/sys/net/."""
-        return self.run("cat", f"/proc/sys/net/{key}").stdout.strip()
+        with inside(self.name):
+            return Path("/proc/sys/net", key).read_text().strip()
 
     def nft(self, text: str) -> str:
         """Run nft(8) commands in one transaction; the output."""
-        return self.run("nft", "-f", "-", text=text).stdout
+        return self._tool("nft", "-f", "-", text=text).stdout
+
+    def listed(self, name: str) -> str:
+        """A set of the lab's own table, as JSON."""
+        return self._tool("nft", "-j", "list", "set", "inet", "lab", name).stdout
+
+    def listens(self, port: int) -> bool:
+        """Whether there is a TCP server."""
+        with inside(self.name):
+            tables = [Path(f"/proc/thread-self/net/{name}") for name in ("tcp", "tcp6")]
+            lines = [line.split() for table in tables if table.exists() for line in table.read_text().splitlines()[1:]]
+        return any(words[1].endswith(f":{port:04X}") and words[3] == LISTEN for words in lines)
 
     def index(self, interface: str) -> int:
         """Interface index."""

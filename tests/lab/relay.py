@@ -18,7 +18,7 @@ import struct
 import sys
 import time
 
-from tests.lab.serve import enter
+from tests.lab.inside import enter
 
 TUNSETIFF = 0x400454CA
 IFF_TUN, IFF_NO_PI = 0x0001, 0x1000

@@ -10,9 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tests.lab import starts
+from tests.lab.inside import carrier
 from tests.lab.isp import Isp
 from tests.lab.netns import Netns
-from tests.lab.process import PATIENCE, Done, LabError
+from tests.lab.process import PATIENCE, Done, LabError, wait_for
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -94,11 +96,7 @@ class Router:
     def carrier(self, interface: str, on: bool) -> None:
         """The other end of the wire; waits until the interface has seen it."""
         self.lines[interface].isp.port(interface, on)
-        wanted = "1" if on else "0"
-        for _ in range(200):
-            if self.ns.run("cat", f"/sys/class/net/{interface}/carrier", check=False).stdout.strip() == wanted:
-                return
-        raise LabError(f"{interface}: carrier is not {wanted}")
+        wait_for(f"the carrier of {interface} to be {on}", lambda: carrier(self.ns.name, interface) == on, step=0.005)
 
     def lease(self, line: Line) -> None:
         """The interface is up, with addresses, and routes as DHCP and router advertisements bring them."""
@@ -161,22 +159,40 @@ class Router:
         wrap: Sequence[str] = (),
         timeout: float = 60,
         env: Mapping[str, str] | None = None,
+        fresh: bool = False,
     ) -> Done:
-        """Run the real command; LabError unless it exits with `code` (None: any), or if it shows a traceback."""
-        argv = self.argv(*words, wrap=wrap)
-        done = subprocess.run(
-            argv,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=timeout * PATIENCE,
-            check=False,
-            env={**os.environ, **self.environment(), **(env or {})},
+        """Run the real command; LabError unless it exits with `code` (None: any), or if it shows a traceback.
+
+        `fresh`: a true start of the interpreter, for tests of how it starts, what it imports or how long it takes.
+        """
+        environment = {**os.environ, **self.environment(), **(env or {})}
+        done = (
+            self._truly(words, wrap, timeout, environment)
+            if fresh or wrap
+            else self._forked(words, timeout, environment)
         )
         if (code is not None and done.returncode != code) or "Traceback" in done.stderr:
             words_ = " ".join(words)
             raise LabError(f"mwan-hook {words_} -> {done.returncode}, not {code}\n{done.stdout}{done.stderr}")
         return done
+
+    def _truly(self, words: Sequence[str], wrap: Sequence[str], timeout: float, env: Mapping[str, str]) -> Done:
+        return subprocess.run(
+            self.argv(*words, wrap=wrap),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout * PATIENCE,
+            check=False,
+            env=env,
+        )
+
+    def _forked(self, words: Sequence[str], timeout: float, env: Mapping[str, str]) -> Done:
+        if not starts.alike(env):
+            return self._truly(words, (), timeout, env)
+        words = ["--root", str(self.root), *words]
+        done = starts.run(starts.PROGRAM, words, namespace=self.ns.name, environment=env, timeout=timeout * PATIENCE)
+        return Done(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
     def start(self, *words: str, wrap: Sequence[str] = ()) -> subprocess.Popen[str]:
         """The command in the background, its output in pipes."""

@@ -9,9 +9,7 @@ lines (TCP) and datagrams (UDP) with the name of the provider in front.  Each re
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
-import os
 import selectors
 import socket
 import ssl
@@ -20,6 +18,8 @@ import threading
 import time
 from typing import TextIO
 from urllib.parse import unquote
+
+from tests.lab.inside import enter
 
 NETWORK_MANAGER = "NetworkManager is online\n"  # as nmcheck.gnome.org sends it, line feed included
 PORTAL, SLOW, BROKEN, ECHO = 8080, 8081, 8082, 7
@@ -147,17 +147,6 @@ def echo_datagram(sock: socket.socket, isp: str) -> None:
     with contextlib.suppress(OSError):
         data, asked, _, peer = sock.recvmsg(2048, 256)
         sock.sendmsg([f"{isp} ".encode() + data], asked, 0, peer)
-
-
-def enter(namespace: str) -> None:
-    """Move this thread into a network namespace; sockets stay where they were made."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    fd = os.open(f"/run/netns/{namespace}", os.O_RDONLY)
-    try:
-        if libc.setns(fd, 0x40000000):  # CLONE_NEWNET
-            raise OSError(ctypes.get_errno(), f"setns {namespace}")
-    finally:
-        os.close(fd)
 
 
 def main() -> None:

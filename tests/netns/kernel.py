@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from mwan_hook.model import Change, CopyRoutes, Family, Nexthop, Op, Route, Rule
-from tests.lab import Netns, wait_for
+from tests.lab import Netns, starts, wait_for
 
+AGENT = "tests.netns.kernel_agent:main"
 HERE = Path(__file__).resolve().parent
 LIB = HERE.parent.parent / "lib"
 
@@ -27,11 +28,12 @@ class Kernel:
 
     def call(self, name: str, *words: Any, prefix: tuple[str, ...] = ()) -> Any:
         """One call of kernel_agent.py inside."""
-        argv = self.ns.argv(*prefix, self.python, str(HERE / "kernel_agent.py"))
-        environment = {**os.environ, "PYTHONPATH": str(LIB)}
-        done = subprocess.run(
-            argv, input=pickle.dumps((name, words)), capture_output=True, env=environment, check=False, timeout=120
-        )
+        environment, text = {**os.environ, "PYTHONPATH": str(LIB)}, pickle.dumps((name, words))
+        if prefix:
+            argv = self.ns.argv(*prefix, self.python, str(HERE / "kernel_agent.py"))
+            done = subprocess.run(argv, input=text, capture_output=True, env=environment, check=False, timeout=120)
+        else:
+            done = starts.run(AGENT, [], namespace=self.ns.name, environment=environment, text=text, timeout=120)
         assert done.returncode == 0, done.stderr.decode()
         return pickle.loads(done.stdout)
 

@@ -67,7 +67,13 @@ CALLS: dict[str, Callable[..., Any]] = {
     call.__name__: call for call in (apply, read, compare, settle, lines, send, version)
 }
 
-if __name__ == "__main__":
+
+def main() -> None:
+    """See the module's words."""
     name, arguments = pickle.load(sys.stdin.buffer)
     answer = pickle.dumps(CALLS[name](*arguments))
     sys.stdout.buffer.write(answer)
+
+
+if __name__ == "__main__":
+    main()

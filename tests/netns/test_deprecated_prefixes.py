@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -15,6 +14,7 @@ from mwan_hook.kernel.advertise import COPIES
 from mwan_hook.run.reconcile import SAID_TWICE
 from tests.lab import Lab, Netns, wait_for
 from tests.lab.router import Router
+from tests.lab.starts import Process
 from tests.lab.topologies import Network
 from tests.netns.test_prefixes import PLAIN, build, delegated
 
@@ -52,7 +52,7 @@ class Advertised(NamedTuple):
 
     net: Network
     client: Netns
-    process: subprocess.Popen[bytes]
+    process: Process
 
     def addresses(self) -> dict[int, bool]:
         """Providers of whose prefix the client has an address, and whether it is preferred."""

@@ -16,6 +16,7 @@ from tests.lab import Isp, Lab, Line, Netns, Router
 from tests.lab.lab import Flow
 from tests.lab.process import wait_for
 from tests.lab.router import PROJECT
+from tests.lab.starts import Process
 from tests.lab.uplinks import ONE_TWO
 
 EXAMPLE = PROJECT / "docs/examples/keepalived/keepalived.conf"
@@ -48,7 +49,7 @@ class Pair(NamedTuple):
     a: Router
     b: Router
     client: Netns
-    keepalived: list[subprocess.Popen[bytes]]
+    keepalived: list[Process]
 
     def start(self, change: Change = str) -> None:
         """The example on both, `change` applied to its text; returns when one of them has the address."""

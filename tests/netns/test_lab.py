@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
-from tests.lab import Isp, Lab, Packet, ledger, topologies, wait_for
+import pytest
+
+from tests.lab import Isp, Lab, Packet, ledger, starts, topologies, wait_for
 from tests.lab.router import PROJECT
 
 OWNER = """
@@ -141,3 +144,21 @@ def test_the_lab_of_a_killed_owner_is_collected_later() -> None:
     ledger.gc()
     assert not namespaces(tag)
     assert not (ledger.STATE / tag).exists()
+
+
+STARTS = [("mwan_hook.run.tick", "exit"), ("json", "raise"), ("pyroute2", "die"), ("mwan_hook.config", "print")]
+
+
+@pytest.mark.parametrize(("module", "how"), STARTS)
+def test_what_the_forker_starts_finds_what_a_true_start_does(lab: Lab, module: str, how: str) -> None:
+    ns = lab.netns("bare")
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT / "lib"), "TZ": "Asia/Tokyo"}
+    words = (sys.executable, "-m", "tests.lab.found", module, how)
+    true = subprocess.run(ns.argv(*words), input=b"asked", capture_output=True, env=environment, check=False)
+    forked = starts.run(
+        "tests.lab.found:main", [module, how], namespace=ns.name, environment=environment, text=b"asked"
+    )
+    assert forked.returncode == true.returncode
+    assert forked.stderr.splitlines()[-1:] == true.stderr.splitlines()[-1:]
+    found, wanted = (json.loads(done.stdout) for done in (forked, true))
+    assert {key: found[key] for key in wanted if found[key] != wanted[key]} == {}

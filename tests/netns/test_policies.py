@@ -7,8 +7,8 @@ import time
 import pytest
 
 from tests.lab import Lab, Line, Netns, Network, Router, topologies
-from tests.lab.lab import python
 from tests.lab.router import AS_NOBODY
+from tests.lab.starts import command
 from tests.netns.layout import defaults, hops, layout, ours
 
 BASE = """
@@ -157,7 +157,7 @@ def test_a_user_s_connections_are_carried_and_forwarded_ones_are_no_users(net: N
     assert net.client
     put(net, "[[root]]\nuid = root\nuplinks = three\n[[nobody]]\nuid = 65534\nuplinks = two\n")
     assert net.lab.connect(net.router.ns, 2) == ["isp3"] * 2
-    words = python("flow", "tcp", "9.9.9.9", "1")
+    words = command("flow", "tcp", "9.9.9.9", "1")
     done = net.router.ns.run(*AS_NOBODY, *words)
     assert '"isp": "isp2"' in done.stdout
     assert net.lab.connect(net.client, 2) == ["isp1"] * 2
@@ -216,7 +216,7 @@ def test_a_fallback_refuses_what_none_of_the_list_can_carry(net: Network, kind: 
         assert asked(net.router.ns, "ipproto tcp dport 7", family) == ""
         assert asked(net.router.ns, "ipproto tcp dport 8", family) == "eth1"
         assert net.lab.connect(net.client, 1, TO[family]) == [""]
-    done = net.router.ns.run(*python("flow", "tcp", "9.9.9.9", "1"))
+    done = net.router.ns.run(*command("flow", "tcp", "9.9.9.9", "1"))
     assert error in done.stdout or "No route to host" in done.stdout
     assert via(net.router) == []
     assert net.lab.connect(net.router.ns, 1, "192.168.2.1") == [""], "refused by the port alone"

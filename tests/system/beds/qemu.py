@@ -9,7 +9,7 @@ import subprocess
 import threading
 from pathlib import Path
 
-from tests.lab.serve import enter
+from tests.lab.inside import enter
 from tests.system.beds.cache import CACHE
 from tests.system.beds.kernel import Kernel, kernel
 

@@ -15,6 +15,7 @@ from typing import NamedTuple, TypeVar
 
 from tests.lab import Isp, Lab, LabError, wait_for
 from tests.lab.process import Done
+from tests.lab.starts import Process
 from tests.system.beds.files import Files, archive
 
 T = TypeVar("T")
@@ -42,7 +43,7 @@ class World(Lab):
         super().__init__()
         self.networks = {n: (networks or {}).get(n, NETWORKS[n]) for n in isps}
         self.provider: dict[int, Isp] = {}
-        self._dhcp: dict[int, subprocess.Popen[bytes]] = {}
+        self._dhcp: dict[int, Process] = {}
         self._moves, self._slowest = 0, 0.0  # seconds that a server took to begin
 
     def build_world(self) -> None:
