@@ -754,6 +754,7 @@ class FamilyState(NamedTuple):
     rounds: int = 0  # judged in this boot
     bad_rounds: int = 0  # of them
     transitions: int = 0  # to online or from it, in this boot
+    known: bool = False  # what its verdict is: it was online, or found dead at first sight, in this boot
 
 
 class UplinkState(NamedTuple):

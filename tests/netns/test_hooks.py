@@ -109,6 +109,19 @@ def test_default_route_hooks_run_once_for_each_way_that_it_changes(net: Network)
     assert moved() == [["", "", "", "", "ipv4", "", ""]]
 
 
+def test_a_line_that_is_dead_at_boot_is_told_as_offline_once(net: Network) -> None:
+    net.router.mwan("flush")
+    net.router.reboot_files()
+    (net.router.root / "told").unlink(missing_ok=True)
+    net.isps[0].fault("blackhole")
+    for _ in range(3):
+        net.router.check()
+    fiber = [line[1:7] for line in told(net) if line[5] == "fiber" and line[1] in ("online", "offline")]
+    assert fiber == [["offline", "eth1", "offline", "unknown", "fiber", "ipv4"]]
+    stored = [(one["old"], one["new"]) for one in net.router.history("fiber") if one["event"] == "offline"]
+    assert stored[-1] == ("unknown", "offline")
+
+
 def test_hooks_get_all_of_the_event_in_their_environment_and_as_json(net: Network) -> None:
     hook(
         net, "offline", 'cat >"$MWAN_HOOK_ROOT/json"; env >"$MWAN_HOOK_ROOT/env"; pwd >"$MWAN_HOOK_ROOT/pwd"', "90-all"

@@ -21,6 +21,7 @@ from mwan_hook.run.scene import Judged, ProbedRound, Scene, limited
 from mwan_hook.verdict.decide import judge_round, with_only_way
 from mwan_hook.verdict.events import counted
 from mwan_hook.verdict.facts import another_online, fits, judge_uplink
+from mwan_hook.verdict.firstsight import known
 from mwan_hook.verdict.schedule import interval
 
 TYPE_CHECKING = False
@@ -155,7 +156,7 @@ def verdicts(seen: Scene, rounds: Sequence[ProbedRound], asked: frozenset[str]) 
         uplink = by_name.get(one.job.uplink)
         if uplink and fits(one.job, uplink):
             memories[uplink.name] = _with_round(memories, uplink, one, seen.now)
-    return with_only_way(memories, seen.uplinks, seen.now)
+    return known(with_only_way(memories, seen.uplinks, seen.now), seen.uplinks, seen.now)
 
 
 def _with_usage(seen: Scene, state: State) -> tuple[Scene, State]:

@@ -61,6 +61,8 @@ def _of(name: str, old: UplinkState, new: UplinkState, wall: float) -> list[Tran
             found.append(
                 Transition(event, name, interface, family, was.status.value, now.status.value, now.reason, wall)
             )
+        elif now.known and not was.known and now.status is Status.OFFLINE:
+            found.append(Transition("offline", name, interface, family, "unknown", "offline", now.reason, wall))
     was_best, best = best_connectivity(old), best_connectivity(new)
     if best is not was_best and best is not Connectivity.UNKNOWN:
         add(best.word, was_best.word, best.word, _reason(new, best))
