@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from mwan_hook.config import build, consistency
 from mwan_hook.config.keys import KEYS, MANY, METRICS, POLICY, UPLINK
+from mwan_hook.config.names import plain_name, uplink_name
 from mwan_hook.config.places import heading, label, line_of, near, places
-from mwan_hook.config.values import plain_name, uplink_name
 from mwan_hook.light import NamedTuple
 from mwan_hook.redact import hidden
 

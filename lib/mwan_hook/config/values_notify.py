@@ -1,4 +1,4 @@
-"""The checks of [mail], [webhook], [prometheus] and [snmp]; what a check is stands in configvalues."""
+"""The checks of [mail], [webhook], [prometheus] and [snmp]."""
 
 from __future__ import annotations
 

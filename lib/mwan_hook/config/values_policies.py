@@ -1,11 +1,12 @@
-"""The checks of [policies] that the configspec names; what a check is stands in configvalues."""
+"""The checks of [policies]."""
 
 from __future__ import annotations
 
 from _socket import getprotobyname, inet_ntop
 from ipaddress import ip_network
 
-from mwan_hook.config.values import boolean, each, mark, one, uplink_name
+from mwan_hook.config.names import uplink_name
+from mwan_hook.config.values import boolean, each, mark, one
 from mwan_hook.routing import protocols
 
 TYPE_CHECKING = False

@@ -1,4 +1,4 @@
-"""The checks of keys that translate addresses, beside those of configvalues."""
+"""The checks of keys that translate addresses."""
 
 from __future__ import annotations
 
