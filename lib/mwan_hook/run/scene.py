@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import Allotment, Change, Config, Job, Round, Snapshot, State, Uplink
+from mwan_hook.model import Allotment, Change, Config, Family, FamilyState, Job, Round, Snapshot, State, Uplink
 from mwan_hook.routing.desired import Desired
 from mwan_hook.routing.uplinks import Bound
 
@@ -16,6 +16,18 @@ class ProbedRound(NamedTuple):
     job: Job
     round: Round
     begun: float
+
+
+class Key(NamedTuple):
+    """One family of one uplink."""
+
+    uplink: Uplink
+    family: Family
+
+    @property
+    def name(self) -> tuple[str, Family]:
+        """The uplink's name and the family."""
+        return self.uplink.name, self.family
 
 
 class Scene(NamedTuple):
@@ -55,6 +67,11 @@ class Judged(NamedTuple):
     deprecated: tuple[str, ...] = ()  # prefixes that hosts of the LAN shall not use
     stamp: tuple[int, int] = (0, 0)  # identity of the state file when it was stored
     basis: State = State()  # what `desired` and `changes` were found from
+
+
+def memory_of(judged: Judged, key: Key) -> FamilyState:
+    """What is known of one family of an uplink."""
+    return judged.state.uplinks[key.uplink.name].family(key.family)
 
 
 def limited(seen: Scene) -> bool:

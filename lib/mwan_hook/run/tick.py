@@ -12,14 +12,14 @@ import time
 from mwan_hook import config
 from mwan_hook.kernel import netlink
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import FAMILIES, Busy, ConfigError, Family, Job, Probe, Result, Round, Status, Uplink
+from mwan_hook.model import FAMILIES, Busy, ConfigError, Family, Probe, Status, Uplink
 from mwan_hook.run.judge import verdicts
 from mwan_hook.run.reconcile import Run
-from mwan_hook.run.scene import Judged, ProbedRound
+from mwan_hook.run.scene import Judged, Key, ProbedRound, memory_of
 from mwan_hook.say import complain
 from mwan_hook.store import files, lock
 from mwan_hook.store import state as states
-from mwan_hook.verdict import rounds, schedule
+from mwan_hook.verdict import schedule
 from mwan_hook.verdict.decide import has_way
 from mwan_hook.verdict.facts import another_online
 
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mwan_hook.config import Loaded
-    from mwan_hook.model import FamilyState
     from mwan_hook.probes.loop import Late
 
 LONGEST_BURST = 20.0  # seconds; what takes longer goes on in the next run
@@ -82,9 +81,9 @@ def facts(root: str) -> int:
     judged = run.reconcile()
     now = _clock()
     lost = [family for family in FAMILIES if not has_way(judged.state.uplinks, family)]
-    due = {_name(key) for key in _due(judged, Request(), now) if key.family in lost} if lost else ()
+    due = {key.name for key in _due(judged, Request(), now) if key.family in lost} if lost else ()
     for key in _keys(judged):
-        if _name(key) in due or schedule.in_doubt(_memory(judged, key), key.uplink.config.probe):
+        if key.name in due or schedule.in_doubt(memory_of(judged, key), key.uplink.config.probe):
             from mwan_hook.store import spool
 
             spool.put(root, "probe", key.uplink.interface)
@@ -152,27 +151,29 @@ def _probe(run: Run, judged: Judged, wish: Request, started: float, late: Late) 
     take the last way out are the others that are due asked before any of them is judged.  A burst ends by itself, and
     is cut short where it would keep others from probing; what comes due while it lasts is asked, too.
     """
+    from mwan_hook.run.ask import ask
+
     asked: dict[tuple[str, Family], float] = {}
     turned: set[tuple[str, Family]] = set()
     while True:
         now = _clock()
         doubtful = [key for key in _keys(judged, wish.names) if _in_doubt(judged, key, now - started)]
-        due = [key for key in _due(judged, wish, now) if doubtful or _name(key) not in asked]
-        wanted = {_name(key): key for key in (*due, *doubtful)}
+        due = [key for key in _due(judged, wish, now) if doubtful or key.name not in asked]
+        wanted = {key.name: key for key in (*due, *doubtful)}
         ready = [key for name, key in wanted.items() if now - asked.get(name, 0.0) >= _pause(key)]
-        online = [key for key in ready if _memory(judged, key).status is Status.ONLINE]
+        online = [key for key in ready if memory_of(judged, key).status is Status.ONLINE]
         if ready:
-            seen = _ask(judged, online or ready, late)
+            seen = ask(judged, online or ready, late)
             then, others = _without_way(judged, online, seen, wish)
-            asked.update((_name(key), now) for key in (*(online or ready), *others))
-            judged = run.reconcile([*seen, *_ask(then, others, late)])
+            asked.update((key.name, now) for key in (*(online or ready), *others))
+            judged = run.reconcile([*seen, *ask(then, others, late)])
             if judged.scene.bound.turns:
                 judged, moved = _with_turns(run, judged)
                 for name in moved - turned:  # each once, or a run might never end
                     asked.pop(name, None)
                 turned |= moved
         elif doubtful:
-            time.sleep(max(0.01, min(asked.get(_name(key), 0.0) + _pause(key) - now for key in doubtful)))
+            time.sleep(max(0.01, min(asked.get(key.name, 0.0) + _pause(key) - now for key in doubtful)))
         else:
             return judged
 
@@ -181,7 +182,7 @@ def _without_way(
     judged: Judged, online: Sequence[Key], seen: Sequence[ProbedRound], wish: Request
 ) -> tuple[Judged, list[Key]]:
     """What these rounds would lead to, and what is due then in the families whose last way out they would take."""
-    if not any(_memory(judged, key).bad + 1 >= key.uplink.config.probe.fall for key in online):
+    if not any(memory_of(judged, key).bad + 1 >= key.uplink.config.probe.fall for key in online):
         return judged, []
     after = verdicts(judged.scene._replace(state=judged.state), seen, frozenset())
     lost = [family for family in FAMILIES if has_way(judged.state.uplinks, family) and not has_way(after, family)]
@@ -190,19 +191,19 @@ def _without_way(
     then = judged._replace(state=judged.state._replace(uplinks=after))
     had = {(one.job.uplink, one.job.family) for one in seen}
     due = _due(then, Request() if wish.names else wish, _clock())
-    return then, [key for key in due if key.family in lost and _name(key) not in had]
+    return then, [key for key in due if key.family in lost and key.name not in had]
 
 
 def _with_turns(run: Run, judged: Judged) -> tuple[Judged, set[tuple[str, Family]]]:
     """A round may have ended a gateway's turn: the next one is taken at once, and asked in this run."""
-    before = {_name(key): key.uplink.way(key.family).gateway for key in _keys(judged)}
+    before = {key.name: key.uplink.way(key.family).gateway for key in _keys(judged)}
     judged = run.reconcile()
-    after = {_name(key): key.uplink.way(key.family).gateway for key in _keys(judged)}
+    after = {key.name: key.uplink.way(key.family).gateway for key in _keys(judged)}
     return judged, {name for name, gateway in after.items() if before.get(name, gateway) != gateway}
 
 
 def _in_doubt(judged: Judged, key: Key, running: float) -> bool:
-    memory = _memory(judged, key)
+    memory = memory_of(judged, key)
     longest = LONGEST_BURST if memory.status is Status.ONLINE else LONGEST_COMEBACK
     return running < longest and schedule.in_doubt(memory, key.uplink.config.probe)
 
@@ -222,21 +223,10 @@ def _clock() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
-class Key(NamedTuple):
-    """One family of one uplink."""
-
-    uplink: Uplink
-    family: Family
-
-
 def _keys(judged: Judged, names: Sequence[str] = ()) -> list[Key]:
     """Every family of the uplinks named, or of all."""
     uplinks = [uplink for uplink in judged.scene.uplinks if not names or _means(names, uplink)]
     return [Key(uplink, family) for uplink in uplinks for family in FAMILIES]
-
-
-def _memory(judged: Judged, key: Key) -> FamilyState:
-    return judged.state.uplinks[key.uplink.name].family(key.family)
 
 
 def _due(judged: Judged, wish: Request, now: float) -> list[Key]:
@@ -245,90 +235,13 @@ def _due(judged: Judged, wish: Request, now: float) -> list[Key]:
         key
         for key in _keys(judged, wish.names)
         if schedule.due(
-            _memory(judged, key),
+            memory_of(judged, key),
             key.uplink.config,
             now,
             another_online(judged.state.uplinks, key.uplink.name),
             wish.since,
         )
     ]
-
-
-class Questions(NamedTuple):
-    """What one round may ask: as little as will do while all is well (empty: it would save nothing), or everything."""
-
-    spared: tuple[Job, ...]
-    whole: tuple[Job, ...]
-
-    def after(self, results: Sequence[Result]) -> tuple[Job, ...]:
-        """What is to be asked still: nothing if the spared ones answered; else all of the kind that did not."""
-        if not self.spared:
-            return ()
-        own, portal = _parted(results)
-        if not rounds.suffices(own):
-            return tuple(job for job in self.whole if not job.portal)
-        return () if rounds.suffices(portal) else tuple(job for job in self.whole if job.portal)
-
-
-def _parted(results: Sequence[Result]) -> tuple[list[Result], list[Result]]:
-    return [r for r in results if not r.job.portal], [r for r in results if r.job.portal]
-
-
-def _ask(judged: Judged, asked: Sequence[Key], late: Late) -> list[ProbedRound]:
-    """One round of each, all at once, and what each says."""
-    begun = _clock()
-    late.patience = max([late.patience, *(key.uplink.config.probe.timeout for key in asked)])
-    questions = {_name(key): _questions(judged, key) for key in asked}
-    root = judged.scene.root
-    first = _answers(root, [job for one in questions.values() for job in one.spared or one.whole], late)
-    more = {name: questions[name].after(results) for name, results in first.items()}
-    second = _answers(root, [job for jobs in more.values() for job in jobs], late)
-    required = {_name(key): key.uplink.config.probe.required for key in asked}
-    return [
-        ProbedRound(results[0].job, _round(questions[name], results, second.get(name, []), required[name]), begun)
-        for name, results in first.items()
-    ]
-
-
-def _round(questions: Questions, first: Sequence[Result], second: Sequence[Result], required: int) -> Round:
-    """One round of results; of targets asked twice the second answer counts, and the bytes of both were spent."""
-    own, portal = _parted(first)
-    own_again, portal_again = _parted(second)
-    spent = sum(r.wire_bytes for r in (*(own if own_again else ()), *(portal if portal_again else ())))
-    one = rounds.summarise([*(own_again or own), *(portal_again or portal)], required)
-    partial = bool(questions.spared) and not own_again
-    return one._replace(wire_bytes=one.wire_bytes + spent, partial=partial)
-
-
-def _questions(judged: Judged, key: Key) -> Questions:
-    state, probe = _memory(judged, key), key.uplink.config.probe
-    online, in_peace = state.status is Status.ONLINE, schedule.in_peace(state)
-    # In doubt only the line is asked for: a portal check waits longer than a failover may take.
-    others = another_online(judged.state.uplinks, key.uplink.name)
-    ask_portal = schedule.portal_due(state, key.uplink.config, key.family, judged.scene.now, others)
-    with_portal = ask_portal and not (online and state.bad)
-    jobs = rounds.jobs_for(key.uplink, key.family, probe, with_portal=with_portal)
-    short = schedule.burst_timeouts(state, probe)
-    whole = rounds.hurried(jobs, short, probe.timeout) if schedule.hurries(state, probe) else jobs
-    if not in_peace and not (others and schedule.waits_behind_portal(state, key.uplink.config)):
-        return Questions((), whole)
-    # What the spared ones are asked is heard until the whole round is over.
-    first = rounds.hurried(jobs, short._replace(service=short.echo), probe.timeout) if in_peace else whole
-    return Questions(rounds.sparing(first, probe.required, state.good or state.bad), whole)
-
-
-def _answers(root: str, jobs: Sequence[Job], late: Late) -> dict[tuple[str, Family], list[Result]]:
-    found: dict[tuple[str, Family], list[Result]] = {}
-    if jobs:
-        from mwan_hook.probes import runner
-
-        for result in runner.run(jobs, root=root, late=late):
-            found.setdefault((result.job.uplink, result.job.family), []).append(result)
-    return found
-
-
-def _name(key: Key) -> tuple[str, Family]:
-    return key.uplink.name, key.family
 
 
 def _means(names: Sequence[str], uplink: Uplink) -> bool:

@@ -22,9 +22,8 @@ from mwan_hook.model import (
 )
 from mwan_hook.routing.desired import Desired
 from mwan_hook.routing.uplinks import Bound
-from mwan_hook.run import judge, tick
-from mwan_hook.run.scene import Judged, ProbedRound, Scene
-from mwan_hook.run.tick import Key
+from mwan_hook.run import ask, judge, tick
+from mwan_hook.run.scene import Judged, Key, ProbedRound, Scene
 from mwan_hook.verdict import facts, schedule
 from mwan_hook.verdict.facts import judge_uplink
 from tests.unit.builders import address, link
@@ -92,10 +91,10 @@ class Month:
             "", self.config, "", State(), Allotment(), Bound((self.uplink,), Allotment()), Snapshot(), self.now, 0.0
         )
         judged = Judged(seen, State(uplinks=self.memories), Desired(), ())
-        questions = tick._questions(judged, Key(self.uplink, family))
+        questions = ask.questions_for(judged, Key(self.uplink, family))
         first = [self.answer(job) for job in questions.spared or questions.whole]
         second = [self.answer(job) for job in questions.after(first)]
-        one = tick._round(questions, first, second, self.uplink.config.probe.required)
+        one = ask.merged(questions, first, second, self.uplink.config.probe.required)
         told = ProbedRound(first[0].job, one, self.now)
         self.memory = judge._with_round(self.memories, self.uplink, told, self.now)
         self.rounds += 1

@@ -41,9 +41,10 @@ from mwan_hook.model import (
 from mwan_hook.probes import runner
 from mwan_hook.probes.loop import Late
 from mwan_hook.routing.uplinks import Inputs, bind
-from mwan_hook.run import change, judge, look, tick
-from mwan_hook.run.scene import Judged, ProbedRound, Scene
-from mwan_hook.run.tick import Key, Questions, Request
+from mwan_hook.run import ask, change, judge, look, tick
+from mwan_hook.run.ask import Questions
+from mwan_hook.run.scene import Judged, Key, ProbedRound, Scene
+from mwan_hook.run.tick import Request
 from mwan_hook.store import files, lock, wake
 from mwan_hook.store import state as states
 from mwan_hook.verdict import facts
@@ -98,19 +99,19 @@ def test_of_what_was_asked_twice_the_second_answer_counts_and_both_were_paid_for
     spared: bool, second: list[Result], word: Connectivity, spent: int, partial: bool
 ) -> None:
     jobs = tuple(one.job for one in made(FULL))
-    found = tick._round(Questions(jobs if spared else (), jobs), made(LIMITED), second, 1)
+    found = ask.merged(Questions(jobs if spared else (), jobs), made(LIMITED), second, 1)
     assert (found.connectivity, found.wire_bytes, found.partial) == (word, spent, partial)
     assert found.portal_checked is any(one.job.portal for one in second)
 
 
 def test_a_portal_check_that_is_asked_again_is_paid_for_twice() -> None:
-    found = tick._round(Questions((), ()), [*made(FULL), *made(LIMITED, portal=True)], made(FULL, portal=True), 1)
+    found = ask.merged(Questions((), ()), [*made(FULL), *made(LIMITED, portal=True)], made(FULL, portal=True), 1)
     assert (found.portal, found.wire_bytes) == (False, 30)
 
 
 def asks(site: Site, name: str) -> tuple[int, int, int]:
     """How many targets are asked at first, how many in all, and how many portal checks are among these."""
-    found = tick._questions(site.judged(), key(site, name))
+    found = ask.questions_for(site.judged(), key(site, name))
     return len(found.spared), len(found.whole), sum(job.portal for job in found.whole)
 
 
@@ -155,7 +156,7 @@ def test_a_round_asks_the_spared_targets_of_all_lines_at_once_then_what_they_lea
 
     monkeypatch.setattr(runner, "run", run)
     late = Late()
-    found = {one.job.uplink: one.round for one in tick._ask(site.judged(), [key(site, "dsl"), key(site, "lte")], late)}
+    found = {one.job.uplink: one.round for one in ask.ask(site.judged(), [key(site, "dsl"), key(site, "lte")], late)}
     assert calls == [["dsl own", "dsl portal", "lte own", "lte portal"], ["dsl own"] * 3]
     assert {name: (one.connectivity, one.partial, one.wire_bytes) for name, one in found.items()} == {
         "dsl": (LIMITED, False, 50),
@@ -163,7 +164,7 @@ def test_a_round_asks_the_spared_targets_of_all_lines_at_once_then_what_they_lea
     }
     assert late.patience >= 7
     calls.clear()
-    assert tick._ask(site.judged(), [], late) == [] and calls == [], "no question starts no probe"
+    assert ask.ask(site.judged(), [], late) == [] and calls == [], "no question starts no probe"
 
 
 # ---------------------------------------------------------------- the rounds of a run
@@ -178,7 +179,7 @@ class Story:
         self.start = site.now
         monkeypatch.setattr(tick, "_clock", lambda: site.now)
         monkeypatch.setattr(time, "sleep", self._sleep)
-        monkeypatch.setattr(tick, "_ask", self._ask)
+        monkeypatch.setattr(ask, "ask", self._ask)
 
     def _sleep(self, seconds: float) -> None:
         assert 0 < seconds < 60

@@ -25,8 +25,8 @@ from mwan_hook.routing.desired import Desired
 from mwan_hook.routing.uplinks import Bound
 from mwan_hook.run import tick
 from mwan_hook.run.judge import verdicts
-from mwan_hook.run.scene import Judged, ProbedRound, Scene
-from mwan_hook.run.tick import Key, Request
+from mwan_hook.run.scene import Judged, Key, ProbedRound, Scene
+from mwan_hook.run.tick import Request
 from mwan_hook.verdict.decide import FRESH_INTERVALS, has_way
 from tests.unit.verdict.verdicts import FULL, LIMITED, OFFLINE, ONLINE, PING, START, probe, seen, uplink
 

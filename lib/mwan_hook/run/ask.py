@@ -1,0 +1,92 @@
+"""One round of probes: what is asked, and what the answers make of it."""
+
+from __future__ import annotations
+
+import time
+
+from mwan_hook.light import NamedTuple
+from mwan_hook.model import Status
+from mwan_hook.run.scene import ProbedRound, memory_of
+from mwan_hook.verdict import rounds, schedule
+from mwan_hook.verdict.facts import another_online
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mwan_hook.model import Family, Job, Result, Round
+    from mwan_hook.probes.loop import Late
+    from mwan_hook.run.scene import Judged, Key
+
+
+class Questions(NamedTuple):
+    """What one round may ask: as little as will do while all is well (empty: it would save nothing), or everything."""
+
+    spared: tuple[Job, ...]
+    whole: tuple[Job, ...]
+
+    def after(self, results: Sequence[Result]) -> tuple[Job, ...]:
+        """What is to be asked still: nothing if the spared ones answered; else all of the kind that did not."""
+        if not self.spared:
+            return ()
+        own, portal = _parted(results)
+        if not rounds.suffices(own):
+            return tuple(job for job in self.whole if not job.portal)
+        return () if rounds.suffices(portal) else tuple(job for job in self.whole if job.portal)
+
+
+def _parted(results: Sequence[Result]) -> tuple[list[Result], list[Result]]:
+    return [r for r in results if not r.job.portal], [r for r in results if r.job.portal]
+
+
+def ask(judged: Judged, asked: Sequence[Key], late: Late) -> list[ProbedRound]:
+    """One round of each, all at once, and what each says."""
+    begun = time.clock_gettime(time.CLOCK_BOOTTIME)
+    late.patience = max([late.patience, *(key.uplink.config.probe.timeout for key in asked)])
+    questions = {key.name: questions_for(judged, key) for key in asked}
+    root = judged.scene.root
+    first = _answers(root, [job for one in questions.values() for job in one.spared or one.whole], late)
+    more = {name: questions[name].after(results) for name, results in first.items()}
+    second = _answers(root, [job for jobs in more.values() for job in jobs], late)
+    required = {key.name: key.uplink.config.probe.required for key in asked}
+    return [
+        ProbedRound(results[0].job, merged(questions[name], results, second.get(name, []), required[name]), begun)
+        for name, results in first.items()
+    ]
+
+
+def merged(questions: Questions, first: Sequence[Result], second: Sequence[Result], required: int) -> Round:
+    """One round of results; of targets asked twice the second answer counts, and the bytes of both were spent."""
+    own, portal = _parted(first)
+    own_again, portal_again = _parted(second)
+    spent = sum(r.wire_bytes for r in (*(own if own_again else ()), *(portal if portal_again else ())))
+    one = rounds.summarise([*(own_again or own), *(portal_again or portal)], required)
+    partial = bool(questions.spared) and not own_again
+    return one._replace(wire_bytes=one.wire_bytes + spent, partial=partial)
+
+
+def questions_for(judged: Judged, key: Key) -> Questions:
+    state, probe = memory_of(judged, key), key.uplink.config.probe
+    online, in_peace = state.status is Status.ONLINE, schedule.in_peace(state)
+    # In doubt only the line is asked for: a portal check waits longer than a failover may take.
+    others = another_online(judged.state.uplinks, key.uplink.name)
+    ask_portal = schedule.portal_due(state, key.uplink.config, key.family, judged.scene.now, others)
+    with_portal = ask_portal and not (online and state.bad)
+    jobs = rounds.jobs_for(key.uplink, key.family, probe, with_portal=with_portal)
+    short = schedule.burst_timeouts(state, probe)
+    whole = rounds.hurried(jobs, short, probe.timeout) if schedule.hurries(state, probe) else jobs
+    if not in_peace and not (others and schedule.waits_behind_portal(state, key.uplink.config)):
+        return Questions((), whole)
+    # What the spared ones are asked is heard until the whole round is over.
+    first = rounds.hurried(jobs, short._replace(service=short.echo), probe.timeout) if in_peace else whole
+    return Questions(rounds.sparing(first, probe.required, state.good or state.bad), whole)
+
+
+def _answers(root: str, jobs: Sequence[Job], late: Late) -> dict[tuple[str, Family], list[Result]]:
+    found: dict[tuple[str, Family], list[Result]] = {}
+    if jobs:
+        from mwan_hook.probes import runner
+
+        for result in runner.run(jobs, root=root, late=late):
+            found.setdefault((result.job.uplink, result.job.family), []).append(result)
+    return found
