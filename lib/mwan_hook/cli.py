@@ -105,6 +105,9 @@ def _telling(add: Add) -> None:
     step.add_argument("--books", dest="step", action="store_const", const="books", help=words)
     step.add_argument("--programs", dest="step", action="store_const", const="programs", help="only hooks and D-Bus")
     add("chores", "do what runs that are not root have asked for; what the path unit starts")
+    one = add("modem", "dial the modem of an interface; what mwan-hook-modem@.service runs")
+    one.add_argument("interface", metavar="IFACE")
+    one.add_argument("--hang-up", action="store_true", help="end the connection, and take away what was set for it")
     one = add("bus", "answer on D-Bus until calls cease; what the bus starts", "notify.bus.announce:serve")
     one.add_argument("--idle", type=_seconds, default=30.0, metavar="S", help="seconds without a call (30)")
 

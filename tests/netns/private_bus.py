@@ -133,6 +133,11 @@ class PrivateBus:
         )
         return done.stdout.strip()
 
+    def client_named(self, name: str) -> bool:
+        """Whether a program has that name."""
+        words = ("busctl", "call", "org.freedesktop.DBus", "/", "org.freedesktop.DBus", "NameHasOwner", "s", name)
+        return self.client(*words).stdout.strip() == "b true"
+
     def owned(self) -> None:
         """Wait until a process of ours has every name."""
         words = names.published(states.load(self.root, writes=True)[0])
@@ -187,7 +192,7 @@ def notice(interface: str, number: int) -> Notice:
 
 
 @contextmanager
-def private_bus() -> Iterator[PrivateBus]:
+def private_bus(more_policy: str = "") -> Iterator[PrivateBus]:
     """A running bus; its root may be read by every user."""
     root = Path(tempfile.mkdtemp(prefix="mwan-hook-bus-"))
     made = PrivateBus(root)
@@ -197,6 +202,8 @@ def private_bus() -> Iterator[PrivateBus]:
             os.makedirs(root / directory)
         policy = POLICY.read_text().replace("/run/mwan-hook", f"{root}/run/mwan-hook")
         (root / "etc/dbus-1/system.d/mwan-hook.conf").write_text(policy)
+        if more_policy:
+            (root / "etc/dbus-1/system.d/more.conf").write_text(more_policy.lstrip())
         (root / "bus.conf").write_text(CONFIGURATION.lstrip().format(root=root))
         made.start()
         yield made

@@ -26,7 +26,7 @@ ABOVE = ("cli", "__main__")
 # Each room from the top down, and the rooms that it may import besides itself and the ground.
 ROOMS: dict[str, tuple[str, ...]] = {
     "commands": (
-        *("doctor", "trace", "run", "notify", "probes", "kernel", "config", "machine", "store"),
+        *("doctor", "trace", "run", "notify", "probes", "modem", "kernel", "config", "machine", "store"),
         *PURE,
     ),
     "doctor": ("trace", "run", "kernel", "config", "machine", "store", *PURE),
@@ -34,6 +34,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "run": ("notify", "probes", "kernel", "config", "machine", "store", *PURE),
     "notify": ("store", "verdict"),
     "probes": ("machine", "verdict"),
+    "modem": ("kernel", "store", "dial"),
     "kernel": ("routing",),
     "config": ("machine", "store", "dial", "policy", "routing", "quota", "verdict"),
     "machine": ("store",),
@@ -60,6 +61,7 @@ ALSO_PURE = (
     ),
     "kernel.question",
     *("trace.values", "trace.walk", "trace.match", "trace.table", "trace.compare", "trace.marks", "trace.words"),
+    *("modem.values", "modem.decide", "modem.place"),
     *("doctor.finding", "doctor.fix", "doctor.known", "doctor.checks"),
 )
 STANDARD = {"__future__", "collections", "enum", "errno", "fnmatch", "functools", "itertools", "math", "operator", "re"}
@@ -72,7 +74,7 @@ LIBRARIES = {
     "configobj": ("config.read",),
     "validate": ("config.read",),
     "filelock": ("store.filelocked",),
-    "jeepney": ("notify.bus.link",),
+    "jeepney": ("notify.bus.link", "modem.bus"),
 }
 # Private modules of CPython, which cost less than the public ones that import them, and where they are named.
 PRIVATE = {

@@ -8,6 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+KIND = "modem"  # of `start`, before its colon
 UNIT = "mwan-hook-modem@{}.service"
 IP_TYPES = {"ipv4": 1, "ipv6": 2, "ipv4v6": 4}  # ModemManager's numbers (MMBearerIpFamily)
 _BOOLEANS = {"yes": True, "true": True, "on": True, "1": True, "no": False, "false": False, "off": False, "0": False}

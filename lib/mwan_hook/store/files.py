@@ -22,6 +22,7 @@ NOTIFY_LOCK = RUN + "/notify.lock"
 HOOKS = RUN + "/hooks"  # notices that hooks and the bus have not heard
 CHORES = RUN + "/chores"  # what only root may do, asked for by runs that are not root
 ROOTS = RUN + "-root"  # root's alone, where the rest belongs to the user of the services
+ROOTS_LIB = LIB + "-root"  # the same across boots
 HOOKS_LOCK = ROOTS + "/hooks.lock"
 NOTIFIED = RUN + "/notified.json"
 AGAIN = RUN + "/again"
@@ -42,6 +43,14 @@ OURS = tuple(f"/{path}" for path in (RUN, LIB, EVENTS, NOTIFY, HOOKS, CHORES, RO
 def under(root: str, path: str) -> str:
     """``path`` (without leading slash) below ``--root``."""
     return os.path.join(root or "/", path)
+
+
+def system_bus(root: str) -> str:
+    """Where the system bus listens; below ``--root`` unless the environment says it."""
+    from urllib.parse import quote
+
+    own = os.path.abspath(under(root, "run/dbus/system_bus_socket"))
+    return os.environ.get("DBUS_SYSTEM_BUS_ADDRESS") or f"unix:path={quote(own)}"
 
 
 def why(error: OSError) -> str:
@@ -162,13 +171,13 @@ def is_empty(directory: str) -> bool:
         return False
 
 
-def replace(path: str, content: bytes, durable: bool = False) -> None:
-    """Put ``content`` in the place of ``path`` at one stroke; 0644.  Raises MwanError, the old file is whole then.
+def replace(path: str, content: bytes, durable: bool = False, mode: int = FILE) -> None:
+    """Put ``content`` in the place of ``path`` at one stroke.  Raises MwanError, the old file is whole then.
 
     The caller holds the lock that guards ``path``: the temporary file has a fixed name, so that a run
     killed in the midst leaves at most one.  ``durable`` survives a power cut; below /run nothing has to.
     """
-    _replace(path, f"{path}.new", content, durable)
+    _replace(path, f"{path}.new", content, durable, mode)
 
 
 def replace_among_others(path: str, content: bytes) -> None:
@@ -183,12 +192,12 @@ def replace_among_others(path: str, content: bytes) -> None:
                 discard(os.path.join(directory, left))
     except OSError as error:
         raise MwanError(f"cannot write {path}: {why(error)}") from error
-    _replace(path, f"{path}.{os.urandom(8).hex()}{TEMPORARY}", content, False)
+    _replace(path, f"{path}.{os.urandom(8).hex()}{TEMPORARY}", content, False, FILE)
 
 
-def _replace(path: str, temporary: str, content: bytes, durable: bool) -> None:
+def _replace(path: str, temporary: str, content: bytes, durable: bool, mode: int) -> None:
     try:
-        write(temporary, content, durable)
+        write(temporary, content, durable, mode)
         os.rename(temporary, path)
         if durable:
             _sync(os.path.dirname(path))
@@ -205,18 +214,18 @@ def discard(path: str) -> None:
         return
 
 
-def write(path: str, content: bytes, durable: bool = False) -> None:
-    """Make a file of mode 0644 in the place of what has this name.  Raises OSError.
+def write(path: str, content: bytes, durable: bool = False, mode: int = FILE) -> None:
+    """Make a file in the place of what has this name.  Raises OSError.
 
     What exists is never opened: it may be a FIFO, which nothing is read from, or a link to another file.
     """
     try:
-        descriptor = os.open(path, _ANEW, FILE)
+        descriptor = os.open(path, _ANEW, mode)
     except FileExistsError:
         os.unlink(path)
-        descriptor = os.open(path, _ANEW, FILE)
+        descriptor = os.open(path, _ANEW, mode)
     try:
-        os.fchmod(descriptor, FILE)
+        os.fchmod(descriptor, mode)
         give(descriptor, path)
         rest = memoryview(content)
         while rest:

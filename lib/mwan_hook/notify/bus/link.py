@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import time
-from urllib.parse import quote
 
 from jeepney import (
     DBusAddress,
@@ -52,12 +50,6 @@ class Seen(NamedTuple):
     said: bool
 
 
-def address(root: str) -> str:
-    """Where the system bus listens; below ``--root`` unless the environment says it."""
-    own = os.path.abspath(files.under(root, "run/dbus/system_bus_socket"))
-    return os.environ.get("DBUS_SYSTEM_BUS_ADDRESS") or f"unix:path={quote(own)}"
-
-
 class BusLink:
     """One connection.  A context manager that leaves by giving its names up and answering what came before that."""
 
@@ -68,9 +60,9 @@ class BusLink:
         self._stamp: tuple[int, int] | None = None
         self._seen: dict[str, Seen] = {}
         try:
-            self.connection = open_dbus_connection(address(root), auth_timeout=TIMEOUT)
+            self.connection = open_dbus_connection(files.system_bus(root), auth_timeout=TIMEOUT)
         except (OSError, RuntimeError, ValueError) as error:
-            raise MwanError(f"cannot reach the system bus at {address(root)}: {error}") from error
+            raise MwanError(f"cannot reach the system bus at {files.system_bus(root)}: {error}") from error
         self.refresh()
 
     def __enter__(self) -> BusLink:
