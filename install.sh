@@ -103,7 +103,7 @@ uninstall() {
         rmdir "$destdir$lib" 2>/dev/null || :
         say "there is no installation of mwan-hook in $destdir$prefix"
     fi
-    [ -z "$purge" ] || rm -rf "$destdir/etc/mwan-hook" "$destdir/var/lib/mwan-hook"
+    [ -z "$purge" ] || rm -rf "$destdir/etc/mwan-hook" "$destdir/var/lib/mwan-hook" "$destdir/var/lib/mwan-hook-root"
     [ -z "$left" ] || die "something of ours is still in the kernel (see above); a reboot takes it away"
 }
 

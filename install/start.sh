@@ -112,13 +112,23 @@ flush() { # sets $left if something stays in the kernel; no state: no run since 
     [ -z "$destdir" ] && [ -e /run/mwan-hook/state.json ] && [ -x "$sbin/mwan-hook" ] || return 0
     "$sbin/mwan-hook" flush || left=yes
     "$sbin/mwan-hook" notify || : # hooks give back what they have taken
+    hung_up
+}
+
+hung_up() { # modems that flush hangs up need the program for it
+    tries=0
+    while systemd_runs && [ "$tries" -lt 80 ] &&
+        systemctl list-units --all --plain --no-legend 'mwan-hook-modem@*' | grep -q deactivating; do
+        tries=$((tries + 1))
+        sleep 1
+    done
 }
 
 forget() { # after the files have gone
     systemd_runs || return 0
     systemctl daemon-reload
     # shellcheck disable=SC2086 # a list of words
-    systemctl -q reset-failed $triggers $boot $runs 2>/dev/null || :
+    systemctl -q reset-failed $triggers $boot $runs 'mwan-hook-modem@*' 2>/dev/null || :
     udevadm control --reload || :
     systemctl -q reload dbus.service 2>/dev/null || :
     if systemctl -q is-active systemd-networkd.service; then
