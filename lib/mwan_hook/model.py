@@ -213,6 +213,13 @@ class Match(NamedTuple):
     key: str = ""  # property: the udev property's name
 
 
+class Dial(NamedTuple):
+    """How an uplink is dialled and hung up: ``start`` and what goes with it."""
+
+    start: str = ""  # modem:KEY=VALUE,...
+    ready_timeout: float = 60  # seconds from the request to address and default
+
+
 class UplinkConfig(NamedTuple):
     """One ``[[NAME]]`` of ``[uplinks]``; None where the configuration leaves it to us."""
 
@@ -240,6 +247,7 @@ class UplinkConfig(NamedTuple):
     quota: int = 0  # bytes in a period, both ways; 0: none
     quota_reset_day: int = 1  # of the month
     quota_warn: int = 80  # percent of it
+    dial: Dial | None = None  # None: ours to watch, not to dial
 
     @property
     def literal(self) -> str | None:

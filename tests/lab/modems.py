@@ -345,5 +345,10 @@ class Modems:
         return sum(call in methods for call in self.seen()["calls"])
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Serve the bus that is named."""
     Server(sys.argv[1]).serve()
+
+
+if __name__ == "__main__":
+    main()

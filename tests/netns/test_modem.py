@@ -11,11 +11,10 @@ from typing import Any
 import pytest
 
 from mwan_hook.dial import causes
-from tests.lab import Lab, modems
-from tests.lab.lab import python
+from tests.lab import Lab, modems, starts
 from tests.lab.modems import IP4, Modems
 from tests.lab.netns import Netns
-from tests.lab.process import Done, spawn, wait_for
+from tests.lab.process import PATIENCE, Done, spawn, wait_for
 from tests.netns.private_bus import private_bus
 
 PIN, PASSWORD = "4711", "open-sesame"
@@ -75,7 +74,9 @@ class Machine:
 
     def modem(self, *words: str, code: int = 0) -> Done:
         """Run it to its end."""
-        done = self.ns.run(*self.argv(*words)[4:], check=False)
+        whole = ["--root", str(self.root), "modem", *words]
+        ran = starts.run(starts.PROGRAM, whole, namespace=self.ns.name, timeout=60 * PATIENCE)
+        done = Done(ran.args, ran.returncode, ran.stdout.decode(), ran.stderr.decode())
         assert done.returncode == code, done.stdout + done.stderr
         for hidden in (PIN, PASSWORD):
             assert hidden not in done.stdout + done.stderr
@@ -124,7 +125,7 @@ def made() -> Iterator[Machine]:
         ns.batch("link set lo up")
         root = Path(bus.root)
         (root / "etc/mwan-hook").mkdir(parents=True)
-        log = lab.spawn(python("modems", bus.address), "modems")
+        log = lab.own("modems", bus.address, name="modems")
         wait_for(f"the modems: {log}", lambda: bus.client_named(modems.NAME))
         machine = Machine(ns, root, bus.address, log)
         yield machine

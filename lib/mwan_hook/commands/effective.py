@@ -8,7 +8,7 @@ from mwan_hook import config
 from mwan_hook.config.keys import KEYS, METRICS, POLICY, UPLINK
 from mwan_hook.config.networks import network_for
 from mwan_hook.config.spelling import listed, spelled, text
-from mwan_hook.model import Link, Metrics, Probe, UplinkConfig
+from mwan_hook.model import Dial, Link, Metrics, Probe, UplinkConfig
 from mwan_hook.verdict import switches
 
 TYPE_CHECKING = False
@@ -90,6 +90,8 @@ def _uplink(
 
 
 def _value(row: Row, uplink: UplinkConfig) -> str:
+    if row.name in Dial._fields:
+        return spelled(row, uplink.dial or Dial())
     return spelled(row, uplink.probe if row.name in Probe._fields else uplink)
 
 

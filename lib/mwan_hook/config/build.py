@@ -11,6 +11,7 @@ from mwan_hook.config.targets import parse
 from mwan_hook.model import (
     Config,
     CopyRoutes,
+    Dial,
     Failback,
     Fallback,
     Family,
@@ -143,6 +144,8 @@ def _uplink(name: str, values: Mapping[str, Any], probe: Probe) -> UplinkConfig:
     own["metrics"] = Metrics(**values.get("metrics", {}))
     own["probe"] = with_probe(probe, values)
     own["explicit"] = frozenset(values) & frozenset(Probe._fields)
+    if values.get("start"):
+        own["dial"] = Dial(**_made({key: value for key, value in values.items() if key in Dial._fields}))
     return UplinkConfig(name, **own)
 
 

@@ -149,6 +149,8 @@ KEYS: dict[Path, tuple[Row, ...]] = {
         Row("quota", "amount", "0", "bytes a month, as in `20G`, beyond which it is taken last; 0: none"),
         Row("quota_reset_day", "whole(1, 31)", "1", "day of the month on which the quota begins anew"),
         Row("quota_warn", "whole(1, 100)", "80", "percentage of the quota at which it is told"),
+        Row("start", "start", "", "what dials it: `modem:KEY=VALUE,...` by ModemManager", "nothing: it is not dialled"),
+        Row("ready_timeout", "some_seconds", "60", "seconds that a dial has until there are address and way"),
         *_PROBE,
     ),
     METRICS: (

@@ -73,7 +73,7 @@ class OneAtATime:
 def dialled(root: str, interface: str) -> Dialled | None:
     """What was dialled; None if nothing was."""
     path = files.under(root, f"{PLACE}/{interface}.json")
-    found: Dialled | None = files.load(path, Dialled.__name__, None, None, writes=True)[0]
+    found: Dialled | None = codec.load(path, Dialled.__name__, None, None, writes=True)[0]
     return found
 
 
@@ -104,5 +104,5 @@ def remember_pin(root: str, sim: str, what: PinTry) -> None:
 
 
 def _pins(root: str) -> PinTries:
-    found: PinTries = files.load(files.under(root, PINS), PinTries.__name__, PinTries(), None, writes=True)[0]
+    found: PinTries = codec.load(files.under(root, PINS), PinTries.__name__, PinTries(), None, writes=True)[0]
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -38,7 +39,10 @@ def loaded(root: Path, text: str) -> model.Config:
 
 def holder(place: Place) -> Any:
     """The noun of the model that has the keys of a section."""
-    nouns = {UPLINK: model.UplinkConfig("x"), METRICS: model.Metrics()}
+    nouns = {
+        UPLINK: SimpleNamespace(**model.Dial()._asdict(), **model.UplinkConfig("x")._asdict()),
+        METRICS: model.Metrics(),
+    }
     return nouns[place] if place in nouns else getattr(model.Config(), place[0])
 
 
@@ -69,7 +73,8 @@ def fields() -> Iterator[tuple[str, str]]:
     for section, noun in model.Config()._asdict().items():
         if section not in ("uplinks", "policies", "explicit_probe"):
             yield from ((section, names.get(field, field)) for field in noun._fields)
-    own = set(model.UplinkConfig._fields) - {"name", "mask", "metrics", "probe", "explicit"}
+    own = set(model.UplinkConfig._fields) - {"name", "mask", "metrics", "probe", "explicit", "dial"}
+    own |= set(model.Dial._fields)
     yield from (("uplinks", names.get(field, field)) for field in own)
     yield from (("metrics", field) for field in model.Metrics._fields)
 
