@@ -140,19 +140,30 @@ page() { moved "$1" | gzip -9n; }
 
 # ---------------------------------------------------------------- what is there
 
-stands() ( # mode, place, command...: it is there already
-    mode=$1 path=$destdir$2
-    shift 2
-    if masked "$path"; then
-        true
-    elif [ "$mode" = link ]; then
-        [ "$(readlink "$path")" = "$1" ]
-    else
-        [ -f "$path" ] && [ ! -L "$path" ] && [ "$(stat -c %a "$path")" = "$mode" ] && "$@" | cmp -s - "$path"
-    fi
-)
+place_of() { printf '%s\0' "$destdir$2"; }
 
-masked() { [ "$prefix" != /usr ] && [ "$(readlink "$1")" = /dev/null ]; } # in /etc such a link is the operator's
+modes_of_files() { # one start for all; what is not there has none
+    each_file place_of | xargs -0 stat -c '%a %n' 2>/dev/null || :
+}
+
+stands() { # mode, place, command...: it is there already
+    if masked "$destdir$2"; then return; fi
+    if [ "$1" = link ]; then
+        [ -L "$destdir$2" ] && [ "$(readlink "$destdir$2")" = "$3" ]
+    else
+        [ -f "$destdir$2" ] && [ ! -L "$destdir$2" ] && within "$modes" "$1 $destdir$2" && contains "$@"
+    fi
+}
+
+contains() { # mode, place, command...: it is what the command prints
+    path=$destdir$2
+    shift 2
+    if [ "$1" = cat ]; then cmp -s "$2" "$path"; else "$@" | cmp -s - "$path"; fi
+}
+
+masked() { # in /etc such a link is the operator's
+    [ "$prefix" != /usr ] && [ -L "$1" ] && [ "$(readlink "$1")" = /dev/null ]
+}
 
 missing_directories() { # $1: a directory -> what of it is not there, outermost first
     [ -z "$1" ] || [ -d "$destdir$1" ] || { missing_directories "${1%/*}" && printf '%s/\n' "$1"; }
@@ -161,7 +172,7 @@ missing_directories() { # $1: a directory -> what of it is not there, outermost 
 note() { # mode, place, command...: adds to $wanted, $changed and $made
     wanted=$wanted$2$nl
     stands "$@" || changed=$changed$2$nl
-    [ -d "$destdir${2%/*}" ] || made=$made$(missing_directories "${2%/*}")$nl
+    [ -d "$destdir${2%/*}" ] || within "$made" "${2%/*}/" || made=$made$(missing_directories "${2%/*}")$nl
 }
 
 within() { case "$nl$1" in *"$nl$2$nl"*) ;; *) return 1 ;; esac } # $1: a list, $2: a line
@@ -173,7 +184,7 @@ read_manifest() { # sets $old: its lines, and $usb_network
 }
 
 compare() { # sets $wanted, $changed, $made and $dropped
-    wanted='' changed='' made=$early dropped=''
+    wanted='' changed='' made=$early dropped='' modes=$(modes_of_files)$nl
     each_file note
     for directory in $configuration $names; do
         [ -d "$destdir$directory" ] || changed=$changed$directory/$nl
@@ -198,21 +209,24 @@ list() { # $1: a first line or nothing, rest: lists -> the manifest
     printf '%s' "$@" | awk '/^\// && !seen[$0]++'
 }
 
-put() { # mode, place, command...
-    if stands "$@"; then return; fi
+put() { # mode, place, command...; it starts little: there are hundreds of files
     mode=$1 path=$destdir$2
     shift 2
-    mkdir -p "${path%/*}"
-    rm -f "$path$new"
+    [ -d "${path%/*}" ] || mkdir -p "${path%/*}"
+    rm_if_there "$path$new"
     forget_compiled "$path"
     if [ "$mode" = link ]; then
         ln -s "$1" "$path$new"
+    elif [ "$1" = cat ]; then
+        install -m "$mode" "$2" "$path$new" || die "cannot write $path"
     else
         "$@" >"$path$new" || die "cannot write $path"
         chmod "$mode" "$path$new"
     fi
     mv -fT "$path$new" "$path"
 }
+
+rm_if_there() { if [ -e "$1" ] || [ -L "$1" ]; then rm -f "$1"; fi; }
 
 put_changed() { if within "$changed" "$2"; then put "$@"; fi; }
 
@@ -263,12 +277,14 @@ written_by_doctor() { # $1: a path; what was put there since by others stays
 
 forget_compiled() { # $1: a file; what Python made of it is not in the manifest
     case $1 in *.py) ;; *) return 0 ;; esac
-    rm -f "${1%/*}/__pycache__/$(basename "$1" .py)".*.pyc
+    [ -d "${1%/*}/__pycache__" ] || return 0
+    compiled=${1##*/}
+    rm -f "${1%/*}/__pycache__/${compiled%.py}".*.pyc
     rmdir "${1%/*}/__pycache__" 2>/dev/null || :
 }
 
 remove_directories() { # reads a list of those that we made; takes away what is empty, innermost first
     sort -r | while IFS= read -r path; do
-        [ -z "$path" ] || [ ! -d "$destdir$path" ] || rmdir "$destdir$path" 2>/dev/null || :
-    done
+        [ -z "$path" ] || [ ! -d "$destdir$path" ] || printf '%s\0' "$destdir$path"
+    done | xargs -0r rmdir 2>/dev/null || :
 }
