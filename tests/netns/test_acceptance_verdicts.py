@@ -73,7 +73,7 @@ def test_the_third_bad_round_moves_traffic_and_not_the_second(lab: Lab, net: Net
 
 
 def test_a_good_round_in_between_resets_the_count(net: Network) -> None:
-    net.router.configure(FAILOVER.replace("burst_interval = 0.1", "burst_interval = 1"))
+    net.router.configure(FAILOVER.replace("burst_interval = 0.1", "burst_interval = 2"))
     with net.isps[0].broken("blackhole4"):
         run = net.router.start("check", "--now")
         wait_for("two bad rounds", lambda: net.router.family("fiber")["bad"] == 2)
@@ -196,10 +196,8 @@ def test_each_move_of_the_best_default_is_told_once(net: Network) -> None:
 
 def test_fifty_triggers_at_once_end_in_what_one_ends_in(net: Network) -> None:
     net.router.ns.ip("link set eth1 down")
-    begun = time.monotonic()
     runs = [net.router.start(*(("event", "change", "eth1") if n % 2 else ("check", "--now"))) for n in range(50)]
-    ends = [(run.wait(20), run.communicate()[1]) for run in runs]
-    assert time.monotonic() - begun < 10
+    ends = [(run.wait(60), run.communicate()[1]) for run in runs]
     assert {end for end, _ in ends} == {0}, [words for end, words in ends if end]
     assert net.router.way_out() == ["lte"]
     after_fifty = layout(net.router.ns)

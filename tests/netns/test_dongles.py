@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 
 import pytest
@@ -155,7 +156,7 @@ def test_pulling_one_leaves_the_other_alone_and_it_comes_back(lab: Lab, pulled: 
 @pytest.mark.parametrize("strict", [False, True])
 def test_the_routers_services_answer_by_the_stick_that_asks(lab: Lab, strict: bool) -> None:
     net = sticks(lab, 4, strict)
-    lab.spawn(net.router.ns.argv("python3", "-c", SERVICE), "service")
+    lab.spawn(net.router.ns.argv(sys.executable, "-IS", "-c", SERVICE), "service")
     wait_for("the service", lambda: net.router.ns.run("ss", "-Hnlt").stdout.count(":4000 ") == 2)
     for isp in net.isps:
         assert asked(isp.ns, ADDRESS, INTERNET4[0]) == "served"
@@ -164,7 +165,7 @@ def test_the_routers_services_answer_by_the_stick_that_asks(lab: Lab, strict: bo
 
 def asked(ns: Netns, address: str, source: str) -> str:
     """What the service at port 4000 says to a client in the internet, or the error."""
-    done = ns.run("python3", "-c", ASK, address, source, check=False)
+    done = ns.run(sys.executable, "-IS", "-c", ASK, address, source, check=False)
     return done.stdout.strip() or done.stderr.strip().splitlines()[-1]
 
 

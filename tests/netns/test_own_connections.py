@@ -12,8 +12,8 @@ from tests.netns.layout import FAMILIES, defaults, hops
 from tests.netns.shares import begin, config, counted, network
 
 WEIGHTS = (2, 3, 1)
-FLOWS = 120
-POINTS = 13.0  # three times what lots of so many are apart
+FLOWS = 480
+POINTS = 12.0  # five times what lots of so many are apart: there are 72 of them
 SENDERS = """
 table inet senders {
  set ipv4 { type ipv4_addr; flags dynamic; size 1024; }

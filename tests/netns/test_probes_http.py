@@ -16,6 +16,7 @@ import pytest
 
 from mwan_hook.model import Connectivity, Family
 from tests.lab.measured import MOST, measured
+from tests.lab.process import wait_for
 from tests.netns.probe_lab import ALIVE, ProbeLab, Provider, inside
 from tests.netns.probe_servers import EXPIRED, FLOODS, NO_TLS, RESET, SELF_SIGNED, SILENT, SLOW_TLS, Internet, make_keys
 
@@ -313,11 +314,16 @@ def test_no_more_than_the_limit_of_a_body_is_read(bed: Bed) -> None:
 def test_round_trips_of_other_targets_do_not_grow_by_what_https_costs_this_machine(bed: Bed, family: Family) -> None:
     texts = [f"icmp://{ALIVE[family]}", f"tcp://{host(family)}:7000"]
     jobs = [bed.uplink.job(text, family) for text in [*texts, *[f"https://{host(family)}/204"] * 8]]
-    rounds = [bed.lab.run(*jobs) for _ in range(3)]
-    assert {result.connectivity for results in rounds for result in results} == {FULL}
-    # The best of three: the machine may have had something else to do while one was sent.
-    for place in (0, 1):
-        assert min(results[place].rtt_ms or 1000 for results in rounds) < 1
+    best = [1000.0, 1000.0]
+
+    def another_round() -> bool:
+        results = bed.lab.run(*jobs)
+        assert {result.connectivity for result in results} == {FULL}
+        best[:] = [min(rtt, result.rtt_ms or 1000) for rtt, result in zip(best, results, strict=False)]
+        return max(best) < 1
+
+    # The machine may have something else to do while one is sent; what https costs comes back each time.
+    wait_for(f"round trips of this machine: {best}", another_round, 20)
 
 
 def test_a_run_that_is_told_too_much_by_every_target_stays_small(bed: Bed) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 import time
 
 import pytest
@@ -390,7 +391,7 @@ with socket.create_connection((sys.argv[1], 4000), timeout=3, source_address=(sy
 def _asked(ns: Netns, address: str) -> str:
     """What port 4000 of an address says to one and the same machine in the internet, or the error."""
     source = INTERNET6[-1] if ":" in address else INTERNET4[0]
-    done = ns.run("python3", "-c", ASK, address, source, check=False)
+    done = ns.run(sys.executable, "-IS", "-c", ASK, address, source, check=False)
     return done.stdout.strip() or done.stderr.strip().splitlines()[-1]
 
 
@@ -408,7 +409,7 @@ def _served(lab: Lab, config: str) -> Network:
     assert net.client
     client = net.client
     net.router.ns.nft(FORWARD)
-    lab.spawn(client.argv("python3", "-c", SERVER, f"{LAN6}10"), "server")
+    lab.spawn(client.argv(sys.executable, "-IS", "-c", SERVER, f"{LAN6}10"), "server")
     wait_for("the server", lambda: f"{LAN6}10" in client.run("ss", "-Hnlt").stdout)
     net.router.check()
     return net
@@ -451,7 +452,7 @@ with socket.create_connection((sys.argv[1], 7), timeout=1) as sock:
 def test_a_tcp_connection_of_a_dead_uplink_is_reset_within_a_second(lab: Lab) -> None:
     net = network(lab)
     assert net.client
-    log = lab.spawn(net.client.argv("python3", "-c", TALK, INTERNET4[0]), "talk")
+    log = lab.spawn(net.client.argv(sys.executable, "-IS", "-c", TALK, INTERNET4[0]), "talk")
     wait_for("the connection", lambda: "isp1" in log.read_text())
     net.router.unplug("eth1")
     gone = time.monotonic()
@@ -465,7 +466,7 @@ def test_a_tcp_connection_of_a_dead_uplink_is_reset_within_a_second(lab: Lab) ->
 def test_a_tcp_connection_goes_on_while_a_better_uplink_comes(lab: Lab) -> None:
     net = network(lab)
     assert net.client
-    log = lab.spawn(net.client.argv("python3", "-c", TALK, INTERNET4[0]), "talk")
+    log = lab.spawn(net.client.argv(sys.executable, "-IS", "-c", TALK, INTERNET4[0]), "talk")
     wait_for("the connection", lambda: "isp1" in log.read_text())
     prefer(net.router, PINNED, "two")
     count = len(log.read_text().splitlines())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from itertools import count
@@ -98,7 +99,7 @@ def ask(ns: Netns, sources: Sequence[str], family: str = "ipv4", times: int = 6,
     to = INTERNET4 if family == "ipv4" else INTERNET6[:3]
     words = json.dumps([sources, to, times, tos])
     found: dict[str, list[str]] = {source: [] for source in sources}
-    for line in ns.run("python3", "-c", ASK, words).stdout.splitlines():
+    for line in ns.run(sys.executable, "-IS", "-c", ASK, words).stdout.splitlines():
         source, isp = json.loads(line)
         found[source].append(isp)
     return found
@@ -269,7 +270,7 @@ def test_a_connection_stays_with_the_policy_that_chose_it_first(net: Network, ot
     put(net, "[[plain]]\nproto = tcp\ndscp = 0\nuplinks = three\n", pin)
     for ns in (other, net.router.ns):
         for to in (INTERNET4[0], INTERNET6[0]):
-            assert ns.run("python3", "-c", CHANGING, to).stdout.split() == ["isp3"] * 3
+            assert ns.run(sys.executable, "-IS", "-c", CHANGING, to).stdout.split() == ["isp3"] * 3
 
 
 def test_the_first_policy_with_an_uplink_decides_with_rules_and_with_marks(net: Network, other: Netns) -> None:
@@ -407,7 +408,7 @@ with socket.create_connection((sys.argv[1], 4000), timeout=2, source_address=("8
 
 def test_an_answer_of_this_machine_leaves_where_the_question_came_in_with_any_dscp(net: Network) -> None:
     put(net, "[[voice]]\ndscp = ef\nuplinks = three\n")
-    log = net.lab.spawn(net.router.ns.argv("python3", "-c", SERVER), "server")
+    log = net.lab.spawn(net.router.ns.argv(sys.executable, "-IS", "-c", SERVER), "server")
     wait_for("the server", lambda: "ready" in log.read_text())
     for number, isp in enumerate(net.isps, 1):
-        assert isp.ns.run("python3", "-c", REACH, f"10.{number}.0.2").stdout == "served\n"
+        assert isp.ns.run(sys.executable, "-IS", "-c", REACH, f"10.{number}.0.2").stdout == "served\n"

@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 
 from tests.lab.router import PROJECT
+from tests.order import longest_first
 from tests.system.beds import Container, rootfs
+
+LONG = ("demo_fresh", "machine_stick", "install", "running", "running_boot", "debian", "told", "hotplug", "delegation")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    longest_first(items, LONG)
 
 
 @pytest.fixture(scope="session")
