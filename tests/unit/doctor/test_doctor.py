@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import pytest
 
+from mwan_hook.config.targets import parse
 from mwan_hook.doctor import known as doctorknown
 from mwan_hook.doctor.checks import (
     defaults as doctordefaults,
@@ -27,6 +28,7 @@ from mwan_hook.doctor.checks.dns import Resolver
 from mwan_hook.doctor.checks.kernel import Kernel
 from mwan_hook.doctor.checks.marks import Flowtable, Marker
 from mwan_hook.doctor.checks.rules import Foreign
+from mwan_hook.doctor.checks.state import check_uplinks
 from mwan_hook.doctor.finding import SYSCTLS, Case, Finding, Severity, listed, ordered, spelled
 from mwan_hook.model import (
     MAIN_TABLE,
@@ -38,6 +40,7 @@ from mwan_hook.model import (
     Nat6,
     Nexthop,
     Policy,
+    Probe,
     Route,
     Router,
     Rule,
@@ -56,6 +59,25 @@ FIBER, CABLE = builders.uplink("fiber", metric=100), builders.uplink("cable", me
 DEVICES = {1: Device("lo"), 2: Device("fiber"), 3: Device("cable"), 9: Device("tailscale0")}
 LAN = Link(7, "br0", True, True)
 ONLINE = builders.state(fiber=Status.ONLINE, cable=Status.ONLINE)._replace(boot_id="x")
+
+
+def point_to_point(probe: Probe, *others: str) -> Case:
+    """`fiber` by a point-to-point link, with these others."""
+    seen = builders.snapshot("fiber", *others)
+    links = (builders.link("fiber")._replace(noarp=True), *seen.links[1:])
+    config = builders.config(builders.uplink("fiber", probe=probe), *(builders.uplink(name) for name in others))
+    seen = seen._replace(links=links)
+    return Case(config, bind(config, Inputs(seen, ONLINE, Allotment())).uplinks, ONLINE, seen)
+
+
+@pytest.mark.parametrize(
+    ("targets", "found"),
+    [((), True), (("gateway:",), True), (("icmp://2001:db8::9",), True), (("gateway:", "icmp://9.9.9.9"), False)],
+)
+def test_a_point_to_point_line_that_is_not_probed_is_told_beside_another(targets: tuple[str, ...], found: bool) -> None:
+    asked = Probe(targets=tuple(map(parse, targets)))
+    assert [one.code for one in check_uplinks(point_to_point(asked, "cable"))] == ["unprobed"] * found
+    assert list(check_uplinks(point_to_point(asked))) == []
 
 
 def case(

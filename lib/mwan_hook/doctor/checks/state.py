@@ -5,6 +5,7 @@ from __future__ import annotations
 from mwan_hook.doctor.finding import Finding, Fix, Severity
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import FAMILIES, UplinkState
+from mwan_hook.verdict.facts import probed
 from mwan_hook.verdict.schedule import interval
 
 TYPE_CHECKING = False
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mwan_hook.doctor.finding import Case
-    from mwan_hook.model import Uplink
+    from mwan_hook.model import Family, Uplink
 
 SEVERAL = 3  # periods that may be missed
 LEAST = 60.0  # seconds; a slow machine, or a run that waits for a lock, is not dead
@@ -120,6 +121,23 @@ def check_uplinks(case: Case) -> Iterator[Finding]:
         severity = Severity.WARNING if entry.literal else Severity.NOTE
         words = "nothing, if it is a stick that is at home; else another match (`ip link` tells what there is)"
         yield Finding("no-interface", severity, entry.name, what, "it carries nothing", Fix(words=words))
+    if len(case.present) > 1:
+        yield from (_unprobed(uplink, family) for uplink, family in _by_facts(case))
+
+
+def _by_facts(case: Case) -> Iterator[tuple[Uplink, Family]]:
+    """Point-to-point uplinks, and the family in which no target applies to them: their facts outlive a session."""
+    for uplink in case.present:
+        if uplink.enabled and uplink.link and uplink.link.noarp:
+            bare = [one for one in FAMILIES if not uplink.way(one).missing and not probed(uplink, one)]
+            yield from ((uplink, family) for family in bare)
+
+
+def _unprobed(uplink: Uplink, family: Family) -> Finding:
+    what = f"no target of {uplink.name} applies to {family.value} on {uplink.interface}, a point-to-point link"
+    breaks = "where the network ends a session, address and route often stay: it would be online for ever"
+    fix = Fix(words=f"an icmp, tcp, dns or http target of {family.value} in targets of {uplink.config.name}")
+    return Finding("unprobed", Severity.WARNING, uplink.name, what, breaks, fix)
 
 
 def check_configuration(mistakes: tuple[str, ...], doubts: tuple[str, ...]) -> Iterator[Finding]:
