@@ -9,6 +9,7 @@ from mwan_hook.config.keys import KEYS, METRICS, POLICY, UPLINK
 from mwan_hook.config.networks import network_for
 from mwan_hook.config.spelling import listed, spelled, text
 from mwan_hook.model import Dial, Link, Metrics, Probe, UplinkConfig
+from mwan_hook.store.files import contents
 from mwan_hook.verdict import switches
 
 TYPE_CHECKING = False
@@ -124,9 +125,4 @@ def _link(name: str, links: Mapping[str, int]) -> Link | None:
     """The interface of that name as far as [Match] needs it."""
     if name not in links:
         return None
-    try:
-        with open(f"/sys/class/net/{name}/address", encoding="ascii") as stream:
-            mac = stream.read().strip()
-    except OSError:
-        mac = ""
-    return Link(links[name], name, True, True, mac)
+    return Link(links[name], name, True, True, contents(f"/sys/class/net/{name}/address").strip())

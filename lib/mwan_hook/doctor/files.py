@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from mwan_hook.model import MwanError
-from mwan_hook.store.files import LIB, make_directory, replace, under, why
+from mwan_hook.store.files import LIB, contents, make_directory, replace, under, why
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,13 +28,7 @@ def there(root: str, paths: Iterable[str]) -> dict[str, str | None]:
 
 
 def _text(place: str) -> str:
-    if os.path.islink(place):
-        return ""
-    try:
-        with open(place, encoding="utf-8", errors="replace") as stream:
-            return stream.read(1 << 20)
-    except OSError:
-        return ""
+    return "" if os.path.islink(place) else contents(place)
 
 
 def write(root: str, writing: Writing) -> None:

@@ -8,7 +8,7 @@ import re
 from mwan_hook.light import glob
 from mwan_hook.machine.unitfile import parse_file
 from mwan_hook.machine.values import KEYS, Setting, WaitOnline
-from mwan_hook.store.files import under
+from mwan_hook.store.files import contents, under
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -143,12 +143,7 @@ def sysctl_places(root: str, keys: Iterable[str]) -> dict[str, str]:
 
 def _sysctl_keys(path: str) -> Iterator[tuple[int, str]]:
     """Keys with slashes.  The first separator tells which of the two it is; the other one is a letter then."""
-    try:
-        with open(path, encoding="utf-8", errors="replace") as stream:
-            lines = stream.read(1 << 20).splitlines()
-    except OSError:
-        return
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(contents(path).splitlines(), 1):
         key, equals, _ = line.strip().partition("=")
         key = key.strip().removeprefix("-")
         if not equals or line.lstrip().startswith(("#", ";")):

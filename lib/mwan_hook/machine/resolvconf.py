@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 from mwan_hook.addresses import is_address
-
-LARGEST = 1 << 16  # bytes
+from mwan_hook.store.files import contents
 
 
 def nameservers(path: str) -> list[str]:
     """Addresses, each once and without a zone; none where the file cannot be read."""
-    try:
-        with open(path, encoding="utf-8", errors="replace") as stream:
-            lines = [line.split() for line in stream.read(LARGEST).splitlines()]
-    except OSError:
-        return []
+    lines = [line.split() for line in contents(path).splitlines()]
     words = [line[1].partition("%")[0] for line in lines if len(line) > 1 and line[0] == "nameserver"]
     return list(dict.fromkeys(filter(is_address, words)))

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 
-from mwan_hook.store.files import under
+from mwan_hook.store.files import contents, under
 
 DATABASE = "run/udev/data"
 CLASS = "/sys/class/net"  # the kernel's: --root does not move it
-_LARGEST = 1 << 16
 
 
 def attributes(root: str, name: str, index: int) -> dict[str, str]:
@@ -30,26 +29,18 @@ def _usb_id(known: dict[str, str], device: str) -> str:
     vendor, product = known.get("property:ID_VENDOR_ID"), known.get("property:ID_MODEL_ID")
     if not (vendor and product):  # the network interface hangs below the USB device's interface
         parent = os.path.dirname(os.path.realpath(device))
-        vendor, product = _text(f"{parent}/idVendor"), _text(f"{parent}/idProduct")
+        vendor, product = contents(f"{parent}/idVendor").strip(), contents(f"{parent}/idProduct").strip()
     return f"{vendor}:{product}".lower() if vendor and product else ""
 
 
 def _properties(path: str) -> list[tuple[str, str]]:
     """The ``E:KEY=VALUE`` lines of a device's record in udev's database."""
-    pairs = (line[2:].partition("=") for line in _text(path).split("\n") if line.startswith("E:"))
+    pairs = (line[2:].partition("=") for line in contents(path).strip().split("\n") if line.startswith("E:"))
     return [(key, value) for key, equals, value in pairs if equals]
 
 
 def _link(path: str) -> str:
     try:
         return os.path.basename(os.readlink(path))
-    except OSError:
-        return ""
-
-
-def _text(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as stream:
-            return stream.read(_LARGEST).strip()
     except OSError:
         return ""

@@ -13,7 +13,7 @@ from mwan_hook.machine.networkd import LINKS
 from mwan_hook.model import Family, Nat6, OnLink
 from mwan_hook.routing import delegated
 from mwan_hook.say import complain
-from mwan_hook.store.files import under
+from mwan_hook.store.files import contents, under
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ JOURNAL = (
 TOLD = "DHCP: received delegated prefix "  # INTERFACE: DHCP: received delegated prefix PREFIX
 LOST = "DHCPv6 lease lost"  # INTERFACE: DHCPv6 lease lost
 TIMEOUT = 5
-_LARGEST = 1 << 16
 
 
 def known(
@@ -84,7 +83,7 @@ def claims(root: str) -> dict[str, list[str]]:
                 _add(found, words[len(TOLD) :].partition(" ")[0], interface)
     directory = under(root, WRITTEN)
     for name in _oldest_first(directory):
-        for word in _text(f"{directory}/{name}").split():
+        for word in contents(f"{directory}/{name}").split():
             _add(found, word, name)
     return found
 
@@ -103,14 +102,6 @@ def _oldest_first(directory: str) -> list[str]:
     except OSError:
         return []
     return sorted(times, key=lambda name: (times[name], name))
-
-
-def _text(path: str) -> str:
-    try:
-        with open(path, encoding="ascii", errors="replace") as stream:
-            return stream.read(_LARGEST)
-    except OSError:
-        return ""
 
 
 def _journal() -> list[str]:

@@ -72,6 +72,15 @@ def secret(path: str, largest: int) -> str:
         raise MwanError(f"cannot read {path}: {why(error)}") from error
 
 
+def contents(path: str) -> str:
+    """What a file of others says, a mebibyte of it at most; empty where it cannot be read."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read(1 << 20)
+    except OSError:
+        return ""
+
+
 def make_directory(path: str) -> None:
     """Make it, and its parents, 0755 without regard to the umask; one of ours that has another mode gets this one.
 

@@ -113,18 +113,13 @@ def _lost(state: FamilyState, now: float) -> FamilyState:
     if state.status is Status.ONLINE or state.may_pass:
         since = now if state.status is Status.ONLINE else state.since
         state = state._replace(status=Status.OFFLINE, since=since, lost_at=now, lost_way=state.way)
+    return _unprobed(state)._replace(connectivity=Connectivity.NONE, way="", good=0, portal_due=True)
+
+
+def _unprobed(state: FamilyState) -> FamilyState:
+    """The memory without what probes alone can say."""
     return state._replace(
-        connectivity=Connectivity.NONE,
-        way="",
-        good=0,
-        bad=0,
-        may_pass=False,
-        dialled=False,
-        burst=False,
-        portal_due=True,
-        next_probe_at=None,
-        latency_ms=None,
-        targets=(),
+        bad=0, may_pass=False, dialled=False, burst=False, next_probe_at=None, latency_ms=None, targets=()
     )
 
 
@@ -132,39 +127,25 @@ def _disabled(state: FamilyState, key: str, reason: str, now: float) -> FamilySt
     """Stop probing; the memory stays, so that switching off and on launders nothing."""
     if key != state.way:
         state = state._replace(way=key, good=0)
-    return _status(state, Status.DISABLED, now)._replace(
+    return _unprobed(_status(state, Status.DISABLED, now))._replace(
         connectivity=Connectivity.UNKNOWN if key else Connectivity.NONE,
-        bad=0,
-        may_pass=False,
-        dialled=False,
-        burst=False,
         lost_at=None,
         lost_way="",
         portal_due=True,
-        next_probe_at=None,
-        latency_ms=None,
-        targets=(),
         reason=reason,
     )
 
 
 def _by_facts(state: FamilyState, key: str, now: float) -> FamilyState:
-    return _status(state, Status.ONLINE, now)._replace(
+    return _unprobed(_status(state, Status.ONLINE, now))._replace(
         connectivity=Connectivity.FULL,
         judged=True,
         way=key,
         good=0,
-        bad=0,
         held_until=None,
-        may_pass=False,
-        dialled=False,
-        burst=False,
         lost_at=None,
         lost_way="",
         portal=False,
-        next_probe_at=None,
-        latency_ms=None,
-        targets=(),
         reason=BY_FACTS,
         by_facts=True,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from mwan_hook.doctor.checks.kernel import Kernel
-from mwan_hook.store.files import under
+from mwan_hook.store.files import contents, under
 
 PROC_CONFIG = "/proc/config.gz"
 
@@ -20,21 +20,19 @@ def kernel(root: str) -> Kernel:
 def _options(root: str, release: str) -> tuple[dict[str, str] | None, str]:
     places = (f"boot/config-{release}", f"usr/lib/modules/{release}/config", f"lib/modules/{release}/config")
     for path in (PROC_CONFIG, *(under(root, place) for place in places)):
-        text = _text(path)
-        if text:
-            lines = (line.partition("=") for line in text.splitlines() if line.startswith("CONFIG_"))
+        if said := _text(path):
+            lines = (line.partition("=") for line in said.splitlines() if line.startswith("CONFIG_"))
             return {key: value for key, _, value in lines if value in ("y", "m")}, path
     return None, ""
 
 
 def _text(path: str) -> str:
-    try:
-        if path.endswith(".gz"):
-            import gzip
+    if not path.endswith(".gz"):
+        return contents(path)
+    import gzip
 
-            with gzip.open(path, "rt", encoding="ascii", errors="replace") as stream:
-                return stream.read()
-        with open(path, encoding="ascii", errors="replace") as stream:
+    try:
+        with gzip.open(path, "rt", encoding="ascii", errors="replace") as stream:
             return stream.read()
     except OSError:
         return ""

@@ -9,6 +9,7 @@ import shlex
 from mwan_hook.doctor.checks.marks import Flowtable, Marker
 from mwan_hook.kernel import nft
 from mwan_hook.routing.priorities import ALL_BITS
+from mwan_hook.store.files import contents
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -116,8 +117,4 @@ def listings() -> Iterator[tuple[str, str]]:
 
 
 def _lines(path: str) -> list[str]:
-    try:
-        with open(path, encoding="ascii", errors="replace") as stream:
-            return stream.read().split()
-    except OSError:
-        return []
+    return contents(path).split()
