@@ -79,10 +79,6 @@ def via(router: Router, policy: str = "echo", family: str = "ipv4") -> list[str]
     return names
 
 
-def policy_rules(router: Router, family: str = "ipv4") -> list[dict[str, object]]:
-    return [rule for rule in router.ns.rules(family) if 1400 <= rule["priority"] < 1900]
-
-
 @pytest.mark.parametrize("family", FAMILIES)
 def test_local_and_forwarded_connections_go_where_the_policy_says_and_others_do_not(net: Network, family: str) -> None:
     assert net.client

@@ -18,7 +18,6 @@ from tests.keys import PAGE, written
 
 Place = tuple[str, ...]
 ALL = [(place, row) for place, rows in KEYS.items() for row in rows]
-IDS = [f"{'.'.join(place)}.{row.name}" for place, row in ALL]
 
 
 def text_of(place: Place, *lines: str) -> str:
