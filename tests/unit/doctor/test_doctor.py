@@ -273,7 +273,7 @@ def test_what_was_not_asked_before_us_either_is_told() -> None:
     assert (was.code, was.severity, was.about) == ("rule-behind", Severity.NOTE, "ipv4 4000")
     assert (behind.code, behind.severity, behind.about) == ("rule-behind", Severity.WARNING, "ipv4 5270")
     assert "of Tailscale" in behind.what
-    assert behind.fix.words == "a priority below 1900 for it"
+    assert behind.fix.words == "give it a priority below 1900"
 
 
 def test_another_familys_rules_are_not_met_where_no_uplink_has_it() -> None:

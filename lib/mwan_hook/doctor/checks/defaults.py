@@ -54,7 +54,7 @@ def _split(
     )
     table = "default_table = 1000 and " if case.config.routing.default_table == MAIN_TABLE else ""
     words = (
-        "nothing, if a VPN is meant to take all; else without its redirect-gateway def1, or"
+        "nothing, if a VPN is meant to take all; else take its redirect-gateway def1 out, or set"
         f" {table}main_first = no (with copy_routes = main, if hosts of the LAN use the uplinks' addresses)"
     )
     yield Finding("split-default", Severity.WARNING, f"{family.value} main", what, breaks, Fix(words=words))
@@ -62,7 +62,7 @@ def _split(
 
 def check_claims(case: Case) -> Iterator[Finding]:
     """What leases and router advertisements have put into main besides a default and their own network."""
-    words = "unless you know what it is for, in the line's .network file: [DHCPv4] UseRoutes=no, UseGateway=yes and "
+    words = "unless you need it, set in the line's .network file: [DHCPv4] UseRoutes=no, UseGateway=yes and "
     words += "[IPv6AcceptRA] UseRoutePrefix=no"
     for route in case.snapshot.claims[:MOST]:
         what = claims.words(route, case.uplinks, case.snapshot)
@@ -96,7 +96,7 @@ def _beaten(
         where = f"default{via} {_way(one, devices)} table {name}{metric}"
         what = f"{where} (protocol {one.route.protocol}) is better than ours, whose metric is {min(ours)}"
         breaks = "the kernel takes the lowest metric: everything goes there, online or not"
-        words = "a higher metric where it comes from (RouteMetric= in its .network file, for one)"
+        words = "give it a higher metric where it comes from (RouteMetric= in its .network file, for one)"
         if table != MAIN_TABLE:
             words = f"take it out: table {name} is ours"
         fix = Fix(commands=(f"ip {flag}route del {where}",), words=words)
@@ -172,14 +172,14 @@ def _lines_of_one_network(case: Case) -> Iterator[Finding]:
             names = listed(uplink.interface for uplink in holders)
             what = f"{names} are in one network, {network}"
             breaks = "what chooses no source finds hosts in it (the provider's name servers) behind one of them only"
-            words = "bind what asks them to the line's address, or name servers outside that network"
+            words = "bind what asks them to the line's address, or use name servers outside that network"
             yield Finding("network-of-two", Severity.NOTE, names, what, breaks, Fix(words=words))
 
 
 def _hidden(outside: Address, inside: Address, gateway: str, names: Mapping[int, str]) -> Finding:
     there, here = names.get(outside.index, "?"), names.get(inside.index, "?")
     what = f"the gateway {gateway} of {there} is in the network of {here}, {inside.address}/{inside.prefixlen}"
-    breaks = f"main looks for it behind {here}; who asks it for anything, DNS for one, gets no answer"
+    breaks = f"main looks for it behind {here}; what is asked of it, DNS for one, gets no answer"
     return Finding("network-twice", Severity.WARNING, listed((there, here)), what, breaks, _renumber)
 
 
@@ -187,7 +187,7 @@ def _twice(one: Address, other: Address, names: Mapping[int, str]) -> Finding:
     where = listed((names.get(one.index, "?"), names.get(other.index, "?")))
     if one.address == other.address:
         what = f"{one.address} is on {where}"
-        breaks = "packets from it leave by the one of the two that main names first, and answers are not ours to lead"
+        breaks = "packets from it leave by the one of the two that main names first, and mwan-hook cannot lead them"
         return Finding("address-twice", Severity.WARNING, one.address, what, breaks, _renumber)
     what = f"{one.address}/{one.prefixlen} and {other.address}/{other.prefixlen} on {where} are one network"
     breaks = (
@@ -196,7 +196,7 @@ def _twice(one: Address, other: Address, names: Mapping[int, str]) -> Finding:
     return Finding("network-twice", Severity.WARNING, where, what, breaks, _renumber)
 
 
-_renumber = Fix(words="another network for the LAN, or for the modem's own side")
+_renumber = Fix(words="choose another network for the LAN, or for the modem's own side")
 
 
 def _unpinned(case: Case, family: Family, address: str) -> Finding:

@@ -40,7 +40,7 @@ def check(case: Case, servers: Sequence[Resolver]) -> Iterator[Finding]:
             breaks, severity = f"look-ups wait for it before {listed(left)} is asked", Severity.WARNING
         elif place.startswith(LEASE):
             breaks, severity = "who asks it (a forwarder, dnsmasq) waits for nothing", Severity.WARNING
-        words = "a server that every uplink reaches (DNS= in .network files, or a public one), or systemd-resolved"
+        words = "use a server that every uplink reaches (DNS= in .network files, or a public one), or systemd-resolved"
         yield Finding("dns-dead-link", severity, place, what, breaks, Fix(words=words))
 
 

@@ -78,12 +78,13 @@ def _part(part: Part, kernel: Kernel) -> Iterator[Finding]:
     built = (kernel.options or {}).get(part.option)
     if kernel.options is not None and built is None:
         what = f"{part.option} is not set in {kernel.place}"
-        yield Finding("kernel-lacks", Severity.PROBLEM, part.option, what, part.breaks, Fix(words="another kernel"))
+        fix = Fix(words="boot a kernel that has this option")
+        yield Finding("kernel-lacks", Severity.PROBLEM, part.option, what, part.breaks, fix)
     if not part.module or built == "y" or part.module in kernel.loaded:
         return
     if kernel.known is not None and part.module not in kernel.known:
         what = f"the module {part.module} is not in /lib/modules/{kernel.release}"
-        words = "the package with all modules of this kernel, or a reboot into the kernel that is installed"
+        words = "install the package with all modules of this kernel, or reboot into the kernel that is installed"
         fix = Fix(words=words)
         yield Finding("module-missing", Severity.PROBLEM, part.module, what, part.breaks, fix)
     elif kernel.locked and (kernel.known is not None or built == "m"):
@@ -107,7 +108,7 @@ def _age(case: Case, release: str) -> Iterator[Finding]:
     for since, feature, breaks in wanted:
         if version < since:
             what = f"Linux {release}; {feature} needs {since[0]}.{since[1]}"
-            yield Finding("kernel-old", Severity.PROBLEM, "kernel", what, breaks, Fix(words="a newer kernel"))
+            yield Finding("kernel-old", Severity.PROBLEM, "kernel", what, breaks, Fix(words="boot a newer kernel"))
 
 
 def _version(release: str) -> tuple[int, int] | None:

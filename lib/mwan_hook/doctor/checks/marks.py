@@ -70,7 +70,7 @@ def check_room(case: Case) -> Iterator[Finding]:
     breaks = "no mark leads packets there"
     breaks += ", and their connections are not pinned" if case.config.router.pin else ""
     wider = next((one for one in WIDER_MARK_MASKS if one & mask == mask and one != mask), 0)
-    words = f"[routing] mark_mask = {wider:#x}, unless something else uses those bits" if wider else "a wider mark_mask"
+    words = f"[routing] mark_mask = {wider:#x}, unless others use those bits" if wider else "set a wider mark_mask"
     severity = Severity.WARNING if case.config.firewall else Severity.NOTE
     yield Finding("marks-short", severity, "", what, breaks, Fix(words=words))
 
@@ -114,7 +114,7 @@ def _other_mask(case: Case, mask: int) -> Fix:
     """Bits that nothing in this finding uses."""
     free = next((one for one in MARK_MASKS if not one & mask), 0)
     if not free or any(uplink.config.mark is not None for uplink in case.uplinks):
-        return Fix(words="other bits for theirs, or for ours ([routing] mark_mask, and mark of uplinks)")
+        return Fix(words="choose other bits for theirs, or for ours ([routing] mark_mask, and mark of uplinks)")
     return Fix(words=f"[routing] mark_mask = {free:#x} in mwan-hook.conf, unless something else uses those bits")
 
 

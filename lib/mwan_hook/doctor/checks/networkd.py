@@ -55,7 +55,7 @@ def _fix(key: str, by: Setting | None) -> Fix:
 
 def _too_old(version: int, key: str, code: str, things: str, since: int) -> Finding:
     what = f"systemd {version} has no {key}= (it came with {since})"
-    return Finding(code, Severity.WARNING, "systemd-networkd", what, _breaks(things), Fix(words="a newer systemd"))
+    return Finding(code, Severity.WARNING, "systemd-networkd", what, _breaks(things), Fix(words="update systemd"))
 
 
 def _restart(waiting: Mapping[str, Setting]) -> Finding:

@@ -109,7 +109,7 @@ def _before(rule: AnyRule, case: Case, others: Foreign, first: int) -> Iterator[
     elif first <= rule.priority <= first + priorities.DEFAULT and rule.action != "nop":
         what = f"{named(rule)} stands between ours (from {first} on)"
         breaks = "what it chooses never gets to policies and rules of ours that come later"
-        words = f"if that is not meant: another priority for it, or for ours ([routing] rule_priority, now {first})"
+        words = f"if that is not meant: give it another priority, or ours ([routing] rule_priority, now {first})"
         yield Finding("rule-between", Severity.NOTE, _about(rule), what, breaks, Fix(words=words))
 
 
@@ -161,5 +161,5 @@ def _behind(rule: AnyRule, case: Case, others: Foreign, last: int) -> Finding:
         breaks = "nothing while an uplink is online: the shared default does its work"
         return Finding("rule-behind", Severity.NOTE, _about(rule), what, breaks, Fix(words="nothing"))
     breaks = "it is never asked while an uplink is online: what it is for goes out by an uplink"
-    fix = Fix(words=f"a priority below {last} for it")
+    fix = Fix(words=f"give it a priority below {last}")
     return Finding("rule-behind", Severity.WARNING, _about(rule), what, breaks, fix)

@@ -50,9 +50,8 @@ def check(case: Case, memory: Memory) -> Iterator[Finding]:
 def _bad(memory: Memory) -> Iterator[Finding]:
     breaks = "verdicts and holds of before are lost: every uplink was judged anew"
     for message in memory.messages:
-        yield Finding(
-            "state-bad", Severity.WARNING, STATE_FILE, message, breaks, Fix(words="nothing; look who writes there")
-        )
+        fix = Fix(words="nothing; find the program that writes there")
+        yield Finding("state-bad", Severity.WARNING, STATE_FILE, message, breaks, fix)
     if memory.set_aside is not None and not memory.messages:
         what = f"a state file was set aside {_age(memory.set_aside)} ago"
         fix = Fix(
@@ -111,7 +110,7 @@ def check_uplinks(case: Case) -> Iterator[Finding]:
         yield Finding("no-configuration", Severity.NOTE, "", what, breaks, fix)
     if not case.uplinks and not case.config.uplinks:
         what = "no interface has a default route in main, and none is configured"
-        fix = Fix(words="DHCP= or Gateway= in a .network file, or [uplinks] in mwan-hook.conf")
+        fix = Fix(words="set DHCP= or Gateway= in a .network file, or [uplinks] in mwan-hook.conf")
         yield Finding("no-uplinks", Severity.PROBLEM, "", what, "there is nothing to route by", fix)
     for entry in case.config.uplinks:
         if any(uplink.present and uplink.config.name == entry.name for uplink in case.uplinks):
@@ -119,7 +118,7 @@ def check_uplinks(case: Case) -> Iterator[Finding]:
         wanted = ", ".join(f"{one.kind}:{one.key + '=' if one.key else ''}{one.glob}" for one in entry.match)
         what = f"no interface matches uplink {entry.name} (match = {wanted})"
         severity = Severity.WARNING if entry.literal else Severity.NOTE
-        words = "nothing, if it is a stick that is at home; else another match (`ip link` tells what there is)"
+        words = "nothing, if the modem is unplugged on purpose; else change match (`ip link` tells what there is)"
         yield Finding("no-interface", severity, entry.name, what, "it carries nothing", Fix(words=words))
     if len(case.present) > 1:
         yield from (_unprobed(uplink, family) for uplink, family in _by_facts(case))
@@ -146,9 +145,8 @@ def check_configuration(mistakes: tuple[str, ...], doubts: tuple[str, ...]) -> I
         breaks = "no run does anything until it is put right: routes stay as they are"
         yield Finding("configuration", Severity.PROBLEM, "", line, breaks, Fix(commands=("mwan-hook config --check",)))
     for line in doubts:
-        yield Finding(
-            "configuration-doubt", Severity.NOTE, "", line, "perhaps not what you mean", Fix(words="see there")
-        )
+        breaks = "it may mean something else than you want"
+        yield Finding("configuration-doubt", Severity.NOTE, "", line, breaks, Fix(words="see the line that it names"))
 
 
 def check_sight(missing: tuple[str, ...]) -> Iterator[Finding]:
