@@ -6,9 +6,11 @@ from xml.etree import ElementTree
 
 import pytest
 
+from mwan_hook.kernel import build
 from mwan_hook.kernel.question import Question
-from mwan_hook.model import Family, Nexthop, Route
-from mwan_hook.trace import words
+from mwan_hook.model import Family, Nexthop, Route, Rule
+from mwan_hook.routing.words import rule as spelled
+from mwan_hook.trace import decode, words
 from mwan_hook.trace.compare import agree, askable, shares
 from mwan_hook.trace.graph import mermaid
 from mwan_hook.trace.svg import svg
@@ -177,3 +179,18 @@ def test_equal_defaults_of_ipv4_stand_in_for_each_other() -> None:
     assert any(line.strip().startswith("or else by table mwan") for line in words.lines(done, NAMES))
     forwarded = ASKED._replace(iif=4, source="192.168.99.1")
     assert trace(forwarded, GROUND._replace(tables=tables)).outcome.otherwise is None
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        Rule(Family.IPV4, 1207, 1004, src="10.4.0.0/15", dst="192.0.2.6"),
+        Rule(Family.IPV4, 1301, 77, mark=0x2A00, mask=0x3F00, iif="lo", suppress_prefixlength=1),
+        Rule(Family.IPV6, 1402, 1003, oif="wan5", ipproto=6, dport=(8000, 8010), uids=(33, 34)),
+        Rule(Family.IPV6, 1403, 0, src="2001:db8:7::/56", mark=9, action="unreachable"),
+        Rule(Family.IPV4, 1050, 0, inverted=True, dst="203.0.113.0/24", action="goto", target=1400),
+    ],
+)
+def test_a_rule_is_spelled_as_plan_spells_it(what: Rule) -> None:
+    read = decode.rule(build.rule(what, True))
+    assert f"priority {read.priority} {words.rule(read, Names())} proto {read.protocol}" == spelled(what)
