@@ -1,6 +1,8 @@
 """Modems that are not there: a ModemManager on a system bus, mocked because no machine of a test has a modem.
 
-    python -m tests.lab.modems ADDRESS      with systemd-resolved's part of name servers beside it
+    python -m tests.lab.modems ADDRESS [NAME]      as ModemManager, or only as the program NAME
+
+Without a NAME it has systemd-resolved's part of name servers, too.
 
 What is mocked is what ModemManager answers, and that it goes on connecting when the caller is gone.  The interface, its
 addresses and routes are the test's, and real.  `Modems` is the test's end: it changes how the modem behaves, and tells
@@ -170,14 +172,14 @@ class Modem:
 class Server:
     """The bus's end of all modems."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, *names: str) -> None:
         self.bus: DBusConnection = open_dbus_connection(address)
         self.numbers = iter(range(1 << 30))
         self.modems: dict[str, Modem] = {}
         self.calls: list[str] = []
         self.servers: dict[str, list[str]] = {}
         self.plugged = 0
-        for name in (NAME, RESOLVED):
+        for name in names or (NAME, RESOLVED):
             message = new_method_call(
                 DBusAddress("/org/freedesktop/DBus", "org.freedesktop.DBus", "org.freedesktop.DBus"),
                 *("RequestName", "su", (name, 4)),
@@ -346,8 +348,10 @@ class Modems:
 
 
 def main() -> None:
-    """Serve the bus that is named."""
-    Server(sys.argv[1]).serve()
+    """Serve the bus that is named; to begin with, one modem is plugged in."""
+    server = Server(*sys.argv[1:])
+    server.on_Plug("", "[{}]")
+    server.serve()
 
 
 if __name__ == "__main__":

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.lab import modems
+from tests.lab.router import PROJECT
 from tests.system import running
 from tests.system.beds import Container
 from tests.system.beds.files import Files
@@ -39,6 +41,28 @@ FILES: Files = {
     "var/lib/mwan-hook/usage.json": "{}",
     "var/lib/prometheus/node-exporter/others.prom": "",
 }
+MODEM = "mwan-hook-modem@wwan0"
+# A container has no udev, so there is no unit of a device that this one could be bound to.
+UNIT = "".join(
+    line
+    for line in (PROJECT / "systemd/mwan-hook-modem@.service").read_text().splitlines(keepends=True)
+    if ".device" not in line
+)
+LTE = """
+[uplinks]
+[[modem]]
+match = wwan0
+metric = 400
+start = modem:apn=internet,pin_file=/etc/pin
+"""
+# ModemManager is mocked: a container has no modem.  The bus, systemd-resolved and the sandbox are real.
+DIALS: Files = {
+    "etc/dbus-1/system.d/modems.conf": modems.POLICY.lstrip(),
+    "root/modems.py": Path(modems.__file__).read_bytes(),
+    "etc/systemd/system/mwan-hook-modem@.service": UNIT,
+    "etc/mwan-hook/conf.d/60-modem.conf": LTE,
+    "etc/pin": "4711\n",
+}
 CLOSED = "chmod 600 /etc/mwan-hook/conf.d/50-closed.conf"
 OLD = (
     "mkdir -p /run/mwan-hook/events /run/mwan-hook/notify; "
@@ -56,8 +80,9 @@ def bed(image: Path) -> Iterator[Container]:
         made.sh(f"chmod 755 /etc/mwan-hook/*.d/* /usr/local/bin/taken; {CLOSED}; {OLD}")
         running.start_ours(made)
         yield made
-        # systemd's own words on a unit that is both OnSuccess= and OnFailure= of another
-        assert [line for line in running.unwell(made) if "multiple trigger source" not in line] == []
+        # systemd's own words on a unit that is both OnSuccess= and OnFailure= of another, and on one that was killed
+        expected = ("multiple trigger source", "mwan-hook-modem@", "Mobile data")
+        assert [line for line in running.unwell(made) if not any(word in line for word in expected)] == []
 
 
 @pytest.fixture(autouse=True)
@@ -116,3 +141,45 @@ def test_hooks_are_roots_and_mail_goes(bed: Container) -> None:
     mail = "systemctl start mwan-hook-mail; cat /run/mails"  # which the timer would
     bed.wait("the mail", lambda: "fiber" in bed.sh(mail, check=False), 20)
     assert theirs(bed)
+
+
+def dialled(bed: Container) -> list[str]:
+    """Exit status and state of the unit, addresses, defaults and name servers of the modem's interface."""
+    look = (
+        f"systemctl show --value -p ExecMainStatus,ActiveState {MODEM}; ip -4 -o addr show wwan0 | cut -d' ' -f7; "
+        "ip route show default dev wwan0; resolvectl dns wwan0"
+    )
+    return [line.strip() for line in bed.sh(look, check=False).splitlines()]
+
+
+def test_the_unit_that_dials_has_one_capability_and_hangs_up_what_was_killed(bed: Container) -> None:
+    bed.write(DIALS)
+    try:
+        bed.sh(
+            "chmod 600 /etc/pin; systemctl daemon-reload; systemctl reload dbus; "
+            "ip link add wwan0 type veth peer name tower; ip link set wwan0 arp off; ip link set tower up; "
+            "systemd-run -q --unit=modems python3 /root/modems.py "
+            f"unix:path=/run/dbus/system_bus_socket {modems.NAME}"
+        )
+        bed.wait("the modem", lambda: modems.NAME in bed.sh("busctl --acquired --no-legend"))
+        bed.sh(f"systemctl start {MODEM}")
+        index = bed.sh("cat /sys/class/net/wwan0/ifindex").strip()
+        up = ["0", "active", "10.64.7.91/30", "default proto static scope link src 10.64.7.91 metric 400"]
+        assert dialled(bed) == [*up, f"Link {index} (wwan0): 1.1.1.1"]
+        bed.sh(f"systemctl stop {MODEM}")
+        down = f"Link {index} (wwan0):"
+        assert dialled(bed) == ["0", "inactive", down]
+        change = "busctl call org.freedesktop.ModemManager1 /lab lab.Modems Change s"
+        bed.sh(f"{change} '{{\"delay\": 60}}'; systemctl start --no-block {MODEM}")
+        bed.wait("the connect", lambda: '\\"state\\": 10' in bed.sh(change.replace("Change s", "Look")))
+        bed.sh(f"systemctl kill -s KILL {MODEM}")
+        bed.wait("the unit to end", lambda: dialled(bed)[1] == "failed")
+        assert dialled(bed) == ["9", "failed", down]
+        assert '\\"bearers\\": {}' in bed.sh(change.replace("Change s", "Look"))
+        said = bed.sh(f"journalctl -b --no-pager -o cat -u {MODEM}")
+        assert "connected (APN internet), 10.64.7.91/30, default of ipv4 with metric 400" in said
+        assert "4711" not in said
+    finally:
+        names = " ".join(f"/{name}" for name in DIALS)
+        bed.sh(f"systemctl stop modems {MODEM}; systemctl reset-failed; ip link del wwan0; rm -f {names}")
+        bed.sh("systemctl daemon-reload; systemctl reload dbus")
