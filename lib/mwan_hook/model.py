@@ -220,6 +220,13 @@ class Dial(NamedTuple):
     ready_timeout: float = 60  # seconds from the request to address and default
 
 
+class Rung(NamedTuple):
+    """One step of a repair ladder, and the seconds after which a line that is out gets it."""
+
+    step: str
+    after: float
+
+
 class UplinkConfig(NamedTuple):
     """One ``[[NAME]]`` of ``[uplinks]``; None where the configuration leaves it to us."""
 
@@ -248,6 +255,8 @@ class UplinkConfig(NamedTuple):
     quota_reset_day: int = 1  # of the month
     quota_warn: int = 80  # percent of it
     dial: Dial | None = None  # None: ours to watch, not to dial
+    repair: tuple[Rung, ...] = ()  # none: nothing is done about a dead line
+    repair_max: int = 8  # steps in a day
 
     @property
     def literal(self) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -108,3 +109,54 @@ def test_all_is_back_within_one_period_when_networkd_is(bed: Container, command:
     assert took < PERIOD
     if command == CASES["told to reconfigure"]:
         assert outage.longest == 0.0, "wan2 was not touched"
+
+
+# ---------------------------------------------------------------- dead lines repaired
+
+LADDER = "[uplinks]\n[[wan1]]\nmetric = 1024\n[[wan2]]\nmetric = 1024\nrepair = {}\n"
+
+
+def requests(bed: Container) -> int:
+    """Count what the provider's DHCP server was asked for leases."""
+    return sum(log.read_text().count("DHCPREQUEST(") for log in bed.dir.glob("dhcp2-*.log"))
+
+
+@pytest.fixture
+def ladder(bed: Container) -> Iterator[Callable[[str], None]]:
+    """Give wan2 a repair ladder, for one test."""
+    path = "etc/mwan-hook/conf.d/50-ladder.conf"
+    yield lambda steps: bed.write({path: LADDER.format(steps)})
+    bed.run("rm", "-f", f"/{path}")
+
+
+def test_a_line_whose_other_side_waits_for_a_renewal_is_renewed_once(
+    bed: Container, ladder: Callable[[str], None]
+) -> None:
+    bed.run("networkctl", "renew", "wan2")  # the next one that networkd sends by itself is a minute away
+    provider, before = bed.provider[2], requests(bed)
+    ladder("renew@2, reconfigure@900")
+    steps = "mwan-hook history --json wan2 | grep -c '\"event\": \"repair-step\"'"
+    with provider.broken("blackhole"):  # until networkd asks again
+        bed.wait("the step", lambda: bed.sh(steps, check=False).strip() == "1")
+        bed.wait("networkd to have asked again", lambda: requests(bed) > before)
+    bed.wait("wan2 to be online", lambda: running.verdicts(bed).get("wan2") == "online")
+    known = json.loads(bed.run("mwan-hook", "status", "--json").stdout)["uplinks"]["wan2"]["repair"]
+    assert (known["last"], known["outcome"], known["next"], known["counts"]) == ("renew", "done", None, {"renew": 1})
+    told = bed.journal("-u", "mwan-hook-repair.service", "-o", "cat")
+    assert [line for line in told if "networkctl" in line] == ["[#] networkctl renew wan2"]
+
+
+def test_what_others_have_on_a_link_that_is_bounced_stays_and_networkd_and_we_bring_the_rest(
+    bed: Container, ladder: Callable[[str], None]
+) -> None:
+    ladder("none")
+    bed.wait("both to be uplinks of their own", lambda: running.online(bed, "wan1", "wan2") and running.settled(bed))
+    bed.sh("ip route add 198.51.100.0/24 dev wan2 table 777; ip addr add 2001:db8:77::7/64 dev wan2 nodad")
+    bed.wait("the address to be followed", lambda: "2001:db8:77::7" in "".join(running.ours(bed)))
+    ours = running.ours(bed)
+    bed.run("mwan-hook", "repair", "wan2", "--step", "bounce")
+    bed.wait_configured("wan2")
+    bed.wait("ours to be back", lambda: running.ours(bed) == ours and running.settled(bed))
+    assert "198.51.100.0/24 dev wan2" in bed.sh("ip route show table 777")
+    assert "2001:db8:77::7/64" in bed.sh("ip -6 addr show dev wan2")
+    bed.sh("ip route del 198.51.100.0/24 table 777; ip addr del 2001:db8:77::7/64 dev wan2")

@@ -21,7 +21,7 @@ MODULES = {
 }
 
 GROUND = ("model", "light", "plainjson", "addresses", "credible", "redact", "say")
-PURE = ("verdict", "quota", "routing", "others", "policy", "firewall", "dial")
+PURE = ("verdict", "quota", "routing", "others", "policy", "firewall", "dial", "repair")
 ABOVE = ("cli", "__main__")
 # Each room from the top down, and the rooms that it may import besides itself and the ground.
 ROOMS: dict[str, tuple[str, ...]] = {
@@ -36,10 +36,11 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "probes": ("machine", "verdict"),
     "modem": ("kernel", "store", "dial"),
     "kernel": ("routing",),
-    "config": ("machine", "store", "dial", "policy", "routing", "quota", "verdict"),
+    "config": ("machine", "store", "repair", "dial", "policy", "routing", "quota", "verdict"),
     "machine": ("store",),
-    "store": ("quota",),
+    "store": ("quota", "repair"),
     "dial": ("routing", "quota", "verdict"),
+    "repair": (),
     "firewall": ("policy", "others", "routing", "verdict"),
     "policy": ("routing", "verdict"),
     "others": ("routing",),

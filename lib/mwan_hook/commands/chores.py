@@ -11,7 +11,7 @@ from mwan_hook.config import read
 from mwan_hook.machine import names
 from mwan_hook.model import ConfigError, MwanError
 from mwan_hook.say import complain, say
-from mwan_hook.store import chores, files, holder, spool
+from mwan_hook.store import chores, files, holder, spool, wake
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,6 +49,8 @@ def _done(root: str, entry: SpoolFile, group: int) -> list[str]:
             return [words for path in read.places(root) if (words := _opened(path, group))]
         elif entry.name == chores.NAMES:
             return names.asked_for(root, entry.content)
+        elif entry.name == chores.REPAIR:
+            wake.repair(root)
         elif entry.name == chores.TEXTFILE:
             from mwan_hook.run import prometheus
 

@@ -10,6 +10,21 @@ from mwan_hook.kernel.lines import spelled
 from mwan_hook.run import judge, look, ruleset
 from mwan_hook.say import say
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mwan_hook.run.scene import Judged
+
+
+def _repairs(judged: Judged) -> list[str]:
+    """The next step of each line that is out and has a ladder."""
+    seen = judged.scene
+    if not any(uplink.config.repair for uplink in seen.uplinks):
+        return []
+    from mwan_hook.repair.words import planned
+    from mwan_hook.run.ladders import standing
+
+    return [words for one in standing(seen.root, judged) if (words := planned(one.uplink, one.due, seen.now))]
+
 
 def run(root: str, as_json: bool) -> int:
     """Print one ip(8) line a change; as JSON, ``{"version": 1, "changes": [...], "warnings": [...]}``."""
@@ -20,9 +35,12 @@ def run(root: str, as_json: bool) -> int:
     judged = judge.judge(seen)
     lines = list(spelled(judged.scene.snapshot.links, judged.changes))
     warnings = [*loaded.warnings, *judged.scene.bound.told, *judged.desired.notes]
+    repairs = _repairs(judged)
     if as_json:
-        say(json.dumps({"version": 1, "changes": lines, "warnings": warnings}, indent=1).split("\n"))
+        told = {"version": 1, "changes": lines, "warnings": warnings, **({"repairs": repairs} if repairs else {})}
+        say(json.dumps(told, indent=1).split("\n"))
         return 0
     say(lines)
+    say(f"# {repair}" for repair in repairs)
     say(f"# {warning}" for warning in warnings)
     return 0

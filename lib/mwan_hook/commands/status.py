@@ -67,7 +67,7 @@ def _stored(root: str, error: ConfigError, as_json: bool, header: bool) -> int:
     if as_json:
         say(json.dumps(from_state.without_configuration(document(seen, judged)), indent=1).split("\n"))
     else:
-        rows = [_row(seen, uplink, judged.state.uplinks[uplink.name]) for uplink in seen.uplinks]
+        rows = [_row(seen, judged, uplink, judged.state.uplinks[uplink.name]) for uplink in seen.uplinks]
         unknown = [(*row[:3], "-", "-", "-", *row[6:]) for row in rows]
         say(table([*([HEADER] if header or not rows else []), *unknown]).split("\n"))
     complain((from_state.MISSING, *seen.messages, *seen.state.errors))
@@ -76,7 +76,7 @@ def _stored(root: str, error: ConfigError, as_json: bool, header: bool) -> int:
 
 def render(seen: Scene, judged: Judged, header: bool) -> str:
     """The table for people; each line begins with ``NAME INTERFACE N (connectivity)``."""
-    rows = [_row(seen, uplink, judged.state.uplinks.get(uplink.name, UplinkState())) for uplink in seen.uplinks]
+    rows = [_row(seen, judged, uplink, judged.state.uplinks.get(uplink.name, UplinkState())) for uplink in seen.uplinks]
     if header:
         rows.insert(0, HEADER)
     if not seen.uplinks:
@@ -93,7 +93,7 @@ def render(seen: Scene, judged: Judged, header: bool) -> str:
     return "\n\n".join(map(table, (rows, *more)))
 
 
-def _row(seen: Scene, uplink: Uplink, memory: UplinkState) -> tuple[str, ...]:
+def _row(seen: Scene, judged: Judged, uplink: Uplink, memory: UplinkState) -> tuple[str, ...]:
     connectivity = best_connectivity(memory)
     lead = _leading(uplink, memory)
     state = memory.family(lead)
@@ -106,8 +106,20 @@ def _row(seen: Scene, uplink: Uplink, memory: UplinkState) -> tuple[str, ...]:
         str(uplink.table),
         *(_cell(uplink, memory, family) for family in FAMILIES),
         _ago(seen.now - state.since) if state.since else "-",
-        f"{state.reason}; enabled by `mwan-hook enable`" if uplink.switched else state.reason,
+        _story(seen, judged, uplink, state),
     )
+
+
+def _story(seen: Scene, judged: Judged, uplink: Uplink, state: FamilyState) -> str:
+    """The reason, and what is done about it."""
+    words = f"{state.reason}; enabled by `mwan-hook enable`" if uplink.switched else state.reason
+    if not uplink.config.repair:
+        return words
+    from mwan_hook.repair.words import short
+    from mwan_hook.run.ladders import standing
+
+    next_step = short(next(standing(seen.root, judged, uplink.name)).due, seen.now)
+    return f"{words}; {next_step}" if next_step else words
 
 
 def _leading(uplink: Uplink, memory: UplinkState) -> Family:

@@ -26,6 +26,7 @@ def document(seen: Scene, judged: Judged) -> dict[str, Any]:
                 **_uplink(seen, uplink, judged.state.uplinks.get(uplink.name, UplinkState())),
                 "quota": _quota(judged, uplink),
                 "prefixes": _prefixes(seen, judged, uplink),
+                "repair": _repair(seen, judged, uplink),
             }
             for uplink in seen.uplinks
         },
@@ -49,6 +50,15 @@ def _quota(judged: Judged, uplink: Uplink) -> dict[str, Any] | None:
     from mwan_hook.commands import usage
 
     return usage.document(judged, uplink)
+
+
+def _repair(seen: Scene, judged: Judged, uplink: Uplink) -> dict[str, Any] | None:
+    if not uplink.config.repair:
+        return None
+    from mwan_hook.repair import words
+    from mwan_hook.run.ladders import standing
+
+    return words.document(*next(standing(seen.root, judged, uplink.name)), seen.wall - seen.now, _iso)
 
 
 def _prefixes(seen: Scene, judged: Judged, uplink: Uplink) -> list[dict[str, Any]]:

@@ -26,6 +26,7 @@ from mwan_hook.model import (
     Prometheus,
     Router,
     Routing,
+    Rung,
     Security,
     Sharing,
     Snmp,
@@ -202,6 +203,12 @@ def _prefixes(words: Iterable[str]) -> tuple[str, ...] | None:
 
 
 # What is made of the value of a key; of others the value itself, or a tuple of it.
+def _rungs(texts: Iterable[str]) -> tuple[Rung, ...]:
+    from mwan_hook.repair.steps import rung
+
+    return tuple(rung(text) for text in texts)
+
+
 _MAKERS: dict[str, Callable[[Any], Any]] = {
     "copy_routes": CopyRoutes,
     "last_resort": LastResort,
@@ -212,6 +219,7 @@ _MAKERS: dict[str, Callable[[Any], Any]] = {
     "masquerade": _families,
     "families": _families,
     "prefixes": _prefixes,
+    "repair": _rungs,
     "targets": _targets,
     "portal_targets": _targets,
 }

@@ -151,6 +151,8 @@ KEYS: dict[Path, tuple[Row, ...]] = {
         Row("quota_warn", "whole(1, 100)", "80", "percentage of the quota at which it is told"),
         Row("start", "start", "", "what dials it: `modem:KEY=VALUE,...` by ModemManager", "nothing: it is not dialled"),
         Row("ready_timeout", "some_seconds", "60", "seconds that a dial has until there are address and way"),
+        Row("repair", "ladder", "none", "steps against an outage, each with its seconds, as in `renew@60, hook@600`"),
+        Row("repair_max", "whole(1, 1000)", "8", "repair steps in a day"),
         *_PROBE,
     ),
     METRICS: (

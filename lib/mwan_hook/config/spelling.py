@@ -59,6 +59,7 @@ _SPELLED: dict[str, Callable[[Any], str]] = {
     "default_table": lambda table: "main" if table == MAIN_TABLE else str(table),
     "delegations": lambda prefixes: "auto" if prefixes is None else listed(prefixes) if prefixes else "no",
     "gateway": ", ".join,
+    "ladder": lambda rungs: ", ".join(f"{one.step}@{text(one.after)}" for one in rungs) or "none",
     "mark": _mark,
     "mask": hex,
     "nat_families": lambda families: "" if families is None else listed(map(text, families)) if families else "no",

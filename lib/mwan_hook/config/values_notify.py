@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 # what happens, as docs/hooks.md has it
 EVENTS = (
     *("online", "offline", "full", "portal", "limited", "none", "default-route", "plugged", "unplugged"),
-    *("quota-warning", "quota-exceeded", "quota-below", "again", "flushed"),
+    *("quota-warning", "quota-exceeded", "quota-below", "repair-step", "again", "flushed"),
 )
 LARGEST_ARC = 0xFFFFFFFF  # of an object identifier
 MOST_ARCS = 120  # of 128, so that the tree below has room

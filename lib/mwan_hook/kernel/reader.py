@@ -112,6 +112,11 @@ class Reader:
         found = [message for message in self._messages(wire.RTM_GETADDR, bytes(8)) if wire.family_of(message)]
         return tuple(map(wire.address, sorted(found, key=wire.is_deprecated)))
 
+    def addresses_of(self, family: Family, index: int) -> list[bytes]:
+        """Raw messages of a family's addresses on one link."""
+        found = self._messages(wire.RTM_GETADDR, bytes((family.af,)) + bytes(3) + index.to_bytes(4, byteorder))
+        return [message for message in found if message[20:24] == index.to_bytes(4, byteorder)]
+
     def rules(self, family: Family) -> tuple[Rule, ...]:
         """Our rules."""
         return self.all_rules(family)[0]

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     Sample = tuple[dict[str, str], Number]
 
 GAUGE, COUNTER = "gauge", "counter"
+REPAIR_STEPS = "mwan_uplink_repair_steps_total"  # only where an uplink has a ladder
 _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
 
 
@@ -42,9 +43,30 @@ class One(NamedTuple):
     epoch: float
 
 
-def text(version: str, uplinks: Sequence[Uplink], state: State, now: float, wall: float) -> str:
-    """The whole file.  ``now`` is CLOCK_BOOTTIME seconds, ``wall`` seconds since the epoch, of the same moment."""
-    return "".join(line for metric in metrics(version, uplinks, state, wall - now) for line in _lines(metric))
+def text(
+    version: str,
+    uplinks: Sequence[Uplink],
+    state: State,
+    now: float,
+    wall: float,
+    repairs: Mapping[str, Mapping[str, int]],
+) -> str:
+    """The whole file.  ``now`` is CLOCK_BOOTTIME seconds, ``wall`` seconds since the epoch, of the same moment.
+
+    ``repairs``: steps done, by uplink and step; without ladders nothing is told of them.
+    """
+    told = [*metrics(version, uplinks, state, wall - now), *_repairs(uplinks, repairs)]
+    return "".join(line for metric in told for line in _lines(metric))
+
+
+def _repairs(uplinks: Sequence[Uplink], repairs: Mapping[str, Mapping[str, int]]) -> Iterator[Metric]:
+    if any(uplink.config.repair for uplink in uplinks):
+        samples: list[Sample] = [
+            ({**_place(uplink), "step": step}, count)
+            for uplink in uplinks
+            for step, count in repairs.get(uplink.name, {}).items()
+        ]
+        yield Metric(REPAIR_STEPS, COUNTER, "Repair steps begun, over boots.", samples)
 
 
 def metrics(version: str, uplinks: Sequence[Uplink], state: State, epoch: float) -> list[Metric]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mwan_hook.notify import process
 
 DEFAULT_ROUTE = "default-route"
+REPAIR = "repair"  # how the events of a step, and the directory of its programs, begin
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 OTHERS = stat.S_IWGRP | stat.S_IWOTH
 _LEFTOVERS = ("~", ".bak", ".orig", ".rej", ".swp", ".rpmsave", ".rpmnew", ".rpmorig")  # of editors and packagers
@@ -79,6 +80,21 @@ def _told(root: str, timeout: float, notice: Notice) -> bool:
             notified.save(root, record := record._replace(done=(*record.done, hook.name)))
     notified.save(root, record._replace(last=notice.id, begun="", done=()))
     return good
+
+
+def run_each(root: str, timeout: float, notice: Notice) -> bool:
+    """Run the programs of an event that is no notice in a spool; False if one failed.  Raises MwanError."""
+    import json
+
+    from mwan_hook.notify import process
+
+    process.adopt(True)
+    try:
+        given, variables = json.dumps(as_json(notice)).encode() + b"\n", environment(root, notice)
+        good = [_run(hook, timeout, variables, given) for hook in found(root, notice.event)]
+        return all(good)
+    finally:
+        process.adopt(False)
 
 
 def hook_places(root: str) -> tuple[str, ...]:
@@ -206,6 +222,8 @@ def environment(root: str, notice: Notice) -> dict[str, str]:
         "ONLINE_IFACES": " ".join(notice.online_interfaces),
         "OFFLINE_IFACES": " ".join(notice.offline),
     }
+    if notice.event.startswith(REPAIR):
+        given["STEP"] = notice.new
     kept = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
     own = {"PATH": kept.get("PATH", PATH), "MWAN_HOOK_ROOT": root or "/"}
     return {**kept, **own, **{key: value.replace("\0", "?") for key, value in given.items()}}

@@ -15,10 +15,11 @@ from mwan_hook.store import chores, files, lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from mwan_hook.config import Loaded
     from mwan_hook.model import Config, Notice
+    from mwan_hook.run.scene import Scene
 
 LOCK = files.RUN + "/prometheus.lock"  # its time is that of the last attempt: a message comes once an interval, too
 WAIT = 5.0  # seconds for another run that is just writing
@@ -85,4 +86,13 @@ def _content(root: str, loaded: Loaded) -> str:
 
     seen = look.to_read(root, loaded)
     seen = judge.judge(seen).scene if seen.state.usage else seen  # a quota may have moved its uplink's metric
-    return exposition.text(__version__, seen.uplinks, seen.state, seen.now, seen.wall)
+    return exposition.text(__version__, seen.uplinks, seen.state, seen.now, seen.wall, _repairs(root, seen))
+
+
+def _repairs(root: str, seen: Scene) -> Mapping[str, Mapping[str, int]]:
+    """Steps done, by uplink and step; empty where no uplink has a ladder."""
+    if not any(uplink.config.repair for uplink in seen.uplinks):
+        return {}
+    from mwan_hook.store import repairs
+
+    return {name: one.counts for name, one in repairs.load(root, writes=False)[0].uplinks.items()}

@@ -138,6 +138,10 @@ def _look_after(root: str, loaded: Loaded, judged: Judged) -> None:
         from mwan_hook.store import wake
 
         wake.remind(root)
+    if any(uplink.repair for uplink in loaded.config.uplinks):
+        from mwan_hook.run import ladders
+
+        ladders.attend(root, judged)
     if os.path.exists(files.under(root, files.AGAIN)):
         from mwan_hook.run import tell
 

@@ -20,6 +20,7 @@ HOLDERS = "holders"  # runs of root's that hold a lock for too long
 CONFIGURATION = "configuration"  # files of it that the services cannot read
 NAMES = "names"  # of tables and the protocol, below /etc/iproute2
 TEXTFILE = "textfile"  # in a directory of others
+REPAIR = "repair"  # a step of a repair ladder is due
 PATIENCE = 5.0  # seconds until what is waited for is done
 POLL = 0.05
 

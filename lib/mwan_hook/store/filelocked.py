@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from mwan_hook.store.files import HOOKS_LOCK, NOTIFY_LOCK, make_directory, owner_of, under
+from mwan_hook.store.files import HOOKS_LOCK, NOTIFY_LOCK, REPAIR_LOCK, make_directory, owner_of, under
 from mwan_hook.store.lock import LOCK_FLAGS, MODE, Flock, Held, failed, pause
 
 TYPE_CHECKING = False
@@ -20,6 +20,11 @@ def notifier(root: str) -> FileLocked:
 def hooks(root: str) -> FileLocked:
     """The same for those who run hooks."""
     return FileLocked(under(root, HOOKS_LOCK), 0)
+
+
+def repairer(root: str, wait: float) -> FileLocked:
+    """The lock that lets one repair step be done at a time."""
+    return FileLocked(under(root, REPAIR_LOCK), wait)
 
 
 class FileLocked(Held):

@@ -13,6 +13,7 @@ from mwan_hook.model import MwanError
 from mwan_hook.store import files
 
 SYSTEMD = "/run/systemd/system"  # there while systemd is the manager
+SYSTEMCTL, REPAIR_UNIT = "systemctl", "mwan-hook-repair.service"
 LARGEST_LOG = 1 << 16  # bytes of what hooks said; beyond that it is begun anew
 # The same interpreter, the same modules, and nothing of the directory that the run stands in.
 _CODE = "import sys; sys.path[:] = sys.argv.pop(1).split(':'); from mwan_hook.__main__ import start; start()"
@@ -39,6 +40,22 @@ def remind(root: str) -> None:
     for command, mark in (("mail", files.MAIL_WAITING), ("webhook", files.WEBHOOK_WAITING)):
         if os.path.exists(files.under(root, mark)) and not watched(root):
             _start(root, command, "--send")
+
+
+def repair(root: str) -> None:
+    """Have the repair steps that are due done by a unit, or without systemd by a process of its own.
+
+    It is not waited for, but systemctl is: what a service leaves behind is killed with its end.  Raises MwanError.
+    """
+    if not watched(root):
+        _start(root, "repair", "--due")
+        return
+    try:
+        pid = os.posix_spawnp(SYSTEMCTL, (SYSTEMCTL, "start", "--no-block", REPAIR_UNIT), os.environ)
+        if os.waitpid(pid, 0)[1]:
+            raise MwanError(f"cannot start {REPAIR_UNIT}; is it installed?")
+    except OSError as error:
+        raise MwanError(f"cannot start {REPAIR_UNIT}: {error.strerror}") from error
 
 
 def _start(root: str, *words: str) -> None:

@@ -9,7 +9,19 @@ from pathlib import Path
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from mwan_hook.model import Connectivity, Family, FamilyState, State, Status, Uplink, UplinkState, Usage, Way, WayOut
+from mwan_hook.model import (
+    Connectivity,
+    Family,
+    FamilyState,
+    Rung,
+    State,
+    Status,
+    Uplink,
+    UplinkState,
+    Usage,
+    Way,
+    WayOut,
+)
 from mwan_hook.notify import exposition
 from tests.unit import builders
 
@@ -62,7 +74,7 @@ def read(text: str) -> dict[str, Metric]:
 
 def told(*uplinks: Uplink, **memories: FamilyState) -> dict[str, Metric]:
     """What is written of these."""
-    return read(exposition.text("1.2", uplinks, state(**memories), NOW, WALL))
+    return read(exposition.text("1.2", uplinks, state(**memories), NOW, WALL, {}))
 
 
 def values(metric: Metric) -> dict[str, float]:
@@ -71,7 +83,7 @@ def values(metric: Metric) -> dict[str, float]:
 
 
 def test_every_line_is_of_the_format_and_every_name_has_its_help_and_type() -> None:
-    text = exposition.text("1.2", [uplink("fiber")], state(fiber=WORKING), NOW, WALL)
+    text = exposition.text("1.2", [uplink("fiber")], state(fiber=WORKING), NOW, WALL, {})
     assert text.endswith("\n")
     for metric in read(text).values():
         assert metric.documentation.endswith("."), metric
@@ -90,8 +102,20 @@ def test_a_quota_is_told_from_its_first_figure_on_and_only_where_there_is_one() 
         assert names and {bool(one.samples) for one in found if one.name in names} == {there}
 
 
+def test_repair_steps_are_told_of_uplinks_with_a_ladder_and_not_named_elsewhere() -> None:
+    climbed = {"fiber": {"renew": 3, "hook": 1}, "gone": {"renew": 1}}
+    with_ladder = uplink("fiber", repair=(Rung("renew", 60),))
+    found = read(exposition.text("1.2", [with_ladder, uplink("lte")], state(fiber=WORKING), NOW, WALL, climbed))
+    samples = found["mwan_uplink_repair_steps_total"].samples
+    assert {(one.labels["uplink"], one.labels["step"]): one.value for one in samples} == {
+        ("fiber", "renew"): 3,
+        ("fiber", "hook"): 1,
+    }
+    assert "repair" not in exposition.text("1.2", [uplink("fiber")], state(fiber=WORKING), NOW, WALL, climbed)
+
+
 def test_a_sample_without_labels_has_no_braces() -> None:
-    text = exposition.text("1.2", [], state(), NOW, WALL)
+    text = exposition.text("1.2", [], state(), NOW, WALL, {})
     assert not re.search(r"\{\}", text) and re.search(r"^mwan_[a-z_]+ ", text, re.MULTILINE)
 
 
@@ -186,4 +210,4 @@ def test_the_dashboard_shows_every_name_and_no_other() -> None:
 
 def test_the_page_explains_every_name_and_no_other() -> None:
     page = (PROJECT / "docs/monitoring.md").read_text()
-    assert set(re.findall(r"\bmwan_[a-z_]+", page)) == names()
+    assert set(re.findall(r"\bmwan_[a-z_]+", page)) == names() | {exposition.REPAIR_STEPS}

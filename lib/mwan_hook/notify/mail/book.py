@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 MACHINE = ""  # whose interruptions are those of all uplinks together
 STILL = 60.0  # seconds after which an uplink's interruption is told while it lasts, if there is another way out
-QUOTAS = ("quota-warning", "quota-exceeded")  # events that are told, too
+QUOTAS = ("quota-warning", "quota-exceeded")  # events that are told, too,
+REPAIR = "repair-step"  # and this one
 MOST = 200  # interruptions kept for the next mail; of older ones only the number and the time
 TENTH = 1  # digits: what a look at the kernel may come late must not make an interruption too short
 
@@ -131,8 +132,9 @@ def _noted(book: MailQueue, notice: Notice, mail: Mail) -> MailQueue:
     for span in book.open:
         if span.subject in notice.online or (span.subject == MACHINE and notice.online):
             book = _ended(book, span, notice, mail)
-    if notice.event in QUOTAS:
-        told = News(book.serial, notice.uplink, notice.at, notice.reason)
+    if notice.event in QUOTAS or notice.event == REPAIR:
+        words = f"repair {notice.new}: {notice.reason}" if notice.event == REPAIR else notice.reason
+        told = News(book.serial, notice.uplink, notice.at, words)
         return book._replace(serial=book.serial + 1, news=(*book.news, told)[-MOST:])
     if notice.event != "offline" or notice.new == "disabled":
         return book

@@ -1,0 +1,118 @@
+"""Taking a link down and up, and putting back what others had there and the kernel has thrown away.
+
+With a link that goes down the kernel drops its IPv6 addresses and every route through it (IPv4 addresses stay).  Ours
+are laid again by the next run, and what leases and advertisements brought comes by itself; the rest is read before and
+put back after.
+"""
+
+from __future__ import annotations
+
+import time
+from errno import EEXIST
+from struct import pack, unpack_from
+
+from mwan_hook.kernel import build, bulk, frames, wire
+from mwan_hook.kernel.canonical import OF_A_HOP
+from mwan_hook.kernel.reader import Reader
+from mwan_hook.model import Family, MwanError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+PATIENCE = 15.0  # seconds in which the gateways of routes are there again
+STEP = 0.25
+BY_ITSELF = frozenset((1, 2, 9, 16))  # protocols of what comes back: redirects, the kernel's own, RA, DHCP
+_IFF_UP = 1
+_IFA_ADDRESS, _IFA_LOCAL, _IFA_FLAGS = 1, 2, 8
+_PERMANENT, _KEPT = 0x80, 0x02 | 0x10 | 0x200  # IFA_F_*: nodad, homeaddress and noprefixroute are the operator's
+_LINK = 253  # scope
+_PROTOCOL = 21  # offset of rtm_protocol in a message
+
+
+def foreign(index: int, ours: Iterable[int]) -> tuple[bytes, ...]:
+    """Messages that put back what others have on a link; ``ours``: protocols of routes that the next run lays."""
+    left = BY_ITSELF | {*ours}
+    with Reader() as reader:
+        families = reader.families()
+        there = [m for family in families for m in reader.unicast(family, 0, index, _whole)]
+        addresses = reader.addresses_of(Family.IPV6, index) if Family.IPV6 in families else []
+    routes = [_route(message) for message in there if message[_PROTOCOL] not in left and not _stays(message, index)]
+    return (*filter(None, map(_address, addresses)), *routes)
+
+
+def bounce(index: int) -> None:
+    """Set the link down and up: one send(2), so that no kill comes in between.  Raises MwanError."""
+    refused = bulk.send((_link(index, 0), _link(index, _IFF_UP)))
+    if refused:
+        raise MwanError(f"the kernel refuses: {next(iter(refused.values()))[1] or 'the link cannot be set'}")
+
+
+def up(index: int) -> None:
+    """Set it up, as far as it is there."""
+    bulk.send((_link(index, _IFF_UP),))
+
+
+def put_back(messages: Sequence[bytes]) -> int:
+    """Put back what is missing, as soon as it can be; how many cannot be within PATIENCE."""
+    until = time.monotonic() + PATIENCE
+    left = list(messages)
+    while left:
+        refused = bulk.send(left)
+        left = [left[place] for place, (code, _) in sorted(refused.items()) if code != EEXIST]
+        if not left or time.monotonic() > until:
+            break
+        time.sleep(STEP)
+    return len(left)
+
+
+def split(stored: bytes) -> list[bytes]:
+    """The messages of a file of them."""
+    return frames.split(stored)
+
+
+def _whole(buffers: Iterable[bytes]) -> list[bytes]:
+    return [message for buffer in buffers for message in frames.split(frames.checked(buffer))]
+
+
+def _link(index: int, flags: int) -> bytes:
+    return build.request(wire.RTM_NEWLINK, 0, pack("=BxHiII", 0, 0, index, flags, _IFF_UP))
+
+
+def _stays(message: bytes, index: int) -> bool:
+    """Whether a route has a leg through another link: the kernel keeps it, and its other legs come to life again."""
+    legs = wire.legs(wire.attributes(message, 28).get(wire.RTA_MULTIPATH, b""))
+    return any(leg[2] != index for leg in legs)
+
+
+def _route(message: bytes) -> bytes:
+    """RTM_NEWROUTE of the same, its legs in their order; appended, so that what exists is equal."""
+    found = list(wire.each_attribute(message, 28))
+    by_object = any(kind == wire.RTA_NH_ID for kind, _ in found)
+    left = {wire.RTA_CACHEINFO, *(OF_A_HOP if by_object else ())}
+    body = message[16:24] + bytes((message[24] & wire.RTNH_F_ONLINK,)) + bytes(3)
+    for kind, value in found:
+        if kind == wire.RTA_MULTIPATH:
+            legs = [build.leg(leg[0] & wire.RTNH_F_ONLINK, *leg[1:]) for leg in wire.legs(value)]
+            body += build.attribute(kind, b"".join(legs))
+        elif kind not in left:
+            body += build.attribute(kind, value)
+    return build.request(wire.RTM_NEWROUTE, wire.NLM_F_CREATE | wire.NLM_F_APPEND, body)
+
+
+def _address(message: bytes) -> bytes:
+    """RTM_NEWADDR of a permanent address that is not link-local; empty for another."""
+    family, length, flags, scope, index = unpack_from("=BBBBI", message, 16)
+    found = wire.attributes(message, 24)
+    flags = int.from_bytes(found.get(_IFA_FLAGS, bytes((flags,))), "little")
+    if not flags & _PERMANENT or scope >= _LINK:
+        return b""
+    body = pack("=BBBBI", family, length, 0, scope, index)
+    body += b"".join(_given(found)) + build.number(_IFA_FLAGS, flags & _KEPT)
+    return build.request(wire.RTM_NEWADDR, wire.NLM_F_CREATE | wire.NLM_F_EXCL, body)
+
+
+def _given(found: dict[int, bytes]) -> Iterator[bytes]:
+    for kind in (_IFA_ADDRESS, _IFA_LOCAL):
+        if kind in found:
+            yield build.attribute(kind, found[kind])

@@ -1,0 +1,221 @@
+"""Doing steps of repair ladders, one at a time, each stored before it is done."""
+
+from __future__ import annotations
+
+from mwan_hook.kernel import lookup
+from mwan_hook.kernel.question import Question
+from mwan_hook.machine import sessions
+from mwan_hook.model import FAMILIES, Connectivity, Family, Method, MwanError, Target, Transition, UplinkState
+from mwan_hook.repair import ladder
+from mwan_hook.run import judge, look
+from mwan_hook.run.ladders import memory, standing
+from mwan_hook.run.steps import STEPS, Work, typed
+from mwan_hook.say import complain, say
+from mwan_hook.store import history, lock, outbox, repairs
+from mwan_hook.store import state as states
+from mwan_hook.verdict import notices, rounds
+from mwan_hook.verdict.facts import another_online
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from mwan_hook.config import Loaded
+    from mwan_hook.model import Job, State, Uplink
+    from mwan_hook.repair.ladder import Climb, Clocks
+    from mwan_hook.run.ladders import LadderStanding
+    from mwan_hook.run.scene import Judged
+
+EVENT = "repair-step"
+DONE = "done"  # outcome of a step that did not fail
+TCP = 6
+GATEWAY = Target("gateway:", Method.GATEWAY, name="gateway:")
+BEYOND = "all uplinks are out together and their gateways answer: the fault is beyond them"
+
+
+class Mender:
+    """A process that does what is due, one step after the other, while it holds the lock of repairs."""
+
+    def __init__(self, root: str, loaded: Loaded) -> None:
+        self._root, self._loaded = root, loaded
+
+    def work(self) -> int:
+        """Each uplink gets one step at most; 0, or 1 if one failed.  Raises MwanError."""
+        code, had = self._mend(), set[str]()
+        while True:
+            judged = self._look()
+            now = repairs.moment()
+            waiting = [one for one in standing(self._root, judged) if one.uplink.name not in had]
+            due = [(one.due.at, one) for one in waiting if one.due and one.due.at <= now.now]
+            if not due:
+                return code
+            _, first = min(due, key=lambda pair: pair[0])
+            had.add(first.uplink.name)
+            code |= self._climb(judged, first)
+
+    def _look(self) -> Judged:
+        return judge.judge(look.to_read(self._root, self._loaded))
+
+    def _climb(self, judged: Judged, one: LadderStanding) -> int:
+        uplink, due = one.uplink, one.due
+        if due is None:
+            return 0
+        why = _kept_back(judged, uplink)
+        if why:
+            if why != one.climb.held:
+                complain((f"{uplink.name}: repair waits: {why}",))
+            self._stored(uplink, lambda climb, now: ladder.kept_back(climb, why, now))
+            return 0
+        now, step = repairs.moment(), STEPS[due.rung.step]
+        reason = f"out for {now.now - one.climb.since:.0f} s, step {due.number} of {len(uplink.config.repair)}"
+        work = Work(self._root, self._loaded, uplink, reason)
+        refusal = step.refusal(work)
+        if refusal:
+            complain((f"{uplink.name}: repair step {due.rung.step} is left out: {refusal}",))
+            self._stored(uplink, lambda climb, now: ladder.passed(uplink.config.repair, climb, now))
+            return 0
+        taken = step.takes(work)
+
+        def begun(climb: Climb, now: Clocks) -> Climb:
+            behind = ladder.passed(uplink.config.repair, climb, now)
+            return ladder.begun(behind, due.rung.step, now, taken)
+
+        if not self._stored(uplink, begun):
+            return 0
+        return self._done(work, due.rung.step)
+
+    def _stored(self, uplink: Uplink, action: Callable[[Climb, Clocks], Climb]) -> bool:
+        """Store what becomes of the climb, if its step is due now that nothing can change; whether it was."""
+        with lock.look(self._root):
+            state, _ = states.load(self._root, writes=False)
+            now, stored = repairs.moment(), memory(state, uplink)
+            known, _ = repairs.load(self._root, writes=True)
+            climb = ladder.current(known.uplinks.get(uplink.name, ladder.Climb()), uplink, stored, now)
+            due = ladder.due(uplink, stored, climb, now)
+            if due is None or due.at > now.now:
+                return False
+            repairs.change(self._root, uplink.name, lambda _: action(climb, now))
+            return True
+
+    def by_hand(self, work: Work, step: str) -> int:
+        """Do a step that the operator asks for; the ladder does not move, and the day's steps are not counted."""
+        taken, uplink = STEPS[step].takes(work), work.uplink
+        with lock.look(self._root):
+            state, _ = states.load(self._root, writes=False)
+            now = repairs.moment()
+
+            def begun(climb: Climb) -> Climb:
+                fresh = ladder.current(climb, uplink, memory(state, uplink), now)
+                return ladder.begun(fresh, step, now, taken)._replace(done=fresh.done)
+
+            repairs.change(self._root, uplink.name, begun)
+        return self._done(work, step)
+
+    def _done(self, work: Work, step: str) -> int:
+        """Do a step that is stored as begun; 0, or 1 if it failed."""
+        say((f"{work.uplink.name}: repair {step} ({work.reason})", f"[#] {typed(work, step)}"), at_once=True)
+        outcome = DONE
+        try:
+            STEPS[step].act(work)
+        except MwanError as error:
+            outcome = f"failed: {error}"
+            complain((f"{work.uplink.name}: repair {step} {outcome}",))
+        self._ended(work.uplink.name, work.uplink.interface, outcome, f"{work.reason}: {outcome}")
+        return int(outcome != DONE)
+
+    def _mend(self) -> int:
+        """End steps that no process is doing any more; 0, or 1 if something could not be put right."""
+        known, _ = repairs.load(self._root, writes=False)
+        boot, code = states.boot_id(), 0
+        for name, climb in known.uplinks.items():
+            if climb.unfinished:
+                outcome = ladder.HURT if climb.boot_id == boot else ladder.REBOOTED
+                try:
+                    STEPS[climb.step].mend(self._root, climb.device)
+                except (MwanError, KeyError) as error:
+                    complain((f"{name}: repair {climb.step}: {error}",))
+                    code = 1
+                complain((f"{name}: repair {climb.step} was not ended: {outcome}; it counts as done",))
+                self._ended(name, "", outcome, outcome)
+        return code
+
+    def _ended(self, name: str, interface: str, outcome: str, reason: str) -> None:
+        """Tell of a step, once, and store its end: killed in between, the next process finds it told."""
+        with lock.look(self._root):
+            known, _ = repairs.load(self._root, writes=False)
+            climb = known.uplinks.get(name, ladder.Climb())
+            state, _ = states.load(self._root, writes=True)
+            interface = interface or state.uplinks.get(name, UplinkState()).interface
+            one = Transition(EVENT, name, interface, None, "offline", climb.step, reason, climb.wall)
+            if not _is_told(self._root, state, one):
+                self._tell(state, one)
+            repairs.change(self._root, name, lambda climb: ladder.ended(climb, outcome))
+
+    def _tell(self, state: State, one: Transition) -> None:
+        from mwan_hook.run import tell
+
+        seen = look.to_read(self._root, self._loaded)
+        clock = round(seen.now * 1e9)
+        fresh = notices.notices((one,), state, state, seen.uplinks, seen.now, clock)
+        before, state = state.outbox, state._replace(outbox=outbox.pending(state.outbox, fresh))
+        states.save(self._root, state)
+        tell.write_down(self._root, (one,), before)
+        tell.handed_over(self._root, self._loaded, state)
+
+
+def _is_told(root: str, state: State, one: Transition) -> bool:
+    def key(other: Transition) -> tuple[object, ...]:
+        return other.event, other.uplink, other.new, other.at
+
+    pending = [Transition(*(getattr(other, field) for field in Transition._fields)) for other in state.outbox]
+    return key(one) in map(key, (*pending, *history.read(root)))
+
+
+def _kept_back(judged: Judged, uplink: Uplink) -> str:
+    """Why a step that is due must not be done now; empty if it may."""
+    dead = [
+        other
+        for other in judged.scene.uplinks
+        if other.present and ladder.dead_since(other, memory(judged.state, other)) is not None
+    ]
+    others_online = another_online(judged.state.uplinks, uplink.name)
+    if not others_online and len(dead) > 1:
+        names = [other.name for other in dead]
+        if ladder.beyond(names, others_online, _answering(judged.scene.root, dead)):
+            return BEYOND
+    return operators_way(uplink)
+
+
+def _answering(root: str, uplinks: Sequence[Uplink]) -> Mapping[str, bool]:
+    """Uplinks whose gateway answers now, in any family."""
+    from mwan_hook.probes import runner
+
+    jobs: list[Job] = []
+    for uplink in uplinks:
+        probe = uplink.config.probe._replace(targets=(GATEWAY,))
+        for family in FAMILIES:
+            jobs += rounds.jobs_for(uplink, family, probe, with_portal=False)
+    found = runner.run(jobs, root=root) if jobs else []
+    return {one.job.uplink: True for one in found if one.connectivity is Connectivity.FULL}
+
+
+def operators_way(uplink: Uplink) -> str:
+    """Words of an operator's session that goes by this uplink; empty where none does."""
+    for session in sessions.standing():
+        family = Family.of(session.server)
+        own = session.server in [address.address for address in uplink.way(family).addresses]
+        if own or (uplink.index and _goes_by(session) == uplink.index):
+            return f"the operator's session from {session.client} goes by it"
+    return ""
+
+
+def _goes_by(session: sessions.Session) -> int:
+    packet = Question(
+        Family.of(session.client),
+        session.client,
+        source=session.server,
+        proto=TCP,
+        sport=session.server_port,
+        dport=session.client_port,
+    )
+    return lookup.out(packet)
