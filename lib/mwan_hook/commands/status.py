@@ -13,6 +13,7 @@ from mwan_hook.model import (
     FAMILIES,
     ConfigError,
     Family,
+    FamilyState,
     Status,
     Uplink,
     UplinkState,

@@ -84,9 +84,9 @@ def dead_since(uplink: Uplink, memory: UplinkState) -> float | None:
     """When the outage of a line began that may be repaired; None for any other line.
 
     Not one of which a family is online, answers (a portal does) or is good again and only held; not one that is
-    switched off, administratively down, or of which nothing is known yet.
+    switched off, administratively down, or of which nothing is known yet; and none that is dialled, which may be idle.
     """
-    if not uplink.enabled or (uplink.link and not uplink.link.up):
+    if not uplink.enabled or uplink.config.dial or (uplink.link and not uplink.link.up):
         return None
     families = [memory.family(family) for family in uplink.config.families]
     if any(map(_answers, families)) or not any(one.connectivity in DEAD and one.since for one in families):

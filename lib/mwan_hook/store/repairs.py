@@ -23,7 +23,7 @@ def load(root: str, writes: bool) -> tuple[Repairs, tuple[str, ...]]:
 
     Raises MwanError if it cannot be read.
     """
-    return files.load(files.under(root, files.REPAIRS), "Repairs", Repairs(), None, writes)
+    return codec.load(files.under(root, files.REPAIRS), "Repairs", Repairs(), None, writes)
 
 
 def moment() -> Clocks:
