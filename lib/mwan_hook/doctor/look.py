@@ -12,6 +12,7 @@ from mwan_hook.doctor.checks import (
     dns,
     kernel,
     marks,
+    repair,
     sysctls,
 )
 from mwan_hook.doctor.checks import (
@@ -33,7 +34,7 @@ from mwan_hook.doctor.read import kernel as kernelparts
 from mwan_hook.doctor.read import resolvers, rulesets
 from mwan_hook.kernel import nft, sysctl
 from mwan_hook.kernel.question import Question
-from mwan_hook.machine import dropins, networkd, units
+from mwan_hook.machine import dropins, networkd, units, usbdevice
 from mwan_hook.model import MAIN_TABLE, ConfigError, Family
 from mwan_hook.run import judge, look
 from mwan_hook.store.files import STATE, under
@@ -80,6 +81,20 @@ def _own(root: str, case: Case, loaded: Loaded, judged: Judged) -> Iterator[Find
     yield from doctorstate.check_configuration((), loaded.warnings)
     yield from doctorstate.check_uplinks(case)
     yield from doctorstate.check(case, _memory(root, judged))
+    yield from _repairs(root, case, loaded)
+
+
+def _repairs(root: str, case: Case, loaded: Loaded) -> Iterator[Finding]:
+    """What their steps lack is asked of the interfaces that are there."""
+    usb = frozenset(one.interface for one in case.present if usbdevice.of_interface(root, one.interface))
+    refusals: dict[tuple[str, str], str] = {}
+    if any(uplink.config.repair for uplink in case.present):
+        from mwan_hook.run.steps import STEPS, Work
+
+        for uplink in case.present:
+            work = Work(root, loaded, uplink, "")
+            refusals |= {(uplink.name, one.step): STEPS[one.step].refusal(work) for one in uplink.config.repair}
+    yield from repair.check(case, usb, refusals)
 
 
 def _memory(root: str, judged: Judged) -> Memory:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mwan_hook.model import Connectivity, Family, FamilyState, Rung, Status, Uplink, UplinkState
+from mwan_hook.model import Connectivity, Dial, Family, FamilyState, Rung, Status, Uplink, UplinkState
 from mwan_hook.repair import ladder
 from mwan_hook.repair.ladder import DAY, Climb, Clocks, Done
 from tests.unit import builders
@@ -82,6 +82,9 @@ def test_a_line_that_is_switched_off_or_down_is_left_alone_and_one_without_inter
     assert ladder.dead_since(uplink(enabled=False), memory) is None
     assert ladder.dead_since(uplink(up=False), memory) is None
     assert ladder.dead_since(uplink()._replace(link=None), memory) == 100
+    dialled = uplink()
+    dialled = dialled._replace(config=dialled.config._replace(dial=Dial("modem:apn=internet")))
+    assert ladder.dead_since(dialled, memory) is None, "it may be idle"
 
 
 def test_a_family_that_the_uplink_does_not_serve_says_nothing() -> None:

@@ -1,0 +1,37 @@
+"""Doctor: repair ladders that lack something, and lines that could have one.  Pure."""
+
+from __future__ import annotations
+
+from mwan_hook.doctor.finding import Finding, Fix, Severity
+from mwan_hook.repair.steps import SUGGESTED
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+    from mwan_hook.doctor.finding import Case
+
+
+def check(case: Case, usb: Collection[str], refusals: Mapping[tuple[str, str], str]) -> Iterator[Finding]:
+    """``usb``: interfaces of USB devices; ``refusals``: why a step of an uplink cannot be, where it cannot."""
+    for uplink in case.present:
+        for rung in uplink.config.repair:
+            words = refusals.get((uplink.name, rung.step))
+            if words:
+                yield Finding(
+                    "repair-step",
+                    Severity.WARNING,
+                    uplink.name,
+                    f"the step {rung.step} of its repair ladder cannot be done: {words}",
+                    "while it is out the step is left out, and the ladder waits for the next one",
+                    Fix(words=f"what it needs, or `repair` in [[{uplink.config.name}]] without it"),
+                )
+        if not uplink.config.repair and uplink.interface in usb:
+            yield Finding(
+                "repair-none",
+                Severity.NOTE,
+                uplink.name,
+                f"{uplink.interface} belongs to a USB device, and nothing is done about it while it is out",
+                "a stick whose firmware hangs, or whose lease the other side has forgotten, stays so",
+                Fix(words=f"repair = {', '.join(SUGGESTED)} in [[{uplink.config.name}]]"),
+            )
