@@ -176,7 +176,7 @@ def test_a_check_has_the_step_done_that_is_due_and_tells_of_it(lines: Lines) -> 
 def test_two_dead_lines_get_their_steps_one_after_the_other(lines: Lines) -> None:
     lines.hook('echo "begin $UPLINK" >>"$MWAN_HOOK_ROOT/told"; sleep 0.3; echo "end $UPLINK" >>"$MWAN_HOOK_ROOT/told"')
     lines.fault(2, 3)
-    lines.configure(lte=f"repair = hook@{SOON}", cable=f"repair = hook@{SOON}")
+    lines.configure(lte=f"repair = hook@{SOON}, hook@600", cable=f"repair = hook@{SOON}, hook@600")
     wait_for("both to be due", lambda: lines.router.mwan("plan").stdout.count(" is due") == 2)
     others = [lines.router.start("repair", "--due") for _ in range(3)]
     lines.due()
