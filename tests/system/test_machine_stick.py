@@ -106,24 +106,5 @@ def test_a_carrier_that_is_lost_is_left_at_once(bed: Machine) -> None:
     wait("it to be back", lambda: uplinks(bed, "enp0s6", "enp0s7", *bed.sticks))
 
 
-def test_a_stick_that_stops_answering_is_replugged_and_online_again_without_a_hand(bed: Machine) -> None:
-    [stick] = bed.sticks
-    bed.write(config("path:*-usb-0:2*, id:0525:a4a2\nrepair = replug@5"))
-    gateway = bed.sh(f"ip route show default dev {stick}").split()[2]
-    # What the kernel keeps for good of its gateway is wrong, until the device is gone.
-    bed.sh(f"ip neigh replace {gateway} lladdr 02:00:00:00:0f:01 dev {stick} nud permanent")
-    index = bed.sh(f"cat /sys/class/net/{stick}/ifindex")
-
-    def replugged() -> bool:
-        bed.sh("systemctl start mwan-hook-check.service", check=False)  # the timer's minute is for a slow processor
-        there = bed.sh(f"cat /sys/class/net/{stick}/ifindex", check=False)
-        return there not in ("", index) and uplinks(bed, "enp0s6", "enp0s7", stick)
-
-    wait("it to be plugged again and online", replugged)
-    told = json.loads(bed.sh(f"mwan-hook history --json lte@{stick}"))
-    steps = [(one["new"], one["reason"].rpartition(": ")[2]) for one in told if one["event"] == "repair-step"]
-    assert steps == [("replug", "done")]
-
-
 def test_nothing_went_wrong(bed: Machine) -> None:
     assert running.unwell(bed) == []

@@ -53,7 +53,6 @@ class Climb(NamedTuple):
     begun: float = 0.0
     wall: float = 0.0  # of the same moment
     outcome: str = ""  # of it; empty while it is under way
-    device: str = ""  # what it has taken away and must give back
     held: str = ""  # why a step that is due is not done
     held_until: float = 0.0
     done: tuple[Done, ...] = ()  # steps begun within a day
@@ -111,7 +110,7 @@ def current(climb: Climb, uplink: Uplink, memory: UplinkState, moment: Clocks) -
         return climb
     if climb.boot_id != moment.boot_id and climb.since and not any(one.transitions for one in families):
         outcome = climb.outcome or (REBOOTED if climb.step else "")
-        fresh = climb._replace(outcome=outcome, device="", held="", held_until=0.0, begun=0.0)
+        fresh = climb._replace(outcome=outcome, held="", held_until=0.0)
     else:
         fresh = _rested(climb)
     return fresh._replace(boot_id=moment.boot_id, since=since, base=since)
@@ -159,7 +158,7 @@ def passed(rungs: Sequence[Rung], climb: Climb, moment: Clocks) -> Climb:
     return climb._replace(place=place, climbs=climbs, base=base, held="", held_until=0.0)
 
 
-def begun(climb: Climb, step: str, moment: Clocks, device: str = "") -> Climb:
+def begun(climb: Climb, step: str, moment: Clocks) -> Climb:
     """What is stored before a step is done."""
     mine = tuple(one for one in climb.done if _age(one, moment) < DAY)
     counts = {**climb.counts, step: climb.counts.get(step, 0) + 1}
@@ -170,7 +169,6 @@ def begun(climb: Climb, step: str, moment: Clocks, device: str = "") -> Climb:
         begun=moment.now,
         wall=moment.wall,
         outcome="",
-        device=device,
         done=done,
         counts=counts,
     )
@@ -178,7 +176,7 @@ def begun(climb: Climb, step: str, moment: Clocks, device: str = "") -> Climb:
 
 def ended(climb: Climb, outcome: str) -> Climb:
     """What is stored after it."""
-    return climb._replace(outcome=outcome, device="")
+    return climb._replace(outcome=outcome)
 
 
 def kept_back(climb: Climb, why: str, moment: Clocks) -> Climb:

@@ -74,11 +74,10 @@ class Mender:
             complain((f"{uplink.name}: repair step {due.rung.step} is left out: {refusal}",))
             self._stored(uplink, lambda climb, now: ladder.passed(uplink.config.repair, climb, now))
             return 0
-        taken = step.takes(work)
 
         def begun(climb: Climb, now: Clocks) -> Climb:
             behind = ladder.passed(uplink.config.repair, climb, now)
-            return ladder.begun(behind, due.rung.step, now, taken)
+            return ladder.begun(behind, due.rung.step, now)
 
         if not self._stored(uplink, begun):
             return 0
@@ -99,14 +98,14 @@ class Mender:
 
     def by_hand(self, work: Work, step: str) -> int:
         """Do a step that the operator asks for; the ladder does not move, and the day's steps are not counted."""
-        taken, uplink = STEPS[step].takes(work), work.uplink
+        uplink = work.uplink
         with lock.look(self._root):
             state, _ = states.load(self._root, writes=False)
             now = repairs.moment()
 
             def begun(climb: Climb) -> Climb:
                 fresh = ladder.current(climb, uplink, memory(state, uplink), now)
-                return ladder.begun(fresh, step, now, taken)._replace(done=fresh.done)
+                return ladder.begun(fresh, step, now)._replace(done=fresh.done)
 
             repairs.change(self._root, uplink.name, begun)
         return self._done(work, step)
@@ -131,7 +130,7 @@ class Mender:
             if climb.unfinished:
                 outcome = ladder.HURT if climb.boot_id == boot else ladder.REBOOTED
                 try:
-                    STEPS[climb.step].mend(self._root, climb.device)
+                    STEPS[climb.step].mend(self._root)
                 except (MwanError, KeyError) as error:
                     complain((f"{name}: repair {climb.step}: {error}",))
                     code = 1

@@ -40,14 +40,13 @@ class Work(NamedTuple):
 class StepEffects(NamedTuple):
     """One row.
 
-    ``refusal`` says why the step cannot be; empty: it can.  ``takes`` names what is away while it is done, which is
-    stored before; ``act`` does it, or raises MwanError; ``mend`` puts right what a process that was killed left.
+    ``refusal`` says why the step cannot be; empty: it can.  ``act`` does it, or raises MwanError; ``mend`` puts right
+    what a process that was killed left, by what is in a file of root's.
     """
 
     refusal: Callable[[Work], str]
     act: Callable[[Work], None]
-    takes: Callable[[Work], str] = lambda _: ""
-    mend: Callable[[str, str], None] = lambda _root, _taken: None
+    mend: Callable[[str], None] = lambda _root: None
 
 
 def _absent(work: Work) -> str:
@@ -83,12 +82,16 @@ def _bounce(work: Work) -> None:
     """What others have there is in a file as long as it is not put back."""
     protocols = {work.loaded.config.routing.protocol}
     kept = bounce.foreign(work.uplink.index, protocols)
-    path = files.under(work.root, files.BOUNCED)
-    files.make_directory(os.path.dirname(path))
-    files.replace(path, b"".join(kept))
+    _keep(work.root, files.BOUNCED, b"".join(kept))
     bounce.bounce(work.uplink.index)
     _await_carrier(work.uplink.interface)
-    _put_back(work.root, "")
+    _put_back(work.root)
+
+
+def _keep(root: str, name: str, content: bytes) -> None:
+    path = files.under(root, name)
+    files.make_directory(os.path.dirname(path))
+    files.replace(path, content)
 
 
 def _await_carrier(interface: str) -> None:
@@ -103,7 +106,7 @@ def _await_carrier(interface: str) -> None:
         time.sleep(bounce.STEP)
 
 
-def _put_back(root: str, _taken: str) -> None:
+def _put_back(root: str) -> None:
     path = files.under(root, files.BOUNCED)
     stored = files.read(path)
     if stored is None:
@@ -121,8 +124,18 @@ def _no_device(work: Work) -> str:
     return "" if device else f"{work.uplink.interface} belongs to no USB device"
 
 
-def _device(work: Work) -> str:
-    return usbdevice.of_interface(work.root, work.uplink.interface)
+def _replug(work: Work) -> None:
+    """Which device is away is in a file as long as it is."""
+    device = usbdevice.of_interface(work.root, work.uplink.interface)
+    _keep(work.root, files.REPLUGGED, device.encode())
+    usbdevice.replug(work.root, device)
+    files.discard(files.under(work.root, files.REPLUGGED))
+
+
+def _give_back(root: str) -> None:
+    path = files.under(root, files.REPLUGGED)
+    usbdevice.give_back(root, (files.read(path) or b"").decode("ascii", "replace"))
+    files.discard(path)
 
 
 def _no_modem(work: Work) -> str:
@@ -163,9 +176,7 @@ STEPS = {
     "renew": StepEffects(_unmanaged, _networkctl("renew")),
     "reconfigure": StepEffects(_unmanaged, _networkctl("reconfigure")),
     "bounce": StepEffects(_absent, _bounce, mend=_put_back),
-    "replug": StepEffects(
-        _no_device, lambda work: usbdevice.replug(work.root, _device(work)), takes=_device, mend=usbdevice.give_back
-    ),
+    "replug": StepEffects(_no_device, _replug, mend=_give_back),
     "modem-reset": StepEffects(_no_modem, lambda work: modems.reset(modems.of_interface(work.uplink.interface))),
     "hook": StepEffects(_no_program, _hook),
 }

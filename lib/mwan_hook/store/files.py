@@ -26,6 +26,7 @@ ROOTS_LIB = LIB + "-root"  # the same across boots
 HOOKS_LOCK = ROOTS + "/hooks.lock"
 REPAIR_LOCK = ROOTS + "/repair.lock"
 BOUNCED = ROOTS + "/bounced"  # routes to be put back
+REPLUGGED = ROOTS + "/replugged"  # a USB device to be given back
 NOTIFIED = RUN + "/notified.json"
 AGAIN = RUN + "/again"
 NOTIFY_LOG = RUN + "/notify.log"

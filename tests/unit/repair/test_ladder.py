@@ -191,7 +191,7 @@ def test_entries_that_are_a_day_old_are_forgotten_with_the_next_step_but_counts_
 def test_a_step_begun_in_an_earlier_boot_is_taken_for_done_and_the_ladder_goes_on() -> None:
     one, memory = uplink(), out(1000)
     climb = ladder.current(Climb(), one, memory, at(1060))
-    stored = ladder.begun(ladder.passed(RUNGS, climb, at(1060)), "renew", at(1060), "1-1")
+    stored = ladder.begun(ladder.passed(RUNGS, climb, at(1060)), "renew", at(1060))
     unknown = UplinkState("lte", 4, FamilyState(since=5.0), FamilyState())
     assert ladder.current(stored, one, unknown, at(6, "b")) == stored, "nothing is known yet"
     after = ladder.current(stored, one, out(20), at(30, "b"))
@@ -205,9 +205,9 @@ def test_one_that_was_online_in_this_boot_begins_anew() -> None:
 
 
 def test_what_was_begun_and_not_ended_is_still_known_when_the_line_is_online() -> None:
-    stored = ladder.begun(Climb("a", since=5, place=1), "replug", at(1060), "1-1")
+    stored = ladder.begun(Climb("a", since=5, place=1), "replug", at(1060))
     rested = ladder.current(stored, uplink(), UplinkState("lte", 4, ONLINE), at(1070))
-    assert rested.unfinished and rested.device == "1-1" and not rested.since
+    assert rested.unfinished and rested.step == "replug" and not rested.since
     assert not ladder.ended(rested, "done").unfinished
 
 
