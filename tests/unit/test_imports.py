@@ -82,8 +82,11 @@ PRIVATE = {
     "_collections": ("light",),
     "_collections_abc": ("machine.networkd",),
     "_json": ("plainjson",),
-    "_signal": ("store.lock",),
-    "_socket": ("kernel", "probes", *PURE, "trace", "doctor.checks", "addresses", "credible", "commands", "config"),
+    "_signal": ("store.lock", "run.quiet"),
+    "_socket": (
+        *("kernel", "probes", *PURE, "trace", "doctor.checks", "addresses", "credible", "commands", "config"),
+        "run.quiet",
+    ),
 }
 
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from _socket import AF_NETLINK, MSG_DONTWAIT, SO_RCVBUF, SOCK_CLOEXEC, SOCK_RAW, SOL_SOCKET, socket
 from errno import EAFNOSUPPORT, ENODEV, ENOENT, EOPNOTSUPP
-from struct import unpack_from
+from posix import strerror, urandom  # not `os`, which costs more than all of a run in peace
+from struct import Struct, unpack_from
 
-from mwan_hook.kernel import build, frames, wire
-from mwan_hook.model import MwanError
+from mwan_hook.kernel import frames
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 NETLINK_ROUTE = 0
+NLMSG_ERROR = 2
+NLM_F_REQUEST, NLM_F_DUMP = 0x1, 0x300
 SOL_NETLINK = 270
 LISTEN_FDS_START = 3
 RTMGRP_IPV6_ROUTE = 0x400
@@ -23,6 +24,7 @@ EVERYTHING = 0x1 | 0x10 | 0x40 | 0x80 | 0x100 | RTMGRP_IPV6_ROUTE | 0x40000 | 0x
 NETLINK_NO_ENOBUFS, NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK = 5, 10, 11, 12
 RECEIVE = 65536  # the kernel never makes a dump's buffer larger than 32 KiB
 
+_HEADER = Struct("=IHHII")
 _NLMSGERR_ATTR_MSG = 1
 _ABSENT = (ENOENT, ENODEV, EAFNOSUPPORT, EOPNOTSUPP)
 
@@ -46,6 +48,8 @@ def inherited_sockets() -> tuple[socket, ...]:
     A storm that they cannot hold is no error of theirs: systemd gives a socket with an error up for good.  They stay
     readable then, and what they lost is found by looking.
     """
+    import os
+
     if os.environ.pop("LISTEN_PID", "") != str(os.getpid()):
         return ()
     count = os.environ.pop("LISTEN_FDS", "")
@@ -78,7 +82,9 @@ def _drained(sock: socket) -> bool:
 def refusal(message: bytes) -> tuple[int, str]:
     """(errno, the kernel's own words) of an NLMSG_ERROR with NETLINK_CAP_ACK, or an NLMSG_DONE."""
     code: int = unpack_from("=i", message, 16)[0]
-    start = 36 if message[4] == wire.NLMSG_ERROR else 20
+    from mwan_hook.kernel import wire
+
+    start = 36 if message[4] == NLMSG_ERROR else 20
     words = wire.attributes(message, start).get(_NLMSGERR_ATTR_MSG, b"")
     return -code, words.rstrip(b"\0").decode(errors="replace")
 
@@ -93,7 +99,7 @@ def dump(sock: socket, kind: int, body: bytes, watch: socket | None = None) -> I
     """
     if watch:
         _drained(watch)
-    sock.send(build.request(kind, wire.NLM_F_DUMP, body, _sequence()))
+    sock.send(_HEADER.pack(16 + len(body), kind, NLM_F_REQUEST | NLM_F_DUMP, _sequence(), 0) + body)
     last, buffer, count = -1, b"", 0
     while last < 0:
         try:
@@ -102,7 +108,7 @@ def dump(sock: socket, kind: int, body: bytes, watch: socket | None = None) -> I
         except BlockingIOError:
             last = frames.done_with_words(buffer)
             if last < 0:
-                raise MwanError("the kernel broke off a dump") from None
+                raise _failed("the kernel broke off a dump") from None
             break
         if buffer:
             count += 1
@@ -117,12 +123,20 @@ def dump(sock: socket, kind: int, body: bytes, watch: socket | None = None) -> I
 
 def _sequence() -> int:
     """A number that tells where messages begin (see :mod:`columns`): random, its last byte rare in addresses."""
-    return int.from_bytes(os.urandom(3), "little") | 0xD7000000
+    return int.from_bytes(urandom(3), "little") | 0xD7000000
 
 
 def _check(message: bytes) -> None:
     """Raise for a refusal; what is not there has nothing to show."""
     frames.checked(message)
-    code, words = refusal(message)
-    if code > 0 and code not in _ABSENT:
-        raise MwanError(f"reading from the kernel: {words or os.strerror(code)}")
+    if unpack_from("=i", message, 16)[0]:
+        code, words = refusal(message)
+        if code > 0 and code not in _ABSENT:
+            raise _failed(f"reading from the kernel: {words or strerror(code)}")
+
+
+def _failed(words: str) -> Exception:
+    """Imported only where something fails: a run in peace needs no model."""
+    from mwan_hook.model import MwanError
+
+    return MwanError(words)

@@ -30,7 +30,8 @@ from mwan_hook.routing.priorities import KERNEL_DEFAULT, KERNEL_MAIN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from _socket import socket
+    from collections.abc import Callable, Iterable, Iterator
     from typing import TypeVar
 
     T = TypeVar("T")
@@ -278,11 +279,15 @@ class Reader:
     def _dump_once(self, kind: int, body: bytes, use: Callable[[Iterable[bytes]], T], last: bool) -> T:
         watch = self._watch if kind == wire.RTM_GETROUTE and body[0] == Family.IPV6.af and not last else None
         try:
-            return use(netlink.dump(self._socket, kind, body, watch))
+            return use(self._read(self._socket, kind, body, watch))
         except frames.InterruptedDumpError:
             self._socket.close()  # with what is left of the dump
             self._socket = netlink.connect()
             raise
+
+    def _read(self, sock: socket, kind: int, body: bytes, watch: socket | None = None) -> Iterator[bytes]:
+        """The buffers of a dump; everything that a reader knows comes by here."""
+        return netlink.dump(sock, kind, body, watch)
 
     def _defaults4(self, _: bool) -> list[bytes]:
         """The leaf of key 0.0.0.0 comes first, its longest prefix first: stop at the first other key."""
@@ -290,7 +295,7 @@ class Reader:
         self._pieces[Family.IPV4] = []
         sock = netlink.connect()
         try:
-            for buffer in netlink.dump(sock, wire.RTM_GETROUTE, _request(Family.IPV4, MAIN_TABLE)):
+            for buffer in self._read(sock, wire.RTM_GETROUTE, _request(Family.IPV4, MAIN_TABLE)):
                 for message in frames.messages(buffer):
                     if not message[_DST_LEN]:
                         found.append(message)
@@ -307,7 +312,7 @@ class Reader:
         sock = netlink.connect()
         try:
             watch = None if last else self._watch
-            for buffer in netlink.dump(sock, wire.RTM_GETROUTE, _request(Family.IPV6, MAIN_TABLE), watch):
+            for buffer in self._read(sock, wire.RTM_GETROUTE, _request(Family.IPV6, MAIN_TABLE), watch):
                 buffers.append(buffer)
                 if len(buffers) > FEW:
                     return self._defaults6_by_link(links, dead)

@@ -11,16 +11,16 @@ from __future__ import annotations
 import _socket
 import errno
 import os
-import struct
 import time
 
 from mwan_hook.addresses import is_address
 from mwan_hook.light import TYPE_CHECKING, NamedTuple
 from mwan_hook.model import Connectivity, Family, MwanError
+from mwan_hook.probes import plain
 from mwan_hook.say import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Generator
     from typing import Any, TypeAlias, TypeVar
 
     from mwan_hook.model import Job
@@ -29,12 +29,9 @@ if TYPE_CHECKING:
     Wait: TypeAlias = tuple[int, int, float]
     Steps: TypeAlias = Generator[Wait, int, T]
 
-SO_BINDTOIFINDEX = 62  # by index, not by name: an interface that is renamed meanwhile stays the same one
-SO_TIMESTAMPNS = 35
-CLOSE_WAIT = 8  # linux/tcp_states.h
 LONGEST_WORDS = 200  # characters of what an exception says
 NEVER = float("inf")  # a probe that wants no wake-up
-IP_HEADER = {Family.IPV4: 20, Family.IPV6: 40}
+IP_HEADER = {family: plain.HEADER[family.af] for family in Family}
 
 # What connect() and send() say themselves: no packet left.  A blackhole route gives EINVAL, a prohibit route EACCES.
 _NO_WAY = {
@@ -108,8 +105,7 @@ class BoundSocket(_socket.socket):
         except PermissionError:
             raise MwanError("probing needs root (the capability CAP_NET_RAW)") from None
         try:
-            self.setsockopt(_socket.SOL_SOCKET, SO_BINDTOIFINDEX, job.index)
-            self.bind(endpoint(job, job.source))
+            plain.tie(self, job.family.af, job.source, job.index)
         except OSError:
             self.close()
             raise
@@ -138,35 +134,12 @@ def guarded(action: Callable[..., T], *values: Any) -> T | ProbeAnswer:
 
 def endpoint(job: Job, address: str, port: int = 0) -> tuple[str, int] | tuple[str, int, int, int]:
     """Socket address; a link-local one is that of the job's link."""
-    if job.family is Family.IPV4:
-        return address, port
-    return address, port, 0, job.index if address.lower().startswith("fe80:") else 0
+    return plain.endpoint(job.family.af, address, port, job.index)
 
 
 def literal(text: str, family: Family) -> bool:
     """True for an address of the family; False for a name (which must never reach the C library's resolver)."""
     return is_address(text) and Family.of(text) is family
-
-
-def stamped(sock: _socket.socket, size: int) -> tuple[bytes, float]:
-    """One packet, and when the kernel received it: reading it may wait for other threads, or for the next round.
-
-    The socket wants SO_TIMESTAMPNS set; without a stamp the time is now's.  Raises OSError.
-    """
-    packet, control, _, _ = sock.recvmsg(size, 64)
-    return packet, received(control)
-
-
-def received(control: Sequence[tuple[int, int, bytes]]) -> float:
-    """When the kernel received a packet that was just read, by its control messages."""
-    now = time.monotonic()
-    for level, kind, data in control:
-        if (level, kind) == (_socket.SOL_SOCKET, SO_TIMESTAMPNS) and len(data) == 16:
-            seconds, nanoseconds = struct.unpack("=qq", data)
-            # The stamp is of the wall clock, which may be set meanwhile; a packet is never from the future.
-            age: float = time.time() - seconds - nanoseconds / 1e9
-            return now - max(0.0, age)
-    return now
 
 
 def timed_out(job: Job) -> ProbeAnswer:
@@ -185,21 +158,3 @@ def failed(number: int, wire_bytes: int = 0, offender: str = "") -> ProbeAnswer:
     """The answer where the network said no; ``offender`` is who said it."""
     words = _WORDS.get(number) or os.strerror(number).lower()
     return ProbeAnswer(Connectivity.LIMITED, None, f"{words}, says {offender}" if offender else words, wire_bytes)
-
-
-def tcp_bytes(sock: _socket.socket, family: Family) -> int:
-    """Bytes that a TCP socket has put on the wire and taken from it so far, IP headers included.
-
-    ``struct tcp_info`` of linux/tcp.h: state at 0, options at 5, bytes_received at 128, segs_out and segs_in at 136,
-    bytes_sent at 200.  A SYN of Linux has 20 bytes of options, later segments 12 where time stamps are agreed on.
-    """
-    info = sock.getsockopt(_socket.IPPROTO_TCP, _socket.TCP_INFO, 232)
-    if len(info) < 208:
-        return 0
-    segments_out, segments_in = struct.unpack_from("=2I", info, 136)
-    header = IP_HEADER[family] + 20
-    if not info[5]:  # no option agreed on: the SYN was not answered, or with a reset
-        return int(segments_out * (header + 20) + segments_in * header)
-    finished = info[0] == CLOSE_WAIT  # the other side's FIN counts as a byte received
-    received, sent = struct.unpack_from("=Q", info, 128)[0], struct.unpack_from("=Q", info, 200)[0]
-    return int((segments_out + segments_in) * (header + 12 * (info[5] & 1)) + 16 + received - finished + sent)

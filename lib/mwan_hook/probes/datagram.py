@@ -12,15 +12,14 @@ from mwan_hook.model import Connectivity
 from mwan_hook.probes.bound import (
     IP_HEADER,
     NEVER,
-    SO_TIMESTAMPNS,
     BoundSocket,
     ProbeAnswer,
     endpoint,
     failed,
-    stamped,
     timed_out,
 )
 from mwan_hook.probes.icmp import RECVERR
+from mwan_hook.probes.plain import SO_TIMESTAMPNS, stamped
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -19,11 +19,11 @@ import dns.rcode
 
 from mwan_hook.light import TYPE_CHECKING, NamedTuple, partial
 from mwan_hook.model import Connectivity
-from mwan_hook.probes import datagram
-from mwan_hook.probes.bound import IP_HEADER, BoundSocket, ProbeAnswer, endpoint, failed, not_sent, tcp_bytes, timed_out
+from mwan_hook.probes import datagram, plain
+from mwan_hook.probes.bound import IP_HEADER, BoundSocket, ProbeAnswer, endpoint, failed, not_sent, timed_out
 from mwan_hook.probes.datagram import Server
 from mwan_hook.probes.dnsreply import HEADER
-from mwan_hook.probes.tcp import RESET_ON_CLOSE
+from mwan_hook.probes.plain import RESET_ON_CLOSE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -106,7 +106,7 @@ def _by_tcp(job: Job, server: Server, query: dns.message.Message, exchange: Exch
         number = sock.connect_ex(endpoint(job, server.address, server.port))
         if number not in (0, errno.EINPROGRESS):
             return DnsReply(None, not_sent(OSError(number, "")))
-        exchange.meter = partial(tcp_bytes, sock, job.family)
+        exchange.meter = partial(plain.tcp_bytes, sock, job.family.af)
         mask = yield sock.fileno(), select.POLLOUT, server.until
         number = sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_ERROR)
         got = (yield from _exchange(sock, query.to_wire(), server.until)) if mask and not number else None

@@ -13,8 +13,9 @@ import time
 
 from mwan_hook.light import TYPE_CHECKING
 from mwan_hook.model import Connectivity, Family, MwanError
-from mwan_hook.probes.bound import NEVER, SO_TIMESTAMPNS, ProbeAnswer, literal, not_sent, received, stamped
+from mwan_hook.probes.bound import NEVER, ProbeAnswer, literal, not_sent
 from mwan_hook.probes.icmp import raw
+from mwan_hook.probes.plain import SO_TIMESTAMPNS, received, stamped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

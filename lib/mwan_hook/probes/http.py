@@ -22,6 +22,7 @@ import requests.utils
 from mwan_hook import __version__
 from mwan_hook.light import TYPE_CHECKING
 from mwan_hook.model import Connectivity, Method
+from mwan_hook.probes import plain
 from mwan_hook.probes.bound import (
     IP_HEADER,
     NEVER,
@@ -31,7 +32,6 @@ from mwan_hook.probes.bound import (
     failed,
     guarded,
     not_sent,
-    tcp_bytes,
     timed_out,
 )
 from mwan_hook.probes.connection import PlainPool, SecurePool, Trust
@@ -107,7 +107,7 @@ class HttpCall:
     def spent(self) -> int:
         """Bytes of every connection so far."""
         with self._lock:
-            return sum(tcp_bytes(handle, self.job.family) for handle in self._handles)
+            return sum(plain.tcp_bytes(handle, self.job.family.af) for handle in self._handles)
 
     def unread(self) -> bool:
         """True if something has arrived that the request's thread has not yet had the time to read."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import _socket
 import errno
 import select
-import struct
 import time
 
 from mwan_hook.light import TYPE_CHECKING, partial
 from mwan_hook.model import Connectivity
-from mwan_hook.probes.bound import IP_HEADER, NEVER, BoundSocket, ProbeAnswer, endpoint, failed, not_sent, tcp_bytes
+from mwan_hook.probes import plain
+from mwan_hook.probes.bound import IP_HEADER, NEVER, BoundSocket, ProbeAnswer, endpoint, failed, not_sent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from mwan_hook.model import Job
     from mwan_hook.probes.bound import Exchange, Steps
 
-RESET_ON_CLOSE = struct.pack("=ii", 1, 0)
 TRIES = 3  # addresses of one name
 
 
@@ -36,25 +35,19 @@ def _connect(job: Job, address: str, exchange: Exchange) -> Steps[ProbeAnswer]:
     """What becomes of one connection; its bytes are the exchange's."""
     try:
         with BoundSocket(job, _socket.SOCK_STREAM) as sock:
-            sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_LINGER, RESET_ON_CLOSE)
+            sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_LINGER, plain.RESET_ON_CLOSE)
             began = time.monotonic()
             number = sock.connect_ex(endpoint(job, address, job.target.port))
             if number not in (0, errno.EINPROGRESS):
                 return not_sent(OSError(number, ""))
             exchange.begin()
-            exchange.meter = partial(tcp_bytes, sock, job.family)
+            exchange.meter = partial(plain.tcp_bytes, sock, job.family.af)
             yield sock.fileno(), select.POLLOUT, NEVER
             took = (time.monotonic() - began) * 1000
             exchange.settle()
             if number := sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_ERROR):
                 return failed(number)
-            exchange.spent += IP_HEADER[job.family] + 32  # the reset to come
-            return ProbeAnswer(Connectivity.FULL, _round_trip_ms(sock) or took)
+            exchange.spent += IP_HEADER[job.family] + plain.RESET  # the reset to come
+            return ProbeAnswer(Connectivity.FULL, plain.round_trip_ms(sock) or took)
     except OSError as error:
         return not_sent(error)
-
-
-def _round_trip_ms(sock: BoundSocket) -> float:
-    """The kernel's measure of SYN to SYN and ACK, tcpi_rtt of ``struct tcp_info`` in us; 0 where it has none."""
-    microseconds: int = struct.unpack_from("=I", sock.getsockopt(_socket.IPPROTO_TCP, _socket.TCP_INFO, 72), 68)[0]
-    return microseconds / 1000

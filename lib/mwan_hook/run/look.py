@@ -47,7 +47,12 @@ if TYPE_CHECKING:
 
 def to_read(root: str, loaded: Loaded) -> Scene:
     """Read the kernel and the state for a command that changes nothing, no file either."""
-    return _look(root, loaded, None, writes=False)
+    return through(Reader(loaded.config.routing.protocol), root, loaded)
+
+
+def through(reader: Reader, root: str, loaded: Loaded) -> Scene:
+    """The same by this reader, which is closed then."""
+    return _look(reader, root, loaded, None, writes=False)
 
 
 def to_write(root: str, loaded: Loaded, memory: State | None = None) -> Scene:
@@ -55,15 +60,15 @@ def to_write(root: str, loaded: Loaded, memory: State | None = None) -> Scene:
 
     Files that cannot be used are set aside.
     """
-    return _look(root, loaded, memory, writes=True)
+    return _look(Reader(loaded.config.routing.protocol), root, loaded, memory, writes=True)
 
 
-def _look(root: str, loaded: Loaded, memory: State | None, writes: bool) -> Scene:
+def _look(reader: Reader, root: str, loaded: Loaded, memory: State | None, writes: bool) -> Scene:
     state, messages = (memory, ()) if memory else states.load(root, writes)
     allotment, more = allotments.load(root, writes)
     now, wall = time.clock_gettime(time.CLOCK_BOOTTIME), time.time()
     config = loaded.config
-    with Reader(config.routing.protocol) as reader:
+    with reader:
         outlines = _outlines(reader)
         described = _attributes(root, config, outlines.links)
         around = Inputs(outlines, state, allotment, described, networkd.leases(root))

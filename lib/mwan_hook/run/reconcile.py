@@ -40,6 +40,7 @@ class Run:
         self._asked_gateways = False
         self.finishing = False
         self.failed = False  # nft(8) has: errors of the state do not hold that
+        self.moved = False  # something was changed, or has happened
         self._started = time.clock_gettime(time.CLOCK_BOOTTIME)
 
     def reconcile(
@@ -56,7 +57,7 @@ class Run:
             if judged.changes or self.table_due(judged) or seen.bound.allotment != seen.allotment or seen.state.errors:
                 from mwan_hook.run import change
 
-                before = seen.state
+                before, self.moved = seen.state, True
                 judged, errors = change.settle(self, judged, rounds)
                 return self._saved(judged, before, errors)
             return self._saved(judged, seen.state, ())
@@ -122,6 +123,7 @@ class Run:
             from mwan_hook.run import metering
 
             happened += metering.transitions(judged, before, state)
+        self.moved = self.moved or bool(happened)
         if happened:
             from mwan_hook.run import tell
 

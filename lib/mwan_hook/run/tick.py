@@ -16,7 +16,7 @@ from mwan_hook.model import FAMILIES, Busy, ConfigError, Family, Probe, Status, 
 from mwan_hook.run.judge import verdicts
 from mwan_hook.run.reconcile import Run
 from mwan_hook.run.scene import Judged, Key, ProbedRound, memory_of
-from mwan_hook.say import complain
+from mwan_hook.say import attempted, complain
 from mwan_hook.store import files, lock
 from mwan_hook.store import state as states
 from mwan_hook.verdict import schedule
@@ -42,11 +42,16 @@ class Request(NamedTuple):
     interfaces: tuple[str, ...] = ()  # named by an event: due, though the schedule may say no
     since: float | None = None  # --now: all that was not probed since then is due
     wait: float = WAIT_FOR_PROBER  # for another run that is probing
+    remember: bool = False  # leave what was seen to the next ones, if it is nothing new
 
 
-def check(root: str, names: Sequence[str] = (), now: bool = False) -> int:
-    """``mwan-hook check``: what the timer runs.  Raises MwanError."""
-    return tick(root, config.load(root), Request(tuple(names), since=_clock() if now else None))
+def check(root: str, names: Sequence[str] = (), now: bool = False, remember: bool = False) -> int:
+    """``mwan-hook check``: what the timer runs.  Raises MwanError.
+
+    ``remember``: leave what it saw to the next ones, if that is nothing new.
+    """
+    wish = Request(tuple(names), since=_clock() if now else None, remember=remember)
+    return tick(root, config.load(root), wish)
 
 
 def event(root: str, given: tuple[str, str] | None = None) -> int:
@@ -120,7 +125,12 @@ def tick(root: str, loaded: Loaded, wish: Request) -> int:
         judged = run.reconcile()
     judged = run.finish(judged)
     _look_after(root, loaded, judged)
-    return _said(judged, run.failed)
+    code = _said(judged, run.failed)
+    if wish.remember and not (code or run.moved):
+        from mwan_hook.run import remember
+
+        complain(attempted(lambda: remember.keep(root, loaded)))
+    return code
 
 
 def _said(judged: Judged, failed: bool) -> int:

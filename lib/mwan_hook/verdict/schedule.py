@@ -52,13 +52,21 @@ def portal_due(state: FamilyState, config: UplinkConfig, family: Family, now: fl
 
     A metered uplink is spared while another one is online: then a portal that was found is asked for as seldom.
     """
-    probe, spared = config.probe, config.metered and another_online
-    if probe.portal_interval <= 0 or not any(target.applies(family) for target in probe.portal_targets):
+    every = portal_every(config, family, another_online)
+    if not every:
         return False
-    if state.portal_due or state.portal_at is None or (state.portal and not spared):
+    if state.portal_due or state.portal_at is None or (state.portal and not (config.metered and another_online)):
         return True
-    every = PORTAL_ROUNDS * interval(config, another_online) if spared else 0.0
-    return now - state.portal_at >= max(probe.portal_interval, every)
+    return now - state.portal_at >= every
+
+
+def portal_every(config: UplinkConfig, family: Family, another_online: bool) -> float:
+    """Seconds between portal checks in peace; 0 where there are none."""
+    probe = config.probe
+    if probe.portal_interval <= 0 or not any(target.applies(family) for target in probe.portal_targets):
+        return 0.0
+    spared = config.metered and another_online
+    return max(probe.portal_interval, PORTAL_ROUNDS * interval(config, another_online) if spared else 0.0)
 
 
 def waits_behind_portal(state: FamilyState, config: UplinkConfig) -> bool:
