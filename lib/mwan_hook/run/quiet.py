@@ -112,7 +112,7 @@ class _Try:
         asked = _clock()
         answers = ask(due, state)
         self.locks.take(under(self.root, STATE_LOCK))
-        if netlink.any_change((ears,)) or stamp(under(self.root, STATE)) != stamped or not empty(self.root):
+        if netlink.any_change((ears,)) or stamp(under(self.root, STATE)) != stamped or not no_event(self.root):
             raise Doubt
         for one, results in zip(due, answers, strict=True):
             memory = state["uplinks"][one["uplink"]][one["family"]]
@@ -189,10 +189,10 @@ def compare_files(memo: dict[str, Any]) -> None:
 
 
 def stamp(path: str) -> list[int] | None:
-    """What changes when a file or directory does; None when it is not there."""
+    """What changes when a file or directory does; None when it is not there (or not for us to see)."""
     try:
         found = posix.stat(path)
-    except FileNotFoundError:
+    except OSError:
         return None
     return [found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns]
 
@@ -207,7 +207,7 @@ def value_of(path: str) -> str | None:
         return ""
 
 
-def empty(root: str) -> bool:
+def no_event(root: str) -> bool:
     """Whether no event is spooled."""
     try:
         return not posix.listdir(under(root, EVENTS))
@@ -374,7 +374,7 @@ def after_good(memory: dict[str, Any], one: dict[str, Any], results: list[Result
     """
     times = sorted(rtt_ms for _, rtt_ms, _ in results)
     latency, srtt = times[(len(times) - 1) // 2], memory["srtt_ms"]
-    if latency > 1000 * min(one["timeout"], max(0.3, 4 * srtt / 1000)):
+    if times[-1] > 1000 * min(one["timeout"], max(0.3, 4 * srtt / 1000)):
         raise Doubt(stands=True)
     said = [{"target": name, "connectivity": FULL, "rtt_ms": rtt_ms} for name, rtt_ms, _ in results]
     known = memory["targets"] if one["spares"] else ()

@@ -69,9 +69,9 @@ _FAMILY |= {"transitions"}
 
 
 def keep(root: str, loaded: Loaded) -> None:
-    """Keep what this run has seen, if the next ones can be compared with it; else an empty file.  Raises MwanError.
+    """Keep what this run has seen, if the next ones can be compared with it.  Raises MwanError.
 
-    Where something always differs, or is not known here, that must not cost in every run.
+    Else an empty file is kept: where something always differs, or is not known here, that must not cost in every run.
     """
     path = files.under(root, quiet.MEMO)
     try:
@@ -79,11 +79,20 @@ def keep(root: str, loaded: Loaded) -> None:
             return
     except OSError:
         pass  # there is none yet
-    with lock.look(root):
-        if os.stat(os.path.dirname(path)).st_uid == os.geteuid():
-            text = _seen(root, loaded) if _is_known(loaded.config) else b""
-            if text is not None:
-                files.replace(path, text)
+    held = lock.look(root, wait=0)
+    if held.acquire():
+        try:
+            if os.stat(os.path.dirname(path)).st_uid == os.geteuid():
+                _keep(path, _seen(root, loaded) if _is_known(loaded.config) else b"")
+        except OSError:
+            pass  # a setting that this user may not read: the whole program does without it
+        finally:
+            held.release()
+
+
+def _keep(path: str, text: bytes | None) -> None:
+    if text is not None:
+        files.replace(path, text)
 
 
 def _seen(root: str, loaded: Loaded) -> bytes | None:
