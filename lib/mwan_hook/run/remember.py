@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
     from mwan_hook.config import Loaded
     from mwan_hook.model import Job, Link, Uplink
-    from mwan_hook.run.scene import Judged
+    from mwan_hook.run.scene import Judged, Scene
 
 LASTS = 300.0  # seconds after which the whole program looks again, though all be the same
 SELDOM = 60.0  # seconds between two of these: where something always differs this must not cost in every run
@@ -65,7 +65,7 @@ _STATE |= {"saved_wall", "run_seconds", "protocols", "sharing", "elsewhere"}
 _FAMILY = {"status", "connectivity", "judged", "since", "good", "bad", "held_until", "full_at", "passes", "may_pass"}
 _FAMILY |= {"burst", "way", "lost_at", "lost_way", "portal", "portal_at", "portal_due", "probed_at", "next_probe_at"}
 _FAMILY |= {"latency_ms", "srtt_ms", "reason", "probe_bytes", "targets", "by_facts", "rounds", "bad_rounds"}
-_FAMILY |= {"transitions"}
+_FAMILY |= {"transitions", "known"}
 
 
 def keep(root: str, loaded: Loaded) -> None:
@@ -178,10 +178,20 @@ def _at_peace(judged: Judged) -> bool:
     seen, state = judged.scene, judged.scene.state
     there, memories = seen.snapshot, [memory for one in state.uplinks.values() for memory in (one.ipv4, one.ipv6)]
     others = seen.bound.turns or there.pool or there.firewall or there.delegated or limited(seen) or seen.messages
-    same = judged.state == state and seen.bound.allotment == seen.allotment and not judged.changes
+    same = _is_over(judged) and seen.bound.allotment == seen.allotment and _is_over(judge.judge(_later(seen)))
     known = [_usual(state, State(), _STATE), *(_usual(memory, FamilyState(), _FAMILY) for memory in memories)]
     known += [_is_known_uplink(uplink.config) for uplink in seen.uplinks]
     return same and all(known) and not others and not look.may_be_delegated(seen.bound, state, there)
+
+
+def _is_over(judged: Judged) -> bool:
+    """Whether nothing is to do and nothing new to store."""
+    return judged.state == judged.scene.state and not judged.changes
+
+
+def _later(seen: Scene) -> Scene:
+    """The same at the end of the memo's time: what only waits for its time is no peace."""
+    return seen._replace(now=seen.now + LASTS, wall=seen.wall + LASTS)
 
 
 def _usual(thing: Any, usual: Any, known: set[str]) -> bool:
