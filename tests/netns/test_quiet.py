@@ -291,3 +291,17 @@ def test_every_file_that_a_run_in_peace_reads_is_compared(peace: Peace, describe
     if described:
         (peace.router.root / "etc/systemd/network/50-line.network").unlink()
         peace.router.configure(CONFIG)
+
+
+def test_where_time_alone_would_lead_to_a_change_nothing_is_remembered(peace: Peace) -> None:
+    """A line without an address is told as dead after a minute."""
+    peace.router.ns.batch("link add eth9 type veth peer name eth9p", "link set eth9 up", "link set eth9p up")
+    peace.router.configure(CONFIG + "  [[three]]\n    match = eth9\n")
+    try:
+        for _ in range(3):
+            peace.memo.unlink(missing_ok=True)
+            peace.router.check()
+        assert peace.memo.read_bytes() == b""
+    finally:
+        peace.router.ns.ip("link del eth9")
+        peace.router.configure(CONFIG)
