@@ -32,6 +32,8 @@ def _families(lab: Lab, router: Router, more: str, what: str, limited: bool) -> 
     router.configure(PROBED.format(more=more) + subject.uplinks(3))
     for _ in range(3):
         router.check()
+        (router.root / "run/mwan-hook/quiet").unlink(missing_ok=True)  # none of another configuration
+    router.check()
     run = subject.words(router, "check", "--now")
     with Spawner(router.ns, lab.dir) as spawner:
         ours, bare = interleaved(REPETITIONS, [(spawner, run), (spawner, subject.NOTHING)])
