@@ -213,7 +213,7 @@ CHANGES: dict[str, tuple[Callable[[Router], object], Callable[[Router], object]]
 
 
 @pytest.mark.parametrize("what", CHANGES)
-def test_whatever_is_changed_is_for_the_whole_program(peace: Peace, what: str) -> None:
+def test_each_change_is_for_the_whole_program(peace: Peace, what: str) -> None:
     peace.surely_same()
     change, back = CHANGES[what]
     change(peace.router)

@@ -111,7 +111,7 @@ def test_a_round_is_due_after_its_interval_less_a_tenth_or_when_all_is() -> None
         ({**stored(), "saved_at": 1001.0}, 1000.0, False),
     ],
 )
-def test_whatever_else_the_state_says_is_for_the_whole_program(state: dict[str, Any], now: float, stands: bool) -> None:
+def test_all_else_that_the_state_says_is_for_the_whole_program(state: dict[str, Any], now: float, stands: bool) -> None:
     with pytest.raises(quiet.Doubt) as doubt:
         quiet.due_rounds(memo(), state, now, forced=False)
     assert doubt.value.stands is stands
@@ -205,7 +205,7 @@ def kept(*whole: bool) -> tuple[list[list[Any]], bytes]:
 
 
 @pytest.mark.parametrize("whole", [True, False])
-def test_the_same_replies_are_the_same_whatever_their_numbers(kernel: dict[int, Any], whole: bool) -> None:
+def test_the_same_replies_are_the_same_with_other_numbers(kernel: dict[int, Any], whole: bool) -> None:
     quiet.compare_kernel(*kept(whole, True))
 
 
