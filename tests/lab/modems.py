@@ -121,13 +121,13 @@ class Modem:
         raise RefusedByModemError("MobileEquipment.IncorrectPassword", "Incorrect password")
 
     def connect(self, asked: dict[str, Any], answer: Callable[[object], None]) -> None:
-        """Make or find the bearer, and connect it after a while, whether the caller still listens or not."""
-        alike = [path for path, one in self.bearers.items() if one["asked"] == asked]
-        path = alike[0] if alike else f"{PATH}/Bearer/{next(self._numbers)}"
-        self.bearers.setdefault(path, {"asked": asked, "connected": False})
+        """Make or find the bearer, and connect it, after a while and whether the caller still listens or not."""
         self.is_["state"] = CONNECTING
 
         def connected() -> None:
+            alike = [path for path, one in self.bearers.items() if one["asked"] == asked]
+            path = alike[0] if alike else f"{PATH}/Bearer/{next(self._numbers)}"
+            self.bearers.setdefault(path, {"asked": asked, "connected": False})
             error = self._refusal(asked)
             self.is_["state"] = REGISTERED if error else CONNECTED
             self.bearers[path]["connected"] = not error
@@ -297,7 +297,8 @@ class Server:
     def on_Look(self, _: str) -> tuple[str, tuple[str]]:  # noqa: N802
         """All there is to know."""
         modems = [
-            {**modem.is_, "path": path, "bearers": {b: one["connected"] for b, one in modem.bearers.items()}}
+            {**modem.is_, "bearers": {b: one["connected"] for b, one in modem.bearers.items()}}
+            | {"path": path, "pending": len(modem.pending)}
             for path, modem in self.modems.items()
         ]
         return "s", (json.dumps({"modems": modems, "calls": self.calls, "servers": self.servers}),)

@@ -18,7 +18,7 @@ from mwan_hook import config
 from mwan_hook.__main__ import guarded
 from mwan_hook.commands import modem
 from mwan_hook.kernel import bulk
-from mwan_hook.modem import connect, interface
+from mwan_hook.modem import connect, interface, memory
 from mwan_hook.modem.bus import Caller
 from mwan_hook.store import files
 from tests.lab.modems import Modems
@@ -75,7 +75,8 @@ def main() -> None:
     config.look(root)  # each fork would import the parser
     for number in range(1, MOST):
         modems.plug(json.loads(told))
-        if forked(root, False, number) == 0:
+        files.discard(files.under(root, memory.PINS))
+        if forked(root, False, number) != -signal.SIGKILL:
             break
         point: dict[str, Any] = {"number": number, "hung_up": seen(modems, forked(root, True))}
         forked(root, False, number)
