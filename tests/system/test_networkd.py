@@ -113,7 +113,7 @@ def test_all_is_back_within_one_period_when_networkd_is(bed: Container, command:
 
 # ---------------------------------------------------------------- dead lines repaired
 
-LADDER = "[uplinks]\n[[wan1]]\nmetric = 1024\n[[wan2]]\nmetric = 1024\nrepair = {}\n"
+LADDER = "[uplinks]\n[[wan1]]\nmetric = 1024\n[[wan2]]\nmetric = 1024\nfall = 1\nrise = 1\nrepair = {}\n"
 
 
 def requests(bed: Container) -> int:
@@ -137,8 +137,9 @@ def test_a_line_whose_other_side_waits_for_a_renewal_is_renewed_once(
     ladder("renew@2, reconfigure@900")
     steps = "mwan-hook history --json wan2 | grep -c '\"event\": \"repair-step\"'"
     with provider.broken("blackhole"):  # until networkd asks again
-        bed.wait("the step", lambda: bed.sh(steps, check=False).strip() == "1")
+        bed.wait("the step", lambda: bed.sh(f"systemctl start mwan-hook-check; {steps}", check=False).strip() == "1")
         bed.wait("networkd to have asked again", lambda: requests(bed) > before)
+    bed.run("systemctl", "start", "mwan-hook-check")
     bed.wait("wan2 to be online", lambda: running.verdicts(bed).get("wan2") == "online")
     known = json.loads(bed.run("mwan-hook", "status", "--json").stdout)["uplinks"]["wan2"]["repair"]
     assert (known["last"], known["outcome"], known["next"], known["counts"]) == ("renew", "done", None, {"renew": 1})
