@@ -136,6 +136,33 @@ class LastResort(str, Enum):
     BLACKHOLE = "blackhole"
 
 
+class Activate(str, Enum):
+    """When an uplink is up."""
+
+    ALWAYS = "always"
+    ON_DEMAND = "on-demand"
+
+
+class Exercise(str, Enum):
+    """How often an uplink that stands by is dialled to see that it works."""
+
+    NEVER = "never"
+    WEEKLY = "weekly"
+    MONTHLY = "monthly"
+
+
+class Phase(str, Enum):
+    """How far a dialled uplink has come."""
+
+    IDLE = "idle"
+    DIALLING = "dialling"
+    UP = "up"
+    LINGERING = "lingering"
+    STOPPING = "stopping"
+    WAITING = "waiting"
+    EXERCISING = "exercising"
+
+
 # ---------------------------------------------------------------- configuration
 
 
@@ -216,8 +243,38 @@ class Match(NamedTuple):
 class Dial(NamedTuple):
     """How an uplink is dialled and hung up: ``start`` and what goes with it."""
 
-    start: str = ""  # modem:KEY=VALUE,...
+    start: str = ""  # networkd, unit:NAME, modem:KEY=VALUE,... or command:PROGRAM ARGS
+    stop: str = ""  # of a command: the one that hangs up
+    activate: Activate = Activate.ALWAYS
+    activate_delay: float = 0  # seconds without a better uplink before it is dialled
     ready_timeout: float = 60  # seconds from the request to address and default
+    linger: float = 180  # seconds that it is kept up after a better uplink is back
+    retry_min: float = 30  # pause after a failed dial; the next one is twice as long ...
+    retry_max: float = 3600  # ... and at most this
+    exercise: Exercise = Exercise.NEVER
+    exercise_at: tuple[int, int] = (180, 300)  # minutes of the day
+    dial_over_quota: bool = True  # dialled beyond its quota, too
+    behind: bool = False  # without a metric of its own: all others are better
+
+    @property
+    def on_demand(self) -> bool:
+        """Whether it stands by; else it is kept up."""
+        return self.activate is Activate.ON_DEMAND
+
+    @property
+    def kind(self) -> str:
+        """What dials: the word before the colon."""
+        return self.start.partition(":")[0]
+
+    @property
+    def brings_interface(self) -> bool:
+        """Whether the interface may be there only while it is dialled."""
+        return self.kind in ("unit", "command")
+
+    @property
+    def by(self) -> str:
+        """The same, with a unit's name; what follows other words may be secret."""
+        return self.start if self.kind == "unit" else f"{self.kind}:"
 
 
 class Rung(NamedTuple):
@@ -408,6 +465,11 @@ class Config(NamedTuple):
     snmp: Snmp = Snmp()
     router: Router = Router()
     policies: tuple[Policy, ...] = ()
+
+    @property
+    def dials(self) -> bool:
+        """Whether any uplink is dialled."""
+        return any(uplink.dial for uplink in self.uplinks)
 
     @property
     def firewall(self) -> bool:
@@ -811,6 +873,47 @@ class Usages(NamedTuple):
     uplinks: dict[str, Usage] = {}
 
 
+class Activation(NamedTuple):
+    """What is remembered of a dialled uplink; it is stored before a request goes out."""
+
+    phase: Phase = Phase.IDLE
+    since: float = 0.0  # of the phase
+    asked_at: float = 0.0  # when the last dial was asked for; names that request
+    stop_at: float = 0.0  # the same of a hang-up
+    stop_verb: str = ""  # how it is hung up
+    tries: int = 0  # failed dials, and the one under way
+    next_at: float = 0.0  # of a pause: when it is dialled again
+    linger_until: float = 0.0
+    wanted_since: float = 0.0
+    ready_at: float = 0.0  # when it had address and way
+    ours: bool = False  # dialled by us in this boot: only that is hung up
+    spent: bool = False  # the redial that costs nothing was taken
+    hand_until: float = 0.0  # dialled by a command
+    hung: bool = False  # by a command: not dialled before the next outage
+    final: str = ""  # why it is not dialled any more until the operator does something
+    reason: str = ""
+    invocation: str = ""  # of the unit
+    by: str = ""  # what dialled it
+    interface: str = ""
+    exercise_now: bool = False  # by a command
+    exercised_at: float = 0.0  # seconds since the epoch
+    dialled: int = 0  # in this boot
+    failed: int = 0
+    hung_up: int = 0
+    exercise_failed: int = 0
+    seconds: float = 0.0  # up by our dialling, but for now
+
+
+class Dials(NamedTuple):
+    """What outlives a boot: failed dials and exercises by uplink."""
+
+    tries: dict[str, int] = {}
+    exercised_at: dict[str, float] = {}  # seconds since the epoch
+
+
+BY_US = "hung up: "  # begins the reason why an uplink is offline that was hung up
+
+
 class WayOut(NamedTuple):
     """The best way out of one family; all empty when there is none."""
 
@@ -849,6 +952,7 @@ class Notice(NamedTuple):
     offline: tuple[str, ...] = ()  # interfaces of uplinks that are there and not online
     default: dict[Family, WayOut] = {}
     online_interfaces: tuple[str, ...] = ()  # of ``online``
+    dial_try: int = 0  # failed dials of the uplink, and the one under way
 
 
 class Notified(NamedTuple):
@@ -889,6 +993,10 @@ class State(NamedTuple):
     usage: dict[str, Usage] = {}  # of uplinks with a quota
     turns: dict[str, Turn] = {}  # by UPLINK/FAMILY
     elsewhere: tuple[int, ...] = ()  # tables in which defaults of uplinks were found
+    dials: dict[str, Activation] = {}  # of uplinks that are dialled
+    begun: float = 0.0  # when a run first looked at those, in this boot
+    rest: str = ""  # what the last decision about dialling rested on ...
+    rest_until: float = 0.0  # ... and when it is due again, if that does not change
 
 
 class Allotment(NamedTuple):
@@ -906,7 +1014,7 @@ class Allotment(NamedTuple):
 class Transition(NamedTuple):
     """One change that people and hooks hear of."""
 
-    event: str  # online offline full portal limited none default-route plugged unplugged quota-STAGE
+    event: str  # online offline full portal limited none default-route plugged unplugged quota-STAGE, dialling and such
     uplink: str
     interface: str
     family: Family | None

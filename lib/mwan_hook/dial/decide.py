@@ -1,0 +1,141 @@
+"""All dialled uplinks at once: the best first, each knowing what the better ones do, and at most one request."""
+
+from __future__ import annotations
+
+from mwan_hook.dial import course, exercise
+from mwan_hook.dial.steps import NEVER, hang_up
+from mwan_hook.dial.values import UNIT, Decision, DialRequest, Move, Need, Occasion, Outlook, Sight, Verb
+from mwan_hook.dial.wanted import Field, is_dialling, need, preference
+from mwan_hook.light import NamedTuple
+from mwan_hook.model import Activation, Dial, Phase
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mwan_hook.model import Uplink
+
+GONE = "not configured any more"
+OVER_QUOTA = "beyond its quota"
+CHECKED = 300.0  # seconds between two looks at whether it is time for an exercise
+
+
+class Clock(NamedTuple):
+    """What the calendar says."""
+
+    wall: float  # seconds since the epoch
+    minute: int  # of the local day
+
+
+def decide(
+    field: Field,
+    records: Mapping[str, Activation],
+    sights: Mapping[str, Sight],
+    exceeded: frozenset[str],
+    clock: Clock,
+    free: bool,
+) -> Decision:
+    """The records to be stored, and what is asked then.
+
+    ``exceeded``: uplinks beyond their quota.  Without ``free`` this run has asked something already.
+    """
+    found, moments = dict(records), [NEVER]
+    request: DialRequest | None = None
+    for uplink in preference(field.uplinks):
+        if not uplink.config.dial:
+            continue
+        old = found.get(uplink.name, Activation())
+        at = _occasion(uplink, uplink.config.dial, field, found, sights, exceeded, clock)
+        taken = course.step(old, at, free and request is None)
+        found[uplink.name] = _named(old, taken, uplink.interface, clock)
+        request = request or _request(uplink.name, old, found[uplink.name], taken)
+        moments += [course.due_at(found[uplink.name], at), *_later(uplink, field, at)]
+    mine = {uplink.name for uplink in field.uplinks if uplink.config.dial}
+    for name in [name for name in found if name not in mine]:
+        taken = _left_over(found[name], sights.get(name, Sight()), field, free and request is None)
+        request = request or _request(name, found[name], taken.record, taken)
+        found[name] = taken.record
+        if taken.record.phase is Phase.IDLE:
+            del found[name]
+        moments.append(0.0)
+    return Decision(found, request, min(moments))
+
+
+def _occasion(
+    uplink: Uplink,
+    dial: Dial,
+    field: Field,
+    records: Mapping[str, Activation],
+    sights: Mapping[str, Sight],
+    exceeded: frozenset[str],
+    clock: Clock,
+) -> Occasion:
+    record = records.get(uplink.name, Activation())
+    refused = OVER_QUOTA if uplink.name in exceeded and not dial.dial_over_quota else _another(uplink, field, records)
+    return Occasion(
+        field.now,
+        dial,
+        need(uplink, field, records),
+        sights.get(uplink.name, Sight()),
+        uplink.enabled,
+        "" if record.hand_until else refused,
+        record.exercise_now or exercise.due(dial, record.exercised_at, clock.wall, clock.minute),
+    )
+
+
+def _another(uplink: Uplink, field: Field, records: Mapping[str, Activation]) -> str:
+    """Why a backup waits for another one, a worse one too: they are tried one by one."""
+    if not (uplink.config.dial and uplink.config.dial.on_demand):
+        return ""
+    for other in field.uplinks:
+        dial = other.config.dial
+        if dial and dial.on_demand and other is not uplink and is_dialling(records.get(other.name), dial, field.now):
+            return f"{other.name} is being dialled"
+    return ""
+
+
+def _named(old: Activation, taken: Move, interface: str, clock: Clock) -> Activation:
+    """The record with where it is, and with the day of an exercise: one that begins counts, so that none is doubled."""
+    begins = taken.record.phase is Phase.EXERCISING and old.phase is not Phase.EXERCISING
+    at = clock.wall if begins else taken.record.exercised_at
+    return taken.record._replace(interface=interface, exercised_at=at)
+
+
+def _request(name: str, old: Activation, new: Activation, taken: Move) -> DialRequest | None:
+    if not taken.verb:
+        return None
+    key = key_of(new)
+    return DialRequest(name, taken.verb, key, again=key == key_of(old) and old.phase is new.phase)
+
+
+def key_of(record: Activation) -> float:
+    """The name of the request under way."""
+    return record.stop_at if record.phase is Phase.STOPPING else record.asked_at
+
+
+def verb_of(record: Activation) -> Verb | None:
+    """The request under way; None where nothing is."""
+    if record.phase is Phase.STOPPING:
+        return Verb(record.stop_verb or Verb.HANG_UP)
+    return Verb.DIAL if record.phase in (Phase.DIALLING, Phase.EXERCISING) else None
+
+
+def _later(uplink: Uplink, field: Field, at: Occasion) -> list[float]:
+    """When the calendar, or patience with what was never seen, may bring something."""
+    moments = [field.now + CHECKED] if at.dial.exercise in exercise.EVERY and uplink.enabled else []
+    if at.need.standing is Outlook.UNSURE:
+        moments.append(field.now + 1.0)
+    return moments
+
+
+def _left_over(record: Activation, sight: Sight, field: Field, free: bool) -> Move:
+    """One that the configuration does not know any more: hung up, once there is another way out."""
+    if record.phase is not Phase.STOPPING:
+        if not record.ours:
+            return Move(Activation())
+        if not sight.carried:
+            return Move(record)
+    at = Occasion(field.now, Dial(record.by or UNIT), Need(Outlook.PEACE, GONE), sight, enabled=False)
+    if record.phase is Phase.STOPPING:
+        return course.step(record, at, free)
+    return hang_up(record, at, GONE, Verb.HANG_UP) if free else Move(record)

@@ -1,0 +1,42 @@
+"""What is told of dialled uplinks: from one stored state to the next."""
+
+from __future__ import annotations
+
+from mwan_hook.model import Activation, Phase, Transition
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+DIALLING, DIALLED, DIAL_FAILED, HUNG_UP = "dialling", "dialled", "dial-failed", "hung-up"
+EXERCISE_FAILED = "exercise-failed"
+EVENTS = (DIALLING, DIALLED, DIAL_FAILED, HUNG_UP, EXERCISE_FAILED)
+
+
+def transitions(
+    before: Mapping[str, Activation], after: Mapping[str, Activation], wall: float
+) -> tuple[Transition, ...]:
+    """Events of all uplinks; ``wall`` is seconds since the epoch."""
+    found: list[Transition] = []
+    for name, now in after.items():
+        was = before.get(name, Activation())
+        if was is not now:
+            found += [
+                Transition(event, name, now.interface, None, was.phase.value, now.phase.value, reason, wall)
+                for event, reason in _of(was, now)
+            ]
+    return tuple(found)
+
+
+def _of(was: Activation, now: Activation) -> Iterator[tuple[str, str]]:
+    """Events in the order in which they happened."""
+    if now.failed != was.failed:
+        yield DIAL_FAILED, now.reason
+    if now.exercise_failed != was.exercise_failed:
+        yield EXERCISE_FAILED, now.reason
+    if now.dialled != was.dialled:
+        yield DIALLED, f"it has an address and a way, {max(0.0, now.ready_at - now.asked_at):.0f} s after it was asked"
+    if now.hung_up != was.hung_up:
+        yield HUNG_UP, now.reason
+    if now.asked_at != was.asked_at and now.phase in (Phase.DIALLING, Phase.EXERCISING):
+        yield DIALLING, now.reason
