@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from mwan_hook.config.targets import parse
 from mwan_hook.model import (
+    Activate,
     Config,
     CopyRoutes,
     Dial,
+    Exercise,
     Failback,
     Fallback,
     Family,
@@ -146,7 +148,8 @@ def _uplink(name: str, values: Mapping[str, Any], probe: Probe) -> UplinkConfig:
     own["probe"] = with_probe(probe, values)
     own["explicit"] = frozenset(values) & frozenset(Probe._fields)
     if values.get("start"):
-        own["dial"] = Dial(**_made({key: value for key, value in values.items() if key in Dial._fields}))
+        dial = _made({key: value for key, value in values.items() if key in Dial._fields})
+        own["dial"] = Dial(**dial, behind="metric" not in values)
     return UplinkConfig(name, **own)
 
 
@@ -211,6 +214,8 @@ def _rungs(texts: Iterable[str]) -> tuple[Rung, ...]:
 
 _MAKERS: dict[str, Callable[[Any], Any]] = {
     "copy_routes": CopyRoutes,
+    "activate": Activate,
+    "exercise": Exercise,
     "last_resort": LastResort,
     "nexthops": Sharing,
     "nat6": Nat6,

@@ -5,7 +5,20 @@ from __future__ import annotations
 from mwan_hook.addresses import covers
 from mwan_hook.config.build import single
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import Config, Failback, Family, Mail, Match, Nat6, Probe, Security, UplinkConfig, Webhook
+from mwan_hook.model import (
+    Activate,
+    Config,
+    Dial,
+    Failback,
+    Family,
+    Mail,
+    Match,
+    Nat6,
+    Probe,
+    Security,
+    UplinkConfig,
+    Webhook,
+)
 from mwan_hook.routing.allotting import room
 from mwan_hook.routing.priorities import ALL_BITS
 
@@ -43,6 +56,7 @@ def check(config: Config, plain: Mapping[str, Any]) -> list[Contradiction]:
         if _PAIRED & set(own):
             found += _probe(uplink.probe, ("uplinks", uplink.name), own)
         found += _alone(uplink, own)
+        found += _dial(uplink, own)
     found += _prefixes(config)
     found += _tables(config)
     found += _marks(config)
@@ -100,6 +114,34 @@ def _alone(uplink: UplinkConfig, own: Mapping[str, Any]) -> Iterator[Contradicti
     for key in ("quota_reset_day", "quota_warn"):
         if key in own and not uplink.quota:
             yield doubt((*path, key), "changes nothing without quota")
+
+
+def _dial(uplink: UplinkConfig, own: Mapping[str, Any]) -> Iterator[Contradiction]:
+    """What dials it is whole; without that nothing about dialling says anything."""
+    path, dial = ("uplinks", uplink.name), uplink.dial
+    if not dial:
+        if own.get("activate") == Activate.ON_DEMAND.value:
+            yield Contradiction((*path, "activate"), "expected start too: what dials it when it is needed", fatal=True)
+        for key in Dial._fields:
+            if key in own and key not in ("activate", "start"):
+                yield Contradiction((*path, key), "changes nothing without start", fatal=False)
+        return
+    command = dial.kind == "command"
+    if command and not dial.stop:
+        yield Contradiction((*path, "start"), "expected stop too: the command that hangs up", fatal=True)
+    if dial.stop and not command:
+        words = "is for a start = command:...; anything else is hung up as it was dialled"
+        yield Contradiction((*path, "stop"), words, fatal=True)
+    if dial.retry_min > dial.retry_max:
+        key = "retry_min" if "retry_min" in own else "retry_max"
+        words = f"expected retry_min ({dial.retry_min:g}) to be at most retry_max ({dial.retry_max:g})"
+        yield Contradiction((*path, key), words, fatal=True)
+    if dial.on_demand and dial.behind:
+        yield Contradiction((*path, "activate"), "without a metric every other uplink is better", fatal=False)
+    if not dial.on_demand:
+        for key in ("activate_delay", "linger", "exercise"):
+            if key in own:
+                yield Contradiction((*path, key), "changes nothing without activate = on-demand", fatal=False)
 
 
 def _prefixes(config: Config) -> Iterator[Contradiction]:

@@ -30,6 +30,8 @@ _RELATED = (
     {"metered", "metered_interval", "interval"},
     {"nat6", "nat6_prefix", "masquerade"},
     {"quota", "quota_reset_day", "quota_warn"},
+    {"activate", "start", "stop"},
+    {"retry_min", "retry_max"},
     {"to", "smtp_host", "sendmail"},
     {"security", "user", "password_file", "smtp_host"},
     {"backoff_min", "backoff_max"},

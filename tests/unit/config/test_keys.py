@@ -73,7 +73,7 @@ def fields() -> Iterator[tuple[str, str]]:
         if section not in ("uplinks", "policies", "explicit_probe"):
             yield from ((section, names.get(field, field)) for field in noun._fields)
     own = set(model.UplinkConfig._fields) - {"name", "mask", "metrics", "probe", "explicit", "dial"}
-    own |= set(model.Dial._fields)
+    own |= set(model.Dial._fields) - {"behind"}
     yield from (("uplinks", names.get(field, field)) for field in own)
     yield from (("metrics", field) for field in model.Metrics._fields)
 
