@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     Add = Callable[..., argparse.ArgumentParser]
 
 
+_LONGEST = 31_536_000.0  # seconds: a year
+
+
 def run(args: Sequence[str] | None = None) -> int:
     """Parse and do; returns the exit code.  Raises MwanError for what the operator should read."""
     options = vars(parser().parse_args(args))
@@ -190,7 +193,23 @@ def _switching(add: Add) -> None:
         one = add(name, f"{words}, remembered across boots", "commands.switch:run")
         one.add_argument("name", metavar="UPLINK")
         one.set_defaults(enabled=name == "enable")
+    one = add("dial", "dial an uplink now, or exercise it", "cli:dial")
+    one.add_argument("name", metavar="UPLINK")
+    way = one.add_mutually_exclusive_group()
+    words = "as in 90s, 30m or 1h; else until hangup"
+    way.add_argument("--for", dest="seconds", type=_duration, metavar="T", help=words)
+    way.add_argument("--exercise", action="store_true", help="dial, probe, hang up, and say each step")
+    one = add("hangup", "hang up an uplink; it is idle until the next outage", "commands.dial:hang_up")
+    one.add_argument("name", metavar="UPLINK")
+    one.add_argument("--yes", dest="sure", action="store_true", help="although your session came by it")
     add("flush", "take out all that is ours, and nothing else")
+
+
+def dial(root: str, name: str, seconds: float | None, exercise: bool) -> int:
+    """``mwan-hook dial``.  Raises MwanError."""
+    from mwan_hook.commands import dial as command
+
+    return command.exercise(root, name) if exercise else command.dial(root, name, seconds)
 
 
 def _as_json(one: argparse.ArgumentParser) -> None:
@@ -232,4 +251,16 @@ def _seconds(text: str) -> float:
         value = -1.0
     if not 0 <= value < float("inf"):
         raise argparse.ArgumentTypeError(f"expected seconds, not {text}")
+    return value
+
+
+def _duration(text: str) -> float:
+    units = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+    number, unit = (text[:-1], text[-1]) if text[-1:] in units else (text, "s")
+    try:
+        value = float(number) * units[unit]
+    except ValueError:
+        value = -1.0
+    if not 0 < value < _LONGEST:
+        raise argparse.ArgumentTypeError(f"expected a time, as in 90s, 30m or 1h, not {text}")
     return value

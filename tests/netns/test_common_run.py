@@ -46,6 +46,15 @@ def test_a_second_check_imports_nothing_heavy(lab: Lab) -> None:
     loaded = modules.read_text().split()
     assert "mwan_hook.run.metering" in loaded
     assert heavy(loaded) == set()
+    net.router.ns.ip("link set eth2 down")
+    net.router.configure(TWO.replace("match = eth2", "match = eth2\nactivate = on-demand\nstart = networkd"))
+    net.router.check()
+    net.router.check()
+    assert net.router.status()["uplinks"]["two"]["activation"]["state"] == "idle"
+    net.router.ns.run(*words, env=environment)
+    loaded = modules.read_text().split()
+    assert heavy(loaded) == set()
+    assert [name for name in loaded if "dial" in name or "activation" in name] == [], "it stands by"
 
 
 def test_an_event_that_changes_routes_and_rules_imports_nothing_heavy_either(lab: Lab) -> None:

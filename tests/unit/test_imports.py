@@ -37,7 +37,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "modem": ("kernel", "store", "dial"),
     "kernel": ("routing",),
     "config": ("machine", "store", "repair", "dial", "policy", "routing", "quota", "verdict"),
-    "machine": ("store",),
+    "machine": ("store", "dial"),
     "store": ("quota", "repair"),
     "dial": ("routing", "quota", "verdict"),
     "repair": (),

@@ -55,6 +55,10 @@ def _done(root: str, entry: SpoolFile, group: int) -> list[str]:
             from mwan_hook.run import prometheus
 
             complain(prometheus.write(root, config.load(root)))
+        elif entry.name == chores.DIALS:
+            from mwan_hook.run import activation
+
+            activation.serve(root, config.load(root))
     except (MwanError, ConfigError, OSError, ValueError) as error:
         return [f"{entry.name}: {error}"]
     return []

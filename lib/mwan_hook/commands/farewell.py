@@ -5,11 +5,16 @@ from __future__ import annotations
 import time
 
 from mwan_hook import config
+from mwan_hook.light import partial
 from mwan_hook.model import Config, ConfigError, MwanError, Notice, State
 from mwan_hook.run import channels
-from mwan_hook.say import complain
+from mwan_hook.say import attempted, complain
 from mwan_hook.store import outbox, wake
 from mwan_hook.verdict.notices import FLUSHED, identity
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def notify_flushed(root: str, state: State) -> None:
@@ -23,6 +28,19 @@ def notify_flushed(root: str, state: State) -> None:
         wake.wake(root)
     except MwanError as error:
         complain((str(error),))
+
+
+def hang_up(root: str, state: State, another: Callable[[str], bool]) -> None:
+    """What we have dialled is hung up where there is ``another`` way than its interface; else it is said to be left."""
+    for name, record in state.dials.items():
+        if not record.ours:
+            continue
+        if not another(record.interface):
+            complain((f"{name} ({record.interface}) stays up: mwan-hook has dialled it, and it is the only way out",))
+            continue
+        from mwan_hook.run import activation
+
+        complain(attempted(partial(activation.dismiss, root, _config(root), name, record)))
 
 
 def _config(root: str) -> Config:

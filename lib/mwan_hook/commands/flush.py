@@ -12,6 +12,7 @@ from mwan_hook.kernel.reader import Reader
 from mwan_hook.light import NamedTuple
 from mwan_hook.machine import names
 from mwan_hook.model import (
+    FAMILIES,
     MAIN_TABLE,
     PROTOCOL,
     Change,
@@ -23,6 +24,7 @@ from mwan_hook.model import (
     Route,
     Rule,
     State,
+    Status,
     Sysctl,
 )
 from mwan_hook.routing.former import after_renames
@@ -34,7 +36,7 @@ from mwan_hook.store import state as states
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 PASSES = 3
 
@@ -72,10 +74,36 @@ def run(root: str) -> int:
             advertise.solicit(lan for one in state.delegated if one.prefix in state.deprecated for lan in one.lans)
         if not work.out and not kept:
             farewell.notify_flushed(root, state)
+            if state.dials:
+                farewell.hang_up(root, state, _others(protocols[0], state))
             _forget(root)
         names.remove(root)
     complain((*(errors if work.all else ()), *kept))
     return 1 if work.out or kept else 0  # a default that the kernel no longer takes is for its owner to make anew
+
+
+def _others(protocol: int, state: State) -> Callable[[str], bool]:
+    """Whether another interface than one of this name has a default in main, in each family that this one serves.
+
+    One that is known to lead nowhere counts for nothing.
+    """
+    with Reader(protocol) as reader:
+        links = reader.links()
+        defaults = [route for family in reader.families() for route in reader.defaults_of_main(family, links=links)]
+    names = {link.index: link.name for link in links if link.up and link.carrier}
+    dead = {
+        (family, one.interface)
+        for one in state.uplinks.values()
+        for family in FAMILIES
+        if one.family(family).judged and one.family(family).status is Status.OFFLINE
+    }
+    ways = {(route.family, names[hop.index]) for route in defaults for hop in route.nexthops if hop.index in names}
+
+    def another(name: str) -> bool:
+        served = {family for family, one in ways if one == name} or {Family.IPV4}
+        return served <= {family for family, one in ways - dead if one != name}
+
+    return another
 
 
 def _without_table() -> list[str]:

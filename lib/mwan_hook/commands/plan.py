@@ -34,6 +34,11 @@ def run(root: str, as_json: bool) -> int:
         seen = ruleset.read(seen, nft.deadline(nft.TIMEOUT))
     judged = judge.judge(seen)
     lines = list(spelled(judged.scene.snapshot.links, judged.changes))
+    if loaded.config.dials or judged.state.dials:
+        from mwan_hook.run import activation
+
+        judged, request = activation.judged(judged, free=True, writes=False)
+        lines += [activation.line(judged, request)] if request else []
     warnings = [*loaded.warnings, *judged.scene.bound.told, *judged.desired.notes]
     repairs = _repairs(judged)
     if as_json:

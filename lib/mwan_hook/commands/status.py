@@ -14,6 +14,7 @@ from mwan_hook.model import (
     ConfigError,
     Family,
     FamilyState,
+    Phase,
     Status,
     Uplink,
     UplinkState,
@@ -26,8 +27,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from mwan_hook.model import Activation
     from mwan_hook.run.scene import Judged, Scene
 
+STANDBY = "standby"  # of what is dialled on demand, and idle
 CLEAR = "\x1b[H\x1b[2J"
 REFRESH = 2.0  # seconds between two pictures of --watch
 HEADER = ("UPLINK", "INTERFACE", "CONNECTIVITY", "METRIC", "WEIGHT", "TABLE", "IPV4", "IPV6", "SINCE", "REASON")
@@ -98,6 +101,10 @@ def _row(seen: Scene, judged: Judged, uplink: Uplink, memory: UplinkState) -> tu
     connectivity = best_connectivity(memory)
     lead = _leading(uplink, memory)
     state = memory.family(lead)
+    record = judged.state.dials.get(uplink.name)
+    cells = [_cell(uplink, memory, family) for family in FAMILIES]
+    if record and uplink.config.dial and record.phase is Phase.IDLE:
+        cells = [cell.replace(Status.OFFLINE.value, STANDBY) for cell in cells]
     return (
         uplink.name,
         uplink.interface,
@@ -105,7 +112,7 @@ def _row(seen: Scene, judged: Judged, uplink: Uplink, memory: UplinkState) -> tu
         str(uplink.metric),
         str(uplink.config.weight),
         str(uplink.table),
-        *(_cell(uplink, memory, family) for family in FAMILIES),
+        *cells,
         _ago(seen.now - state.since) if state.since else "-",
         _story(seen, judged, uplink, state),
     )
@@ -113,6 +120,9 @@ def _row(seen: Scene, judged: Judged, uplink: Uplink, memory: UplinkState) -> tu
 
 def _story(seen: Scene, judged: Judged, uplink: Uplink, state: FamilyState) -> str:
     """The reason, and what is done about it."""
+    record = judged.state.dials.get(uplink.name)
+    if record and uplink.config.dial and (standing_by := _dialling(seen, record)):
+        return standing_by
     words = f"{state.reason}; enabled by `mwan-hook enable`" if uplink.switched else state.reason
     if not uplink.config.repair:
         return words
@@ -121,6 +131,12 @@ def _story(seen: Scene, judged: Judged, uplink: Uplink, state: FamilyState) -> s
 
     next_step = short(next(standing(seen.root, judged, uplink.name)).due, seen.now)
     return f"{words}; {next_step}" if next_step else words
+
+
+def _dialling(seen: Scene, record: Activation) -> str:
+    from mwan_hook.commands import dialled
+
+    return dialled.words(seen, record)
 
 
 def _leading(uplink: Uplink, memory: UplinkState) -> Family:

@@ -26,6 +26,7 @@ def document(seen: Scene, judged: Judged) -> dict[str, Any]:
                 **_uplink(seen, uplink, judged.state.uplinks.get(uplink.name, UplinkState())),
                 "quota": _quota(judged, uplink),
                 "prefixes": _prefixes(seen, judged, uplink),
+                "activation": _activation(seen, judged, uplink),
                 "repair": _repair(seen, judged, uplink),
             }
             for uplink in seen.uplinks
@@ -50,6 +51,14 @@ def _quota(judged: Judged, uplink: Uplink) -> dict[str, Any] | None:
     from mwan_hook.commands import usage
 
     return usage.document(judged, uplink)
+
+
+def _activation(seen: Scene, judged: Judged, uplink: Uplink) -> dict[str, Any] | None:
+    if not uplink.config.dial:
+        return None
+    from mwan_hook.commands import dialled
+
+    return dialled.document(seen, judged, uplink)
 
 
 def _repair(seen: Scene, judged: Judged, uplink: Uplink) -> dict[str, Any] | None:

@@ -89,6 +89,7 @@ def bind(config: Config, around: Inputs) -> Bound:
         f"uplink {entry.name}: no interface matches"
         for entry in config.uplinks
         if not any(seat.config is entry and seat.link for seat in seats)
+        and not (entry.dial and entry.dial.brings_interface)
     )
     allotment = allot(config, seats, _switched(config, seats, around.allotment))
     uplinks = tuple(_uplink(config, seat, allotment, around) for seat in seats)

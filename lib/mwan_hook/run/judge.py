@@ -142,9 +142,10 @@ def verdicts(seen: Scene, rounds: Sequence[ProbedRound], asked: frozenset[str]) 
 
     Pure.
     """
+    dialled = seen.dialled
     memories = {
         uplink.name: judge_uplink(
-            seen.state.uplinks.get(uplink.name, UplinkState()), uplink, seen.now, uplink.name in seen.dialled
+            seen.state.uplinks.get(uplink.name, UplinkState()), uplink, seen.now, uplink.name in dialled
         )
         for uplink in seen.uplinks
     }

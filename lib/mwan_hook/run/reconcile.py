@@ -7,7 +7,7 @@ import time
 from mwan_hook.kernel import netlink
 from mwan_hook.model import UNREAD, Ruleset, State, Transition
 from mwan_hook.run import judge, look
-from mwan_hook.run.scene import Judged, ProbedRound, Scene
+from mwan_hook.run.scene import Judged, ProbedRound, Scene, dialling_rests
 from mwan_hook.say import attempted, brief, complain
 from mwan_hook.store import files, lock
 from mwan_hook.store import state as states
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from mwan_hook.config import Loaded
+    from mwan_hook.dial.values import DialRequest
 
 SAID_TWICE = 4.0  # seconds after which hosts hear again what has changed
 
@@ -41,6 +42,8 @@ class Run:
         self.finishing = False
         self.failed = False  # nft(8) has: errors of the state do not hold that
         self.moved = False  # something was changed, or has happened
+        self.request: DialRequest | None = None  # what is asked of what dials once the state is stored
+        self.sent = False  # one was: a run asks one thing
         self._started = time.clock_gettime(time.CLOCK_BOOTTIME)
 
     def reconcile(
@@ -50,24 +53,42 @@ class Run:
         held = lock.look(self.root)
         with held:
             self.asked |= {*asked, *(_spooled(self.root) if take_events else ())}
-            judged = self.judged(rounds)
-            seen = judged.scene
-            warnings = self.loaded.warnings if seen.state.config != seen.fingerprint else ()
-            complain((*held.messages, *seen.messages, *warnings))
-            if judged.changes or self.table_due(judged) or seen.bound.allotment != seen.allotment or seen.state.errors:
-                from mwan_hook.run import change
+            judged = self._reconciled(held, rounds)
+        if self.request:
+            self._send(self.request, judged)
+        return judged
 
-                before, self.moved = seen.state, True
-                judged, errors = change.settle(self, judged, rounds)
-                return self._saved(judged, before, errors)
-            return self._saved(judged, seen.state, ())
+    def _reconciled(self, held: lock.Flock, rounds: Sequence[ProbedRound]) -> Judged:
+        judged = self.judged(rounds)
+        seen = judged.scene
+        warnings = self.loaded.warnings if seen.state.config != seen.fingerprint else ()
+        complain((*held.messages, *seen.messages, *warnings))
+        if judged.changes or self.table_due(judged) or seen.bound.allotment != seen.allotment or seen.state.errors:
+            from mwan_hook.run import change
+
+            before, self.moved = seen.state, True
+            judged, errors = change.settle(self, judged, rounds)
+            return self._saved(judged, before, errors)
+        return self._saved(judged, seen.state, ())
 
     def judged(self, rounds: Sequence[ProbedRound]) -> Judged:
         """Look and judge; without nft's changes as long as it is not to be asked."""
         judged = self._judged = judge.judge(self._look(), rounds, self.asked, self._judged)
+        self.request = None
+        if (self.loaded.config.dials or judged.state.dials) and not dialling_rests(judged):
+            from mwan_hook.run import activation
+
+            judged, self.request = activation.judged(judged, free=not self.sent)
         if self._table_waits(judged.scene):
             return judged._replace(changes=tuple(one for one in judged.changes if not isinstance(one.what, Ruleset)))
         return judged
+
+    def _send(self, request: DialRequest, judged: Judged) -> None:
+        """Ask what dials, after all that others wait for; what it was not asked is asked by the next run."""
+        from mwan_hook.run import activation
+
+        self.sent = True
+        complain(attempted(lambda: activation.send(self.root, self.loaded, request, judged)))
 
     def _table_waits(self, seen: Scene) -> bool:
         """True while nft(8) is not to be asked: it has failed in this run, or has before and its turn comes last."""
@@ -123,6 +144,10 @@ class Run:
             from mwan_hook.run import metering
 
             happened += metering.transitions(judged, before, state)
+        if state.dials != before.dials:
+            from mwan_hook.run import activation
+
+            happened += activation.transitions(judged, before, state)
         self.moved = self.moved or bool(happened)
         if happened:
             from mwan_hook.run import tell
@@ -135,6 +160,8 @@ class Run:
             failed = attempted(lambda: states.save(self.root, state))
             # A failed write below /var must not stop notifications.
             unkept = attempted(lambda: complain(metering.keep(judged, state))) if state.usage else []
+            unkept += activation.keep(self.root, before, state) if state.dials != before.dials else []
+            self.request = None if failed else self.request  # nothing is asked that is not on record
             state = state._replace(errors=(*errors, *failed, *unkept))
         if happened or state.outbox:
             from mwan_hook.run import tell

@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import Allotment, Change, Config, Family, FamilyState, Job, Round, Snapshot, State, Uplink
+from mwan_hook.model import (
+    Allotment,
+    Change,
+    Config,
+    Family,
+    FamilyState,
+    Job,
+    Round,
+    Snapshot,
+    State,
+    Uplink,
+    UplinkState,
+)
 from mwan_hook.routing.desired import Desired
 from mwan_hook.routing.uplinks import Bound
 
@@ -43,12 +55,16 @@ class Scene(NamedTuple):
     now: float
     wall: float
     messages: tuple[str, ...] = ()
-    dialled: frozenset[str] = frozenset()  # uplinks whose link is there, or comes, because we dialled it
 
     @property
     def uplinks(self) -> tuple[Uplink, ...]:
         """The uplinks in order of the configuration."""
         return self.bound.uplinks
+
+    @property
+    def dialled(self) -> frozenset[str]:
+        """Uplinks whose link is there, or comes, because we dialled it."""
+        return frozenset([name for name, one in self.state.dials.items() if one.ours])
 
     @property
     def named_tables(self) -> dict[int, str]:
@@ -72,6 +88,23 @@ class Judged(NamedTuple):
 def memory_of(judged: Judged, key: Key) -> FamilyState:
     """What is known of one family of an uplink."""
     return judged.state.uplinks[key.uplink.name].family(key.family)
+
+
+def dialling_rests(found: Judged) -> bool:
+    """Whether dialling needs no thought: what the last decision rested on is the same, and its time has not come."""
+    return found.scene.now < found.state.rest_until and found.state.rest == dialling_basis(found)
+
+
+def dialling_basis(found: Judged) -> str:
+    """What a decision about dialling rests on, beside the clock: verdicts, facts, preferences and configuration."""
+    parts = [found.scene.fingerprint]
+    for uplink in found.scene.uplinks:
+        memory, up = found.state.uplinks.get(uplink.name, UplinkState()), bool(uplink.link and uplink.link.up)
+        parts.append(f"{uplink.name} {uplink.metric} {uplink.enabled:d}{up:d}")
+        for one, way in ((memory.ipv4, uplink.ipv4), (memory.ipv6, uplink.ipv6)):
+            bad, had = one.bad >= uplink.config.probe.fall, one.transitions > 0
+            parts.append(f"{one.status.value}{one.judged:d}{one.known:d}{bad:d}{had:d}{not way.missing:d}")
+    return " ".join(parts)
 
 
 def limited(seen: Scene) -> bool:

@@ -23,6 +23,7 @@ HOOKS = RUN + "/hooks"  # notices that hooks and the bus have not heard
 CHORES = RUN + "/chores"  # what only root may do, asked for by runs that are not root
 ROOTS = RUN + "-root"  # root's alone, where the rest belongs to the user of the services
 ROOTS_LIB = LIB + "-root"  # the same across boots
+DIALS = ROOTS + "/dials"  # what was asked of what dials
 HOOKS_LOCK = ROOTS + "/hooks.lock"
 REPAIR_LOCK = ROOTS + "/repair.lock"
 BOUNCED = ROOTS + "/bounced"  # routes to be put back
@@ -36,12 +37,13 @@ MAIL_WAITING = LIB + "/mail.waiting"
 WEBHOOK_WAITING = LIB + "/webhook.waiting"
 USAGE = LIB + "/usage.json"
 REPAIRS = LIB + "/repairs.json"
+DIALLED = LIB + "/dials.json"
 HISTORY = LIB + "/history.jsonl"
 LARGEST = 8 << 20  # bytes; nothing of ours comes near
 DIRECTORY, FILE = 0o755, 0o644  # modes, without regard to the umask
 TEMPORARY = ".new"  # end of the names of files that are not whole yet
 _ANEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-OURS = tuple(f"/{path}" for path in (RUN, LIB, EVENTS, NOTIFY, HOOKS, CHORES, ROOTS))  # directories
+OURS = tuple(f"/{path}" for path in (RUN, LIB, EVENTS, NOTIFY, HOOKS, CHORES, ROOTS, DIALS))  # directories
 
 
 def under(root: str, path: str) -> str:

@@ -30,13 +30,14 @@ def known(memories: Mapping[str, UplinkState], uplinks: Iterable[Uplink], now: f
 def _is_dead(state: FamilyState, uplink: Uplink, family: Family, now: float) -> bool:
     """Whether it failed as often as an online one may, or its link has nothing to be probed by for long.
 
-    A family that a line does not have is not dead; one without any is told once, by the family that is expected.
+    A family that a line does not have is not dead; one without any is told once, by the family that is expected;
+    one that is dialled stands by.
     """
     if state.status is not Status.OFFLINE:
         return False
     if state.way:
         return state.bad >= uplink.config.probe.fall
-    if not uplink.present or now - state.since < PATIENCE:
+    if not uplink.present or uplink.config.dial or now - state.since < PATIENCE:
         return False
     expected = Family.IPV4 if Family.IPV4 in uplink.config.families else Family.IPV6
     return family is expected and all(uplink.way(other).missing for other in FAMILIES)

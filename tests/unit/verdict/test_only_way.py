@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mwan_hook.model import (
+    Activation,
     Allotment,
     Config,
     Connectivity,
@@ -51,8 +52,8 @@ class Site:
 
     def scene(self) -> Scene:
         bound = Bound(tuple(self.uplinks.values()), Allotment())
-        seen = Scene("/nowhere", Config(), "", self.state, Allotment(), bound, Snapshot(), self.now, self.now)
-        return seen._replace(dialled=self.dialled)
+        state = self.state._replace(dials={name: Activation(ours=True) for name in self.dialled})
+        return Scene("/nowhere", Config(), "", state, Allotment(), bound, Snapshot(), self.now, self.now)
 
     def lose(self, name: str, missing: str = "no carrier") -> None:
         """A fact goes missing; with an empty text it is back."""
