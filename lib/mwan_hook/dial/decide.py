@@ -5,7 +5,7 @@ from __future__ import annotations
 from mwan_hook.dial import course, exercise
 from mwan_hook.dial.steps import NEVER, hang_up
 from mwan_hook.dial.values import UNIT, Decision, DialRequest, Move, Need, Occasion, Outlook, Sight, Verb
-from mwan_hook.dial.wanted import Field, is_dialling, need, preference
+from mwan_hook.dial.wanted import Field, need, preference
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import Activation, Dial, Phase
 
@@ -87,11 +87,9 @@ def _another(uplink: Uplink, field: Field, records: Mapping[str, Activation]) ->
     """Why a backup waits for another one, a worse one too: they are tried one by one."""
     if not (uplink.config.dial and uplink.config.dial.on_demand):
         return ""
-    for other in field.uplinks:
-        dial = other.config.dial
-        if dial and dial.on_demand and other is not uplink and is_dialling(records.get(other.name), dial, field.now):
-            return f"{other.name} is being dialled"
-    return ""
+    backups = [one.name for one in field.uplinks if one.config.dial and one.config.dial.on_demand and one is not uplink]
+    busy = [name for name in backups if name in records and records[name].phase is Phase.DIALLING]
+    return f"{busy[0]} is being dialled" if busy else ""
 
 
 def _named(old: Activation, taken: Move, interface: str, clock: Clock) -> Activation:

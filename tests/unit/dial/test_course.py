@@ -393,7 +393,7 @@ def _happen(world: World, what: str) -> None:
     elif name in ("lte", "gsm"):
         world.lines[name].mode = mode
     elif name == "drop":
-        world.lines[mode].up, world.lines[mode].asked = False, None
+        world.lines[mode].up, world.lines[mode].asked = False, None  # what dials has ended with it
     elif what in ("on", "off"):
         world.lines["lte"].enabled = what == "on"
 

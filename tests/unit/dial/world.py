@@ -51,6 +51,7 @@ class Line:
     had6: bool = False
     by_hand: bool = False  # brought up by another hand
     asked: float | None = None  # when what dials it was started
+    dead: bool = False  # that has failed
     calls: list[tuple[float, Verb]] = field(default_factory=list)
     done: set[float] = field(default_factory=set)  # keys that arrived
 
@@ -104,14 +105,14 @@ class World:
         line, record = self.lines[request.uplink], self.records[request.uplink]
         key, verb = key_of(record), verb_of(record)
         assert (key, verb) == (request.key, request.verb)
-        if key in line.done or (verb is Verb.DIAL and line.asked is not None):
+        if key in line.done or (verb is Verb.DIAL and line.asked is not None and not line.dead):
             line.done.add(key)
             return
         line.calls.append((self.now, request.verb))
         if marked:
             line.done.add(key)
         if verb is Verb.DIAL:
-            line.asked = self.now
+            line.asked, line.dead = self.now, False
         else:
             line.asked, line.up = None, False
         self.advance()
@@ -121,7 +122,8 @@ class World:
         for line in self.lines.values():
             if line.asked is None:
                 continue
-            if line.mode in ("ok", "silent") and self.now >= line.asked + line.slow:
+            line.dead = line.dead or (line.mode == "fail" and self.now >= line.asked + line.slow)
+            if not line.dead and line.mode in ("ok", "silent") and self.now >= line.asked + line.slow:
                 line.up, line.works = True, line.mode == "ok"
 
     def _sights(self) -> dict[str, Sight]:
@@ -130,7 +132,7 @@ class World:
             if not line.dial:
                 continue
             record = self.records.get(name, Activation())
-            failed = line.asked is not None and line.mode == "fail" and self.now >= line.asked + line.slow
+            failed = line.asked is not None and line.dead
             others = any(one.up and one.works and one is not line for one in self.lines.values())
             found[name] = Sight(
                 families=line.families if line.up else (),
