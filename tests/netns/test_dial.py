@@ -79,6 +79,25 @@ def test_a_failed_dial_is_ended_and_waited_for(
     wait_for("another dial", lambda: built.calls() == [*calls, "up"])
 
 
+def test_hooks_hear_of_each_dial_with_its_number_and_why(built: Site) -> None:
+    built.fresh("fail", "ready_timeout = 20\nretry_min = 0.1\n")
+    heard = built.here / "heard"
+    for event in ("dialling", "dial-failed", "dialled"):
+        hook = built.router.write(
+            f"etc/mwan-hook/{event}.d/10-note", f'#!/bin/sh\necho "$EVENT $DIAL_TRY $REASON" >>{heard}\n'
+        )
+        hook.chmod(0o755)
+    built.cut()
+    built.until("two failed dials", lambda: built.events().count("dial-failed") == 2)
+    built.mode("ok")
+    built.until_state("up")
+    built.router.mwan("notify")
+    told = heard.read_text().splitlines()
+    assert told[:2] == ["dialling 1 no better uplink is online", "dial-failed 1 exit code 7: NO DIALTONE"]
+    assert "dial-failed 2 exit code 7: NO DIALTONE" in told
+    assert told[-1].startswith("dialled 2 it has an address and a way")
+
+
 def test_a_session_without_data_is_dialled_again_once(built: Site) -> None:
     built.fresh("ok", "ready_timeout = 20\nretry_min = 300\n")
     with built.isps[1].broken("blackhole"):

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from mwan_hook.model import Activation, Phase, Transition
+from mwan_hook.verdict.notices import DIALLED as EVENTS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-DIALLING, DIALLED, DIAL_FAILED, HUNG_UP = "dialling", "dialled", "dial-failed", "hung-up"
-EXERCISE_FAILED = "exercise-failed"
-EVENTS = (DIALLING, DIALLED, DIAL_FAILED, HUNG_UP, EXERCISE_FAILED)
+DIALLING, DIALLED, DIAL_FAILED, HUNG_UP, EXERCISE_FAILED = EVENTS
 
 
 def transitions(
@@ -25,6 +24,11 @@ def transitions(
                 Transition(event, name, now.interface, None, was.phase.value, now.phase.value, reason, wall)
                 for event, reason in _of(was, now)
             ]
+    found += [
+        Transition(HUNG_UP, name, was.interface, None, was.phase.value, Phase.IDLE.value, was.reason, wall)
+        for name, was in before.items()
+        if name not in after and was.ready_at
+    ]
     return tuple(found)
 
 

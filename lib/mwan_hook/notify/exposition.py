@@ -7,7 +7,7 @@ Names follow Prometheus' conventions: base units (seconds, bytes), ``_total`` fo
 from __future__ import annotations
 
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import FAMILIES, FamilyState, Stage, Status, UplinkState
+from mwan_hook.model import FAMILIES, Activation, FamilyState, Phase, Stage, Status, UplinkState
 from mwan_hook.verdict.facts import is_online, uses
 
 TYPE_CHECKING = False
@@ -83,7 +83,37 @@ def metrics(version: str, uplinks: Sequence[Uplink], state: State, epoch: float)
         for name, kind, words, of in _FAMILY
     ]
     found += [Metric(name, kind, words, [*_quota(uplinks, state, of)]) for name, kind, words, of in _QUOTA]
+    found += _dials(uplinks, state)
     return [*_program(version, state), Metric(*_INFO, [_info(uplink) for uplink in uplinks]), *found, _default(state)]
+
+
+def _dials(uplinks: Sequence[Uplink], state: State) -> Iterator[Metric]:
+    """What becomes of uplinks that are dialled."""
+    dialled = [(uplink, state.dials.get(uplink.name, Activation())) for uplink in uplinks if uplink.config.dial]
+    phases = [
+        ({**_place(uplink), "state": phase.value}, int(record.phase is phase))
+        for uplink, record in dialled
+        for phase in Phase
+    ]
+    yield Metric("mwan_uplink_dial_state", GAUGE, "How far a dialled uplink is: 1 for the state that it is in.", phases)
+    results = [
+        ({**_place(uplink), "result": result}, count)
+        for uplink, record in dialled
+        for result, count in (("dialled", record.dialled), ("failed", record.failed))
+    ]
+    yield Metric("mwan_uplink_dials_total", COUNTER, "Dials in this boot, by what came of them.", results)
+    yield Metric(
+        "mwan_uplink_dialled_seconds_total",
+        COUNTER,
+        "Seconds that it was up by our dialling in this boot.",
+        [(_place(uplink), round(dialled_seconds(record, state.saved_at), 3)) for uplink, record in dialled],
+    )
+
+
+def dialled_seconds(record: Activation, now: float) -> float:
+    """Seconds up by our dialling, with those that are not over."""
+    going_on = record.ours and record.ready_at and record.phase in (Phase.UP, Phase.LINGERING, Phase.EXERCISING)
+    return record.seconds + (max(0.0, now - record.ready_at) if going_on else 0.0)
 
 
 def _quota(uplinks: Sequence[Uplink], state: State, of: Callable[[Uplink, Usage], Number]) -> Iterator[Sample]:

@@ -218,6 +218,7 @@ def environment(root: str, notice: Notice) -> dict[str, str]:
         "REASON": shown(notice.reason),
         "EVENT": notice.event,
         "EVENT_ID": notice.id,
+        "DIAL_TRY": str(notice.dial_try or ""),
         "ONLINE": " ".join(notice.online),
         "ONLINE_IFACES": " ".join(notice.online_interfaces),
         "OFFLINE_IFACES": " ".join(notice.offline),

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 DEFAULT_ROUTE = "default-route"  # the event
 FLUSHED = "flushed"  # all that was ours is gone
+DIALLED = ("dialling", "dialled", "dial-failed", "hung-up", "exercise-failed")  # what is told of dialling
 AGAIN = "again"  # what could not be told is told as it stands now
 
 
@@ -74,6 +75,7 @@ def notices(
                 offline,
                 best,
                 here,
+                after.dials[one.uplink].tries if one.event in DIALLED and one.uplink in after.dials else 0,
             )
         )
     return tuple(found)

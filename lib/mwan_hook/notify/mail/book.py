@@ -7,6 +7,7 @@ small or negative ones.  Those that end in ``wall`` are seconds since the epoch 
 from __future__ import annotations
 
 from mwan_hook.light import NamedTuple
+from mwan_hook.model import BY_US
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ MACHINE = ""  # whose interruptions are those of all uplinks together
 STILL = 60.0  # seconds after which an uplink's interruption is told while it lasts, if there is another way out
 QUOTAS = ("quota-warning", "quota-exceeded")  # events that are told, too,
 REPAIR = "repair-step"  # and this one
+DIAL_FAILED, EXERCISE_FAILED = "dial-failed", "exercise-failed"
+THIRD = 3  # failed dial in a row, which is told
 MOST = 200  # interruptions kept for the next mail; of older ones only the number and the time
 TENTH = 1  # digits: what a look at the kernel may come late must not make an interruption too short
 
@@ -51,6 +54,7 @@ class News(NamedTuple):
     subject: str
     at: float  # seconds since the epoch
     words: str
+    about: str = "Quota"
 
 
 class Outgoing(NamedTuple):
@@ -132,15 +136,28 @@ def _noted(book: MailQueue, notice: Notice, mail: Mail) -> MailQueue:
     for span in book.open:
         if span.subject in notice.online or (span.subject == MACHINE and notice.online):
             book = _ended(book, span, notice, mail)
-    if notice.event in QUOTAS or notice.event == REPAIR:
-        words = f"repair {notice.new}: {notice.reason}" if notice.event == REPAIR else notice.reason
-        told = News(book.serial, notice.uplink, notice.at, words)
+    words, about = _told(notice)
+    if words:
+        told = News(book.serial, notice.uplink, notice.at, words, about)
         return book._replace(serial=book.serial + 1, news=(*book.news, told)[-MOST:])
-    if notice.event != "offline" or notice.new == "disabled":
+    if notice.event != "offline" or notice.new == "disabled" or notice.reason.startswith(BY_US):
         return book
     if notice.uplink not in notice.online:
         book = _begun(book, notice.uplink, notice)
     return book if notice.online else _begun(book, MACHINE, notice)
+
+
+def _told(notice: Notice) -> tuple[str, str]:
+    """What is told of an event that is no interruption, and below which heading; empty for any other."""
+    if notice.event in QUOTAS:
+        return notice.reason, "Quota"
+    if notice.event == REPAIR:
+        return f"repair {notice.new}: {notice.reason}", "Repair"
+    if notice.event == EXERCISE_FAILED:
+        return notice.reason, "Backups"
+    if notice.event == DIAL_FAILED and notice.dial_try == THIRD:
+        return f"{THIRD} failed dials: {notice.reason}", "Backups"
+    return "", ""
 
 
 def _begun(book: MailQueue, subject: str, notice: Notice) -> MailQueue:

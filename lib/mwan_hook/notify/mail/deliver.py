@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from mwan_hook.model import FAMILIES, Status
+from mwan_hook.model import FAMILIES, Phase, Status
 from mwan_hook.notify.mail import store, text
 from mwan_hook.notify.mail.book import due, failed, handed, recorded, taken
 from mwan_hook.notify.mail.text import Now
@@ -97,12 +97,20 @@ def _sent(root: str, mail: Mail, book: MailQueue, doubtful: bool) -> bool:
 
 
 def _watched(root: str, config: Config) -> Callable[[str], bool]:
-    """Uplinks that the configuration has and that are not switched off; with no [uplinks] every one."""
+    """Uplinks of the configuration that are neither switched off nor stand by; with no [uplinks] every one."""
+    resting = _resting(root) if config.dials else frozenset()
     configured = {uplink.name: uplink.enabled for uplink in config.uplinks}
     switched = switches.standing(allotment.load(root, writes=False)[0], config.uplinks)
 
     def watched(name: str) -> bool:
+        if name in resting:
+            return False
         by_command = switches.word(switched, name)
         return configured.get(name.partition("@")[0], not configured) if by_command is None else by_command
 
     return watched
+
+
+def _resting(root: str) -> frozenset[str]:
+    """Dialled uplinks that are not needed."""
+    return frozenset(name for name, one in states.load(root, writes=False)[0].dials.items() if one.phase is Phase.IDLE)

@@ -88,9 +88,10 @@ def body(book: MailQueue, mail: Mail, now: Now) -> str:
     for spans in _by_subject((*book.ended, *going_on)).values():
         lines = (_line(span, now) for span in sorted(spans, key=lambda one: (one.begin_wall, one.serial)))
         parts.append("\n".join([_heading(spans[-1]), *lines]))
-    if book.news:
-        lines = (f"  {clock(one.at, now.wall)}, {shown(one.subject)}: {shown(one.words)}" for one in book.news)
-        parts.append("\n".join(["Quota", *lines]))
+    for about in dict.fromkeys(one.about for one in book.news):
+        news = [one for one in book.news if one.about == about]
+        lines = (f"  {clock(one.at, now.wall)}, {shown(one.subject)}: {shown(one.words)}" for one in news)
+        parts.append("\n".join([about, *lines]))
     parts += _left_out(book, mail)
     if book.unreached:
         parts.append(f"The mail before this one did not reach\n  {shown(book.unreached)}")
