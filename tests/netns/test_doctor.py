@@ -428,3 +428,20 @@ def test_a_foreign_file_in_the_place_of_ours_is_not_touched(machine: Machine) ->
         assert file.read_text() == "# mine\n"
     finally:
         file.write_text(kept) if kept else os.unlink(file)
+
+
+def test_what_stands_against_a_link_that_is_dialled_is_told(machine: Machine) -> None:
+    unit = "pppd@dsl.service"
+    dsl = f"  [[dsl]]\n  match = ppp-dsl\n  activate = on-demand\n  start = unit:{unit}\n  ready_timeout = 30\n"
+    try:
+        machine.router.configure(f"{CONFIG}{dsl}")
+        machine.router.check()
+        assert ("problem", "dial-unit") in machine.codes()
+        text = "[Service]\nExecStart=/usr/sbin/pppd call %i nodetach\nRestart=on-failure\n"
+        put(machine.router.root, f"{UNITS}/pppd@.service", text)
+        link(machine.router.root / f"etc/systemd/system/multi-user.target.wants/{unit}", f"/{UNITS}/pppd@.service")
+        told = {(one["code"], one["about"]) for one in machine.found()}
+        assert {code for code, about in told if about == "dsl"} == {"dial-boot", "dial-twice", "dial-patience"}
+    finally:
+        machine.router.configure(CONFIG)
+        machine.router.check()

@@ -9,6 +9,7 @@ from mwan_hook import config
 from mwan_hook.doctor.checks import (
     ahead,
     defaults,
+    dials,
     dns,
     kernel,
     marks,
@@ -27,6 +28,7 @@ from mwan_hook.doctor.checks import (
 from mwan_hook.doctor.checks import (
     units as doctorunits,
 )
+from mwan_hook.doctor.checks.dials import DialSetup
 from mwan_hook.doctor.checks.rules import Foreign
 from mwan_hook.doctor.checks.state import Memory
 from mwan_hook.doctor.finding import Case, Finding, ordered
@@ -34,7 +36,7 @@ from mwan_hook.doctor.read import kernel as kernelparts
 from mwan_hook.doctor.read import resolvers, rulesets
 from mwan_hook.kernel import nft, sysctl
 from mwan_hook.kernel.question import Question
-from mwan_hook.machine import dropins, networkd, units, usbdevice
+from mwan_hook.machine import dialling, dropins, networkd, units, usbdevice
 from mwan_hook.model import MAIN_TABLE, ConfigError, Family
 from mwan_hook.run import judge, look
 from mwan_hook.store.files import STATE, under
@@ -46,7 +48,7 @@ if TYPE_CHECKING:
 
     from mwan_hook.config import Loaded
     from mwan_hook.doctor.checks.marks import Flowtable, Marker
-    from mwan_hook.model import Config
+    from mwan_hook.model import Config, Dial, Uplink
     from mwan_hook.run.scene import Judged
     from mwan_hook.trace.values import AnyRule, Device, RouteEntry
 
@@ -71,6 +73,7 @@ def findings(root: str) -> tuple[tuple[Finding, ...], bool]:
         if networkd.link_facts(root, uplink.index).get("REQUIRED_FOR_ONLINE") == "yes"
     )
     found += _own(root, case, loaded, judged)
+    found += dials.check(_dialled(root, uplink, uplink.config.dial) for uplink in case.uplinks if uplink.config.dial)
     found += _system(root, inquiry.has_nexthops(loaded.config.routing.protocol), _channels(loaded.config), required)
     found += _kernel(root, case, judged)
     return ordered(found), True
@@ -95,6 +98,19 @@ def _repairs(root: str, case: Case, loaded: Loaded) -> Iterator[Finding]:
             work = Work(root, loaded, uplink, "")
             refusals |= {(uplink.name, one.step): STEPS[one.step].refusal(work) for one in uplink.config.repair}
     yield from repair.check(case, usb, refusals)
+
+
+def _dialled(root: str, uplink: Uplink, dial: Dial) -> DialSetup:
+    return DialSetup(
+        uplink.name,
+        uplink.interface,
+        dial.on_demand,
+        dial.ready_timeout,
+        point_to_point=bool(uplink.link and uplink.link.noarp),
+        link=dialling.link(root, uplink.index) if uplink.link else None,
+        unit=dialling.unit(root, dial.start.partition(":")[2]) if dial.kind == "unit" else None,
+        lacks=dialling.lacks(root) if dial.kind == "modem" else (),
+    )
 
 
 def _memory(root: str, judged: Judged) -> Memory:

@@ -69,6 +69,26 @@ class Unit(NamedTuple):
     active: bool | None = None
 
 
+class LinkSetup(NamedTuple):
+    """What networkd's file for a link says of bringing it up, and of what others have put there."""
+
+    path: str
+    policy: str  # ActivationPolicy=
+    keep: str = "no"  # KeepConfiguration=
+    apn: str = ""  # FILE:LINE of [MobileNetwork] APN=; empty: none
+
+
+class DialUnit(NamedTuple):
+    """The unit that dials an uplink.  ``path`` empty: there is none."""
+
+    name: str
+    path: str
+    enabled: bool
+    restart: str  # Restart=
+    timeout: float  # TimeoutStartSec= in seconds; 0: for ever
+    holds_on: str = ""  # where its pppd is told to dial again by itself
+
+
 class Installed(NamedTuple):
     """What is on this machine of ours and of those that start us."""
 

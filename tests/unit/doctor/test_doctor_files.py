@@ -26,7 +26,7 @@ from mwan_hook.machine import dropins, units
 from mwan_hook.machine import values as machine
 from mwan_hook.machine.resolvconf import nameservers
 from mwan_hook.machine.values import STATES, Installed, Networkd, Unit, WaitOnline
-from mwan_hook.model import Allotment, FamilyState, Match, Status, Sysctl, UplinkConfig, UplinkState
+from mwan_hook.model import Activate, Allotment, Dial, FamilyState, Match, Status, Sysctl, UplinkConfig, UplinkState
 from mwan_hook.routing.priorities import ALL_BITS
 from mwan_hook.routing.uplinks import Inputs, bind
 from tests.unit import builders
@@ -376,6 +376,13 @@ def test_uplinks_without_an_interface_are_told_a_name_louder_than_a_template() -
     template = UplinkConfig("lte", (Match("driver", "cdc_ether"),))
     [found] = doctorstate.check_uplinks(case(config=template))
     assert (found.code, found.severity) == ("no-interface", Severity.NOTE)
+
+
+def test_an_interface_that_comes_with_a_dial_is_not_missed_while_it_stands_by() -> None:
+    dsl = builders.uplink("ppp-dsl", dial=Dial("unit:pppd@dsl", activate=Activate.ON_DEMAND))
+    assert list(doctorstate.check_uplinks(case(config=dsl))) == []
+    lte = builders.uplink("wwan0", dial=Dial("networkd", activate=Activate.ON_DEMAND))
+    assert codes(doctorstate.check_uplinks(case(config=lte))) == ["no-interface"]
 
 
 def test_without_configured_uplinks_those_with_a_default_are_taken_if_there_are_any() -> None:

@@ -115,6 +115,8 @@ def check_uplinks(case: Case) -> Iterator[Finding]:
     for entry in case.config.uplinks:
         if any(uplink.present and uplink.config.name == entry.name for uplink in case.uplinks):
             continue
+        if entry.dial and entry.dial.brings_interface:
+            continue
         wanted = ", ".join(f"{one.kind}:{one.key + '=' if one.key else ''}{one.glob}" for one in entry.match)
         what = f"no interface matches uplink {entry.name} (match = {wanted})"
         severity = Severity.WARNING if entry.literal else Severity.NOTE

@@ -1,0 +1,98 @@
+"""Links that are dialled: what else would dial them, keep them up or take their address."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mwan_hook.doctor.checks.dials import DialSetup, check
+from mwan_hook.machine import dialling
+from mwan_hook.machine.values import DialUnit, LinkSetup
+
+GOOD_LINK = LinkSetup("/etc/systemd/network/20-dsl.network", "manual", "yes")
+GOOD_UNIT = DialUnit("pppd@dsl.service", "/etc/systemd/system/pppd@.service", False, "no", 45.0)
+GOOD = DialSetup("dsl", "ppp-dsl", True, 60.0, True, GOOD_LINK, GOOD_UNIT)
+
+
+def link(**other: object) -> DialSetup:
+    return GOOD._replace(link=GOOD_LINK._replace(**other))  # type: ignore[arg-type]
+
+
+def unit(**other: object) -> DialSetup:
+    return GOOD._replace(unit=GOOD_UNIT._replace(**other))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("setup", "codes"),
+    [
+        (GOOD, []),
+        (GOOD._replace(link=None, unit=None), []),
+        (link(policy="up"), ["dial-policy"]),
+        (link(policy="up")._replace(on_demand=False), []),  # kept up
+        (link(path="/usr/lib/systemd/network/89-mwan-hook-usb.network"), ["dial-policy"]),
+        (link(apn="/etc/systemd/network/20-lte.network:9"), ["dial-twice"]),
+        (link(keep="no"), ["dial-address"]),
+        (link(keep="no")._replace(point_to_point=False), []),
+        (unit(path=""), ["dial-unit"]),
+        (unit(enabled=True), ["dial-boot"]),
+        (unit(enabled=True)._replace(on_demand=False), []),
+        (unit(restart="always"), ["dial-twice"]),
+        (unit(holds_on="/etc/ppp/peers/dsl:12"), ["dial-twice"]),
+        (unit(timeout=60.0), []),
+        (unit(timeout=61.0), ["dial-patience"]),
+        (unit(timeout=0.0), ["dial-patience"]),
+        (GOOD._replace(lacks=("ModemManager", "libmbim-proxy")), ["dial-program", "dial-program"]),
+    ],
+)
+def test_what_stands_against_dialling_is_told(setup: DialSetup, codes: list[str]) -> None:
+    assert [one.code for one in check([setup])] == codes
+
+
+def put(root: Path, path: str, text: str) -> None:
+    file = root / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+
+
+def test_networkds_file_for_a_link_is_read_with_its_drop_ins(tmp_path: Path) -> None:
+    assert dialling.link(str(tmp_path), 9) is None
+    facts = "ADMIN_STATE=configured\nNETWORK_FILE=/etc/systemd/network/30-w.network\nACTIVATION_POLICY=manual\n"
+    put(tmp_path, "run/systemd/netif/links/9", facts)
+    put(tmp_path, "etc/systemd/network/30-w.network", "[Network]\nKeepConfiguration=no\n[MobileNetwork]\nAPN=x\n")
+    found = dialling.link(str(tmp_path), 9)
+    assert found and (found.policy, found.keep) == ("manual", "no")
+    assert found.apn.endswith("30-w.network:4")
+    put(
+        tmp_path,
+        "run/systemd/network/30-w.network.d/a.conf",
+        "[Network]\nKeepConfiguration=yes\n[MobileNetwork]\nAPN=\n",
+    )
+    found = dialling.link(str(tmp_path), 9)
+    assert found and (found.keep, found.apn) == ("yes", "")
+
+
+def test_an_instance_of_a_template_is_read_with_the_drop_ins_of_both(tmp_path: Path) -> None:
+    assert dialling.unit(str(tmp_path), "pppd@dsl") == DialUnit("pppd@dsl.service", "", False, "no", 90.0)
+    command = "[Service]\nExecStart=/usr/sbin/pppd call %i nodetach\nTimeoutStartSec=2min\n"
+    put(tmp_path, "usr/lib/systemd/system/pppd@.service", command)
+    put(tmp_path, "etc/ppp/peers/dsl", "noauth\n#persist\n demand \n")
+    found = dialling.unit(str(tmp_path), "pppd@dsl.service")
+    assert (found.enabled, found.restart, found.timeout) == (False, "no", 120.0)
+    assert found.holds_on.endswith("peers/dsl:3")
+    put(
+        tmp_path,
+        "etc/systemd/system/pppd@dsl.service.d/b.conf",
+        "[Service]\nRestart=always\nTimeoutStartSec=infinity\n",
+    )
+    put(tmp_path, "etc/systemd/system/multi-user.target.wants/pppd@dsl.service", "")
+    put(tmp_path, "etc/ppp/peers/dsl", "maxfail 1\n")
+    found = dialling.unit(str(tmp_path), "pppd@dsl.service")
+    assert (found.enabled, found.restart, found.timeout, found.holds_on) == (True, "always", 0.0, "")
+
+
+def test_what_a_session_by_modemmanager_wants_is_looked_for(tmp_path: Path) -> None:
+    assert dialling.lacks(str(tmp_path)) == ("ModemManager", "libmbim-proxy")
+    put(tmp_path, "usr/lib/systemd/system/ModemManager.service", "[Service]\n")
+    put(tmp_path, "usr/libexec/mbim-proxy", "")
+    assert dialling.lacks(str(tmp_path)) == ()
