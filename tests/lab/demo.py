@@ -44,6 +44,38 @@ CONFIG = """\
     match = driver:cdc_ether, enp0s20u*
     metric = 200
 """
+STANDBY = """\
+[probe]
+  interval = 1
+  timeout = 0.5
+  burst_interval = 0.3
+  hysteresis_delay = 0
+[uplinks]
+  [[fiber]]
+    match = enp1s0
+    metric = 100
+  [[cable]]
+    match = enp2s0
+    metric = 100
+  [[lte]]
+    match = {dongle}
+    metric = 200
+    activate = on-demand
+    start = command:{program} up
+    stop = command:{program} down
+    linger = 2               # seconds that it stays after a better one is back
+"""
+DIALLER = """#!/bin/sh
+case $1 in
+up)
+  {up}
+  ;;
+down)
+  ip addr flush dev {dongle}
+  ip link set {dongle} down
+  ;;
+esac
+"""
 TERMINAL = sys.stdout.isatty()
 BOLD, DIM, END = ("\x1b[1m", "\x1b[2m", "\x1b[0m") if TERMINAL else ("", "", "")
 DONGLE = "enp0s20u1"
@@ -227,6 +259,36 @@ class Demo:
         lines = self.router.mwan("history", first).stdout.splitlines()
         shown(f"mwan-hook history {first}", "\n".join(line[:150] for line in lines))
 
+    def dial(self) -> None:
+        """The backup that costs money."""
+        title("A backup on demand: lte is dialled only while nothing better is online")
+        line, program = self.net.lines[DONGLE], self.lab.dir / "dial"
+        commands = "\n  ".join(f"ip {command}" for command in self.router.leased(line))
+        program.write_text(DIALLER.format(up=commands, dongle=DONGLE))
+        program.chmod(0o755)
+        self.router.ns.run(str(program), "down")
+        self.router.configure(config := STANDBY.format(dongle=DONGLE, program=program))
+        shown("cat /etc/mwan-hook/mwan-hook.conf", config[config.index("  [[lte]]") :])
+        others = [one.isp for one in self.net.lines.values() if one.interface != DONGLE]
+        self.timer("peace", lambda: all(self.online(isp.name) for isp in others))
+        self.mwan("status")
+        say("Now fiber and cable die at once.")
+        begun = time.monotonic()
+        for isp in others:
+            isp.fault("blackhole")
+        self.timer("lte to be online", lambda: self.online("lte"))
+        say(f"lte was dialled, and carries everything {time.monotonic() - begun:.1f} s after the others had died.")
+        self.mwan("status")
+        for isp in others:
+            isp.heal()
+        self.timer("lte to be hung up", lambda: self.router.status()["uplinks"]["lte"]["activation"]["state"] == "idle")
+        say("They are back, so it is hung up.")
+        self.mwan("status")
+        shown("mwan-hook history lte", self.router.mwan("history", "lte").stdout)
+        self.router.lease(line)
+        self.router.configure(self.config)
+        self.router.check()
+
     def end(self) -> None:
         """What is ours goes, and nothing else."""
         title("flush takes out what is ours, and nothing else")
@@ -243,6 +305,7 @@ class Demo:
         self.damp(flow, first)
         flow.stop()
         self.plug(first, second)
+        self.dial()
 
 
 def build(lab: Lab) -> tuple[Network, str]:

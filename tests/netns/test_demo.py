@@ -43,7 +43,8 @@ def test_the_demonstration_tells_its_story_in_a_minute_and_cleans_up(state: dict
     done = demo(state)
     assert done.returncode == 0, done.stdout + done.stderr
     assert time.monotonic() - begun < 60
-    for words in ("Sharing", "black hole", "unplugged", "Held: full, yet offline", "plugged in again", "4 (full)"):
+    told = ("Sharing", "black hole", "unplugged", "Held: full, yet offline", "plugged in again", "4 (full)")
+    for words in (*told, "lte was dialled", "so it is hung up"):
         assert words in done.stdout
     assert "nexthop via" in done.stdout
     assert namespaces(state) == []
