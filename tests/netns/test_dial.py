@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import time
 from collections.abc import Iterator
 
@@ -82,7 +83,8 @@ def test_a_failed_dial_is_ended_and_waited_for(
 def test_hooks_hear_of_each_dial_with_its_number_and_why(built: Site) -> None:
     built.fresh("fail", "ready_timeout = 20\nretry_min = 0.1\n")
     heard = built.here / "heard"
-    for event in ("dialling", "dial-failed", "dialled"):
+    events = ("dialling", "dial-failed", "dialled")
+    for event in events:
         hook = built.router.write(
             f"etc/mwan-hook/{event}.d/10-note", f'#!/bin/sh\necho "$EVENT $DIAL_TRY $REASON" >>{heard}\n'
         )
@@ -92,6 +94,8 @@ def test_hooks_hear_of_each_dial_with_its_number_and_why(built: Site) -> None:
     built.mode("ok")
     built.until_state("up")
     built.router.mwan("notify")
+    for event in events:
+        shutil.rmtree(built.router.root / f"etc/mwan-hook/{event}.d")
     told = heard.read_text().splitlines()
     assert told[:2] == ["dialling 1 no better uplink is online", "dial-failed 1 exit code 7: NO DIALTONE"]
     assert "dial-failed 2 exit code 7: NO DIALTONE" in told

@@ -129,9 +129,10 @@ def test_a_boot_while_dialling_begins_anew_and_counts_on(bed: Container) -> None
     bed.wait("a dial", lambda: activation(bed)["state"] == "dialling", 60)
     name = "mwan-hook-dial-lte.service"
     bed.wait("its unit", lambda: "sleep 1000" in bed.sh(f"systemctl show -p ExecStart {name}"), 30)
-    assert activation(bed)["tries"] == 1
+    tries = activation(bed)["tries"]
+    assert tries > 0
     bed.reboot(crash=True)
     bed.wait_configured("wan1")
     bed.wait("the fibre", lambda: running.online(bed, "wan1"), 60)
     assert activation(bed)["state"] == "idle"
-    assert activation(bed)["tries"] == 1
+    assert activation(bed)["tries"] == tries
