@@ -305,3 +305,19 @@ def test_where_time_alone_would_lead_to_a_change_nothing_is_remembered(peace: Pe
     finally:
         peace.router.ns.ip("link del eth9")
         peace.router.configure(CONFIG)
+
+
+def test_a_backup_that_stands_by_goes_the_short_way_and_one_that_is_dialled_does_not(peace: Peace) -> None:
+    peace.router.ns.ip("link add eth9 type veth peer name eth9p")
+    settings = ("match = eth9", "metric = 300", "activate = on-demand", "start = command:/bin/true")
+    section = "\n    ".join(("  [[three]]", *settings, "stop = command:/bin/true"))
+    peace.router.configure(f"{CONFIG}{section}\n")
+    try:
+        peace.restore()
+        peace.surely_same()
+        peace.router.mwan("dial", "three")
+        assert peace.same() == "None"
+    finally:
+        peace.router.mwan("hangup", "three", code=None)
+        peace.router.ns.ip("link del eth9")
+        peace.router.configure(CONFIG)

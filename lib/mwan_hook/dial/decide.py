@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 GONE = "not configured any more"
 OVER_QUOTA = "beyond its quota"
-CHECKED = 300.0  # seconds between two looks at whether it is time for an exercise
+CHECKED = 900.0  # seconds between two looks at whether it is time for an exercise
 
 
 class Clock(NamedTuple):

@@ -22,6 +22,7 @@ from mwan_hook.model import (
     Connectivity,
     FamilyState,
     Method,
+    Phase,
     Probe,
     Routing,
     State,
@@ -31,7 +32,7 @@ from mwan_hook.model import (
 from mwan_hook.probes.bound import literal
 from mwan_hook.run import judge, look, quiet
 from mwan_hook.run.prometheus import LOCK as TEXTFILE_LOCK
-from mwan_hook.run.scene import limited
+from mwan_hook.run.scene import dialling_rests, limited
 from mwan_hook.store import codec, files, lock
 from mwan_hook.verdict import rounds, schedule
 from mwan_hook.verdict.facts import another_online
@@ -57,11 +58,11 @@ _CONFIG |= {"policies", "router"}  # as far as they ask for no nft table
 _ROUTING = {"default_table", "first_table", "rule_priority", "main_first", "copy_routes", "last_resort"}
 _ROUTING |= {"mark_mask", "protocol", "nexthops"}
 _UPLINK = {"name", "match", "metric", "weight", "table", "rule_priority", "mark", "mask", "gateways", "families"}
-_UPLINK |= {"enabled", "metered", "metered_interval", "metrics", "probe", "explicit", "failback"}
+_UPLINK |= {"enabled", "metered", "metered_interval", "metrics", "probe", "explicit", "failback", "dial"}
 _PROBE = {"targets", "required", "portal_targets", "portal_interval", "interval", "timeout", "fall", "rise"}
 _PROBE |= {"burst_interval", "hysteresis_delay", "hysteresis_backoff", "portal_is_online"}
 _STATE = {"boot_id", "uplinks", "last_online", "best", "tables", "sysctls", "foreign", "config", "warnings", "saved_at"}
-_STATE |= {"saved_wall", "run_seconds", "protocols", "sharing", "elsewhere"}
+_STATE |= {"saved_wall", "run_seconds", "protocols", "sharing", "elsewhere", "dials", "begun", "rest", "rest_until"}
 _FAMILY = {"status", "connectivity", "judged", "since", "good", "bad", "held_until", "full_at", "passes", "may_pass"}
 _FAMILY |= {"burst", "way", "lost_at", "lost_way", "portal", "portal_at", "portal_due", "probed_at", "next_probe_at"}
 _FAMILY |= {"latency_ms", "srtt_ms", "reason", "probe_bytes", "targets", "by_facts", "rounds", "bad_rounds"}
@@ -181,7 +182,17 @@ def _at_peace(judged: Judged) -> bool:
     same = _is_over(judged) and seen.bound.allotment == seen.allotment and _is_over(judge.judge(_later(seen)))
     known = [_usual(state, State(), _STATE), *(_usual(memory, FamilyState(), _FAMILY) for memory in memories)]
     known += [_is_known_uplink(uplink.config) for uplink in seen.uplinks]
-    return same and all(known) and not others and not look.may_be_delegated(seen.bound, state, there)
+    same = same and _stand_by(judged) and not look.may_be_delegated(seen.bound, state, there)
+    return same and all(known) and not others
+
+
+def _stand_by(judged: Judged) -> bool:
+    """Whether no uplink is dialled, or will be before the memo's time is over."""
+    seen = judged.scene
+    if not (seen.config.dials or seen.state.dials):
+        return True
+    idle = all(one.phase is Phase.IDLE for one in seen.state.dials.values())
+    return idle and dialling_rests(judged) and seen.now + LASTS < seen.state.rest_until
 
 
 def _is_over(judged: Judged) -> bool:
