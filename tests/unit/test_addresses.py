@@ -46,9 +46,7 @@ def first(addresses: tuple[Address, ...], default: Route | None) -> str:
         ((ALIAS, PUBLIC), "192.168.100.1", ALIAS),
     ],
 )
-def test_one_is_chosen_in_any_order(
-    addresses: tuple[Address, ...], gateway: str | None, best: Address
-) -> None:
+def test_one_is_chosen_in_any_order(addresses: tuple[Address, ...], gateway: str | None, best: Address) -> None:
     for order in itertools.permutations(addresses):
         assert first(order, via(gateway)) == best.address
 

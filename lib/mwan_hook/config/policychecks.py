@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MOST_RULES = 256  # of one policy, both families
 SECTION = "policies"
-NOT_IN_NFT = frozenset("\"\\")
+NOT_IN_NFT = frozenset('"\\')
 
 
 def check(config: Config, plain: Mapping[str, Mapping[str, Any]], mask_written: bool) -> Iterator[Found]:

@@ -20,4 +20,3 @@ def ladder(value: Value) -> list[str]:
         if later.after <= earlier.after:
             raise ValueError(f"expected times that rise: {later.step}@{later.after:g} follows @{earlier.after:g}")
     return found
-

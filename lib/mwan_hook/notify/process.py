@@ -41,9 +41,7 @@ def adopt(orphans: bool) -> None:
         raise MwanError(f"cannot adopt the children of hooks: {os.strerror(ctypes.get_errno())}")
 
 
-def run(
-    path: str, environment: Mapping[str, str], given: bytes, timeout: float, hear: Callable[[str], None]
-) -> Exit:
+def run(path: str, environment: Mapping[str, str], given: bytes, timeout: float, hear: Callable[[str], None]) -> Exit:
     """Run ``path`` with ``given`` on its standard input; ``hear`` gets each line that it says.
 
     Raises OSError if it cannot be started.  The caller has called :func:`adopt` and has no other children.

@@ -18,9 +18,7 @@ if TYPE_CHECKING:
     Answers = Mapping[str, bool | None]  # None: not known yet
 
 
-def turn(
-    before: Turn, choices: Sequence[str], answers: Answers, memory: FamilyState, probe: Probe, now: float
-) -> Turn:
+def turn(before: Turn, choices: Sequence[str], answers: Answers, memory: FamilyState, probe: Probe, now: float) -> Turn:
     """The gateway whose turn it is now.  ``memory``: of the probes, as stored."""
     current = before.gateway if before.gateway in choices else ""
     silent = {one: min(at, now) for one, at in before.silent.items() if one in choices}

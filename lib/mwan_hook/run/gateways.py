@@ -37,9 +37,7 @@ def _elsewhere(reader: Reader, lost: Iterable[tuple[Family, Uplink]], known: tup
         yield from found or reader.defaults_elsewhere(family, uplink.index)
 
 
-def _turns(
-    reader: Reader, uplinks: Iterable[Uplink], around: Inputs, now: float
-) -> Iterator[tuple[str, Turn]]:
+def _turns(reader: Reader, uplinks: Iterable[Uplink], around: Inputs, now: float) -> Iterator[tuple[str, Turn]]:
     """The turn of each uplink and family with several gateways."""
     for uplink in uplinks:
         for family in FAMILIES:

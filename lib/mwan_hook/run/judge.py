@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from mwan_hook.model import FamilyState
 
+
 def _beside_others(uplinks: Sequence[Uplink], snapshot: Snapshot) -> bool:
     """Whether other programs have rules besides those of local addresses, or routes that tell of a tunnel or a line."""
     tabled = any(rule.table != LOCAL_TABLE for rule in snapshot.foreign_rules)

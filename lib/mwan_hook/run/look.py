@@ -165,9 +165,7 @@ def details(reader: Reader, loaded: Loaded, bound: Bound, state: State, outlines
     )
 
 
-def _beside(
-    reader: Reader, bound: Bound, families: Sequence[Family], pool: Pool | None, aside: int
-) -> Iterator[Route]:
+def _beside(reader: Reader, bound: Bound, families: Sequence[Family], pool: Pool | None, aside: int) -> Iterator[Route]:
     """Our routes in the tables of policies, of what stands beside claims, and of own packets which go by no group."""
     for table in (*bound.policy_tables, *((aside,) if aside else ())):
         for family in families:

@@ -41,9 +41,7 @@ def _step(step: Step, names: Names) -> dict[str, Any]:
         "table_name": names.table(step.table) if step.table else None,
         "route": words.entry(found.entry, names) if found and found.entry else None,
         "suppressed": step.suppressed or None,
-        "passed": [{"route": words.entry(one.entry, names), "why": one.why} for one in found.passed]
-        if found
-        else [],
+        "passed": [{"route": words.entry(one.entry, names), "why": one.why} for one in found.passed] if found else [],
         "decided": step.decided,
     }
 
