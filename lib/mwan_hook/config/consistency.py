@@ -121,27 +121,29 @@ def _dial(uplink: UplinkConfig, own: Mapping[str, Any]) -> Iterator[Contradictio
     path, dial = ("uplinks", uplink.name), uplink.dial
     if not dial:
         if own.get("activate") == Activate.ON_DEMAND.value:
-            yield Contradiction((*path, "activate"), "expected start too: what dials it when it is needed", fatal=True)
+            yield mistake((*path, "activate"), "expected start too: what dials it when it is needed")
         for key in Dial._fields:
             if key in own and key not in ("activate", "start"):
-                yield Contradiction((*path, key), "changes nothing without start", fatal=False)
+                yield doubt((*path, key), "changes nothing without start")
         return
     command = dial.kind == "command"
     if command and not dial.stop:
-        yield Contradiction((*path, "start"), "expected stop too: the command that hangs up", fatal=True)
+        yield mistake((*path, "start"), "expected stop too: the command that hangs up")
     if dial.stop and not command:
         words = "is for a start = command:...; anything else is hung up as it was dialled"
-        yield Contradiction((*path, "stop"), words, fatal=True)
+        yield mistake((*path, "stop"), words)
     if dial.retry_min > dial.retry_max:
         key = "retry_min" if "retry_min" in own else "retry_max"
         words = f"expected retry_min ({dial.retry_min:g}) to be at most retry_max ({dial.retry_max:g})"
-        yield Contradiction((*path, key), words, fatal=True)
+        yield mistake((*path, key), words)
     if dial.on_demand and dial.behind:
-        yield Contradiction((*path, "activate"), "without a metric every other uplink is better", fatal=False)
+        yield doubt((*path, "activate"), "without a metric every other uplink is better")
+    if uplink.repair:
+        yield doubt((*path, "repair"), "changes nothing with start: what dials is asked again instead")
     if not dial.on_demand:
         for key in ("activate_delay", "linger", "exercise"):
             if key in own:
-                yield Contradiction((*path, key), "changes nothing without activate = on-demand", fatal=False)
+                yield doubt((*path, key), "changes nothing without activate = on-demand")
 
 
 def _prefixes(config: Config) -> Iterator[Contradiction]:

@@ -11,7 +11,7 @@ from mwan_hook.config.values_repair import ladder
 from mwan_hook.doctor.checks import repair as checks
 from mwan_hook.doctor.finding import Case, Severity
 from mwan_hook.machine import sessions, usbdevice
-from mwan_hook.model import Allotment, Rung, State
+from mwan_hook.model import Allotment, Dial, Rung, State
 from mwan_hook.repair import steps
 from mwan_hook.routing.uplinks import Inputs, bind
 from mwan_hook.run.steps import STEPS
@@ -93,10 +93,11 @@ def test_a_session_is_known_by_its_connection_in_any_spelling() -> None:
 
 def test_the_doctor_tells_what_a_ladder_lacks_and_suggests_one_for_sticks() -> None:
     entries = (builders.uplink("fiber", repair=(Rung("renew", 60), Rung("hook", 90))), builders.uplink("lte"))
-    config, seen = builders.config(*entries), builders.snapshot("fiber", "lte")
+    dialled = builders.uplink("cable", dial=Dial("networkd"))  # a ladder would do nothing for it
+    config, seen = builders.config(*entries, dialled), builders.snapshot("fiber", "lte", "cable")
     one = Case(config, bind(config, Inputs(seen, State(), Allotment())).uplinks, State(), seen)
     lacks = {("fiber", "renew"): "there is no networkctl", ("fiber", "hook"): ""}
-    found = list(checks.check(one, {"lte", "fiber"}, lacks))
+    found = list(checks.check(one, {"lte", "fiber", "cable"}, lacks))
     assert [(each.code, each.severity, each.about) for each in found] == [
         ("repair-step", Severity.WARNING, "fiber"),
         ("repair-none", Severity.NOTE, "lte"),

@@ -26,7 +26,7 @@ def check(case: Case, usb: Collection[str], refusals: Mapping[tuple[str, str], s
                     "while it is out the step is left out, and the ladder waits for the next one",
                     Fix(words=f"what it needs, or `repair` in [[{uplink.config.name}]] without it"),
                 )
-        if not uplink.config.repair and uplink.interface in usb:
+        if not (uplink.config.repair or uplink.config.dial) and uplink.interface in usb:
             yield Finding(
                 "repair-none",
                 Severity.NOTE,
