@@ -388,9 +388,10 @@ def test_a_notifier_killed_between_delivery_and_its_removal_tells_nothing_twice(
 
 
 def test_one_who_comes_while_another_tells_waits_for_it_or_leaves_it_alone(net: Network) -> None:
-    hook(net, "offline", "sleep 5", "10-slow")
+    hook(net, "offline", 'touch "$MWAN_HOOK_ROOT/slow"; sleep 5', "10-slow")
     net.isps[0].fault("blackhole")
     net.router.check()
+    wait_for("the run that tells", (net.router.root / "slow").exists)
     began = time.monotonic()
     net.router.mwan("notify", "--no-wait")
     assert time.monotonic() - began < 4

@@ -227,7 +227,7 @@ def test_looking_imports_nothing_heavy(bed: Bed) -> None:
         "import sys; from mwan_hook.kernel.reader import Reader; from mwan_hook.kernel.copies import Copier\n"
         "from mwan_hook.model import *\n"
         "with Reader() as r:\n"
-        "    r.links(), r.addresses(), [Copier(r, CopyRoutes.OWN).compare(f, 1001, 3) for f in FAMILIES]\n"
+        "    r.links(), r.addresses(), [Copier(r, CopyRoutes.OWN).compare(f, 1001, 3, ()) for f in FAMILIES]\n"
         "print(*sorted(set(sys.modules) & {'typing', 'socket', 'pyroute2', 'subprocess', 'ipaddress', 'signal'}))"
     )
     done = bed.ns.run(bed.python, "-S", "-c", script, env={"PYTHONPATH": str(LIB)})

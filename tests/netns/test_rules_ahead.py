@@ -26,9 +26,9 @@ def move(ns: Netns, place: int) -> None:
 
 @contextmanager
 def always_answering(*asked: tuple[Netns, str]) -> Iterator[None]:
-    """Addresses that are asked all the time, a hundred times a second, and must answer each time."""
+    """Addresses that are asked all the time, five hundred times a second, and must answer each time."""
     running = [
-        subprocess.Popen(ns.argv("ping", "-n", "-q", "-i", "0.01", address), stdout=subprocess.PIPE, text=True)
+        subprocess.Popen(ns.argv("ping", "-n", "-q", "-i", "0.002", address), stdout=subprocess.PIPE, text=True)
         for ns, address in asked
     ]
     yield
