@@ -128,11 +128,13 @@ def news(bed: Container, command: str, mine: str) -> tuple[float, float]:
     time.sleep(0.6)  # so that no run's pause is in the way
     words = ["ip", "-ts", "-o", "-n", bed.hut.name, "monitor", "rule", "route"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as monitor:
-        time.sleep(0.1)
-        begun, since = time.time(), running.clock()
-        bed.hut.ip(command)
-        bed.wait("our answer", lambda: running.settled(bed) and mine in "\n".join(running.ours(bed)), 9)
-        monitor.terminate()
+        try:
+            time.sleep(0.1)
+            begun, since = time.time(), running.clock()
+            bed.hut.ip(command)
+            bed.wait("our answer", lambda: running.settled(bed) and mine in "\n".join(running.ours(bed)), 9)
+        finally:
+            monitor.terminate()
         heard = monitor.stdout.read() if monitor.stdout else ""
     at = [line for line in heard.splitlines() if mine in line and "Deleted" not in line]
     stamp = at[-1].split("]")[0].strip("[")

@@ -41,7 +41,7 @@ FILES: Files = {
     "usr/local/bin/ddclient": DDCLIENT,
     # so that sticks are left to our template, which their driver would match on a real machine
     "etc/systemd/network/20-uplink.network": "[Match]\nName=wan*\n\n[Network]\nDHCP=yes\n",
-    "etc/systemd/network/89-mwan-hook-usb.network.d/bed.conf": "[Match]\nDriver=veth\n",
+    "etc/systemd/network/89-mwan-hook-usb.network.d/bed.conf": "[Match]\nDriver=veth\n\n[Link]\nActivationPolicy=up\n",
 }
 STICK = "enp0s20u1"
 KEPT = "/run/mwan-hook-root/resolved"
