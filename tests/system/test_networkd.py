@@ -145,19 +145,3 @@ def test_a_line_whose_other_side_waits_for_a_renewal_is_renewed_once(
     assert (known["last"], known["outcome"], known["next"], known["counts"]) == ("renew", "done", None, {"renew": 1})
     told = bed.journal("-u", "mwan-hook-repair.service", "-o", "cat")
     assert [line for line in told if "networkctl" in line] == ["[#] networkctl renew wan2"]
-
-
-def test_what_others_have_on_a_link_that_is_bounced_stays_and_networkd_and_we_bring_the_rest(
-    bed: Container, ladder: Callable[[str], None]
-) -> None:
-    ladder("none")
-    bed.wait("both to be uplinks of their own", lambda: running.online(bed, "wan1", "wan2") and running.settled(bed))
-    bed.sh("ip route add 198.51.100.0/24 dev wan2 table 777; ip addr add 2001:db8:77::7/64 dev wan2 nodad")
-    bed.wait("the address to be followed", lambda: "2001:db8:77::7" in "".join(running.ours(bed)))
-    ours = running.ours(bed)
-    bed.run("mwan-hook", "repair", "wan2", "--step", "bounce")
-    bed.wait_configured("wan2")
-    bed.wait("ours to be back", lambda: running.ours(bed) == ours and running.settled(bed))
-    assert "198.51.100.0/24 dev wan2" in bed.sh("ip route show table 777")
-    assert "2001:db8:77::7/64" in bed.sh("ip -6 addr show dev wan2")
-    bed.sh("ip route del 198.51.100.0/24 table 777; ip addr del 2001:db8:77::7/64 dev wan2")

@@ -119,18 +119,20 @@ def test_a_sticks_servers_answer_for_names_only_while_no_other_uplink_is_online(
     resolvectl = "/usr/local/bin/resolvectl"  # found first: the real one fails once
     bed.sh(f"printf '#!/bin/sh\\nrm -f $0\\nexit 1\\n' >{resolvectl}; chmod 755 {resolvectl}")
     bed.plug(3, STICK)
-    bed.wait("the stick to be online", lambda: running.online(bed, "wan1", "wan2", STICK))
-    bed.wait("the hook", lambda: bed.run("test", "-e", resolvectl, check=False).returncode == 1)  # not our own look
-    bed.wait("the hook, again", lambda: dns(bed) == {"lan0": False, "wan1": True, "wan2": True, STICK: False})
-    assert "link: wan" in bed.sh("timeout 2 resolvectl query --cache=no before.example.org")
-    for isp in (1, 2):
-        bed.provider[isp].fault("blackhole")
-    bed.wait("failover", lambda: running.online(bed, STICK))
-    bed.wait("the hook", lambda: dns(bed) == {"lan0": False, "wan1": False, "wan2": False, STICK: True})
-    assert f"link: {STICK}" in bed.sh("timeout 2 resolvectl query --cache=no after.example.org")
-    bed.provider[2].heal()
-    bed.wait("failback", lambda: dns(bed) == {"lan0": False, "wan1": False, "wan2": True, STICK: False})
-    bed.unplug(STICK)
+    try:
+        bed.wait("the stick to be online", lambda: running.online(bed, "wan1", "wan2", STICK))
+        bed.wait("the hook", lambda: bed.run("test", "-e", resolvectl, check=False).returncode == 1)  # not our own look
+        bed.wait("the hook, again", lambda: dns(bed) == {"lan0": False, "wan1": True, "wan2": True, STICK: False})
+        assert "link: wan" in bed.sh("timeout 2 resolvectl query --cache=no before.example.org")
+        for isp in (1, 2):
+            bed.provider[isp].fault("blackhole")
+        bed.wait("failover", lambda: running.online(bed, STICK))
+        bed.wait("the hook", lambda: dns(bed) == {"lan0": False, "wan1": False, "wan2": False, STICK: True})
+        assert f"link: {STICK}" in bed.sh("timeout 2 resolvectl query --cache=no after.example.org")
+        bed.provider[2].heal()
+        bed.wait("failback", lambda: dns(bed) == {"lan0": False, "wan1": False, "wan2": True, STICK: False})
+    finally:
+        bed.unplug(STICK)
     bed.wait("its record to be gone", lambda: told(bed) and STICK not in bed.sh(f"ls {KEPT}"))
 
 
