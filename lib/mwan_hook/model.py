@@ -756,6 +756,8 @@ class Job(NamedTuple):
     timeout: float = 3
     servers: tuple[str, ...] = ()
     portal: bool = False  # asked for the portal check, does not count in `required`
+    other_source: str = ""  # of the uplink in its other family, by which name servers are asked, too; "": none
+    other_servers: tuple[str, ...] = ()
 
 
 class Result(NamedTuple):

@@ -228,7 +228,7 @@ def test_an_answer_of_resolved_gives_addresses_or_words(short_root: Path, resolv
             resolved.append(bent(chance, *replies))
             found: list[resolve.Resolved | ProbeAnswer | None] = []
             loop, exchange = Loop(), Exchange()
-            steps = resolve.NameLookups([asked], str(short_root)).find(asked, exchange, 2.0)
+            steps = resolve.NameLookups(str(short_root)).find(asked, exchange, 2.0)
             with bounded():
                 loop.start(Task(steps, exchange), found.append)
                 loop.drain()

@@ -26,7 +26,6 @@ from mwan_hook.probes.bound import NEVER, ProbeAnswer, literal
 from mwan_hook.probes.datagram import Server
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from typing import Any
 
     from mwan_hook.model import Job
@@ -49,10 +48,9 @@ class Resolved(NamedTuple):
 
 
 class NameLookups:
-    """Look-ups of names for the jobs of one run."""
+    """Look-ups of names; ``root`` is where systemd-resolved's socket and resolv.conf are."""
 
-    def __init__(self, jobs: Sequence[Job], root: str) -> None:
-        self._ways = {(job.uplink, job.family): job for job in jobs}
+    def __init__(self, root: str) -> None:
         self._root = root
 
     def find(self, job: Job, exchange: Exchange, seconds: float) -> Steps[Resolved]:
@@ -66,10 +64,11 @@ class NameLookups:
 
     def _servers(self, job: Job) -> list[tuple[Job, str]]:
         """Servers to ask, each with a job of its own family: an IPv4 server knows IPv6 addresses, too."""
-        other = self._ways.get((job.uplink, Family.IPV6 if job.family is Family.IPV4 else Family.IPV4))
-        ways = {way.family: way for way in (other, job) if way is not None}
-        leased = [server for way in (job, other) if way is not None for server in way.servers]
-        usable = []
+        ways, usable = {job.family: job}, []
+        if job.other_source:
+            other = Family.IPV6 if job.family is Family.IPV4 else Family.IPV4
+            ways[other] = job._replace(family=other, source=job.other_source)
+        leased = [*job.servers, *job.other_servers]
         for text in leased or nameservers(os.path.join(self._root, RESOLV_CONF)):
             server = text.partition("#")[0].partition("%")[0]
             way = ways.get(Family.of(server))

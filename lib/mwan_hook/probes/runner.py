@@ -156,7 +156,7 @@ class _Run:
         if isinstance(resolve, ProbeAnswer):  # its library is missing or broken
             self.answers.update((place, resolve) for places in groups for place in places)
             return
-        names = resolve.NameLookups(self.jobs, self.root)
+        names = resolve.NameLookups(self.root)
         for places in groups:
             job = self.jobs[places[0]]
             kept = self.late.take(name_key(job)) if self.late is not None else []

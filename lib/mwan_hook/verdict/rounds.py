@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from mwan_hook.light import TYPE_CHECKING, NamedTuple
-from mwan_hook.model import Connectivity, Job, Method, Round, TargetResult
+from mwan_hook.model import Connectivity, Family, Job, Method, Round, TargetResult
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mwan_hook.model import Family, Probe, Result, Target, Uplink
+    from mwan_hook.model import Probe, Result, Target, Uplink
     from mwan_hook.verdict.schedule import Timeouts
 
 FACTS = "no target applies: judged by the facts"
@@ -49,6 +49,7 @@ def jobs_for(uplink: Uplink, family: Family, probe: Probe, *, with_portal: bool)
     way = uplink.way(family)
     if way.missing or uplink.link is None:
         return ()
+    other_source, other_servers = _other_way(uplink, family)
     asked = [(target, False) for target in probe.targets]
     asked += [(target, True) for target in probe.portal_targets if with_portal]
     return tuple(
@@ -64,10 +65,19 @@ def jobs_for(uplink: Uplink, family: Family, probe: Probe, *, with_portal: bool)
             timeout=probe.timeout,
             servers=way.servers,
             portal=portal,
+            other_source=other_source,
+            other_servers=other_servers,
         )
         for target, portal in asked
         if applies(target, uplink, family)
     )
+
+
+def _other_way(uplink: Uplink, family: Family) -> tuple[str, tuple[str, ...]]:
+    """Source and name servers of the other family, whether or not this round asks that one, too."""
+    other = Family.IPV6 if family is Family.IPV4 else Family.IPV4
+    way = uplink.way(other)
+    return (way.source, way.servers) if other in uplink.config.families and not way.missing else ("", ())
 
 
 def applies(target: Target, uplink: Uplink, family: Family) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Generator
 
 import pytest
 
+from mwan_hook import probes
 from mwan_hook.config import targets
 from mwan_hook.model import Connectivity, Family, Job, MwanError
 from mwan_hook.probes import icmp, runner
@@ -61,6 +62,7 @@ def nothing() -> int:
 def test_a_library_that_is_missing_fails_those_who_need_it_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in sys.modules if name.startswith(("mwan_hook.probes.dns", "mwan_hook.probes.res"))]:
         monkeypatch.delitem(sys.modules, name)
+        monkeypatch.delattr(probes, name.rpartition(".")[2], raising=False)
     monkeypatch.setitem(sys.modules, "dns", None)
     asked = [job("dns://192.0.2.1/a.test"), job("tcp://named.test:80"), job("tcp://127.0.0.1:1")]
     direct, named, other = runner.run(asked)

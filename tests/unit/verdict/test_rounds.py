@@ -74,6 +74,20 @@ def asked(jobs: tuple[Job, ...]) -> list[tuple[str, bool]]:
 # ---------------------------------------------------------------- jobs
 
 
+@pytest.mark.parametrize("family", Family)
+def test_a_job_knows_the_other_family_s_way_to_name_servers(family: Family) -> None:
+    other = Family.IPV6 if family is Family.IPV4 else Family.IPV4
+    ways = {each: way(each)._replace(servers=(f"server of {each.value}",)) for each in Family}
+    both = uplink(ways[Family.IPV4], ways[Family.IPV6])
+    (job, *_) = rounds.jobs_for(both, family, PROBE, with_portal=False)
+    assert (job.other_source, job.other_servers) == (ways[other].source, ways[other].servers)
+    lacking = {**ways, other: ways[other]._replace(missing="no gateway")}
+    alone = both._replace(config=UplinkConfig("lte", families=(family,)))
+    for one in (uplink(lacking[Family.IPV4], lacking[Family.IPV6]), alone):
+        (job, *_) = rounds.jobs_for(one, family, PROBE, with_portal=False)
+        assert (job.other_source, job.other_servers) == ("", ())
+
+
 def test_jobs_carry_what_probing_needs() -> None:
     (job, _) = rounds.jobs_for(BOTH, Family.IPV4, PROBE, with_portal=False)
     assert job == Job(
@@ -88,6 +102,8 @@ def test_jobs_carry_what_probing_needs() -> None:
         4,
         ("192.168.2.53",),
         False,
+        "2001:db8::2",
+        ("192.168.2.53",),
     )
 
 
