@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.lab import Lab, LabError, Line, Router, wait_for
+from tests.lab.uplinks import FIBER_LTE_IPV4
 
 # up|down INTERFACE; modes: ok, fail, hang, noaddr, stuck (does not hang up)
 DIALLER = """#!/bin/sh
@@ -32,7 +33,7 @@ else
   ip link set "$2" down
 fi
 """
-CONFIG = """
+CONFIG = f"""
 [probe]
 portal_interval = 0
 timeout = 0.4
@@ -41,18 +42,9 @@ interval = 1
 fall = 2
 rise = 1
 hysteresis_delay = 0
-[uplinks]
-[[fiber]]
-match = eth1
-metric = 100
-families = ipv4
-[[lte]]
-match = eth2
-metric = 200
-families = ipv4
-activate = on-demand
-start = command:{program} up eth2
-stop = command:{program} down eth2
+{FIBER_LTE_IPV4}activate = on-demand
+start = command:{{program}} up eth2
+stop = command:{{program}} down eth2
 """
 SECOND = """[[gsm]]
 match = eth3
