@@ -11,7 +11,7 @@ from tests.lab.uplinks import FIBER_LTE
 from tests.netns.layout import BLACKHOLE, FAMILIES, UNREACHABLE, defaults, hops, layout, plain, sources
 
 NETWORKS = {f"192.168.{n}.0/24" for n in (1, 2, 3, 4)}
-PAIR = """
+PAIR = f"""
 [routing]
 last_resort = main
 [probe]
@@ -20,7 +20,7 @@ timeout = 0.5
 burst_interval = 0.1
 rise = 1
 hysteresis_delay = 0
-""" + FIBER_LTE
+{FIBER_LTE}"""
 
 
 @pytest.fixture

@@ -10,12 +10,12 @@ from mwan_hook.redact import hidden
 from tests.lab import Lab, Network, topologies
 from tests.lab.uplinks import ONE_TWO
 
-OPEN = """
+OPEN = f"""
 [probe]
 portal_interval = 0
 timeout = 1
 burst_interval = 0.1
-""" + ONE_TWO
+{ONE_TWO}"""
 # target, and the connectivity it finds over IPv4
 TARGETS = (
     ("icmp://9.9.9.9", "full"),

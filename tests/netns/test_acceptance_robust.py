@@ -13,14 +13,14 @@ from tests.lab.process import wait_for
 from tests.lab.uplinks import FIBER_LTE_IPV4
 from tests.netns.layout import defaults, hops, layout
 
-CONFIG = """
+CONFIG = f"""
 [probe]
 portal_interval = 0
 timeout = 2
 burst_interval = 0.1
 hysteresis_delay = 0
 targets = icmp://9.9.9.9
-""" + FIBER_LTE_IPV4
+{FIBER_LTE_IPV4}"""
 THIRD = """
 [[cable]]
 match = eth3

@@ -10,7 +10,7 @@ from tests.lab import Lab, Network, topologies, wait_for
 from tests.lab.uplinks import FIBER_LTE
 from tests.netns.layout import layout
 
-FAILOVER = """
+FAILOVER = f"""
 [probe]
 portal_interval = 0
 timeout = 0.5
@@ -18,7 +18,7 @@ burst_interval = 0.1
 fall = 3
 rise = 3
 hysteresis_delay = 0
-""" + FIBER_LTE
+{FIBER_LTE}"""
 HELD = """
 [probe]
 portal_interval = 0

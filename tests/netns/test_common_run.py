@@ -6,11 +6,11 @@ from tests.lab import Lab, topologies
 from tests.lab.uplinks import ONE_TWO
 from tests.unit.test_imports import heavy
 
-TWO = """
+TWO = f"""
 [probe]
 portal_interval = 0
 targets = icmp://9.9.9.9, tcp://1.1.1.1:80
-""" + ONE_TWO
+{ONE_TWO}"""
 # the interpreter's own start, without site-packages' .pth files, and then what the command does
 DUMP = """
 import atexit, os, sys

@@ -13,13 +13,13 @@ from tests.lab.uplinks import FIBER_LTE_IPV4
 from tests.netns.layout import layout
 
 SOCKET = PROJECT / "systemd/mwan-hook-netlink.socket"
-CONFIG = """
+CONFIG = f"""
 [probe]
 portal_interval = 0
 timeout = 2
 burst_interval = 0.1
 targets = icmp://9.9.9.9
-""" + FIBER_LTE_IPV4
+{FIBER_LTE_IPV4}"""
 
 
 @pytest.fixture

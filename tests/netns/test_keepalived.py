@@ -22,7 +22,7 @@ from tests.lab.uplinks import ONE_TWO
 EXAMPLE = PROJECT / "docs/examples/keepalived/keepalived.conf"
 SHARED = "192.168.2.1"
 NOBODY = 65534
-CONFIG = """
+CONFIG = f"""
 [probe]
 interval = 1
 timeout = 0.5
@@ -30,7 +30,7 @@ burst_interval = 0.2
 portal_interval = 0
 rise = 2
 hysteresis_delay = 0
-""" + ONE_TWO
+{ONE_TWO}"""
 STARTER = """
 import os, sys
 sys.path.insert(0, {lib!r})

@@ -19,7 +19,8 @@ from tests.netns import mail_servers as servers
 from tests.netns.mail_servers import Mailbox
 from tests.netns.probe_lab import inside
 
-CONFIG = """
+CONFIG = (
+    """
 [probe]
 portal_interval = 0
 timeout = 1
@@ -34,7 +35,9 @@ smtp_port = {port}
 timeout = {timeout}
 backoff_min = 1
 backoff_step = 0
-""" + FIBER_LTE_IPV4
+"""
+    + FIBER_LTE_IPV4
+)
 
 
 @pytest.fixture

@@ -88,7 +88,6 @@ class World(NamedTuple):
         listed = json.loads(ns.run("nft", "-j", "list", "counter", "inet", "bcp38", "bad").stdout)
         return int(listed["nftables"][1]["counter"]["packets"])
 
-
     @contextlib.contextmanager
     def configured(self, config: str) -> Iterator[None]:
         """With another configuration, as long as the block lasts."""

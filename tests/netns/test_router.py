@@ -27,13 +27,16 @@ rise = 1
 hysteresis_delay = 0
 targets = icmp://1.1.1.1, icmp://2606:4700:4700::1111
 """
-PINNED = f"""
+PINNED = (
+    f"""
 [router]
 pin = yes
 masquerade = yes
 nat6 = masquerade
 {CLOSE}
-""" + ONE_TWO
+"""
+    + ONE_TWO
+)
 LAN6 = "fd00:aa::"
 
 

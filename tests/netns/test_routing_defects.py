@@ -32,7 +32,6 @@ def config(routing: str = "", one: str = "") -> str:
     return BY_FACTS.format(routing=routing, one=one)
 
 
-
 @pytest.fixture
 def net(lab: Lab) -> Network:
     made = topologies.two_dynamic(lab)

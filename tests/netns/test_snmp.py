@@ -17,12 +17,12 @@ from tests.lab.topologies import Network
 from tests.lab.uplinks import ONE_TWO
 
 BASE = ".1.3.6.1.4.1.99999"
-TWO = """
+TWO = f"""
 [probe]
 portal_interval = 0
 timeout = 1
 targets = icmp://9.9.9.9
-""" + ONE_TWO
+{ONE_TWO}"""
 # What an IETF module is to ours, in as many words as net-snmp needs: Debian leaves the modules themselves out.
 SMI = """SNMPv2-SMI DEFINITIONS ::= BEGIN
 org OBJECT IDENTIFIER ::= { iso 3 }

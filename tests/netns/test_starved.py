@@ -14,7 +14,7 @@ from tests.lab.uplinks import ONE_TWO
 
 BUSY_FOR = 60  # seconds, if nothing ends them before
 ROUNDS = 2
-CONFIG = """
+CONFIG = f"""
 [probe]
 portal_interval = 0
 fall = 1
@@ -22,7 +22,7 @@ rise = 1
 hysteresis_delay = 0
 targets = icmp://9.9.9.9, icmp://2001:db8:9::9, tcp://9.9.9.9:80, dns://9.9.9.9/a.test, http://9.9.9.9/generate_204
 required = 5
-""" + ONE_TWO
+{ONE_TWO}"""
 
 
 @contextlib.contextmanager

@@ -135,7 +135,7 @@ def test_a_line_whose_other_side_waits_for_a_renewal_is_renewed_once(
     bed.run("networkctl", "renew", "wan2")  # the next one that networkd sends by itself is a minute away
     provider, before = bed.provider[2], requests(bed)
     ladder("renew@2, reconfigure@900")
-    steps = "mwan-hook history --json wan2 | grep -c '\"event\": \"repair-step\"'"
+    steps = 'mwan-hook history --json wan2 | grep -c \'"event": "repair-step"\''
     with provider.broken("blackhole"):  # until networkd asks again
         bed.wait("the step", lambda: bed.sh(f"systemctl start mwan-hook-check; {steps}", check=False).strip() == "1")
         bed.wait("networkd to have asked again", lambda: requests(bed) > before)
