@@ -201,7 +201,7 @@ def _switching(add: Add) -> None:
     way.add_argument("--exercise", action="store_true", help="dial, probe, hang up, and say each step")
     one = add("hangup", "hang up an uplink; it is idle until the next outage", "commands.dial:hang_up")
     one.add_argument("name", metavar="UPLINK")
-    one.add_argument("--yes", dest="sure", action="store_true", help="although your session came by it")
+    one.add_argument("--yes", dest="sure", action="store_true", help="although your session goes by it")
     add("flush", "take out all that is ours, and nothing else")
 
 

@@ -162,6 +162,11 @@ class Phase(str, Enum):
     WAITING = "waiting"
     EXERCISING = "exercising"
 
+    @property
+    def is_up(self) -> bool:
+        """Whether it has an address and a way."""
+        return self in (Phase.UP, Phase.LINGERING)
+
 
 # ---------------------------------------------------------------- configuration
 
@@ -245,6 +250,7 @@ class Dial(NamedTuple):
 
     start: str = ""  # networkd, unit:NAME, modem:KEY=VALUE,... or command:PROGRAM ARGS
     stop: str = ""  # of a command: the one that hangs up
+    reset: str = ""  # command:PROGRAM ARGS that is run after a failed dial
     activate: Activate = Activate.ALWAYS
     activate_delay: float = 0  # seconds without a better uplink before it is dialled
     ready_timeout: float = 60  # seconds from the request to address and default
@@ -890,6 +896,8 @@ class Activation(NamedTuple):
     ready_at: float = 0.0  # when it had address and way
     ours: bool = False  # dialled by us in this boot: only that is hung up
     spent: bool = False  # the redial that costs nothing was taken
+    mendable: bool = False  # the last dial failed for what a reset or a repair step may mend
+    reset_at: float = 0.0  # when the last reset was asked for; names that request
     hand_until: float = 0.0  # dialled by a command
     hung: bool = False  # by a command: not dialled before the next outage
     final: str = ""  # why it is not dialled any more until the operator does something

@@ -140,7 +140,7 @@ class Router:
     def reboot_files(self) -> None:
         """/run is empty after a boot."""
         for path in sorted((self.root / "run").rglob("*"), reverse=True):
-            path.rmdir() if path.is_dir() else path.unlink()
+            path.rmdir() if path.is_dir() else path.unlink(missing_ok=True)
 
     # -- the command
 

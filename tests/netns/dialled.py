@@ -147,5 +147,5 @@ class Site:
 
     def events(self) -> list[str]:
         """What the history has of dialling."""
-        told = ("dialling", "dialled", "dial-failed", "hung-up", "exercise-failed")
+        told = ("dialling", "dialled", "dial-failed", "hung-up", "exercise-failed", "repair-step")
         return [one["event"] for one in self.router.history("lte") if one["event"] in told]

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.lab import Lab, wait_for
+from tests.netns import operators
 from tests.netns.dialled import CONFIG, QUICK, Site
 
 
@@ -102,6 +103,22 @@ def test_hooks_hear_of_each_dial_with_its_number_and_why(built: Site) -> None:
     assert told[-1].startswith("dialled 2 it has an address and a way")
 
 
+def test_what_cannot_be_dialled_is_reset_and_repaired_and_then_dialled_at_once(built: Site) -> None:
+    def told(word: str) -> int:
+        return built.calls().count(word)
+
+    hook = built.router.write("etc/mwan-hook/repair.d/50-cure", f"#!/bin/sh\necho ok >{built.here}/mode.eth2\n")
+    hook.chmod(0o755)
+    reset = f"reset = command:/bin/sh -c 'echo reset >>{built.here}/calls.eth2'\n"
+    built.fresh("fail", f"retry_min = 300\nrepair = hook@1, hook@600\n{reset}")
+    built.cut()
+    built.until("lte online", lambda: built.router.way_out() == ["lte"])
+    hook.unlink()
+    assert built.calls() == ["up", "down", "reset", "up"]
+    assert built.events() == ["dialling", "dial-failed", "repair-step", "dialling", "dialled"]
+    assert told("reset") == 1
+
+
 def test_a_session_without_data_is_dialled_again_once(built: Site) -> None:
     built.fresh("ok", "ready_timeout = 20\nretry_min = 300\n")
     with built.isps[1].broken("blackhole"):
@@ -159,10 +176,11 @@ def test_a_word_of_the_operators(site: Site) -> None:
     assert site.router.way_out() == ["fiber"]
     site.cut()
     site.until("lte online", lambda: site.router.way_out() == ["lte"])
-    session = {"SSH_CONNECTION": "192.0.2.7 5000 10.2.0.2 22"}
-    assert "hangup --yes" in site.router.mwan("hangup", "lte", code=2, env=session).stderr
+    client = operators.come_by(site.lab, site.router, site.router.lines["eth2"])
+    assert "goes by it; `hangup --yes`" in site.router.mwan("hangup", "lte", code=2).stderr
     assert site.calls() == ["up", "down", "up"]
-    site.router.mwan("hangup", "lte", "--yes", code=None, env=session)
+    site.router.mwan("hangup", "lte", "--yes", code=None)
+    client.kill()
     site.until_state("idle")
     site.router.check()
     assert site.calls() == ["up", "down", "up", "down"]

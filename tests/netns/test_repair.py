@@ -19,6 +19,7 @@ from mwan_hook.repair import ladder
 from mwan_hook.store import files
 from tests.lab import Lab, Network, topologies, wait_for
 from tests.lab.process import run
+from tests.netns import operators
 
 PROBE = """
 [probe]
@@ -51,19 +52,6 @@ os.rename = rename
 sys.argv[0] = "mwan-hook"
 from mwan_hook.__main__ import main
 sys.exit(main())
-"""
-
-# Who has come to port 2222, and stays.
-SERVER = """
-import socket, time
-server = socket.create_server(("", 2222))
-held, _ = server.accept()
-held.recv(1)
-"""
-CLIENT = """
-import socket, sys
-held = socket.create_connection((sys.argv[1], 2222), source_address=("", 50222))
-held.recv(1)
 """
 MMCLI = """#!/bin/sh
 case "$*" in
@@ -265,13 +253,8 @@ def test_a_step_stored_before_a_reboot_is_not_done_again_and_the_next_one_is(lin
 
 def test_the_way_that_the_operator_has_come_by_is_spared_and_by_hand_it_takes_a_yes(lines: Lines) -> None:
     lines.hook('echo "$REASON" >>"$MWAN_HOOK_ROOT/told"')
-    line, lab = lines.net.lines["eth2"], lines.net.lab
-    session = f"SSH_CONNECTION={line.isp.gateway} 50222 {line.source} 2222"
-    lab.spawn(lines.router.ns.argv("env", session, lines.router.python, "-c", SERVER), "server")
-    wait_for("the server", lambda: ":2222 " in lines.router.ns.run("ss", "-Hnlt").stdout)
-    lab.spawn(line.isp.ns.argv(lines.router.python, "-c", CLIENT, line.source), "client")
-    wait_for("the session", lambda: ":50222" in lines.router.ns.run("ss", "-Hnt").stdout)
-    client = lab.children[-1]
+    line = lines.net.lines["eth2"]
+    client = operators.come_by(lines.net.lab, lines.router, line)
     lines.fault(2)
     lines.configure(lte=f"repair = hook@{SOON}", fiber=f"repair = hook@{SOON}")
     lines.until("it to be kept back", lambda: lines.climb().get("held"))
@@ -283,7 +266,7 @@ def test_the_way_that_the_operator_has_come_by_is_spared_and_by_hand_it_takes_a_
     lines.router.mwan("repair", "fiber", "--step", "hook")
     assert lines.lines() == ["by hand", "by hand"] and "place" not in lines.climb(), "the ladder did not move"
     client.kill()
-    wait_for("the session to end", lambda: ":50222" not in lines.router.ns.run("ss", "-Hnt").stdout)
+    wait_for("the session to end", lambda: operators.gone(lines.router))
     lines.impatient()
     lines.until("the step, now that nobody is there", lambda: lines.lines()[2:])
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import time
 
 from mwan_hook import config
 from mwan_hook.model import Activation, MwanError, Phase
 from mwan_hook.run import activation, judge, look, tick
 from mwan_hook.run.naming import chosen
+from mwan_hook.run.operators import operators_way
 from mwan_hook.say import say
 from mwan_hook.store import lock
 from mwan_hook.store import state as states
@@ -53,8 +53,8 @@ def hang_up(root: str, name: str, sure: bool) -> int:
     """Have it hung up now; it is idle until the next outage."""
 
     def unwanted(_: Judged, uplink: Uplink, record: Activation) -> Activation:
-        if not sure and _carries_session(uplink):
-            raise NotDialledError(f"your session came by {uplink.name}: `hangup --yes` if it shall end")
+        if not sure and (way := operators_way(uplink)):
+            raise NotDialledError(f"{uplink.name}: {way}; `hangup --yes` if it shall end")
         return record._replace(hand_until=0.0, hung=True, ours=True, exercise_now=False)
 
     loaded = config.load(root)
@@ -105,10 +105,3 @@ def _tell(root: str, loaded: Loaded, name: str, word: Word) -> tuple[Uplink, Act
         stored = found.scene.state._replace(dials=records, begun=found.state.begun, rest="")
         states.save(root, stored)
     return able[0], record
-
-
-def _carries_session(uplink: Uplink) -> bool:
-    """Whether the operator's ssh came to an address of it."""
-    words = os.environ.get("SSH_CONNECTION", "").split()
-    addresses = [one.address for way in (uplink.ipv4, uplink.ipv6) for one in way.addresses]
-    return len(words) == 4 and words[2] in addresses

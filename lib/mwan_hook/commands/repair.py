@@ -62,7 +62,7 @@ def do_due(root: str) -> int:
 
 def by_hand(root: str, name: str, step: str, yes: bool) -> int:
     """Do one step now; 0, or 1 if it failed.  Raises MwanError where it cannot be."""
-    from mwan_hook.run import mending
+    from mwan_hook.run import mending, operators
 
     if step not in NAMES:
         raise RepairUsageError(f"there is no step {step}; there are {', '.join(NAMES)}")
@@ -73,7 +73,7 @@ def by_hand(root: str, name: str, step: str, yes: bool) -> int:
         work = Work(root, loaded, _one(root, loaded, name), "by hand")
         if refusal := STEPS[step].refusal(work):
             raise StepRefusedError(f"{work.uplink.name}: the step {step} cannot be done: {refusal}")
-        if not yes and (way := mending.operators_way(work.uplink)):
+        if not yes and (way := operators.operators_way(work.uplink)):
             raise StepRefusedError(f"{work.uplink.name}: {way}; --yes does it all the same")
         begun = time.monotonic()
         code = mending.Mender(root, loaded).by_hand(work, step)

@@ -138,8 +138,6 @@ def _dial(uplink: UplinkConfig, own: Mapping[str, Any]) -> Iterator[Contradictio
         yield mistake((*path, key), words)
     if dial.on_demand and dial.behind:
         yield doubt((*path, "activate"), "without a metric every other uplink is better")
-    if uplink.repair:
-        yield doubt((*path, "repair"), "changes nothing with start: what dials is asked again instead")
     if not dial.on_demand:
         for key in ("activate_delay", "linger", "exercise"):
             if key in own:

@@ -155,6 +155,7 @@ KEYS: dict[Path, tuple[Row, ...]] = {
             "what dials it: `networkd`, `unit:NAME`, `modem:KEY=VALUE,...` or `command:PROGRAM ARGUMENTS`",
             "nothing: it is not dialled"),
         Row("stop", "stop", "", "the `command:` that hangs up what a command has dialled", "the opposite of start"),
+        Row("reset", "stop", "", "a `command:` that is run after a failed dial, once an hour at most", "nothing"),
         Row("activate_delay", "seconds", "0", "seconds without a better uplink before it is dialled"),
         Row("ready_timeout", "some_seconds", "60", "seconds that a dial has until there are address and way"),
         Row("linger", "seconds", "180", "seconds that it is kept up after a better uplink is back"),

@@ -30,7 +30,7 @@ _RELATED = (
     {"metered", "metered_interval", "interval"},
     {"nat6", "nat6_prefix", "masquerade"},
     {"quota", "quota_reset_day", "quota_warn"},
-    {"activate", "start", "stop"},
+    {"activate", "start", "stop", "reset"},
     {"retry_min", "retry_max"},
     {"to", "smtp_host", "sendmail"},
     {"security", "user", "password_file", "smtp_host"},

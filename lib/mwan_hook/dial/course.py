@@ -74,6 +74,8 @@ def _waiting(record: Activation, at: Occasion) -> Move:
         return Move(steps.came_up(record, at, "it came up late"))
     if not is_wanted(record, at):
         return Move(into(record, Phase.IDLE, at, at.need.why)._replace(ours=False))
+    if asked := steps.reset(record, at):
+        return asked
     if at.now < record.next_at or _why_not(record, at):
         return Move(record)
     return dial(record, at, at.need.why)
@@ -205,6 +207,8 @@ _PHASES: dict[Phase, Callable[[Activation, Occasion], Move]] = {
 def due_at(record: Activation, at: Occasion) -> float:
     """When the clock alone may bring the next step."""
     if record.phase in (Phase.DIALLING, Phase.EXERCISING, Phase.STOPPING):
+        return 0.0
+    if record.phase is Phase.WAITING and steps.reset(record, at):
         return 0.0
     moments = [record.hand_until or NEVER, record.linger_until or NEVER, record.next_at or NEVER]
     if record.phase is Phase.UP and (record.tries or record.spent):

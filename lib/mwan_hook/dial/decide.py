@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mwan_hook.dial import course, exercise
-from mwan_hook.dial.steps import NEVER, hang_up
+from mwan_hook.dial.steps import NEVER, hang_up, is_reset
 from mwan_hook.dial.values import UNIT, Decision, DialRequest, Move, Need, Occasion, Outlook, Sight, Verb
 from mwan_hook.dial.wanted import Field, need, preference
 from mwan_hook.light import NamedTuple
@@ -108,6 +108,8 @@ def _request(name: str, old: Activation, new: Activation, taken: Move) -> DialRe
 
 def key_of(record: Activation) -> float:
     """The name of the request under way."""
+    if is_reset(record):
+        return record.reset_at
     return record.stop_at if record.phase is Phase.STOPPING else record.asked_at
 
 
@@ -115,6 +117,8 @@ def verb_of(record: Activation) -> Verb | None:
     """The request under way; None where nothing is."""
     if record.phase is Phase.STOPPING:
         return Verb(record.stop_verb or Verb.HANG_UP)
+    if is_reset(record):
+        return Verb.RESET
     return Verb.DIAL if record.phase in (Phase.DIALLING, Phase.EXERCISING) else None
 
 

@@ -17,8 +17,10 @@ def unit(start: str, interface: str) -> str:
 
 
 def line(start: str, stop: str, verb: Verb, interface: str) -> str:
-    """The request as a line."""
+    """The request as a line.  A reset stands in ``stop``."""
     kind, _, rest = start.partition(":")
+    if verb is Verb.RESET:
+        return stop.partition(":")[2].strip()
     if kind == NETWORKD:
         return f"networkctl {'up' if verb is Verb.DIAL else 'down'} {interface}"
     if kind == COMMAND:

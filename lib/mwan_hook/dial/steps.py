@@ -49,6 +49,7 @@ def dial(record: Activation, at: Occasion, reason: str, phase: Phase = Phase.DIA
         ready_at=0.0,
         ours=True,
         final="",
+        mendable=False,
         exercise_now=False,
         by=at.dial.by,
         invocation="",
@@ -74,8 +75,8 @@ def failed(record: Activation, at: Occasion, why: str) -> Move:
     rest = pause(at.dial, record.tries)
     if remedy is Remedy.HOURLY:
         rest = max(rest, HOUR)
-    final = remedy is Remedy.OPERATOR
-    after = record._replace(failed=record.failed + 1, final=why if final else "")
+    final, mendable = remedy is Remedy.OPERATOR, remedy is Remedy.PAUSE
+    after = record._replace(failed=record.failed + 1, final=why if final else "", mendable=mendable)
     return hang_up(after, at, why, Verb.ABORT, NEVER if final else at.now + rest)
 
 
@@ -101,7 +102,22 @@ def came_up(record: Activation, at: Occasion, reason: str) -> Activation:
     """The record of one that is ready: a dial that succeeds adds no failed try."""
     tries = record.tries - (record.phase is Phase.DIALLING)
     after = into(record, Phase.UP, at, reason)
-    return after._replace(ready_at=at.now, tries=tries, dialled=record.dialled + 1, next_at=0.0, final="")
+    dialled = record.dialled + 1
+    return after._replace(ready_at=at.now, tries=tries, dialled=dialled, next_at=0.0, final="", mendable=False)
+
+
+def is_reset(record: Activation) -> bool:
+    """Whether a reset was asked for in this pause."""
+    return record.phase is Phase.WAITING and 0.0 < record.since <= record.reset_at
+
+
+def reset(record: Activation, at: Occasion) -> Move | None:
+    """Ask for a reset after a failed dial, once an hour at most; None where there is nothing to ask."""
+    if is_reset(record):
+        return None if at.sight.sent else Move(record, Verb.RESET)
+    rested = not record.reset_at or at.now >= record.reset_at + HOUR
+    wanted = at.dial.reset and record.mendable and rested
+    return Move(record._replace(reset_at=at.now), Verb.RESET) if wanted else None
 
 
 def again(record: Activation, at: Occasion, verb: Verb) -> Move:

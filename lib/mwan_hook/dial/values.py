@@ -19,6 +19,7 @@ class Verb(str, Enum):
     HANG_UP = "hang-up"
     END = "end"  # what dials is ended, and all that it started
     ABORT = "abort"  # both, the latter first
+    RESET = "reset"  # what dials is to be mended by a program of the operator's
 
 
 class Outlook(str, Enum):

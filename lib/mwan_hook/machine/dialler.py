@@ -26,7 +26,7 @@ class Order(NamedTuple):
     verb: Verb
     key: str
     start: str
-    stop: str
+    stop: str  # or what resets
     redial: bool = False  # a start limit may be in the way
 
     @property
@@ -119,6 +119,8 @@ def look(root: str, order: Order, up: bool) -> Life:
     if order.kind == NETWORKD:
         return Life(alive=up, sent=up is (order.verb is Verb.DIAL))
     done, sent = errand(root, order.uplink), is_served(root, order)
+    if order.verb is Verb.RESET:
+        return Life(sent=sent)
     refused = done if sent and done and done.code and order.verb is Verb.DIAL else None
     if order.kind == COMMAND:
         life = _program_life(root, order)
@@ -148,11 +150,11 @@ def _unit(root: str, order: Order, old: Errand | None) -> Errand:
 
 
 def _program(root: str, order: Order) -> Errand:
-    """Start a program, or end the one that dials and start the one that hangs up."""
+    """Start a program, or end the one that dials and start the one that hangs up; a reset is one beside them."""
     import shlex
 
     by_systemd = wake.watched(root)
-    dial, stop = f"dial-{order.uplink}", f"hangup-{order.uplink}"
+    dial, stop = f"dial-{order.uplink}", f"{'reset' if order.verb is Verb.RESET else 'hangup'}-{order.uplink}"
     if order.verb in (Verb.END, Verb.ABORT):
         transient.end(dial) if by_systemd else detached.end(root, dial)
     done = Errand(order.key, order.verb.value)

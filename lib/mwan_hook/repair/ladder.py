@@ -8,13 +8,13 @@ seconds since the epoch.
 from __future__ import annotations
 
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import Connectivity, Status
+from mwan_hook.model import Connectivity, Phase, Status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from mwan_hook.model import FamilyState, Rung, Uplink, UplinkState
+    from mwan_hook.model import Activation, FamilyState, Rung, Uplink, UplinkState
 
 DAY = 86400.0
 PATIENCE = 60.0  # seconds until what kept a step back is looked at again
@@ -70,6 +70,14 @@ class Repairs(NamedTuple):
     uplinks: dict[str, Climb] = {}
 
 
+class Line(NamedTuple):
+    """An uplink with what is remembered of its verdicts and of its dialling."""
+
+    uplink: Uplink
+    memory: UplinkState
+    dialled: Activation
+
+
 class Due(NamedTuple):
     """The next step of an uplink, and when."""
 
@@ -79,33 +87,39 @@ class Due(NamedTuple):
     why: str = ""  # it waits for more than its pause
 
 
-def dead_since(uplink: Uplink, memory: UplinkState) -> float | None:
+def dead_since(line: Line) -> float | None:
     """When the outage of a line began that may be repaired; None for any other line.
 
     Not one of which a family is online, answers (a portal does) or is good again and only held; not one that is
-    switched off, administratively down, or of which nothing is known yet; and none that is dialled, which may be idle.
+    switched off, administratively down, or of which nothing is known yet.  One that is dialled is repaired while it is
+    up and not about to be dialled again, and between dials that failed for what a step may mend.
     """
-    if not uplink.enabled or uplink.config.dial or (uplink.link and not uplink.link.up):
+    uplink, dialled = line.uplink, line.dialled
+    families = [line.memory.family(family) for family in uplink.config.families]
+    if not uplink.enabled or any(map(_answers, families)):
         return None
-    families = [memory.family(family) for family in uplink.config.families]
-    if any(map(_answers, families)) or not any(one.connectivity in DEAD and one.since for one in families):
+    known = [one.since for one in families]  # of both: what a step does to one must not make another outage of it
+    if uplink.config.dial and dialled.phase is Phase.WAITING:
+        return max(dialled.wanted_since, *known) if dialled.mendable and not dialled.hung else None
+    redialled = not dialled.phase.is_up or (dialled.ours and dialled.wanted_since)
+    if (uplink.config.dial and redialled) or (uplink.link and not uplink.link.up):
         return None
-    return max(one.since for one in families)  # of both: what a step does to one must not make another outage of it
+    return max(known) if any(one.connectivity in DEAD and one.since for one in families) else None
 
 
 def _answers(one: FamilyState) -> bool:
     return one.status is not Status.OFFLINE or one.connectivity in (Connectivity.PORTAL, Connectivity.FULL)
 
 
-def current(climb: Climb, uplink: Uplink, memory: UplinkState, moment: Clocks) -> Climb:
+def current(climb: Climb, line: Line, moment: Clocks) -> Climb:
     """The climb as it stands now: over once the line is online, begun anew by another outage.
 
     A line that was never online since the machine was started goes on where it was before.
     """
-    families = [memory.family(family) for family in uplink.config.families]
+    families = [line.memory.family(family) for family in line.uplink.config.families]
     if any(one.status is Status.ONLINE for one in families):
         return _rested(climb) if climb.since else climb
-    since = dead_since(uplink, memory)
+    since = dead_since(line)
     if since is None or (climb.boot_id == moment.boot_id and abs(climb.since - since) < SAME):
         return climb
     if climb.boot_id != moment.boot_id and climb.since and not any(one.transitions for one in families):
@@ -121,10 +135,10 @@ def _rested(climb: Climb) -> Climb:
     return climb._replace(since=0.0, place=0, climbs=0, base=0.0, held="", held_until=0.0)
 
 
-def due(uplink: Uplink, memory: UplinkState, climb: Climb, moment: Clocks) -> Due | None:
+def due(line: Line, climb: Climb, moment: Clocks) -> Due | None:
     """The next step of an uplink whose climb is current; None where there is nothing to repair, or nothing to do it."""
-    rungs, most = uplink.config.repair, uplink.config.repair_max
-    if not rungs or not climb.since or dead_since(uplink, memory) is None:
+    rungs, most = line.uplink.config.repair, line.uplink.config.repair_max
+    if not rungs or not climb.since or dead_since(line) is None:
         return None
     place, climbs = _position(rungs, climb)
     at, why = climb.base + _pause(rungs, place, climbs), ""

@@ -7,6 +7,7 @@ from mwan_hook.model import Rung
 
 LONGEST = 7 * 86400.0  # seconds of an outage that a ladder plans for
 SUGGESTED = ("renew@60", "reconfigure@180", "replug@600")  # of what doctor writes; without what takes from others
+SUGGESTED_DIALLED = ("replug@600",)  # the link itself is down between dials
 
 
 class StepWords(NamedTuple):

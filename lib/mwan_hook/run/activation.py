@@ -9,7 +9,7 @@ import time
 
 from mwan_hook.dial import happenings
 from mwan_hook.dial.decide import Clock, decide, key_of, verb_of
-from mwan_hook.dial.values import NETWORKD, DialRequest, Sight, Verb
+from mwan_hook.dial.values import COMMAND, NETWORKD, DialRequest, Sight, Verb
 from mwan_hook.dial.wanted import Field
 from mwan_hook.machine import dialler
 from mwan_hook.model import BY_US, FAMILIES, Activation, Busy, Family, FamilyState, Phase, Stage, Status, UplinkState
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from mwan_hook.config import Loaded
     from mwan_hook.model import Config, Dial, State, Transition, Uplink
     from mwan_hook.run.scene import Judged
-
-_UNDER_WAY = (Phase.DIALLING, Phase.EXERCISING, Phase.STOPPING)
-_UP = (Phase.UP, Phase.LINGERING)
 
 
 def judged(found: Judged, free: bool, writes: bool = True) -> tuple[Judged, DialRequest | None]:
@@ -82,7 +79,7 @@ def _sight(found: Judged, name: str, record: Activation) -> Sight:
     fall = uplink.config.probe.fall
     silent = bool(families) and all(_is_silent(memory.family(family), fall) for family in families)
     life = dialler.Life()
-    if record.phase in _UNDER_WAY or (record.phase in _UP and record.ours and (silent or not families)):
+    if verb_of(record) or (record.phase.is_up and record.ours and (silent or not families)):
         life = _life(found, name, record, bool(uplink.link and uplink.link.up))
     return Sight(
         families=families,
@@ -109,8 +106,13 @@ def _life(found: Judged, name: str, record: Activation, up: bool) -> dialler.Lif
 
 def _order(found: Judged, name: str, record: Activation) -> dialler.Order:
     config = next((u.config.dial for u in found.scene.uplinks if u.name == name), None)
-    start, stop = (config.start, config.stop) if config else (record.by, "")
-    return _ordered(name, record, start, stop, verb_of(record) or Verb.DIAL)
+    verb = verb_of(record) or Verb.DIAL
+    return _ordered(name, record, *(_words(config, verb) if config else (record.by, "")), verb)
+
+
+def _words(config: Dial, verb: Verb) -> tuple[str, str]:
+    """What dials, and what hangs up; a reset is a program with any of them."""
+    return (f"{COMMAND}:", config.reset) if verb is Verb.RESET else (config.start, config.stop)
 
 
 def _ordered(name: str, record: Activation, start: str, stop: str, verb: Verb) -> dialler.Order:
@@ -207,6 +209,6 @@ def _served(root: str, name: str, record: Activation, config: Dial | None) -> di
     verb, known = verb_of(record), None if config else dialler.remembered(root, name)
     if not verb or not (config or known):
         return None
-    start, stop = (config.start, config.stop) if config else known or ("", "")
+    start, stop = _words(config, verb) if config else known or ("", "")
     order = _ordered(name, record, start, stop, verb)
     return None if order.kind == NETWORKD else order

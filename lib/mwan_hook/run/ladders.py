@@ -7,7 +7,7 @@ under systemd, else a child that nothing waits for.  That one looks again, alone
 from __future__ import annotations
 
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import MwanError, UplinkState
+from mwan_hook.model import Activation, MwanError, UplinkState
 from mwan_hook.repair import ladder
 from mwan_hook.say import complain
 from mwan_hook.store import chores, lock, repairs, wake
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mwan_hook.model import State, Uplink
-    from mwan_hook.repair.ladder import Climb, Clocks, Due
+    from mwan_hook.repair.ladder import Climb, Clocks, Due, Line
     from mwan_hook.run.scene import Judged
 
 
@@ -32,11 +32,11 @@ def attend(root: str, judged: Judged) -> None:
         now, wanted = repairs.moment(), False
         for uplink in judged.scene.uplinks:
             if uplink.config.repair:
-                lasting, climb = memory(judged.state, uplink), known.uplinks.get(uplink.name, ladder.Climb())
-                fresh = ladder.current(climb, uplink, lasting, now)
+                line, climb = line_of(judged.state, uplink), known.uplinks.get(uplink.name, ladder.Climb())
+                fresh = ladder.current(climb, line, now)
                 if climb.since and not fresh.since:
-                    _rest(root, uplink, lasting, now)
-                found = ladder.due(uplink, lasting, fresh, now)
+                    _rest(root, line, now)
+                found = ladder.due(line, fresh, now)
                 wanted |= climb.unfinished or bool(found and found.at <= now.now)
         if wanted and not chores.ask(root, chores.REPAIR, {}):
             wake.repair(root)
@@ -44,14 +44,15 @@ def attend(root: str, judged: Judged) -> None:
         complain((f"repair: {error}",))
 
 
-def _rest(root: str, uplink: Uplink, online: UplinkState, now: Clocks) -> None:
+def _rest(root: str, online: Line, now: Clocks) -> None:
     with lock.look(root):
-        repairs.change(root, uplink.name, lambda climb: ladder.current(climb, uplink, online, now))
+        repairs.change(root, online.uplink.name, lambda climb: ladder.current(climb, online, now))
 
 
-def memory(state: State, uplink: Uplink) -> UplinkState:
-    """What is stored of an uplink."""
-    return state.uplinks.get(uplink.name, UplinkState())
+def line_of(state: State, uplink: Uplink) -> Line:
+    """An uplink with what is stored of it."""
+    name = uplink.name
+    return ladder.Line(uplink, state.uplinks.get(name, UplinkState()), state.dials.get(name, Activation()))
 
 
 class LadderStanding(NamedTuple):
@@ -68,6 +69,6 @@ def standing(root: str, judged: Judged, name: str = "") -> Iterator[LadderStandi
     now = repairs.moment()
     for uplink in judged.scene.uplinks:
         if uplink.config.repair and name in ("", uplink.name):
-            stored = memory(judged.state, uplink)
-            climb = ladder.current(known.uplinks.get(uplink.name, ladder.Climb()), uplink, stored, now)
-            yield LadderStanding(uplink, climb, ladder.due(uplink, stored, climb, now))
+            line = line_of(judged.state, uplink)
+            climb = ladder.current(known.uplinks.get(uplink.name, ladder.Climb()), line, now)
+            yield LadderStanding(uplink, climb, ladder.due(line, climb, now))

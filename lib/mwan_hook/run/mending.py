@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from mwan_hook.kernel import lookup
-from mwan_hook.kernel.question import Question
-from mwan_hook.machine import sessions
-from mwan_hook.model import FAMILIES, Connectivity, Family, Method, MwanError, Target, Transition, UplinkState
+from mwan_hook.model import FAMILIES, Connectivity, Method, MwanError, Phase, Target, Transition, UplinkState
 from mwan_hook.repair import ladder
 from mwan_hook.run import judge, look
-from mwan_hook.run.ladders import memory, standing
+from mwan_hook.run.ladders import line_of, standing
+from mwan_hook.run.operators import operators_way
 from mwan_hook.run.steps import STEPS, Work, typed
 from mwan_hook.say import complain, say
 from mwan_hook.store import history, lock, outbox, repairs
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
 
 EVENT = "repair-step"
 DONE = "done"  # outcome of a step that did not fail
-TCP = 6
 GATEWAY = Target("gateway:", Method.GATEWAY, name="gateway:")
 BEYOND = "all uplinks are out together and their gateways answer: the fault is beyond them"
 
@@ -87,10 +84,10 @@ class Mender:
         """Store what becomes of the climb, if its step is due now that nothing can change; whether it was."""
         with lock.look(self._root):
             state, _ = states.load(self._root, writes=False)
-            now, stored = repairs.moment(), memory(state, uplink)
+            now, line = repairs.moment(), line_of(state, uplink)
             known, _ = repairs.load(self._root, writes=True)
-            climb = ladder.current(known.uplinks.get(uplink.name, ladder.Climb()), uplink, stored, now)
-            due = ladder.due(uplink, stored, climb, now)
+            climb = ladder.current(known.uplinks.get(uplink.name, ladder.Climb()), line, now)
+            due = ladder.due(line, climb, now)
             if due is None or due.at > now.now:
                 return False
             repairs.change(self._root, uplink.name, lambda _: action(climb, now))
@@ -104,7 +101,7 @@ class Mender:
             now = repairs.moment()
 
             def begun(climb: Climb) -> Climb:
-                fresh = ladder.current(climb, uplink, memory(state, uplink), now)
+                fresh = ladder.current(climb, line_of(state, uplink), now)
                 return ladder.begun(fresh, step, now)._replace(done=fresh.done)
 
             repairs.change(self._root, uplink.name, begun)
@@ -156,10 +153,19 @@ class Mender:
         seen = look.to_read(self._root, self._loaded)
         clock = round(seen.now * 1e9)
         fresh = notices.notices((one,), state, state, seen.uplinks, seen.now, clock)
-        before, state = state.outbox, state._replace(outbox=outbox.pending(state.outbox, fresh))
+        before, state = state.outbox, _dialled_soon(state, one.uplink, seen.now)
+        state = state._replace(outbox=outbox.pending(state.outbox, fresh))
         states.save(self._root, state)
         tell.write_down(self._root, (one,), before)
         tell.handed_over(self._root, self._loaded, state)
+
+
+def _dialled_soon(state: State, name: str, now: float) -> State:
+    """What waits for its next dial need not wait for it any more: a step may have mended what it failed for."""
+    record = state.dials.get(name)
+    if not record or record.phase is not Phase.WAITING:
+        return state
+    return state._replace(dials={**state.dials, name: record._replace(next_at=now)}, rest="")
 
 
 def _is_told(root: str, state: State, one: Transition) -> bool:
@@ -172,11 +178,8 @@ def _is_told(root: str, state: State, one: Transition) -> bool:
 
 def _kept_back(judged: Judged, uplink: Uplink) -> str:
     """Why a step that is due must not be done now; empty if it may."""
-    dead = [
-        other
-        for other in judged.scene.uplinks
-        if other.present and ladder.dead_since(other, memory(judged.state, other)) is not None
-    ]
+    lines = [line_of(judged.state, other) for other in judged.scene.uplinks if other.present]
+    dead = [line.uplink for line in lines if ladder.dead_since(line) is not None]
     others_online = another_online(judged.state.uplinks, uplink.name)
     if not others_online and len(dead) > 1:
         names = [other.name for other in dead]
@@ -196,25 +199,3 @@ def _answering(root: str, uplinks: Sequence[Uplink]) -> Mapping[str, bool]:
             jobs += rounds.jobs_for(uplink, family, probe, with_portal=False)
     found = runner.run(jobs, root=root) if jobs else []
     return {one.job.uplink: True for one in found if one.connectivity is Connectivity.FULL}
-
-
-def operators_way(uplink: Uplink) -> str:
-    """Words of an operator's session that goes by this uplink; empty where none does."""
-    for session in sessions.standing():
-        family = Family.of(session.server)
-        own = session.server in [address.address for address in uplink.way(family).addresses]
-        if own or (uplink.index and _goes_by(session) == uplink.index):
-            return f"the operator's session from {session.client} goes by it"
-    return ""
-
-
-def _goes_by(session: sessions.Session) -> int:
-    packet = Question(
-        Family.of(session.client),
-        session.client,
-        source=session.server,
-        proto=TCP,
-        sport=session.server_port,
-        dport=session.client_port,
-    )
-    return lookup.out(packet)

@@ -50,15 +50,18 @@ class StepEffects(NamedTuple):
 
 
 def _absent(work: Work) -> str:
+    return "" if work.uplink.link else f"{work.uplink.interface or work.uplink.name} is not there"
+
+
+def _down(work: Work) -> str:
+    """Why the link itself cannot be worked at: up is up again only what was so, and a dialled one may stand by."""
     link = work.uplink.link
-    if link is None:
-        return f"{work.uplink.interface or work.uplink.name} is not there"
-    return "" if link.up else f"{link.name} is administratively down"
+    return _absent(work) if not link or link.up else f"{link.name} is administratively down"
 
 
 def _unmanaged(work: Work) -> str:
     """Why networkd cannot be asked.  Below another root it is not this machine's, and has no link of ours."""
-    if found := _absent(work):
+    if found := _down(work):
         return found
     state = networkd.link_facts(work.root, work.uplink.index).get("ADMIN_STATE", "")
     if state in UNMANAGED:
@@ -175,7 +178,7 @@ def _hook(work: Work) -> None:
 STEPS = {
     "renew": StepEffects(_unmanaged, _networkctl("renew")),
     "reconfigure": StepEffects(_unmanaged, _networkctl("reconfigure")),
-    "bounce": StepEffects(_absent, _bounce, mend=_put_back),
+    "bounce": StepEffects(_down, _bounce, mend=_put_back),
     "replug": StepEffects(_no_device, _replug, mend=_give_back),
     "modem-reset": StepEffects(_no_modem, lambda work: modems.reset(modems.of_interface(work.uplink.interface))),
     "hook": StepEffects(_no_program, _hook),

@@ -23,6 +23,7 @@ UPLINK = "[uplinks]\n[[lte]]\nmatch = wwan0\n"
         ("start = unit:dial.service\nstop = command:/usr/bin/dial down", "is for a start = command:..."),
         ("start = networkd\nretry_min = 20\nretry_max = 10", "expected retry_min (20) to be at most retry_max (10)"),
         ("start = ", ""),
+        ("start = networkd\nreset = reboot", "[[lte]] reset = reboot: expected command:PROGRAM"),
         ("start = dial.service", "[[lte]] start = dial.service: expected "),
         ("start = unit:dial.service\nexercise = daily", "[[lte]] exercise = daily: expected "),
     ],
@@ -40,7 +41,6 @@ def test_what_dials_is_whole(tmp_path: Path, text: str, said: str) -> None:
         ("ready_timeout = 30", "ready_timeout"),
         ("start = networkd\nlinger = 5", "linger"),
         ("start = networkd\nexercise = weekly", "exercise"),
-        ("start = networkd\nrepair = renew@60", "repair"),
     ],
 )
 def test_a_key_that_changes_nothing_is_named(tmp_path: Path, text: str, key: str) -> None:

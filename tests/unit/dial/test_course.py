@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,7 +12,7 @@ from mwan_hook.dial.values import Verb
 from mwan_hook.model import Activate, Exercise, Family, Policy
 from tests.unit.dial.world import Line, World, on_demand, three, two
 
-DIAL, HANG_UP, END, ABORT = Verb.DIAL, Verb.HANG_UP, Verb.END, Verb.ABORT
+DIAL, HANG_UP, END, ABORT, RESET = Verb.DIAL, Verb.HANG_UP, Verb.END, Verb.ABORT, Verb.RESET
 
 
 def test_peace_dials_nothing() -> None:
@@ -72,6 +74,32 @@ def test_a_dial_that_fails_is_ended_and_the_pause_doubles(mode: str) -> None:
     assert pauses[:4] == [30, 60, 100, 100]
     assert world.records["lte"].tries >= 4
     assert world.events("lte")[:3] == ["dialling", "dial-failed", "dialling"]
+
+
+@pytest.mark.parametrize("killed", ["", "stored", "asked"])
+def test_a_reset_follows_a_failed_dial_at_most_once_an_hour_and_once_for_a_killed_run(killed: str) -> None:
+    world = two("hang", ready_timeout=20.0, retry_min=30.0, reset="command:/bin/reset")
+    world.lines["fiber"].works = False
+    while world.phase("lte") != "waiting":
+        world.runs(1)
+    world.now += 1
+    world.run(killed=killed)
+    world.runs(5)
+    assert world.verbs("lte") == [DIAL, ABORT, RESET]
+    world.runs(3 * 3600 - 60, every=10)
+    resets = [at for at, verb in world.lines["lte"].calls if verb is RESET]
+    assert len(resets) == 3
+    assert all(later - earlier >= 3600 for earlier, later in pairwise(resets))
+
+
+@pytest.mark.parametrize("code", [19, 83])
+def test_what_no_reset_mends_is_not_reset(code: int) -> None:
+    world = two("fail", reset="command:/bin/reset")
+    world.lines["lte"].code = code
+    world.lines["fiber"].works = False
+    world.runs(2 * 3600, every=10)
+    assert RESET not in world.verbs("lte")
+    assert not world.records["lte"].mendable
 
 
 def test_a_wrong_password_is_tried_once_an_hour() -> None:

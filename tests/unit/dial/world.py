@@ -53,6 +53,7 @@ class Line:
     asked: float | None = None  # when what dials it was started
     dead: bool = False  # that has failed
     calls: list[tuple[float, Verb]] = field(default_factory=list)
+    reset: float = 0.0  # key of the last one that was started
     done: set[float] = field(default_factory=set)  # keys that arrived
 
 
@@ -105,7 +106,8 @@ class World:
         line, record = self.lines[request.uplink], self.records[request.uplink]
         key, verb = key_of(record), verb_of(record)
         assert (key, verb) == (request.key, request.verb)
-        if key in line.done or (verb is Verb.DIAL and line.asked is not None and not line.dead):
+        started = line.asked is not None and not line.dead if verb is Verb.DIAL else key == line.reset
+        if key in line.done or started:
             line.done.add(key)
             return
         line.calls.append((self.now, request.verb))
@@ -113,6 +115,8 @@ class World:
             line.done.add(key)
         if verb is Verb.DIAL:
             line.asked, line.dead = self.now, False
+        elif verb is Verb.RESET:
+            line.reset = key
         else:
             line.asked, line.up = None, False
         self.advance()

@@ -9,9 +9,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mwan_hook.model import Connectivity, Dial, Family, FamilyState, Rung, Status, Uplink, UplinkState
+from mwan_hook.model import (
+    Activation,
+    Connectivity,
+    Dial,
+    Family,
+    FamilyState,
+    Phase,
+    Rung,
+    Status,
+    Uplink,
+    UplinkState,
+)
 from mwan_hook.repair import ladder
-from mwan_hook.repair.ladder import DAY, Climb, Clocks, Done
+from mwan_hook.repair.ladder import DAY, Climb, Clocks, Done, Due, Line
 from tests.unit import builders
 
 RUNGS = (Rung("renew", 60), Rung("reconfigure", 180), Rung("hook", 600))
@@ -36,19 +47,31 @@ def at(now: float, boot: str = "a", wall: float = 1e9) -> Clocks:
     return Clocks(boot, now, wall + now)
 
 
+def current(climb: Climb, one: Uplink, memory: UplinkState, now: Clocks) -> Climb:
+    return ladder.current(climb, Line(one, memory, Activation()), now)
+
+
+def due(one: Uplink, memory: UplinkState, climb: Climb, now: Clocks) -> Due | None:
+    return ladder.due(Line(one, memory, Activation()), climb, now)
+
+
+def dead_since(one: Uplink, memory: UplinkState) -> float | None:
+    return ladder.dead_since(Line(one, memory, Activation()))
+
+
 def due_at(climb: Climb, memory: UplinkState, now: Clocks, one: Uplink | None = None) -> tuple[str, float] | None:
     one = one or uplink()
-    found = ladder.due(one, memory, ladder.current(climb, one, memory, now), now)
+    found = due(one, memory, current(climb, one, memory, now), now)
     return (found.rung.step, found.at) if found else None
 
 
 def climbed(climb: Climb, memory: UplinkState, now: Clocks, one: Uplink | None = None) -> Climb:
     """The next step, begun and ended at this moment."""
     one = one or uplink()
-    climb = ladder.current(climb, one, memory, now)
-    due = ladder.due(one, memory, climb, now)
-    assert due is not None and due.at <= now.now
-    begun = ladder.begun(ladder.passed(one.config.repair, climb, now), due.rung.step, now)
+    climb = current(climb, one, memory, now)
+    next_one = due(one, memory, climb, now)
+    assert next_one is not None and next_one.at <= now.now
+    begun = ladder.begun(ladder.passed(one.config.repair, climb, now), next_one.rung.step, now)
     assert begun.unfinished
     return ladder.ended(begun, "done")
 
@@ -74,23 +97,67 @@ def climbed(climb: Climb, memory: UplinkState, now: Clocks, one: Uplink | None =
 def test_only_a_line_that_is_known_to_be_out_in_all_families_is_repaired(
     families: tuple[FamilyState, FamilyState], since: float | None
 ) -> None:
-    assert ladder.dead_since(uplink(), UplinkState("lte", 4, *families)) == since
+    assert dead_since(uplink(), UplinkState("lte", 4, *families)) == since
 
 
 def test_a_line_that_is_switched_off_or_down_is_left_alone_and_one_without_interface_is_not() -> None:
     memory = out(100)
-    assert ladder.dead_since(uplink(enabled=False), memory) is None
-    assert ladder.dead_since(uplink(up=False), memory) is None
-    assert ladder.dead_since(uplink()._replace(link=None), memory) == 100
-    dialled = uplink()
-    dialled = dialled._replace(config=dialled.config._replace(dial=Dial("modem:apn=internet")))
-    assert ladder.dead_since(dialled, memory) is None, "it may be idle"
+    assert dead_since(uplink(enabled=False), memory) is None
+    assert dead_since(uplink(up=False), memory) is None
+    assert dead_since(uplink()._replace(link=None), memory) == 100
+
+
+UP = Activation(Phase.UP, ours=True)
+FAILED = Activation(Phase.WAITING, ours=True, wanted_since=150.0, mendable=True)
+
+
+@pytest.mark.parametrize(
+    ("dialled", "link_up", "since"),
+    [
+        (Activation(), False, None),  # idle
+        (Activation(Phase.DIALLING, wanted_since=150.0), True, None),
+        (Activation(Phase.STOPPING, wanted_since=150.0, mendable=True), True, None),
+        (FAILED, False, 150),
+        (FAILED._replace(wanted_since=50.0), False, 100),
+        (FAILED._replace(mendable=False), False, None),  # a locked SIM, a wrong password
+        (FAILED._replace(hung=True), False, None),
+        (UP._replace(wanted_since=150.0), True, None),  # about to be dialled again
+        (UP._replace(wanted_since=150.0, ours=False), True, 100),
+        (UP._replace(phase=Phase.LINGERING), True, 100),
+        (UP._replace(phase=Phase.LINGERING), False, None),
+    ],
+)
+def test_a_dialled_line_is_repaired_between_failed_dials_and_while_it_is_up_without_being_dialled_again(
+    dialled: Activation, link_up: bool, since: float | None
+) -> None:
+    one = uplink(up=link_up)
+    one = one._replace(config=one.config._replace(dial=Dial("modem:apn=internet")))
+    assert ladder.dead_since(Line(one, out(100), dialled)) == since
+    answers = UplinkState("lte", 4, dead(100, Connectivity.PORTAL), dead(90, NONE))
+    assert ladder.dead_since(Line(one, answers, dialled)) is None
+    assert ladder.dead_since(Line(one._replace(enabled=False), out(100), dialled)) is None
+
+
+def test_dials_that_fail_are_one_outage_of_which_each_pause_goes_on_with_the_ladder() -> None:
+    one = uplink(up=False)
+    one = one._replace(config=one.config._replace(dial=Dial("unit:dsl")))
+    climb, seen = Climb(), []
+    for now in range(1000, 1700, 10):
+        dials = (now // 50) % 2  # a dial of 50 s, a pause of 50 s
+        record = FAILED._replace(phase=Phase.DIALLING if dials else Phase.WAITING, wanted_since=1000.0)
+        line, moment = Line(one, out(1.0), record), at(now)
+        climb = ladder.current(climb, line, moment)
+        found = ladder.due(line, climb, moment)
+        if found and found.at <= now:
+            seen.append((found.rung.step, now))
+            climb = ladder.ended(ladder.begun(ladder.passed(RUNGS, climb, moment), found.rung.step, moment), "done")
+    assert seen == [("renew", 1100), ("reconfigure", 1200), ("hook", 1600)]
 
 
 def test_a_family_that_the_uplink_does_not_serve_says_nothing() -> None:
     one = uplink()
     one = one._replace(config=one.config._replace(families=(Family.IPV4,)))
-    assert ladder.dead_since(one, UplinkState("lte", 4, dead(100), ONLINE)) == 100
+    assert dead_since(one, UplinkState("lte", 4, dead(100), ONLINE)) == 100
 
 
 # ---------------------------------------------------------------- when
@@ -128,9 +195,9 @@ def test_a_step_that_came_late_leaves_the_next_one_half_of_its_pause() -> None:
 def test_the_ladder_ends_when_the_line_is_online_and_the_next_outage_begins_a_new_one() -> None:
     climb = climbed(Climb(), out(1000), at(1060))
     back = UplinkState("lte", 4, ONLINE, dead(1.0, NONE))
-    rested = ladder.current(climb, uplink(), back, at(1100))
+    rested = current(climb, uplink(), back, at(1100))
     assert not rested.since and not rested.place and len(rested.done) == 1 and rested.counts == {"renew": 1}
-    assert ladder.current(rested, uplink(), back, at(1110)) == rested
+    assert current(rested, uplink(), back, at(1110)) == rested
     assert due_at(rested, out(2000), at(2000)) == ("renew", 2060)
     assert due_at(climb, out(2000), at(2000)) == ("renew", 2060), "no run has looked while it was online"
 
@@ -144,9 +211,9 @@ def test_what_a_step_does_to_one_family_is_no_other_outage() -> None:
 
 def test_what_keeps_a_step_back_is_looked_at_again_and_does_not_climb() -> None:
     memory = out(1000)
-    climb = ladder.kept_back(ladder.current(Climb(), uplink(), memory, at(1060)), "why", at(1060))
+    climb = ladder.kept_back(current(Climb(), uplink(), memory, at(1060)), "why", at(1060))
     assert due_at(climb, memory, at(1070)) == ("renew", 1060 + ladder.PATIENCE)
-    found = ladder.due(uplink(), memory, climb, at(1070))
+    found = due(uplink(), memory, climb, at(1070))
     assert found is not None and found.why == "why"
     assert climbed(climb, memory, at(1120)).held == ""
 
@@ -166,7 +233,7 @@ def test_no_more_steps_in_a_day_than_allowed_and_again_when_the_oldest_is_a_day_
     one, memory, climb = uplink(most=2), out(1000), Climb()
     for now in (1060, 1180):
         climb = climbed(climb, memory, at(now), one)
-    found = ladder.due(one, memory, climb, at(1700))
+    found = due(one, memory, climb, at(1700))
     assert found is not None and found.at == 1060 + DAY and "repair_max is 2" in found.why
     assert due_at(climb, memory, at(1060 + DAY), one) == ("hook", 1600)
 
@@ -190,11 +257,11 @@ def test_entries_that_are_a_day_old_are_forgotten_with_the_next_step_but_counts_
 
 def test_a_step_begun_in_an_earlier_boot_is_taken_for_done_and_the_ladder_goes_on() -> None:
     one, memory = uplink(), out(1000)
-    climb = ladder.current(Climb(), one, memory, at(1060))
+    climb = current(Climb(), one, memory, at(1060))
     stored = ladder.begun(ladder.passed(RUNGS, climb, at(1060)), "renew", at(1060))
     unknown = UplinkState("lte", 4, FamilyState(since=5.0), FamilyState())
-    assert ladder.current(stored, one, unknown, at(6, "b")) == stored, "nothing is known yet"
-    after = ladder.current(stored, one, out(20), at(30, "b"))
+    assert current(stored, one, unknown, at(6, "b")) == stored, "nothing is known yet"
+    after = current(stored, one, out(20), at(30, "b"))
     assert not after.unfinished and after.outcome == ladder.REBOOTED
     assert due_at(stored, out(20), at(30, "b")) == ("reconfigure", 20 + 120)
 
@@ -206,7 +273,7 @@ def test_one_that_was_online_in_this_boot_begins_anew() -> None:
 
 def test_what_was_begun_and_not_ended_is_still_known_when_the_line_is_online() -> None:
     stored = ladder.begun(Climb("a", since=5, place=1), "replug", at(1060))
-    rested = ladder.current(stored, uplink(), UplinkState("lte", 4, ONLINE), at(1070))
+    rested = current(stored, uplink(), UplinkState("lte", 4, ONLINE), at(1070))
     assert rested.unfinished and rested.step == "replug" and not rested.since
     assert not ladder.ended(rested, "done").unfinished
 
@@ -274,14 +341,14 @@ class Simulated:
         moment, memory = Clocks(str(self.boot), self.now, self.wall + self.now), self.memory()
         if self.climb.unfinished and self.climb.boot_id == moment.boot_id:
             self.climb = ladder.ended(self.climb, ladder.HURT)
-        fresh = ladder.current(self.climb, self.uplink, memory, moment)
+        fresh = current(self.climb, self.uplink, memory, moment)
         self.climb = fresh if self.state == "online" else self.climb  # a run stores no more than that
-        due = ladder.due(self.uplink, memory, fresh, moment)
-        if due is None or due.at > self.now:
+        found = due(self.uplink, memory, fresh, moment)
+        if found is None or found.at > self.now:
             return
         assert self.state == "out" and self.now - self.since >= RUNGS[0].after
-        begun = ladder.begun(ladder.passed(RUNGS, fresh, moment), due.rung.step, moment)
-        self.steps.append((moment.wall, due.rung.step, self.outage))
+        begun = ladder.begun(ladder.passed(RUNGS, fresh, moment), found.rung.step, moment)
+        self.steps.append((moment.wall, found.rung.step, self.outage))
         self.climb, self.killed = begun if self.killed else ladder.ended(begun, "done"), False
 
 

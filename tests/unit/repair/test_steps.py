@@ -93,7 +93,7 @@ def test_a_session_is_known_by_its_connection_in_any_spelling() -> None:
 
 def test_the_doctor_tells_what_a_ladder_lacks_and_suggests_one_for_sticks() -> None:
     entries = (builders.uplink("fiber", repair=(Rung("renew", 60), Rung("hook", 90))), builders.uplink("lte"))
-    dialled = builders.uplink("cable", dial=Dial("networkd"))  # a ladder would do nothing for it
+    dialled = builders.uplink("cable", dial=Dial("networkd"))
     config, seen = builders.config(*entries, dialled), builders.snapshot("fiber", "lte", "cable")
     one = Case(config, bind(config, Inputs(seen, State(), Allotment())).uplinks, State(), seen)
     lacks = {("fiber", "renew"): "there is no networkctl", ("fiber", "hook"): ""}
@@ -101,7 +101,9 @@ def test_the_doctor_tells_what_a_ladder_lacks_and_suggests_one_for_sticks() -> N
     assert [(each.code, each.severity, each.about) for each in found] == [
         ("repair-step", Severity.WARNING, "fiber"),
         ("repair-none", Severity.NOTE, "lte"),
+        ("repair-none", Severity.NOTE, "cable"),
     ]
     assert "renew" in found[0].what and "there is no networkctl" in found[0].what
     assert "repair = renew@60, reconfigure@180, replug@600 in [[lte]]" in found[1].fix.words
+    assert "repair = replug@600 in [[cable]]" in found[2].fix.words
     assert list(checks.check(one, (), {})) == []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mwan_hook.doctor.finding import Finding, Fix, Severity
-from mwan_hook.repair.steps import SUGGESTED
+from mwan_hook.repair.steps import SUGGESTED, SUGGESTED_DIALLED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,12 +26,13 @@ def check(case: Case, usb: Collection[str], refusals: Mapping[tuple[str, str], s
                     "while it is out the step is left out, and the ladder waits for the next one",
                     Fix(words=f"what it needs, or `repair` in [[{uplink.config.name}]] without it"),
                 )
-        if not (uplink.config.repair or uplink.config.dial) and uplink.interface in usb:
+        if not uplink.config.repair and uplink.interface in usb:
+            steps = SUGGESTED_DIALLED if uplink.config.dial else SUGGESTED
             yield Finding(
                 "repair-none",
                 Severity.NOTE,
                 uplink.name,
                 f"{uplink.interface} belongs to a USB device, and nothing is done about it while it is out",
                 "a stick whose firmware hangs, or whose lease the other side has forgotten, stays so",
-                Fix(words=f"repair = {', '.join(SUGGESTED)} in [[{uplink.config.name}]]"),
+                Fix(words=f"repair = {', '.join(steps)} in [[{uplink.config.name}]]"),
             )
