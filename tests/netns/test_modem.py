@@ -28,6 +28,9 @@ IP6 = {
 }
 
 
+IN_MAIN = 4096 + 217  # behind what main prefers without our rules
+
+
 def wire(name: str) -> list[str]:
     """ip(8) commands that make an interface with a carrier."""
     return [f"link add {name} type veth peer name to-{name}", f"link set to-{name} addrgenmode none up"]
@@ -112,7 +115,7 @@ class Machine:
     def connected(self) -> None:
         """Once, with all that belongs to it."""
         assert self.addresses() == ["10.64.7.91/30"]
-        assert self.defaults() == [("wwan0", 217, "")]
+        assert self.defaults() == [("wwan0", IN_MAIN, "")]
         assert self.modems.seen()["servers"] == {str(self.ns.index("wwan0")): ["01010101"]}
         assert list(self.modems.modem["bearers"].values()) == [True]
 
@@ -140,7 +143,7 @@ def machine(made: Machine) -> Machine:
 
 
 def test_a_dial_sets_address_default_mtu_and_name_servers_and_a_second_changes_nothing(machine: Machine) -> None:
-    assert "connected (APN internet), 10.64.7.91/30, default of ipv4 with metric 217" in machine.dial().stdout
+    assert "connected (APN internet), 10.64.7.91/30, default of ipv4 with metric 4313" in machine.dial().stdout
     machine.connected()
     link = machine.ns.objects("link show dev wwan0")[0]
     assert link["mtu"] == 1430
@@ -160,24 +163,24 @@ def test_both_families_and_a_link_with_neighbours_go_by_gateways(machine: Machin
     machine.modems.change(ip6=IP6)
     machine.dial()
     assert machine.addresses() == ["10.64.7.91/30", "2001:db8:64::91/64"]
-    assert machine.defaults() == [("wwan0", 217, "10.64.7.89")]
-    assert machine.defaults("ipv6") == [("wwan0", 217, "fe80::1")]
+    assert machine.defaults() == [("wwan0", IN_MAIN, "10.64.7.89")]
+    assert machine.defaults("ipv6") == [("wwan0", IN_MAIN, "fe80::1")]
     assert machine.ns.objects("link show dev wwan0")[0]["mtu"] == 1400
     machine.hang_up()
     machine.nothing_is_left()
 
 
 def test_defaults_of_other_programs_stay_and_another_metric_is_found_beside_them(machine: Machine) -> None:
-    machine.ns.ip("route add default dev other0 metric 217")
-    machine.ns.ip("-6 route add default dev other0 metric 217")
+    machine.ns.ip("route add default dev other0 metric 4313")
+    machine.ns.ip("-6 route add default dev other0 metric 4313")
     machine.modems.change(ip6=IP6)
     machine.dial()
-    assert machine.defaults() == [("other0", 217, ""), ("wwan0", 218, "")]
-    assert machine.defaults("ipv6") == [("other0", 217, ""), ("wwan0", 218, "")]
+    assert machine.defaults() == [("other0", IN_MAIN, ""), ("wwan0", IN_MAIN + 1, "")]
+    assert machine.defaults("ipv6") == [("other0", IN_MAIN, ""), ("wwan0", IN_MAIN + 1, "")]
     machine.dial()
-    assert machine.defaults() == [("other0", 217, ""), ("wwan0", 218, "")]
+    assert machine.defaults() == [("other0", IN_MAIN, ""), ("wwan0", IN_MAIN + 1, "")]
     machine.hang_up()
-    assert machine.defaults() == machine.defaults("ipv6") == [("other0", 217, "")]
+    assert machine.defaults() == machine.defaults("ipv6") == [("other0", IN_MAIN, "")]
 
 
 def test_of_two_modems_the_one_that_has_the_interface_is_dialled(machine: Machine) -> None:
@@ -277,7 +280,7 @@ def test_another_connection_of_the_interface_makes_way_and_old_bearers_go(machin
     machine.configure("apn=web.example")
     machine.dial()
     assert machine.addresses() == ["10.64.9.2/30"]
-    assert machine.defaults() == [("wwan0", 217, "")]
+    assert machine.defaults() == [("wwan0", IN_MAIN, "")]
     assert machine.ns.routes()[0]["prefsrc"] == "10.64.9.2"
     assert list(machine.modems.modem["bearers"].values()) == [True]
     machine.modems.change(dropped=True, ip4={**IP4, "address": "10.64.9.6"})
@@ -342,7 +345,7 @@ def test_killed_at_any_point_a_dial_can_be_hung_up_and_dialled_again(machine: Ma
     assert len(points) > 12
     for point in points:
         assert point["hung_up"] == {"addresses": [], "defaults": [], "bearers": [], "code": 0}, point
-        again = {"addresses": ["10.64.7.91/30"], "defaults": ["ipv4 217"], "bearers": [True], "code": 0}
+        again = {"addresses": ["10.64.7.91/30"], "defaults": [f"ipv4 {IN_MAIN}"], "bearers": [True], "code": 0}
         assert point["dialled"] == again, point
 
 

@@ -18,6 +18,7 @@ from mwan_hook.modem.bus import AnsweredError, Caller
 from mwan_hook.modem.connect import Attempt, dial
 from mwan_hook.modem.hangup import clear, end
 from mwan_hook.modem.manager import Manager
+from mwan_hook.modem.place import in_main
 from mwan_hook.routing.uplinks import Inputs, bind, interfaces_to_describe
 from mwan_hook.say import complain, say
 from mwan_hook.store import files
@@ -71,7 +72,7 @@ def _dial(root: str, interface: str) -> int:
         until += wanted.ready_timeout - MARGIN
     except (MwanError, ValueError) as error:
         raise DialError(causes.CONFIGURATION, str(error)) from None
-    attempt = Attempt(root, interface, settings, uplink.metric, password, pin, until)
+    attempt = Attempt(root, interface, settings, in_main(uplink.metric), password, pin, until)
     with Caller(root) as bus:
         done = dial(attempt, bus, Manager(bus))
     say([f"{interface}: {', '.join(_told(settings.apn, done))}"])

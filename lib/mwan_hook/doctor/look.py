@@ -110,6 +110,7 @@ def _dialled(root: str, uplink: Uplink, dial: Dial) -> DialSetup:
         link=dialling.link(root, uplink.index) if uplink.link else None,
         unit=dialling.unit(root, dial.start.partition(":")[2]) if dial.kind == "unit" else None,
         lacks=dialling.lacks(root) if dial.kind == "modem" else (),
+        others=dialling.network_manager(root, uplink.interface, dial.kind == "modem"),
     )
 
 

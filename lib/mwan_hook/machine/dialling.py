@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 HOLDS_ON = ("persist", "demand")  # pppd dials again by itself with these
 DEFAULT_TIMEOUT = 90.0  # systemd's, of a start
+MODEM_TYPES = ("gsm", "cdma")  # NetworkManager's
 PROXIES = ("usr/libexec/mbim-proxy", "usr/lib/mbim-proxy", "usr/libexec/libmbim/mbim-proxy")
 
 
@@ -76,6 +77,22 @@ def _holds_on(root: str, command: Sequence[str]) -> str:
             if line.strip() in HOLDS_ON:
                 return f"{path}:{number}"
     return ""
+
+
+def network_manager(root: str, interface: str, modem: bool) -> tuple[str, ...]:
+    """Connections that NetworkManager makes by itself on an interface, or with any modem; none where it is not there.
+
+    A modem's connection names the modem's control port, if anything.
+    """
+    if not dropins.first(root, "systemd/system/NetworkManager.service"):
+        return ()
+    found = []
+    for path in dropins.ordered(root, "NetworkManager/system-connections", ".nmconnection"):
+        keys = {one.key: one.value for one in dropins.entries([path]) if one.section == "connection"}
+        mine = modem if keys.get("type") in MODEM_TYPES else keys.get("interface-name") == interface
+        if mine and keys.get("autoconnect", "true").lower() not in ("false", "no", "0"):
+            found.append(keys.get("id") or os.path.basename(path))
+    return tuple(found)
 
 
 def lacks(root: str) -> tuple[str, ...]:

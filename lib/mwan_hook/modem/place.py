@@ -13,7 +13,9 @@ STATIC = 4  # the protocol of routes that an administrator has set; a default of
 LINK_SCOPE = 253
 SMALLEST, LARGEST = 576, 65535
 SMALLEST_IPV6 = 1280  # below it the kernel takes IPv6 from the interface
-TURNS = 16  # metrics that are tried, from the uplink's own
+BEHIND = 4096  # of main's metrics: networkd's leases have 1024, sticks 2048, NetworkManager's modems 700
+LARGEST_METRIC = (1 << 32) - 1
+TURNS = 16  # metrics that are tried
 
 
 class Placing(NamedTuple):
@@ -75,6 +77,14 @@ def _mtu(bearer: BearerSeen, ipv6: bool) -> int:
     told = [one.mtu for one in (bearer.ipv4, bearer.ipv6) if one.mtu]
     mtu = min(told, default=0)
     return mtu if (SMALLEST_IPV6 if ipv6 else SMALLEST) <= mtu <= LARGEST else 0
+
+
+def in_main(metric: int) -> int:
+    """The metric of an uplink's default in main.
+
+    Main alone, without rules of ours, goes on as it did before the dial; of two modems it prefers the better uplink.
+    """
+    return min(BEHIND + metric, LARGEST_METRIC - TURNS)
 
 
 def turns(route: Route) -> tuple[Route, ...]:

@@ -42,6 +42,7 @@ def unit(**other: object) -> DialSetup:
         (unit(timeout=60.0), []),
         (unit(timeout=61.0), ["dial-patience"]),
         (unit(timeout=0.0), ["dial-patience"]),
+        (GOOD._replace(others=("Mobile data",)), ["dial-twice"]),
         (GOOD._replace(lacks=("ModemManager", "libmbim-proxy")), ["dial-program", "dial-program"]),
     ],
 )
@@ -96,3 +97,21 @@ def test_what_a_session_by_modemmanager_wants_is_looked_for(tmp_path: Path) -> N
     put(tmp_path, "usr/lib/systemd/system/ModemManager.service", "[Service]\n")
     put(tmp_path, "usr/libexec/mbim-proxy", "")
     assert dialling.lacks(str(tmp_path)) == ()
+
+
+def test_what_networkmanager_connects_by_itself_is_found(tmp_path: Path) -> None:
+    place = "etc/NetworkManager/system-connections"
+    for name, more in (
+        ("data", "type=gsm"),
+        ("roam", "type=gsm\nautoconnect=false"),
+        ("fibre", "type=ethernet\ninterface-name=eth1"),
+        ("lan", "type=ethernet\ninterface-name=eth2"),
+    ):
+        put(tmp_path, f"{place}/{name}.nmconnection", f"[connection]\nid=my {name}\n{more}\n[ipv4]\nmethod=auto\n")
+    put(tmp_path, "run/NetworkManager/system-connections/roam.nmconnection", "[connection]\nid=roam\ntype=gsm\n")
+    assert dialling.network_manager(str(tmp_path), "eth1", True) == (), "it is not installed"
+    put(tmp_path, "lib/systemd/system/NetworkManager.service", "[Service]\n")
+    assert dialling.network_manager(str(tmp_path), "eth1", False) == ("my fibre",)
+    assert dialling.network_manager(str(tmp_path), "wwan0", True) == ("my data",)
+    (finding,) = check([GOOD._replace(others=("my data",))])
+    assert finding.fix.commands == ("nmcli connection modify 'my data' connection.autoconnect no",)

@@ -26,6 +26,7 @@ class DialSetup(NamedTuple):
     link: LinkSetup | None = None  # None: networkd leaves it alone
     unit: DialUnit | None = None  # None: it is dialled otherwise
     lacks: tuple[str, ...] = ()  # packages for ModemManager's sessions
+    others: tuple[str, ...] = ()  # connections that NetworkManager makes by itself
 
 
 def check(setups: Iterable[DialSetup]) -> Iterator[Finding]:
@@ -35,6 +36,12 @@ def check(setups: Iterable[DialSetup]) -> Iterator[Finding]:
             yield from _link(one, one.link)
         if one.unit:
             yield from _unit(one, one.unit)
+        for name in one.others:
+            what = f"NetworkManager connects {one.interface} by itself: its connection {name!r}"
+            quoted = "'" + name.replace("'", "'\\''") + "'"
+            fix = Fix(commands=(f"nmcli connection modify {quoted} connection.autoconnect no",))
+            breaks = "it connects again each time that mwan-hook has hung up, and hangs up what mwan-hook has dialled"
+            yield Finding("dial-twice", Severity.PROBLEM, one.name, what, breaks, fix)
         for package in one.lacks:
             what = f"{one.name} is dialled by ModemManager, and {package} is not installed"
             fix = Fix(commands=(f"apt install {package.lower()}",))
