@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+import time
 from posix import _exit, environ, stat  # not `os`, which costs more than all of a run in peace
 
 TYPE_CHECKING = False
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from mwan_hook.model import MwanError
 
 OPTIONS = {"check": "--now", "event": "--facts"}
+SELDOM = 60.0  # seconds between two memos: where none is of use, making one must not cost in every run
 
 
 def quick(args: Sequence[str], root: str) -> int | None:
@@ -41,8 +43,9 @@ def quick(args: Sequence[str], root: str) -> int | None:
 
 def _check(root: str, names: tuple[str, ...], now: bool) -> int:
     """The short way, where an earlier run has left what it needs; else the whole program."""
-    over: bool | None = False if names else None
-    if over is None and _is_remembered(root):
+    size, age = (0, 0.0) if names else _memo(root)
+    over: bool | None = None
+    if size:
         from mwan_hook.run import quiet
 
         over = quiet.same(root, now)
@@ -50,14 +53,16 @@ def _check(root: str, names: tuple[str, ...], now: bool) -> int:
         return 0
     from mwan_hook.run import tick
 
-    return tick.check(root, names, now, remember=over is None)
+    return tick.check(root, names, now, remember=over is None and not 0 <= age < SELDOM)
 
 
-def _is_remembered(root: str) -> bool:
+def _memo(root: str) -> tuple[int, float]:
+    """Size of what an earlier run has left, and seconds since then; (0, -1) if there is none."""
     try:
-        return stat(f"{root}/run/mwan-hook/quiet").st_size > 0
+        found = stat(f"{root}/run/mwan-hook/quiet")
     except OSError:
-        return False
+        return 0, -1.0
+    return found.st_size, time.time() - found.st_mtime
 
 
 def _run(args: Sequence[str]) -> int:

@@ -48,7 +48,6 @@ if TYPE_CHECKING:
     from mwan_hook.run.scene import Judged, Scene
 
 LASTS = 300.0  # seconds after which the whole program looks again, though all be the same
-SELDOM = 60.0  # seconds between two of these: where something always differs this must not cost in every run
 ASKED = (Method.ICMP, Method.TCP)
 _OF_LINKS = (f"{networkd.LEASES}/", f"{networkd.LINKS}/", f"{udev.DATABASE}/n")
 
@@ -75,11 +74,6 @@ def keep(root: str, loaded: Loaded) -> None:
     Else an empty file is kept: where something always differs, or is not known here, that must not cost in every run.
     """
     path = files.under(root, quiet.MEMO)
-    try:
-        if 0 <= time.time() - os.stat(path).st_mtime < SELDOM:
-            return
-    except OSError:
-        pass  # there is none yet
     held = lock.look(root, wait=0)
     if held.acquire():
         try:
