@@ -15,18 +15,17 @@ from mwan_hook.model import (
     MAIN_TABLE,
     RESERVED_TABLES,
     Allotment,
-    Delegated,
     Family,
-    Notice,
     Route,
     State,
     Sysctl,
-    Usages,
 )
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Mapping
+
+    from mwan_hook.model import Delegated, Notice, Usage, Usages
 
 RESERVED_PROTOCOLS = {0: "unspec", 1: "redirect", 2: "kernel", 3: "boot", 4: "static", 9: "ra", 16: "dhcp"}
 LARGEST = 0xFFFFFFFF  # 32 bits: tables, metrics, marks
@@ -60,20 +59,24 @@ def state(stored: State) -> str:
         if not _is_displaced(route):
             return f"{route.dst!r:.50} of table {route.table} is no default that ours could stand for"
     odd = "" if stored.sharing in _SHARING else f"{stored.sharing!r:.20} is no way to share"
-    carried = usages(Usages(stored.usage)) if stored.usage else ""
+    carried = _usage(stored.usage) if stored.usage else ""
     doubts = (odd, _gateways(stored), _prefixes(stored), carried, *map(notice, stored.outbox))
     return next(filter(None, doubts), "")
 
 
 def usages(stored: Usages) -> str:
     """What was carried: days that the calendar has."""
-    for name, one in stored.uplinks.items():
+    return _usage(stored.uplinks)
+
+
+def _usage(stored: Mapping[str, Usage]) -> str:
+    for name, one in stored.items():
         if one.index > LAST_INDEX or not 0 < one.reset_day <= max(_MONTHS) or one.at < 0:
             return f"{name!r:.80} with index {one.index} and reset day {one.reset_day} has no quota"
         for day in (one.period, one.first, *one.periods):
             if day and not _is_day(day):
                 return f"{day!r:.40} is no day"
-    return _names(stored.uplinks)
+    return _names(stored)
 
 
 def days(year: int, month: int) -> int:

@@ -24,7 +24,7 @@ else:
     from _collections import _count_elements, _tuplegetter, defaultdict
     from _functools import partial  # noqa: F401
 
-    _MISSING = object()
+    _MISSING, _type = object(), type.__new__
     _GETTERS = tuple(_tuplegetter(place, "") for place in range(64))
 
     class _Made(type):
@@ -32,15 +32,23 @@ else:
 
         def __new__(mcs, name, bases, body):
             if bases == (tuple,):
-                return super().__new__(mcs, name, bases, body)
+                return _type(mcs, name, bases, body)
             fields = tuple(body.get("__annotations__", ()))
             body["__slots__"] = ()
             body["_fields"] = body["__match_args__"] = fields
             body["_field_defaults"] = {field: body[field] for field in fields if field in body}
-            body["_needed"] = len(fields) - len(body["_field_defaults"])  # these come first
-            body["_blank"] = (*[_MISSING] * body["_needed"], *body["_field_defaults"].values())
-            body.update(zip(fields, _GETTERS, strict=False))
-            return super().__new__(mcs, name, bases, body)
+            body.update(zip(fields, _GETTERS))  # noqa: B905 - `strict` is dear
+            return _type(mcs, name, bases, body)
+
+        def __getattr__(cls, name):
+            """Make what is needed once a tuple is made without all of its values."""
+            if name == "_needed":
+                cls._needed = len(cls._fields) - len(cls._field_defaults)  # these come first
+                return cls._needed
+            if name == "_blank":
+                cls._blank = (*[_MISSING] * cls._needed, *cls._field_defaults.values())
+                return cls._blank
+            raise AttributeError(f"{cls.__name__} has no {name}")
 
     class NamedTuple(tuple, metaclass=_Made):
         """Base of every value in :mod:`mwan_hook.model`."""
@@ -48,8 +56,6 @@ else:
         __slots__ = ()
         _fields = ()
         _field_defaults = {}
-        _blank = ()
-        _needed = 0
 
         def __new__(cls, *values, **named):
             fields = cls._fields

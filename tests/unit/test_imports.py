@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from mwan_hook import model
+
 PROJECT = Path(__file__).resolve().parents[2]
 PROGRAM = PROJECT / "lib/mwan_hook"
 MODULES = {
@@ -91,7 +93,8 @@ PRIVATE = {
 
 
 def room_of(module: str) -> str:
-    return "ground" if module in ("", *GROUND) else "top" if module in ABOVE else module.partition(".")[0]
+    room = module.partition(".")[0]
+    return "ground" if room in ("", *GROUND) else "top" if module in ABOVE else room
 
 
 def within(module: str, places: tuple[str, ...]) -> bool:
@@ -211,16 +214,34 @@ def test_below_a_run_nothing_prints_but_what_tells(module: str) -> None:
 
 
 def test_the_nouns_import_nothing_of_ours_but_the_tuple() -> None:
-    assert ours("model") == ["light"]
+    nouns = [module for module in MODULES if within(module, ("model",))]
+    assert {name for module in nouns for name in ours(module) if name not in nouns} == {"light"}
+
+
+def test_every_noun_is_found_and_those_that_few_runs_need_are_not_made_before() -> None:
+    few = [f"model.{name}" for name in model.SELDOM]
+    assert set(few) == {module for module in MODULES if within(module, ("model",))} - {"model", *ours("model")}
+    for module, names in model.SELDOM.items():
+        inside = ast.parse(MODULES[f"model.{module}"].read_text()).body
+        made = [node.name for node in inside if isinstance(node, ast.ClassDef)]
+        assert {*made} == {name for name in names if not name.isupper()}
+        assert all(getattr(model, name) for name in names)
+    assert not {f"mwan_hook.{module}" for module in few} & {*begun()}
 
 
 def test_modules_that_start_a_run_load_nothing_heavy() -> None:
+    assert heavy(begun()) == set()
+
+
+@cache
+def begun() -> list[str]:
+    """What is imported once a run begins."""
     code = "import sys, mwan_hook.run.tick; print(*sys.modules)"
     environment = {**os.environ, "PYTHONPATH": str(PROGRAM.parent)}
     done = subprocess.run(
         [sys.executable, "-S", "-c", code], env=environment, capture_output=True, text=True, check=True, timeout=60
     )
-    assert heavy(done.stdout.split()) == set()
+    return done.stdout.split()
 
 
 HEAVY = {

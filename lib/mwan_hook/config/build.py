@@ -9,13 +9,9 @@ from __future__ import annotations
 
 from mwan_hook.config.targets import parse
 from mwan_hook.model import (
-    Activate,
     Config,
     CopyRoutes,
-    Dial,
-    Exercise,
     Failback,
-    Fallback,
     Family,
     Hooks,
     LastResort,
@@ -23,12 +19,10 @@ from mwan_hook.model import (
     Match,
     Metrics,
     Nat6,
-    Policy,
     Probe,
     Prometheus,
     Router,
     Routing,
-    Rung,
     Security,
     Sharing,
     Snmp,
@@ -41,6 +35,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from typing import Any
+
+    from mwan_hook.model import Activate, Exercise, Policy, Rung
 
 TARGETS = (
     "icmp://1.1.1.1",
@@ -148,12 +144,15 @@ def _uplink(name: str, values: Mapping[str, Any], probe: Probe) -> UplinkConfig:
     own["probe"] = with_probe(probe, values)
     own["explicit"] = frozenset(values) & frozenset(Probe._fields)
     if values.get("start"):
+        from mwan_hook.model import Dial
+
         dial = _made({key: value for key, value in values.items() if key in Dial._fields})
         own["dial"] = Dial(**dial, behind="metric" not in values)
     return UplinkConfig(name, **own)
 
 
 def _policy(name: str, values: Mapping[str, Any]) -> Policy:
+    from mwan_hook.model import Fallback, Policy
     from mwan_hook.routing.protocols import NUMBERS
 
     marks = [text.partition("/") for text in values.get("mark", ())]
@@ -205,17 +204,29 @@ def _prefixes(words: Iterable[str]) -> tuple[str, ...] | None:
     return None if "auto" in words else tuple(words)
 
 
-# What is made of the value of a key; of others the value itself, or a tuple of it.
+def _activate(word: str) -> Activate:
+    from mwan_hook.model import Activate
+
+    return Activate(word)
+
+
+def _exercise(word: str) -> Exercise:
+    from mwan_hook.model import Exercise
+
+    return Exercise(word)
+
+
 def _rungs(texts: Iterable[str]) -> tuple[Rung, ...]:
     from mwan_hook.repair.steps import rung
 
     return tuple(rung(text) for text in texts)
 
 
+# What is made of the value of a key; of others the value itself, or a tuple of it.
 _MAKERS: dict[str, Callable[[Any], Any]] = {
     "copy_routes": CopyRoutes,
-    "activate": Activate,
-    "exercise": Exercise,
+    "activate": _activate,
+    "exercise": _exercise,
     "last_resort": LastResort,
     "nexthops": Sharing,
     "nat6": Nat6,

@@ -10,8 +10,8 @@ import os
 from binascii import crc32
 from stat import S_ISREG
 
-from mwan_hook import __version__, plainjson
-from mwan_hook.model import Config, Policy, UplinkConfig
+from mwan_hook import __version__, model, plainjson
+from mwan_hook.model import Config, UplinkConfig
 from mwan_hook.store.files import ROOTS, RUN, owner_of, under
 
 TYPE_CHECKING = False
@@ -41,15 +41,12 @@ def read(root: str) -> dict[str, Any] | None:
     """What :func:`write` kept, if that still holds."""
     try:
         text = _trusted(place(root))
-        record = plainjson.loads(text) if text[:SUM] == summed(text[SUM:]) else None
-    except (OSError, ValueError, RecursionError):
+        record: dict[str, Any] = plainjson.loads(text) if text[:SUM] == summed(text[SUM:]) else {}
+        holds = record["stamp"] == version(root, record["plain"])
+        same = holds and all(stamp(path) == kept for path, kept in record["inputs"].items())
+    except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError):
         return None
-    if not isinstance(record, dict) or record.get("stamp") != version(root):
-        return None
-    inputs = record.get("inputs")
-    if not isinstance(inputs, dict) or any(stamp(path) != kept for path, kept in inputs.items()):
-        return None
-    return record
+    return record if same else None
 
 
 def place(root: str) -> str:
@@ -61,10 +58,12 @@ def place(root: str) -> str:
     return under(root, ROOT_PATH if own else PATH)
 
 
-def version(root: str) -> list[object]:
-    """What must be the same for the cache to be believed, the fields of all that the files may set among it."""
-    inside = (*Config._field_defaults.values(), *UplinkConfig._field_defaults.values())
-    fields = [getattr(noun, "_fields", ()) for noun in (UplinkConfig, Policy, *inside)]
+def version(root: str, plain: dict[str, Any]) -> list[object]:
+    """What must be the same for the cache to be believed, the fields of all that these values are made to among it."""
+    nouns = [UplinkConfig, *Config._field_defaults.values(), *UplinkConfig._field_defaults.values()]
+    nouns += [model.Policy] if plain.get("policies") else []
+    nouns += [model.Dial] if any(uplink.get("start") for uplink in plain.get("uplinks", {}).values()) else []
+    fields = [getattr(noun, "_fields", ()) for noun in nouns]
     return [FORMAT, __version__, root, crc32(repr(fields).encode())]
 
 

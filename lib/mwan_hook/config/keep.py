@@ -47,7 +47,7 @@ def write(root: str, record: dict[str, Any], watch: Watch) -> None:
         return
     path = place(root)
     draft = f"{path}.{os.getpid()}"
-    text = plainjson.dumps({**record, "stamp": version(root), "inputs": watch.seen})[1:].encode()
+    text = plainjson.dumps({**record, "stamp": version(root, record["plain"]), "inputs": watch.seen})[1:].encode()
     try:
         make_directory(os.path.dirname(path))
         _draft(draft, summed(text) + text, watch.mode)

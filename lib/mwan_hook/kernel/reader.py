@@ -22,7 +22,6 @@ from mwan_hook.model import (
     Family,
     Link,
     MwanError,
-    OnLink,
     Route,
     Rule,
 )
@@ -33,6 +32,8 @@ if TYPE_CHECKING:
     from _socket import socket
     from collections.abc import Callable, Iterable, Iterator
     from typing import TypeVar
+
+    from mwan_hook.model import OnLink
 
     T = TypeVar("T")
 
@@ -249,6 +250,8 @@ class Reader:
 
     def networks(self) -> tuple[OnLink, ...]:
         """IPv6 networks of 64 bits that main reaches directly, by the kernel's own routes."""
+        from mwan_hook.model import OnLink
+
         found = self._read6
         if not self._all6:
             body = _request(Family.IPV6, MAIN_TABLE, protocol=_RTPROT_KERNEL, kind=wire.UNICAST)

@@ -14,7 +14,6 @@ from mwan_hook.model import (
     LastResort,
     Metrics,
     Nexthop,
-    NexthopObject,
     Route,
     Routing,
     Rule,
@@ -33,6 +32,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import TypeVar
+
+    from mwan_hook.model import NexthopObject
 
     Thing = TypeVar("Thing", Route, Rule)
 

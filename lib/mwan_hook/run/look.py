@@ -18,7 +18,6 @@ from mwan_hook.model import (
     Copies,
     Family,
     Firewall,
-    Pool,
     Route,
     Rule,
     Sharing,
@@ -41,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from mwan_hook.config import Loaded
-    from mwan_hook.model import Link
+    from mwan_hook.model import Link, Pool
     from mwan_hook.routing.uplinks import Bound
 
 
@@ -238,6 +237,7 @@ def _pool(reader: Reader, loaded: Loaded, bound: Bound, state: State, outlines: 
     if not (wanted or anew or state.objects):
         return None
     from mwan_hook.kernel import nexthops
+    from mwan_hook.model import Pool
     from mwan_hook.routing.nexthops import own_table
     from mwan_hook.run import sharing
 

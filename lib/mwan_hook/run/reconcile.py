@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from mwan_hook.kernel import netlink
-from mwan_hook.model import UNREAD, Ruleset, State, Transition
+from mwan_hook.model import UNREAD, Ruleset, State
 from mwan_hook.run import judge, look
 from mwan_hook.run.scene import Judged, ProbedRound, Scene, dialling_rests
 from mwan_hook.say import attempted, brief, complain
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from mwan_hook.config import Loaded
     from mwan_hook.dial.values import DialRequest
+    from mwan_hook.model import Transition
 
 SAID_TWICE = 4.0  # seconds after which hosts hear again what has changed
 

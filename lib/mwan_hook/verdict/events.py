@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from mwan_hook.model import FAMILIES, Connectivity, FamilyState, Status, Transition, UplinkState
+from mwan_hook.model import FAMILIES, Connectivity, FamilyState, Status, UplinkState
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from mwan_hook.model import State
+    from mwan_hook.model import Family, State, Transition
 
 
 def best_connectivity(state: UplinkState) -> Connectivity:
@@ -46,8 +46,10 @@ def _of(name: str, old: UplinkState, new: UplinkState, wall: float) -> list[Tran
     interface = new.interface or old.interface
     found: list[Transition] = []
 
-    def add(event: str, was: str, now: str, reason: str) -> None:
-        found.append(Transition(event, name, interface, None, was, now, reason, wall))
+    def add(event: str, was: str, now: str, reason: str, family: Family | None = None) -> None:
+        from mwan_hook.model import Transition
+
+        found.append(Transition(event, name, interface, family, was, now, reason, wall))
 
     if old.index != new.index:
         if old.index:
@@ -58,11 +60,9 @@ def _of(name: str, old: UplinkState, new: UplinkState, wall: float) -> list[Tran
         was, now = old.family(family), new.family(family)
         if (was.status is Status.ONLINE) != (now.status is Status.ONLINE):
             event = "online" if now.status is Status.ONLINE else "offline"
-            found.append(
-                Transition(event, name, interface, family, was.status.value, now.status.value, now.reason, wall)
-            )
+            add(event, was.status.value, now.status.value, now.reason, family)
         elif now.known and not was.known and now.status is Status.OFFLINE:
-            found.append(Transition("offline", name, interface, family, "unknown", "offline", now.reason, wall))
+            add("offline", "unknown", "offline", now.reason, family)
     was_best, best = best_connectivity(old), best_connectivity(new)
     if best is not was_best and best is not Connectivity.UNKNOWN:
         add(best.word, was_best.word, best.word, _reason(new, best))
