@@ -28,7 +28,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from mwan_hook.model import FamilyState
+    from mwan_hook.model import FamilyState, Usage
 
 
 def _beside_others(uplinks: Sequence[Uplink], snapshot: Snapshot) -> bool:
@@ -54,10 +54,10 @@ def judge(
     ``asked``: interfaces that an event named; they are due in the next probing, which may be another run's.
     ``earlier``: what this run judged before; where the same follows, it is not worked out again.
     """
+    seen, usage = _with_usage(seen)
     memories = verdicts(seen, rounds, asked)
     memories = {name: counted(seen.state.uplinks.get(name, UplinkState()), one) for name, one in memories.items()}
-    state = seen.state._replace(uplinks=memories, config=seen.fingerprint)
-    seen, state = _with_usage(seen, state)
+    state = seen.state._replace(uplinks=memories, config=seen.fingerprint, usage=usage)
     basis = at_rest(state)
     same = earlier is not None and _is_same(earlier, seen, basis)
     desired = earlier.desired if earlier and same else _desired(seen, state)
@@ -161,14 +161,13 @@ def verdicts(seen: Scene, rounds: Sequence[ProbedRound], asked: frozenset[str]) 
     return known(with_only_way(memories, seen.uplinks, seen.now), seen.uplinks, seen.now)
 
 
-def _with_usage(seen: Scene, state: State) -> tuple[Scene, State]:
-    """What was carried; an uplink beyond its quota is preferred to none."""
+def _with_usage(seen: Scene) -> tuple[Scene, dict[str, Usage]]:
+    """What was carried; an uplink beyond its quota is preferred to none, also where one has to stand in."""
     if not limited(seen):
-        return seen, state._replace(usage={}) if state.usage else state
+        return seen, {}
     from mwan_hook.run import metering
 
-    seen, usage = metering.counted(seen)
-    return seen, state._replace(usage=usage)
+    return metering.counted(seen)
 
 
 def _due_now(memory: UplinkState) -> UplinkState:

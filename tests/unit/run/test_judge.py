@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -23,7 +24,9 @@ from mwan_hook.model import (
     State,
     Status,
     TargetResult,
+    Traffic,
     UplinkState,
+    Usage,
 )
 from mwan_hook.routing.uplinks import Inputs
 from mwan_hook.run import judge
@@ -94,6 +97,21 @@ def test_what_was_worked_out_before_changes_no_result(
     seen = first.scene._replace(state=first.state._replace(saved_at=100.0), now=now)
     said = [answer(name, what) for name, what in rounds.items()]
     assert judge.judge(seen, said, frozenset(), first) == judge.judge(seen, said)
+
+
+@pytest.mark.parametrize("over", NAMES)
+def test_beyond_its_quota_a_line_stands_in_only_where_no_other_can(over: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    limited = [b.uplink(n, metric=100 * k, probe=PROBE, quota=1000 * (n == over)) for k, n in enumerate(NAMES, 1)]
+    earning = {"status": Status.OFFLINE, "good": 1, "held_until": 500.0}
+    state = State("boot", {name: memory(name, **earning) for name in NAMES})
+    used = {over: Usage("boot", b.NAMES[over], 0, 50.0, "2026-11-01", {"2026-11-01": 5000})}
+    there = THERE._replace(traffic=Traffic("boot", {b.NAMES[over]: 0}))
+    monkeypatch.setattr(time, "localtime", lambda _: (2026, 11, 5))
+    made = judge.judge(scene(there, state._replace(usage=used), 100.0, b.config(*limited)))
+    online = [name for name, one in made.state.uplinks.items() if one.ipv4.status is Status.ONLINE]
+    assert online == [name for name in NAMES if name != over]
+    alone = judge.judge(made.scene._replace(bound=made.scene.bound._replace(uplinks=made.scene.uplinks[:1])))
+    assert list(alone.desired.online[Family.IPV4]) == [NAMES[0]]
 
 
 @pytest.fixture
