@@ -171,6 +171,8 @@ def due_rounds(memo: dict[str, Any], state: dict[str, Any], now: float, forced: 
         since = now - memory["probed_at"]
         if since < 0 or state["saved_at"] > now:
             raise Doubt
+        if "next_probe_at" not in memory:  # an event wants it asked at once
+            raise Doubt(stands=True)
         if one["portal_every"] and not 0 <= now - memory["portal_at"] < one["portal_every"]:
             raise Doubt(stands=True)
         if forced or since >= one["every"] - min(1.0, one["every"] / 10):

@@ -86,8 +86,14 @@ def memo(**changes: Any) -> dict[str, Any]:
 
 
 def stored(**changes: Any) -> dict[str, Any]:
-    memory = {"status": "online", "good": 3, "probed_at": 990.0, "portal_at": 950.0, "srtt_ms": 20.0, **changes}
+    memory = {"status": "online", "good": 3, "probed_at": 990.0, "portal_at": 950.0, "srtt_ms": 20.0}
+    memory = {**memory, "next_probe_at": 1000.0, **changes}
     return {"version": 1, "uplinks": {"line": {"index": 2, "ipv4": memory}}, "saved_at": 990.1, "best": {}}
+
+
+def without(state: dict[str, Any], field: str) -> dict[str, Any]:
+    del state["uplinks"]["line"]["ipv4"][field]
+    return state
 
 
 def test_a_round_is_due_after_its_interval_less_a_tenth_or_when_all_is() -> None:
@@ -109,6 +115,7 @@ def test_a_round_is_due_after_its_interval_less_a_tenth_or_when_all_is() -> None
         (stored(held_until=5.0), 1000.0, False),
         ({**stored(), "outbox": [{}]}, 1000.0, False),
         ({**stored(), "saved_at": 1001.0}, 1000.0, False),
+        (without(stored(), "next_probe_at"), 995.0, True),  # an event wants it asked at once
     ],
 )
 def test_all_else_that_the_state_says_is_for_the_whole_program(state: dict[str, Any], now: float, stands: bool) -> None:
