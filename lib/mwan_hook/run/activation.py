@@ -129,7 +129,7 @@ def _is_carried(found: Judged, uplink: Uplink) -> bool:
     others = {one.index for one in found.scene.uplinks if one.name in found.desired.online.get(family, ())}
     snapshot = found.scene.snapshot
     routes = [r for r in (*snapshot.shared, *snapshot.defaults) if r.family is family]
-    return any(r.nhid or any(hop.index in others - {uplink.index} for hop in r.nexthops) for r in routes)
+    return any(hop.index in others - {uplink.index} for route in routes for hop in route.nexthops)
 
 
 def _remembered(memory: UplinkState, before: UplinkState | None, record: Activation) -> UplinkState:
