@@ -275,7 +275,10 @@ def test_a_boot_forgets_holds_and_verdicts(lab: Lab, net: Network) -> None:
 
 def test_a_kernel_without_ipv6_routes_ipv4(net: Network) -> None:
     net.router.ns.sysctl({"ipv6/conf/all/disable_ipv6": 1})
+    policy = "[policies]\n[[mail]]\nproto = tcp\ndport = 25\nuplinks = lte\nfallback = unreachable\n"
+    net.router.configure(GOOD + policy)
     net.router.mwan("check", "--now", wrap=WITHOUT_IPV6)
+    assert {line.split()[0] for line in ours(net.router.ns)} == {"ipv4"}
     found = json.loads(net.router.mwan("status", "--json", wrap=WITHOUT_IPV6).stdout)
     assert found["default"]["ipv4"] == ["fiber"]
     net.isps[0].fault("blackhole")

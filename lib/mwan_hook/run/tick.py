@@ -25,7 +25,7 @@ from mwan_hook.verdict.facts import another_online
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from mwan_hook.config import Loaded
     from mwan_hook.probes.loop import Late
@@ -84,15 +84,23 @@ def facts(root: str) -> int:
         raise
     run = Run(root, loaded, told)
     judged = run.reconcile()
-    now = _clock()
+    for interface in _left_to_probe(judged, _clock()):
+        from mwan_hook.store import spool
+
+        spool.put(root, "probe", interface)
+    return _said(run.finish(judged), run.failed)
+
+
+def _left_to_probe(judged: Judged, now: float) -> Iterable[str]:
+    """Interfaces that the facts have put in doubt, or that are due in a family which has lost its last way."""
     lost = [family for family in FAMILIES if not has_way(judged.state.uplinks, family)]
     due = {key.name for key in _due(judged, Request(), now) if key.family in lost} if lost else ()
-    for key in _keys(judged):
-        if key.name in due or schedule.in_doubt(memory_of(judged, key), key.uplink.config.probe):
-            from mwan_hook.store import spool
-
-            spool.put(root, "probe", key.uplink.interface)
-    return _said(run.finish(judged), run.failed)
+    doubtful = (
+        key.uplink.interface
+        for key in _keys(judged)
+        if key.name in due or schedule.in_doubt(memory_of(judged, key), key.uplink.config.probe)
+    )
+    return dict.fromkeys(doubtful)
 
 
 def tick(root: str, loaded: Loaded, wish: Request) -> int:

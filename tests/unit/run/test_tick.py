@@ -260,6 +260,18 @@ def test_before_the_last_way_falls_the_other_family_of_the_same_line_is_no_reaso
     assert then.state.uplinks["dsl"].ipv4.status is OFFLINE, "the others are asked as after the fall"
 
 
+def test_facts_leave_to_probes_what_is_due_where_the_last_way_is_lost_and_nothing_else() -> None:
+    site = site_of(online="dsl")
+    assert list(tick._left_to_probe(site.judged(), site.now + 30)) == [], "no line has IPv6, and IPv4 has its way"
+    site.lose("dsl")
+    site.run(1)
+    assert list(tick._left_to_probe(site.judged(), site.now)) == [], "the other one was asked just now"
+    assert list(tick._left_to_probe(site.judged(), site.now + 30)) == ["eth2"]
+    site.lose("dsl", "")
+    site.run(2)
+    assert list(tick._left_to_probe(site.judged(), site.now)) == ["eth1"], "it came back"
+
+
 # ---------------------------------------------------------------- how it ends
 
 
