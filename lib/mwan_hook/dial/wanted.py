@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from mwan_hook.dial.values import Need, Outlook
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import Activation, Family, Phase, Status, UplinkState
+from mwan_hook.model import Activation, Family, Phase, UplinkState
+from mwan_hook.verdict.facts import carries
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def _by_verdicts(uplink: Uplink, field: Field, records: Mapping[str, Activation]
     unsure, online = "", ""
     for family in _counting(uplink, better, field):
         others = [one for one in better if family in one.config.families]
-        there = next((one.name for one in others if is_online(one, family, field)), "")
+        there = next((one.name for one in others if carries(one, family, memory_of(one, field))), "")
         pending = next((words for one in others if (words := _pending(one, family, field, records))), "")
         if there:
             online = online or f"{there} is online"
@@ -91,12 +92,6 @@ def _counting(uplink: Uplink, better: Sequence[Uplink], field: Field) -> list[Fa
 def memory_of(uplink: Uplink, field: Field) -> UplinkState:
     """What is remembered of an uplink's verdicts."""
     return field.memories.get(uplink.name, UplinkState())
-
-
-def is_online(uplink: Uplink, family: Family, field: Field) -> bool:
-    """The verdict, as far as the facts still allow it."""
-    online = memory_of(uplink, field).family(family).status is Status.ONLINE
-    return online and uplink.enabled and not uplink.way(family).missing
 
 
 def is_dialling(record: Activation | None, dial: Dial, now: float) -> bool:

@@ -8,10 +8,11 @@ halves, a network of multicast) stand beside in a table of their own, so that no
 from __future__ import annotations
 
 from mwan_hook.addresses import holds, split
-from mwan_hook.model import MAIN_TABLE, RESERVED_TABLES, Family, Route, Rule
+from mwan_hook.model import MAIN_TABLE, Family, Route, Routing, Rule
 from mwan_hook.others import foreign
 from mwan_hook.others.foreign import Here
 from mwan_hook.routing import priorities
+from mwan_hook.routing.allotting import free_below
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,10 +29,7 @@ MOST = 8  # routes of a kind that are named
 
 def table(default_table: int, taken: Container[int]) -> int:
     """The table for what stands beside claims: a free one below the shared default's."""
-    number = (1000 if default_table == MAIN_TABLE else default_table) - 1
-    while number > 0 and (number in taken or number in RESERVED_TABLES or number == MAIN_TABLE):
-        number -= 1
-    return max(number, 0)
+    return free_below(Routing().default_table if default_table == MAIN_TABLE else default_table, taken)
 
 
 def beside_claims(desired: Desired, config: Config, uplinks: Sequence[Uplink], snapshot: Snapshot) -> Desired:

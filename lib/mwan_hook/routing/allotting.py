@@ -69,10 +69,15 @@ def free_table(first: int, taken: Container[int | None]) -> int:
         number += 1
     if number not in taken:
         return number
-    number = first - 1
-    while number in taken:
+    return free_below(first, taken)
+
+
+def free_below(number: int, taken: Container[int | None]) -> int:
+    """The first free number below another one; 0 where there is none."""
+    number -= 1
+    while number > 0 and (number in taken or number in RESERVED_TABLES):
         number -= 1
-    return number
+    return max(number, 0)
 
 
 def _is_literal(config: Config, seat: Candidate) -> bool:

@@ -14,7 +14,6 @@ from mwan_hook.model import (
     FAMILIES,
     HEAVIEST_TYPED,
     MAIN_TABLE,
-    RESERVED_TABLES,
     Change,
     Family,
     Nexthop,
@@ -22,6 +21,7 @@ from mwan_hook.model import (
     Op,
     Pool,
 )
+from mwan_hook.routing.allotting import free_below
 from mwan_hook.routing.rules import LOOPBACK
 
 TYPE_CHECKING = False
@@ -51,12 +51,7 @@ def own_table(default_table: int, taken: Container[int]) -> int:
 
     0 where there is none, or where the shared default is in main: its rule is not ours.
     """
-    if default_table == MAIN_TABLE:
-        return 0
-    number = default_table - 1
-    while number > 0 and (number in taken or number in RESERVED_TABLES):
-        number -= 1
-    return max(number, 0)
+    return 0 if default_table == MAIN_TABLE else free_below(default_table, taken)
 
 
 def with_groups(desired: Desired, uplinks: Sequence[Uplink], snapshot: Snapshot) -> Desired:

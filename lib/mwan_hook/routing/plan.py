@@ -220,7 +220,7 @@ def _own_defaults(routing: Routing, desired: Desired, snapshot: Snapshot) -> _Di
         for route in snapshot.defaults
         if route.protocol == snapshot.protocol
         if routing.default_table != MAIN_TABLE or (route.family, route.metric) in {(r.family, r.metric) for r in wanted}
-        for leg in ([route._replace(nexthops=(hop,)) for hop in route.nexthops] or [route][: route.nhid])
+        for leg in ([route._replace(nexthops=(hop,)) for hop in route.nexthops] or ([route] if route.nhid else []))
     ]
     put = [_change(Op.APPEND, route) for route in desired.main if route not in ours]
     put += [_change(Op.APPEND, route) for route in desired.restored]

@@ -206,8 +206,13 @@ def was_judged(uplink: Uplink, family: Family, state: State) -> bool:
 
 def is_online(uplink: Uplink, family: Family, state: State) -> bool:
     """The verdict, as far as the facts still allow it."""
-    memory = state.uplinks.get(uplink.name, UplinkState()).family(family)
-    return memory.status is Status.ONLINE and uplink.enabled and not uplink.way(family).missing
+    return carries(uplink, family, state.uplinks.get(uplink.name, UplinkState()))
+
+
+def carries(uplink: Uplink, family: Family, memory: UplinkState) -> bool:
+    """The same with what is remembered of the uplink."""
+    online = memory.family(family).status is Status.ONLINE
+    return online and uplink.enabled and not uplink.way(family).missing
 
 
 def recovering(uplink: Uplink, family: Family, state: State) -> bool:
