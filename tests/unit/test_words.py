@@ -63,6 +63,11 @@ def test_pages_units_and_scripts_name_who_is_meant() -> None:
     assert {path: lines for path, lines in found.items() if lines} == {}
 
 
+def test_no_page_unit_or_script_has_marks_of_a_merge() -> None:
+    marks = re.compile(r"^(?:<{7}|>{7}) ", re.MULTILINE)
+    assert [str(path) for path in read_by_people() if marks.search(path.read_text())] == []
+
+
 def test_names_comments_and_docstrings_of_tests_do_too() -> None:
     found = {path: [words for words in said(path.read_text()) if VAGUE.search(words)] for path in TESTS}
     assert {path: words for path, words in found.items() if words} == {}
