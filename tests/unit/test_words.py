@@ -80,6 +80,11 @@ def said(text: str) -> Iterator[str]:
     yield from docstrings(text)
 
 
+def test_no_merge_was_left_half_done() -> None:
+    mark = re.compile(r"^(?:<{7}|={7}|>{7})(?: |$)", re.MULTILINE)
+    assert [path for path in (*read_by_people(), *PROGRAM.rglob("*.py"), *TESTS) if mark.search(path.read_text())] == []
+
+
 def test_no_two_classes_share_a_name() -> None:
     nodes = [node for text in FILES.values() for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ClassDef)]
     assert [name for name, count in Counter(node.name for node in nodes).items() if count > 1] == []
