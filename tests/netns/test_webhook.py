@@ -210,6 +210,10 @@ def test_nothing_is_posted_while_nothing_is_online(hut: Hut, server: Server) -> 
     [
         ((500, {}), "answered 500"),
         ((503, {"Retry-After": "1"}), "answered 503"),
+        ((401, {}), "answered 401"),
+        ((403, {}), "answered 403"),
+        ((404, {}), "answered 404"),
+        ((410, {}), "answered 410"),
         ((408, {}), "answered 408"),
         ((429, {}), "answered 429"),
         ((302, {"Location": "http://portal.test/login"}), "302, to portal.test: redirections are not followed"),
@@ -233,7 +237,7 @@ def test_what_may_change_is_kept_and_posted_again_with_the_same_key_before_other
     assert not hut.queue.waits
 
 
-@pytest.mark.parametrize("status", [400, 401, 404, 410, 413])
+@pytest.mark.parametrize("status", [400, 413, 415, 422])
 def test_a_refusal_for_good_is_said_once_and_the_next_post_goes(hut: Hut, server: Server, status: int) -> None:
     hut.hook(server)
     hut.happened("offline", "online")

@@ -11,7 +11,7 @@ from mwan_hook.model import ConfigError
 from mwan_hook.notify.mail import store, text
 from mwan_hook.notify.webhook import deliver
 from mwan_hook.notify.webhook import send as webhooksend
-from mwan_hook.notify.webhook.book import Post
+from mwan_hook.notify.webhook.book import MOST, Post
 from mwan_hook.say import complain, say, shown
 
 TYPE_CHECKING = False
@@ -55,6 +55,8 @@ def _waiting(root: str) -> Iterator[str]:
     for post in queue.posts:
         notice = json.loads(post.body)
         yield f"{shown(post.event)} {shown(notice.get('uplink', ''))}: {shown(notice.get('reason', ''))}"
+    if queue.omitted:
+        yield f"{queue.omitted} older ones were dropped: more than {MOST} waited"
     if not queue.posts:
         yield "nothing waits to be posted"
     elif queue.failures:

@@ -24,13 +24,7 @@ if TYPE_CHECKING:
 def record(root: str, config: Config, notices: Iterable[Notice]) -> MailQueue:
     """The book with what happened, on the disk.  Raises MwanError."""
     watched = _watched(root, config)
-    happened = tuple(notices)
-
-    def noted(book: MailQueue) -> MailQueue:
-        after = recorded(book, happened, watched, config.mail)
-        return book if after._replace(last=book.last) == book else after  # no write for what is no news
-
-    book: MailQueue = store.MAIL.change(root, noted)
+    book: MailQueue = store.MAIL.change(root, lambda kept: recorded(kept, notices, watched, config.mail))
     return book
 
 

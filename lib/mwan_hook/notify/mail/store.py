@@ -47,11 +47,16 @@ class Unsent:
         return self._rebased(book, boot_id(), time.clock_gettime(time.CLOCK_BOOTTIME), time.time())
 
     def change(self, root: str, action: Callable[[Any], Any]) -> Any:
-        """The book after ``action``, on the disk if that changed it.  Raises MwanError; the old one is whole then."""
+        """The book after ``action``, on the disk if that changed more than which notice was the last.
+
+        Raises MwanError; the old one is whole then.
+        """
         with FileLocked(files.under(root, self._lock), WAIT):
             before = self.load(root, writes=True)
             after = action(before)
-            if after != before:
+            if after._replace(last=before.last) == before:
+                after = before
+            else:
                 after = after._replace(at=time.clock_gettime(time.CLOCK_BOOTTIME), wall=time.time())
                 self._save(root, after)
             self._mark(root, after.waits)

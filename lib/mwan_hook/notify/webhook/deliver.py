@@ -22,8 +22,14 @@ if TYPE_CHECKING:
 
 def record(root: str, hook: Webhook, notices: Iterable[Notice]) -> Queue:
     """The queue with what happened, on the disk.  Raises MwanError."""
-    happened, before = tuple(notices), store.WEBHOOK.load(root, writes=False).omitted
-    after: Queue = store.WEBHOOK.change(root, lambda queue: book.recorded(queue, happened, hook, body))
+    before = 0
+
+    def noted(queue: Queue) -> Queue:
+        nonlocal before
+        before = queue.omitted
+        return book.recorded(queue, notices, hook, body)
+
+    after: Queue = store.WEBHOOK.change(root, noted)
     if after.omitted > before:
         complain([f"webhook: more than {book.MOST} notices wait; dropped the oldest {after.omitted - before}"])
     return after

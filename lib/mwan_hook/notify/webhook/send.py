@@ -10,7 +10,6 @@ import ssl
 import time
 from email.utils import parsedate_to_datetime
 from functools import partial
-from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from mwan_hook import __version__
@@ -34,7 +33,8 @@ if TYPE_CHECKING:
     Headers = Mapping[str, str] | CaseInsensitiveDict[str]
 
 POSTING = "posting"
-LATER = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)  # the only 4xx after which another try may succeed
+# answers about this very post (RFC 9110): bad request, too large, of a type or with a content that is not taken
+REFUSALS = (400, 413, 415, 422)
 LARGEST = 1 << 16  # bytes of header_file
 _HINTS = (
     ("NameResolutionError", "the name is not known"),
@@ -123,7 +123,7 @@ def _system_trust() -> str | bool:
 
 
 def judged(status: int, headers: Headers, place: str) -> Delivery:
-    """What an answer means: 2xx took it, 4xx but 408 and 429 refuse it for good, anything else may change."""
+    """What an answer means: 2xx took it, REFUSALS are for good, anything else may change."""
     if 200 <= status < 300:
         return Delivery(True, True, f"{place} took it")
     words = f"{place} answered {status}"
@@ -131,8 +131,8 @@ def judged(status: int, headers: Headers, place: str) -> Delivery:
         to = _host(headers.get("Location", ""))
         words += f", to {shown(to)[:100]}" if to else ""
         return Delivery(False, True, f"{words}: redirections are not followed")
-    final = 400 <= status < 500 and status not in LATER
-    return Delivery(False, True, words, refused=final, after=retry_after(headers.get("Retry-After", ""), time.time()))
+    pause = retry_after(headers.get("Retry-After", ""), time.time())
+    return Delivery(False, True, words, refused=status in REFUSALS, after=pause)
 
 
 def _host(url: str) -> str:
