@@ -114,7 +114,7 @@ def _http(text: str, rest: str) -> Target:
     if "#" in url or any(char.isspace() for char in url):
         raise ValueError("expected a URL without blanks and '#' before the expectation: write %20 and %23")
     cut = min(at for at in (url.find("/"), url.find("?"), len(url)) if at >= 0)
-    host, port = _authority(url[:cut], "http://[2001:db8::1]/")
+    host, port = authority(url[:cut], "http://[2001:db8::1]/")
     path = url[cut:] if url[cut:].startswith("/") else "/" + url[cut:]
     how, body = expectation(expected)
     return Target(text, method, host, port or PORTS[method], path, expect=how, body=body)
@@ -128,7 +128,7 @@ def _icmp(text: str, rest: str) -> Target:
 
 
 def _tcp(text: str, rest: str) -> Target:
-    host, port = _authority(rest, "tcp://[2001:db8::1]:443")
+    host, port = authority(rest, "tcp://[2001:db8::1]:443")
     if port is None:
         raise ValueError("expected tcp://HOST:PORT")
     return Target(text, Method.TCP, host, port)
@@ -165,10 +165,10 @@ _READERS: dict[str, Callable[[str, str], Target]] = {
 
 def _server(text: str, example: str) -> tuple[str, int | None]:
     """Host and port of ``HOST``, ``HOST:PORT`` or an address without brackets."""
-    return (text, None) if is_address(text) else _authority(text, example)
+    return (text, None) if is_address(text) else authority(text, example)
 
 
-def _authority(text: str, example: str) -> tuple[str, int | None]:
+def authority(text: str, example: str) -> tuple[str, int | None]:
     """Host and port of ``HOST``, ``HOST:PORT``, ``[V6]`` or ``[V6]:PORT``."""
     if "@" in text:
         raise ValueError("expected no user name before the host")

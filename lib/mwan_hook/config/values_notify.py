@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from mwan_hook.addresses import is_address
+from mwan_hook.config.targets import authority
 from mwan_hook.config.values import one, several
 
 TYPE_CHECKING = False
@@ -29,7 +31,7 @@ def text(value: Value) -> str:
 def host(value: Value) -> str:
     """A server's name or address."""
     found = one(value)
-    if found and (not found.isprintable() or set(found) & set(" /@[]")):
+    if found and (not found.isprintable() or set(found) & set(" /@[]") or (":" in found and not is_address(found))):
         raise ValueError("expected the name or address of a server, without port")
     return found
 
@@ -69,11 +71,20 @@ def path(value: Value) -> str:
 def url(value: Value) -> str:
     """An http or https URL, or nothing."""
     found = one(value)
-    scheme, _, rest = found.partition("://")
-    good = scheme in ("http", "https") and rest and rest[0] not in "/?#" and "@" not in rest.partition("/")[0]
-    if found and not (good and found.isprintable() and " " not in found):
+    if found and not (found.isprintable() and " " not in found and _is_web(found)):
         raise ValueError("expected the URL of a webhook, as in https://example.org/hook (a password: in header_file)")
     return found
+
+
+def _is_web(url: str) -> bool:
+    scheme, _, place = url.partition("://")
+    for end in "/?#":
+        place = place.partition(end)[0]
+    try:
+        authority(place, "")
+    except ValueError:
+        return False
+    return scheme in ("http", "https")
 
 
 def events(value: Value) -> list[str]:

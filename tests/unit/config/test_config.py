@@ -311,12 +311,19 @@ def test_a_link_to_dev_null_masks_a_file(tmp_path: Path) -> None:
         ("[mail]\nto = a@b>\nsmtp_host = h\n", "expected addresses of mail"),
         ("[mail]\nto = a@b, c@\nsmtp_host = h\n", "(not 'c@')"),
         ("[mail]\nfrom = a, b\n", "one value, not a list"),
-        ("[mail]\nto = a@b\nsmtp_host = h:25\nsendmail = /s\n", "4: [mail] sendmail = /s: expected smtp_host or"),
+        ("[mail]\nto = a@b\nsmtp_host = h\nsendmail = /s\n", "4: [mail] sendmail = /s: expected smtp_host or"),
         ("[mail]\nto = a@b\nsmtp_host = h/\n", "3: [mail] smtp_host = h/: expected the name or address of a server"),
+        ("[mail]\nsmtp_host = h:587\n", "expected the name or address of a server, without port"),
         ("[mail]\nsmtp_port = 65536\n", "whole number from 0 to 65535"),
         ("[mail]\nsecurity = ssl\n", "expected none, starttls or tls"),
         ("[webhook]\nurl = ftp://h/SECRET\n", "2: [webhook] url: expected the URL of a webhook"),
-        ("[webhook]\nurl = http://me:SECRET@h/\n", "2: [webhook] url: expected the URL of a webhook"),
+        *(
+            (f"[webhook]\nurl = {url}\n", "2: [webhook] url: expected the URL of a webhook")
+            for url in (
+                *("http://me:SECRET@h/", "http://[fd00::1/SECRET", "https://h:65536/SECRET", "https://h:https/"),
+                *("https://a..b/", "https://?key=SECRET", "https://", "'https://#SECRET'"),
+            )
+        ),
         ("[webhook]\nurl = http://h/\nevents = online, up\n", "expected events (online, offline, full,"),
         ("[webhook]\nurl = http://h/\nbackoff_min = 4000\n", "to be at most backoff_max (3600)"),
         ("[webhook]\nheader_file = token\n", "expected the absolute path of a file"),
