@@ -87,6 +87,14 @@ def test_what_root_has_left_there_is_given_to_them_but_nothing_that_has_another_
     assert not list((run / "chores").iterdir())
 
 
+def test_a_file_that_they_replace_meanwhile_hinders_no_chore(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = os.listdir
+    monkeypatch.setattr(os, "listdir", lambda place: [*listed(place), "state.json.new"])
+    (root / files.RUN / "probe.lock").touch()
+    assert ask(root, chores.OWNERS) == 0
+    assert owner(root / files.RUN / "probe.lock") == USER
+
+
 @pytest.mark.parametrize(
     ("before", "group", "after"),
     [

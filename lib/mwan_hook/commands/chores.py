@@ -92,7 +92,10 @@ def _give(directory: str) -> None:
     except OSError:
         return
     for name in names_there:
-        descriptor = os.open(f"{directory}/{name}", os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            descriptor = os.open(f"{directory}/{name}", os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except FileNotFoundError:
+            continue  # the services replace their files meanwhile
         try:
             found = os.fstat(descriptor)
             plain = stat.S_ISDIR(found.st_mode) or (stat.S_ISREG(found.st_mode) and found.st_nlink == 1)
