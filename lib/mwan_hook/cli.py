@@ -95,12 +95,12 @@ def event(root: str, what: Sequence[str], facts: bool, early: bool) -> int:
 
 
 def _telling(add: Add) -> None:
-    one = add("mail", "show or send the mails that wait")
-    one.add_argument("--send", action="store_true", help="send what is due; what the timer runs")
-    one.add_argument("--test", action="store_true", help="send a test mail now and say every step")
-    one = add("webhook", "show or send the posts to the webhook that wait")
-    one.add_argument("--send", action="store_true", help="post what is due; what the timer runs")
-    one.add_argument("--test", action="store_true", help="post a test now")
+    way = add("mail", "show or send the mails that wait").add_mutually_exclusive_group()
+    way.add_argument("--send", action="store_true", help="send what is due; what the timer runs")
+    way.add_argument("--test", action="store_true", help="send a test mail now and say every step")
+    way = add("webhook", "show or send the posts to the webhook that wait").add_mutually_exclusive_group()
+    way.add_argument("--send", action="store_true", help="post what is due; what the timer runs")
+    way.add_argument("--test", action="store_true", help="post a test now")
     one = add("notify", "deliver the spooled notices to each channel; what the path units start")
     one.add_argument("--no-wait", dest="wait", action="store_false", help="end at once if another one delivers")
     step = one.add_mutually_exclusive_group()

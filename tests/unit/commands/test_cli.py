@@ -19,6 +19,12 @@ def test_the_options_of_a_command_are_the_arguments_of_what_does_it(name: str) -
     inspect.signature(function).bind(**dict.fromkeys(options))
 
 
+@pytest.mark.parametrize("name", ["mail", "webhook"])
+def test_what_waits_is_sent_or_a_test_is(name: str) -> None:
+    with pytest.raises(SystemExit):
+        TABLE[name].parse_args(["--send", "--test"])
+
+
 def needed(parser: argparse.ArgumentParser) -> list[str]:
     """One word for each argument that must be there."""
     return ["x" for action in parser._actions if not action.option_strings and action.nargs in (None, "+")]
