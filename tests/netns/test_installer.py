@@ -335,6 +335,27 @@ def test_removing_the_package_takes_what_doctor_has_written(top: Path) -> None:
     assert set(look(top)) == kept
 
 
+def test_removing_the_package_waits_for_modems_that_are_being_hung_up(top: Path) -> None:
+    (top / "run/systemd/system").mkdir(parents=True)
+    (top / "run/mwan-hook").mkdir()
+    (top / "run/mwan-hook/state.json").touch()
+    tools = top / "bin"
+    tools.mkdir()
+    said = "mwan-hook-modem@wwan0.service loaded deactivating stop-post Mobile data"
+    for name, words in {
+        "systemctl": f'echo look >>{top}/said; [ "$(grep -c look {top}/said)" -gt 2 ] || echo "{said}"',
+        "mwan-hook": f'echo "$1" >>{top}/said',
+        "deb-systemd-invoke": ":",
+        "sleep": ":",
+    }.items():
+        (tools / name).write_text(f"#!/bin/sh\n{words}\n")
+        (tools / name).chmod(0o755)
+    script = (PROJECT / "debian/mwan-hook.prerm").read_text().replace("/run/", f"{top}/run/")
+    environment = {"PATH": f"{tools}:/usr/bin:/bin"}
+    subprocess.run(["sh", "-ec", script, "prerm", "remove"], env=environment, check=True, timeout=60)
+    assert (top / "said").read_text().split() == ["flush", "notify", "look", "look", "look"]
+
+
 def test_wrong_words_are_told_and_nothing_is_done(checkout: Path, top: Path) -> None:
     prefixes = (["--prefix", "usr"], ["--prefix"], ["--prefix", "/a b"], ["--prefix=/usr/../x"])
     for words in (["--purge"], ["instal"], ["uninstall", "--no-start"], ["--no-start=yes"], *prefixes):
