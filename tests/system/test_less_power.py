@@ -30,12 +30,35 @@ min_interruption = 0
 backoff_min = 1
 backoff_step = 0
 """
+WEBHOOK = """
+[webhook]
+url = http://127.0.0.1:8099/
+header_file = /etc/mwan-hook/headers
+backoff_min = 1
+"""
+# answers each post, and writes down who it says it is from
+TAKER = """
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+class Taker(BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        with open("/run/posts", "a") as file:
+            print(self.headers["Authorization"], body, file=file)
+        self.send_response(204)
+        self.end_headers()
+
+HTTPServer(("127.0.0.1", 8099), Taker).serve_forever()
+"""
 TELL = "#!/bin/sh\nid -u >>/run/told\n"
 FILES: Files = {
     "etc/mwan-hook/mwan-hook.conf": CONFIG + MORE,
     "etc/mwan-hook/conf.d/50-closed.conf": "[snmp]\noid = .1.3.6.1.4.1.99999\n",
     "etc/mwan-hook/offline.d/50-tell": TELL,
     "usr/local/bin/taken": "#!/bin/sh\ncat >>/run/mails\n",
+    "root/webhook.conf": WEBHOOK,
+    "etc/mwan-hook/headers": "Authorization: Bearer 4711\n",
+    "root/taker.py": TAKER,
     # as root's runs of an earlier version have left it
     "var/lib/mwan-hook/history.jsonl": "",
     "var/lib/mwan-hook/usage.json": "{}",
@@ -77,7 +100,10 @@ def bed(image: Path) -> Iterator[Container]:
     with Container(binds=running.program(), files={**running.units(), **FILES}, client=False) as made:
         made.wait_configured("wan1", "wan2")
         running.stop_ours(made)
-        made.sh(f"chmod 755 /etc/mwan-hook/*.d/* /usr/local/bin/taken; {CLOSED}; {OLD}")
+        made.sh(
+            f"chmod 755 /etc/mwan-hook/*.d/* /usr/local/bin/taken; chmod 600 /etc/mwan-hook/headers; {CLOSED}; {OLD}"
+        )
+        made.sh("cp /root/webhook.conf /etc/mwan-hook/conf.d/; systemd-run -q --unit=taker python3 /root/taker.py")
         running.start_ours(made)
         yield made
         # systemd's own words on a unit that is both OnSuccess= and OnFailure= of another, and on one that was killed
@@ -133,13 +159,15 @@ def test_a_lock_of_roots_and_a_stopped_run_of_roots_stop_nothing(bed: Container)
     assert "continued" in bed.sh("journalctl -b --no-pager -o cat -u mwan-hook-chores")
 
 
-def test_hooks_are_roots_and_mail_goes(bed: Container) -> None:
+def test_hooks_are_roots_and_mail_and_posts_go(bed: Container) -> None:
     bed.sh("rm -f /run/told")
     bed.provider[1].fault("blackhole")
     bed.wait("the hook", lambda: bed.sh("cat /run/told", check=False) == "0\n0\n")
     bed.provider[1].heal()
     mail = "systemctl start mwan-hook-mail; cat /run/mails"  # which the timer would
     bed.wait("the mail", lambda: "fiber" in bed.sh(mail, check=False), 20)
+    post = "systemctl start mwan-hook-webhook; grep -c '^Bearer 4711 .*\"offline\".*fiber' /run/posts"
+    bed.wait("the posts", lambda: int(bed.sh(post, check=False) or 0) >= 2, 20)
     assert theirs(bed)
 
 
