@@ -16,7 +16,7 @@ from mwan_hook.config import cache as configcache
 from mwan_hook.config import networks as networkmatch
 from mwan_hook.machine import networkd, udev
 from mwan_hook.model import Family, Link, MwanError, Notice, Notified, State, Transition
-from mwan_hook.notify.mail import store
+from mwan_hook.notify import unsent
 from mwan_hook.run import delegation
 from mwan_hook.store import allotment, codec, files, history, notified, outbox, spool, usage
 from mwan_hook.store import state as states
@@ -122,7 +122,7 @@ KEPT: dict[str, Callable[[str], object]] = {
     files.ALLOTMENT: lambda root: allotment.load(root, writes=True),
     files.NOTIFIED: notified.load,
     files.USAGE: lambda root: usage.load(root, writes=True),
-    files.MAIL: lambda root: store.MAIL.load(root, writes=True),
+    files.MAIL: lambda root: unsent.MAIL.load(root, writes=True),
     files.HISTORY: history.read,
 }
 

@@ -13,7 +13,8 @@ import pytest
 
 from mwan_hook.config import Loaded
 from mwan_hook.model import Config, Family, FamilyState, Mail, Notice, State, Status, UplinkState, WayOut
-from mwan_hook.notify.mail import deliver, store
+from mwan_hook.notify import unsent
+from mwan_hook.notify.mail import deliver
 from mwan_hook.store import files
 from mwan_hook.store import state as states
 from tests.netns import mail_servers as servers
@@ -102,7 +103,7 @@ class Machine:
 
     def impatient(self) -> None:
         """The next try is due."""
-        store.MAIL.change(str(self.root), lambda book: book._replace(retry=0.0))
+        unsent.MAIL.change(str(self.root), lambda book: book._replace(retry=0.0))
 
 
 @pytest.fixture

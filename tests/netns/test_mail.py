@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from mwan_hook.model import Config
-from mwan_hook.notify.mail import channel, deliver, store
+from mwan_hook.notify import unsent
+from mwan_hook.notify.mail import channel, deliver
 from mwan_hook.store import files
 from tests.netns import mail_servers as servers
 from tests.netns.mail_machine import CONFIG, TO, Machine, box, machine, text
@@ -104,7 +105,7 @@ def test_without_a_recipient_the_timer_does_nothing_and_a_person_is_told(machine
     assert not (machine.root / files.MAIL).exists()
     machine.interrupted(30)
     assert machine.waits and machine.command("--send") == "" and not machine.waits, "mail was switched off"
-    assert len(store.MAIL.load(str(machine.root), writes=True).ended) == 1
+    assert len(unsent.MAIL.load(str(machine.root), writes=True).ended) == 1
 
 
 # ---------------------------------------------------------------- encryption and passwords

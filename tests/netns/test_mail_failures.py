@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from mwan_hook.model import Config, Mail
-from mwan_hook.notify.mail import channel, deliver, store
+from mwan_hook.notify import unsent
+from mwan_hook.notify.mail import channel, deliver
 from mwan_hook.store import files
 from tests.lab.measured import MOST, measured
 from tests.netns import mail_servers as servers
@@ -36,7 +37,7 @@ def test_a_server_that_hangs_holds_a_run_no_longer_than_the_timeout(
         assert time.monotonic() - began < 2 + SLACK, said
     assert "no end of it within 2 s" in said or "the server does not answer" in said
     assert "kept, tried again in 1 s" in said and machine.waits
-    assert len(store.MAIL.load(str(machine.root), writes=True).ended) == 1
+    assert len(unsent.MAIL.load(str(machine.root), writes=True).ended) == 1
 
 
 @pytest.mark.parametrize(
@@ -68,7 +69,7 @@ def test_a_servers_words_reach_neither_terminal_nor_mail_as_they_are(machine: Ma
         said = machine.command("--test", code=1) + machine.command("--send", code=1) + machine.command()
     assert said.replace("\n", "").isprintable()
     assert said.count("421 not now \\x1b]0;mine\\x07\\x1b[2J \\u202edeppots \\x9b1A") == 3
-    store.MAIL.change(str(machine.root), lambda book: book._replace(unreached="me: 550 \x1b[2J", retry=0.0))
+    unsent.MAIL.change(str(machine.root), lambda book: book._replace(unreached="me: 550 \x1b[2J", retry=0.0))
     machine.configure(smtp_host="127.0.0.1", smtp_port=box.port)
     machine.command("--send")
     assert "me: 550 \\x1b[2J" in text(box)
@@ -258,4 +259,4 @@ def test_a_sendmail_that_fails_or_hangs_loses_nothing(machine: Machine) -> None:
     machine.configure(sendmail="/nowhere/sendmail")
     machine.impatient()
     assert "cannot start /nowhere/sendmail" in machine.command("--send", code=1)
-    assert machine.waits and len(store.MAIL.load(str(machine.root), writes=True).ended) == 1
+    assert machine.waits and len(unsent.MAIL.load(str(machine.root), writes=True).ended) == 1

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mwan_hook.notify.mail import store
+from mwan_hook.notify import unsent
 from mwan_hook.notify.mail.book import MACHINE
 from mwan_hook.store import files
 from tests.lab import Lab, Network, topologies
@@ -110,14 +110,14 @@ def test_an_uplink_that_is_switched_off_by_hand_is_not_interrupted(net: Network)
     net.router.mwan("disable", "fiber")
     net.router.mwan("notify")
     assert net.router.history("fiber")[-1]["new"] == "disabled"
-    assert store.MAIL.load(root, writes=True).open == ()
+    assert unsent.MAIL.load(root, writes=True).open == ()
     net.router.carrier("eth2", False)
     net.router.event("change", "eth2")
     net.router.mwan("notify")
-    assert [span.subject for span in store.MAIL.load(root, writes=True).open] == ["lte", MACHINE]
+    assert [span.subject for span in unsent.MAIL.load(root, writes=True).open] == ["lte", MACHINE]
     net.router.mwan("disable", "lte")
     net.router.mwan("mail", "--send")
-    assert [span.subject for span in store.MAIL.load(root, writes=True).open] == [MACHINE]
+    assert [span.subject for span in unsent.MAIL.load(root, writes=True).open] == [MACHINE]
 
 
 def test_a_hanging_server_keeps_no_route_and_no_run_waiting_and_later_runs_send_what_was_kept(net: Network) -> None:

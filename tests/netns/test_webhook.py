@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from mwan_hook.model import Config, Webhook
-from mwan_hook.notify.mail import store
+from mwan_hook.notify import unsent
 from mwan_hook.notify.webhook import book, channel, deliver
 from mwan_hook.notify.webhook.book import Queue
 from mwan_hook.notify.webhook.send import retry_after
@@ -154,13 +154,13 @@ class Hut(Machine):
     @property
     def queue(self) -> Queue:
         """What waits."""
-        found: Queue = store.WEBHOOK.load(str(self.root), writes=False)
-        assert (self.root / store.WEBHOOK.mark).exists() is found.waits
+        found: Queue = unsent.WEBHOOK.load(str(self.root), writes=False)
+        assert (self.root / unsent.WEBHOOK.mark).exists() is found.waits
         return found
 
     def impatient(self) -> None:
         """The next try is due."""
-        store.WEBHOOK.change(str(self.root), lambda queue: queue._replace(retry=0.0))
+        unsent.WEBHOOK.change(str(self.root), lambda queue: queue._replace(retry=0.0))
 
 
 @pytest.fixture
@@ -332,7 +332,7 @@ def test_a_certificate_is_checked_by_the_system_or_the_file_or_not_at_all(hut: H
 def test_no_server_no_name_and_no_url_are_said_in_words(hut: Hut, server: Server) -> None:
     assert "[webhook] url is not set" in hut.command("--test", code=2)
     hut.happened("offline")
-    assert hut.command("--send") == "" and not (hut.root / store.WEBHOOK.mark).exists()
+    assert hut.command("--send") == "" and not (hut.root / unsent.WEBHOOK.mark).exists()
     with socket.create_server(("127.0.0.1", 0)) as held:
         closed = held.getsockname()[1]
     hut.hook(server, url=f"http://127.0.0.1:{closed}/{SECRET}")
@@ -358,7 +358,7 @@ def test_kill_9_between_post_and_record_repeats_the_same_one(hut: Hut, server: S
 def test_what_waits_outlives_a_boot_and_keys_of_boots_differ(hut: Hut, server: Server) -> None:
     hut.hook(server)
     hut.happened("offline")
-    path = hut.root / store.WEBHOOK.path
+    path = hut.root / unsent.WEBHOOK.path
     path.write_text(path.read_text().replace(hut.queue.boot_id, "another"))
     hut.happened("online")
     hut.command("--send")

@@ -6,10 +6,12 @@ import time
 
 from mwan_hook import config
 from mwan_hook.model import ConfigError
-from mwan_hook.notify.mail import deliver, store
+from mwan_hook.notify import unsent
+from mwan_hook.notify.mail import deliver
 from mwan_hook.notify.mail import send as mailsend
 from mwan_hook.notify.mail import text as mailtext
-from mwan_hook.notify.mail.book import MACHINE, next_mail
+from mwan_hook.notify.mail.book import MACHINE
+from mwan_hook.notify.mail.pacing import next_mail
 from mwan_hook.say import complain, say, shown
 
 TYPE_CHECKING = False
@@ -27,7 +29,7 @@ def run(root: str, send: bool, test: bool) -> int:
     mail = loaded.config.mail
     if not mail.to:
         if send:
-            store.MAIL.set_aside(root)
+            unsent.MAIL.set_aside(root)
             return 0  # what the timer runs
         raise ConfigError("[mail] to is not set: expected addresses, as in to = someone@example.org")
     if test:
@@ -36,7 +38,7 @@ def run(root: str, send: bool, test: bool) -> int:
         deliver.record(root, loaded.config, ())  # an uplink that was switched off meanwhile is no news
         return 0 if deliver.send_due(root, loaded.config) else 1
     now = deliver.present(root)
-    say(_waiting(store.MAIL.load(root, writes=False), mail, now))
+    say(_waiting(unsent.MAIL.load(root, writes=False), mail, now))
     return 0
 
 

@@ -8,7 +8,8 @@ import uuid
 
 from mwan_hook import config
 from mwan_hook.model import ConfigError
-from mwan_hook.notify.mail import store, text
+from mwan_hook.notify import unsent
+from mwan_hook.notify.mail import text
 from mwan_hook.notify.webhook import deliver
 from mwan_hook.notify.webhook import send as webhooksend
 from mwan_hook.notify.webhook.book import MOST, Post
@@ -26,7 +27,7 @@ def run(root: str, send: bool, test: bool) -> int:
     hook = config.look(root).config.webhook
     if not hook.url:
         if send:
-            store.WEBHOOK.set_aside(root)
+            unsent.WEBHOOK.set_aside(root)
             return 0  # what the timer runs
         raise ConfigError("[webhook] url is not set: expected one, as in url = https://example.org/hook")
     if test:
@@ -51,7 +52,7 @@ def _tested(root: str, hook: Webhook) -> int:
 
 def _waiting(root: str) -> Iterator[str]:
     """The queue for people."""
-    queue = store.WEBHOOK.load(root, writes=False)
+    queue = unsent.WEBHOOK.load(root, writes=False)
     for post in queue.posts:
         notice = json.loads(post.body)
         yield f"{shown(post.event)} {shown(notice.get('uplink', ''))}: {shown(notice.get('reason', ''))}"

@@ -7,7 +7,8 @@ Names follow Prometheus' conventions: base units (seconds, bytes), ``_total`` fo
 from __future__ import annotations
 
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import FAMILIES, Activation, FamilyState, Phase, Stage, Status, UplinkState
+from mwan_hook.model import FAMILIES, Activation, Phase, UplinkState
+from mwan_hook.notify.metrics import COUNTER, GAUGE, OF_FAMILY, OF_INFO, OF_QUOTA, OF_UPLINK, One, moment
 from mwan_hook.verdict.facts import is_online, uses
 
 TYPE_CHECKING = False
@@ -15,11 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from mwan_hook.model import Family, State, Uplink, Usage
+    from mwan_hook.notify.metrics import Number
 
-    Number = int | float | None
     Sample = tuple[dict[str, str], Number]
 
-GAUGE, COUNTER = "gauge", "counter"
 REPAIR_STEPS = "mwan_uplink_repair_steps_total"  # only where an uplink has a ladder
 _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
 
@@ -31,16 +31,6 @@ class Metric(NamedTuple):
     kind: str
     help: str
     samples: Sequence[Sample]
-
-
-class One(NamedTuple):
-    """One family of one uplink; ``epoch`` is what makes a boot time seconds since the epoch."""
-
-    uplink: Uplink
-    family: Family
-    memory: FamilyState
-    carries: bool  # it is of the best default
-    epoch: float
 
 
 def text(
@@ -77,14 +67,14 @@ def metrics(version: str, uplinks: Sequence[Uplink], state: State, epoch: float)
         for family in FAMILIES
         if family in uplink.config.families
     ]
-    found = [Metric(name, kind, words, [(_place(u), of(u)) for u in uplinks]) for name, kind, words, of in _UPLINK]
+    found = [Metric(name, kind, words, [(_place(u), of(u)) for u in uplinks]) for name, kind, words, of in OF_UPLINK]
     found += [
         Metric(name, kind, words, [({**_place(one.uplink), "family": one.family.value}, of(one)) for one in ones])
-        for name, kind, words, of in _FAMILY
+        for name, kind, words, of in OF_FAMILY
     ]
-    found += [Metric(name, kind, words, [*_quota(uplinks, state, of)]) for name, kind, words, of in _QUOTA]
+    found += [Metric(name, kind, words, [*_quota(uplinks, state, of)]) for name, kind, words, of in OF_QUOTA]
     found += _dials(uplinks, state)
-    return [*_program(version, state), Metric(*_INFO, [_info(uplink) for uplink in uplinks]), *found, _default(state)]
+    return [*_program(version, state), Metric(*OF_INFO, [_info(uplink) for uplink in uplinks]), *found, _default(state)]
 
 
 def _dials(uplinks: Sequence[Uplink], state: State) -> Iterator[Metric]:
@@ -150,7 +140,7 @@ def _program(version: str, state: State) -> Iterator[Metric]:
         "mwan_last_run_timestamp_seconds",
         GAUGE,
         "When a run last had something to remember, as each that probes has.",
-        [({}, _moment(state.saved_wall or None))],
+        [({}, moment(state.saved_wall or None))],
     )
     yield Metric("mwan_errors", GAUGE, "What the last run could not do.", [({}, len(state.errors))])
 
@@ -168,127 +158,6 @@ def _default(state: State) -> Metric:
             labels = {"family": family.value, "uplink": way.uplink, "interface": way.interface}
             samples.append(({**labels, "address": way.address, "gateway": way.gateway}, 1))
     return Metric("mwan_default_route_info", GAUGE, words, samples)
-
-
-def _moment(seconds: float | None) -> float | None:
-    """A moment to the millisecond: what comes of two clocks is no surer than that."""
-    return None if seconds is None else round(seconds, 3)
-
-
-def _seconds(ms: float | None) -> float | None:
-    return None if ms is None else round(ms / 1000, 6)
-
-
-def _since(one: One, boottime: float | None) -> float | None:
-    return _moment(boottime + one.epoch) if boottime else None
-
-
-_INFO = ("mwan_uplink_info", GAUGE, "The uplink's routing table, and whether it is probed sparingly; always 1.")
-
-_UPLINK: tuple[tuple[str, str, str, Callable[[Uplink], Number]], ...] = (
-    ("mwan_uplink_present", GAUGE, "Whether the interface is there.", lambda u: int(u.present)),
-    (
-        "mwan_uplink_carrier",
-        GAUGE,
-        "Whether the interface is up and has a carrier.",
-        lambda u: int(bool(u.link and u.link.up and u.link.carrier)),
-    ),
-    ("mwan_uplink_enabled", GAUGE, "Whether the uplink may carry traffic at all.", lambda u: int(u.enabled)),
-    ("mwan_uplink_metric", GAUGE, "Preference: lower is better, equals share.", lambda u: u.metric),
-    ("mwan_uplink_weight", GAUGE, "Share among equals.", lambda u: u.config.weight),
-)
-
-_FAMILY: tuple[tuple[str, str, str, Callable[[One], Number]], ...] = (
-    (
-        "mwan_uplink_connectivity",
-        GAUGE,
-        "What the last round saw: 0 unknown, 1 none, 2 portal, 3 limited, 4 full.",
-        lambda one: int(one.memory.connectivity),
-    ),
-    (
-        "mwan_uplink_online",
-        GAUGE,
-        "The verdict that routing obeys.",
-        lambda one: int(one.memory.status is Status.ONLINE),
-    ),
-    (
-        "mwan_uplink_default",
-        GAUGE,
-        "Whether the uplink carries, alone or with its equals, what is not bound elsewhere.",
-        lambda one: int(one.carries),
-    ),
-    (
-        "mwan_uplink_held",
-        GAUGE,
-        "Whether the uplink came back too often and is kept offline for a while.",
-        lambda one: int(one.memory.held_until is not None),
-    ),
-    (
-        "mwan_uplink_latency_seconds",
-        GAUGE,
-        "Median round trip of the last round; missing where nothing answered.",
-        lambda one: _seconds(one.memory.latency_ms),
-    ),
-    ("mwan_uplink_rounds_total", COUNTER, "Rounds of probes judged in this boot.", lambda one: one.memory.rounds),
-    (
-        "mwan_uplink_bad_rounds_total",
-        COUNTER,
-        "Rounds that counted against the uplink: not full, or too slow.",
-        lambda one: one.memory.bad_rounds,
-    ),
-    (
-        "mwan_uplink_consecutive_bad_rounds",
-        GAUGE,
-        "Bad rounds since the last good one.",
-        lambda one: one.memory.bad,
-    ),
-    (
-        "mwan_uplink_transitions_total",
-        COUNTER,
-        "Changes of the verdict, to online or from it, in this boot.",
-        lambda one: one.memory.transitions,
-    ),
-    (
-        "mwan_uplink_probe_bytes_total",
-        COUNTER,
-        "Bytes that probes have cost in this boot, both ways, from the IP header up.",
-        lambda one: one.memory.probe_bytes,
-    ),
-    (
-        "mwan_uplink_last_probe_timestamp_seconds",
-        GAUGE,
-        "When the last round began; missing before the first.",
-        lambda one: _since(one, one.memory.probed_at),
-    ),
-    (
-        "mwan_uplink_verdict_timestamp_seconds",
-        GAUGE,
-        "Since when the verdict stands.",
-        lambda one: _since(one, one.memory.since),
-    ),
-)
-
-
-_QUOTA: tuple[tuple[str, str, str, Callable[[Uplink, Usage], Number]], ...] = (
-    (
-        "mwan_uplink_quota_bytes",
-        GAUGE,
-        "What the uplink may carry in a period, if that is limited.",
-        lambda uplink, _: uplink.config.quota,
-    ),
-    (
-        "mwan_uplink_quota_used_bytes",
-        GAUGE,
-        "What it has carried in this period, both ways, as the kernel counts.",
-        lambda _, usage: usage.periods.get(usage.period, 0),
-    ),
-    (
-        "mwan_uplink_quota_exceeded",
-        GAUGE,
-        "Whether it is beyond its quota and preferred last.",
-        lambda _, usage: int(usage.stage is Stage.EXCEEDED),
-    ),
-)
 
 
 def _lines(metric: Metric) -> Iterator[str]:

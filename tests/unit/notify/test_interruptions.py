@@ -11,21 +11,8 @@ from hypothesis import strategies as st
 from mwan_hook.model import Mail, Notice
 from mwan_hook.notify.mail import book as interruptions
 from mwan_hook.notify.mail import text
-from mwan_hook.notify.mail.book import (
-    MACHINE,
-    MOST,
-    STILL,
-    Interruption,
-    MailQueue,
-    due,
-    failed,
-    handed,
-    lasting,
-    next_mail,
-    rebased,
-    recorded,
-    taken,
-)
+from mwan_hook.notify.mail.book import MACHINE, MOST, Interruption, MailQueue, rebased, recorded
+from mwan_hook.notify.mail.pacing import STILL, due, failed, handed, lasting, next_mail, taken
 
 MAIL = Mail(to=("a@example.org",), smtp_host="mail.example.org")
 BOOT, WALL = "boot-1", 1_800_000_000.0

@@ -22,7 +22,7 @@ from mwan_hook.model import (
     Way,
     WayOut,
 )
-from mwan_hook.notify import exposition
+from mwan_hook.notify import exposition, metrics
 from tests.unit import builders
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -121,7 +121,7 @@ def test_a_sample_without_labels_has_no_braces() -> None:
 
 def test_names_follow_the_conventions() -> None:
     for metric in exposition.metrics("1.2", [uplink("fiber")], state(fiber=WORKING), WALL - NOW):
-        assert metric.name.endswith("_total") is (metric.kind == exposition.COUNTER)
+        assert metric.name.endswith("_total") is (metric.kind == metrics.COUNTER)
         assert not re.search(r"_(ms|milliseconds|minutes|kb|count|gauge|counter|ratio)(_|$)", metric.name)
         if metric.name.endswith("_info"):
             assert {value for _, value in metric.samples} <= {1}

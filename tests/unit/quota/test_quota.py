@@ -25,7 +25,7 @@ from mwan_hook.model import (
     UplinkConfig,
     Usage,
 )
-from mwan_hook.notify.mail import store
+from mwan_hook.notify import unsent
 from mwan_hook.notify.mail.book import recorded
 from mwan_hook.policy import policies
 from mwan_hook.policy.policies import BoundPolicy
@@ -369,8 +369,8 @@ def test_a_record_that_cannot_be_read_is_set_aside_and_begun_anew(tmp_path: Path
 
 def test_a_threshold_waits_for_its_mail_over_the_end_of_the_process(tmp_path: Path) -> None:
     notice = Notice("00000000000000000012-0000", "quota-warning", "lte", reason="17 GB of 20 GB used", at=5.0)
-    store.MAIL.change(str(tmp_path), lambda book: recorded(book, (notice,), lambda _: True, Mail()))
-    [waiting] = store.MAIL.load(str(tmp_path), writes=True).news
+    unsent.MAIL.change(str(tmp_path), lambda book: recorded(book, (notice,), lambda _: True, Mail()))
+    [waiting] = unsent.MAIL.load(str(tmp_path), writes=True).news
     assert (waiting.subject, waiting.words, waiting.at) == ("lte", notice.reason, 5.0)
 
 

@@ -1,4 +1,4 @@
-"""What a person is told by mail: interruptions of each uplink and of the whole machine, and when a mail may go.
+"""What a person is told by mail: interruptions of each uplink and of the whole machine.
 
 Times are CLOCK_BOOTTIME seconds of the boot that the book was last written in; what happened in an earlier boot has
 small or negative ones.  Those that end in ``wall`` are seconds since the epoch and only shown.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import BY_US
+from mwan_hook.notify.queueing import elapsed, order
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from mwan_hook.model import Mail, Notice
 
 MACHINE = ""  # whose interruptions are those of all uplinks together
-STILL = 60.0  # seconds after which an uplink's interruption is told while it lasts, if there is another way out
 QUOTAS = ("quota-warning", "quota-exceeded")  # events that are told, too,
 REPAIR = "repair-step"  # and this one
 DIAL_FAILED, EXERCISE_FAILED = "dial-failed", "exercise-failed"
@@ -93,7 +93,7 @@ class MailQueue(NamedTuple):
     def waits(self) -> bool:
         """True if there is something to tell, now or when it has lasted long enough."""
         waiting = self.ended or self.lost.count or self.outgoing or self.news
-        return bool(waiting or any(_news(span) for span in self.open))
+        return bool(waiting or any(is_news(span) for span in self.open))
 
 
 def rebased(book: MailQueue, boot_id: str, now: float, wall: float) -> MailQueue:
@@ -103,7 +103,7 @@ def rebased(book: MailQueue, boot_id: str, now: float, wall: float) -> MailQueue
     book = book._replace(boot_id=boot_id, last="")
     if not book.at:
         return book
-    by = now - max(now, wall - book.wall) - book.at
+    by = elapsed(book.at, book.wall, now, wall)
     return book._replace(
         open=tuple(span._replace(begin=span.begin + by, rebooted=True) for span in book.open),
         ended=tuple(span._replace(begin=span.begin + by) for span in book.ended),
@@ -123,12 +123,6 @@ def recorded(book: MailQueue, notices: Iterable[Notice], watched: Callable[[str]
             book = _noted(book, notice, mail)._replace(last=notice.id)
     kept = tuple(span for span in book.open if span.subject == MACHINE or watched(span.subject))
     return book if kept == book.open else book._replace(open=kept)
-
-
-def order(name: str) -> tuple[int, int]:
-    """A key that sorts notices' ids (``<boottime>-<number>``)."""
-    first, _, second = name.partition("-")
-    return int(first) if first.isdigit() else 0, int(second) if second.isdigit() else 0
 
 
 def _noted(book: MailQueue, notice: Notice, mail: Mail) -> MailQueue:
@@ -192,82 +186,6 @@ def _bounded(book: MailQueue) -> MailQueue:
     return book._replace(ended=book.ended[over:], lost=lost)
 
 
-def _news(span: Interruption) -> bool:
+def is_news(span: Interruption) -> bool:
+    """True of an interruption of one uplink that was not told yet."""
     return span.subject != MACHINE and not span.told
-
-
-def lasting(book: MailQueue, mail: Mail, now: float) -> tuple[Interruption, ...]:
-    """Interruptions that go on and are long enough to be named."""
-    return tuple(span for span in book.open if now - span.begin >= mail.min_interruption)
-
-
-def to_tell(book: MailQueue, mail: Mail, now: float) -> bool:
-    """Whether there is anything worth a mail: one has ended, or one has lasted for long."""
-    long = max(STILL, mail.min_interruption)
-    late = any(_news(span) and now - span.begin >= long for span in book.open)
-    return bool(book.ended or book.lost.count or book.outgoing or book.news or late)
-
-
-def next_mail(book: MailQueue, mail: Mail, now: float) -> float | None:
-    """When a mail may go, if something is online then; None while there is nothing to tell."""
-    if not to_tell(book, mail, now):
-        return None
-    when = book.retry if book.failures else 0.0
-    if book.sent is not None:
-        when = max(when, book.sent + (_first_gap(mail) if book.gap is None else book.gap))
-    return when
-
-
-def due(book: MailQueue, mail: Mail, now: float, online: bool) -> bool:
-    """A mail may go now."""
-    when = next_mail(book, mail, now)
-    return online and when is not None and now >= when
-
-
-def handed(book: MailQueue, message: str, mail: Mail, now: float) -> MailQueue:
-    """Record a mail before a server sees it, so that a run killed in between hands over the same one again."""
-    still = tuple(span.serial for span in lasting(book, mail, now))
-    return book._replace(outgoing=Outgoing(message, book.serial, still, book.short, book.lost))
-
-
-def taken(book: MailQueue, mail: Mail, now: float, unreached: str = "") -> MailQueue:
-    """A server took the mail: what was in it is told, and the next gap is longer."""
-    out = book.outgoing
-    if out is None:
-        return book
-    gap = _first_gap(mail) if book.gap is None else min(book.gap + mail.backoff_step, mail.backoff_max)
-    return book._replace(
-        open=tuple(span._replace(told=span.told or span.serial in out.open) for span in book.open),
-        ended=tuple(span for span in book.ended if span.serial >= out.upto),
-        lost=_less(book.lost, out.lost),
-        news=tuple(one for one in book.news if one.serial >= out.upto),
-        short=max(0, book.short - out.short),
-        gap=gap,
-        sent=now,
-        outgoing=None,
-        failures=0,
-        retry=0.0,
-        error="",
-        unreached=unreached,
-    )
-
-
-def _first_gap(mail: Mail) -> float:
-    return min(mail.backoff_min, mail.backoff_max)
-
-
-def _less(now: Omitted, then: Omitted) -> Omitted:
-    return Omitted(max(0, now.count - then.count), max(0.0, now.seconds - then.seconds))
-
-
-def failed(book: MailQueue, mail: Mail, now: float, error: str, certain: bool) -> MailQueue:
-    """No server took it; ``certain``: one may not have taken it without our knowing, so the next may be a new one."""
-    wait = pause(book.failures, mail.backoff_min, mail.backoff_max)
-    return book._replace(
-        outgoing=None if certain else book.outgoing, failures=book.failures + 1, retry=now + wait, error=error
-    )
-
-
-def pause(failures: int, least: float, most: float) -> float:
-    """Seconds before the next try, after so many failures before this one."""
-    return min(max(least, 1.0) * (1 << min(failures, 20)), max(most, 1.0))

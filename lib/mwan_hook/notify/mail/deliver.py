@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 
 from mwan_hook.model import FAMILIES, Phase, Status
-from mwan_hook.notify.mail import store, text
-from mwan_hook.notify.mail.book import due, failed, handed, recorded, taken
+from mwan_hook.notify import unsent
+from mwan_hook.notify.mail import text
+from mwan_hook.notify.mail.book import recorded
+from mwan_hook.notify.mail.pacing import due, failed, handed, taken
 from mwan_hook.notify.mail.text import Now
 from mwan_hook.say import complain, say
 from mwan_hook.store import allotment
@@ -24,23 +26,23 @@ if TYPE_CHECKING:
 def record(root: str, config: Config, notices: Iterable[Notice]) -> MailQueue:
     """The book with what happened, on the disk.  Raises MwanError."""
     watched = _watched(root, config)
-    book: MailQueue = store.MAIL.change(root, lambda kept: recorded(kept, notices, watched, config.mail))
+    book: MailQueue = unsent.MAIL.change(root, lambda kept: recorded(kept, notices, watched, config.mail))
     return book
 
 
 def send_due(root: str, config: Config) -> bool:
     """Hand one mail over if it is time; False if no server took it.  Raises MwanError."""
     mail = config.mail
-    lock = store.MAIL.sending(root)
+    lock = unsent.MAIL.sending(root)
     if not lock.acquire():
         return True  # another run is at it
     try:
         now = present(root)
-        book = store.MAIL.load(root, writes=False)
+        book = unsent.MAIL.load(root, writes=False)
         if not due(book, mail, now.boottime, bool(now.online)):
             return True
         doubtful = book.outgoing is not None
-        book = store.MAIL.change(root, lambda kept: _written(kept, mail, now))
+        book = unsent.MAIL.change(root, lambda kept: _written(kept, mail, now))
         return _sent(root, mail, book, doubtful)
     finally:
         lock.release()
@@ -79,12 +81,12 @@ def _sent(root: str, mail: Mail, book: MailQueue, doubtful: bool) -> bool:
     outcome = send.hand_over(root, mail, book.outgoing.message)
     now = time.clock_gettime(time.CLOCK_BOOTTIME)
     if outcome.accepted:
-        store.MAIL.change(root, lambda kept: taken(kept, mail, now, outcome.unreached))
+        unsent.MAIL.change(root, lambda kept: taken(kept, mail, now, outcome.unreached))
         say([f"mail: {outcome.words}"])
         complain([f"mail: refused for {outcome.unreached}"] if outcome.unreached else [])
         return not outcome.unreached
     again = not outcome.certain or (doubtful and not outcome.refused)
-    after = store.MAIL.change(root, lambda kept: failed(kept, mail, now, outcome.words, not again))
+    after = unsent.MAIL.change(root, lambda kept: failed(kept, mail, now, outcome.words, not again))
     pause = text.duration(after.retry - now)
     complain([f"mail: not sent: {outcome.words}; kept, tried again in {pause}"])
     return False

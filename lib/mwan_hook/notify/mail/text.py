@@ -7,7 +7,8 @@ import time
 
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import FAMILIES, WayOut
-from mwan_hook.notify.mail.book import MACHINE, lasting
+from mwan_hook.notify.mail.book import MACHINE
+from mwan_hook.notify.mail.pacing import lasting
 from mwan_hook.say import shown
 
 TYPE_CHECKING = False

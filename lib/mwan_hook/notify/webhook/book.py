@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mwan_hook.light import NamedTuple
-from mwan_hook.notify.mail.book import order, pause
+from mwan_hook.notify.queueing import elapsed, order, pause
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def rebased(queue: Queue, boot_id: str, now: float, wall: float) -> Queue:
     """The same queue in another boot, with the rest of its pause by the clock on the wall, or by the uptime."""
     if queue.boot_id == boot_id:
         return queue
-    by = now - max(now, wall - queue.wall) - queue.at if queue.at else 0.0
+    by = elapsed(queue.at, queue.wall, now, wall) if queue.at else 0.0
     return queue._replace(boot_id=boot_id, last="", retry=min(queue.retry + by, now))
 
 

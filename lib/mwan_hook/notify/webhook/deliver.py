@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import time
 
-from mwan_hook.notify import hooks
-from mwan_hook.notify.mail import store
+from mwan_hook.notify import hooks, unsent
 from mwan_hook.notify.mail.deliver import present
 from mwan_hook.notify.mail.text import duration, host
 from mwan_hook.notify.webhook import book
@@ -29,7 +28,7 @@ def record(root: str, hook: Webhook, notices: Iterable[Notice]) -> Queue:
         before = queue.omitted
         return book.recorded(queue, notices, hook, body)
 
-    after: Queue = store.WEBHOOK.change(root, noted)
+    after: Queue = unsent.WEBHOOK.change(root, noted)
     if after.omitted > before:
         complain([f"webhook: more than {book.MOST} notices wait; dropped the oldest {after.omitted - before}"])
     return after
@@ -42,12 +41,12 @@ def body(notice: Notice) -> str:
 
 def send_due(root: str, hook: Webhook) -> bool:
     """Post all that is due; False if a post was not taken.  Raises MwanError."""
-    lock = store.WEBHOOK.sending(root)
+    lock = unsent.WEBHOOK.sending(root)
     if not lock.acquire():
         return True  # another run is at it
     try:
         good = True
-        while good and book.due(queue := store.WEBHOOK.load(root, False), _now(), bool(present(root).online)):
+        while good and book.due(queue := unsent.WEBHOOK.load(root, False), _now(), bool(present(root).online)):
             good = _sent(root, hook, queue.posts[0])
         return good
     finally:
@@ -60,14 +59,14 @@ def _sent(root: str, hook: Webhook, post: Post) -> bool:
 
     outcome = send.hand_over(root, hook, post)
     if outcome.accepted or outcome.refused:
-        store.WEBHOOK.change(root, lambda queue: book.done(queue, post.key))
+        unsent.WEBHOOK.change(root, lambda queue: book.done(queue, post.key))
         if outcome.accepted:
             say([f"webhook: {post.event}: {outcome.words}"])
         else:
             complain([f"webhook: {post.event}: {outcome.words}; it is not posted again"])
         return True
     now = _now()
-    after = store.WEBHOOK.change(root, lambda queue: book.failed(queue, hook, now, outcome.words, outcome.after))
+    after = unsent.WEBHOOK.change(root, lambda queue: book.failed(queue, hook, now, outcome.words, outcome.after))
     complain([f"webhook: not posted: {outcome.words}; kept, tried again in {duration(after.retry - now)}"])
     return False
 

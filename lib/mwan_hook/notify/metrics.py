@@ -1,0 +1,147 @@
+"""What Prometheus is told of an uplink, of a family of it and of its quota: name, kind, help and value.  Pure."""
+
+from __future__ import annotations
+
+from mwan_hook.light import NamedTuple
+from mwan_hook.model import FamilyState, Stage, Status
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mwan_hook.model import Family, Uplink, Usage
+
+    Number = int | float | None
+
+GAUGE, COUNTER = "gauge", "counter"
+
+
+class One(NamedTuple):
+    """One family of one uplink; ``epoch`` is what makes a boot time seconds since the epoch."""
+
+    uplink: Uplink
+    family: Family
+    memory: FamilyState
+    carries: bool  # it is of the best default
+    epoch: float
+
+
+def moment(seconds: float | None) -> float | None:
+    """A moment to the millisecond: what comes of two clocks is no surer than that."""
+    return None if seconds is None else round(seconds, 3)
+
+
+def _seconds(ms: float | None) -> float | None:
+    return None if ms is None else round(ms / 1000, 6)
+
+
+def _since(one: One, boottime: float | None) -> float | None:
+    return moment(boottime + one.epoch) if boottime else None
+
+
+OF_INFO = ("mwan_uplink_info", GAUGE, "The uplink's routing table, and whether it is probed sparingly; always 1.")
+
+OF_UPLINK: tuple[tuple[str, str, str, Callable[[Uplink], Number]], ...] = (
+    ("mwan_uplink_present", GAUGE, "Whether the interface is there.", lambda u: int(u.present)),
+    (
+        "mwan_uplink_carrier",
+        GAUGE,
+        "Whether the interface is up and has a carrier.",
+        lambda u: int(bool(u.link and u.link.up and u.link.carrier)),
+    ),
+    ("mwan_uplink_enabled", GAUGE, "Whether the uplink may carry traffic at all.", lambda u: int(u.enabled)),
+    ("mwan_uplink_metric", GAUGE, "Preference: lower is better, equals share.", lambda u: u.metric),
+    ("mwan_uplink_weight", GAUGE, "Share among equals.", lambda u: u.config.weight),
+)
+
+OF_FAMILY: tuple[tuple[str, str, str, Callable[[One], Number]], ...] = (
+    (
+        "mwan_uplink_connectivity",
+        GAUGE,
+        "What the last round saw: 0 unknown, 1 none, 2 portal, 3 limited, 4 full.",
+        lambda one: int(one.memory.connectivity),
+    ),
+    (
+        "mwan_uplink_online",
+        GAUGE,
+        "The verdict that routing obeys.",
+        lambda one: int(one.memory.status is Status.ONLINE),
+    ),
+    (
+        "mwan_uplink_default",
+        GAUGE,
+        "Whether the uplink carries, alone or with its equals, what is not bound elsewhere.",
+        lambda one: int(one.carries),
+    ),
+    (
+        "mwan_uplink_held",
+        GAUGE,
+        "Whether the uplink came back too often and is kept offline for a while.",
+        lambda one: int(one.memory.held_until is not None),
+    ),
+    (
+        "mwan_uplink_latency_seconds",
+        GAUGE,
+        "Median round trip of the last round; missing where nothing answered.",
+        lambda one: _seconds(one.memory.latency_ms),
+    ),
+    ("mwan_uplink_rounds_total", COUNTER, "Rounds of probes judged in this boot.", lambda one: one.memory.rounds),
+    (
+        "mwan_uplink_bad_rounds_total",
+        COUNTER,
+        "Rounds that counted against the uplink: not full, or too slow.",
+        lambda one: one.memory.bad_rounds,
+    ),
+    (
+        "mwan_uplink_consecutive_bad_rounds",
+        GAUGE,
+        "Bad rounds since the last good one.",
+        lambda one: one.memory.bad,
+    ),
+    (
+        "mwan_uplink_transitions_total",
+        COUNTER,
+        "Changes of the verdict, to online or from it, in this boot.",
+        lambda one: one.memory.transitions,
+    ),
+    (
+        "mwan_uplink_probe_bytes_total",
+        COUNTER,
+        "Bytes that probes have cost in this boot, both ways, from the IP header up.",
+        lambda one: one.memory.probe_bytes,
+    ),
+    (
+        "mwan_uplink_last_probe_timestamp_seconds",
+        GAUGE,
+        "When the last round began; missing before the first.",
+        lambda one: _since(one, one.memory.probed_at),
+    ),
+    (
+        "mwan_uplink_verdict_timestamp_seconds",
+        GAUGE,
+        "Since when the verdict stands.",
+        lambda one: _since(one, one.memory.since),
+    ),
+)
+
+
+OF_QUOTA: tuple[tuple[str, str, str, Callable[[Uplink, Usage], Number]], ...] = (
+    (
+        "mwan_uplink_quota_bytes",
+        GAUGE,
+        "What the uplink may carry in a period, if that is limited.",
+        lambda uplink, _: uplink.config.quota,
+    ),
+    (
+        "mwan_uplink_quota_used_bytes",
+        GAUGE,
+        "What it has carried in this period, both ways, as the kernel counts.",
+        lambda _, usage: usage.periods.get(usage.period, 0),
+    ),
+    (
+        "mwan_uplink_quota_exceeded",
+        GAUGE,
+        "Whether it is beyond its quota and preferred last.",
+        lambda _, usage: int(usage.stage is Stage.EXCEEDED),
+    ),
+)
