@@ -99,7 +99,7 @@ def guarded(action: Callable[[], int]) -> int:
     except BrokenPipeError:
         return 1  # the reader is gone
     except OSError as error:
-        _complain((str(error),))
+        _complain((f"{error.filename}: {error.strerror}" if error.filename else str(error),))
         return 1
     except KeyboardInterrupt:
         return 130

@@ -87,6 +87,11 @@ def test_what_root_has_left_there_is_given_to_them_but_nothing_that_has_another_
     assert not list((run / "chores").iterdir())
 
 
+def test_without_any_run_before_it_there_is_nothing_to_do(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert command.run(str(tmp_path)) == 0
+    assert capfd.readouterr().err == ""
+
+
 def test_a_file_that_they_replace_meanwhile_hinders_no_chore(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     listed = os.listdir
     monkeypatch.setattr(os, "listdir", lambda place: [*listed(place), "state.json.new"])

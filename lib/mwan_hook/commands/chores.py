@@ -23,6 +23,7 @@ BACKOFF = 1.0  # seconds before a spool that cannot be emptied makes systemd sta
 def run(root: str) -> int:
     """0, or 1 if something could not be done; that is said, and not tried again before it is asked for again."""
     directory = files.under(root, files.CHORES)
+    files.make_directory(directory)
     user = files.owner_of(files.under(root, files.RUN))
     code = 0
     while True:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import os
 
 import pytest
 
 from mwan_hook import cli
+from mwan_hook.__main__ import guarded
 
 [TABLE] = [action.choices for action in cli.parser()._actions if isinstance(action, argparse._SubParsersAction)]
 
@@ -28,3 +30,8 @@ def test_what_waits_is_sent_or_a_test_is(name: str) -> None:
 def needed(parser: argparse.ArgumentParser) -> list[str]:
     """One word for each argument that must be there."""
     return ["x" for action in parser._actions if not action.option_strings and action.nargs in (None, "+")]
+
+
+def test_an_error_of_the_system_names_its_file(capsys: pytest.CaptureFixture[str]) -> None:
+    assert guarded(lambda: len(os.listdir("/no/such place"))) == 1
+    assert capsys.readouterr().err == "mwan-hook: /no/such place: No such file or directory\n"
