@@ -35,8 +35,7 @@ usage: [DESTDIR=DIR] ./install.sh [install] [--prefix DIR] [--no-start] [--[no-]
   uninstall         takes out what is in the kernel, units and files; keeps /etc/mwan-hook and /var/lib/mwan-hook
     --purge           takes these too
   demo              three uplinks, their troubles, and what mwan-hook makes of them, in a minute (five on a slow
-                    machine);
-                    everything happens in network namespaces that are gone afterwards.  Needs root.
+                    machine); everything happens in network namespaces that are gone afterwards.  Needs root.
     --keep            leaves them for playing
     shell             a shell in the router of the demonstration (of a new one if none was kept)
     clean             takes away what --keep has left
