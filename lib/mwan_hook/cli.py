@@ -10,15 +10,13 @@ import os
 from importlib import import_module
 
 from mwan_hook import __version__
+from mwan_hook.commands import arguments
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     Add = Callable[..., argparse.ArgumentParser]
-
-
-_LONGEST = 31_536_000.0  # seconds: a year
 
 
 def run(args: Sequence[str] | None = None) -> int:
@@ -66,7 +64,9 @@ def _running(add: Add) -> None:
     one.add_argument("--facts", action="store_true", help="no probes: leave to another run what is to be probed")
     one.add_argument("--early", action="store_true", help="before the network: only translate sources")
     one = add("wait-online", "return when an uplink is online")
-    one.add_argument("--timeout", type=_seconds, default=None, metavar="S", help="give up after so many seconds")
+    one.add_argument(
+        "--timeout", type=arguments.seconds, default=None, metavar="S", help="give up after so many seconds"
+    )
     words = "exit with 0 while anything, or one of these, is online, else with 1: for keepalived"
     one = add("track", words, "cli:track")
     one.add_argument("names", nargs="*", metavar="UPLINK", help="name, template's name or interface")
@@ -112,7 +112,7 @@ def _telling(add: Add) -> None:
     one.add_argument("interface", metavar="IFACE")
     one.add_argument("--hang-up", action="store_true", help="end the connection, and take away what was set for it")
     one = add("bus", "answer on D-Bus until calls cease; what the bus starts", "notify.bus.announce:serve")
-    one.add_argument("--idle", type=_seconds, default=30.0, metavar="S", help="seconds without a call (30)")
+    one.add_argument("--idle", type=arguments.seconds, default=30.0, metavar="S", help="seconds without a call (30)")
 
 
 def _showing(add: Add) -> None:
@@ -132,7 +132,9 @@ def _showing(add: Add) -> None:
     one.add_argument("--due", action="store_true", help="do what is due; what the service runs")
     one = add("usage", "what uplinks with a quota have carried", "cli:usage")
     one.add_argument("name", nargs="?", metavar="UPLINK")
-    one.add_argument("--set", dest="figure", type=_amount, metavar="AMOUNT", help="the carrier's figure, as in 3.2G")
+    one.add_argument(
+        "--set", dest="figure", type=arguments.amount, metavar="AMOUNT", help="the carrier's figure, as in 3.2G"
+    )
     one.add_argument("--save", action="store_true", help="write it to the disk; what a shutdown runs")
 
 
@@ -171,11 +173,11 @@ def _tracing(add: Add) -> None:
     one.add_argument("--from", dest="source", metavar="A", help="source address")
     one.add_argument("--iif", metavar="IF", help="a packet to be forwarded, which came in there")
     one.add_argument("--oif", metavar="IF", help="a socket bound to this interface")
-    one.add_argument("--mark", type=_number(0xFFFFFFFF), default=0, metavar="M")
+    one.add_argument("--mark", type=arguments.number(0xFFFFFFFF), default=0, metavar="M")
     one.add_argument("--proto", metavar="P", help="tcp, udp (where none is given), icmp, or a number")
-    one.add_argument("--sport", type=_number(65535), default=0, metavar="N")
-    one.add_argument("--dport", type=_number(65535), default=0, metavar="N")
-    one.add_argument("--uid", type=_number(0xFFFFFFFE), default=None, metavar="U", help="default: yours")
+    one.add_argument("--sport", type=arguments.number(65535), default=0, metavar="N")
+    one.add_argument("--dport", type=arguments.number(65535), default=0, metavar="N")
+    one.add_argument("--uid", type=arguments.number(0xFFFFFFFE), default=None, metavar="U", help="default: yours")
     one.add_argument("--json", action="store_true")
     one.add_argument("--graph", action="store_true", help="as a Mermaid flowchart")
     one.add_argument("--svg", metavar="FILE", help="write a picture")
@@ -197,7 +199,7 @@ def _switching(add: Add) -> None:
     one.add_argument("name", metavar="UPLINK")
     way = one.add_mutually_exclusive_group()
     words = "as in 90s, 30m or 1h; else until hangup"
-    way.add_argument("--for", dest="seconds", type=_duration, metavar="T", help=words)
+    way.add_argument("--for", dest="seconds", type=arguments.duration, metavar="T", help=words)
     way.add_argument("--exercise", action="store_true", help="dial, probe, hang up, and say each step")
     one = add("hangup", "hang up an uplink; it is idle until the next outage", "commands.dial:hang_up")
     one.add_argument("name", metavar="UPLINK")
@@ -218,49 +220,3 @@ def _as_json(one: argparse.ArgumentParser) -> None:
 
 def _headless(one: argparse.ArgumentParser) -> None:
     one.add_argument("-H", "--no-header", dest="header", action="store_false")
-
-
-def _number(largest: int) -> Callable[[str], int]:
-    """A number up to this, decimal or 0x."""
-
-    def number(text: str) -> int:
-        try:
-            value = int(text, 0)
-        except ValueError:
-            value = -1
-        if not 0 <= value <= largest:
-            raise argparse.ArgumentTypeError(f"expected a number up to {largest}, not {text}")
-        return value
-
-    return number
-
-
-def _amount(text: str) -> int:
-    from mwan_hook.quota.words import amount
-
-    try:
-        return amount(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"expected seconds, not {text}")
-    return value
-
-
-def _duration(text: str) -> float:
-    units = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-    number, unit = (text[:-1], text[-1]) if text[-1:] in units else (text, "s")
-    try:
-        value = float(number) * units[unit]
-    except ValueError:
-        value = -1.0
-    if not 0 < value < _LONGEST:
-        raise argparse.ArgumentTypeError(f"expected a time, as in 90s, 30m or 1h, not {text}")
-    return value

@@ -9,7 +9,7 @@ from mwan_hook.config.keys import KEYS, METRICS, POLICY, UPLINK
 from mwan_hook.config.networks import network_for
 from mwan_hook.config.spelling import listed, spelled, text
 from mwan_hook.model import Dial, Link, Metrics, Probe, UplinkConfig
-from mwan_hook.store.files import contents
+from mwan_hook.store.foreign import contents
 from mwan_hook.verdict import switches
 
 TYPE_CHECKING = False

@@ -21,7 +21,7 @@ from mwan_hook.modem.manager import Manager
 from mwan_hook.modem.place import in_main
 from mwan_hook.routing.uplinks import Inputs, bind, interfaces_to_describe
 from mwan_hook.say import complain, say
-from mwan_hook.store import files
+from mwan_hook.store import foreign
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from mwan_hook.modem.setup import Connected
 
 MARGIN = 2.0  # seconds before ready_timeout: an exit status says more than being stopped does
-LONGEST = 4096  # bytes of a password file
 
 
 def run(root: str, interface: str, hang_up: bool) -> int:
@@ -68,7 +67,7 @@ def _dial(root: str, interface: str) -> int:
         if wanted is None or kind != modemkeys.KIND:
             raise MwanError(f"uplink {uplink.name} has no start = modem:KEY=VALUE,... in the configuration")
         settings = modemkeys.settings(words)
-        password, pin = _secret(root, settings.password_file), _secret(root, settings.pin_file)
+        password, pin = (foreign.secret_line(root, path) for path in (settings.password_file, settings.pin_file))
         until += wanted.ready_timeout - MARGIN
     except (MwanError, ValueError) as error:
         raise DialError(causes.CONFIGURATION, str(error)) from None
@@ -90,16 +89,6 @@ def _uplink(loaded: Loaded, interface: str) -> Uplink:
     found = next((uplink for uplink in bound.uplinks if uplink.interface == interface), None)
     if not found:
         raise MwanError("no uplink in the configuration matches this interface")
-    return found
-
-
-def _secret(root: str, path: str) -> str:
-    """The first line of a file that others may not read; empty without one.  Raises MwanError."""
-    if not path:
-        return ""
-    found = files.secret(files.under(root, path.lstrip("/")), LONGEST).partition("\n")[0].rstrip("\r")
-    if not found:
-        raise MwanError(f"{path} is empty: expected a first line with the secret")
     return found
 
 

@@ -12,7 +12,6 @@ import os
 from mwan_hook.model import MwanError, State
 from mwan_hook.notify import oids
 from mwan_hook.say import say
-from mwan_hook.store import codec, files
 from mwan_hook.store import state as states
 
 TYPE_CHECKING = False
@@ -121,8 +120,6 @@ def _base(root: str, given: str | None) -> Oid:
 def _state(root: str) -> State:
     """What the last run remembered of this boot.  A file that cannot be used counts as none and stays where it is."""
     try:
-        content = files.read(files.under(root, files.STATE))
-        state: State = codec.decode(content, "State") if content else State()
-        return state if state.boot_id == states.boot_id() else State()
-    except (MwanError, ValueError):
+        return states.load(root, writes=False)[0]
+    except MwanError:
         return State()

@@ -8,7 +8,8 @@ import time
 from mwan_hook import plainjson
 from mwan_hook.config.cache import RACY_NS, place, stamp, summed, version
 from mwan_hook.model import MwanError
-from mwan_hook.store.files import make_directory
+from mwan_hook.store.files import discard, make_directory
+from mwan_hook.store.files import write as write_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,25 +51,7 @@ def write(root: str, record: dict[str, Any], watch: Watch) -> None:
     text = plainjson.dumps({**record, "stamp": version(root, record["plain"]), "inputs": watch.seen})[1:].encode()
     try:
         make_directory(os.path.dirname(path))
-        _draft(draft, summed(text) + text, watch.mode)
+        write_file(draft, summed(text) + text, mode=watch.mode)
         os.replace(draft, path)
     except (OSError, MwanError):
-        _remove(draft)
-
-
-def _draft(path: str, content: bytes, mode: int) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
-    try:
-        os.fchmod(descriptor, mode)  # without regard to the umask
-        written = os.write(descriptor, content)
-        if written != len(content):
-            raise OSError("short write")
-    finally:
-        os.close(descriptor)
-
-
-def _remove(path: str) -> None:
-    try:
-        os.unlink(path)
-    except OSError:
-        return
+        discard(draft)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 
 from mwan_hook.model import MwanError
-from mwan_hook.store.files import LIB, contents, make_directory, replace, under, why
+from mwan_hook.store.files import LIB, make_directory, replace, under, why
+from mwan_hook.store.foreign import contents
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,7 +39,6 @@ def write(root: str, writing: Writing) -> None:
         return
     _note(root, paths)
     for path, text in writing.files.items():
-        make_directory(os.path.dirname(under(root, path)))
         replace(under(root, path), text.encode(), durable=True)
     for path, target in writing.links.items():
         make_directory(os.path.dirname(under(root, path)))
@@ -54,7 +54,6 @@ def _note(root: str, paths: Iterable[str]) -> None:
     new = [line for path in paths for line in (*_missing(root, os.path.dirname(path)), f"/{path}")]
     lines = list(dict.fromkeys([*known, *new]))
     if lines != known:
-        make_directory(os.path.dirname(place))
         replace(place, "".join(f"{line}\n" for line in lines).encode(), durable=True)
 
 

@@ -5,8 +5,6 @@ Each request is served once: what was asked last is on record in a directory of 
 
 from __future__ import annotations
 
-import os
-
 from mwan_hook.dial import requests
 from mwan_hook.dial.values import COMMAND, NETWORKD, Verb
 from mwan_hook.light import NamedTuple
@@ -200,21 +198,10 @@ def _said(root: str, job: str, code: int | None) -> str:
 
 def _keep(root: str, order: Order, done: Errand) -> None:
     """Put it on record.  Raises MwanError."""
-    files.make_directory(files.under(root, files.DIALS))
     if order.verb is Verb.DIAL:
-        _keep_secret(_path(root, order.uplink, "how"), codec.encode(Remembered(order.start, order.stop)))
+        how = codec.encode(Remembered(order.start, order.stop))
+        files.replace(_path(root, order.uplink, "how"), how, mode=0o600)  # a command may hold a secret
     files.replace(_path(root, order.uplink, "json"), codec.encode(done))
-
-
-def _keep_secret(path: str, content: bytes) -> None:
-    """Write what only root may read.  Raises MwanError."""
-    try:
-        descriptor = os.open(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-        with open(descriptor, "wb") as file:
-            file.write(content)
-        os.rename(f"{path}.new", path)
-    except OSError as error:
-        raise MwanError(f"cannot write {path}: {files.why(error)}") from error
 
 
 def _path(root: str, uplink: str, kind: str) -> str:

@@ -8,7 +8,8 @@ import re
 from mwan_hook.light import glob
 from mwan_hook.machine.unitfile import parse_file
 from mwan_hook.machine.values import KEYS, Setting, WaitOnline
-from mwan_hook.store.files import contents, under
+from mwan_hook.store.files import under
+from mwan_hook.store.foreign import contents
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

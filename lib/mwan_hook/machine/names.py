@@ -36,7 +36,6 @@ def write(root: str, protocol: int, default_table: int, tables: Mapping[int, str
         return [str(error)]
     for path, content in differing.items():
         try:
-            files.make_directory(os.path.dirname(files.under(root, path)))
             files.replace(files.under(root, path), content)
         except MwanError as error:
             failed.append(str(error))

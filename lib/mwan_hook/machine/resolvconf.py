@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mwan_hook.addresses import is_address
-from mwan_hook.store.files import contents
+from mwan_hook.store.foreign import contents
 
 
 def nameservers(path: str) -> list[str]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 
-from mwan_hook.store.files import contents, under
+from mwan_hook.store.files import under
+from mwan_hook.store.foreign import contents
 
 DATABASE = "run/udev/data"
 CLASS = "/sys/class/net"  # the kernel's: --root does not move it

@@ -11,7 +11,7 @@ from jeepney.io.blocking import open_dbus_connection
 from mwan_hook.dial import causes
 from mwan_hook.dial.causes import DialError
 from mwan_hook.model import MwanError
-from mwan_hook.store import files
+from mwan_hook.store import foreign
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,9 +42,9 @@ class Caller:
 
     def __init__(self, root: str) -> None:
         try:
-            self._connection = open_dbus_connection(files.system_bus(root), auth_timeout=TIMEOUT)
+            self._connection = open_dbus_connection(foreign.system_bus(root), auth_timeout=TIMEOUT)
         except (OSError, RuntimeError, ValueError) as error:
-            words = f"cannot reach the system bus at {files.system_bus(root)}: {error}"
+            words = f"cannot reach the system bus at {foreign.system_bus(root)}: {error}"
             raise DialError(causes.NO_MODEM, words) from error
 
     def __enter__(self) -> Caller:

@@ -74,8 +74,8 @@ class Unsent:
     def _save(self, root: str, book: Any) -> None:
         """The mark comes first: a run killed in between leaves one too many, which the next run takes away."""
         path = files.under(root, self.path)
-        files.make_directory(os.path.dirname(path))
         if book.waits:
+            files.make_directory(os.path.dirname(path))
             self._mark(root, True)
         files.replace(path, codec.encode(book), durable=True)
 

@@ -13,7 +13,8 @@ from mwan_hook.machine.networkd import LINKS
 from mwan_hook.model import Family, Nat6, OnLink
 from mwan_hook.routing import delegated
 from mwan_hook.say import complain
-from mwan_hook.store.files import contents, under
+from mwan_hook.store.files import under
+from mwan_hook.store.foreign import contents
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 
 from mwan_hook.kernel import bounce
@@ -93,7 +92,6 @@ def _bounce(work: Work) -> None:
 
 def _keep(root: str, name: str, content: bytes) -> None:
     path = files.under(root, name)
-    files.make_directory(os.path.dirname(path))
     files.replace(path, content)
 
 

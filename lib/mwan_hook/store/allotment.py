@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from mwan_hook import credible
 from mwan_hook.model import Allotment
 from mwan_hook.store import codec, files
@@ -19,11 +17,4 @@ def load(root: str, writes: bool) -> tuple[Allotment, tuple[str, ...]]:
 
 def save(root: str, allotment: Allotment) -> None:
     """Write it if it says anything new.  The caller holds the state lock.  Raises MwanError."""
-    path, content = files.under(root, files.ALLOTMENT), codec.encode(allotment)
-    try:
-        if files.read(path) == content:
-            return
-    except ValueError:
-        pass  # not ours: replaced
-    files.make_directory(os.path.dirname(path))
-    files.replace(path, content, durable=True)
+    files.keep(files.under(root, files.ALLOTMENT), codec.encode(allotment), durable=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from mwan_hook.model import Activation, Dials
 from mwan_hook.store import codec, files
 
@@ -25,9 +23,7 @@ def load(root: str, writes: bool) -> tuple[dict[str, Activation], tuple[str, ...
 def keep(root: str, before: Mapping[str, Activation], after: Mapping[str, Activation]) -> None:
     """Write it if it has changed.  The caller holds the state lock.  Raises MwanError."""
     if _lasting(before) != _lasting(after):
-        path = files.under(root, files.DIALLED)
-        files.make_directory(os.path.dirname(path))
-        files.replace(path, codec.encode(_lasting(after)), durable=True)
+        files.replace(files.under(root, files.DIALLED), codec.encode(_lasting(after)), durable=True)
 
 
 def _lasting(records: Mapping[str, Activation]) -> Dials:

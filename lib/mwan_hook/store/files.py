@@ -7,10 +7,6 @@ import stat
 
 from mwan_hook.model import MwanError
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    pass
-
 RUN = "run/mwan-hook"
 LIB = "var/lib/mwan-hook"
 STATE = RUN + "/state.json"
@@ -51,40 +47,10 @@ def under(root: str, path: str) -> str:
     return os.path.join(root or "/", path)
 
 
-def system_bus(root: str) -> str:
-    """Where the system bus listens; below ``--root`` unless the environment says it."""
-    from urllib.parse import quote
-
-    own = os.path.abspath(under(root, "run/dbus/system_bus_socket"))
-    return os.environ.get("DBUS_SYSTEM_BUS_ADDRESS") or f"unix:path={quote(own)}"
-
-
 def why(error: OSError) -> str:
     """The reason in words, with the cure where there is one."""
     words = error.strerror or str(error)
     return f"{words}; this needs root" if isinstance(error, PermissionError) and os.geteuid() else words
-
-
-def secret(path: str, largest: int) -> str:
-    """The text of a file that others may not read.  Raises MwanError."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            if os.fstat(file.fileno()).st_mode & 0o007:
-                raise MwanError(f"{path} can be read by others and is not used; chmod 600 {path}")
-            return file.read(largest)
-    except UnicodeDecodeError:
-        raise MwanError(f"{path} holds no text") from None
-    except OSError as error:
-        raise MwanError(f"cannot read {path}: {why(error)}") from error
-
-
-def contents(path: str) -> str:
-    """What a file of others says, a mebibyte of it at most; empty where it cannot be read."""
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read(1 << 20)
-    except OSError:
-        return ""
 
 
 def make_directory(path: str) -> None:
@@ -187,12 +153,26 @@ def is_empty(directory: str) -> bool:
 
 
 def replace(path: str, content: bytes, durable: bool = False, mode: int = FILE) -> None:
-    """Put ``content`` in the place of ``path`` at one stroke.  Raises MwanError, the old file is whole then.
+    """Put ``content`` in the place of ``path`` at one stroke, its directory too if it is not there.
+
+    Raises MwanError, the old file is whole then.
 
     The caller holds the lock that guards ``path``: the temporary file has a fixed name, so that a run
     killed in the midst leaves at most one.  ``durable`` survives a power cut; below /run nothing has to.
     """
-    _replace(path, f"{path}.new", content, durable, mode)
+    make_directory(os.path.dirname(path))
+    _replace(path, f"{path}{TEMPORARY}", content, durable, mode)
+
+
+def keep(path: str, content: bytes, durable: bool = False) -> bool:
+    """Replace a file unless it has that content already; True if it was replaced.  Raises MwanError."""
+    try:
+        if read(path) == content:
+            return False
+    except ValueError:
+        pass  # not ours
+    replace(path, content, durable)
+    return True
 
 
 def replace_among_others(path: str, content: bytes) -> None:

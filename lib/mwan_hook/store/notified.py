@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from mwan_hook.model import Notified
 from mwan_hook.store import codec, files
 from mwan_hook.store.state import boot_id
@@ -18,6 +16,4 @@ def load(root: str) -> tuple[Notified, tuple[str, ...]]:
 
 def save(root: str, notified: Notified) -> None:
     """Raises MwanError."""
-    path = files.under(root, files.NOTIFIED)
-    files.make_directory(os.path.dirname(path))
-    files.replace(path, codec.encode(notified))
+    files.replace(files.under(root, files.NOTIFIED), codec.encode(notified))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 
 from mwan_hook.repair.ladder import Climb, Clocks, Done, Repairs
@@ -43,7 +42,5 @@ def change(root: str, name: str, action: Callable[[Climb], Climb]) -> Climb:
         others = {other: one for other, one in known.uplinks.items() if other != name}
         oldest = sorted(others, key=lambda other: max([one.wall for one in others[other].done], default=0.0))
         kept = {other: others[other] for other in oldest[-MOST + 1 :]}
-        path = files.under(root, files.REPAIRS)
-        files.make_directory(os.path.dirname(path))
-        files.replace(path, codec.encode(Repairs({**kept, name: after})), durable=True)
+        files.replace(files.under(root, files.REPAIRS), codec.encode(Repairs({**kept, name: after})), durable=True)
     return after

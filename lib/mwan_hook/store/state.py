@@ -35,9 +35,8 @@ def load(root: str, writes: bool, boot: str | None = None) -> tuple[State, tuple
 
 def save(root: str, state: State) -> None:
     """Replace the state file.  The caller holds the state lock.  Raises MwanError; the old file is whole then."""
-    path = files.under(root, files.STATE)
-    files.make_directory(os.path.dirname(path))
-    files.replace(path, codec.encode(state if state.boot_id else state._replace(boot_id=boot_id())))
+    whole = state if state.boot_id else state._replace(boot_id=boot_id())
+    files.replace(files.under(root, files.STATE), codec.encode(whole))
 
 
 def stamp(root: str) -> tuple[int, int]:

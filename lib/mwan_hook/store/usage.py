@@ -6,8 +6,6 @@ however old it is within a boot, it comes to the same figure.
 
 from __future__ import annotations
 
-import os
-
 from mwan_hook import credible
 from mwan_hook.model import Usages
 from mwan_hook.quota import usage as quota
@@ -51,6 +49,4 @@ def _save(root: str, records: Mapping[str, Usage], mine: Mapping[str, Usage]) ->
     others = sorted((name for name in records if name not in mine), key=lambda name: records[name].period)
     dropped = set(others[: max(0, len(records) - MOST)])
     stored = Usages({name: one for name, one in records.items() if name not in dropped})
-    path = files.under(root, files.USAGE)
-    files.make_directory(os.path.dirname(path))
-    files.replace(path, codec.encode(stored), durable=True)
+    files.replace(files.under(root, files.USAGE), codec.encode(stored), durable=True)

@@ -27,7 +27,7 @@ from mwan_hook.model import (
     UplinkState,
     WayOut,
 )
-from mwan_hook.store import allotment, codec, files, state
+from mwan_hook.store import allotment, codec, files, foreign, state
 
 FULL_STATE = State(
     boot_id="boot",
@@ -275,3 +275,23 @@ def test_a_torn_allotment_is_set_aside(tmp_path: Path) -> None:
     assert "allotment.json.bad" in messages[0]
     allotment.save(str(tmp_path), Allotment({"a": 1}))
     assert allotment.load(str(tmp_path), writes=True)[0].tables == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "mode", "found"),
+    [
+        ("word\r\nand more\n", 0o600, "word"),
+        ("\nword\n", 0o600, "is empty: expected a first line with the secret"),
+        ("word\n", 0o604, "can be read by others and is not used; chmod 600"),
+    ],
+)
+def test_a_secret_is_the_first_line_of_a_file_that_others_may_not_read(
+    tmp_path: Path, text: str, mode: int, found: str
+) -> None:
+    (tmp_path / "secret").write_bytes(text.encode())
+    (tmp_path / "secret").chmod(mode)
+    try:
+        assert foreign.secret_line(str(tmp_path), "/secret") == found
+    except MwanError as error:
+        assert found in str(error)
+    assert foreign.secret_line(str(tmp_path), "") == ""

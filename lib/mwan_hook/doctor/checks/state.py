@@ -21,7 +21,7 @@ STATE_FILE = "run/mwan-hook/state.json"
 
 
 class Memory(NamedTuple):
-    """The state file as it lies there.  ``boot_id`` and ``errors`` are of what was read, believed or not."""
+    """The state file as it lies there; all but ``present`` and ``set_aside`` is of what was read of it."""
 
     present: bool = False
     this_boot: bool = False

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 
 from mwan_hook.doctor.checks.kernel import Kernel
-from mwan_hook.store.files import contents, under
+from mwan_hook.store.files import under
+from mwan_hook.store.foreign import contents
 
 PROC_CONFIG = "/proc/config.gz"
 

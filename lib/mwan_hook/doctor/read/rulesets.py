@@ -9,7 +9,7 @@ import shlex
 from mwan_hook.doctor.checks.marks import Flowtable, Marker
 from mwan_hook.kernel import nft
 from mwan_hook.routing.priorities import ALL_BITS
-from mwan_hook.store.files import contents
+from mwan_hook.store.foreign import contents
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from mwan_hook.notify.bus import files
 from mwan_hook.notify.bus.names import BusDevice, bus_name, element, published
 from mwan_hook.store import state as states
 from mwan_hook.store.files import under
+from mwan_hook.store.foreign import BUS
 from mwan_hook.verdict.notices import AGAIN
 
 TYPE_CHECKING = False
@@ -85,7 +86,7 @@ def serve(root: str, idle: float) -> int:
 
 def there(root: str) -> bool:
     """False on a machine without a system bus."""
-    return "DBUS_SYSTEM_BUS_ADDRESS" in os.environ or os.path.exists(under(root, "run/dbus/system_bus_socket"))
+    return "DBUS_SYSTEM_BUS_ADDRESS" in os.environ or os.path.exists(under(root, BUS))
 
 
 def connect(root: str) -> BusLink:

@@ -40,7 +40,7 @@ def sync(root: str, elements: Iterable[str]) -> bool:
     wanted[POLICY] = policy(names)
     changed = False
     for path, content in wanted.items():
-        changed |= _put(files.under(root, path), content)
+        changed |= files.keep(files.under(root, path), content)
     return _drop(root, {path.rpartition("/")[2] for path in wanted}) or changed
 
 
@@ -85,17 +85,6 @@ def _program() -> tuple[str, ...]:
 def _quoted(word: str) -> str:
     plain = all(c.isalnum() or c in "/._-+@:" for c in word)
     return word if plain else "'" + word.replace("'", "'\\''") + "'"
-
-
-def _put(path: str, content: bytes) -> bool:
-    try:
-        if files.read(path) == content:
-            return False
-    except ValueError:
-        pass  # nothing of ours; it is replaced, or the words come from there
-    files.make_directory(os.path.dirname(path))
-    files.replace(path, content)
-    return True
 
 
 def _drop(root: str, kept: set[str]) -> bool:

@@ -20,7 +20,7 @@ from mwan_hook.light import NamedTuple
 from mwan_hook.model import MwanError
 from mwan_hook.notify.bus import objects
 from mwan_hook.notify.bus.names import BusDevice, bus_name, path, published
-from mwan_hook.store import files
+from mwan_hook.store import foreign
 from mwan_hook.store import state as states
 
 TYPE_CHECKING = False
@@ -60,9 +60,9 @@ class BusLink:
         self._stamp: tuple[int, int] | None = None
         self._seen: dict[str, Seen] = {}
         try:
-            self.connection = open_dbus_connection(files.system_bus(root), auth_timeout=TIMEOUT)
+            self.connection = open_dbus_connection(foreign.system_bus(root), auth_timeout=TIMEOUT)
         except (OSError, RuntimeError, ValueError) as error:
-            raise MwanError(f"cannot reach the system bus at {files.system_bus(root)}: {error}") from error
+            raise MwanError(f"cannot reach the system bus at {foreign.system_bus(root)}: {error}") from error
         self.refresh()
 
     def __enter__(self) -> BusLink:

@@ -14,7 +14,7 @@ from mwan_hook.notify import child
 from mwan_hook.notify.child import Delivery
 from mwan_hook.notify.mail import smtp
 from mwan_hook.notify.mail.smtp import MailServer
-from mwan_hook.store import files
+from mwan_hook.store import files, foreign
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,17 +29,11 @@ def hand_over(root: str, mail: Mail, message: str, tell: Tell = lambda words: No
     try:
         if mail.sendmail:
             return _by_program(mail, message, tell)
-        server = MailServer(mail.smtp_host, mail.port, mail.security, mail.user, _password(root, mail), mail.timeout)
+        password = foreign.secret_line(root, mail.password_file)
+        server = MailServer(mail.smtp_host, mail.port, mail.security, mail.user, password, mail.timeout)
         return child.converse(partial(smtp.converse, server, message), mail.timeout, smtp.CONTENT, tell)
     except MwanError as error:
         return Delivery(False, True, str(error))
-
-
-def _password(root: str, mail: Mail) -> str:
-    """The first line of password_file.  Raises MwanError, also if others may read it."""
-    if not mail.password_file:
-        return ""
-    return files.secret(files.under(root, mail.password_file.lstrip("/")), 4096).partition("\n")[0].rstrip("\r")
 
 
 def _by_program(mail: Mail, message: str, tell: Tell) -> Delivery:

@@ -18,7 +18,7 @@ from mwan_hook.notify import child
 from mwan_hook.notify.child import Delivery
 from mwan_hook.redact import HIDDEN
 from mwan_hook.say import shown
-from mwan_hook.store import files
+from mwan_hook.store import files, foreign
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def _headers(root: str, hook: Webhook) -> dict[str, str]:
         return {}
     path = files.under(root, hook.header_file.lstrip("/"))
     found = {}
-    for number, line in enumerate(files.secret(path, LARGEST).splitlines(), 1):
+    for number, line in enumerate(foreign.secret(path, LARGEST).splitlines(), 1):
         name, colon, value = line.partition(":")
         good = colon and name.isascii() and name.replace("-", "").replace("_", "").isalnum()
         good = good and value.strip().isprintable()

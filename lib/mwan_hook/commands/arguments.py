@@ -1,0 +1,60 @@
+"""Words of the command line as values; argparse.ArgumentTypeError says what was expected."""
+
+from __future__ import annotations
+
+import argparse
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LONGEST = 31_536_000.0  # seconds: a year
+
+
+def number(largest: int) -> Callable[[str], int]:
+    """A number up to this, decimal or 0x."""
+
+    def value_of(text: str) -> int:
+        try:
+            value = int(text, 0)
+        except ValueError:
+            value = -1
+        if not 0 <= value <= largest:
+            raise argparse.ArgumentTypeError(f"expected a number up to {largest}, not {text}")
+        return value
+
+    return value_of
+
+
+def amount(text: str) -> int:
+    """Bytes, as in ``3.2G``."""
+    from mwan_hook.quota import words
+
+    try:
+        return words.amount(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def seconds(text: str) -> float:
+    """A time in seconds, possibly none."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected seconds, not {text}")
+    return value
+
+
+def duration(text: str) -> float:
+    """A time with its unit, as in ``90s``."""
+    units = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+    number, unit = (text[:-1], text[-1]) if text[-1:] in units else (text, "s")
+    try:
+        value = float(number) * units[unit]
+    except ValueError:
+        value = -1.0
+    if not 0 < value < LONGEST:
+        raise argparse.ArgumentTypeError(f"expected a time, as in 90s, 30m or 1h, not {text}")
+    return value
