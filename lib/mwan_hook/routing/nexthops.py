@@ -10,17 +10,7 @@ which every nexthop has its own source (test_own_connections.py).  IPv4 asks the
 from __future__ import annotations
 
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import (
-    FAMILIES,
-    HEAVIEST_TYPED,
-    MAIN_TABLE,
-    Change,
-    Family,
-    Nexthop,
-    NexthopObject,
-    Op,
-    Pool,
-)
+from mwan_hook.model import FAMILIES, HEAVIEST_TYPED, MAIN_TABLE, Change, Family, Nexthop, NexthopObject, Op, Pool
 from mwan_hook.routing.allotting import free_below
 from mwan_hook.routing.rules import LOOPBACK
 

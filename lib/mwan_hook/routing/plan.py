@@ -3,16 +3,7 @@
 from __future__ import annotations
 
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import (
-    MAIN_TABLE,
-    Change,
-    Family,
-    Op,
-    Route,
-    Routing,
-    Rule,
-    Snapshot,
-)
+from mwan_hook.model import MAIN_TABLE, Change, Family, Op, Route, Routing, Rule, Snapshot
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

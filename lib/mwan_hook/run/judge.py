@@ -2,17 +2,7 @@
 
 from __future__ import annotations
 
-from mwan_hook.model import (
-    LOCAL_TABLE,
-    Family,
-    Snapshot,
-    State,
-    Sysctl,
-    TargetResult,
-    Uplink,
-    UplinkState,
-    WayOut,
-)
+from mwan_hook.model import LOCAL_TABLE, Family, Snapshot, State, Sysctl, TargetResult, Uplink, UplinkState, WayOut
 from mwan_hook.routing import former
 from mwan_hook.routing.desired import Desired, desire
 from mwan_hook.routing.plan import plan
