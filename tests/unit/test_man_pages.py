@@ -23,8 +23,8 @@ ESCAPES = {r"\-": "-", r"\(aq": "'", r"\(dq": '"', r"\e": "\\", r"\&": ""}
 SECTIONS = {"[[[METRICS]]] SUBSECTION" if path == METRICS else f"[{path[0].upper()}] SECTION": path for path in KEYS}
 # of routing/priorities: what is no offset from [routing] rule_priority
 NO_OFFSETS = {
-    *("LAST", "LAST_BASE", "BEFORE_DEFAULT", "BEHIND_SOURCES", "DEFAULT_BEHIND", "DISGUISED", "TYPE_CHECKING"),
-    *("EACH_POLICY", "ALL_BITS", "MARK_MASKS", "WIDER_MARK_MASKS"),
+    *("LAST", "LAST_BASE", "BEFORE_DEFAULT", "BEHIND_SOURCES", "DEFAULT_BEHIND", "DISGUISED", "CLAIMED"),
+    *("EACH_POLICY", "ALL_BITS", "MARK_MASKS", "WIDER_MARK_MASKS", "TYPE_CHECKING"),
 }
 KINDS = {"config", "grammar", "mistakes", "answer", "network"}
 

@@ -16,6 +16,7 @@ from _socket import (
     SOCK_CLOEXEC,
     SOCK_RAW,
     SOL_SOCKET,
+    inet_ntop,
     socket,
 )
 from struct import pack, unpack
@@ -24,7 +25,7 @@ from mwan_hook.addresses import packed, split
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from mwan_hook.model import OnLink
 
@@ -80,24 +81,16 @@ def _send(index: int, source: bytes, target: bytes, message: bytes) -> None:
         with_header.setsockopt(IPPROTO_IPV6, IPV6_MULTICAST_IF, index)
         # Advertisers of this machine would complain that they disagree.
         with_header.setsockopt(IPPROTO_IPV6, IPV6_MULTICAST_LOOP, int(target == ROUTERS))
-        with_header.sendto(packet, (_text(target), 0, 0, index))
+        with_header.sendto(packet, (inet_ntop(AF_INET6, target), 0, 0, index))
     except OSError:
         pass
     finally:
         with_header.close()
 
 
-def _text(target: bytes) -> str:
-    return "ff02::1" if target == HOSTS else "ff02::2"
-
-
 def _checksum(source: bytes, target: bytes, message: bytes) -> int:
-    words: Sequence[int] = unpack("!" + "H" * ((len(message) + 40) // 2), _covered(source, target, message))
-    total = sum(words)
+    covered = source + target + pack("!II", len(message), _ICMPV6) + message
+    total: int = sum(unpack(f"!{len(covered) // 2}H", covered))
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     return ~total & 0xFFFF
-
-
-def _covered(source: bytes, target: bytes, message: bytes) -> bytes:
-    return source + target + pack("!II", len(message), _ICMPV6) + message

@@ -8,15 +8,16 @@ from struct import Struct, pack
 from mwan_hook.addresses import packed, split
 from mwan_hook.kernel import wire
 from mwan_hook.model import DEFAULT, Family, Nexthop, Route, Rule
+from mwan_hook.routing.gateways import canonical_metric
 
 _HEADER = Struct("=IHHII")
 _ATTRIBUTE = Struct("=HH")
 _HOP = Struct("=HBBi")
 
 
-def request(kind: int, flags: int, body: bytes, seq: int = 1) -> bytes:
+def request(kind: int, flags: int, body: bytes) -> bytes:
     """A message to send; ``body`` is what follows the netlink header."""
-    return _HEADER.pack(16 + len(body), kind, flags | wire.NLM_F_REQUEST, seq, 0) + body
+    return _HEADER.pack(16 + len(body), kind, flags | wire.NLM_F_REQUEST, 1, 0) + body
 
 
 def attribute(kind: int, value: bytes) -> bytes:
@@ -41,7 +42,7 @@ def canonical(wanted: Route) -> Route:
         hops = (hops[0]._replace(weight=1),)
     wanted = wanted._replace(nexthops=hops)
     if wanted.family is Family.IPV6:
-        return wanted._replace(metric=wanted.metric or wire.IPV6_METRIC, scope=0, tos=0)
+        return wanted._replace(metric=canonical_metric(wanted.family, wanted.metric), scope=0, tos=0)
     return wanted
 
 

@@ -23,7 +23,6 @@ _HEADER = Struct("=BBBBI")  # struct nhmsg
 _MEMBER = Struct("=IHH")  # struct nexthop_grp: its weight had one byte once, and zeros behind it
 _TICKS = 100  # USER_HZ
 _NESTED = 0x8000  # NLA_F_NESTED
-_FAMILIES = {2: Family.IPV4, 10: Family.IPV6}
 _FLAGS = {Op.ADD: wire.NLM_F_CREATE | wire.NLM_F_EXCL, Op.REPLACE: wire.NLM_F_REPLACE, Op.DELETE: 0}
 
 
@@ -66,7 +65,7 @@ def _way(number: int, message: bytes, found: dict[int, bytes]) -> NexthopObject:
     gateway = inet_ntop(af, found[_GATEWAY]) if _GATEWAY in found else None
     index = int.from_bytes(found.get(_OIF, b""), "little")
     hop = Nexthop(index, gateway, onlink=bool(flags & wire.RTNH_F_ONLINK))
-    return NexthopObject(number, _FAMILIES.get(af, Family.IPV4), hop, protocol=protocol)
+    return NexthopObject(number, wire.FAMILY_OF_AF.get(af, Family.IPV4), hop, protocol=protocol)
 
 
 def _group(

@@ -25,7 +25,7 @@ from mwan_hook.model import (
     Route,
     Rule,
 )
-from mwan_hook.routing.priorities import KERNEL_DEFAULT, KERNEL_MAIN
+from mwan_hook.routing.priorities import CLAIMED, KERNEL_DEFAULT, KERNEL_MAIN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,7 +41,6 @@ TRIES = 5
 FEW = 2  # buffers of an IPv6 dump that are read before asking otherwise
 LOOPBACK = 1
 MOST = 64  # routes of one uplink that may be of tunnels
-CLAIM = {Family.IPV4: 7, Family.IPV6: 15}  # the longest prefix that no network has
 PIECE = 4  # the longest prefix that is a default in pieces: 0.0.0.0/1, ::/1, 2000::/3, 3000::/4
 
 _EXT_MASK = build.number(29, 1 << 3)  # IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS
@@ -139,12 +138,12 @@ class Reader:
                 (ours if rule.protocol == self.protocol else others).append(rule)
         return tuple(ours), tuple(others)
 
-    def table(self, family: Family, table: int, oif: int = 0, protocol: int = 0) -> tuple[Route, ...]:
+    def table(self, family: Family, table: int, protocol: int = 0) -> tuple[Route, ...]:
         """All routes of a table, those included whose device is down; empty where there is no such table.
 
-        ``oif`` and ``protocol`` leave out, in the kernel, routes of other devices and programs.
+        ``protocol`` leaves out, in the kernel, routes of other programs.
         """
-        found = self._dump(wire.RTM_GETROUTE, _request(family, table, oif, protocol), _split)
+        found = self._dump(wire.RTM_GETROUTE, _request(family, table, protocol=protocol), _split)
         return tuple(self._known(route) for route in map(wire.route, found) if route)
 
     def _known(self, route: Route) -> Route:
@@ -203,11 +202,11 @@ class Reader:
             body = _request(family, MAIN_TABLE, protocol=_RTPROT_DHCP, kind=wire.UNICAST)
             self._brought[family] = list(filter(_is_brought, self._messages(wire.RTM_GETROUTE, body)))
         brought = self._brought.get(family, ())
-        return self._living([message for message in brought if message[_DST_LEN] <= CLAIM[family]])
+        return self._living([message for message in brought if message[_DST_LEN] <= CLAIMED[family]])
 
     def brought(self, family: Family) -> tuple[Route, ...]:
         """The narrower ones of what :meth:`claims` has read."""
-        return self._living([m for m in self._brought.get(family, ()) if m[_DST_LEN] > CLAIM[family]])
+        return self._living([m for m in self._brought.get(family, ()) if m[_DST_LEN] > CLAIMED[family]])
 
     def _living(self, messages: Iterable[bytes]) -> tuple[Route, ...]:
         found = (wire.route(message, keep_dead=False) for message in messages if not message[_SRC_LEN])

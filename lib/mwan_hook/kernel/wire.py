@@ -11,6 +11,7 @@ from struct import Struct, unpack_from
 
 from mwan_hook.addresses import VIA_IPV6
 from mwan_hook.model import DEFAULT, LOOKUP, Address, Family, Link, Nexthop, Route, Rule
+from mwan_hook.routing.gateways import IPV6_METRIC
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,12 +45,11 @@ KINDS = {
     9: "throw",
 }
 NULL_KINDS = frozenset(("blackhole", "unreachable", "prohibit", "throw"))
-IPV6_METRIC = 1024  # what metric 0 means there
 
 _ATTRIBUTE = Struct("=HH")
 _HOP = Struct("=HBBi")
 _NESTED = 0x3FFF  # without NLA_F_NESTED and NLA_F_NET_BYTEORDER
-_FAMILIES = {2: Family.IPV4, 10: Family.IPV6}
+FAMILY_OF_AF = {2: Family.IPV4, 10: Family.IPV6}
 
 _IFF_UP, _IFF_POINTOPOINT, _IFF_NOARP, _IFF_LOWER_UP = 1, 0x10, 0x80, 0x10000
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_PROP_LIST, _IFLA_ALT_IFNAME = 1, 3, 52, 53
@@ -97,7 +97,7 @@ def each_attribute(data: bytes, start: int) -> Iterator[tuple[int, bytes]]:
 
 def family_of(message: bytes) -> Family | None:
     """The address family an address, route or rule message speaks of; None is one we do not route."""
-    return _FAMILIES.get(message[16])
+    return FAMILY_OF_AF.get(message[16])
 
 
 def link(message: bytes) -> Link:
@@ -132,7 +132,7 @@ def address(message: bytes) -> Address:
     usable = not (local or tentative or flags & _IFA_F_DADFAILED)
     return Address(
         index,
-        _FAMILIES[family],
+        FAMILY_OF_AF[family],
         text,
         prefixlen,
         usable,
@@ -155,7 +155,7 @@ def route(message: bytes, keep_dead: bool = True) -> Route | None:
     """
     af, length, sources, tos, table, protocol, scope, kind, flags = unpack_from("=BBBBBBBBI", message, 16)
     found = attributes(message, 28)
-    family = _FAMILIES[af]
+    family = FAMILY_OF_AF[af]
     word = KINDS.get(kind, str(kind))
     hops = () if word in NULL_KINDS else tuple(_hops(af, found, flags, keep_dead))
     if not (hops or keep_dead or word in NULL_KINDS or RTA_NH_ID in found):
@@ -225,7 +225,7 @@ def rule(message: bytes) -> Rule:
     # The kernel leaves a mark of 0 out, and tells its mask alone.
     mark = found.get(FRA_FWMARK, b"" if FRA_FWMASK in found else None)
     return Rule(
-        _FAMILIES[af],
+        FAMILY_OF_AF[af],
         _u32(found.get(FRA_PRIORITY, b"")),
         _u32(found.get(FRA_TABLE, b"")),
         _prefix(af, found[FRA_SRC], src_len) if FRA_SRC in found else None,

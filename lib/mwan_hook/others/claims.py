@@ -8,7 +8,7 @@ halves, a network of multicast) stand beside in a table of their own, so that no
 from __future__ import annotations
 
 from mwan_hook.addresses import holds, split
-from mwan_hook.model import MAIN_TABLE, Family, Route, Routing, Rule
+from mwan_hook.model import DEFAULT, MAIN_TABLE, Route, Routing, Rule
 from mwan_hook.others import foreign
 from mwan_hook.others.foreign import Here
 from mwan_hook.routing import priorities
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from mwan_hook.model import Address, Config, Snapshot, Uplink
     from mwan_hook.routing.desired import Desired
 
-LONGEST = {Family.IPV4: 7, Family.IPV6: 15}  # no network is wider than 10.0.0.0/8, no provider has more than a /16
 BEHIND = 1  # the rule of what stands beside claims: as many behind that of main's networks
 BY = {9: "router advertisement", 16: "DHCP"}
 MOST = 8  # routes of a kind that are named
@@ -64,10 +63,10 @@ def _around(own: Sequence[Rule], here: Here, beside: Sequence[Route]) -> Iterato
 
     What of it others have made is asked for where it was met before: last, if main is asked more than once.
     """
-    longest = LONGEST[here.family]
+    longest = priorities.CLAIMED[here.family]
     open_ = [rule for rule in own if _is_networks(rule) and (rule.suppress_prefixlength or 0) < longest]
     plain = sorted((rule for rule in open_ if not foreign.selects(rule)), key=lambda rule: rule.priority)
-    wide = any(route.dst != "default" for route in beside)
+    wide = any(route.dst != DEFAULT for route in beside)
     for rule in own:
         again = wide and len(plain) > 1 and rule == plain[-1]
         if again:
@@ -85,7 +84,7 @@ def _is_networks(rule: Rule) -> bool:
 
 def _instead_of_main(here: Here, own: Sequence[Rule], beside: Sequence[Route]) -> Iterator[Rule]:
     """The shared default for all, in front of main, where it stands in main and a claim would come before it."""
-    if own and any(route.dst == "default" for route in beside):
+    if own and any(route.dst == DEFAULT for route in beside):
         place = foreign.place(here, priorities.default(here.config))
         yield Rule(here.family, place, here.snapshot.aside, protocol=here.config.routing.protocol)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import DEFAULT, DEFAULT_TABLE, LOCAL_TABLE, LOOKUP, MAIN_TABLE, Config, Family, Rule, Snapshot
 from mwan_hook.routing.priorities import KERNEL_MAIN, LAST
+from mwan_hook.routing.rules import addresses
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,8 +38,8 @@ class Here(NamedTuple):
     @property
     def sources(self) -> frozenset[str]:
         """Addresses of uplinks, which have rules of their own."""
-        ways = [uplink.way(self.family) for uplink in self.uplinks if uplink.present]
-        return frozenset(address.address for way in ways for address in way.addresses if address.usable)
+        present = [uplink for uplink in self.uplinks if uplink.present]
+        return frozenset(address for uplink in present for address in addresses(uplink, self.family))
 
     @property
     def interfaces(self) -> frozenset[int]:

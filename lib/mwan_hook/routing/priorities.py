@@ -54,6 +54,9 @@ WIDER_MARK_MASKS = (0xFF00, 0xFFFF00)
 # Routes of main up to this prefix length are defaults in disguise: the halves of a VPN, and in IPv6 2000::/3, ::/3 and
 # 2000::/4 with 3000::/4.
 DISGUISED = {Family.IPV4: 1, Family.IPV6: 4}
+# What a lease or an advertisement brings up to this length is one, too: no network is wider than 10.0.0.0/8, and no
+# provider has more than a /16 of IPv6.
+CLAIMED = {Family.IPV4: 7, Family.IPV6: 15}
 
 
 def sources(routing: Routing, uplink: UplinkConfig) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from mwan_hook.addresses import network, width
 from mwan_hook.model import Rule
 from mwan_hook.routing import priorities
+from mwan_hook.routing.rules import addresses
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,8 +35,7 @@ def rules(
     priority, common = routing.rule_priority + priorities.AHEAD, set(twins)
     for shared_one, holders in shared(used, family).items():
         for uplink in holders:
-            own = dict.fromkeys(a.address for a in uplink.way(family).addresses if a.usable)
-            for source in own:
+            for source in addresses(uplink, family):
                 if source not in common:
                     yield Rule(family, priority, uplink.table, src=source, dst=shared_one)
         for uplink in carrying:

@@ -17,6 +17,7 @@ from mwan_hook.model import (
     Sysctl,
 )
 from mwan_hook.routing import protocols
+from mwan_hook.routing.gateways import canonical_metric
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -79,8 +80,7 @@ def route(what: Route, names: Mapping[int, str], delete: bool) -> str:
     words += [f"proto {what.protocol}"]
     words += [f"scope {SCOPES.get(what.scope, what.scope)}"] if what.scope != _usual_scope(what, delete) else []
     words += [f"src {what.src}"] if what.src else []
-    # IPv6 takes 1024 for none, but deletes a route of any metric.
-    metric = what.metric or (1024 if what.family is Family.IPV6 else 0)
+    metric = canonical_metric(what.family, what.metric)  # IPv6 deletes a route of any metric where none is said
     words += [f"metric {metric}"] if metric else []
     words += [f"mtu {what.mtu}"] if what.mtu and not delete else []
     words += ["onlink"] if single and single.onlink else []

@@ -63,11 +63,8 @@ def _mended(found: Judged, state: State) -> dict[str, Activation]:
     records = {uplink.name: Activation() for uplink in found.scene.uplinks if uplink.config.dial} | state.dials
     if found.scene.state.config == found.scene.fingerprint:
         return records
-    return {name: _tried_again(record, found.scene.now) if record.final else record for name, record in records.items()}
-
-
-def _tried_again(record: Activation, now: float) -> Activation:
-    return record._replace(final="", next_at=now)
+    now = found.scene.now
+    return {name: one._replace(final="", next_at=now) if one.final else one for name, one in records.items()}
 
 
 def _sight(found: Judged, name: str, record: Activation) -> Sight:

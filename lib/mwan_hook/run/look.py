@@ -8,7 +8,7 @@ from mwan_hook.addresses import is_global
 from mwan_hook.config import for_interface
 from mwan_hook.kernel import sysctl
 from mwan_hook.kernel.copies import Copier
-from mwan_hook.kernel.reader import CLAIM, LOOPBACK, Reader
+from mwan_hook.kernel.reader import LOOPBACK, Reader
 from mwan_hook.machine import networkd
 from mwan_hook.model import (
     DEFAULT,
@@ -29,6 +29,7 @@ from mwan_hook.model import (
 from mwan_hook.routing import former
 from mwan_hook.routing.desired import leftover_sysctls, wanted_sysctls
 from mwan_hook.routing.gateways import has_choice, strays
+from mwan_hook.routing.priorities import CLAIMED
 from mwan_hook.routing.uplinks import Inputs, bind, interfaces_to_describe
 from mwan_hook.run.scene import Scene, limited
 from mwan_hook.store import allotment as allotments
@@ -197,7 +198,7 @@ def _own_table(pool: Pool | None) -> tuple[int, ...]:
 def _short(reader: Reader, outlines: Snapshot) -> Iterator[Route]:
     """Routes of main as wide as claims: a tunnel's default in pieces, a route of multicast."""
     for family in dict.fromkeys(route.family for route in outlines.claims):
-        for route in reader.wide(family, MAIN_TABLE, CLAIM[family]):
+        for route in reader.wide(family, MAIN_TABLE, CLAIMED[family]):
             if route.dst != DEFAULT and route.protocol != reader.protocol and route not in outlines.claims:
                 yield route
 

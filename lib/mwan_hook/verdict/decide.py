@@ -23,22 +23,14 @@ FRESH_INTERVALS = 2  # a good round older than so many intervals must be made ag
 
 
 def judge_round(
-    state: FamilyState,
-    seen: Round,
-    probe: Probe,
-    now: float,
-    *,
-    begun: float | None = None,
-    every: float | None = None,
+    state: FamilyState, seen: Round, probe: Probe, now: float, *, begun: float, every: float
 ) -> FamilyState:
     """One round, judged at ``now`` on a state that the facts have just passed.
 
-    ``begun`` is when its probes were sent and ``every`` the seconds to the next one in peace; without
-    them ``now`` and ``probe.interval``.
+    ``begun`` is when its probes were sent, and ``every`` the seconds to the next one in peace.
     """
     if not state.way or state.status is Status.DISABLED:
         return state._replace(probe_bytes=state.probe_bytes + seen.wire_bytes)
-    begun = now if begun is None else begun
     before = state.status
     if probe.portal_interval <= 0 or not probe.portal_targets:
         state = state._replace(portal=False)  # no target is left to take it back
@@ -52,7 +44,7 @@ def judge_round(
         after = _after_bad(state, probe, now)
     if after.status is not before:
         after = after._replace(since=now, portal_due=not seen.portal_checked)
-    return after._replace(next_probe_at=_next(after, probe, now, begun + (probe.interval if every is None else every)))
+    return after._replace(next_probe_at=_next(after, probe, now, begun + every))
 
 
 def _noted(state: FamilyState, seen: Round, now: float, begun: float) -> FamilyState:

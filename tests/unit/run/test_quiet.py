@@ -129,7 +129,8 @@ def test_all_else_that_the_state_says_is_for_the_whole_program(state: dict[str, 
 
 def message(kind: int, body: bytes, *attributes: tuple[int, bytes], sequence: int = 1) -> bytes:
     rest = body + b"".join(build.attribute(*one) for one in attributes)
-    return build.request(kind, 0, rest, sequence)
+    made = build.request(kind, 0, rest)
+    return made[:8] + sequence.to_bytes(4, "little") + made[12:]
 
 
 LINK = bytes(4) + (3).to_bytes(4, "little") + (0x11043).to_bytes(4, "little") + bytes(4)

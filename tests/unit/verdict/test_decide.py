@@ -19,6 +19,7 @@ from tests.unit.verdict.verdicts import (
     PORTALLED,
     START,
     Line,
+    judged_at_once,
     probe,
     seen,
     uplink,
@@ -325,26 +326,26 @@ def test_latency_between_the_limits_is_good_enough_for_a_first_verdict() -> None
 def test_a_portal_holds_until_a_check_says_otherwise() -> None:
     line = Line(fall=1, rise=1, hysteresis_delay=0)
     line.round(0)
-    line.state = judge_round(line.state, seen(FULL, portal=True), line.probe, START + 10)
+    line.state = judged_at_once(line.state, seen(FULL, portal=True), line.probe, START + 10)
     assert (line.state.connectivity, line.state.status) == (PORTALLED, OFFLINE)
     assert line.round(20).connectivity is PORTALLED
     assert line.round(30, LIMITED).connectivity is LIMITED
     assert line.round(40).connectivity is PORTALLED
-    line.state = judge_round(line.state, seen(FULL, portal=False), line.probe, START + 50)
+    line.state = judged_at_once(line.state, seen(FULL, portal=False), line.probe, START + 50)
     assert (line.state.connectivity, line.state.status) == (FULL, ONLINE)
 
 
 def test_a_portal_is_found_behind_targets_that_do_not_answer() -> None:
     line = Line()
     line.facts(0)
-    state = judge_round(line.state, seen(LIMITED, None, portal=True), line.probe, START)
+    state = judged_at_once(line.state, seen(LIMITED, None, portal=True), line.probe, START)
     assert (state.connectivity, state.status) == (PORTALLED, OFFLINE)
 
 
 def test_a_portal_may_count_as_online_but_a_dead_line_behind_it_does_not() -> None:
     line = Line(fall=1, portal_is_online=True)
     line.facts(0)
-    line.state = judge_round(line.state, seen(FULL, portal=True), line.probe, START)
+    line.state = judged_at_once(line.state, seen(FULL, portal=True), line.probe, START)
     assert line.state.status is ONLINE
     assert line.round(10, LIMITED).status is OFFLINE
 

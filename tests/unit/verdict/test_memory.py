@@ -23,6 +23,7 @@ from tests.unit.verdict.verdicts import (
     ONLINE,
     PORTALLED,
     START,
+    judged_at_once,
     probe,
     seen,
     uplink,
@@ -513,7 +514,7 @@ def test_fall_and_rise_count_rounds_in_a_row(fall: int, rise: int, words: list[A
     settings = probe(fall=fall, rise=rise, hysteresis_delay=0)
     state, found = CALM, []
     for number, word in enumerate(words):
-        state = judge_round(state, seen(word), settings, NOW + 10 * number)
+        state = judged_at_once(state, seen(word), settings, NOW + 10 * number)
         found.append(state.status)
     assert found == statuses
     assert state.bad_rounds == CALM.bad_rounds + words.count(LIMITED)

@@ -57,6 +57,11 @@ def uplink(
     )
 
 
+def judged_at_once(state: FamilyState, round_: Round, settings: Probe, now: float) -> FamilyState:
+    """After a round that took no time, of a line that is not spared."""
+    return judge_round(state, round_, settings, now, begun=now, every=settings.interval)
+
+
 def seen(connectivity: Connectivity = FULL, latency: float | None = 10.0, portal: bool | None = None) -> Round:
     """A round; ``portal`` not None makes a portal check of it."""
     return Round(connectivity, latency, "words", portal=portal, portal_checked=portal is not None, wire_bytes=72)
@@ -84,7 +89,7 @@ class Line:
     def round(self, at: float, connectivity: Connectivity = FULL, latency: float | None = 10.0) -> FamilyState:
         """A look at the facts and a round."""
         self.facts(at)
-        self.state = judge_round(self.state, seen(connectivity, latency), self.probe, START + at)
+        self.state = judged_at_once(self.state, seen(connectivity, latency), self.probe, START + at)
         return self.state
 
     def rounds(self, *times_and_words: tuple[float, Connectivity]) -> FamilyState:
