@@ -38,6 +38,13 @@ def test_a_bus_that_never_answers_is_a_failure(tmp_path: Path, taken: bool) -> N
     assert (tmp_path / "run/mwan-hook/again").exists()
 
 
+def test_a_link_that_the_services_have_put_there_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "run/mwan-hook").mkdir(parents=True)
+    (tmp_path / "run/mwan-hook/again").symlink_to(tmp_path / "nologin")
+    assert run(tmp_path, "exit 124", taken=False).returncode == 1
+    assert not (tmp_path / "nologin").exists()
+
+
 def test_a_bus_that_answers_late_is_asked_again(tmp_path: Path) -> None:
     late = f"[ $(grep -c '^busctl' {tmp_path}/called) -ge 2 ] || exit 124; echo 'b true'"
     assert run(tmp_path, late, taken=True).returncode == 0
