@@ -255,7 +255,7 @@ remove_files() { # reads their paths
 }
 
 undo_doctor() { # takes out what `mwan-hook doctor --fix` has written, by its own list, which goes last
-    doctors=$destdir/var/lib/mwan-hook/doctor.files
+    doctors=$destdir/var/lib/mwan-hook-root/doctor.files
     [ -e "$doctors" ] || return 0
     while IFS= read -r path; do
         case $path in
@@ -265,6 +265,7 @@ undo_doctor() { # takes out what `mwan-hook doctor --fix` has written, by its ow
     ! grep -q '^/etc/sysctl' "$doctors" || say "sysctls that doctor has set stay until the next boot"
     grep '/$' "$doctors" | remove_directories
     rm -f "$doctors"
+    rmdir "${doctors%/*}" 2>/dev/null || : # what else is there is kept, as the rest of the state is
 }
 
 written_by_doctor() { # $1: a path; what was put there since by others stays

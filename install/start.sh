@@ -78,6 +78,9 @@ keep_for_root() { # what an earlier version had where the services' user may wri
         [ ! -d "/run/mwan-hook/$name" ] || [ -e "/run/mwan-hook-root/$name" ] ||
             mv "/run/mwan-hook/$name" /run/mwan-hook-root/
     done
+    if [ -f /var/lib/mwan-hook/doctor.files ] && [ ! -L /var/lib/mwan-hook/doctor.files ]; then
+        mkdir -p /var/lib/mwan-hook-root && mv /var/lib/mwan-hook/doctor.files /var/lib/mwan-hook-root/
+    fi
 }
 
 enable() { # all triggers are there afterwards, but those that the operator has masked

@@ -314,7 +314,7 @@ def diagnosed(top: Path) -> set[str]:
     doctorfiles.write(str(top), fix.written(fixes, there))
     assert {NETWORKD, SYSCTLS, HOOK} <= set(look(top))
     (top / MODULES).write_text("# another program's by now\n")
-    return before | {MODULES, "etc/modules-load.d", "var", "var/lib", "var/lib/mwan-hook"}
+    return before | {MODULES, "etc/modules-load.d", "var", "var/lib"}
 
 
 def test_uninstall_takes_what_doctor_has_written_and_no_other_file(checkout: Path, top: Path) -> None:
@@ -329,7 +329,7 @@ def test_removing_the_package_takes_what_doctor_has_written(top: Path) -> None:
     record = top / doctorfiles.RECORD
     record.write_text("".join(f"{top}{line}\n" for line in record.read_text().splitlines()))
     function = (PROJECT / "debian/mwan-hook.postrm").read_text().partition("case $1 in remove")[0]
-    script = function.replace("/var/lib/mwan-hook", f"{top}/var/lib/mwan-hook") + "undo_doctor"
+    script = function.replace("/var/lib/mwan-hook-root", f"{top}/var/lib/mwan-hook-root") + "undo_doctor"
     done = subprocess.run(["sh", "-ec", script], capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert set(look(top)) == kept

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from mwan_hook.model import MwanError
-from mwan_hook.store.files import LIB, make_directory, replace, under, why
+from mwan_hook.store.files import ROOTS_LIB, make_directory, replace, under, why
 from mwan_hook.store.foreign import contents
 
 TYPE_CHECKING = False
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from mwan_hook.doctor.fix import Writing
 
-RECORD = f"{LIB}/doctor.files"  # a path a line; a slash at the end: a directory that was made for one
+RECORD = f"{ROOTS_LIB}/doctor.files"  # a path a line; a slash at the end: a directory that was made for one
 
 
 def there(root: str, paths: Iterable[str]) -> dict[str, str | None]:
