@@ -399,3 +399,13 @@ def test_a_mail_says_how_much_of_a_quota_is_used() -> None:
     now = text.Now(1000.0, WALL + 1000.0, "router", ("lte",))
     assert text.subject(book, MAIL, now) == "router: lte: 17 GB of 20 GB used (85 %)"
     assert ", lte: 17 GB of 20 GB used (85 %)\n" in text.body(book, MAIL, now)
+
+
+def test_news_that_makes_room_is_counted_in_the_next_mail() -> None:
+    line = Line("lte")
+    book = book_of(line.notice("repair-step", "lte", float(at)) for at in range(interruptions.MOST + 3))
+    assert (len(book.news), book.dropped) == (interruptions.MOST, 3)
+    assert "3 older messages of other kinds" in text.body(book, MAIL, text.Now(1e4, WALL, "hut"))
+    sent = handed(book, "text", MAIL, 1e4)
+    later = book_of((line.notice("repair-step", "lte", 2e4),), before=sent)
+    assert taken(later, MAIL, 2e4).dropped == 1

@@ -65,6 +65,7 @@ class Outgoing(NamedTuple):
     open: tuple[int, ...] = ()
     short: int = 0
     lost: Omitted = Omitted()
+    dropped: int = 0
 
 
 class MailQueue(NamedTuple):
@@ -88,6 +89,7 @@ class MailQueue(NamedTuple):
     error: str = ""
     unreached: str = ""  # recipients that the last mail was refused for
     news: tuple[News, ...] = ()  # not told yet
+    dropped: int = 0  # older news that made room
 
     @property
     def waits(self) -> bool:
@@ -133,7 +135,9 @@ def _noted(book: MailQueue, notice: Notice, mail: Mail) -> MailQueue:
     words, about = _told(notice)
     if words:
         told = News(book.serial, notice.uplink, notice.at, words, about)
-        return book._replace(serial=book.serial + 1, news=(*book.news, told)[-MOST:])
+        over = max(0, len(book.news) + 1 - MOST)
+        news = (*book.news, told)[over:]
+        return book._replace(serial=book.serial + 1, news=news, dropped=book.dropped + over)
     if notice.event != "offline" or notice.new == "disabled" or notice.reason.startswith(BY_US):
         return book
     if notice.uplink not in notice.online:

@@ -44,7 +44,7 @@ def due(book: MailQueue, mail: Mail, now: float, online: bool) -> bool:
 def handed(book: MailQueue, message: str, mail: Mail, now: float) -> MailQueue:
     """Record a mail before a server sees it, so that a run killed in between hands over the same one again."""
     still = tuple(span.serial for span in lasting(book, mail, now))
-    return book._replace(outgoing=Outgoing(message, book.serial, still, book.short, book.lost))
+    return book._replace(outgoing=Outgoing(message, book.serial, still, book.short, book.lost, book.dropped))
 
 
 def taken(book: MailQueue, mail: Mail, now: float, unreached: str = "") -> MailQueue:
@@ -59,6 +59,7 @@ def taken(book: MailQueue, mail: Mail, now: float, unreached: str = "") -> MailQ
         lost=_less(book.lost, out.lost),
         news=tuple(one for one in book.news if one.serial >= out.upto),
         short=max(0, book.short - out.short),
+        dropped=max(0, book.dropped - out.dropped),
         gap=gap,
         sent=now,
         outgoing=None,

@@ -128,6 +128,8 @@ def _left_out(book: MailQueue, mail: Mail) -> list[str]:
     parts = []
     if book.lost.count:
         parts.append(f"And {_times(book.lost.count)} before, {duration(book.lost.seconds)} altogether.")
+    if book.dropped:
+        parts.append(f"{book.dropped} older messages of other kinds made room for these.")
     if book.short:
         parts.append(f"{_times(book.short).capitalize()} shorter than {mail.min_interruption:g} s.")
     return parts
