@@ -75,11 +75,11 @@ def _start(root: str, *words: str) -> None:
 
 
 def _log(root: str) -> str:
-    """Where its words go, since no journal hears them; too long a file is emptied."""
+    """Where its words go, since no journal hears them; too long a file is begun anew."""
     path = files.under(root, files.NOTIFY_LOG)
     try:
         if os.stat(path).st_size > LARGEST_LOG:
-            os.truncate(path, 0)
+            os.unlink(path)
     except OSError:
         return path
     return path
