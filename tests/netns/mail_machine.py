@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from mwan_hook.notify import unsent
 from mwan_hook.notify.mail import deliver
 from mwan_hook.store import files
 from mwan_hook.store import state as states
+from tests.lab import starts
 from tests.netns import mail_servers as servers
 from tests.netns.mail_servers import Mailbox
 
@@ -80,17 +80,11 @@ class Machine:
 
     def command(self, *words: str, code: int = 0, **environment: str) -> str:
         """``mwan-hook mail WORDS``; all that it says."""
-        done = subprocess.run(
-            self.words(*words),
-            env={**self.environment, **environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == code, done.stdout
-        return done.stdout
+        program = self.words(*words)[3:]
+        done = starts.run(starts.PROGRAM, program, environment={**self.environment, **environment}, timeout=60)
+        said = (done.stdout + done.stderr).decode()
+        assert done.returncode == code, said
+        return said
 
     def words(self, *words: str) -> list[str]:
         """The command line."""
