@@ -11,7 +11,6 @@ from tests.lab.inside import inside
 from tests.lab.process import Done, run
 
 Object = dict[str, Any]
-LISTEN = "0A"  # include/net/tcp_states.h
 FLAG = {"ipv4": "-4", "ipv6": "-6"}
 
 
@@ -92,13 +91,6 @@ class Netns:
     def listed(self, name: str) -> str:
         """A set of the lab's own table, as JSON."""
         return self._tool("nft", "-j", "list", "set", "inet", "lab", name).stdout
-
-    def listens(self, port: int) -> bool:
-        """Whether there is a TCP server."""
-        with inside(self.name):
-            tables = [Path(f"/proc/thread-self/net/{name}") for name in ("tcp", "tcp6")]
-            lines = [line.split() for table in tables if table.exists() for line in table.read_text().splitlines()[1:]]
-        return any(words[1].endswith(f":{port:04X}") and words[3] == LISTEN for words in lines)
 
     def index(self, interface: str) -> int:
         """Interface index."""

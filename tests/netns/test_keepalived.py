@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +15,6 @@ from tests.lab import Isp, Lab, Line, Netns, Router
 from tests.lab.lab import Flow
 from tests.lab.process import wait_for
 from tests.lab.router import PROJECT
-from tests.lab.starts import Process
 from tests.lab.uplinks import ONE_TWO
 
 EXAMPLE = PROJECT / "docs/examples/keepalived/keepalived.conf"
@@ -49,16 +47,15 @@ class Pair(NamedTuple):
     a: Router
     b: Router
     client: Netns
-    keepalived: list[Process]
 
     def start(self, change: Change = str) -> None:
         """The example on both, `change` applied to its text; returns when one of them has the address."""
         for name, router in (("router-a", self.a), ("router-b", self.b)):
             file = router.write("etc/keepalived/keepalived.conf", change(self._adapted(router)))
+            (self.lab.dir / f"keepalived-{name}.log").unlink(missing_ok=True)
             words = ["keepalived", "--vrrp", "--dont-fork", "--dont-respawn", "--log-console", "--no-syslog"]
             words += ["-f", str(file), "-i", name, "-p", f"{file}.pid", "-r", f"{file}.vrrp.pid"]
             self.lab.spawn(router.ns.argv(*words), f"keepalived-{name}")
-            self.keepalived.append(self.lab.children[-1])
         wait_for("one of the two to take the address", self.holders, 20)
 
     def _adapted(self, router: Router) -> str:
@@ -112,6 +109,11 @@ def isps(router: Router) -> list[Isp]:
     return [line.isp for line in router.lines.values()]
 
 
+def well(router: Router) -> bool:
+    """Whether all its lines are online."""
+    return all(uplink["ipv4"]["status"] == "online" for uplink in router.status()["uplinks"].values())
+
+
 def sharing(lab: Lab, switch: Netns, name: str, number: int) -> Router:
     """A router with lines to providers of its own, forwarding for the LAN."""
     lines = []
@@ -139,8 +141,8 @@ def wire(switch: Netns, ns: Netns, interface: str, address: str, port: str) -> N
 
 
 def timer(lab: Lab, router: Router, name: str) -> None:
-    """What systemd's timer does."""
-    loop = 'while :; do "$@"; sleep 0.5; done'
+    """What systemd's timer does, as often as the lines are to be probed."""
+    loop = 'while :; do "$@"; sleep 1; done'
     program = [*router.argv("check")[len(router.ns.argv()) :]]
     environment = [f"{key}={value}" for key, value in router.environment().items()]
     lab.spawn(router.ns.argv("env", *environment, "sh", "-c", loop, "sh", *program), f"timer-{name}")
@@ -156,24 +158,37 @@ def program(lab: Lab) -> None:
     (lab.dir / "starter.py").write_text(STARTER.format(lib=str(lib), users=str(users)))
 
 
+@pytest.fixture(scope="module")
+def routers() -> Iterator[Pair]:
+    """Built once, without keepalived."""
+    with Lab() as lab:
+        switch = lab.netns("switch")
+        switch.batch("link add br0 type bridge mcast_snooping 0 forward_delay 0", "link set br0 up")
+        a, b = sharing(lab, switch, "a", 1), sharing(lab, switch, "b", 2)
+        client = lab.netns("client")
+        wire(switch, client, "eth0", "192.168.2.10/24", "p-client")
+        client.ip(f"route add default via {SHARED}")
+        lab.serve(tls=False)
+        program(lab)
+        for name, router in (("a", a), ("b", b)):
+            router.check()
+            timer(lab, router, name)
+        yield Pair(lab, a, b, client)
+
+
 @pytest.fixture
-def pair(lab: Lab) -> Iterator[Pair]:
-    switch = lab.netns("switch")
-    switch.batch("link add br0 type bridge mcast_snooping 0 forward_delay 0", "link set br0 up")
-    a, b = sharing(lab, switch, "a", 1), sharing(lab, switch, "b", 2)
-    client = lab.netns("client")
-    wire(switch, client, "eth0", "192.168.2.10/24", "p-client")
-    client.ip(f"route add default via {SHARED}")
-    lab.serve(tls=False)
-    program(lab)
-    for name, router in (("a", a), ("b", b)):
-        router.check()
-        timer(lab, router, name)
-    made = Pair(lab, a, b, client, [])
-    yield made
-    for process in made.keepalived:
-        process.send_signal(signal.SIGTERM)
-    for process in made.keepalived:
+def pair(routers: Pair) -> Iterator[Pair]:
+    """All lines are online; what the test starts, keepalived above all, ends with it."""
+    for router in (routers.a, routers.b):
+        for isp in isps(router):
+            isp.heal()
+        wait_for("both lines", lambda router=router: well(router), 30)  # type: ignore[misc]
+    before = len(routers.lab.children)
+    yield routers
+    started = routers.lab.children[before:]
+    for process in started:
+        process.terminate()
+    for process in started:
         process.wait(timeout=20)
 
 

@@ -1,4 +1,4 @@
-"""A real USB network stick at a virtual machine with mwan-hook in it."""
+"""A real USB network stick at a virtual machine with Debian's kernel, and with mwan-hook in it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 from tests.lab import wait_for
 from tests.system import running
 from tests.system.beds import Files, Machine
+from tests.system.beds.kernel import kernel
 from tests.system.beds.qemu import obstacle
 
 # what an emulated processor need not do twice: another family, and a portal check that loads all of requests
@@ -32,6 +33,8 @@ families = ipv4
 NETWORK = "[Match]\nName=enp0s6 enp0s7\n\n[Network]\nDHCP=yes\n\n[DHCPv4]\nClientIdentifier=mac\nUseHostname=no\n"
 FILES: Files = {
     "etc/systemd/network/20-uplink.network": NETWORK,
+    "etc/udev/rules.d/90-log.rules": 'SUBSYSTEM=="net", RUN+="/usr/local/bin/log"\n',
+    "usr/local/bin/log": "#!/bin/sh\necho $ACTION $INTERFACE $ID_BUS $ID_NET_DRIVER >>/run/udev.log\n",
     # a run costs an emulated processor seconds
     "etc/systemd/system/mwan-hook-check.timer.d/slow.conf": "[Timer]\nOnUnitActiveSec=\nOnUnitActiveSec=60s\n",
 }
@@ -73,10 +76,20 @@ def wait(what: str, probe: Callable[[], bool]) -> None:
     wait_for(what, probe, SLOW, 1)
 
 
+def test_the_machine_is_what_it_claims_to_be(bed: Machine) -> None:
+    done = bed.run("sh", "-c", "cat; echo error >&2; exit 7", data="input", check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (7, "input", "error\n")
+    assert bed.sh("uname -r").strip() == kernel().modules.name
+    bed.sh("ip link add vrf9 type vrf table 9 && ip link del vrf9")
+    ways = [bed.sh(f"curl -s -m9 --interface {name} http://9.9.9.9/isp") for name in ("enp0s6", "enp0s7")]
+    assert ways == ["isp1\n", "isp2\n"]
+
+
 def test_a_stick_is_our_templates_and_an_uplink_found_by_its_driver(bed: Machine) -> None:
     stick = bed.plug(3)
     wait("the stick to be online", lambda: uplinks(bed, "enp0s6", "enp0s7", stick))
     assert f"lte@{stick}" in status(bed)
+    assert f"add {stick} usb cdc_ether" in bed.sh("cat /run/udev.log").splitlines()
     told = bed.sh(f"networkctl status --no-pager {stick}")
     assert "Network File: /usr/lib/systemd/network/89-mwan-hook-usb.network" in told
     assert "Required For Online: no" in told
@@ -89,6 +102,8 @@ def test_when_it_is_pulled_traffic_goes_on_and_another_port_is_another_uplink(be
     stick = next(iter(bed.sticks))
     bed.unplug(stick)
     wait("it to be gone", lambda: stick not in "\n".join(running.ours(bed)))
+    # the kernel takes the device away before udev has told of it
+    wait("udev to tell of it", lambda: f"remove {stick}" in bed.sh("cat /run/udev.log"))
     assert bed.sh("curl -s -m9 http://9.9.9.9/isp").strip() in ("isp1", "isp2")
     properties = "path:*-usb-0:2*, id:0525:a4a2"
     bed.write(config(properties))
