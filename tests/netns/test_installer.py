@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -34,9 +35,25 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy_of_checkout(tmp_path_factory.mktemp("checkout") / "source")
 
 
+@pytest.fixture(scope="module")
+def whole(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An installation of it that no test changes."""
+    top = tmp_path_factory.mktemp("whole")
+    for name in ("etc", "usr"):
+        (top / name).mkdir()
+    good(checkout, top)
+    return top
+
+
 @pytest.fixture
 def top(tmp_path: Path) -> Path:
     return tmp_path / "top"
+
+
+@pytest.fixture
+def installed(whole: Path, top: Path) -> Path:
+    """A copy of the whole one."""
+    return Path(shutil.copytree(whole, top, symlinks=True))
 
 
 def good(source: Path, top: Path, *words: str) -> str:
@@ -46,9 +63,8 @@ def good(source: Path, top: Path, *words: str) -> str:
     return done.stdout
 
 
-def test_everything_is_where_its_reader_looks(checkout: Path, top: Path) -> None:
-    good(checkout, top)
-    there = files(top)
+def test_everything_is_where_its_reader_looks(whole: Path) -> None:
+    there = files(whole)
     for name in (
         "usr/sbin/mwan-hook",
         "usr/lib/mwan-hook/mwan_hook/__main__.py",
@@ -67,18 +83,19 @@ def test_everything_is_where_its_reader_looks(checkout: Path, top: Path) -> None
     ):
         assert name in there
     assert gzip.decompress(there["usr/share/man/man8/mwan-hook.8.gz"][1]).startswith(b".")
-    assert {p.name for p in (top / "etc/iproute2").iterdir()} == {"rt_tables.d", "rt_protos.d"}
-    assert os.readlink(top / "usr/lib/networkd-dispatcher/off.d/50-mwan-hook") == "/usr/lib/mwan-hook/spool-event"
+    assert {p.name for p in (whole / "etc/iproute2").iterdir()} == {"rt_tables.d", "rt_protos.d"}
+    assert os.readlink(whole / "usr/lib/networkd-dispatcher/off.d/50-mwan-hook") == "/usr/lib/mwan-hook/spool-event"
 
 
-def test_networkd_is_told_of_nexthops_where_it_understands(checkout: Path, top: Path, tmp_path: Path) -> None:
+def test_networkd_is_told_of_nexthops_where_it_understands(checkout: Path, installed: Path, tmp_path: Path) -> None:
+    top = installed
     fake = tmp_path / "bin/systemctl"
     fake.parent.mkdir()
     drop_in = top / "usr/lib/systemd/networkd.conf.d/51-mwan-hook-nexthops.conf"
     for version, there in (("252 (252.39-1)", False), ("256~rc3 (256~rc3-1)", True), ("", False)):
         fake.write_text(f"#!/bin/sh\n[ -n '{version}' ] && echo 'systemd {version}'\n")
         fake.chmod(0o755)
-        for unchanged in (False, True):
+        for unchanged in (False, True)[: 1 + there]:
             done = install(checkout, top, path=str(fake.parent))
             assert done.returncode == 0, done.stderr
             assert not unchanged or NOTHING in done.stdout
@@ -95,19 +112,17 @@ def test_every_module_is_installed_and_compiled(top: Path) -> None:
     assert compiled == modules
 
 
-def test_only_root_may_write_what_is_installed(checkout: Path, top: Path) -> None:
-    good(checkout, top)
-    for name, entry in look(top).items():
-        if not (top / name).is_symlink():
-            wanted = 0o755 if (top / name).is_dir() or PROGRAM.search(name) else 0o644
+def test_only_root_may_write_what_is_installed(whole: Path) -> None:
+    for name, entry in look(whole).items():
+        if not (whole / name).is_symlink():
+            wanted = 0o755 if (whole / name).is_dir() or PROGRAM.search(name) else 0o644
             assert entry.mode & 0o7777 == wanted, name
 
 
-def test_a_second_run_changes_nothing_and_says_so(checkout: Path, top: Path) -> None:
-    assert NOTHING not in good(checkout, top)
-    before = look(top)
-    assert NOTHING in good(checkout, top)
-    assert look(top) == before
+def test_a_second_run_changes_nothing_and_says_so(checkout: Path, installed: Path) -> None:
+    before = look(installed)
+    assert NOTHING in good(checkout, installed)
+    assert look(installed) == before
 
 
 def test_an_upgrade_replaces_what_changed_and_removes_what_is_no_longer_shipped(source: Path, top: Path) -> None:
@@ -135,16 +150,15 @@ def test_an_upgrade_replaces_what_changed_and_removes_what_is_no_longer_shipped(
     assert [after[name] for name in untouched] == [before[name] for name in untouched]
 
 
-def test_what_was_broken_is_mended(checkout: Path, top: Path) -> None:
-    good(checkout, top)
-    whole = files(top)
+def test_what_was_broken_is_mended(checkout: Path, whole: Path, installed: Path) -> None:
+    top = installed
     (top / "usr/sbin/mwan-hook").chmod(0o600)
     (top / "usr/lib/systemd/system/mwan-hook-check.timer").write_text("")
     link = top / "usr/lib/networkd-dispatcher/routable.d/50-mwan-hook"
     link.unlink()
     link.symlink_to("/dev/null")
     good(checkout, top)
-    assert files(top) == whole
+    assert files(top) == files(whole)
 
 
 KILLER = """#!/bin/sh
@@ -172,37 +186,28 @@ POINTS = [("mkdir", 1), ("mv", 1), ("mv", 2), ("chmod", 9), ("ln", 3), ("mv", 40
 
 
 @pytest.mark.parametrize(("tool", "number"), POINTS)
-def test_an_installation_that_is_killed_is_cured_by_the_next_run(
-    checkout: Path, tmp_path: Path, tool: str, number: int
+def test_an_installation_that_is_killed_can_be_taken_out_and_is_cured_by_the_next_run(
+    checkout: Path, whole: Path, tmp_path: Path, tool: str, number: int
 ) -> None:
-    fresh, broken = tmp_path / "fresh", tmp_path / "broken"
-    for top in (fresh, broken):
-        (top / "usr").mkdir(parents=True)
+    broken, taken = tmp_path / "broken", tmp_path / "taken"
     if tool == "rmdir":  # it is called by upgrades only
-        good(checkout, broken)
+        shutil.copytree(whole, broken, symlinks=True)
         (broken / "usr/sbin/mwan-hook").write_text("")
+    else:
+        (broken / "usr/lib").mkdir(parents=True)
+        (broken / "etc").mkdir()
     killed(checkout, broken, tmp_path / "bin", tool, number)
+    shutil.copytree(broken, taken, symlinks=True)
+    good(checkout, taken, "uninstall", "--purge")
+    assert sorted(look(taken)) == (["etc", "usr"] if tool == "rmdir" else ["etc", "usr", "usr/lib"])
     good(checkout, broken)
-    good(checkout, fresh)
-    found, wanted = files(broken), files(fresh)
+    found, wanted = files(broken), files(whole)
     # the directories that a run made before it could note them are not known to be ours
     manifests = [one.pop("usr/lib/mwan-hook/manifest")[1].splitlines() for one in (found, wanted)]
     assert found == wanted
     assert set(manifests[0]) <= set(manifests[1])
     assert {line for line in manifests[1] if not line.endswith(b"/")} <= set(manifests[0])
     assert NOTHING in good(checkout, broken)
-
-
-@pytest.mark.parametrize(("tool", "number"), [point for point in POINTS if point[0] != "rmdir"])
-def test_an_installation_that_is_killed_can_be_taken_out(
-    checkout: Path, tmp_path: Path, tool: str, number: int
-) -> None:
-    top = tmp_path / "top"
-    (top / "usr/lib").mkdir(parents=True)
-    (top / "etc").mkdir()
-    killed(checkout, top, tmp_path / "bin", tool, number)
-    good(checkout, top, "uninstall", "--purge")
-    assert sorted(look(top)) == ["etc", "usr", "usr/lib"]
 
 
 def test_an_upgrade_that_is_killed_still_removes_what_is_no_longer_shipped(source: Path, tmp_path: Path) -> None:
