@@ -52,7 +52,7 @@ def bed() -> Iterator[Machine]:
     """A machine with mwan-hook in it.  The installer itself takes minutes where there is no KVM."""
     with Machine(files={**running.units(), **FILES, **config("driver:cdc_ether, driver:rndis_host")}) as made:
         made.copy(running.laid_out() / running.PROGRAM[1:], running.PROGRAM)
-        made.run("systemctl", "restart", "systemd-networkd", timeout=SLOW)
+        made.run("systemctl", "restart", "systemd-networkd")
         made.run("systemctl", "start", "--no-block", *running.TRIGGERS)
         wait("both to be online", lambda: uplinks(made, "enp0s6", "enp0s7"))
         yield made

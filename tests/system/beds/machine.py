@@ -22,6 +22,7 @@ from tests.system.beds.talk import Agent, Monitor
 from tests.system.beds.world import ISPS, World
 
 SETTLE = "systemctl is-system-running --wait; udevadm settle; sync; echo 3 >/proc/sys/vm/drop_caches"
+EMULATED = 4
 TAKE_UP = "systemctl daemon-reload; udevadm control --reload; networkctl reload"
 
 
@@ -116,8 +117,8 @@ class Machine(World):
     # -- the booted system
 
     def run(self, *words: str, check: bool = True, timeout: float = 60, data: str | bytes = b"") -> Done:
-        """Run a command in the machine."""
-        return self.agent.execute(words, content(data), check, timeout)
+        """Run a command in the machine; an emulated one has more time."""
+        return self.agent.execute(words, content(data), check, timeout * (EMULATED if self.accel == "tcg" else 1))
 
     def copy(self, directory: Path, target: str) -> None:
         """Copy a directory of the host into the machine, without its repository."""
