@@ -54,7 +54,7 @@ def bed() -> Iterator[Machine]:
         made.copy(running.laid_out() / running.PROGRAM[1:], running.PROGRAM)
         made.run("systemctl", "restart", "systemd-networkd")
         made.run("systemctl", "start", "--no-block", *running.TRIGGERS)
-        wait("both to be online", lambda: uplinks(made, "enp0s6", "enp0s7"))
+        wait("both to be online", lambda: online(made) == {"enp0s6", "enp0s7"})
         yield made
 
 
@@ -64,11 +64,9 @@ def status(bed: Machine) -> dict[str, Any]:
     return dict(found.get("uplinks", {}))
 
 
-def uplinks(bed: Machine, *interfaces: str) -> bool:
-    """These and no others are online by IPv4."""
-    return {u["interface"] for u in status(bed).values() if u.get("ipv4", {}).get("status") == "online"} == set(
-        interfaces
-    )
+def online(bed: Machine) -> set[str]:
+    """Interfaces that are online by IPv4."""
+    return {u["interface"] for u in status(bed).values() if u.get("ipv4", {}).get("status") == "online"}
 
 
 def wait(what: str, probe: Callable[[], bool]) -> None:
@@ -87,7 +85,7 @@ def test_the_machine_is_what_it_claims_to_be(bed: Machine) -> None:
 
 def test_a_stick_is_our_templates_and_an_uplink_found_by_its_driver(bed: Machine) -> None:
     stick = bed.plug(3)
-    wait("the stick to be online", lambda: uplinks(bed, "enp0s6", "enp0s7", stick))
+    wait("the stick to be online", lambda: online(bed) == {"enp0s6", "enp0s7", stick})
     assert f"lte@{stick}" in status(bed)
     assert f"add {stick} usb cdc_ether" in bed.sh("cat /run/udev.log").splitlines()
     told = bed.sh(f"networkctl status --no-pager {stick}")
@@ -109,8 +107,7 @@ def test_when_it_is_pulled_traffic_goes_on_and_another_port_is_another_uplink(be
     bed.write(config(properties))
     other = bed.plug(3, port=2)
     assert other != stick
-    wait("the other to be online", lambda: uplinks(bed, "enp0s6", "enp0s7", other))
-    assert f"lte@{other}" in status(bed)
+    wait("the other to be an uplink", lambda: f"lte@{other}" in status(bed))
 
 
 def test_a_carrier_that_is_lost_is_left_at_once(bed: Machine) -> None:
@@ -118,7 +115,7 @@ def test_a_carrier_that_is_lost_is_left_at_once(bed: Machine) -> None:
     wait("it to be left", lambda: "enp0s7" not in running.shared(bed).partition("\n")[0])
     assert bed.sh("curl -s -m9 http://9.9.9.9/isp").strip() == "isp1"
     bed.carrier("enp0s7", on=True)
-    wait("it to be back", lambda: uplinks(bed, "enp0s6", "enp0s7", *bed.sticks))
+    wait("it to be back", lambda: "enp0s7" in online(bed))
 
 
 def test_nothing_went_wrong(bed: Machine) -> None:
