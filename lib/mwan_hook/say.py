@@ -6,9 +6,9 @@ reaches a terminal or the journal as it is, and no flood of messages of one kind
 
 from __future__ import annotations
 
-import os
 import sys
 
+from mwan_hook import plainos as os
 from mwan_hook.model import MwanError
 
 TYPE_CHECKING = False

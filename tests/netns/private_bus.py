@@ -100,7 +100,7 @@ class PrivateBus:
     def poke(self, **connectivity: int) -> None:
         """What a delivering run does about these transitions."""
         loaded = config.load(self.root)
-        if announce.wanted(self.root, loaded.config):
+        if announce.wanted(self.root):
             announce.deliver(self.root, loaded, [notice(name, number) for name, number in connectivity.items()])
 
     def serve(self, *options: str) -> subprocess.Popen[bytes]:

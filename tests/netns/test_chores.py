@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mwan_hook import config
+from mwan_hook import config, plainos
 from mwan_hook.commands import chores as command
 from mwan_hook.machine import names
 from mwan_hook.model import State, Transition
@@ -151,7 +151,7 @@ def test_a_run_that_is_not_root_asks_once_for_names_and_writes_none(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(wake, "watched", lambda root: True)
-    monkeypatch.setattr(os, "geteuid", lambda: USER)
+    monkeypatch.setattr(plainos, "geteuid", lambda: USER)
     for _ in range(2):
         tables = {1001: "fiber", 1002: "a b", 1003: "\udc9b2J", 1004: "{x}|&<>~#="}
         assert names.write(str(root), 172, 1000, tables) == []
@@ -161,7 +161,7 @@ def test_a_run_that_is_not_root_asks_once_for_names_and_writes_none(
     assert command.run(str(root)) == 0
     assert "1001\tfiber\n1004\t{x}|&<>~#=\n" in (root / names.TABLES).read_text(), "what is no word is left out"
     monkeypatch.setattr(wake, "watched", lambda root: True)
-    monkeypatch.setattr(os, "geteuid", lambda: USER)
+    monkeypatch.setattr(plainos, "geteuid", lambda: USER)
     assert names.write(str(root), 172, 1000, {1001: "fiber", 1004: "{x}|&<>~#="}) == []
     assert not list((root / files.CHORES).iterdir()), "what stands is not asked for"
 

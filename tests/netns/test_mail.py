@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from mwan_hook.model import Config
 from mwan_hook.notify import unsent
-from mwan_hook.notify.mail import channel, deliver
+from mwan_hook.notify.mail import deliver
 from mwan_hook.store import files
 from tests.netns import mail_servers as servers
 from tests.netns.mail_machine import CONFIG, TO, Machine, box, machine, text
@@ -101,7 +100,6 @@ def test_the_book_is_shown_to_people(machine: Machine, box: Mailbox) -> None:
 def test_without_a_recipient_the_timer_does_nothing_and_a_person_is_told(machine: Machine) -> None:
     assert machine.command("--send") == ""
     assert "[mail] to is not set" in machine.command("--test", code=2)
-    assert not channel.wanted(str(machine.root), Config())
     assert not (machine.root / files.MAIL).exists()
     machine.interrupted(30)
     assert machine.waits and machine.command("--send") == "" and not machine.waits, "mail was switched off"

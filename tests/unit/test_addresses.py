@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from mwan_hook.addresses import covers, network, preferred
-from mwan_hook.model import Address, Allotment, Family, Lease, Nexthop, Route, Snapshot, State, Way
+from mwan_hook.model import Address, Allotment, Family, Nexthop, Route, Snapshot, State, Way
 from mwan_hook.routing.uplinks import Inputs, bind
 from tests.unit import builders as b
 
@@ -71,7 +71,7 @@ def test_among_equals_the_kernels_order_stays() -> None:
 def way(*addresses: Address, src: str | None) -> Way:
     default = b.foreign("fiber", 100)._replace(src=src)
     seen = Snapshot(links=(b.link("fiber"),), addresses=addresses, defaults=(default,), families=(Family.IPV4,))
-    around = Inputs(seen, State(), Allotment(), leases={FIBER: Lease()})
+    around = Inputs(seen, State(), Allotment())
     return bind(b.config(b.uplink("fiber")), around).uplinks[0].ipv4
 
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mwan_hook import credible
+from mwan_hook import credible, plainos
 from mwan_hook.model import (
     Connectivity,
     Family,
@@ -340,7 +340,7 @@ def test_a_relative_directory_is_made_with_its_parents(tmp_path: Path, monkeypat
 
 @pytest.mark.parametrize(("user", "cure"), [(0, ""), (1000, "; this needs root")])
 def test_a_refusal_names_the_cure_to_those_who_lack_it(monkeypatch: pytest.MonkeyPatch, user: int, cure: str) -> None:
-    monkeypatch.setattr(os, "geteuid", lambda: user)
+    monkeypatch.setattr(plainos, "geteuid", lambda: user)
     assert files.why(PermissionError(13, "Permission denied")) == f"Permission denied{cure}"
     assert files.why(FileNotFoundError(2, "No such file or directory")) == "No such file or directory"
     assert files.why(OSError("words of a library")) == "words of a library"
@@ -379,8 +379,8 @@ def test_what_has_to_survive_a_power_cut_is_on_the_disk_before_and_after_it_gets
         steps.append("name")
         rename(old, new)
 
-    monkeypatch.setattr(os, "fsync", synced)
-    monkeypatch.setattr(os, "rename", renamed)
+    monkeypatch.setattr(plainos, "fsync", synced)
+    monkeypatch.setattr(plainos, "rename", renamed)
     files.replace(str(tmp_path / "file"), b"content", durable)
     assert (tmp_path / "file").read_bytes() == b"content"
     assert steps == (["file", "name", "directory"] if durable else ["name"])

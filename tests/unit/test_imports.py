@@ -22,7 +22,7 @@ MODULES = {
     for path in sorted(PROGRAM.rglob("*.py"))
 }
 
-GROUND = ("model", "light", "plainjson", "addresses", "credible", "redact", "say")
+GROUND = ("model", "light", "plainjson", "plainos", "addresses", "credible", "redact", "say")
 PURE = ("verdict", "quota", "routing", "others", "policy", "firewall", "dial", "repair")
 ABOVE = ("cli", "__main__")
 # Each room from the top down, and the rooms that it may import besides itself and the ground.
@@ -85,8 +85,8 @@ LIBRARIES = {
 # Private modules of CPython, which cost less than the public ones that import them, and where they are named.
 PRIVATE = {
     "_collections": ("light",),
-    "_collections_abc": ("machine.networkd",),
     "_json": ("plainjson",),
+    "_stat": ("plainos",),
     "_signal": ("store.lock", "run.quiet"),
     "_socket": (
         *("kernel", "probes", *PURE, "trace", "doctor.checks", "addresses", "credible", "commands", "config"),
@@ -262,6 +262,7 @@ HEAVY = {
     "jeepney",
     "json",
     "logging",
+    "os",
     "pathlib",
     "pyroute2",
     "re",

@@ -99,7 +99,7 @@ class Notifier:
         self._root, self._loaded, self._place = root, loaded, step.place
         self._failed = False
         self._said: set[str] = set()
-        wanted = [channel for channel in CHANNELS if channel.code.wanted(root, loaded.config)]
+        wanted = [channel for channel in CHANNELS if channel.wanted(root, loaded.config)]
         self._channels = [channel for channel in wanted if channel.power in step.power]
         self._passes_on = step is BOOKS and len(wanted) > len(self._channels)
 

@@ -6,11 +6,10 @@ in it was changed since, and every file and directory that was looked at, the ab
 
 from __future__ import annotations
 
-import os
 from binascii import crc32
-from stat import S_ISREG
 
 from mwan_hook import __version__, model, plainjson
+from mwan_hook import plainos as os
 from mwan_hook.model import Config, UplinkConfig
 from mwan_hook.store.files import ROOTS, RUN, owner_of, under
 
@@ -77,7 +76,7 @@ def _trusted(path: str) -> bytes:
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         found = os.fstat(descriptor)
-        if not S_ISREG(found.st_mode) or found.st_mode & _NOT_OTHERS or found.st_uid not in (0, os.geteuid()):
+        if not os.S_ISREG(found.st_mode) or found.st_mode & _NOT_OTHERS or found.st_uid not in (0, os.geteuid()):
             return b""
         return os.read(descriptor, found.st_size)
     finally:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from mwan_hook.kernel import copywords
 from mwan_hook.routing.words import line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from mwan_hook.model import Change, Link
+    from mwan_hook.model import Change, Link, Route
 
 MOST_COPIES = 10  # lines in the journal
 
@@ -18,7 +17,13 @@ def spelled(links: Sequence[Link], changes: Sequence[Change]) -> Iterator[str]:
     """One line a change; of an nft table one a command."""
     names = {link.index: link.name for link in links}
     for change in changes:
-        yield from line(change, names, copywords.describe).split("\n")
+        yield from line(change, names, _copied).split("\n")
+
+
+def _copied(raw: bytes) -> tuple[str, Route, str]:
+    from mwan_hook.kernel import copywords
+
+    return copywords.describe(raw)
 
 
 def shortened(links: Sequence[Link], changes: Sequence[Change]) -> Iterator[str]:

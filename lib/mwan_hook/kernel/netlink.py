@@ -48,14 +48,14 @@ def inherited_sockets() -> tuple[socket, ...]:
     A storm that they cannot hold is no error of theirs: systemd gives a socket with an error up for good.  They stay
     readable then, and what they lost is found by looking.
     """
-    import os
+    from mwan_hook import plainos
 
-    if os.environ.pop("LISTEN_PID", "") != str(os.getpid()):
+    if plainos.variable("LISTEN_PID") != str(plainos.getpid()):
         return ()
-    count = os.environ.pop("LISTEN_FDS", "")
+    count = plainos.variable("LISTEN_FDS")
     handed = [socket(fileno=LISTEN_FDS_START + place) for place in range(int(count) if count.isdigit() else 0)]
     for sock in handed:
-        os.set_inheritable(sock.fileno(), False)
+        plainos.set_inheritable(sock.fileno(), False)
     told = tuple(sock for sock in handed if sock.family == AF_NETLINK)
     for sock in told:  # for the one that systemd keeps, too
         sock.setsockopt(SOL_NETLINK, NETLINK_NO_ENOBUFS, 1)

@@ -5,11 +5,11 @@ A dump that other changes ran into (NLM_F_DUMP_INTR) may lack what never went aw
 
 from __future__ import annotations
 
-import os
 from _socket import inet_ntop
 from struct import Struct
 from sys import byteorder
 
+from mwan_hook import plainos as os
 from mwan_hook.kernel import build, frames, netlink, wire
 from mwan_hook.light import partial
 from mwan_hook.model import (

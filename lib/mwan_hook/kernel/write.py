@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from errno import EADDRNOTAVAIL, EEXIST, EHOSTUNREACH, ENETDOWN, ENETUNREACH, ENODEV, ENOENT, EPERM, ESRCH
 from itertools import groupby
 
-from mwan_hook.kernel import build, bulk, copywords, nexthops, standing, sysctl, wire
+from mwan_hook import plainos as os
+from mwan_hook.kernel import build, bulk, standing, sysctl, wire
 from mwan_hook.kernel.reader import Reader
-from mwan_hook.model import MAIN_TABLE, Change, Family, NexthopObject, Op, Route, Rule, Sysctl
+from mwan_hook.model import MAIN_TABLE, Change, Family, Op, Route, Rule, Sysctl
 from mwan_hook.routing import words
 from mwan_hook.say import brief
 
@@ -54,6 +54,9 @@ def apply(changes: Sequence[Change]) -> list[str]:
 
 def _sentence(change: Change, reason: str, names: dict[int, str]) -> str:
     """The kernel may call a gateway unreachable because the interface is gone."""
+    from mwan_hook.kernel import copywords
+    from mwan_hook.model import NexthopObject
+
     what = copywords.describe(change.what)[1] if isinstance(change.what, bytes) else change.what
     if isinstance(what, Route) and any(hop.index not in names for hop in what.nexthops):
         reason = REASONS[ENODEV]
@@ -71,7 +74,7 @@ def _way(change: Change) -> Callable[[Sequence[Change]], Refused]:
     """What makes this kind of change; those that follow each other are made together."""
     if isinstance(change.what, Route):
         return {Op.DELETE: _deletions, Op.REPLACE: _replacements}.get(change.op, _additions)
-    return _WAYS[type(change.what)]
+    return _WAYS.get(type(change.what), _objects)
 
 
 def _copies(changes: Sequence[Change]) -> Refused:
@@ -82,6 +85,8 @@ def _copies(changes: Sequence[Change]) -> Refused:
 
 
 def _objects(changes: Sequence[Change]) -> Refused:
+    from mwan_hook.kernel import nexthops
+
     for change, code, said in _each(changes, nexthops.apply(changes)):
         if not (change.op is Op.DELETE and code in GONE):
             yield change, _reason(code, said)
@@ -129,7 +134,6 @@ def _sysctls(changes: Sequence[Change]) -> Refused:
 
 _WAYS: dict[type, Callable[[Sequence[Change]], Refused]] = {
     bytes: _copies,
-    NexthopObject: _objects,
     Rule: _rules,
     Sysctl: _sysctls,
 }

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-
+from mwan_hook import plainos as os
 from mwan_hook.model import MAIN_TABLE, MwanError
 from mwan_hook.store import files
 

@@ -5,9 +5,7 @@ Reading the ``.network`` files is in :mod:`mwan_hook.config.networkfiles`; most 
 
 from __future__ import annotations
 
-import os
-from _collections_abc import Mapping  # `collections.abc`, but for the package around it
-
+from mwan_hook import plainos as os
 from mwan_hook.addresses import is_address
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import Lease
@@ -15,7 +13,7 @@ from mwan_hook.store.files import under
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
 LEASES = "run/systemd/netif/leases"
@@ -35,36 +33,6 @@ class Network(NamedTuple):
     match: Mapping[str, Sequence[str]]
     values: Mapping[str, Any]
     places: Mapping[str, str]
-
-
-class Leases(Mapping[int, Lease]):
-    """The lease of every link by its index, each read when it is asked for."""
-
-    def __init__(self, root: str) -> None:
-        self.root = root
-
-    def __getitem__(self, index: int) -> Lease:
-        found = lease(self.root, index)
-        if found == Lease():
-            raise KeyError(index)
-        return found
-
-    def __iter__(self) -> Iterator[int]:
-        names: set[str] = set()
-        for directory in (LEASES, LINKS):
-            try:
-                names.update(os.listdir(under(self.root, directory)))
-            except OSError:
-                continue
-        return (int(name) for name in sorted(names) if name.isdigit() and int(name) in self)
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
-
-
-def leases(root: str) -> Leases:
-    """All leases below ``root``."""
-    return Leases(root)
 
 
 def lease(root: str, index: int) -> Lease:

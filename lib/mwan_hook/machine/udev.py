@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-
+from mwan_hook import plainos as os
 from mwan_hook.store.files import under
 from mwan_hook.store.foreign import contents
 

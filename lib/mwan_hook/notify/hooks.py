@@ -5,9 +5,7 @@
 
 from __future__ import annotations
 
-import os
-import stat
-
+from mwan_hook import plainos as os
 from mwan_hook.light import NamedTuple
 from mwan_hook.say import complain, say, shown
 from mwan_hook.store import files, notified
@@ -17,13 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from mwan_hook.config import Loaded
-    from mwan_hook.model import Config, Notice
+    from mwan_hook.model import Notice
     from mwan_hook.notify import process
 
 DEFAULT_ROUTE = "default-route"
 REPAIR = "repair"  # how the events of a step, and the directory of its programs, begin
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-OTHERS = stat.S_IWGRP | stat.S_IWOTH
+OTHERS = 0o022
 _LEFTOVERS = ("~", ".bak", ".orig", ".rej", ".swp", ".rpmsave", ".rpmnew", ".rpmorig")  # of editors and packagers
 
 
@@ -40,7 +38,7 @@ class Hook(NamedTuple):
         return f"{self.event}.d/{self.name}"
 
 
-def wanted(root: str, _config: Config) -> bool:
+def wanted(root: str) -> bool:
     """True where there is a directory for them."""
     return any(_has_hooks(place) for place in hook_places(root))
 
@@ -103,7 +101,7 @@ def hook_places(root: str) -> tuple[str, ...]:
     Those that come with a program that is installed elsewhere lie beside it.
     """
     beside = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    live = os.path.realpath(root or "/") == "/"
+    live = files.is_live(root)
     places = (files.under(root, "etc/mwan-hook"), files.under(root, "usr/lib/mwan-hook"))
     return (*places, beside) if live and beside not in places else places
 
@@ -182,7 +180,7 @@ def _executable(path: str) -> bool:
         there = os.stat(path)
     except OSError:
         return False
-    return stat.S_ISREG(there.st_mode) and bool(there.st_mode & 0o111) and there.st_size > 0
+    return os.S_ISREG(there.st_mode) and bool(there.st_mode & 0o111) and there.st_size > 0
 
 
 def _open_to_others(*paths: str) -> str:

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import _socket
 import errno
-import os
 import time
 
+from mwan_hook import plainos as os
 from mwan_hook.addresses import is_address
 from mwan_hook.light import TYPE_CHECKING, NamedTuple
 from mwan_hook.model import Connectivity, Family, MwanError

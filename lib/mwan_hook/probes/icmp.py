@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import _socket
-import os
 import select
 import struct
 import time
 
+from mwan_hook import plainos as os
 from mwan_hook.light import TYPE_CHECKING
 from mwan_hook.model import Connectivity, Family
 from mwan_hook.probes import plain

@@ -26,9 +26,13 @@ from mwan_hook.routing.ways import way
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from mwan_hook.policy.policies import BoundPolicy
+
+
+def _no_lease(_: int) -> Lease:
+    return Lease()
 
 
 class Inputs(NamedTuple):
@@ -38,7 +42,7 @@ class Inputs(NamedTuple):
     state: State
     allotment: Allotment
     attributes: Mapping[str, Mapping[str, str]] = {}  # interface -> driver, path, mac, id, property:KEY
-    leases: Mapping[int, Lease] = {}  # by interface index
+    lease: Callable[[int], Lease] = _no_lease  # by interface index
     turns: Mapping[str, Turn] | None = None  # by UPLINK/FAMILY; None: as they were stored
 
 
@@ -230,4 +234,4 @@ def _turns(seat: Candidate, around: Inputs) -> tuple[tuple[Family, str], ...]:
 
 
 def _lease(seat: Candidate, around: Inputs) -> Lease:
-    return around.leases.get(seat.link.index, Lease()) if seat.link else Lease()
+    return around.lease(seat.link.index) if seat.link else Lease()

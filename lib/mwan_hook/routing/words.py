@@ -9,21 +9,19 @@ from mwan_hook.model import (
     MAIN_TABLE,
     Family,
     Nexthop,
-    NexthopObject,
     Op,
     Route,
     Rule,
     Ruleset,
     Sysctl,
 )
-from mwan_hook.routing import protocols
 from mwan_hook.routing.gateways import canonical_metric
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from mwan_hook.model import Change
+    from mwan_hook.model import Change, NexthopObject
 
     Decode = Callable[[bytes], tuple[str, Route, str]]
 
@@ -50,11 +48,11 @@ def line(change: Change, names: Mapping[int, str], decode: Decode | None = None)
         return f"{text} {more}" if more else text
     if isinstance(what, Rule):
         return f"{_ip(what.family)} rule {verb} {rule(what)}"
-    if isinstance(what, NexthopObject):
-        return f"{'ip -6' if _is_bare6(what) else 'ip'} nexthop {verb} {nexthop(what, names, change.op is Op.DELETE)}"
     if isinstance(what, Ruleset):
         return "\n".join(f"nft {quote(command)}" for command in what.commands)
-    return sysctl(what)
+    if isinstance(what, Sysctl):
+        return sysctl(what)
+    return f"{'ip -6' if _is_bare6(what) else 'ip'} nexthop {verb} {nexthop(what, names, change.op is Op.DELETE)}"
 
 
 def _ip(family: Family) -> str:
@@ -156,10 +154,16 @@ def selectors(what: Rule) -> str:
     words += [f"iif {quote(what.iif)}"] if what.iif else []
     words += [f"oif {quote(what.oif)}"] if what.oif else []
     words += [f"uidrange {what.uids[0]}-{what.uids[1]}"] if what.uids else []
-    words += [f"ipproto {protocols.NAMES.get(what.ipproto, what.ipproto)}"] if what.ipproto is not None else []
+    words += [f"ipproto {_protocol(what.ipproto)}"] if what.ipproto is not None else []
     words += [f"sport {span(what.sport)}"] if what.sport else []
     words += [f"dport {span(what.dport)}"] if what.dport else []
     return " ".join(words)
+
+
+def _protocol(number: int) -> str:
+    from mwan_hook.routing import protocols
+
+    return protocols.NAMES.get(number, str(number))
 
 
 def outcome(what: Rule, table: str) -> str:

@@ -1,8 +1,7 @@
 """The channels that are told of what happens, in their order; the same with systemd and without.
 
-A channel is a module with ``wanted(root, config)`` (False: nothing is set up for it; imports no library) and
-``deliver(root, loaded, notices)``, which returns False where one could not be told and that was said, or raises
-MwanError.
+A channel is a module with ``deliver(root, loaded, notices)``, which returns False where one could not be told and that
+was said, or raises MwanError.  One that no key sets up has ``wanted(root)``, too, which imports no library.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Channel(NamedTuple):
-    """One row: a name for messages, and the module.
+    """One row: a name for messages, the module, and the key that sets it up.
 
     ``power``: it needs root, and a unit of its own.  ``must``: is told one notice at a time, and what it fails to put
     on record stays in the spool.  The others get several, and keep for themselves what they have not passed on.
@@ -27,6 +26,7 @@ class Channel(NamedTuple):
     name: str
     module: str
     power: bool
+    key: str = ""
     must: bool = False
 
     @property
@@ -34,16 +34,23 @@ class Channel(NamedTuple):
         """The module, imported."""
         return __import__(f"mwan_hook.{self.module}", fromlist=("deliver",))
 
+    def wanted(self, root: str, config: Config) -> bool:
+        """False where nothing is set up for it."""
+        if not self.key:
+            return bool(self.code.wanted(root))
+        section, _, key = self.key.partition(".")
+        return bool(getattr(getattr(config, section), key))
+
 
 CHANNELS = (
     Channel("hooks", "notify.hooks", power=True, must=True),
-    Channel("mail", "notify.mail.channel", power=False),
-    Channel("webhook", "notify.webhook.channel", power=False),
-    Channel("prometheus", "run.prometheus", power=False),
+    Channel("mail", "notify.mail.channel", power=False, key="mail.to"),
+    Channel("webhook", "notify.webhook.channel", power=False, key="webhook.url"),
+    Channel("prometheus", "run.prometheus", power=False, key="prometheus.textfile"),
     Channel("D-Bus", "notify.bus.announce", power=True),
 )
 
 
 def needed(root: str, config: Config) -> bool:
     """False where notices need not be spooled: no unit takes them out, and no channel is set up."""
-    return wake.watched(root) or any(channel.code.wanted(root, config) for channel in CHANNELS)
+    return wake.watched(root) or any(channel.wanted(root, config) for channel in CHANNELS)

@@ -9,6 +9,7 @@ from mwan_hook.config import for_interface
 from mwan_hook.kernel import sysctl
 from mwan_hook.kernel.copies import Copier
 from mwan_hook.kernel.reader import LOOPBACK, Reader
+from mwan_hook.light import partial
 from mwan_hook.machine import networkd
 from mwan_hook.model import (
     DEFAULT,
@@ -71,7 +72,7 @@ def _look(reader: Reader, root: str, loaded: Loaded, memory: State | None, write
     with reader:
         outlines = _outlines(reader)
         described = _attributes(root, config, outlines.links)
-        around = Inputs(outlines, state, allotment, described, networkd.leases(root))
+        around = Inputs(outlines, state, allotment, described, partial(networkd.lease, root))
         bound = bind(config, around)
         if strays(bound.uplinks, outlines, state) or any(has_choice(uplink) for uplink in bound.uplinks):
             from mwan_hook.run import gateways

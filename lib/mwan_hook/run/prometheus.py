@@ -5,10 +5,10 @@ No daemon and no timer of its own: the check run comes every few seconds anyway,
 
 from __future__ import annotations
 
-import os
 import time
 
 from mwan_hook import __version__
+from mwan_hook import plainos as os
 from mwan_hook.model import Busy, MwanError
 from mwan_hook.say import complain
 from mwan_hook.store import chores, files, lock
@@ -18,16 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from mwan_hook.config import Loaded
-    from mwan_hook.model import Config, Notice
+    from mwan_hook.model import Notice
     from mwan_hook.run.scene import Scene
 
 LOCK = files.RUN + "/prometheus.lock"  # its time is that of the last attempt: a message comes once an interval, too
 WAIT = 5.0  # seconds for another run that is just writing
-
-
-def wanted(_root: str, config: Config) -> bool:
-    """True where a file is named."""
-    return bool(config.prometheus.textfile)
 
 
 def deliver(root: str, loaded: Loaded, _notices: Sequence[Notice]) -> bool:

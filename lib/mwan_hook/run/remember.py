@@ -7,11 +7,11 @@ program.  So is every key of the configuration, and every part of the state, tha
 
 from __future__ import annotations
 
-import os
 import time
 
 import mwan_hook
 from mwan_hook import plainjson
+from mwan_hook import plainos as os
 from mwan_hook.config import cache
 from mwan_hook.kernel import netlink, sysctl
 from mwan_hook.kernel.reader import Reader

@@ -9,7 +9,7 @@ import time
 
 from mwan_hook.model import MwanError, Notice, State, Transition
 from mwan_hook.say import brief, complain, say
-from mwan_hook.store import again, history, outbox
+from mwan_hook.store import history, outbox
 from mwan_hook.store import state as states
 from mwan_hook.verdict import notices
 from mwan_hook.verdict.notices import DEFAULT_ROUTE
@@ -69,7 +69,7 @@ def handed_over(root: str, loaded: Loaded, state: State) -> State:
 
 def remind(root: str, judged: Judged) -> None:
     """Have those who could not be told before hear how things stand, if that is due."""
-    from mwan_hook.store import wake
+    from mwan_hook.store import again, wake
 
     try:
         if again.due(root):

@@ -6,10 +6,10 @@ that an unplug is served while a slow server is waited for.
 
 from __future__ import annotations
 
-import os
 import time
 
 from mwan_hook import config
+from mwan_hook import plainos as os
 from mwan_hook.kernel import netlink
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import FAMILIES, Busy, ConfigError, Family, Probe, Status, Uplink

@@ -6,9 +6,9 @@ when it is due next, on the boot clock; it is gone at boot.
 
 from __future__ import annotations
 
-import os
 import time
 
+from mwan_hook import plainos as os
 from mwan_hook.model import MwanError
 from mwan_hook.store import files
 

@@ -5,9 +5,9 @@ systemd starts `mwan-hook chores` as root while the spool is not empty.  Without
 
 from __future__ import annotations
 
-import os
 import time
 
+from mwan_hook import plainos as os
 from mwan_hook.model import MwanError
 from mwan_hook.store import files, spool, wake
 

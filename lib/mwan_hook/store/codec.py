@@ -5,9 +5,8 @@ The annotations of the model are the schema, so a field that is added there is s
 
 from __future__ import annotations
 
-import os
-
 from mwan_hook import model, plainjson
+from mwan_hook import plainos as os
 from mwan_hook.store import files
 
 TYPE_CHECKING = False

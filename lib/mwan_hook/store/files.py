@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import stat
-
+from mwan_hook import plainos as os
 from mwan_hook.model import MwanError
 
 RUN = "run/mwan-hook"
@@ -47,6 +45,16 @@ def under(root: str, path: str) -> str:
     return os.path.join(root or "/", path)
 
 
+def is_live(root: str) -> bool:
+    """Whether ``--root`` is this system's own."""
+    if root in ("", "/"):
+        return True
+    try:
+        return os.path.samestat(os.stat(root), os.stat("/"))
+    except OSError:
+        return False
+
+
 def why(error: OSError) -> str:
     """The reason in words, with the cure where there is one."""
     words = error.strerror or str(error)
@@ -62,7 +70,7 @@ def make_directory(path: str) -> None:
         status = os.stat(path)
     except OSError:
         status = None
-    if status and stat.S_ISDIR(status.st_mode):
+    if status and os.S_ISDIR(status.st_mode):
         _mend(path, status)
         return
     parent = os.path.dirname(path)
@@ -94,7 +102,7 @@ def give(descriptor: int, path: str) -> None:
 
 
 def _mend(path: str, status: os.stat_result) -> None:
-    wrong = path.endswith(OURS) and stat.S_IMODE(status.st_mode) != DIRECTORY and not os.path.islink(path)
+    wrong = path.endswith(OURS) and os.S_IMODE(status.st_mode) != DIRECTORY and not os.path.islink(path)
     if wrong and status.st_uid == os.geteuid():
         try:
             _own(path, None)
@@ -122,7 +130,7 @@ def read(path: str) -> bytes | None:
     except OSError as error:
         raise MwanError(f"cannot read {path}: {why(error)}") from error
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        if not os.S_ISREG(os.fstat(descriptor).st_mode):
             raise ValueError("it is no plain file")
         return _all(descriptor)
     except OSError as error:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-
+from mwan_hook import plainos as os
 from mwan_hook.model import MwanError
 from mwan_hook.store.files import under, why
 
@@ -16,7 +15,7 @@ def system_bus(root: str) -> str:
     from urllib.parse import quote
 
     own = os.path.abspath(under(root, BUS))
-    return os.environ.get("DBUS_SYSTEM_BUS_ADDRESS") or f"unix:path={quote(own)}"
+    return os.variable("DBUS_SYSTEM_BUS_ADDRESS") or f"unix:path={quote(own)}"
 
 
 def secret(path: str, largest: int) -> str:

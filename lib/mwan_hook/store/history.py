@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import os
 
 from mwan_hook import plainjson
+from mwan_hook import plainos as os
 from mwan_hook.model import MwanError, Transition
 from mwan_hook.store import codec, files
 from mwan_hook.store.lock import is_at

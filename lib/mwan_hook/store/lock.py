@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import os
 import time
 
+from mwan_hook import plainos as os
 from mwan_hook.model import Busy, MwanError
 from mwan_hook.store.files import PROBE_LOCK, STATE_LOCK, give, make_directory, under, why
 

@@ -7,9 +7,8 @@ under the same name.  Who takes them out of a spool knows which it had.  ``place
 
 from __future__ import annotations
 
-import os
-
 from mwan_hook import credible
+from mwan_hook import plainos as os
 from mwan_hook.model import MwanError, Notice
 from mwan_hook.store import codec, files, spool
 

@@ -7,11 +7,10 @@ A name that begins with a dot is a file in the making; systemd's ``DirectoryNotE
 
 from __future__ import annotations
 
-import os
-import stat
 import time
 
 from mwan_hook import plainjson
+from mwan_hook import plainos as os
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import MwanError
 from mwan_hook.store import files
@@ -141,7 +140,7 @@ def _read(path: str) -> bytes | None:
     """None if it is gone.  Raises ValueError if it is no file of a spool."""
     try:
         status = os.lstat(path)
-        if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST:
+        if not os.S_ISREG(status.st_mode) or status.st_size > LARGEST:
             raise ValueError("it is no small file")
         return files.read(path)
     except FileNotFoundError:
@@ -151,7 +150,7 @@ def _read(path: str) -> bytes | None:
 def _removed(path: str, why: str) -> str:
     """What is no entry must go, or systemd would start a run for it again and again."""
     try:
-        if stat.S_ISDIR(os.lstat(path).st_mode):
+        if os.S_ISDIR(os.lstat(path).st_mode):
             os.rmdir(path)
         else:
             os.unlink(path)

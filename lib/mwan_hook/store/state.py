@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
-
 from mwan_hook import credible
+from mwan_hook import plainos as os
 from mwan_hook.model import State
 from mwan_hook.store import codec, files
 
@@ -14,7 +13,7 @@ BOOT_VARIABLE = "MWAN_HOOK_BOOT_ID"  # without dashes; a container's own, where 
 
 def boot_id() -> str:
     """The name of this boot, of systemd in our units, else of the kernel.  Raises MwanError."""
-    told = os.environ.get(BOOT_VARIABLE, "")
+    told = os.variable(BOOT_VARIABLE)
     if len(told) == 32:
         return "-".join((told[:8], told[8:12], told[12:16], told[16:20], told[20:]))
     return (files.read(BOOT_ID) or b"").decode("ascii", "replace").strip()

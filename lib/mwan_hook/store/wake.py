@@ -6,9 +6,9 @@ when there is something to tell and a channel to tell it, and nothing waits for 
 
 from __future__ import annotations
 
-import os
 import sys
 
+from mwan_hook import plainos as os
 from mwan_hook.model import MwanError
 from mwan_hook.store import files
 
@@ -21,12 +21,12 @@ _CODE = "import sys; sys.path[:] = sys.argv.pop(1).split(':'); from mwan_hook.__
 
 def watched(root: str) -> bool:
     """True where the path unit sees the spool, or the operator has switched it off."""
-    return os.path.realpath(root or "/") == "/" and os.path.isdir(SYSTEMD)
+    return os.path.isdir(SYSTEMD) and files.is_live(root)
 
 
 def by_systemd() -> bool:
     """True of a process that a unit starts, not of a child of it."""
-    return os.environ.get("SYSTEMD_EXEC_PID") == str(os.getpid())
+    return os.variable("SYSTEMD_EXEC_PID") == str(os.getpid())
 
 
 def wake(root: str) -> None:

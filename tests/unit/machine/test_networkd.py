@@ -376,10 +376,9 @@ def test_leases_are_found_by_index_below_the_root(fs: FakeFilesystem) -> None:
     fs.create_file("/elsewhere/run/systemd/netif/leases/2", contents="ROUTER=192.0.2.1\n")
     fs.create_file("/elsewhere/run/systemd/netif/links/3", contents="DNS=::1\n")
     fs.create_file("/elsewhere/run/systemd/netif/links/4", contents="OPER_STATE=off\n")
-    found = networkd.leases("/elsewhere")
-    assert dict(found) == {2: Lease("192.0.2.1"), 3: Lease(None, ("::1",))}
-    assert found.get(9, Lease()) == Lease()
-    assert len(networkd.leases("/")) == 0
+    found = {index: networkd.lease("/elsewhere", index) for index in (2, 3, 4, 9)}
+    assert found == {2: Lease("192.0.2.1"), 3: Lease(None, ("::1",)), 4: Lease(), 9: Lease()}
+    assert networkd.lease("/", 2) == Lease()
 
 
 def test_a_network_without_match_is_no_links() -> None:

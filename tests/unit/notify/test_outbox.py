@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mwan_hook import config
+from mwan_hook import config, plainos
 from mwan_hook.commands import notify
 from mwan_hook.model import (
     Allotment,
@@ -75,7 +75,7 @@ def killer(monkeypatch: pytest.MonkeyPatch) -> Killer:
     """Every primitive of the stores is a moment; the path unit is there, so nothing is started."""
     made = Killer()
     for name in ("write", "rename", "unlink"):
-        monkeypatch.setattr(os, name, made.before(getattr(os, name)))
+        monkeypatch.setattr(plainos, name, made.before(getattr(plainos, name)))
     monkeypatch.setattr(wake, "watched", lambda root: True)
     monkeypatch.setattr(process, "adopt", lambda orphans: None)
     monkeypatch.setattr(notify, "BACKOFF", 0)
@@ -94,7 +94,7 @@ def heard(monkeypatch: pytest.MonkeyPatch, killer: Killer) -> list[tuple[str, st
         killer.moment()
         return True
 
-    monkeypatch.setattr(hooks, "wanted", lambda root, config: True)
+    monkeypatch.setattr(hooks, "wanted", lambda root: True)
     monkeypatch.setattr(hooks, "found", lambda root, event: iter([hooks.Hook(name, name, event) for name in HOOKS]))
     monkeypatch.setattr(hooks, "_run", run)
     return found
@@ -334,7 +334,6 @@ def test_channels_are_told_in_the_order_of_the_table_with_a_unit_and_without(
 
     class Heard:
         def __init__(self, name: str) -> None:
-            self.wanted = lambda root, config: name != "mail"
             self.deliver = lambda root, loaded, given: self.take(name, given)
 
         def take(self, name: str, given: Sequence[Notice]) -> bool:
@@ -347,6 +346,7 @@ def test_channels_are_told_in_the_order_of_the_table_with_a_unit_and_without(
         raise MwanError("no space left")
 
     monkeypatch.setattr(again, "wanted", full)
+    monkeypatch.setattr(channels.Channel, "wanted", lambda row, root, config: row.name != "mail")
     monkeypatch.setattr(channels.Channel, "code", property(lambda row: Heard(row.name)))
     monkeypatch.setattr(wake, "watched", lambda root: unit)
     assert channels.needed(str(tmp_path), Config())

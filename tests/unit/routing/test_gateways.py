@@ -49,7 +49,7 @@ def via(gateway: str | None, metric: int = 100, table: int = MAIN_TABLE, onlink:
 
 
 def uplink(snapshot: Snapshot, lease: str | None = None, state: State | None = None, **own: object) -> Uplink:
-    around = Inputs(snapshot, state or State(), Allotment(), leases={FIBER: Lease(lease)})
+    around = Inputs(snapshot, state or State(), Allotment(), lease=lambda _: Lease(lease))
     return bind(b.config(b.uplink("fiber", **own)), around).uplinks[0]
 
 

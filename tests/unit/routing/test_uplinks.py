@@ -144,10 +144,9 @@ def test_marks_stay_inside_their_mask_and_end_with_it() -> None:
 def test_the_gateway_comes_from_the_configuration_then_main_then_the_lease() -> None:
     snapshot = b.snapshot("fiber")
     bare = snapshot._replace(defaults=())
-    leases = {2: Lease("192.168.2.254")}
 
     def gateway(config: UplinkConfig, around: Snapshot) -> str | None:
-        return bound(b.config(config), around, leases=leases).uplinks[0].ipv4.gateway
+        return bound(b.config(config), around, lease=lambda _: Lease("192.168.2.254")).uplinks[0].ipv4.gateway
 
     assert gateway(b.uplink("fiber", gateways=("192.168.2.9",)), snapshot) == "192.168.2.9"
     assert gateway(b.uplink("fiber"), snapshot) == "192.168.2.1"

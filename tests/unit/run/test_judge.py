@@ -50,7 +50,7 @@ def memory(name: str, **values: Any) -> UplinkState:
 
 def scene(there: Snapshot, state: State, now: float, config: Any = CONFIG) -> Scene:
     allotment = Allotment()
-    bound = b.bound(config, Inputs(there, state, allotment, {}, {}))
+    bound = b.bound(config, Inputs(there, state, allotment))
     return Scene("/", config, "print", state, bound.allotment, bound, there, now, 2000.0)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from mwan_hook import plainos
 from mwan_hook.model import Family, Transition
 from mwan_hook.store import files, history
 
@@ -87,7 +88,7 @@ def test_a_history_that_cannot_be_begun_anew_says_why(tmp_path: Path, monkeypatc
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return really(path, flags, mode)
 
-    monkeypatch.setattr(os, "open", refuse)
+    monkeypatch.setattr(plainos, "open", refuse)
     before = os.listdir("/proc/self/fd")
     (message,) = history.append(str(tmp_path), [transition(0)] * 5)
     assert message.endswith("history.jsonl: No space left on device")

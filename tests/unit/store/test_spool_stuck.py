@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from mwan_hook import plainos
 from mwan_hook.model import Notice
 from mwan_hook.store import files, outbox, spool
 
@@ -71,8 +72,8 @@ def test_an_event_that_cannot_be_taken_out_is_an_event_all_the_same(
     def refuse(*_: object) -> None:
         raise PermissionError(1, "Operation not permitted")
 
-    monkeypatch.setattr(os, "unlink", refuse)
-    monkeypatch.setattr(os, "rename", refuse)
+    monkeypatch.setattr(plainos, "unlink", refuse)
+    monkeypatch.setattr(plainos, "rename", refuse)
     taken = spool.take(str(tmp_path))
     assert taken.events == (spool.Event("add", "usb0"),)
     assert "cannot remove" in taken.messages[0]

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyfakefs.fake_filesystem import FakeFilesystem, set_uid
 
-from mwan_hook import model
+from mwan_hook import model, plainos
 from mwan_hook.model import (
     Allotment,
     Connectivity,
@@ -83,7 +83,7 @@ def test_a_link_that_takes_the_place_of_a_new_directory_changes_nothing_elsewher
     """Who may write to the parent may be quicker than root's second step."""
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir(0o700)
-    monkeypatch.setattr(os, "mkdir", lambda path: os.symlink(elsewhere, path))
+    monkeypatch.setattr(plainos, "mkdir", lambda path: os.symlink(elsewhere, path))
     with pytest.raises(MwanError):
         files.make_directory(str(tmp_path / "new"))
     assert elsewhere.stat().st_mode & 0o777 == 0o700

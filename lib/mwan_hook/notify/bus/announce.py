@@ -6,9 +6,9 @@ client hears is never older than the one before.  If the process for calls owns 
 
 from __future__ import annotations
 
-import os
 import time
 
+from mwan_hook import plainos as os
 from mwan_hook.model import Connectivity, MwanError
 from mwan_hook.notify.bus import files
 from mwan_hook.notify.bus.names import BusDevice, bus_name, element, published
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mwan_hook.config import Loaded
-    from mwan_hook.model import Config, Notice
+    from mwan_hook.model import Notice
     from mwan_hook.notify.bus.link import BusLink
 
 EVENTS = frozenset(one.word for one in Connectivity)
@@ -32,7 +32,7 @@ QUIET = 0.3  # seconds that we wait for a call of who saw a name appear: without
 LONGEST = 2.0  # seconds that we stay for calls
 
 
-def wanted(root: str, _config: Config) -> bool:
+def wanted(root: str) -> bool:
     """True where D-Bus is set up for us."""
     return files.installed(root)
 
@@ -86,7 +86,7 @@ def serve(root: str, idle: float) -> int:
 
 def there(root: str) -> bool:
     """False on a machine without a system bus."""
-    return "DBUS_SYSTEM_BUS_ADDRESS" in os.environ or os.path.exists(under(root, BUS))
+    return bool(os.variable("DBUS_SYSTEM_BUS_ADDRESS")) or os.path.exists(under(root, BUS))
 
 
 def connect(root: str) -> BusLink:

@@ -7,9 +7,9 @@ place.  A policy that lists the names is what dbus-daemon and dbus-broker both u
 
 from __future__ import annotations
 
-import os
 import sys
 
+from mwan_hook import plainos as os
 from mwan_hook.model import MwanError
 from mwan_hook.notify.bus.names import BASE, bus_name
 from mwan_hook.store import files

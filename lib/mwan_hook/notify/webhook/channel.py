@@ -7,12 +7,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mwan_hook.config import Loaded
-    from mwan_hook.model import Config, Notice
-
-
-def wanted(_root: str, config: Config) -> bool:
-    """True with a URL."""
-    return bool(config.webhook.url)
+    from mwan_hook.model import Notice
 
 
 def deliver(root: str, loaded: Loaded, notices: Sequence[Notice]) -> bool:
