@@ -259,6 +259,7 @@ def test_a_long_spool_and_a_hook_that_roars_take_little_memory(tmp_path: Path) -
     roaring.parent.mkdir(parents=True)
     roaring.write_text("#!/bin/sh\nhead -c 33000000 /dev/zero\nyes | head -c 33000000\n")
     roaring.chmod(0o755)
+    (tmp_path / "etc/mwan-hook/mwan-hook.conf").write_text("[hooks]\ntimeout = 120\n")  # for a busy machine
     done = measured([sys.executable, "-m", "mwan_hook", "--root", str(tmp_path), "notify"], os.environ)
     assert (done.code, outbox.names(str(tmp_path), files.NOTIFY)) == (0, frozenset()), done.errors
     assert "50-roars: ... and more, which is left out" in done.said

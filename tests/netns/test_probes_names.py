@@ -226,7 +226,7 @@ def addresses(connection: socket.socket, parameters: dict[str, Any]) -> None:
 @both
 def test_resolved_is_asked_for_the_link_where_it_runs(bed: Bed, family: Family) -> None:
     calls = resolved(bed, addresses)
-    result = bed.lab.one(bed.uplink.job("http://ok.test/204", family, servers=(ALIVE[family],)))
+    result = bed.lab.one(bed.uplink.job("http://ok.test/204", family, timeout=4, servers=(ALIVE[family],)))
     assert (result.connectivity, result.error) == (FULL, None)
     assert calls == [
         {
@@ -255,7 +255,7 @@ def test_resolved_s_word_that_there_is_no_address_holds(bed: Bed, message: dict[
 SILENCES: dict[str, Callable[[socket.socket, dict[str, Any]], None]] = {
     "no server for the link": say(error="io.systemd.Resolve.NoNameServers", parameters={}),
     "a server that fails": say(error="io.systemd.Resolve.DNSError", parameters={"rcode": 2}),
-    "no answer": lambda connection, _: time.sleep(3),
+    "no answer": lambda connection, _: time.sleep(5),
     "a closed connection": lambda connection, _: None,
     "no JSON": lambda connection, _: connection.sendall(b"what\0"),
     "another shape": say(parameters={"addresses": [1]}),
@@ -268,7 +268,7 @@ SILENCES: dict[str, Callable[[socket.socket, dict[str, Any]], None]] = {
 @pytest.mark.parametrize("silence", SILENCES)
 def test_where_resolved_does_not_answer_the_servers_are_asked(bed: Bed, silence: str) -> None:
     resolved(bed, SILENCES[silence])
-    result = bed.lab.one(bed.uplink.job("http://ok.test/204", timeout=2, servers=(ALIVE[Family.IPV4],)))
+    result = bed.lab.one(bed.uplink.job("http://ok.test/204", timeout=4, servers=(ALIVE[Family.IPV4],)))
     assert (result.connectivity, result.error) == (FULL, None)
     assert bed.internet.questions == ["ok.test."]
 

@@ -10,6 +10,7 @@ import shutil
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from tests.lab.process import run
 from tests.lab.router import PROJECT
@@ -86,16 +87,21 @@ def starts(bed: World, since: float = 0.0) -> dict[str, list[float]]:
     return found
 
 
+def told(bed: World) -> list[dict[str, Any]]:
+    """Each uplink of `mwan-hook status` by hand."""
+    return list(json.loads(bed.run("mwan-hook", "status", "--json").stdout)["uplinks"].values())
+
+
 def verdicts(bed: World, family: str = "ipv4") -> dict[str, str]:
-    """Interface -> online, offline or disabled, as `mwan-hook status` by hand says."""
-    told = json.loads(bed.run("mwan-hook", "status", "--json").stdout)["uplinks"]
-    return {uplink["interface"]: uplink[family]["status"] for uplink in told.values()}
+    """Interface -> online, offline or disabled."""
+    return {uplink["interface"]: uplink[family]["status"] for uplink in told(bed)}
 
 
 def online(bed: World, *interfaces: str) -> bool:
-    """These and no others are online in both families."""
+    """These and no others are online in both families; one start of the program, as it is asked again and again."""
+    uplinks = told(bed)
     return all(
-        {name for name, status in verdicts(bed, family).items() if status == "online"} == set(interfaces)
+        {uplink["interface"] for uplink in uplinks if uplink[family]["status"] == "online"} == set(interfaces)
         for family in ("ipv4", "ipv6")
     )
 

@@ -215,7 +215,8 @@ def test_the_timer_fires_every_ten_seconds(bed: Container) -> None:
     times = running.starts(bed, since)[name]
     gaps = [after - before for before, after in itertools.pairwise(times)]
     print(gaps)
-    assert all(9.9 <= gap <= 10.5 for gap in gaps), gaps
+    assert min(gaps) >= 9.9, gaps
+    assert statistics.median(gaps) <= 10.5, "a busy machine may be late once"
 
 
 def dropped(bed: Container) -> str:

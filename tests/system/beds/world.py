@@ -165,8 +165,8 @@ class World(Lab):
 
     @staticmethod
     def wait(what: str, probe: Callable[[], T], timeout: float = PATIENCE) -> T:
-        """Wait for something in the booted system; a look costs some milliseconds."""
-        return wait_for(what, probe, timeout, 0.1)
+        """Wait for something in the booted system; a look that starts a program costs a tenth of a second."""
+        return wait_for(what, probe, timeout, 0.2)
 
 
 def feed(argv: Sequence[str], data: bytes, check: bool, timeout: float) -> Done:
