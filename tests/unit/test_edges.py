@@ -381,7 +381,7 @@ def test_what_has_to_survive_a_power_cut_is_on_the_disk_before_and_after_it_gets
 
     monkeypatch.setattr(plainos, "fsync", synced)
     monkeypatch.setattr(plainos, "rename", renamed)
-    files.replace(str(tmp_path / "file"), b"content", durable)
+    files.replace(str(tmp_path / "file"), b"content", durable=durable)
     assert (tmp_path / "file").read_bytes() == b"content"
     assert steps == (["file", "name", "directory"] if durable else ["name"])
 

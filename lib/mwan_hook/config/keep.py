@@ -51,7 +51,7 @@ def write(root: str, record: dict[str, Any], watch: Watch) -> None:
     text = plainjson.dumps({**record, "stamp": version(root, record["plain"]), "inputs": watch.seen})[1:].encode()
     try:
         make_directory(os.path.dirname(path))
-        write_file(draft, summed(text) + text, mode=watch.mode)
+        write_file(draft, summed(text) + text, durable=False, mode=watch.mode)
         os.replace(draft, path)
     except (OSError, MwanError):
         discard(draft)

@@ -200,8 +200,8 @@ def _keep(root: str, order: Order, done: Errand) -> None:
     """Put it on record.  Raises MwanError."""
     if order.verb is Verb.DIAL:
         how = codec.encode(Remembered(order.start, order.stop))
-        files.replace(_path(root, order.uplink, "how"), how, mode=0o600)  # a command may hold a secret
-    files.replace(_path(root, order.uplink, "json"), codec.encode(done))
+        files.replace(_path(root, order.uplink, "how"), how, durable=False, mode=0o600)  # a command may hold a secret
+    files.replace(_path(root, order.uplink, "json"), codec.encode(done), durable=False)
 
 
 def _path(root: str, uplink: str, kind: str) -> str:

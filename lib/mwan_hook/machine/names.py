@@ -35,7 +35,7 @@ def write(root: str, protocol: int, default_table: int, tables: Mapping[int, str
         return [str(error)]
     for path, content in differing.items():
         try:
-            files.replace(files.under(root, path), content)
+            files.replace(files.under(root, path), content, durable=False)
         except MwanError as error:
             failed.append(str(error))
     return failed

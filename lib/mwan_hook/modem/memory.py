@@ -81,7 +81,7 @@ def remember(root: str, interface: str, what: Dialled | None) -> None:
     """Store it, or forget it.  Raises MwanError."""
     path = files.under(root, f"{PLACE}/{interface}.json")
     if what:
-        files.replace(path, codec.encode(what))
+        files.replace(path, codec.encode(what), durable=False)
     else:
         files.discard(path)
 

@@ -83,7 +83,7 @@ class Unsent:
         path = files.under(root, self.mark)
         try:
             if waits and not os.path.exists(path):
-                files.write(path, b"")
+                files.write(path, b"", durable=False)
             elif not waits:
                 os.unlink(path)
         except FileNotFoundError:

@@ -68,7 +68,7 @@ def transitions(judged: Judged, before: State, after: State) -> tuple[Transition
     return words.transitions(before, after, judged.scene.uplinks, judged.scene.wall)
 
 
-def keep(judged: Judged, state: State, now: bool = False) -> tuple[str, ...]:
+def keep(judged: Judged, state: State, now: bool) -> tuple[str, ...]:
     """Write usage to the disk if it has moved enough; messages.  Raises MwanError."""
     quotas = {uplink.name: uplink.config.quota for uplink in judged.scene.uplinks}
     return usages.keep(judged.scene.root, state.usage, quotas, now)

@@ -160,7 +160,7 @@ class Run:
             state = state._replace(saved_at=judged.scene.now, saved_wall=judged.scene.wall, run_seconds=took)
             failed = attempted(lambda: states.save(self.root, state))
             # A failed write below /var must not stop notifications.
-            unkept = attempted(lambda: complain(metering.keep(judged, state))) if state.usage else []
+            unkept = attempted(lambda: complain(metering.keep(judged, state, now=False))) if state.usage else []
             unkept += activation.keep(self.root, before, state) if state.dials != before.dials else []
             self.request = None if failed else self.request  # nothing is asked that is not on record
             state = state._replace(errors=(*errors, *failed, *unkept))

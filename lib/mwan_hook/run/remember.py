@@ -87,7 +87,7 @@ def keep(root: str, loaded: Loaded) -> None:
 
 def _keep(path: str, text: bytes | None) -> None:
     if text is not None:
-        files.replace(path, text)
+        files.replace(path, text, durable=False)
 
 
 def _seen(root: str, loaded: Loaded) -> bytes | None:

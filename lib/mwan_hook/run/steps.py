@@ -92,7 +92,7 @@ def _bounce(work: Work) -> None:
 
 def _keep(root: str, name: str, content: bytes) -> None:
     path = files.under(root, name)
-    files.replace(path, content)
+    files.replace(path, content, durable=False)
 
 
 def _await_carrier(interface: str) -> None:

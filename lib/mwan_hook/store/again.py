@@ -25,7 +25,7 @@ def due(root: str) -> bool:
     if now < when:
         return False
     pause = min(FIRST * 2 ** min(tries, 16), LONGEST)
-    files.replace(path, b"%d %.3f\n" % (tries + 1, now + pause))
+    files.replace(path, b"%d %.3f\n" % (tries + 1, now + pause), durable=False)
     return True
 
 
@@ -33,7 +33,7 @@ def wanted(root: str) -> None:
     """Have it told again; a record that is there keeps its times.  Raises MwanError."""
     path = files.under(root, files.AGAIN)
     if not os.path.exists(path):
-        files.replace(path, b"0 0\n")
+        files.replace(path, b"0 0\n", durable=False)
 
 
 def done(root: str) -> None:

@@ -160,7 +160,7 @@ def is_empty(directory: str) -> bool:
         return False
 
 
-def replace(path: str, content: bytes, durable: bool = False, mode: int = FILE) -> None:
+def replace(path: str, content: bytes, *, durable: bool, mode: int = FILE) -> None:
     """Put ``content`` in the place of ``path`` at one stroke, its directory too if it is not there.
 
     Raises MwanError, the old file is whole then.
@@ -172,14 +172,14 @@ def replace(path: str, content: bytes, durable: bool = False, mode: int = FILE) 
     _replace(path, f"{path}{TEMPORARY}", content, durable, mode)
 
 
-def keep(path: str, content: bytes, durable: bool = False) -> bool:
+def keep(path: str, content: bytes, *, durable: bool) -> bool:
     """Replace a file unless it has that content already; True if it was replaced.  Raises MwanError."""
     try:
         if read(path) == content:
             return False
     except ValueError:
         pass  # not ours
-    replace(path, content, durable)
+    replace(path, content, durable=durable)
     return True
 
 
@@ -200,7 +200,7 @@ def replace_among_others(path: str, content: bytes) -> None:
 
 def _replace(path: str, temporary: str, content: bytes, durable: bool, mode: int) -> None:
     try:
-        write(temporary, content, durable, mode)
+        write(temporary, content, durable=durable, mode=mode)
         os.rename(temporary, path)
         if durable:
             _sync(os.path.dirname(path))
@@ -217,7 +217,7 @@ def discard(path: str) -> None:
         return
 
 
-def write(path: str, content: bytes, durable: bool = False, mode: int = FILE) -> None:
+def write(path: str, content: bytes, *, durable: bool, mode: int = FILE) -> None:
     """Make a file in the place of what has this name.  Raises OSError.
 
     What exists is never opened: it may be a FIFO, which nothing is read from, or a link to another file.

@@ -1,7 +1,7 @@
 """The locks.  All are flock(2), which the kernel drops with the process, however it ends.
 
-The locks of the runs (state, probing, textfile) are taken by fcntl alone, because importing filelock costs more than
-the whole common run; every other lock is filelock's
+The locks of the runs (state, probing, textfile, what dials) are taken by fcntl alone, because importing filelock costs
+more than the whole common run; those of who tells, repairs and keeps books are filelock's
 (:mod:`mwan_hook.store.filelocked`).  Lock files are 0600: flock(2) needs no more than a descriptor for
 reading, so every user who may read the file could hold the lock.  One that root makes belongs to the owner of its
 directory, whom the services run as.

@@ -16,4 +16,4 @@ def load(root: str) -> tuple[Notified, tuple[str, ...]]:
 
 def save(root: str, notified: Notified) -> None:
     """Raises MwanError."""
-    files.replace(files.under(root, files.NOTIFIED), codec.encode(notified))
+    files.replace(files.under(root, files.NOTIFIED), codec.encode(notified), durable=False)

@@ -69,7 +69,7 @@ def add(directory: str, content: dict[str, object], name: str = "") -> str:
         name = f"{time.clock_gettime_ns(time.CLOCK_BOOTTIME):020d}-{os.getpid()}"
     path, hidden = os.path.join(directory, name), os.path.join(directory, f".{name}")
     try:
-        files.write(hidden, plainjson.dumps(content).encode())
+        files.write(hidden, plainjson.dumps(content).encode(), durable=False)
         os.rename(hidden, path)
     except OSError as error:
         files.discard(hidden)

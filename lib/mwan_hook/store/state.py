@@ -35,7 +35,7 @@ def load(root: str, writes: bool, boot: str | None = None) -> tuple[State, tuple
 def save(root: str, state: State) -> None:
     """Replace the state file.  The caller holds the state lock.  Raises MwanError; the old file is whole then."""
     whole = state if state.boot_id else state._replace(boot_id=boot_id())
-    files.replace(files.under(root, files.STATE), codec.encode(whole))
+    files.replace(files.under(root, files.STATE), codec.encode(whole), durable=False)
 
 
 def stamp(root: str) -> tuple[int, int]:

@@ -28,7 +28,7 @@ def load(root: str, writes: bool) -> tuple[Usages, tuple[str, ...]]:
     return codec.load(files.under(root, files.USAGE), "Usages", Usages(), credible.usages, writes)
 
 
-def keep(root: str, usage: Mapping[str, Usage], quotas: Mapping[str, int], now: bool = False) -> tuple[str, ...]:
+def keep(root: str, usage: Mapping[str, Usage], quotas: Mapping[str, int], now: bool) -> tuple[str, ...]:
     """Write it if it has moved enough, or ``now`` if it has moved at all; messages.
 
     The disk may be flash, so it does not have every run's figure.  The caller holds the state lock.  Raises MwanError.

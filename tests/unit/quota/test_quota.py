@@ -347,11 +347,11 @@ def test_a_threshold_is_told_once_a_period() -> None:
 def test_a_record_is_stored_and_read_as_it_was(tmp_path: Path) -> None:
     _, usage = usage_of(17 * GB)
     others = {f"stick@usb{number}": Usage(period=f"2026-{number % 12 + 1:02}-01") for number in range(stored.MOST)}
-    stored.keep(str(tmp_path), {"lte": usage}, {"lte": 20 * GB})
-    stored.keep(str(tmp_path), others, {})
+    stored.keep(str(tmp_path), {"lte": usage}, {"lte": 20 * GB}, now=False)
+    stored.keep(str(tmp_path), others, {}, now=False)
     kept, messages = stored.load(str(tmp_path), writes=True)
     assert (len(kept.uplinks), messages) == (stored.MOST, ())
-    stored.keep(str(tmp_path), {"lte": usage}, {"lte": 20 * GB})
+    stored.keep(str(tmp_path), {"lte": usage}, {"lte": 20 * GB}, now=False)
     kept, _ = stored.load(str(tmp_path), writes=True)
     assert (len(kept.uplinks), kept.uplinks["lte"]) == (stored.MOST, usage)
     assert "stick@usb0" not in kept.uplinks  # of the oldest period
@@ -362,7 +362,7 @@ def test_a_record_that_cannot_be_read_is_set_aside_and_begun_anew(tmp_path: Path
     file.parent.mkdir(parents=True)
     file.write_text("{")
     _, usage = usage_of(17 * GB)
-    [message] = stored.keep(str(tmp_path), {"lte": usage}, {"lte": 20 * GB})
+    [message] = stored.keep(str(tmp_path), {"lte": usage}, {"lte": 20 * GB}, now=False)
     assert file.name in message and len(list(file.parent.iterdir())) == 2
     assert stored.load(str(tmp_path), writes=True)[0].uplinks == {"lte": usage}
 

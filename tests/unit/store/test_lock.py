@@ -268,7 +268,7 @@ def test_what_lies_at_a_temporary_file_is_never_opened(tmp_path: Path, trap: str
         left.symlink_to(precious)
     else:
         os.mknod(left, 0o140600)
-    files.replace(str(place), b"new")
+    files.replace(str(place), b"new", durable=False)
     assert (place.read_text(), precious.read_text(), left.exists()) == ("new", "keep", False)
 
 

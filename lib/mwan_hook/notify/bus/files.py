@@ -40,7 +40,7 @@ def sync(root: str, elements: Iterable[str]) -> bool:
     wanted[POLICY] = policy(names)
     changed = False
     for path, content in wanted.items():
-        changed |= files.keep(files.under(root, path), content)
+        changed |= files.keep(files.under(root, path), content, durable=False)
     return _drop(root, {path.rpartition("/")[2] for path in wanted}) or changed
 
 
