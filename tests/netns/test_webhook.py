@@ -115,6 +115,14 @@ def endless(request: BaseHTTPRequestHandler) -> None:
             request.connection.sendall(b"x" * 65536)
 
 
+def endless_elsewhere(request: BaseHTTPRequestHandler) -> None:
+    """A redirection without end."""
+    with contextlib.suppress(OSError):
+        request.connection.sendall(b"HTTP/1.1 302 Found\r\nLocation: http://portal.test/\r\n\r\n")
+        while True:
+            request.connection.sendall(b"x" * 65536)
+
+
 def babbling(request: BaseHTTPRequestHandler) -> None:
     """Headers without end, one at a time."""
     with contextlib.suppress(OSError):
@@ -280,6 +288,13 @@ def test_an_answer_without_end_is_not_read(hut: Hut, server: Server) -> None:
     hut.happened("offline")
     server.answers = [endless]
     assert "took it" in hut.command("--send")
+
+
+def test_a_redirection_without_end_is_not_read_either(hut: Hut, server: Server) -> None:
+    hut.hook(server, timeout=4)
+    hut.happened("offline")
+    server.answers = [endless_elsewhere]
+    assert "answered 302, to portal.test: redirections are not followed" in hut.command("--send", code=1)
 
 
 def test_a_redirection_takes_the_token_nowhere(hut: Hut, server: Server) -> None:

@@ -99,6 +99,8 @@ def _converse(hook: Webhook, ca_file: str, headers: Mapping[str, str], body: str
     hear((POSTING, f"posting to {place}", None))
     with requests.Session() as session:
         session.trust_env = False  # no .netrc and no proxy of the user who started us
+        # or requests reads the whole of a redirection's reply, followed or not
+        session.get_redirect_target = lambda _: None  # type: ignore[method-assign,assignment]
         trust: bool | str = (ca_file or _system_trust()) if hook.verify else False
         try:
             with session.post(
