@@ -35,7 +35,7 @@ BACKOFF = 1.0  # seconds before a spool that cannot be emptied makes systemd sta
 
 
 class Recipients(NamedTuple):
-    """Channels with power, without, or both; their spool, and the lock of who empties it."""
+    """Channels with power, without, or both; their spool, and the lock that is held while it is emptied."""
 
     power: tuple[bool, ...]
     place: str

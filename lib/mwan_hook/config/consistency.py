@@ -182,7 +182,7 @@ def _marks(config: Config) -> Iterator[Contradiction]:
 
 
 def _room(config: Config, written: bool) -> Iterator[Contradiction]:
-    """More uplinks than marks work all the same; who has written the mask and wants ``pin`` has made a mistake."""
+    """More uplinks than marks work all the same; a mask that is written, with ``pin``, is a mistake."""
     most = room(config.routing.mark_mask)
     wanted = sum(uplink.mark is None for uplink in config.uplinks)
     if wanted > most:

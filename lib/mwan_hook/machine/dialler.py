@@ -90,7 +90,7 @@ def serve(root: str, order: Order) -> Errand:
 
 
 def serving(root: str) -> lock.Flock:
-    """The lock of those who ask."""
+    """The lock that is held while something is asked to dial or to hang up."""
     return lock.Flock(files.under(root, f"{files.DIALS}/lock"), BUSY, lock.LONGEST)
 
 

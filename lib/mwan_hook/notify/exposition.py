@@ -161,7 +161,7 @@ def _default(state: State) -> Metric:
 
 
 def _lines(metric: Metric) -> Iterator[str]:
-    """HELP and TYPE stand even where there is no sample: who reads the file sees what there could be."""
+    """Lines of a metric; HELP and TYPE stand without a sample too, so that readers see what there could be."""
     yield f"# HELP {metric.name} {metric.help}\n# TYPE {metric.name} {metric.kind}\n"
     for labels, value in metric.samples:
         if value is not None:

@@ -104,7 +104,7 @@ class _Watch:
         return Exit(0 if self._status is None else self._status, killed, survivors)
 
     def _all_gone(self) -> bool:
-        """Bury the dead; True once there is no child left."""
+        """Reap children that have exited; True when none is left."""
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)

@@ -33,7 +33,7 @@ class Run:
         self.root = root
         self.loaded = loaded
         # What they do not hear of need not be looked at again.
-        self._ears = (netlink.connect(netlink.EVERYTHING), *told)
+        self._listeners = (netlink.connect(netlink.EVERYTHING), *told)
         self.last: Scene | None = None
         self._judged: Judged | None = None
         self.memory: State | None = None  # what the last look led to; the disk has it too unless it was full
@@ -111,7 +111,7 @@ class Run:
 
     def _look(self) -> Scene:
         """Everything anew, unless neither the kernel nor another run said that anything changed."""
-        changed = netlink.any_change(self._ears)
+        changed = netlink.any_change(self._listeners)
         same = states.stamp(self.root) == self.stamp
         if self.last and self.memory and same and not changed and not self.last.bound.turns:
             now, wall = time.clock_gettime(time.CLOCK_BOOTTIME), time.time()

@@ -1,4 +1,4 @@
-"""What outlives a boot: tables and marks given to uplinks, and who was switched by hand."""
+"""What outlives a boot: tables and marks given to uplinks, and uplinks that were switched by hand."""
 
 from __future__ import annotations
 

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 
 def notifier(root: str) -> FileLocked:
-    """The lock that keeps those who tell of transitions single, and so in order."""
+    """The lock of the process that takes notices out of the first spool: one at a time, and so in order."""
     return FileLocked(under(root, NOTIFY_LOCK), 0)
 
 
 def hooks(root: str) -> FileLocked:
-    """The same for those who run hooks."""
+    """The same of the second spool, for hooks and the bus."""
     return FileLocked(under(root, HOOKS_LOCK), 0)
 
 

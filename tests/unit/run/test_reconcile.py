@@ -432,7 +432,7 @@ def test_what_came_and_which_way_out_is_the_best_are_told_once_to_hooks_and_the_
 def test_what_was_carried_is_kept_and_its_thresholds_are_told(world: World, moved: bool) -> None:
     crossed = Transition("quota-warned", "dsl", "eth1", None, "below", "warned", "80 %", 2000.0)
 
-    def keep(*_: object) -> tuple[str, ...]:
+    def keep(*_: object, now: bool) -> tuple[str, ...]:
         raise MwanError("flash is full")
 
     world.patch(metering, "keep", keep)

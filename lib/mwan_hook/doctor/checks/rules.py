@@ -61,7 +61,7 @@ def span(case: Case, family: Family) -> tuple[int, int]:
 
 
 def catches_all(rule: AnyRule) -> bool:
-    """Nothing is asked, or all is meant but a little."""
+    """True if the rule has no selector, or only a negated one."""
     if rule.suppress_prefixlength is not None or rule.action in ("nop", "goto"):
         return False
     return rule.inverted or not _selects(rule)

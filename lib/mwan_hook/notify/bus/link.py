@@ -43,7 +43,7 @@ class RefusedError(MwanError):
         self.name = name
 
 
-class Seen(NamedTuple):
+class LastSaid(NamedTuple):
     """What a value was when last looked at, and whether this process has said so in a signal."""
 
     device: BusDevice
@@ -58,7 +58,7 @@ class BusLink:
         self.names: set[str] = set()
         self.devices: dict[str, BusDevice] = {}
         self._stamp: tuple[int, int] | None = None
-        self._seen: dict[str, Seen] = {}
+        self._last: dict[str, LastSaid] = {}
         try:
             self.connection = open_dbus_connection(foreign.system_bus(root), auth_timeout=TIMEOUT)
         except (OSError, RuntimeError, ValueError) as error:
@@ -109,23 +109,23 @@ class BusLink:
         """Emit PropertiesChanged."""
         place = DBusAddress(path(word), interface=objects.PROPERTIES)
         self.send(new_signal(place, "PropertiesChanged", "sa{sv}as", objects.changed(device)))
-        self._seen[word] = Seen(device, True)
+        self._last[word] = LastSaid(device, True)
 
     def look(self) -> None:
         """Emit PropertiesChanged for what differs from the last look; what is seen first is only noted."""
         for word, device in self.devices.items():
-            seen = self._seen.get(word)
+            seen = self._last.get(word)
             if seen is None:
-                self._seen[word] = Seen(device, False)
+                self._last[word] = LastSaid(device, False)
             elif seen.device.connectivity is not device.connectivity:
                 self.say(word, device)
-        for word in self._seen.keys() - self.devices.keys():
-            del self._seen[word]
+        for word in self._last.keys() - self.devices.keys():
+            del self._last[word]
 
     def announce(self, word: str) -> None:
         """Emit PropertiesChanged unless this process has said the value already."""
         self.look()
-        if word in self._seen and not self._seen[word].said:
+        if word in self._last and not self._last[word].said:
             self.say(word, self.devices[word])
 
     def have_announced(self, word: str) -> None:

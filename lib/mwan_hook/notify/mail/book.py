@@ -128,7 +128,7 @@ def recorded(book: MailQueue, notices: Iterable[Notice], watched: Callable[[str]
 
 
 def _noted(book: MailQueue, notice: Notice, mail: Mail) -> MailQueue:
-    """One notice: who is online now ends, and who went offline without being switched off begins."""
+    """Note what a notice tells: what is online now is interrupted no more, what went offline is from now on."""
     for span in book.open:
         if span.subject in notice.online or (span.subject == MACHINE and notice.online):
             book = _ended(book, span, notice, mail)

@@ -112,7 +112,7 @@ class _Steps:
         self._hear((step, words, None))
 
     def goodbye(self) -> None:
-        """Politely, but not at any price."""
+        """Send QUIT, and wait for the answer QUIT seconds at most."""
         if self.client is None or self.client.sock is None:
             return
         self.client.sock.settimeout(QUIT)
