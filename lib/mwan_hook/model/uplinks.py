@@ -131,6 +131,7 @@ class UplinkState(NamedTuple):
     index: int = 0  # type: ignore[assignment]  # not tuple.index
     ipv4: FamilyState = FamilyState()
     ipv6: FamilyState = FamilyState()
+    came: float = 0.0  # when the interface was first seen with this index
 
     def family(self, family: Family) -> FamilyState:
         """The memory of one family."""

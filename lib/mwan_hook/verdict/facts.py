@@ -28,7 +28,8 @@ def judge_uplink(state: UplinkState, uplink: Uplink, now: float, dialled: bool) 
     families = {
         family.value: judge_facts(state.family(family), uplink, family, now, replugged, dialled) for family in FAMILIES
     }
-    return UplinkState(uplink.interface or state.interface, uplink.index, **families)
+    came = min(state.came, now) if state.index == uplink.index else now
+    return UplinkState(uplink.interface or state.interface, uplink.index, **families, came=came)
 
 
 def judge_facts(

@@ -21,13 +21,13 @@ def known(memories: Mapping[str, UplinkState], uplinks: Iterable[Uplink], now: f
     found = {**memories}
     for uplink in uplinks:
         for family in FAMILIES:
-            state = found[uplink.name].family(family)
-            if not state.known and (state.status is Status.ONLINE or _is_dead(state, uplink, family, now)):
+            state, came = found[uplink.name].family(family), found[uplink.name].came
+            if not state.known and (state.status is Status.ONLINE or _is_dead(state, uplink, family, now, came)):
                 found[uplink.name] = found[uplink.name].with_family(family, state._replace(known=True))
     return found
 
 
-def _is_dead(state: FamilyState, uplink: Uplink, family: Family, now: float) -> bool:
+def _is_dead(state: FamilyState, uplink: Uplink, family: Family, now: float, came: float) -> bool:
     """Whether it failed as often as an online one may, or its link has nothing to be probed by for long.
 
     A family that a line does not have is not dead; one without any is told once, by the family that is expected;
@@ -37,7 +37,7 @@ def _is_dead(state: FamilyState, uplink: Uplink, family: Family, now: float) -> 
         return False
     if state.way:
         return state.bad >= uplink.config.probe.fall
-    if not uplink.present or uplink.config.dial or now - state.since < PATIENCE:
+    if not uplink.present or uplink.config.dial or now - max(state.since, came) < PATIENCE:
         return False
     expected = Family.IPV4 if Family.IPV4 in uplink.config.families else Family.IPV6
     return family is expected and all(uplink.way(other).missing for other in FAMILIES)

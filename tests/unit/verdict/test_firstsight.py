@@ -97,6 +97,18 @@ def test_what_never_appeared_or_is_switched_off_is_not_known_to_be_dead() -> Non
     assert site.told == [DEAD]
 
 
+def test_a_link_that_comes_long_after_the_boot_is_given_its_minute_too() -> None:
+    site = Told()
+    site.uplinks["dsl"] = site._uplink("dsl", 1, "interface is gone")._replace(index=0, link=None)
+    site.run(0)
+    site.uplinks["dsl"] = site._uplink("dsl", 1, "no address")
+    for at in (3600, 3659):
+        site.run(at)
+        assert site.told == []
+    site.run(3660)
+    assert site.told == [DEAD]
+
+
 @pytest.mark.parametrize(
     ("families", "ipv4", "ipv6", "told"),
     [
