@@ -141,6 +141,19 @@ def test_a_read_only_run_directory_is_named_and_routing_goes_on(net: Network) ->
     assert net.router.way_out() == ["fiber"]
 
 
+def test_files_of_ours_that_cannot_be_read_stop_no_routing(net: Network) -> None:
+    """A bad block, or what came back from a backup for another user; a link to itself is as unreadable to root."""
+    for name in ("run/mwan-hook/state", *(f"var/lib/mwan-hook/{one}" for one in ("allotment", "usage", "dials"))):
+        path = net.router.root / f"{name}.json"
+        path.parent.mkdir(exist_ok=True)
+        path.symlink_to(path.name)
+    dialled = "quota = 1G\nactivate = on-demand\nstart = command:/bin/true\nstop = command:/bin/true"
+    net.router.configure(GOOD.replace("metric = 200", f"metric = 200\n{dialled}"))
+    assert net.router.check().stderr.count("set aside") == 4
+    assert net.router.way_out() == ["fiber"]
+    assert net.router.check().stderr == ""
+
+
 def test_what_was_refused_once_is_done_by_the_next_run(net: Network) -> None:
     """Sysctls and the names for ip(8), where the first run may write neither; and sysctls once more the other way."""
     names = net.router.root / "etc/iproute2"

@@ -69,12 +69,9 @@ def state(**statuses: Status) -> State:
     """Memory in which the uplinks have these verdicts in both families."""
     return State(
         uplinks={
-            name: UplinkState(
-                name,
-                NAMES[name],
-                *(FamilyState(status=status, judged=True, way="x", connectivity=Connectivity.FULL) for _ in "46"),
-            )
+            name: UplinkState(name, NAMES[name], one, one)
             for name, status in statuses.items()
+            for one in (FamilyState(status=status, judged=True, way="x", connectivity=Connectivity.FULL),)
         }
     )
 

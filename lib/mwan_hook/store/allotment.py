@@ -12,7 +12,7 @@ def load(root: str, writes: bool) -> tuple[Allotment, tuple[str, ...]]:
 
     Raises MwanError if it cannot be read.
     """
-    return codec.load(files.under(root, files.ALLOTMENT), "Allotment", Allotment(), credible.allotment, writes)
+    return codec.load_always(files.under(root, files.ALLOTMENT), "Allotment", Allotment(), credible.allotment, writes)
 
 
 def save(root: str, allotment: Allotment) -> None:

@@ -5,6 +5,8 @@ The annotations of the model are the schema, so a field that is added there is s
 
 from __future__ import annotations
 
+from errno import EINTR, EMFILE, ENFILE, ENOMEM
+
 from mwan_hook import model, plainjson
 from mwan_hook import plainos as os
 from mwan_hook.store import files
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 VERSION = 1
 LARGEST_INTEGER = 1 << 63
 LARGEST_NUMBER = 1e10  # no time of ours is further away, and any calendar knows all these
+_PASSING = (EINTR, EMFILE, ENFILE, ENOMEM)
 _decoders: dict[str, Decoder] = {}
 
 
@@ -61,6 +64,22 @@ def load(
     if not why:
         return found, ()
     return nothing, (_set_aside(path, content, why) if writes else f"{path} cannot be used ({why}); taken for empty",)
+
+
+def load_always(
+    path: str, kind: str, nothing: Any, doubt: Callable[[Any], str] | None, writes: bool
+) -> tuple[Any, tuple[str, ...]]:
+    """The same for what routing must not wait for: a caller that ``writes`` sets aside what cannot be read, too.
+
+    Raises MwanError where only looking is meant, or another try may read it.
+    """
+    try:
+        return load(path, kind, nothing, doubt, writes)
+    except model.MwanError as error:
+        cause = error.__cause__
+        if not writes or not isinstance(cause, OSError) or cause.errno in _PASSING:
+            raise
+        return nothing, (_set_aside(path, None, files.why(cause)),)
 
 
 def _set_aside(path: str, content: bytes | None, why: str) -> str:

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 
 def load(root: str, writes: bool) -> tuple[dict[str, Activation], tuple[str, ...]]:
-    """Records as a boot finds them, and messages.  Raises MwanError if the file cannot be read."""
-    kept, messages = codec.load(files.under(root, files.DIALLED), "Dials", Dials(), None, writes)
+    """Records as a boot finds them, and messages.  Raises MwanError."""
+    kept, messages = codec.load_always(files.under(root, files.DIALLED), "Dials", Dials(), None, writes)
     names = {*kept.tries, *kept.exercised_at}
     found = {
         name: Activation(tries=kept.tries.get(name, 0), exercised_at=kept.exercised_at.get(name, 0.0)) for name in names

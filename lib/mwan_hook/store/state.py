@@ -23,10 +23,9 @@ def load(root: str, writes: bool, boot: str | None = None) -> tuple[State, tuple
     """The state of this boot and messages; ``State()``, whose boot_id is empty, if there is none to be had.
 
     A file of another boot says nothing of this kernel and counts as none; one that cannot be used is set
-    aside by a caller that ``writes``.  ``boot``: this boot's id, where it is known.  Raises MwanError if the file
-    cannot be read.
+    aside by a caller that ``writes``.  ``boot``: this boot's id, where it is known.  Raises MwanError.
     """
-    state, messages = codec.load(files.under(root, files.STATE), "State", State(), credible.state, writes)
+    state, messages = codec.load_always(files.under(root, files.STATE), "State", State(), credible.state, writes)
     if state.boot_id != (boot_id() if boot is None else boot):
         return State(), messages
     return state, messages

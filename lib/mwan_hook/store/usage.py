@@ -21,11 +21,8 @@ MOST = 100  # uplinks; sticks that come under ever new names must not fill the d
 
 
 def load(root: str, writes: bool) -> tuple[Usages, tuple[str, ...]]:
-    """The records and messages; a caller that ``writes`` sets an unusable file aside.
-
-    Raises MwanError if it cannot be read.
-    """
-    return codec.load(files.under(root, files.USAGE), "Usages", Usages(), credible.usages, writes)
+    """The records and messages; a caller that ``writes`` sets an unusable file aside.  Raises MwanError."""
+    return codec.load_always(files.under(root, files.USAGE), "Usages", Usages(), credible.usages, writes)
 
 
 def keep(root: str, usage: Mapping[str, Usage], quotas: Mapping[str, int], now: bool) -> tuple[str, ...]:

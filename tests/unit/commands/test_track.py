@@ -13,7 +13,7 @@ import pytest
 
 from mwan_hook import __main__, model
 from mwan_hook.commands import track
-from mwan_hook.model import FamilyState, MwanError, State, Status, UplinkState
+from mwan_hook.model import Family, FamilyState, MwanError, State, Status, UplinkState
 from mwan_hook.store import codec, files, state
 
 LO = socket.if_nametoindex("lo")  # a device that is there, and up
@@ -52,7 +52,7 @@ def test_it_knows_the_state_file_as_the_store_does() -> None:
 @pytest.mark.parametrize("status", list(Status))
 @pytest.mark.parametrize("family", track.FAMILIES)
 def test_the_verdict_of_either_family_counts(tmp_path: Path, status: Status, family: str) -> None:
-    save(tmp_path, one=UplinkState("lo", LO, **{family: online(status=status)}))
+    save(tmp_path, one=UplinkState("lo", LO).with_family(Family(family), online(status=status)))
     wanted = 0 if status is Status.ONLINE else 1
     other = next(one for one in track.FAMILIES if one != family)
     assert ask(tmp_path) == ask(tmp_path, "--family", family) == ask(tmp_path, "one") == wanted

@@ -23,10 +23,9 @@ def state(*uplinks: tuple[str, int, int, int]) -> State:
     """Interface, index, connectivity of IPv4 and of IPv6."""
     return State(
         uplinks={
-            f"{interface}-{number}": UplinkState(
-                interface, index, *(FamilyState(connectivity=Connectivity(one)) for one in (four, six))
-            )
+            f"{interface}-{number}": UplinkState(interface, index, FamilyState(connectivity=Connectivity(four)), ipv6)
             for number, (interface, index, four, six) in enumerate(uplinks)
+            for ipv6 in (FamilyState(connectivity=Connectivity(six)),)
         }
     )
 

@@ -10,9 +10,10 @@ from mwan_hook.notify import oids
 BASE = (1, 3, 6, 1, 4, 1, 99999)
 
 
-def uplink(index: int, *seen: Connectivity) -> UplinkState:
-    """Memory of one with that connectivity in IPv4, and in IPv6."""
-    return UplinkState("eth", index, *(FamilyState(connectivity=one, way="a") for one in seen))
+def uplink(index: int, ipv4: Connectivity, ipv6: Connectivity | None = None) -> UplinkState:
+    """Memory of one with that connectivity."""
+    other = FamilyState() if ipv6 is None else FamilyState(connectivity=ipv6, way="a")
+    return UplinkState("eth", index, FamilyState(connectivity=ipv4, way="a"), other)
 
 
 STATE = State(

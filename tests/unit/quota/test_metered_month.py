@@ -37,7 +37,8 @@ COSTS = {
     (Method.HTTP, Family.IPV4): 840,  # the name's lookup included
     (Method.HTTP, Family.IPV6): 1100,
 }
-FIBER = UplinkState("fiber", 2, *(FamilyState(Status.ONLINE, Connectivity.FULL, judged=True) for _ in FAMILIES))
+GOOD = FamilyState(Status.ONLINE, Connectivity.FULL, judged=True)
+FIBER = UplinkState("fiber", 2, GOOD, GOOD)
 
 
 class Month:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -27,7 +29,7 @@ from mwan_hook.model import (
     UplinkState,
     WayOut,
 )
-from mwan_hook.store import allotment, codec, files, foreign, state
+from mwan_hook.store import allotment, codec, dials, files, foreign, state, usage
 
 FULL_STATE = State(
     boot_id="boot",
@@ -177,6 +179,40 @@ def test_a_directory_in_place_of_the_state_is_set_aside(tmp_path: Path) -> None:
     (tmp_path / files.STATE).mkdir(parents=True)
     assert "set aside" in state.load(str(tmp_path), writes=True)[1][0]
     state.save(str(tmp_path), State())
+
+
+@pytest.mark.parametrize(
+    ("load", "place"),
+    [
+        (state.load, files.STATE),
+        (allotment.load, files.ALLOTMENT),
+        (usage.load, files.USAGE),
+        (dials.load, files.DIALLED),
+    ],
+)
+def test_what_cannot_be_read_is_set_aside_by_a_run_and_is_an_error_of_who_only_looks(
+    tmp_path: Path, load: Callable[[str, bool], tuple[object, tuple[str, ...]]], place: str
+) -> None:
+    path = tmp_path / place
+    path.parent.mkdir(parents=True)
+    path.symlink_to(path.name)
+    with pytest.raises(MwanError, match="cannot read"):
+        load(str(tmp_path), False)
+    assert "(Too many levels of symbolic links); set aside" in load(str(tmp_path), True)[1][0]
+    assert (load(str(tmp_path), True)[1], path.with_name(f"{path.name}.bad").is_symlink()) == ((), True)
+
+
+def test_what_another_try_may_read_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    state.save(str(tmp_path), State("b", config="old"))
+
+    def full(*_: object) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as short:
+        short.setattr(plainos, "open", full)
+        with pytest.raises(MwanError, match="Too many open files"):
+            state.load(str(tmp_path), writes=True, boot="b")
+    assert state.load(str(tmp_path), writes=True, boot="b")[0].config == "old"
 
 
 def test_a_file_too_large_to_be_ours_is_set_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
