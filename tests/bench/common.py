@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from tests.bench import subject
 from tests.bench.spawner import Spawner, interleaved
 from tests.bench.table import Row, against
-from tests.lab import Lab, Netns, Router, topologies
+from tests.lab import Lab, LabError, Netns, Router, topologies
 
 REPETITIONS = 31
 COUNTED = 3
@@ -24,6 +24,7 @@ def rows() -> Iterator[Row]:
     with Lab() as lab:
         net = topologies.probed(lab, 3)
         yield from _families(lab, net.router, "", "common run, 3 uplinks, ICMP and TCP", limited=True)
+        yield _event(net.router)
         yield from _families(lab, net.router, BOTH, "the same, IPv4 and IPv6 probed", limited=False)
         yield from _importing_all(lab, net.router)
 
@@ -53,6 +54,26 @@ def _families(lab: Lab, router: Router, more: str, what: str, limited: bool) -> 
         )
     peaks = [statistics.median(memory(router.ns, argv) for _ in range(COUNTED)) for argv in _counted(run)]
     yield against(f"{what}: peak memory", peaks[0], peaks[1], "MiB", 1.7 if limited else None)
+
+
+def _event(router: Router) -> Row:
+    """What a new lease of one uplink costs until the tables are right."""
+    run = (*subject.interpreter(), *subject.words(router, "event", "--facts"))
+    counts = []
+    for number in range(COUNTED):
+        address = f"10.1.0.{77 + number}"
+        router.ns.batch(
+            "addr flush dev eth1 scope global to 10.1.0.0/24",
+            f"addr add {address}/24 dev eth1",
+            f"route add default via 10.1.0.1 dev eth1 proto dhcp src {address} metric 100",
+        )
+        counts.append(instructions(router.ns, run) / 1e6)
+        if address not in str(router.ns.rules()):
+            raise LabError(f"{address} has no rule")
+        router.check()
+    bare = _count(router.ns, subject.NOTHING)
+    what = "event with one address of three uplinks changed: instructions"
+    return against(what, statistics.median(counts), bare, "M", 3.5)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from jeepney.io.blocking import open_dbus_connection
 
 from mwan_hook import config
 from mwan_hook.model import Connectivity, FamilyState, Notice, State, UplinkState
-from mwan_hook.notify.bus import announce, names
+from mwan_hook.notify.bus import announce, files, names
 from mwan_hook.store import state as states
 from tests.lab.process import Done, run, spawn, wait_for
 
@@ -100,7 +100,7 @@ class PrivateBus:
     def poke(self, **connectivity: int) -> None:
         """What a delivering run does about these transitions."""
         loaded = config.load(self.root)
-        if announce.wanted(self.root):
+        if files.installed(self.root):
             announce.deliver(self.root, loaded, [notice(name, number) for name, number in connectivity.items()])
 
     def serve(self, *options: str) -> subprocess.Popen[bytes]:

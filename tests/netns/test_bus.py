@@ -19,6 +19,7 @@ from mwan_hook.model import MwanError, Notice
 from mwan_hook.notify.bus import announce, link, names, objects
 from mwan_hook.notify.bus import files as busfiles
 from mwan_hook.store import files
+from mwan_hook.store.files import BUS_POLICIES
 from mwan_hook.verdict.notices import AGAIN
 from tests.lab.process import LabError, run, spawn, wait_for
 from tests.netns.private_bus import NOBODY, PrivateBus, notice, private_bus
@@ -280,7 +281,7 @@ def test_removing_leaves_no_name_and_no_file(two: PrivateBus) -> None:
 
 
 def test_without_our_policy_nothing_is_done(two: PrivateBus) -> None:
-    Path(two.root, busfiles.INSTALLED[0]).unlink()
+    Path(two.root, BUS_POLICIES[0]).unlink()
     two.save(eth0=1, usb0=4)
     before = sorted(Path(two.root, busfiles.SERVICES).iterdir())
     two.poke(eth0=1)

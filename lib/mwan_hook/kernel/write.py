@@ -6,7 +6,7 @@ from errno import EADDRNOTAVAIL, EEXIST, EHOSTUNREACH, ENETDOWN, ENETUNREACH, EN
 from itertools import groupby
 
 from mwan_hook import plainos as os
-from mwan_hook.kernel import build, bulk, standing, sysctl, wire
+from mwan_hook.kernel import build, bulk, sysctl, wire
 from mwan_hook.kernel.reader import Reader
 from mwan_hook.model import MAIN_TABLE, Change, Family, Op, Route, Rule, Sysctl
 from mwan_hook.routing import words
@@ -100,6 +100,8 @@ def _rules(changes: Sequence[Change]) -> Refused:
 
 
 def _deletions(changes: Sequence[Change]) -> Refused:
+    from mwan_hook.kernel import standing
+
     changes = standing.still_there(changes)
     routes = [change.what for change in changes if isinstance(change.what, Route)]
     refused = bulk.send([build.deletion(build.canonical(route)) for route in routes])
@@ -171,6 +173,8 @@ def _take(route: Route) -> str:
 
 
 def _beside(op: Op, route: Route) -> str:
+    from mwan_hook.kernel import standing
+
     there = standing.at(route)
     if any(standing.holds(old, route) for old in there):
         return ""
@@ -182,6 +186,8 @@ def _beside(op: Op, route: Route) -> str:
 
 def _replace(route: Route) -> str:
     """Look whose route comes first at a destination and metric: that is the one which the kernel replaces."""
+    from mwan_hook.kernel import standing
+
     there = standing.at(route)
     if all(old.protocol == route.protocol for old in there):
         kept = _kept_legs(route, there) if route.family is Family.IPV6 else ""
@@ -199,6 +205,8 @@ def _kept_legs(route: Route, there: Sequence[Route]) -> str:
     It may have merged a foreign route into ours, and then tells of one multipath route of ours.  Only a delete
     compares the protocol of each nexthop, so those that are not wanted any more are deleted one by one.
     """
+    from mwan_hook.kernel import standing
+
     spare = standing.spare_legs(route, there)
     if not spare or (route.nhid and route.table != MAIN_TABLE):  # in a table of ours nothing was merged
         return ""

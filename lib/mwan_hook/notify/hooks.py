@@ -8,7 +8,7 @@ from __future__ import annotations
 from mwan_hook import plainos as os
 from mwan_hook.light import NamedTuple
 from mwan_hook.say import complain, say, shown
-from mwan_hook.store import files, notified
+from mwan_hook.store import files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,6 +62,8 @@ def deliver(root: str, loaded: Loaded, notices: Sequence[Notice]) -> bool:
 def _told(root: str, timeout: float, notice: Notice) -> bool:
     """Run the hooks of an event but those that had it; False if one failed."""
     import json
+
+    from mwan_hook.store import notified
 
     record, messages = notified.load(root)
     complain(messages)

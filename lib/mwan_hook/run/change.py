@@ -57,7 +57,8 @@ def _prepare(run: Run, judged: Judged) -> tuple[str, ...]:
         complaints += attempted(lambda: allotment.save(run.root, seen.bound.allotment))
     if record != seen.state:
         complaints += attempted(lambda: states.save(run.root, record))
-        run.remember(record)
+    if record != seen.state or seen.state.boot_id:
+        run.remember(record)  # and the next look need not read it
     routing = seen.config.routing
     # A read-only /etc is no failure.
     complain(names.write(run.root, routing.protocol, routing.default_table, seen.named_tables))

@@ -1,13 +1,14 @@
 """The channels that are told of what happens, in their order; the same with systemd and without.
 
 A channel is a module with ``deliver(root, loaded, notices)``, which returns False where one could not be told and that
-was said, or raises MwanError.  One that no key sets up has ``wanted(root)``, too, which imports no library.
+was said, or raises MwanError.  What sets it up is said here, so that a run need not import it for that.
 """
 
 from __future__ import annotations
 
+from mwan_hook import plainos as os
 from mwan_hook.light import NamedTuple
-from mwan_hook.store import wake
+from mwan_hook.store import files, wake
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Channel(NamedTuple):
-    """One row: a name for messages, the module, and the key that sets it up.
+    """One row: a name for messages, the module, and what sets it up: a key, or one of these files.
 
     ``power``: it needs root, and a unit of its own.  ``must``: is told one notice at a time, and what it fails to put
     on record stays in the spool.  The others get several, and keep for themselves what they have not passed on.
@@ -27,6 +28,7 @@ class Channel(NamedTuple):
     module: str
     power: bool
     key: str = ""
+    places: tuple[str, ...] = ()
     must: bool = False
 
     @property
@@ -36,10 +38,12 @@ class Channel(NamedTuple):
 
     def wanted(self, root: str, config: Config) -> bool:
         """False where nothing is set up for it."""
-        if not self.key:
-            return bool(self.code.wanted(root))
         section, _, key = self.key.partition(".")
-        return bool(getattr(getattr(config, section), key))
+        if section:
+            return bool(getattr(getattr(config, section), key))
+        if self.places:
+            return any(os.path.exists(files.under(root, place)) for place in self.places)
+        return bool(self.code.wanted(root))
 
 
 CHANNELS = (
@@ -47,7 +51,7 @@ CHANNELS = (
     Channel("mail", "notify.mail.channel", power=False, key="mail.to"),
     Channel("webhook", "notify.webhook.channel", power=False, key="webhook.url"),
     Channel("prometheus", "run.prometheus", power=False, key="prometheus.textfile"),
-    Channel("D-Bus", "notify.bus.announce", power=True),
+    Channel("D-Bus", "notify.bus.announce", power=True, places=files.BUS_POLICIES),
 )
 
 

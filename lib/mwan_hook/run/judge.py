@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from mwan_hook.model import LOCAL_TABLE, Family, Snapshot, State, Sysctl, TargetResult, Uplink, UplinkState, WayOut
+from mwan_hook.model import (
+    FAMILIES,
+    LOCAL_TABLE,
+    Family,
+    Snapshot,
+    State,
+    Sysctl,
+    TargetResult,
+    Uplink,
+    UplinkState,
+    WayOut,
+)
 from mwan_hook.routing import former
 from mwan_hook.routing.desired import Desired, desire
 from mwan_hook.routing.plan import plan
@@ -11,7 +22,6 @@ from mwan_hook.run.scene import Judged, ProbedRound, Scene, limited
 from mwan_hook.verdict.decide import judge_round, with_only_way
 from mwan_hook.verdict.events import counted
 from mwan_hook.verdict.facts import another_online, fits, judge_uplink
-from mwan_hook.verdict.firstsight import known
 from mwan_hook.verdict.schedule import interval
 
 TYPE_CHECKING = False
@@ -148,7 +158,12 @@ def verdicts(seen: Scene, rounds: Sequence[ProbedRound], asked: frozenset[str]) 
         uplink = by_name.get(one.job.uplink)
         if uplink and fits(one.job, uplink):
             memories[uplink.name] = _with_round(memories, uplink, one, seen.now)
-    return known(with_only_way(memories, seen.uplinks, seen.now), seen.uplinks, seen.now)
+    memories = with_only_way(memories, seen.uplinks, seen.now)
+    if all(memories[uplink.name].family(family).known for uplink in seen.uplinks for family in FAMILIES):
+        return memories
+    from mwan_hook.verdict.firstsight import known
+
+    return known(memories, seen.uplinks, seen.now)
 
 
 def _with_usage(seen: Scene) -> tuple[Scene, dict[str, Usage]]:

@@ -33,6 +33,7 @@ USAGE = LIB + "/usage.json"
 REPAIRS = LIB + "/repairs.json"
 DIALLED = LIB + "/dials.json"
 HISTORY = LIB + "/history.jsonl"
+BUS_POLICIES = ("etc/dbus-1/system.d/mwan-hook.conf", "usr/share/dbus-1/system.d/mwan-hook.conf")
 LARGEST = 8 << 20  # bytes; nothing of ours comes near
 DIRECTORY, FILE = 0o755, 0o644  # modes, without regard to the umask
 TEMPORARY = ".new"  # end of the names of files that are not whole yet

@@ -32,11 +32,6 @@ QUIET = 0.3  # seconds that we wait for a call of who saw a name appear: without
 LONGEST = 2.0  # seconds that we stay for calls
 
 
-def wanted(root: str) -> bool:
-    """True where D-Bus is set up for us."""
-    return files.installed(root)
-
-
 def deliver(root: str, _loaded: Loaded, notices: Sequence[Notice]) -> bool:
     """Have the bus know the names of now, and its clients what changed.
 

@@ -22,13 +22,12 @@ PLACE = files.ROOTS + "/dbus-1"
 SERVICES = PLACE + "/services"
 POLICIES = PLACE + "/policy.d"
 POLICY = POLICIES + "/uplinks.conf"
-INSTALLED = ("etc/dbus-1/system.d/mwan-hook.conf", "usr/share/dbus-1/system.d/mwan-hook.conf")
 UNIT = "mwan-hook-bus.service"
 
 
 def installed(root: str) -> bool:
     """True if D-Bus is set up: the bus's policy for us is there."""
-    return any(os.path.exists(files.under(root, path)) for path in INSTALLED)
+    return any(os.path.exists(files.under(root, path)) for path in files.BUS_POLICIES)
 
 
 def sync(root: str, elements: Iterable[str]) -> bool:
