@@ -36,7 +36,7 @@ metric = 200
 """
 # A run that is killed before the given rename(2), by which every file of ours gets its content.
 DYING = """
-import os, signal, sys
+import os, posix, signal, sys
 left, real = int(os.environ["RENAMES"]), os.rename
 def rename(*paths):
     global left
@@ -44,7 +44,7 @@ def rename(*paths):
     if not left:
         os.kill(os.getpid(), signal.SIGKILL)
     real(*paths)
-os.rename = rename
+os.rename = posix.rename = rename
 sys.argv[0] = "mwan-hook"
 from mwan_hook.__main__ import main
 sys.exit(main())

@@ -38,7 +38,7 @@ UPLINK = "[[{name}]]\nmatch = eth{n}\nmetric = {n}00\nfamilies = ipv4\n{more}\n"
 SOON = "0.2"  # seconds; what is waited for here is what comes of it
 # A process that is killed before or after the given rename(2), by which every file of ours gets its content.
 DYING = """
-import os, signal, sys
+import os, posix, signal, sys
 left, real, when = int(os.environ["RENAMES"]), os.rename, os.environ["WHEN"]
 def rename(*paths):
     global left
@@ -48,7 +48,7 @@ def rename(*paths):
     real(*paths)
     if not left and when == "after":
         os.kill(os.getpid(), signal.SIGKILL)
-os.rename = rename
+os.rename = posix.rename = rename
 sys.argv[0] = "mwan-hook"
 from mwan_hook.__main__ import main
 sys.exit(main())
