@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from mwan_hook.kernel import netlink
-from mwan_hook.model import UNREAD, Ruleset, State
+from mwan_hook.model import UNREAD, MwanError, Ruleset, State
 from mwan_hook.run import judge, look
 from mwan_hook.run.scene import Judged, ProbedRound, Scene, dialling_rests
 from mwan_hook.say import attempted, brief, complain
@@ -199,11 +199,18 @@ def _unless_quiet(judged: Judged, state: State) -> State:
 
 
 def _spooled(root: str) -> frozenset[str]:
-    """The interfaces that spooled events name; they are out of the spool then."""
+    """The interfaces that spooled events name; they are out of the spool then.
+
+    A spool that cannot be read tells of none: the facts are looked at all the same.
+    """
     if files.is_empty(files.under(root, files.EVENTS)):
         return frozenset()
     from mwan_hook.store import spool
 
-    taken = spool.take(root)
+    try:
+        taken = spool.take(root)
+    except MwanError as error:
+        complain((str(error),))
+        return frozenset()
     complain(taken.messages)
     return frozenset(one.interface for one in taken.events)
