@@ -374,6 +374,8 @@ def test_what_waits_outlives_a_boot_and_keys_of_boots_differ(hut: Hut, server: S
     hut.hook(server)
     hut.happened("offline")
     path = hut.root / unsent.WEBHOOK.path
+    paused = hut.queue._replace(failures=3, retry=9e9)
+    unsent.WEBHOOK.change(str(hut.root), lambda _: paused)
     path.write_text(path.read_text().replace(hut.queue.boot_id, "another"))
     hut.happened("online")
     hut.command("--send")

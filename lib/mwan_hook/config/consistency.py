@@ -132,10 +132,7 @@ def _dial(uplink: UplinkConfig, own: Mapping[str, Any]) -> Iterator[Contradictio
     if dial.stop and not command:
         words = "is for a start = command:...; anything else is hung up as it was dialled"
         yield mistake((*path, "stop"), words)
-    if dial.retry_min > dial.retry_max:
-        key = "retry_min" if "retry_min" in own else "retry_max"
-        words = f"expected retry_min ({dial.retry_min:g}) to be at most retry_max ({dial.retry_max:g})"
-        yield mistake((*path, key), words)
+    yield from _pair(path, dial, own, "retry_min", "retry_max")
     if dial.on_demand and dial.behind:
         yield doubt((*path, "activate"), "without a metric every other uplink is better")
     if not dial.on_demand:

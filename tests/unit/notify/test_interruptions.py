@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,17 @@ from hypothesis import strategies as st
 from mwan_hook.model import Mail, Notice
 from mwan_hook.notify.mail import book as interruptions
 from mwan_hook.notify.mail import text
-from mwan_hook.notify.mail.book import MACHINE, MOST, Interruption, MailQueue, rebased, recorded
+from mwan_hook.notify.mail.book import (
+    MACHINE,
+    MOST,
+    Interruption,
+    MailQueue,
+    News,
+    Omitted,
+    Outgoing,
+    rebased,
+    recorded,
+)
 from mwan_hook.notify.mail.pacing import STILL, due, failed, handed, lasting, next_mail, taken
 
 MAIL = Mail(to=("a@example.org",), smtp_host="mail.example.org")
@@ -409,3 +420,31 @@ def test_news_that_makes_room_is_counted_in_the_next_mail() -> None:
     sent = handed(book, "text", MAIL, 1e4)
     later = book_of((line.notice("repair-step", "lte", 2e4),), before=sent)
     assert taken(later, MAIL, 2e4).dropped == 1
+
+
+def test_what_is_counted_while_a_mail_is_under_way_is_told_by_the_next_one() -> None:
+    sent = handed(NOTHING._replace(short=2, lost=Omitted(3, 30.0)), "text", MAIL, 1e4)
+    ended = Interruption(sent.serial, "lte", "wwan0", 1.0, WALL, length=9.0)
+    after = taken(sent._replace(short=5, lost=Omitted(4, 35.0), ended=(ended,)), MAIL, 1e4)
+    assert (after.short, after.lost, after.ended) == (3, Omitted(1, 5.0), (ended,))
+
+
+def test_what_lasts_is_named_from_min_interruption_on() -> None:
+    book = NOTHING._replace(open=(Interruption(1, "lte", "wwan0", 100.0, WALL),))
+    assert [len(lasting(book, MAIL, 100.0 + MAIL.min_interruption + more)) for more in (-0.1, 0.0, 0.1)] == [0, 1, 1]
+
+
+@pytest.mark.parametrize(
+    "waiting",
+    [
+        {"ended": (Interruption(1, "lte", "", 1.0, WALL, length=9.0),)},
+        {"lost": Omitted(1, 9.0)},
+        {"outgoing": Outgoing("text", 1)},
+        {"news": (News(1, "lte", WALL, "words"),)},
+        {"open": (Interruption(1, "lte", "", 1.0, WALL),)},
+    ],
+)
+def test_each_of_these_alone_is_worth_a_mail_and_after_a_boot_at_once(waiting: dict[str, Any]) -> None:
+    book = NOTHING._replace(**waiting, at=500.0, wall=WALL, failures=3, retry=9e5)
+    assert next_mail(book, MAIL, 1e3) == 9e5
+    assert due(rebased(book, "boot-2", 30.0, WALL + 600), MAIL, 30.0, online=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import BY_US
-from mwan_hook.notify.queueing import elapsed, order
+from mwan_hook.notify.queueing import order
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -99,19 +99,22 @@ class MailQueue(NamedTuple):
 
 
 def rebased(book: MailQueue, boot_id: str, now: float, wall: float) -> MailQueue:
-    """The same book in another boot: the clock on the wall says how long ago it was written, or the uptime does."""
+    """The same book in another boot: the clock on the wall says how long ago it was written, or the uptime does.
+
+    A boot ends the pause after failures: the machine, or the line, is another one.
+    """
     if book.boot_id == boot_id:
         return book
     book = book._replace(boot_id=boot_id, last="")
     if not book.at:
         return book
-    by = elapsed(book.at, book.wall, now, wall)
+    by = now - max(now, wall - book.wall) - book.at
     return book._replace(
         open=tuple(span._replace(begin=span.begin + by, rebooted=True) for span in book.open),
         ended=tuple(span._replace(begin=span.begin + by) for span in book.ended),
         calm=None if book.calm is None else book.calm + by,
         sent=None if book.sent is None else book.sent + by,
-        retry=min(book.retry + by, now),
+        retry=0.0,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mwan_hook.light import NamedTuple
-from mwan_hook.notify.queueing import elapsed, order, pause
+from mwan_hook.notify.queueing import order, pause
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,12 +41,9 @@ class Queue(NamedTuple):
         return bool(self.posts)
 
 
-def rebased(queue: Queue, boot_id: str, now: float, wall: float) -> Queue:
-    """The same queue in another boot, with the rest of its pause by the clock on the wall, or by the uptime."""
-    if queue.boot_id == boot_id:
-        return queue
-    by = elapsed(queue.at, queue.wall, now, wall) if queue.at else 0.0
-    return queue._replace(boot_id=boot_id, last="", retry=min(queue.retry + by, now))
+def rebased(queue: Queue, boot_id: str, _now: float, _wall: float) -> Queue:
+    """The same queue in another boot, which ends the pause after failures as it does for mail."""
+    return queue if queue.boot_id == boot_id else queue._replace(boot_id=boot_id, last="", retry=0.0)
 
 
 def recorded(queue: Queue, notices: Iterable[Notice], hook: Webhook, body: Callable[[Notice], str]) -> Queue:
