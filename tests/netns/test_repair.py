@@ -17,7 +17,7 @@ import pytest
 
 from mwan_hook.repair import ladder
 from mwan_hook.store import files
-from tests.lab import Lab, Network, topologies, wait_for
+from tests.lab import Lab, Line, Network, topologies, wait_for
 from tests.lab.process import run
 from tests.netns import operators
 
@@ -49,6 +49,25 @@ def rename(*paths):
     if not left and when == "after":
         os.kill(os.getpid(), signal.SIGKILL)
 os.rename = posix.rename = rename
+sys.argv[0] = "mwan-hook"
+from mwan_hook.__main__ import main
+sys.exit(main())
+"""
+# `repair` beside what takes the address away when all was put back, and gives it anew.
+AS_NETWORKD = """
+import os, subprocess, sys, time, types
+from mwan_hook.kernel import bounce
+def ip(words):
+    return subprocess.run(["ip", *words.split()], check=True, capture_output=True, text=True).stdout
+def sleep(seconds):
+    bounce.time = time
+    ip(os.environ["GONE"])
+    with open(os.environ["LEFT"], "w") as file:
+        file.write(ip("route show table 777"))
+    for words in os.environ["BACK"].split(";"):
+        ip(words)
+    time.sleep(seconds)
+bounce.time = types.SimpleNamespace(sleep=sleep, monotonic=time.monotonic)
 sys.argv[0] = "mwan-hook"
 from mwan_hook.__main__ import main
 sys.exit(main())
@@ -324,12 +343,21 @@ def test_what_others_have_on_a_link_is_there_after_a_bounce_and_ours_after_the_n
     )
     before = foreign(lines)
     assert len([one for one in before if "eth2" in one]) > 8
-    lines.router.mwan("repair", "lte", "--step", "bounce")
+    bounced_beside_networkd(lines, line)
     assert foreign(lines) == before
-    lines.router.lease(line)  # as the client of the lease does that has seen the link come up
     lines.router.event("change", "eth2")
     lines.router.check()
     assert lines.router.verdict("lte") == "online" and lines.router.mwan("plan").stdout == ""
+
+
+def bounced_beside_networkd(lines: Lines, line: Line) -> None:
+    """Have it bounced; the lease is taken away and given anew a moment after what others have was put back."""
+    words = ("--root", str(lines.root), "repair", "lte", "--step", "bounce")
+    argv = lines.router.ns.argv(lines.router.python, "-c", AS_NETWORKD, *words)
+    gone, left = f"addr del {line.address} dev eth2", lines.root / "left"
+    env = {"GONE": gone, "BACK": ";".join(lines.router.leased(line)), "LEFT": str(left)}
+    assert "is done" in run(argv, env={**env, **lines.router.environment()}).stdout
+    assert left.read_text() == "", "the kernel takes all IPv4 routes with the last address"
 
 
 def foreign(lines: Lines) -> list[str]:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 PATIENCE = 15.0  # seconds in which the gateways of routes are there again
+SETTLED = 2.0  # seconds for which it has to stay: who has a lease there takes the address away when the carrier goes, a
+# moment after it is back, and with its last IPv4 address a link loses all IPv4 routes (fib_disable_ip)
 STEP = 0.25
 BY_ITSELF = frozenset((1, 2, 9, 16))  # protocols of what comes back: redirects, the kernel's own, RA, DHCP
 _IFF_UP = 1
@@ -54,16 +56,19 @@ def up(index: int) -> None:
 
 
 def put_back(messages: Sequence[bytes]) -> int:
-    """Put back what is missing, as soon as it can be; how many cannot be within PATIENCE."""
-    until = time.monotonic() + PATIENCE
-    left = list(messages)
-    while left:
-        refused = bulk.send(left)
-        left = [left[place] for place, (code, _) in sorted(refused.items()) if code != EEXIST]
-        if not left or time.monotonic() > until:
+    """Put back what is missing until all of it stays; how many cannot be put back within PATIENCE."""
+    now = time.monotonic()
+    until, calm = now + PATIENCE, now
+    left = len(messages)
+    while messages:
+        refused = bulk.send(messages)
+        left = sum(code != EEXIST for code, _ in refused.values())
+        now = time.monotonic()
+        calm = now + SETTLED if left or len(refused) < len(messages) else calm
+        if now >= min(calm, until):
             break
         time.sleep(STEP)
-    return len(left)
+    return left
 
 
 def split(stored: bytes) -> list[bytes]:
