@@ -33,6 +33,31 @@ case "$*" in *install*python3-filelock*) mv /usr/lib/python3/dist-packages/kept 
 END"""
 
 
+# a line that a program dials, and that is the only way out; the program says which way it was asked for
+DIALLED = """
+ip link add lte0 type veth peer far0 && ip link set far0 up
+cat >/tmp/dial <<'END'
+#!/bin/sh
+echo "asked: $1"
+ip addr replace 192.0.2.9/24 dev lte0; ip link set lte0 $1; [ $1 = down ] || ip route add default dev lte0 via 192.0.2.1
+END
+chmod 755 /tmp/dial
+cat >/etc/mwan-hook/mwan-hook.conf <<'END'
+[uplinks]
+[[lte]]
+match = lte0
+metric = 9
+activate = on-demand
+start = command:/tmp/dial up
+stop = command:/tmp/dial down
+END
+mwan-hook event
+for n in $(seq 100); do ip route show default | grep lte0 && break; sleep 0.1; done
+mwan-hook event
+mwan-hook status -H
+"""
+
+
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path / "machine")
@@ -56,9 +81,13 @@ def wheels(place: Path) -> None:
 
 
 def test_installed_without_systemd_the_command_works_and_is_gone_again(machine: Machine) -> None:
-    out = said(machine.run("./install.sh && mwan-hook status -H && ./install.sh && ./install.sh uninstall --purge"))
+    install = "./install.sh && mwan-hook status -H && ./install.sh"
+    gone = "./install.sh uninstall --purge 2>&1 && ip route show default"
+    out = said(machine.run(f"{install}\n{DIALLED}rm /tmp/dial\n{gone}"))
     assert "systemd does not run here" in out
     assert "nothing was changed" in out
+    assert "lte (lte0) stays up" in out
+    assert out.endswith("default via 192.0.2.1 dev lte0 \n"), "the only way out, hung up by no uninstallation"
     assert machine.written(COMPILED) == []
 
 
