@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ from tests.system.beds import Container
 
 INSTALL = "/opt/mwan-hook/install.sh"
 UNITS = ("mwan-hook-check.timer", "mwan-hook-event.path", "mwan-hook-netlink.socket", "mwan-hook-boot.service")
+MASKED = "systemd-networkd.service systemd-networkd.socket networkd-dispatcher.service"
 STARTED = ("systemd-networkd", "networkd-dispatcher", "systemd-udevd", *UNITS)
 FOREIGN = (
     "ip rule add priority 77 from 10.7.7.7 lookup 77 protocol 99",
@@ -22,10 +24,31 @@ PRUNE = " ".join(f"-path {name} -prune -o" for name in PASSED.split())
 LOOK = f"find / -xdev {PRUNE} -printf '%p %i %m %C@ %l\\n' | sort"
 
 
+# what tests leave: an installation, and what each does to the machine besides
+CLEAN = f"""
+{INSTALL} uninstall --purge
+systemctl unmask mwan-hook-netlink.socket {MASKED}
+systemctl start systemd-networkd networkd-dispatcher
+ip addr del 192.168.1.77/24 dev wan1
+ip rule del priority 77
+ip route flush table all protocol 99
+rm -rf /root/source
+systemctl reset-failed
+"""
+
+
+@pytest.fixture(scope="module")
+def booted(image: Path, checkout: dict[str, str]) -> Iterator[Container]:
+    with Container(binds=checkout) as made:
+        yield made
+
+
 @pytest.fixture
-def bed(container: Container) -> Iterator[Container]:
-    container.wait_configured("wan1", "wan2")
-    yield container
+def bed(booted: Container) -> Iterator[Container]:
+    """One machine for all, each time without mwan-hook."""
+    booted.wait_configured("wan1", "wan2")
+    yield booted
+    booted.sh(CLEAN, check=False, timeout=120)
 
 
 def install(bed: Container, *words: str) -> str:
@@ -132,7 +155,7 @@ def test_an_installation_killed_before_it_told_is_finished_by_the_next_run(bed: 
 
 
 def test_without_networkd_it_installs_and_says_what_is_missing(bed: Container) -> None:
-    bed.sh("systemctl mask --now systemd-networkd.service systemd-networkd.socket networkd-dispatcher.service")
+    bed.sh(f"systemctl mask --now {MASKED}")
     bed.sh("ip addr replace 192.168.1.77/24 dev wan1; ip route replace default via 192.168.1.1 dev wan1")
     assert "nothing tells it about leases" in install(bed)
     bed.wait("the uplink to be online", lambda: "wan1" in online(bed), 20)
@@ -141,6 +164,7 @@ def test_without_networkd_it_installs_and_says_what_is_missing(bed: Container) -
 
 def test_a_masked_unit_stays_masked_and_another_prefix_works(bed: Container) -> None:
     bed.run("systemctl", "mask", "mwan-hook-netlink.socket")
+    since = bed.sh("date +@%s.%N").strip()
     out = install(bed, "--prefix", "/opt/elsewhere")
     assert "masked" in out
     assert bed.run("systemctl", "is-active", "mwan-hook-netlink.socket", check=False).stdout == "inactive\n"
@@ -149,7 +173,9 @@ def test_a_masked_unit_stays_masked_and_another_prefix_works(bed: Container) -> 
     bed.wait("both to be online", lambda: bed.sh(status, check=False).count(" online ") >= 2, 20)
     bed.sh("ip link add name test0 type veth peer name test1; ip link del test0")
     bed.wait("the events to be taken", lambda: not bed.sh("ls /run/mwan-hook/events"), 20)
-    journal = bed.sh("journalctl -b --no-pager -u 'mwan-hook*' -u systemd-udevd -u networkd-dispatcher")
+    journal = bed.sh(
+        f"journalctl -b --no-pager --since={since} -u 'mwan-hook*' -u systemd-udevd -u networkd-dispatcher"
+    )
     assert "spool-event" not in journal.replace("Invoking", "")
     install(bed, "uninstall", "--purge")
     assert ours(bed).split() in ([], ["mwan-hook-netlink.socket", "masked", "enabled"])
