@@ -180,10 +180,10 @@ def test_connected_without_data_is_dialled_again_once() -> None:
 @pytest.mark.parametrize("killed", ["stored", "asked"])
 @pytest.mark.parametrize("mode", ["ok", "hang", "noaddr"])
 def test_a_kill_between_storing_and_asking_loses_no_dial_and_doubles_none(killed: str, mode: str) -> None:
-    for point in range(25):
+    for point in range(35):  # with both kinds and three modes, 210
         world = two(mode, ready_timeout=50.0)
         world.lines["fiber"].works = False
-        for number in range(30):
+        for number in range(40):
             world.now += 1
             world.run(killed=killed if number == point else "")
         assert world.verbs("lte") == [DIAL]
