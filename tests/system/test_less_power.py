@@ -145,7 +145,7 @@ def test_a_lock_of_roots_and_a_stopped_run_of_roots_stop_nothing(bed: Container)
     bed.sh("rm /run/mwan-hook/probe.lock; install -m 600 /dev/null /run/mwan-hook/probe.lock")
     bed.provider[1].fault("blackhole4")
     bed.wait("failover", lambda: running.verdicts(bed)["wan1"] == "offline")
-    assert theirs(bed)
+    bed.wait("the files", lambda: theirs(bed))  # of root's for a moment
     bed.provider[1].heal()
     holder = (
         "import fcntl, os, signal; lock = open('/run/mwan-hook/state.json.lock', 'r+'); fcntl.flock(lock, 2); "
@@ -168,7 +168,7 @@ def test_hooks_are_roots_and_mail_and_posts_go(bed: Container) -> None:
     bed.wait("the mail", lambda: "fiber" in bed.sh(mail, check=False), 20)
     post = "systemctl start mwan-hook-webhook; grep -c '^Bearer 4711 .*\"offline\".*fiber' /run/posts"
     bed.wait("the posts", lambda: int(bed.sh(post, check=False) or 0) >= 2, 20)
-    assert theirs(bed)
+    bed.wait("the files", lambda: theirs(bed))  # of root's for a moment
 
 
 def dialled(bed: Container) -> list[str]:
@@ -192,7 +192,7 @@ def test_the_unit_that_dials_has_one_capability_and_hangs_up_what_was_killed(bed
         bed.wait("the modem", lambda: modems.NAME in bed.sh("busctl --acquired --no-legend"))
         bed.sh(f"systemctl start {MODEM}")
         index = bed.sh("cat /sys/class/net/wwan0/ifindex").strip()
-        up = ["0", "active", "10.64.7.91/30", "default proto static scope link src 10.64.7.91 metric 400"]
+        up = ["0", "active", "10.64.7.91/30", "default proto static scope link src 10.64.7.91 metric 4496"]
         assert dialled(bed) == [*up, f"Link {index} (wwan0): 1.1.1.1"]
         bed.sh(f"systemctl stop {MODEM}")
         down = f"Link {index} (wwan0):"
@@ -205,7 +205,7 @@ def test_the_unit_that_dials_has_one_capability_and_hangs_up_what_was_killed(bed
         assert dialled(bed) == ["9", "failed", down]
         assert '\\"bearers\\": {}' in bed.sh(change.replace("Change s", "Look"))
         said = bed.sh(f"journalctl -b --no-pager -o cat -u {MODEM}")
-        assert "connected (APN internet), 10.64.7.91/30, default of ipv4 with metric 400" in said
+        assert "connected (APN internet), 10.64.7.91/30, default of ipv4 with metric 4496" in said
         assert "4711" not in said
     finally:
         names = " ".join(f"/{name}" for name in DIALS)
