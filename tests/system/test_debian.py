@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,20 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return found
 
 
+@pytest.fixture(scope="module")
+def booted(image: Path, checkout: dict[str, str]) -> Iterator[Container]:
+    with Container(binds=checkout) as made:
+        yield made
+
+
+@pytest.fixture
+def bed(booted: Container) -> Iterator[Container]:
+    """One machine for all, each time without the package."""
+    booted.wait_configured("wan1", "wan2")
+    yield booted
+    booted.sh("dpkg -P mwan-hook; systemctl reset-failed", check=False, timeout=120)
+
+
 def put(bed: Container, package: Path) -> str:
     name = f"/tmp/{package.name}"
     bed.write({name[1:]: package.read_bytes()})
@@ -71,9 +86,7 @@ def test_it_ships_no_compiled_files_and_no_list_of_its_own(package: Path) -> Non
     assert re.search(r"Recommends: .*networkd-dispatcher, nftables", fields)
 
 
-def test_apt_installs_it_running_and_purges_it_without_a_trace(container: Container, package: Path) -> None:
-    bed = container
-    bed.wait_configured("wan1", "wan2")
+def test_apt_installs_it_running_and_purges_it_without_a_trace(bed: Container, package: Path) -> None:
     name, before = put(bed, package), tree(bed)
     bed.run("apt-get", "install", "-y", "-q", name, timeout=120)
     bed.wait("both uplinks to be online", lambda: online(bed) == ["wan1", "wan2"], 30)
@@ -90,9 +103,7 @@ def test_apt_installs_it_running_and_purges_it_without_a_trace(container: Contai
     assert not bed.sh("ls -d /run/mwan-hook*", check=False)
 
 
-def test_removal_keeps_the_configuration_and_an_upgrade_the_routes(container: Container, package: Path) -> None:
-    bed = container
-    bed.wait_configured("wan1", "wan2")
+def test_removal_keeps_the_configuration_and_an_upgrade_the_routes(bed: Container, package: Path) -> None:
     name = put(bed, package)
     bed.run("dpkg", "-i", name, timeout=120)
     bed.wait("both uplinks to be online", lambda: online(bed) == ["wan1", "wan2"], 30)
