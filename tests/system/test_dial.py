@@ -11,6 +11,7 @@ import pytest
 
 from tests.system import running
 from tests.system.beds import Container, Files
+from tests.system.profiles import profile
 
 LINE = "/usr/local/sbin/line"
 SCRIPT = """#!/bin/sh
@@ -24,7 +25,15 @@ RemainAfterExit=yes
 ExecStart={LINE} up
 ExecStop={LINE} down
 """
-MANUAL = "[Match]\nName=wan2\n\n[Link]\nActivationPolicy=manual\n\n[Network]\nDHCP=yes\n"
+NETWORK = "etc/systemd/network/10-enp2s0.network"
+
+
+def network(name: str) -> str:
+    """The file of a profile for networkd, with the names and addresses of the bed."""
+    text = str(profile(name)[NETWORK])
+    return text.replace("enp2s0", "wan2").replace("198.51.100.", "192.168.3.")
+
+
 CONFIG = """[probe]
 hysteresis_delay = 0
 portal_interval = 0
@@ -42,7 +51,7 @@ FILES: Files = {
     "usr/local/sbin/line": SCRIPT.encode(),
     "etc/line.code": "0\n",
     "etc/systemd/system/line.service": UNIT,
-    "etc/systemd/network/10-wan2.network": MANUAL,
+    NETWORK: network("dhcp"),
     "etc/mwan-hook/mwan-hook.conf": CONFIG + "start = networkd\n",
 }
 
@@ -55,8 +64,10 @@ def bed(image: Path) -> Iterator[Container]:
         yield made
 
 
-def configure(bed: Container, start: str, code: int = 0) -> None:
-    """Another way to dial, with everything as after a boot."""
+def configure(bed: Container, start: str, code: int = 0, name: str = "dhcp") -> None:
+    """Another way to dial, with everything as after a boot; ``name``: the profile that networkd's file is of."""
+    bed.write({NETWORK: network(name)})
+    bed.run("networkctl", "reload")
     bed.sh(f"echo {code} >/etc/line.code; : >/var/lib/calls")
     bed.run("sh", "-c", "cat >/etc/mwan-hook/mwan-hook.conf", data=f"{CONFIG}{start}\n")
     bed.carrier("wan1", True)
@@ -77,16 +88,17 @@ def calls(bed: Container) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("start", "called"),
+    ("start", "called", "name"),
     [
-        ("start = networkd", False),
-        ("start = unit:line", True),
-        (f"start = command:{LINE} up\nstop = command:{LINE} down", True),
+        ("start = networkd", False, "dhcp"),
+        ("start = networkd", False, "static"),
+        ("start = unit:line", True, "dhcp"),
+        (f"start = command:{LINE} up\nstop = command:{LINE} down", True, "dhcp"),
     ],
-    ids=["networkd", "unit", "command"],
+    ids=["dhcp", "static", "unit", "command"],
 )
-def test_an_outage_dials_once_and_the_return_hangs_up(bed: Container, start: str, called: bool) -> None:
-    configure(bed, start)
+def test_an_outage_dials_once_and_the_return_hangs_up(bed: Container, start: str, called: bool, name: str) -> None:
+    configure(bed, start, name=name)
     assert calls(bed) == []
     assert "state DOWN" in bed.sh("ip -o link show wan2")
     bed.carrier("wan1", False)

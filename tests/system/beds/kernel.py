@@ -36,9 +36,9 @@ FILES: Files = {
     "usr/lib/networkd-dispatcher/off.d/00-bed": "#!/bin/sh\n",
     **{f"etc/systemd/system/{unit}": Link("/dev/null") for unit in MASKED},
 }
-# directories of modules for hardware that a virtual machine never shows
+# directories of modules for hardware that a virtual machine never shows; mac80211_hwsim is Wi-Fi without a radio
 LEFT_OUT = (
-    *("sound", "drivers/gpu", "drivers/media", "drivers/net/ethernet", "drivers/net/wireless", "drivers/scsi"),
+    *("sound", "drivers/gpu", "drivers/media", "drivers/net/ethernet", "drivers/net/wireless/*/", "drivers/scsi"),
     *("drivers/infiniband", "drivers/iio", "drivers/hwmon", "drivers/staging", "drivers/hid", "drivers/md"),
     *("drivers/platform", "drivers/input", "drivers/ata", "drivers/comedi", "drivers/mtd", "drivers/video"),
     *("drivers/target", "drivers/mmc", "drivers/nvme", "drivers/bluetooth", "drivers/isdn", "drivers/net/can"),
@@ -46,8 +46,7 @@ LEFT_OUT = (
     *("drivers/net/arcnet", "drivers/pinctrl", "drivers/power", "drivers/leds", "drivers/mfd", "drivers/regulator"),
     *("fs/ocfs2", "fs/xfs", "fs/btrfs", "fs/nfs", "fs/nfsd", "fs/smbfs_common", "fs/cifs", "fs/ceph", "fs/gfs2"),
     *("fs/jfs", "fs/f2fs", "fs/ubifs", "fs/reiserfs", "fs/dlm", "net/bluetooth", "net/ceph", "net/sunrpc"),
-    *("net/mac80211", "net/wireless", "net/tipc", "net/rds", "net/sctp", "net/dccp", "net/batman-adv", "net/atm"),
-    "net/ax25",
+    *("net/tipc", "net/rds", "net/sctp", "net/dccp", "net/batman-adv", "net/atm", "net/ax25"),
 )
 # $1 root directory, $2 modules of a version, $3 changes, $4 a directory to work in, $5 the disk to make, $6 its size
 DISK = """
@@ -92,8 +91,8 @@ def _build_kernel(target: Path) -> None:
     (target / "vmlinux").write_bytes(_inside(compressed))
     shutil.copy(unpacked / "bin/busybox", target / "busybox")
     modules = next(unpacked.glob("lib/modules/*"))
-    for name in LEFT_OUT:
-        shutil.rmtree(modules / "kernel" / name, ignore_errors=True)
+    for path in [found for name in LEFT_OUT for found in (modules / "kernel").glob(name)]:
+        shutil.rmtree(path)
     (target / "modules").mkdir()
     modules.rename(target / "modules" / modules.name)
     shutil.rmtree(unpacked)

@@ -18,6 +18,8 @@ PACKAGES = (
     *("python3", "python3-venv", "python3-pyroute2", "python3-requests", "python3-configobj", "python3-filelock"),
     *("python3-dnspython", "python3-jeepney", "curl", "iputils-ping", "tcpdump", "conntrack", "ethtool"),
     *("radvd", "dnsmasq-base", "isc-dhcp-server"),
+    # what dials backups, and what answers it
+    *("ppp", "pppoe", "pptp-linux", "pptpd", "wpasupplicant", "hostapd", "iw", "wireguard-tools", "openvpn"),
 )
 ENABLED = ("systemd-networkd", "systemd-resolved", "networkd-dispatcher")
 DISABLED = ("snmpd",)  # a test that needs it starts it
@@ -29,7 +31,8 @@ MASKED = (
     *("systemd-update-utmp.service", "systemd-update-utmp-runlevel.service", "systemd-journal-flush.service"),
     *("systemd-binfmt.service", "proc-sys-fs-binfmt_misc.automount", "sys-fs-fuse-connections.mount"),
     *("dev-hugepages.mount", "sys-kernel-debug.mount", "sys-kernel-tracing.mount"),
-    *("isc-dhcp-server.service", "radvd.service"),
+    *("isc-dhcp-server.service", "radvd.service", "pptpd.service", "pppd-dns.service", "wpa_supplicant.service"),
+    *("openvpn.service",),
     *("systemd-random-seed.service", "systemd-pstore.service", "ldconfig.service", "systemd-firstboot.service"),
 )
 FILES: Files = {

@@ -1,0 +1,136 @@
+"""The profiles of docs/examples that need a kernel's help, as they stand there: real programs dial and answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from tests.lab import LabError, wait_for
+from tests.system import answering, running
+from tests.system.beds import Machine
+from tests.system.beds.qemu import obstacle
+from tests.system.profiles import profile
+
+pytestmark = pytest.mark.skipif(bool(obstacle()), reason=obstacle())
+SLOW = 180  # seconds; without KVM a run takes some
+MWAN = f"PYTHONPATH={running.PROGRAM} python3 -m mwan_hook"
+FIBER = """[probe]
+targets = icmp://1.1.1.1
+portal_interval = 0
+hysteresis_delay = 0
+timeout = 2
+fall = 2
+rise = 1
+[uplinks]
+[[fiber]]
+match = enp0s6
+metric = 100
+families = ipv4
+"""
+QUICK = "[uplinks]\n[[{}]]\nfamilies = ipv4\nlinger = 0\n"
+TAKE_UP = """chmod -R go= /etc/ppp/peers /etc/chatscripts /etc/wireguard /etc/wpa_supplicant /etc/openvpn/client
+cd /etc/isp
+for file in /etc/wireguard/*.conf; do
+  [ ! -e $file ] || sed -i "s,PRIVATE-.*,$(cat wg.here),; s,PUBLIC-.*,$(cat wg.there.pub)," $file
+done
+systemctl daemon-reload
+networkctl reload"""
+LOOK = "cat /run/mwan-hook/state.json; ip -br a; ip r; networkctl; journalctl -b --no-pager | grep -v guest- | tail -60"
+
+
+class Line(NamedTuple):
+    """A profile, what it dials, and what that gives."""
+
+    folder: str
+    uplink: str
+    interface: str
+    address: str
+
+
+LINES = [
+    Line("pppoe", "dsl", "ppp-dsl", "10.67.15."),
+    Line("gsm", "gsm", "ppp-gsm", "10.67.17.2"),
+    Line("wifi", "wifi", "wlan0", "10.77.0."),
+    Line("wireguard", "wireguard", "wg-backup", "10.8.0.2"),
+    Line("openvpn", "openvpn", "tun-backup", "10.9.0."),
+    Line("pptp", "pptp", "ppp-pptp", "10.67.16."),
+]
+
+
+@pytest.fixture(scope="module")
+def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """A machine with mwan-hook and what answers in it, online by its fibre; nothing starts runs by itself."""
+    here: Path = tmp_path_factory.mktemp("isp")
+    files = {**answering.FILES, **answering.certificate(here), "etc/mwan-hook/mwan-hook.conf": FIBER}
+    with Machine(files=files, isps=(1, 2)) as made:
+        made.carrier("enp0s7", on=False)
+        made.copy(running.laid_out() / running.PROGRAM[1:], running.PROGRAM)
+        made.sh("/usr/local/sbin/build")
+        made.wait_configured("enp0s6")
+        check(made)
+        yield made
+
+
+def check(bed: Machine) -> None:
+    """A run that probes now."""
+    bed.sh(f"{MWAN} check --now")
+
+
+def until(bed: Machine, what: str, good: Callable[[], object], runs: bool = False) -> None:
+    """Wait for what the kernel shows, or with ``runs`` for what run after run makes of it."""
+
+    def is_so() -> object:
+        if runs:
+            check(bed)
+        return good()
+
+    try:
+        wait_for(what, is_so, SLOW, 0.3)
+    except LabError as error:
+        raise LabError(f"{error}\n{bed.sh(LOOK)}") from None
+
+
+def carrying(bed: Machine) -> str:
+    """The interface of the shared default that comes first."""
+    return running.shared(bed).partition(" dev ")[2].partition(" ")[0]
+
+
+def phase(bed: Machine, uplink: str) -> Any:
+    """How far a dialled uplink is, as remembered."""
+    return json.loads(bed.sh("cat /run/mwan-hook/state.json"))["dials"][uplink].get("phase", "idle")
+
+
+def address(bed: Machine, line: Line) -> str:
+    """Its IPv4 address."""
+    told = bed.sh(f"ip -4 -br addr show dev {line.interface}", check=False).split()
+    return told[2] if len(told) > 2 else ""
+
+
+@pytest.mark.parametrize("line", LINES, ids=[line.folder for line in LINES])
+def test_a_profile_is_dialled_in_an_outage_and_hung_up_after_it(bed: Machine, line: Line) -> None:
+    bed.sh("rm -rf /etc/mwan-hook/conf.d /etc/systemd/network/10-*")
+    bed.write({**profile(line.folder, "enp0s6"), "etc/mwan-hook/conf.d/quick.conf": QUICK.format(line.uplink)})
+    bed.sh(TAKE_UP)
+    with bed.provider[1].broken("blackhole"):
+        check(bed)
+        until(bed, f"an address of {line.folder}", lambda: address(bed, line).startswith(line.address))
+        until(bed, f"{line.folder} to carry", lambda: carrying(bed) == line.interface, runs=True)
+        assert phase(bed, line.uplink) == "up"
+        bed.sh("ping -c1 -W5 9.9.9.9")
+    until(bed, "the fibre to carry", lambda: carrying(bed) == "enp0s6", runs=True)
+    until(bed, f"the end of {line.folder}", lambda: not address(bed, line))
+    assert phase(bed, line.uplink) in ("idle", "stopping")
+    assert bed.sh("systemctl list-units --failed --plain --no-legend") == "", bed.sh(LOOK)
+
+
+def test_a_pin_that_the_sim_refuses_is_sent_once(bed: Machine) -> None:
+    bed.write(profile("gsm", "enp0s6"))
+    bed.sh("echo 4711 >/etc/isp/gsm.pin; rm /run/gsm.log; systemctl restart isp-gsm; " + TAKE_UP)
+    for _ in range(2):
+        ended = bed.run("timeout", "100", "pppd", "call", "gsm", "nodetach", check=False, timeout=120)
+        assert ended.returncode == 18, ended
+    assert bed.sh("grep CPIN /run/gsm.log").splitlines() == ["AT+CPIN?", 'AT+CPIN="1234"', "AT+CPIN?"]
