@@ -61,7 +61,7 @@ while True:
 """
 # names of links are those of docs/examples
 BUILD = """#!/bin/sh -e
-modprobe -a pppoe ppp_async ppp_mppe wireguard tun
+modprobe -a pppoe ppp_async ppp_mppe wireguard tun vhci-hcd cdc_mbim
 modprobe mac80211_hwsim radios=2
 ip netns add provider
 ns() { ip netns exec provider "$@"; }
@@ -81,6 +81,7 @@ run pptp "pptpd -f -c /etc/isp/pptpd.conf -p /run/isp-pptp.pid"
 run openvpn "openvpn --config /etc/isp/openvpn.conf"
 run wifi "hostapd /etc/isp/hostapd.conf"
 systemd-run -q --unit isp-gsm /usr/local/sbin/modem
+systemd-run -q --unit isp-lte /usr/local/sbin/mbim-stick internet cell0
 cd /etc/isp
 umask 077
 for end in here there; do wg genkey >wg.$end; wg pubkey <wg.$end >wg.$end.pub; done
@@ -88,12 +89,19 @@ ns ip link add wg0 type wireguard
 ns wg set wg0 listen-port 51820 private-key wg.there peer "$(cat wg.here.pub)" allowed-ips 10.8.0.2/32
 ns ip addr add 10.8.0.1/24 dev wg0
 ns ip link set wg0 up
+until [ -e /sys/class/net/cell0 ]; do sleep 0.1; done
+ip link set cell0 netns provider
+ns ip link set cell0 up
+ns ip route add 10.64.9.2 dev cell0
+systemctl start --no-block ModemManager
 """
 PPP = "lcp-echo-interval 5\nlcp-echo-failure 3\nms-dns 1.1.1.1\nnoauth\n"
 FILES: Files = {
     "usr/local/sbin/modem": MODEM,
+    "usr/local/sbin/mbim-stick": (Path(__file__).parent / "mbim_stick.py").read_bytes(),
     "usr/local/sbin/build": BUILD,
     "etc/isp/gsm.pin": "1234\n",
+    "etc/mwan-hook/lte.pin": "1234\n",
     "etc/ppp/pap-secrets": '"alice@provider.example" * "secret" *\n',
     "etc/ppp/chap-secrets": '"alice" * "secret" *\n',
     "etc/isp/pppoe": f"{PPP}require-pap\n+ipv6\nmtu 1492\nmru 1492\n",

@@ -11,7 +11,18 @@ from tests.lab.router import PROJECT
 from tests.order import longest_first
 from tests.system.beds import Container, rootfs
 
-LONG = ("demo_fresh", "machine_stick", "install", "running", "running_boot", "debian", "told", "hotplug", "delegation")
+LONG = (
+    "machine_profiles",
+    "demo_fresh",
+    "machine_stick",
+    "install",
+    "running",
+    "running_boot",
+    "debian",
+    "told",
+    "hotplug",
+    "delegation",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -32,7 +33,8 @@ metric = 100
 families = ipv4
 """
 QUICK = "[uplinks]\n[[{}]]\nfamilies = ipv4\nlinger = 0\n"
-TAKE_UP = """chmod -R go= /etc/ppp/peers /etc/chatscripts /etc/wireguard /etc/wpa_supplicant /etc/openvpn/client
+TAKE_UP = """chmod -R go= /etc/ppp/peers /etc/chatscripts /etc/wireguard /etc/wpa_supplicant /etc/openvpn/client \
+  /etc/mwan-hook/lte.pin
 cd /etc/isp
 for file in /etc/wireguard/*.conf; do
   [ ! -e $file ] || sed -i "s,PRIVATE-.*,$(cat wg.here),; s,PUBLIC-.*,$(cat wg.there.pub)," $file
@@ -49,6 +51,7 @@ class Line(NamedTuple):
     uplink: str
     interface: str
     address: str
+    more: str = ""  # keys of the uplink
 
 
 LINES = [
@@ -59,13 +62,16 @@ LINES = [
     Line("openvpn", "openvpn", "tun-backup", "10.9.0."),
     Line("pptp", "pptp", "ppp-pptp", "10.67.16."),
 ]
+LTE = Line("lte", "lte", "wwan0", "10.64.9.2")
+HUNG = LTE._replace(more="ready_timeout = 30\nrepair = replug@5\n")
 
 
 @pytest.fixture(scope="module")
 def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     """A machine with mwan-hook and what answers in it, online by its fibre; nothing starts runs by itself."""
     here: Path = tmp_path_factory.mktemp("isp")
-    files = {**answering.FILES, **answering.certificate(here), "etc/mwan-hook/mwan-hook.conf": FIBER}
+    ours = {path: data for path, data in running.units().items() if ".wants/" not in path}
+    files = {**ours, **answering.FILES, **answering.certificate(here), "etc/mwan-hook/mwan-hook.conf": FIBER}
     with Machine(files=files, isps=(1, 2)) as made:
         made.carrier("enp0s7", on=False)
         made.copy(running.laid_out() / running.PROGRAM[1:], running.PROGRAM)
@@ -110,21 +116,61 @@ def address(bed: Machine, line: Line) -> str:
     return told[2] if len(told) > 2 else ""
 
 
-@pytest.mark.parametrize("line", LINES, ids=[line.folder for line in LINES])
-def test_a_profile_is_dialled_in_an_outage_and_hung_up_after_it(bed: Machine, line: Line) -> None:
+@contextlib.contextmanager
+def outage(bed: Machine, line: Line) -> Iterator[None]:
+    """The line carries while the fibre is dead, and is hung up after that."""
     bed.sh("rm -rf /etc/mwan-hook/conf.d /etc/systemd/network/10-*")
-    bed.write({**profile(line.folder, "enp0s6"), "etc/mwan-hook/conf.d/quick.conf": QUICK.format(line.uplink)})
+    bed.write(
+        {**profile(line.folder, "enp0s6"), "etc/mwan-hook/conf.d/quick.conf": QUICK.format(line.uplink) + line.more}
+    )
     bed.sh(TAKE_UP)
     with bed.provider[1].broken("blackhole"):
         check(bed)
-        until(bed, f"an address of {line.folder}", lambda: address(bed, line).startswith(line.address))
+        until(bed, f"an address of {line.folder}", lambda: address(bed, line).startswith(line.address), bool(line.more))
         until(bed, f"{line.folder} to carry", lambda: carrying(bed) == line.interface, runs=True)
         assert phase(bed, line.uplink) == "up"
         bed.sh("ping -c1 -W5 9.9.9.9")
+        yield
     until(bed, "the fibre to carry", lambda: carrying(bed) == "enp0s6", runs=True)
     until(bed, f"the end of {line.folder}", lambda: not address(bed, line))
     assert phase(bed, line.uplink) in ("idle", "stopping")
     assert bed.sh("systemctl list-units --failed --plain --no-legend") == "", bed.sh(LOOK)
+
+
+@pytest.mark.parametrize("line", LINES, ids=[line.folder for line in LINES])
+def test_a_profile_is_dialled_in_an_outage_and_hung_up_after_it(bed: Machine, line: Line) -> None:
+    with outage(bed, line):
+        pass
+
+
+def modem(bed: Machine) -> tuple[str, str, str]:
+    """State of the modem, the number of its bearers, and the last one, as ModemManager tells."""
+    told = [line.partition(":") for line in bed.sh("mmcli -m any -K", check=False).splitlines()]
+    found = {key.strip(): value.strip() for key, _, value in told}
+    bearers = "modem.generic.bearers."
+    return found.get("modem.generic.state", ""), found.get(f"{bearers}length", "0"), found.get(f"{bearers}value[1]", "")
+
+
+def test_a_mobile_session_that_the_network_ends_is_dialled_again(bed: Machine) -> None:
+    """By ModemManager and a modem in software; in the end no bearer is left."""
+    until(bed, "ModemManager to have the modem", lambda: modem(bed)[0] == "disabled")
+    with outage(bed, LTE):
+        state, bearers, first = modem(bed)
+        assert (state, bearers) == ("connected", "1")
+        assert f"src {LTE.address} metric 4296" in bed.sh(f"ip route show default dev {LTE.interface}")
+        bed.sh("echo drop >/run/mbim-stick")
+        until(bed, "another session", lambda: modem(bed)[2] not in ("", "--", first), runs=True)
+        until(bed, "it to pass packets", lambda: bed.run("ping", "-qc1", "-W5", "9.9.9.9", check=False).returncode == 0)
+    until(bed, "the end of the session", lambda: modem(bed)[:2] == ("registered", "0"))
+
+
+def test_a_modem_that_hangs_is_plugged_in_again_and_dialled(bed: Machine) -> None:
+    """Its firmware answers nothing before USB configures it anew."""
+    bed.sh("echo stuck >/run/mbim-stick")
+    with outage(bed, HUNG):
+        told = bed.sh(f"{MWAN} history")
+        assert "dial-failed" in told
+        assert "replug" in told
 
 
 def test_a_pin_that_the_sim_refuses_is_sent_once(bed: Machine) -> None:

@@ -20,9 +20,10 @@ PACKAGES = (
     *("radvd", "dnsmasq-base", "isc-dhcp-server"),
     # what dials backups, and what answers it
     *("ppp", "pppoe", "pptp-linux", "pptpd", "wpasupplicant", "hostapd", "iw", "wireguard-tools", "openvpn"),
+    "modemmanager",
 )
 ENABLED = ("systemd-networkd", "systemd-resolved", "networkd-dispatcher")
-DISABLED = ("snmpd",)  # a test that needs it starts it
+DISABLED = ("snmpd", "ModemManager")  # a test that needs it starts it
 # of no use in a bed, and each costs time
 MASKED = (
     *("apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer"),
