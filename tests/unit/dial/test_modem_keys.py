@@ -55,8 +55,10 @@ def test_every_cause_has_an_exit_status_that_no_shell_and_no_systemd_uses() -> N
     assert own == set(CAUSES)
 
 
-def test_only_the_operator_ends_what_costs_tries_of_a_pin() -> None:
+def test_only_the_operator_ends_what_costs_tries_of_a_pin_and_what_locks_out_waits_an_hour() -> None:
     final = {status for status, cause in CAUSES.items() if cause.remedy is Remedy.OPERATOR}
     assert final == {causes.NO_SIM, causes.LOCKED, causes.PIN_REFUSED, causes.PUK}
+    hourly = {status for status, cause in CAUSES.items() if cause.remedy is Remedy.HOURLY}
+    assert hourly > {causes.ROAMING, causes.WRONG_APN, causes.WRONG_PASSWORD, causes.WRONG_PASSWORD_PPP}
     assert causes.cause(1).remedy is Remedy.PAUSE
     assert causes.cause(1).words == "exit code 1"

@@ -404,6 +404,14 @@ def test_a_quota_is_told_once_with_the_next_mail_and_kept_until_a_server_took_it
     assert len(book_of(line.notice("quota-warning", "lte", float(at)) for at in range(MOST + 9)).news) == MOST
 
 
+def test_of_failed_dials_in_a_row_the_third_is_told_and_so_is_an_exercise_that_fails() -> None:
+    line = Line("lte")
+    failures = [line.notice("dial-failed", "lte", float(number))._replace(dial_try=number) for number in range(1, 6)]
+    exercise = line.notice("exercise-failed", "lte", 9.0)
+    words = [news.words for news in book_of((*failures, exercise)).news]
+    assert words == ["3 failed dials: 0 of 3 targets answered", "0 of 3 targets answered"]
+
+
 def test_a_mail_says_how_much_of_a_quota_is_used() -> None:
     line = Line("lte")
     book = book_of((line.notice("quota-warning", "lte", 1000.0)._replace(reason="17 GB of 20 GB used (85 %)"),))
