@@ -48,6 +48,17 @@ def test_an_outage_dials_and_the_return_hangs_up(site: Site) -> None:
     assert "idle: fiber is online" in site.router.mwan("status").stdout
 
 
+@pytest.mark.parametrize("routing", ["nexthops = objects", "default_table = main"])
+def test_it_is_hung_up_where_the_default_is_a_group_or_stands_in_main_too(built: Site, routing: str) -> None:
+    built.fresh(extra=f"{QUICK}[routing]\n{routing}\n")
+    built.cut()
+    built.until("lte online", lambda: built.router.way_out() == ["lte"])
+    built.mend()
+    built.until_state("idle")
+    assert built.router.way_out() == ["fiber"]
+    assert built.calls() == ["up", "down"]
+
+
 def test_a_redial_within_ten_minutes_is_held_by_nothing(site: Site) -> None:
     for _ in range(4):
         site.cut()
