@@ -156,6 +156,19 @@ def _asking(add: Add) -> None:
     one = add("config", "validate the configuration and print it")
     one.add_argument("--check", action="store_true", help="validate only")
     one.add_argument("--effective", action="store_true", help="what is in force, and where each value came from")
+    words = "the configuration of another program in mwan-hook's words; changes nothing; 3 if something is lost"
+    one = add("import", words, "commands.import_:run")
+    one.add_argument("kind", metavar="KIND", help="mwan3, dynmhs, networkd-connectivity, ...")
+    one.add_argument("file", metavar="FILE", help="its file; `-`: standard input")
+    one.add_argument(
+        "--map",
+        dest="maps",
+        type=arguments.mapping,
+        action="append",
+        default=[],
+        metavar="LOGICAL=DEVICE",
+        help="the device that a logical name of the file stands for",
+    )
     one = add("snmp", "answer net-snmp: pass_persist on stdin; pass with -g, -n or -s")
     one.add_argument("--oid", default=None, help="root of the tree, instead of [snmp] oid")
     one.add_argument("-g", dest="get", metavar="OID", help="the value of this name")

@@ -28,11 +28,12 @@ ABOVE = ("cli", "__main__")
 # Each room from the top down, and the rooms that it may import besides itself and the ground.
 ROOMS: dict[str, tuple[str, ...]] = {
     "commands": (
-        *("doctor", "trace", "run", "notify", "probes", "modem", "kernel", "config", "machine", "store"),
+        *("doctor", "trace", "imports", "run", "notify", "probes", "modem", "kernel", "config", "machine", "store"),
         *PURE,
     ),
     "doctor": ("trace", "run", "kernel", "config", "machine", "store", *PURE),
     "trace": ("kernel", "policy", "routing"),
+    "imports": ("config", "machine"),
     "run": ("notify", "probes", "kernel", "config", "machine", "store", *PURE),
     "notify": ("store", "verdict"),
     "probes": ("machine", "verdict"),
@@ -71,6 +72,8 @@ ALSO_PURE = (
     *("doctor.finding", "doctor.fix", "doctor.known", "doctor.checks"),
 )
 STANDARD = {"__future__", "collections", "enum", "errno", "fnmatch", "functools", "itertools", "math", "operator", "re"}
+# What reading a text of another program takes besides.
+TEXTS = {"importlib", "ipaddress", "xml", "yaml"}
 STANDARD_NAMES = {"_socket.AF_INET", "_socket.AF_INET6", "_socket.inet_ntop", "_socket.inet_pton"}
 # A library, and the only modules that import it.
 LIBRARIES = {
@@ -209,6 +212,19 @@ def test_what_decides_is_pure(module: str) -> None:
         assert top in STANDARD or name in STANDARD_NAMES, f"{module} imports {name}"
     for name in ours(module):
         assert name != "say" and (within(name, pure) or name in ("light",)), f"{module} imports {name}"
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if within(module, ("imports",))])
+def test_an_import_reads_text_only(module: str) -> None:
+    tops = {name.partition(".")[0] for name in imported(module)}
+    assert tops <= {*STANDARD, *TEXTS, "mwan_hook"}
+    assert not re.search(r"\bopen\(", MODULES[module].read_text())
+
+
+def test_no_run_imports_what_reads_other_programs_files() -> None:
+    assert {module for module in MODULES if any(within(name, ("imports",)) for name in ours(module))} <= {
+        *("commands.import_", *(module for module in MODULES if within(module, ("imports",))))
+    }
 
 
 @pytest.mark.parametrize("module", [module for module in MODULES if room_of(module) not in ("top", *PRINTING)])

@@ -58,3 +58,12 @@ def duration(text: str) -> float:
     if not 0 < value < LONGEST:
         raise argparse.ArgumentTypeError(f"expected a time, as in 90s, 30m or 1h, not {text}")
     return value
+
+
+def mapping(text: str) -> tuple[str, str]:
+    """A logical name and the device that it stands for, as in ``wan=enp1s0``."""
+    logical, equals, device = text.partition("=")
+    good = device.isprintable() and 0 < len(device.encode()) <= 15 and device not in (".", "..")
+    if not (logical and equals and good) or set(device) & set("/:*?[ "):
+        raise argparse.ArgumentTypeError(f"expected LOGICAL=DEVICE, as in wan=enp1s0, not {text}")
+    return logical, device

@@ -101,6 +101,11 @@ class Problems:
         return any((*section, key) in self._bad for section in (path[:-1], ("probe",)) for key in related)
 
     @property
+    def wrong(self) -> list[tuple[int, str]]:
+        """The mistakes with their lines."""
+        return [(line, words) for _, line, words in self._wrong]
+
+    @property
     def lines(self) -> list[str]:
         """The mistakes by file and line."""
         return _lines(self._wrong)

@@ -60,6 +60,19 @@ def read(root: str, watch: Watch) -> Reading:
     return Reading(tuple(sources), plain, origins, tuple(problems.warnings))
 
 
+def mistakes(text: str) -> list[tuple[int, str]]:
+    """What is wrong with the text of a whole configuration: lines (0: none of them) and words."""
+    from mwan_hook.config.problems import Problems, source
+
+    problems = Problems()
+    file = source("", text)
+    plain = _parse(file, problems)
+    problems.check(plain, {place: ("", line) for place, line in file.places.items()})
+    if len(text.encode()) > _LARGEST:
+        problems.add("", 0, f"expected at most {_LARGEST >> 20} MiB")
+    return problems.wrong
+
+
 def _parse(file: Source, problems: Problems) -> dict[str, Any]:
     """The plain values of one file; what is wrong is in ``problems`` and left out."""
     from configobj import ConfigObj, ConfigObjError, flatten_errors
