@@ -101,6 +101,9 @@ class Isp:
             *[f"addr add {a}/32 dev lo" for a in INTERNET4],
             *[f"addr add {a}/128 dev lo nodad" for a in INTERNET6],
         )
+        # neighbour advertisements of a gateway say Router; to networkd 257 one that does not is gone.  Not of `all`:
+        # what goes nowhere is dropped without a word
+        self.ns.sysctl({"ipv6/conf/lan/forwarding": 1})
         self.ns.nft(RULES)
 
     def fault(self, *names: str) -> None:

@@ -32,7 +32,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def image() -> Path:
     """The Debian root directory, made if it is not there, so that no test has the making in its time."""
-    return rootfs.image()
+    return rootfs.image(rootfs.suite())
 
 
 @pytest.fixture(scope="session")

@@ -67,7 +67,7 @@ class Delegating(Container):
         """Provider n's server with that prefix of 56 bits; its place among the children."""
         conf = self.dir / f"dhcpd{n}.conf"
         conf.write_text(SERVED.format(n, prefix))
-        words = ["unshare", "--mount", "sh", "-euc", SERVER, "sh", str(rootfs.image()), str(conf)]
+        words = ["unshare", "--mount", "sh", "-euc", SERVER, "sh", str(rootfs.image(self.suite)), str(conf)]
         log = self.spawn(self.provider[n].ns.argv(*words), f"dhcpd{n}-{len(self.children)}")
         place = len(self.children) - 1
         wait_for(f"the server: {log}", lambda: "Sending on" in log.read_text(), 30)

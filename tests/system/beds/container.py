@@ -63,10 +63,13 @@ class Container(World):
         networks: Mapping[int, str] | None = None,
         removed: Sequence[str] = (),
         client: bool = True,
+        suite: str = "",
     ) -> None:
         """`uplinks`: the interface for a provider, there at boot.  `files`: put over the image's.
-        `binds`: directories of the host, read-only, and where they are inside.  `removed`: paths of the image."""
+        `binds`: directories of the host, read-only, and where they are inside.  `removed`: paths of the image.
+        `suite`: a Debian other than that of this run."""
         super().__init__(isps, networks)
+        self.suite = suite or rootfs.suite()
         self.files = {**FILES, **(files or {})}
         self.uplinks = {1: "wan1", 2: "wan2"} if uplinks is None else dict(uplinks)
         self.binds, self.removed, self.with_client = dict(binds or {}), list(removed), client
@@ -85,7 +88,7 @@ class Container(World):
         return self
 
     def _build(self) -> None:
-        image = rootfs.image()
+        image = rootfs.image(self.suite)
         self.build_world()
         self._keep_files(image)
         self.hut = self.netns("hut")

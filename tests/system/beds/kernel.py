@@ -11,8 +11,9 @@ from typing import NamedTuple
 from tests.system.beds.cache import alone, cached
 from tests.system.beds.files import Files, Link, write
 from tests.system.beds.nspawn import script
-from tests.system.beds.rootfs import SUITE, debootstrap, image
+from tests.system.beds.rootfs import debootstrap, image
 
+SUITE = "bookworm"  # whatever the containers stand on
 SIZE = "1500M"  # sparse
 UPLINK = "[Match]\nName=en* eth* usb* ww*\n\n[Network]\nDHCP=yes\n\n[DHCPv4]\nClientIdentifier=mac\nUseHostname=no\n"
 # hardware that is not needed here, each costs time under emulation; cdc_subset would take the stick before cdc_ether
@@ -86,7 +87,7 @@ def kernel() -> Kernel:
 def _build_kernel(target: Path) -> None:
     unpacked = target / "unpacked"
     target.mkdir()
-    debootstrap(unpacked, "extract", ("linux-image-amd64", "busybox-static"))
+    debootstrap(SUITE, unpacked, "extract", ("linux-image-amd64", "busybox-static"))
     compressed = next(unpacked.glob("boot/vmlinuz-*")).read_bytes()
     (target / "vmlinux").write_bytes(_inside(compressed))
     shutil.copy(unpacked / "bin/busybox", target / "busybox")
@@ -112,7 +113,7 @@ def _inside(compressed: bytes) -> bytes:
 
 def disk(of: Kernel) -> Path:
     """A raw ext4 image of the root directory with the kernel's modules."""
-    root = image()
+    root = image(SUITE)
 
     def build(target: Path) -> None:
         work, changes = target / "work", target / "changes"

@@ -1,15 +1,16 @@
-"""The Debian root directory that all beds stand on.  Nothing is written to it once it is made."""
+"""The Debian root directories that all beds stand on.  Nothing is written to one once it is made."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
+from tests.lab import LabError
 from tests.lab.process import run
 from tests.system.beds.cache import alone, cached
 from tests.system.beds.files import Files, Link, write
 
-SUITE = "bookworm"
+SUITES = ("bookworm", "trixie")  # Debian 12: systemd 252, Python 3.11; Debian 13: systemd 257, Python 3.13
 HOST = "hut"
 # what a machine has, what mwan-hook needs, what tests look with: a bed reaches no real network
 PACKAGES = (
@@ -49,6 +50,14 @@ FILES: Files = {
 LEFT_OUT = ("man", "doc", "locale", "info", "i18n")  # of /usr/share
 
 
+def suite() -> str:
+    """The Debian of this run's containers; tests/run takes them in turn."""
+    wanted = os.environ.get("MWAN_TEST_SUITE") or SUITES[0]
+    if wanted not in SUITES:
+        raise LabError(f"MWAN_TEST_SUITE={wanted}: there are {' and '.join(SUITES)}")
+    return wanted
+
+
 def mirror() -> list[str]:
     """Where this machine's apt has Debian from, as the builder's last argument; none: it knows one itself."""
     words = ["apt-get", "indextargets", "--format", "$(REPO_URI) $(COMPONENT)", "Created-By: Packages"]
@@ -57,23 +66,23 @@ def mirror() -> list[str]:
     return [uri for uri in found if uri.endswith("/debian")][:1]
 
 
-def debootstrap(target: Path, variant: str, packages: tuple[str, ...], *options: str) -> None:
-    """Have Debian's packages unpacked below `target`."""
+def debootstrap(debian: str, target: Path, variant: str, packages: tuple[str, ...], *options: str) -> None:
+    """Have a suite's packages unpacked below `target`."""
     include = f"--include={','.join(packages)}"
     words = ["mmdebstrap", "--quiet", f"--variant={variant}", "--mode=root", include, *options]
-    alone(["env", f"PATH={os.environ['PATH']}:/usr/sbin:/sbin", *words, SUITE, str(target), *mirror()])
+    alone(["env", f"PATH={os.environ['PATH']}:/usr/sbin:/sbin", *words, debian, str(target), *mirror()])
 
 
-def image() -> Path:
-    """The root directory; half a minute when it has to be made."""
-    key = [SUITE, PACKAGES, ENABLED, DISABLED, FILES, LEFT_OUT]
-    return cached("rootfs", key, _build)
+def image(debian: str) -> Path:
+    """The root directory of a suite; half a minute when it has to be made."""
+    key = [debian, PACKAGES, ENABLED, DISABLED, FILES, LEFT_OUT]
+    return cached("rootfs", key, lambda root: _build(debian, root))
 
 
-def _build(root: Path) -> None:
+def _build(debian: str, root: Path) -> None:
     excluded = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in LEFT_OUT]
     quick = ["--dpkgopt=force-unsafe-io", '--aptopt=APT::Install-Recommends "false"']
-    debootstrap(root, "apt", PACKAGES, *excluded, *quick)
+    debootstrap(debian, root, "apt", PACKAGES, *excluded, *quick)
     # what was left out of the image is not to be left out of packages that a test installs
     (root / "etc/dpkg/dpkg.cfg.d/99mmdebstrap").unlink()
     write(root, FILES)
