@@ -19,7 +19,7 @@
         bed.write({"etc/z": "#!/bin/sh\n"}), bed.journal("-p", "err"), bed.devices(), bed.address("wan1")
         bed.reboot(), bed.reboot(crash=True)       # files stay; kernel objects, /run and processes do not
 
-    with Container(suite="trixie") as bed:         # whatever $MWAN_TEST_SUITE says (bookworm, trixie)
+    with Container(suite="trixie") as bed:         # else that of $MWAN_TEST_SUITE
 
     with Machine(files={"etc/x": "text"}) as bed:  # enp0s6 and enp0s7 are wired to providers 1 and 2
         name = bed.plug(3)                         # a USB stick; bed.plug(4, port=2) is another one

@@ -13,7 +13,7 @@ from tests.system.beds.files import Files, Link, write
 from tests.system.beds.nspawn import script
 from tests.system.beds.rootfs import debootstrap, image
 
-SUITE = "bookworm"  # whatever the containers stand on
+SUITE = "bookworm"  # in every turn
 SIZE = "1500M"  # sparse
 UPLINK = "[Match]\nName=en* eth* usb* ww*\n\n[Network]\nDHCP=yes\n\n[DHCPv4]\nClientIdentifier=mac\nUseHostname=no\n"
 # hardware that is not needed here, each costs time under emulation; cdc_subset would take the stick before cdc_ether

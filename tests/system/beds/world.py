@@ -68,9 +68,11 @@ class World(Lab):
             process.wait()
         if not on:
             return
-        timers = [f"--dhcp-option-force=58,{rebind // 2}", f"--dhcp-option-force=59,{rebind}"] if rebind else []
+        # networkd 257 does not hear another server's refusal: two seconds later its lease is over
+        timers = {58: rebind // 2, 59: rebind, 51: rebind + 2} if rebind else {}
+        forced = [f"--dhcp-option-force={option},{seconds}" for option, seconds in timers.items()]
         log = self.spawn(
-            self.provider[n].ns.argv(*self._dhcp_server(n, first), *timers), f"dhcp{n}-{len(self.children)}"
+            self.provider[n].ns.argv(*self._dhcp_server(n, first), *forced), f"dhcp{n}-{len(self.children)}"
         )
         self._dhcp[n] = self.children[-1]
         # a renewal that it does not hear is not repeated for a minute
