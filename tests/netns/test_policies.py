@@ -233,20 +233,31 @@ def test_without_a_fallback_the_next_policy_and_then_the_default_carry(net: Netw
     assert asked(net.router.ns, words) == "eth1"
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-def test_listed_ones_of_one_metric_share_by_weight(net: Network, family: str) -> None:
+@pytest.mark.parametrize(("family", "nexthops"), [("ipv4", "routes"), ("ipv6", "objects")])
+def test_a_plus_shares_by_weight_and_a_comma_orders_also_against_the_metrics(
+    net: Network, family: str, nexthops: str
+) -> None:
     assert net.client
-    put(net, ECHO + "uplinks = two, three, one\n")
-    table = net.router.status()["policies"]["echo"]["table"]
-    best = defaults(net.router.ns, table, family)[0]
-    assert {device: weight for device, (_, weight) in hops(best).items()} == {"eth2": 1, "eth3": 2}
+    strict = "[[strict]]\nproto = tcp\ndport = 443\nuplinks = two, three\n"
+    put(net, f"{ECHO}uplinks = one + three, two\n{strict}", f"nexthops = {nexthops}")
+    shown = net.router.status()["policies"]["echo"]
+    best = defaults(net.router.ns, shown["table"], family)[0]
+    assert {device: weight for device, (_, weight) in hops(best).items()} == {"eth1": 1, "eth3": 2}
+    assert (shown["order"], shown["via"]) == ([["one", "three"], ["two"]], ["one", "three"])
     names = net.lab.connect(net.client, 60, TO[family])
-    assert set(names) == {"isp2", "isp3"}
+    assert set(names) == {"isp1", "isp3"}
     assert 27 <= names.count("isp3") <= 53, "two thirds of sixty, and four deviations"
-    assert net.router.status()["policies"]["echo"]["via"] == ["two", "three"]
-    assert f"{table}\tpolicy-echo" in (net.router.root / "etc/iproute2/rt_tables.d/mwan-hook.conf").read_text()
+    assert asked(net.router.ns, "ipproto tcp dport 443", family) == "eth2", "the first of two of one metric"
     traced = net.router.mwan("trace", TO[family], "--proto", "tcp", "--dport", "7").stdout
     assert "lookup policy-echo: matches" in traced
+    assert "one + three, two" in net.router.mwan("status").stdout
+    net.isps[2].fault("blackhole")
+    net.router.check()
+    assert set(net.lab.connect(net.client, 12, TO[family])) == {"isp1"}, "not the one behind the comma"
+    net.router.unplug("eth1")
+    assert set(net.lab.connect(net.client, 2, TO[family])) <= {"isp2", "isp3"}, "the kernel's next, before any run"
+    net.router.event("remove", "eth1")
+    assert (net.lab.connect(net.client, 4, TO[family]), via(net.router)) == (["isp2"] * 4, ["two"])
 
 
 def test_a_second_run_writes_nothing(net: Network) -> None:

@@ -40,7 +40,7 @@ match = eth3
 metric = 200
 [policies]
 """
-STICKY = "[[web]]\nproto = tcp\nuplinks = one, two\nsticky = {}\n"
+STICKY = "[[web]]\nproto = tcp\nuplinks = one + two\nsticky = {}\n"
 FAMILIES = ("ipv4", "ipv6")
 ASK = """
 import json, socket, sys
@@ -173,7 +173,7 @@ def test_clients_of_a_dead_uplink_move_at_once_and_stay_where_they_went(net: Net
 
 def test_a_backup_keeps_no_client_when_a_better_uplink_is_back(net: Network) -> None:
     assert net.client
-    put(net, STICKY.format(600).replace("one, two", "one, three"))
+    put(net, STICKY.format(600).replace("one + two", "one, three"))
     sources = clients(net, 3)
     with net.isps[0].broken("blackhole"):
         net.router.check()
@@ -192,7 +192,7 @@ def test_a_table_that_is_made_anew_keeps_what_was_learned(net: Network) -> None:
     before = learned(net)
     assert set(sources) <= set(before)
     net.router.ns.nft("add rule inet mwan_hook learning counter\nadd chain inet mwan_hook more\n")
-    put(net, STICKY.format(600).replace("one, two", "one, two, three"), pin="yes")
+    put(net, STICKY.format(600).replace("one + two", "one + two, three"), pin="yes")
     assert learned(net) == before
     listed = net.router.ns.run("nft", "list", "table", "inet", "mwan_hook").stdout
     assert "more" not in listed and "counter" not in listed and "_three_" in listed
@@ -359,7 +359,7 @@ def test_flush_leaves_nothing_and_foreign_tables_stay_byte_for_byte(net: Network
         " chain x { type filter hook forward priority 0; ct mark 0x10000 counter; }; }\n"
     )
     before = ns.run("nft", "-s", "-a", "list", "ruleset").stdout
-    policies = f"[[guest]]\nmac = {mac(other)}\ndscp = ef\nuplinks = one, two\nsticky = yes\nfallback = blackhole\n"
+    policies = f"[[guest]]\nmac = {mac(other)}\ndscp = ef\nuplinks = one + two\nsticky = yes\nfallback = blackhole\n"
     put(net, policies + STICKY.format(600), pin="yes", routing="mark_mask = 0xff00000")
     assert {one["mark"] for one in net.router.status()["policies"].values()} == {0xFF00000, 0xFE00000}
     one_each(ask(other, [FROM["ipv4"]], tos=EF))

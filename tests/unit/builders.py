@@ -26,6 +26,11 @@ from mwan_hook.routing.uplinks import Bound, Inputs, bind
 NAMES = {"fiber": 2, "cable": 3, "lte": 4}
 
 
+def order(text: str) -> tuple[tuple[str, ...], ...]:
+    """A policy's uplinks: ``one+two three`` are two that share, and one behind them."""
+    return tuple(tuple(entry.split("+")) for entry in text.split())
+
+
 def link(name: str, up: bool = True, carrier: bool = True) -> Link:
     """The link of one of NAMES."""
     return Link(NAMES[name], name, up, carrier)

@@ -8,6 +8,7 @@ from mwan_hook import config
 from mwan_hook.config import keep, read
 from mwan_hook.kernel import nft
 from mwan_hook.model import MwanError
+from mwan_hook.policy import order
 from mwan_hook.say import complain, say
 from mwan_hook.store import allotment
 from mwan_hook.verdict import switches
@@ -27,7 +28,7 @@ def run(root: str, check: bool, effective: bool) -> int:
     if check:
         say((checked(reading),))
         complain((nft.MISSING,) if loaded.config.firewall and not nft.program() else ())
-        complain(_stumbles(root, loaded))
+        complain((*_ordered(loaded), *_stumbles(root, loaded)))
     elif effective:
         from mwan_hook.commands.effective import in_force
 
@@ -37,6 +38,13 @@ def run(root: str, check: bool, effective: bool) -> int:
     else:
         say(as_read(reading).expandtabs().split("\n"))
     return 0
+
+
+def _ordered(loaded: Loaded) -> list[str]:
+    """Notes on policies that shared before there was a +."""
+    metrics = {uplink.name: uplink.metric for uplink in loaded.config.uplinks if uplink.metric is not None}
+    found = order.formerly_shared(loaded.config.policies, metrics)
+    return [f"note: [policies] [[{name}]] uplinks: {order.only_ordered(names)}" for name, names in found.items()]
 
 
 def _stumbles(root: str, loaded: Loaded) -> tuple[str, ...]:

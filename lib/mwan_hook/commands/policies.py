@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mwan_hook.model import FAMILIES, Family, State
+from mwan_hook.policy import order
 from mwan_hook.policy.policies import BoundPolicy, via
 from mwan_hook.policy.selectors import families, size
 
@@ -23,13 +24,13 @@ def rows(seen: Scene, judged: Judged) -> list[tuple[str, ...]]:
 def _row(course: BoundPolicy, state: State) -> tuple[str, ...]:
     policy = course.policy
     cells = (_cell(course, family, state) for family in FAMILIES)
-    return (policy.name, ", ".join(policy.uplinks), *cells, policy.fallback.value)
+    return (policy.name, order.text(policy), *cells, policy.fallback.value)
 
 
 def _cell(course: BoundPolicy, family: Family, state: State) -> str:
     if family not in families(course.policy):
         return "-"
-    return ", ".join(via(course, family, state)) or f"({course.policy.fallback.value})"
+    return order.SHARING.join(via(course, family, state)) or f"({course.policy.fallback.value})"
 
 
 def document(seen: Scene, judged: Judged) -> dict[str, Any]:
@@ -41,6 +42,7 @@ def _policy(course: BoundPolicy, state: State) -> dict[str, Any]:
     carrying = {family: list(via(course, family, state)) for family in families(course.policy)}
     return {
         "uplinks": list(course.policy.uplinks),
+        "order": [list(entry) for entry in course.policy.order],
         "via": list(dict.fromkeys(name for names in carrying.values() for name in names)),
         **{family.value: _family(course, family, carrying) for family in FAMILIES},
         "sticky": course.policy.sticky,

@@ -74,7 +74,7 @@ def build(plain: Mapping[str, Any]) -> Config:
         prometheus=Prometheus(**plain.get("prometheus", {})),
         snmp=Snmp(**plain.get("snmp", {})),
         router=Router(**_made(plain.get("router", {}))),
-        policies=tuple(_policy(name, values) for name, values in plain.get("policies", {}).items()),
+        policies=_policies(plain.get("policies", {}), plain.get("uplinks", {})),
     )
 
 
@@ -151,8 +151,13 @@ def _uplink(name: str, values: Mapping[str, Any], probe: Probe) -> UplinkConfig:
     return UplinkConfig(name, **own)
 
 
-def _policy(name: str, values: Mapping[str, Any]) -> Policy:
+def _policies(plain: Mapping[str, Any], uplinks: Mapping[str, Any]) -> tuple[Policy, ...]:
+    return tuple([_policy(name, values, uplinks) for name, values in plain.items()])
+
+
+def _policy(name: str, values: Mapping[str, Any], uplinks: Mapping[str, Any]) -> Policy:
     from mwan_hook.model import Fallback, Policy
+    from mwan_hook.policy.order import entries
     from mwan_hook.routing.protocols import NUMBERS
 
     marks = [text.partition("/") for text in values.get("mark", ())]
@@ -166,7 +171,7 @@ def _policy(name: str, values: Mapping[str, Any]) -> Policy:
         iif=tuple(values.get("iif", ())),
         marks=tuple([(int(mark, 0), int(mask, 0) if mask else None) for mark, _, mask in marks]),
         uids=tuple([_span(text) for text in values.get("uid", ())]),
-        uplinks=tuple(values.get("uplinks", ())),
+        order=entries(values.get("uplinks", ()), uplinks),
         fallback=Fallback(values.get("fallback", "default")),
         sticky=values.get("sticky", 0),
         macs=tuple(values.get("mac", ())),

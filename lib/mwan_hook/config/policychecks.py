@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mwan_hook.model import Config, Fallback, Family, Policy
+from mwan_hook.policy import order
 from mwan_hook.policy.policies import MOST
 from mwan_hook.policy.selectors import families, size
 from mwan_hook.routing import protocols
@@ -34,7 +35,7 @@ def check(config: Config, plain: Mapping[str, Mapping[str, Any]], mask_written: 
         yield from _marks(config, policy)
         yield from _doubts(config, policy)
         yield from _by_nft(config, policy)
-        alike = policy._replace(name="", uplinks=(), fallback=Fallback.DEFAULT, sticky=0)
+        alike = policy._replace(name="", order=(), fallback=Fallback.DEFAULT, sticky=0)
         if alike in seen:
             yield path, f"chooses the same packets as policy {seen[alike]}, which comes first: omit it", True
         seen.setdefault(alike, policy.name)
@@ -45,10 +46,16 @@ def _uplinks(config: Config, policy: Policy) -> Iterator[Found]:
     path = (SECTION, policy.name, "uplinks")
     if not policy.uplinks:
         yield path, "expected the names of uplinks, at least one", True
+    for name in {name for name in policy.uplinks if policy.uplinks.count(name) > 1}:
+        yield path, f"expected {name!r} once", True
     literal = {uplink.name: bool(uplink.literal) for uplink in config.uplinks}
-    for name in policy.uplinks if config.uplinks else ():
+    for name in dict.fromkeys(policy.uplinks):
         template, at, _ = name.partition("@")
-        if template not in literal:
+        if template not in literal and not all(name.split(order.PLUS)):
+            yield path, f"{name}: expected an uplink on each side of every +, as in fiber + cable", True
+        elif not literal:
+            continue
+        elif template not in literal:
             yield path, f"there is no uplink {template}: expected some of {', '.join(literal)}", True
         elif at and literal[template]:
             yield path, f"uplink {template} is no template: expected {template} alone", True

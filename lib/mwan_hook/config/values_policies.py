@@ -7,6 +7,7 @@ from ipaddress import ip_network
 
 from mwan_hook.config.names import uplink_name
 from mwan_hook.config.values import boolean, each, mark, one
+from mwan_hook.policy import order
 from mwan_hook.routing import protocols
 
 TYPE_CHECKING = False
@@ -178,11 +179,22 @@ def _dscp(text: str) -> str:
 
 
 def uplinks(value: Value) -> list[str]:
-    """Names of uplinks and templates, at least one, and ``TEMPLATE@INTERFACE``."""
-    found = each(value, _uplink)
+    """Names of uplinks and templates, at least one, and ``TEMPLATE@INTERFACE``; a + between those that share."""
+    found = each(value, _entry)
     if not found:
         raise ValueError("expected at least one uplink")
     return found
+
+
+def _entry(text: str) -> str:
+    """Names with ``+`` between them, which may be a part of a name where it has no blank beside it."""
+    entry = order.spelled(text)
+    for part in entry.split(order.SHARING):
+        try:
+            _uplink(part)
+        except ValueError:
+            list(map(_uplink, part.split(order.PLUS)))
+    return entry
 
 
 def _uplink(text: str) -> str:

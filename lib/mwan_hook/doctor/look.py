@@ -83,6 +83,7 @@ def _own(root: str, case: Case, loaded: Loaded, judged: Judged) -> Iterator[Find
     """Configuration and memory."""
     yield from doctorstate.check_configuration((), loaded.warnings)
     yield from doctorstate.check_uplinks(case)
+    yield from doctorstate.check_order(case)
     yield from doctorstate.check(case, _memory(root, judged))
     yield from _repairs(root, case, loaded)
 

@@ -105,9 +105,9 @@ def _choosing(course: BoundPolicy, made: Marked) -> Iterator[str]:
         yield f"ct mark & {made.mask:#x} == 0 {marking('ct', course.mark, made.mask)}"
     if course.policy.sticky:
         for family in _families(course, made):
-            worst = max((uplink.metric for uplink in online(course, family, made.state)[:1]), default=None)
+            first = {uplink.name for uplink in online(course, family, made.state)[:1]}
             for uplink, mark in _pairs(course):
-                if worst is None or uplink.metric <= worst:  # a backup lets go of sources, not of connections
+                if not first & {one.name for one in course.better(uplink)}:  # a backup lets go of sources alone
                     known = f"{_IP[family]} saddr @{_set_name(course, uplink, family)}"
                     yield f"{known} {marking('meta', mark, made.mask)} return"
     yield marking("meta", course.mark, made.mask)
@@ -137,7 +137,7 @@ def restoring(made: Marked) -> Iterator[str]:
             mine = f"ct mark & {made.mask:#x} == {mark:#x}"
             if uplink.config.failback is Failback.HARD:
                 for family in made.snapshot.families:
-                    if any(u.metric < uplink.metric and is_online(u, family, made.state) for u in made.uplinks):
+                    if any(is_online(one, family, made.state) for one in course.better(uplink)):
                         yield f"meta nfproto {family.value} ct direction original {mine} return"
             yield f"{mine} meta mark & {made.mask:#x} == 0 {marking('meta', mark, made.mask)}"
 

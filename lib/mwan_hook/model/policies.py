@@ -25,11 +25,16 @@ class Policy(NamedTuple):
     iif: tuple[str, ...] = ()
     marks: tuple[tuple[int, int | None], ...] = ()  # mark and mask
     uids: tuple[tuple[int, int], ...] = ()
-    uplinks: tuple[str, ...] = ()  # by preference; a template's name stands for all of its uplinks
+    order: tuple[tuple[str, ...], ...] = ()  # by preference; those of one entry share
     fallback: Fallback = Fallback.DEFAULT
     sticky: int = 0  # seconds that a source keeps its uplink; 0: each connection for itself
     macs: tuple[str, ...] = ()  # of the senders
     dscp: tuple[int, ...] = ()
+
+    @property
+    def uplinks(self) -> tuple[str, ...]:
+        """All names of its order."""
+        return tuple([name for entry in self.order for name in entry])
 
     @property
     def by_marks(self) -> bool:

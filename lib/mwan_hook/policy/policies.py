@@ -1,8 +1,9 @@
 """Policies: which of their uplinks carries the packets that they choose, by rules that the kernel has words for.
 
 A policy that lists one uplink leads to that uplink's table.  One that lists more has a table of its own: the first
-online uplink of the list, or all listed ones of its metric, and below them a plain default for each, so that the kernel
-has the next way when a device vanishes.  Nothing else is in it: what it cannot carry goes on to the next rule.
+entry of the list that has any online, all of those by weight, and below them a plain default for each uplink, so that
+the kernel has the next way when a device vanishes.  Nothing else is in it: what it cannot carry goes on to the next
+rule.
 """
 
 from __future__ import annotations
@@ -31,10 +32,15 @@ class BoundPolicy(NamedTuple):
 
     policy: Policy
     priority: int
-    uplinks: tuple[Uplink, ...]  # by preference
+    tiers: tuple[tuple[Uplink, ...], ...]  # by preference, those that share in one
     table: int = 0
     mark: int = 0  # of what nft chose for it; 0: it needs none
     held: tuple[tuple[str, int], ...] = ()  # uplinks, and the mark of what keeps to one
+
+    @property
+    def uplinks(self) -> tuple[Uplink, ...]:
+        """All that it lists and that there are, by preference."""
+        return tuple([uplink for tier in self.tiers for uplink in tier])
 
     @property
     def marks(self) -> tuple[int, ...]:
@@ -45,6 +51,16 @@ class BoundPolicy(NamedTuple):
     def shared(self) -> bool:
         """Whether there is anything to choose from."""
         return len(self.uplinks) > 1
+
+    def carrying(self, online: Sequence[Uplink]) -> tuple[Uplink, ...]:
+        """Uplinks of the best tier that are among ``online``, where any are."""
+        names = {uplink.name for uplink in online}
+        return next(filter(None, (tuple(u for u in tier if u.name in names) for tier in self.tiers)), ())
+
+    def better(self, than: Uplink) -> tuple[Uplink, ...]:
+        """All of the tiers before the one of an uplink."""
+        place = next(number for number, tier in enumerate(self.tiers) if any(one.name == than.name for one in tier))
+        return tuple(uplink for tier in self.tiers[:place] for uplink in tier)
 
 
 def bound(config: Config, uplinks: Bound) -> Bound:
@@ -84,10 +100,10 @@ def without_mark(courses: Sequence[BoundPolicy]) -> str:
     return f"[routing] mark_mask has no mark left for policies {', '.join(names)}: what needs nft is not done for them"
 
 
-def _listed(policy: Policy, uplinks: Sequence[Uplink]) -> tuple[Uplink, ...]:
-    """A template's name stands for all of its uplinks."""
-    found = {u.name: u for name in policy.uplinks for u in uplinks if name in (u.name, u.config.name)}
-    return tuple(found.values())
+def _listed(policy: Policy, uplinks: Sequence[Uplink]) -> tuple[tuple[Uplink, ...], ...]:
+    """A template's name stands for all of its uplinks, which share; what has none plugged in is no tier."""
+    tiers = (tuple(u for name in entry for u in uplinks if name in (u.name, u.config.name)) for entry in policy.order)
+    return tuple(tier for tier in tiers if tier)
 
 
 def reordered(
@@ -96,10 +112,12 @@ def reordered(
     """The policies with the uplinks' preferences of now; uplinks that came to be preferred less are listed last."""
     later = {new.name: new != old for old, new in zip(before, now, strict=True)}
     known = {uplink.name: uplink for uplink in now}
-    return tuple(
-        course._replace(uplinks=tuple(sorted((known[u.name] for u in course.uplinks), key=lambda u: later[u.name])))
-        for course in courses
-    )
+    found = []
+    for course in courses:
+        tiers = [[known[uplink.name] for uplink in tier] for tier in course.tiers]
+        parts = (tuple(u for u in tier if later[u.name] is last) for last in (False, True) for tier in tiers)
+        found.append(course._replace(tiers=tuple(part for part in parts if part)))
+    return tuple(found)
 
 
 def with_policies(
@@ -133,7 +151,7 @@ def _routes_and_rules(
     carrying = online(course, family, state)
     if carrying:
         table = course.table if course.shared else carrying[0].table
-        ways = stacked(family, course.table, carrying, tier(carrying)) if course.shared else []
+        ways = stacked(family, course.table, carrying, course.carrying(carrying)) if course.shared else []
         leading = [chosen._replace(table=table) for chosen in selectors]
         return ways, [*leading, *_held(course, family, routing, carrying, leading)]
     if not any(unjudged(uplink, family, state) for uplink in course.uplinks):
@@ -182,12 +200,7 @@ def _early(refused: Sequence[Rule], routing: Routing) -> list[Rule]:
 
 def via(course: BoundPolicy, family: Family, state: State) -> tuple[str, ...]:
     """Names of the uplinks that carry it."""
-    return tuple(uplink.name for uplink in tier(online(course, family, state)))
-
-
-def tier(carrying: Sequence[Uplink]) -> list[Uplink]:
-    """The first, and those that share with it."""
-    return [uplink for uplink in carrying if uplink.metric == carrying[0].metric]
+    return tuple(uplink.name for uplink in course.carrying(online(course, family, state)))
 
 
 def online(course: BoundPolicy, family: Family, state: State) -> list[Uplink]:

@@ -194,6 +194,21 @@ def test_warnings_go_to_stderr_and_are_no_failure(tmp_path: Path, capsys: pytest
     assert "'#b' is read as a comment" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("uplinks", "noted"),
+    [("fiber, cable", True), ("fiber + cable", False), ("fiber, lte", False), ("lte@usb0, lte@usb1", True)],
+)
+def test_a_check_notes_what_shared_by_its_metric_alone_before_there_was_a_plus(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], uplinks: str, noted: bool
+) -> None:
+    each = "".join(f"[[{name}]]\nmatch = {name}*\nmetric = 100\n" for name in ("fiber", "cable"))
+    put(tmp_path, f"[uplinks]\n{each}[[lte]]\nmatch = usb*\nmetric = 200\n[policies]\n[[web]]\nuplinks = {uplinks}\n")
+    assert command.run(str(tmp_path), check=True, effective=False) == 0
+    said = capsys.readouterr().err
+    assert ("note: [policies] [[web]] uplinks: " in said) is noted
+    assert (f"to share it: {uplinks.replace(',', ' +')}" in said) is noted
+
+
 def test_a_bad_file_is_an_error_of_configuration(tmp_path: Path) -> None:
     put(tmp_path, "[probe]\nfall = 0\n")
     with pytest.raises(ConfigError) as caught:

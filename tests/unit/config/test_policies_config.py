@@ -32,7 +32,7 @@ def test_the_example_of_the_contract(tmp_path: Path) -> None:
         protocols=(6,),
         dport=((80, 80), (443, 443), (5000, 5100)),
         iif=("br0",),
-        uplinks=("lte",),
+        order=(("lte",),),
         fallback=Fallback.UNREACHABLE,
     )
 
@@ -117,6 +117,22 @@ def test_a_mistake_is_told_with_its_place(tmp_path: Path, text: str, said: str, 
         ("uplinks = fiber@enp1s0", "uplink fiber is no template"),
         ("uplinks = lte, lte@usb0", "lte@usb0 is one of lte"),
         ("uplinks = lte, lte", "expected 'lte' once"),
+        ("uplinks = lte + lte", "lte + lte: expected 'lte' once"),
+        ("uplinks = lte+fiber, four, fiber", "expected 'fiber' once"),
+        ("uplinks = fiber +, lte", "uplinks = fiber +, lte: expected + between uplinks that share and a comma before"),
+        ("uplinks = + fiber", "expected + between uplinks that share"),
+        ("uplinks = fiber + + lte", "expected + between uplinks that share"),
+        ("uplinks = +", "expected + between uplinks that share"),
+        (
+            "uplinks = fiber lte",
+            "expected + between uplinks that share and a comma before the next, as in fiber + cable",
+        ),
+        ("uplinks = fiber+", "fiber+: expected an uplink on each side of every +"),
+        ("uplinks = fiber++lte", "fiber++lte: expected an uplink on each side of every +"),
+        ("uplinks = fiber + nope", "there is no uplink nope: expected some of fiber, lte, four"),
+        ("uplinks = fiber+nope", "there is no uplink nope"),
+        ("uplinks = fiber + lte@", "expected the name of an interface"),
+        ("uplinks = lte + lte@usb0", "lte@usb0 is one of lte"),
         ("uplinks = four\nto = 2001:db8::/32", "none of these uplinks carries ipv6"),
     ],
 )
@@ -189,6 +205,37 @@ def test_what_is_odd_but_possible_is_a_warning(tmp_path: Path) -> None:
 
 def test_without_uplinks_interfaces_are_named(tmp_path: Path) -> None:
     assert read(tmp_path, "[policies]\n[[a]]\nuplinks = eth7, eth8\n").policies[0].uplinks == ("eth7", "eth8")
+
+
+@pytest.mark.parametrize(
+    ("text", "order"),
+    [
+        ("fiber + lte, four", (("fiber", "lte"), ("four",))),
+        ("fiber+lte,four", (("fiber", "lte"), ("four",))),
+        ("fiber +lte , four+ lte@usb1", None),
+        ("four, fiber +lte", (("four",), ("fiber", "lte"))),
+        ("four+ fiber", (("four", "fiber"),)),
+        ("lte@usb0 + lte@usb1, lte@usb2", (("lte@usb0", "lte@usb1"), ("lte@usb2",))),
+        ("lte@usb0+fiber", (("lte@usb0", "fiber"),)),
+        ("5g+lte, fiber", (("5g+lte",), ("fiber",))),  # an uplink's name
+        ("fiber + 5g+lte + plus+", (("fiber", "5g+lte", "plus+"),)),
+        ("plus+, lte@a+b", (("plus+",), ("lte@a+b",))),
+        ('"fiber + lte"', (("fiber", "lte"),)),
+    ],
+)
+def test_a_plus_shares_and_a_comma_orders(tmp_path: Path, text: str, order: tuple[tuple[str, ...], ...] | None) -> None:
+    written = f"{UPLINKS}[[5g+lte]]\nmatch = wwan*\n[[plus+]]\nmatch = eth9\n[policies]\n[[a]]\nuplinks = {text}\n"
+    if order is None:
+        assert "lte@usb1 is one of lte" in mistakes(tmp_path, written)[0]
+        return
+    found = read(tmp_path, written).policies[0]
+    assert found.order == order
+    assert found.uplinks == tuple(name for entry in order for name in entry)
+
+
+@pytest.mark.parametrize("text", ["eth7+eth8, eth9", "eth7 + eth8, eth9"])
+def test_without_uplinks_interfaces_share_too(tmp_path: Path, text: str) -> None:
+    assert read(tmp_path, f"[policies]\n[[a]]\nuplinks = {text}\n").policies[0].order == (("eth7", "eth8"), ("eth9",))
 
 
 def test_what_only_nft_can_choose_is_read_in_one_spelling(tmp_path: Path) -> None:

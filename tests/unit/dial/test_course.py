@@ -287,7 +287,7 @@ def test_ipv6_alone_counts_only_where_a_better_uplink_had_it() -> None:
 def test_a_policy_that_lists_it_alone_makes_it_wanted() -> None:
     for uplinks in (("fiber", "lte"), ("lte",)):
         world = two()
-        world.policies = (Policy("voip", uplinks=uplinks),)
+        world.policies = (Policy("voip", order=(uplinks,)),)
         world.runs(200)
         assert world.verbs("lte") == [DIAL] * (uplinks == ("lte",))
 

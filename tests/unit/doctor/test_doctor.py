@@ -22,6 +22,9 @@ from mwan_hook.doctor.checks import (
     rules as doctorrules,
 )
 from mwan_hook.doctor.checks import (
+    state as doctorstate,
+)
+from mwan_hook.doctor.checks import (
     sysctls as doctorsysctls,
 )
 from mwan_hook.doctor.checks.dns import Resolver
@@ -176,14 +179,19 @@ def test_the_hash_policy_counts_only_where_something_is_shared() -> None:
         ("hash-policy", "ipv6"),
     ]
     assert codes(sysctls(case(state=State()), values)) == ["hash-policy"]  # no uplink has IPv6
-    assert sysctls(case(FIBER, builders.uplink("cable", metric=200)), values) == []
+    apart = (FIBER, builders.uplink("cable", metric=200))
+    assert sysctls(case(*apart), values) == []
+    policy = Policy("web", order=(("fiber",), ("cable",)))
+    assert sysctls(case(*apart, policies=(policy,)), values) == []
+    found = bad(sysctls(case(*apart, policies=(policy._replace(order=(("fiber", "cable"),)),)), values))
+    assert found.what.endswith("and fiber and cable share policy web")
 
 
 def test_forwarding_is_asked_for_by_masquerade_nat6_and_policies_of_machines_behind() -> None:
     assert bad(sysctls(case(router=Router(masquerade=(V4,))), {})).about == "ipv4"
     taking = {f"net/ipv6/conf/{name}/accept_ra": "2" for name in ("fiber", "cable")}
     assert bad(sysctls(case(families=(V4, V6), router=Router(nat6=Nat6.PREFIX)), taking)).about == "ipv6"
-    behind = Policy("guests", iif=("br0",), uplinks=("fiber",))
+    behind = Policy("guests", iif=("br0",), order=(("fiber",),))
     lan = (Address(7, V4, "192.168.99.1", 24, True),)
     assert bad(sysctls(case(lan=lan, policies=(behind,)), {})).about == "ipv4"
     on = {f"net/ipv4/conf/{name}/forwarding": "1" for name in ("br0", "fiber", "cable")}
@@ -555,8 +563,33 @@ def test_where_the_kernels_options_are_not_known_modules_alone_are_looked_at() -
     assert set(found(frozenset(modules), "locked")) == {"module-locked"}
 
 
+def test_a_share_of_uplinks_or_of_a_policy_wants_multipath_routes() -> None:
+    apart, policy = (FIBER, builders.uplink("cable", metric=200)), Policy("web", order=(("fiber",), ("cable",)))
+    shared = policy._replace(order=(("fiber", "cable"),))
+    cases = (case(), case(*apart), case(*apart, policies=(policy,)), case(*apart, policies=(shared,)))
+    assert [doctorkernel.MULTIPATH in doctorkernel.needed(one) for one in cases] == [True, False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("order", "metric", "told"),
+    [
+        ((("fiber",), ("cable",)), 100, True),
+        ((("fiber",), ("cable",)), 200, False),
+        ((("fiber", "cable"),), 100, False),
+        ((("cable",),), 100, False),
+    ],
+)
+def test_uplinks_that_shared_a_policy_by_their_metric_alone_are_a_note(
+    order: tuple[tuple[str, ...], ...], metric: int, told: bool
+) -> None:
+    one = case(FIBER, builders.uplink("cable", metric=metric), policies=(Policy("web", order=order),))
+    found = list(doctorstate.check_order(one))
+    assert [(note.code, note.severity) for note in found] == [("policy-order", Severity.NOTE)] * told
+    assert all("to share it: fiber + cable" in note.what for note in found)
+
+
 def test_a_kernel_is_too_old_for_some_things_only() -> None:
-    ports = Policy("voip", protocols=(17,), uplinks=("fiber",))
+    ports = Policy("voip", protocols=(17,), order=(("fiber",),))
     assert kernel(case(), release="4.9.0-8-amd64") == []
     assert kernel(case(policies=(ports,)), release="4.9.0-8-amd64") == ["kernel-old"]
     assert kernel(case(policies=(ports,)), release="4.17.1") == []
@@ -596,7 +629,7 @@ def test_no_uplink_no_rule_of_ours_to_be_met() -> None:
     [("4.16.0", ["kernel-old"]), ("4.17-rc1", []), ("5", []), ("x.17", []), ("5.x", []), ("6.1.0-9-amd64", [])],
 )
 def test_what_a_kernel_is_too_old_for_is_told_where_its_version_can_be_read(release: str, wanted: list[str]) -> None:
-    one = case(policies=(Policy("web", uplinks=("fiber",), protocols=(6,)),))
+    one = case(policies=(Policy("web", order=(("fiber",),), protocols=(6,)),))
     assert codes(doctorkernel._age(one, release)) == wanted
 
 

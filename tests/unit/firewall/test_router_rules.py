@@ -56,7 +56,7 @@ def config(*wanted: Policy, pin: bool = False, hard: str = "", **router: Any) ->
 
 def policy(name: str = "web", uplinks: str = "fiber cable", **settings: object) -> Policy:
     """By preference."""
-    return Policy(name, uplinks=tuple(uplinks.split()), **settings)  # type: ignore[arg-type]
+    return Policy(name, order=b.order(uplinks), **settings)  # type: ignore[arg-type]
 
 
 def bound(made: Config, snapshot: Snapshot = THERE, allotment: Allotment | None = None) -> Bound:
@@ -399,16 +399,22 @@ def test_only_what_packets_may_change_is_remembered_of_a_connection(settings: di
 
 
 @pytest.mark.parametrize(
-    ("online", "known"),
+    ("uplinks", "online", "known"),
     [
-        (("fiber", "cable", "lte"), ["fiber"]),
-        (("cable", "lte"), ["fiber", "cable"]),
-        (("lte",), ["fiber", "cable", "lte"]),
-        ((), ["fiber", "cable", "lte"]),
+        ("fiber cable lte", ("fiber", "cable", "lte"), ["fiber"]),
+        ("fiber cable lte", ("cable", "lte"), ["fiber", "cable"]),
+        ("fiber cable lte", ("lte",), ["fiber", "cable", "lte"]),
+        ("fiber cable lte", (), ["fiber", "cable", "lte"]),
+        ("lte fiber", ("fiber", "lte"), ["lte"]),  # against the metrics
+        ("cable+lte fiber", ("fiber", "cable", "lte"), ["cable", "lte"]),
+        ("cable+lte fiber", ("fiber", "lte"), ["cable", "lte"]),
+        ("fiber cable+lte", ("cable", "lte"), ["fiber", "cable", "lte"]),
     ],
 )
-def test_a_backup_lets_go_of_sources_while_a_better_one_is_online(online: tuple[str, ...], known: list[str]) -> None:
-    made = config(policy(uplinks="fiber cable lte", sticky=9))
+def test_a_backup_lets_go_of_sources_while_a_better_one_is_online(
+    uplinks: str, online: tuple[str, ...], known: list[str]
+) -> None:
+    made = config(policy(uplinks=uplinks, sticky=9))
     state = b.state(**{name: ON if name in online else OFF for name in b.NAMES})
     lines = policynft.chains(marked(made, state))["policy_web_3f00"]
     for family, key in ((V4, "ip"), (V6, "ip6")):
@@ -428,4 +434,4 @@ def test_a_course_knows_all_marks_of_its_packets() -> None:
     (course,) = bound(config(policy(sticky=9))).policies
     assert course.marks == (0x3F00, 0x3E00, 0x3D00)
     assert course.shared
-    assert not BoundPolicy(policy(), 1400, course.uplinks[:1]).shared
+    assert not BoundPolicy(policy(), 1400, (course.uplinks[:1],)).shared

@@ -19,7 +19,7 @@ from mwan_hook.model import (
     State,
     Status,
 )
-from mwan_hook.policy import policies, selectors
+from mwan_hook.policy import order, policies, selectors
 from mwan_hook.routing.desired import Desired, desire
 from mwan_hook.routing.plan import plan
 from mwan_hook.routing.uplinks import Bound, Inputs
@@ -39,7 +39,7 @@ def config(*wanted: Policy, **routing: object) -> Config:
 
 
 def policy(name: str = "web", uplinks: str = "lte", **settings: object) -> Policy:
-    return Policy(name, uplinks=tuple(uplinks.split()), **settings)  # type: ignore[arg-type]
+    return Policy(name, order=b.order(uplinks), **settings)  # type: ignore[arg-type]
 
 
 def bound(config: Config, snapshot: Snapshot = THERE, allotment: Allotment = NEW) -> Bound:
@@ -90,11 +90,59 @@ def test_no_hold_keeps_a_good_uplink_from_packets_that_have_no_other_way(fallbac
         assert carried == [[] if waits else uplink] * 2
 
 
-def test_listed_ones_of_the_first_one_s_metric_share_by_weight_and_others_do_not() -> None:
-    made = desired(config(policy(uplinks="lte fiber cable")))
-    assert devices(made.policies) == [[(4, 3), (3, 1)], [(4, 1)], [(2, 1)], [(3, 1)]]
-    made = desired(config(policy(uplinks="fiber cable lte")))
-    assert devices(made.policies)[0] == [(2, 1)]
+@pytest.mark.parametrize(
+    ("uplinks", "offline", "shared", "below"),
+    [
+        ("lte+fiber cable", "", [(4, 3), (2, 1)], [4, 2, 3]),  # of two metrics
+        ("fiber+lte cable", "", [(2, 1), (4, 3)], [2, 4, 3]),
+        ("lte+fiber cable", "fiber", [(4, 1)], [4, 3]),
+        ("lte+fiber cable", "lte fiber", [(3, 1)], [3]),
+        ("lte cable fiber", "", [(4, 1)], [4, 3, 2]),  # of one metric
+        ("cable lte fiber", "", [(3, 1)], [3, 4, 2]),
+        ("fiber lte+cable", "fiber", [(4, 3), (3, 1)], [4, 3]),
+        ("fiber lte+cable", "fiber lte", [(3, 1)], [3]),
+        ("cable+lte+fiber", "", [(3, 1), (4, 3), (2, 1)], [3, 4, 2]),
+    ],
+)
+@pytest.mark.parametrize("family", [V4, V6])
+def test_a_plus_shares_by_weight_and_a_comma_orders_also_against_the_metrics(
+    family: Family, uplinks: str, offline: str, shared: list[tuple[int, int]], below: list[int]
+) -> None:
+    there = b.snapshot(*b.NAMES, families=(family,))
+    state = b.state(**{name: OFF if name in offline.split() else ON for name in b.NAMES})
+    made = desired(config(policy(uplinks=uplinks)), state, there)
+    assert devices(made.policies) == [shared, *[[(index, 1)] for index in below]]
+
+
+def test_status_tells_who_shares_in_the_words_of_the_file() -> None:
+    wanted = policy(uplinks="fiber+lte cable")
+    (course,) = bound(config(wanted)).policies
+    assert order.text(wanted) == "fiber + lte, cable"
+    assert policies.via(course, V4, ALL) == ("fiber", "lte")
+    assert policies.via(course, V4, b.state(fiber=OFF, cable=ON, lte=ON)) == ("lte",)
+    assert policies.via(course, V4, b.state(fiber=OFF, cable=ON, lte=OFF)) == ("cable",)
+
+
+def test_what_has_none_plugged_in_leaves_its_place_to_the_next() -> None:
+    made = desired(config(policy(uplinks="lte+cable fiber")), ALL, b.snapshot("fiber", "cable"))
+    assert devices(made.policies) == [[(3, 1)], [(3, 1)], [(2, 1)]]
+
+
+@pytest.mark.parametrize(
+    ("uplinks", "metrics", "found"),
+    [
+        ("fiber cable lte", {"fiber": 1, "cable": 2, "lte": 2}, ("cable", "lte")),
+        ("fiber cable lte", {"fiber": 1, "cable": 2, "lte": 3}, None),
+        ("fiber cable", {"fiber": 5}, None),
+        ("fiber+cable lte", {"fiber": 1, "cable": 1, "lte": 1}, None),
+    ],
+)
+def test_what_shared_before_there_was_a_plus_is_named(
+    uplinks: str, metrics: dict[str, int], found: tuple[str, ...] | None
+) -> None:
+    assert order.formerly_shared([policy("p", uplinks)], metrics).get("p") == found
+    meant = policy("q", "fiber+lte", sources=("10.0.0.1",))
+    assert order.formerly_shared([policy("p", uplinks), meant], metrics) == {}, "who writes + means commas"
 
 
 def test_the_shared_default_is_as_without_policies() -> None:
@@ -214,6 +262,9 @@ def test_a_template_s_name_stands_for_all_of_its_uplinks_and_one_has_its_own() -
     courses = bound(wanted).policies
     assert [[uplink.name for uplink in course.uplinks] for course in courses] == [["any@cable", "any@lte"], ["any@lte"]]
     assert [bool(course.table) for course in courses] == [True, False]
+    assert [len(course.tiers) for course in courses] == [1, 1], "they share"
+    (apart,) = bound(b.config(entry)._replace(policies=(policy("apart", "any@lte any@cable"),))).policies
+    assert [[uplink.name for uplink in tier] for tier in apart.tiers] == [["any@lte"], ["any@cable"]]
 
 
 def test_tables_are_remembered_and_never_collide() -> None:

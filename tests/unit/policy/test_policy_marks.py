@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from mwan_hook.firewall import match, table
 from mwan_hook.model import Allotment, Config, Failback, Fallback, Family, Policy, Router, Routing, Rule, State, Status
 from mwan_hook.policy.policies import with_policies
@@ -22,7 +24,7 @@ def config(*wanted: Policy, pin: bool = False, **routing: object) -> Config:
 
 
 def policy(name: str = "web", uplinks: str = "fiber cable", **settings: object) -> Policy:
-    return Policy(name, uplinks=tuple(uplinks.split()), **settings)  # type: ignore[arg-type]
+    return Policy(name, order=b.order(uplinks), **settings)  # type: ignore[arg-type]
 
 
 def bound(made: Config, allotment: Allotment | None = None) -> Bound:
@@ -146,7 +148,7 @@ def test_of_whom_a_policy_is_decides_where_nft_looks_for_it() -> None:
 
 
 def test_failovers_inside_a_tier_leave_the_table_as_it_is() -> None:
-    made = config(policy(uplinks="fiber cable lte", sticky=9), pin=True)
+    made = config(policy(uplinks="fiber+cable lte", sticky=9), pin=True)
     one_dead = commands(made, b.state(fiber=OFF, cable=ON, lte=ON))
     assert one_dead == commands(made)
     lookups = [line for line in commands(made) if "add rule" in line and "policy_web" in line and "saddr @" in line]
@@ -163,6 +165,14 @@ def test_a_hard_failback_gives_connections_back_to_their_policy() -> None:
     assert lines[0] == f"meta nfproto ipv4 ct direction original {mine} return"
     dead = commands(made, b.state(fiber=OFF, lte=ON))
     assert not any(line.endswith(f"{mine} return") for line in dead)
+
+
+@pytest.mark.parametrize("uplinks", ["lte fiber", "fiber+lte"])
+def test_a_hard_failback_of_a_policy_goes_by_the_policy_s_order(uplinks: str) -> None:
+    entries = (b.uplink("fiber", metric=100), b.uplink("lte", metric=200, failback=Failback.HARD))
+    made = config(policy(uplinks=uplinks, sticky=9), pin=True)._replace(uplinks=entries)
+    pair = bound(made).allotment.policy_marks["web/lte"]
+    assert not any(line.endswith(f"ct mark & 0x3f00 == {pair:#x} return") for line in commands(made))
 
 
 def test_a_policy_without_an_uplink_leaves_its_packets_to_the_next_one_that_nft_chooses() -> None:

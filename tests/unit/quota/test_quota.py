@@ -243,9 +243,10 @@ def test_beyond_its_quota_an_uplink_is_preferred_to_none_and_the_rest_keep_their
 def test_a_policy_takes_it_last_too() -> None:
     lte, fiber, cable = before = bound(LTE, FIBER, CABLE)
     now = quota.demoted(before, {"lte": Usage(stage=Stage.EXCEEDED)})
-    listed = (BoundPolicy(Policy("voice"), 1400, (lte, cable, fiber)), BoundPolicy(Policy("only"), 1402, (lte,)))
+    courses = [((lte, cable), (fiber,)), ((lte,),)]
+    listed = [BoundPolicy(Policy(""), 1400, tiers) for tiers in courses]
     voice, only = policies.reordered(listed, before, now)
-    assert [u.name for u in voice.uplinks] == ["cable", "fiber", "lte"]
+    assert [[u.name for u in tier] for tier in voice.tiers] == [["cable"], ["fiber"], ["lte"]]
     assert [u.name for u in only.uplinks] == ["lte"]
 
 

@@ -131,7 +131,7 @@ def test_tables_that_run_out_at_the_top_go_on_below_the_first() -> None:
     config = Config(Routing(first_table=4294967294), uplinks=tuple(b.uplink(n) for n in b.NAMES))
     first = bound(config, b.snapshot(*b.NAMES))
     assert [u.table for u in first.uplinks] == [4294967294, 4294967295, 4294967293]
-    policies = (Policy("web", uplinks=("fiber", "lte")), Policy("more", uplinks=("fiber", "lte")))
+    policies = (Policy("web", order=(("fiber", "lte"),)), Policy("more", order=(("fiber",), ("lte",))))
     again = bound(config._replace(policies=policies), b.snapshot(*b.NAMES), allotment=first.allotment)
     assert again.policy_tables == (4294967292, 4294967291)
 

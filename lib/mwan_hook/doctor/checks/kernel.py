@@ -34,7 +34,7 @@ class Kernel(NamedTuple):
 
 RULES4 = Part("CONFIG_IP_MULTIPLE_TABLES", "", "no rule and no table but main: nothing of mwan-hook works for IPv4")
 RULES6 = Part("CONFIG_IPV6_MULTIPLE_TABLES", "", "no rule and no table but main: nothing of mwan-hook works for IPv6")
-MULTIPATH = Part("CONFIG_IP_ROUTE_MULTIPATH", "", "uplinks of equal metric cannot share: the kernel refuses the route")
+MULTIPATH = Part("CONFIG_IP_ROUTE_MULTIPATH", "", "uplinks cannot share: the kernel refuses the route")
 _NFT = "the nft table of [router] is refused: nothing is pinned or masqueraded"
 FIREWALL = (
     Part("CONFIG_NF_TABLES", "nf_tables", _NFT),
@@ -56,7 +56,8 @@ def needed(case: Case) -> tuple[Part, ...]:
     """What this configuration asks of the kernel."""
     parts = [RULES4 if family is Family.IPV4 else RULES6 for family in case.snapshot.families]
     metrics = [uplink.metric for uplink in case.uplinks]
-    parts += [MULTIPATH] if len(set(metrics)) < len(metrics) else []
+    shared = any(len(entry) > 1 for policy in case.config.policies for entry in policy.order)
+    parts += [MULTIPATH] if shared or len(set(metrics)) < len(metrics) else []
     if case.config.firewall:
         parts += [*FIREWALL, *(TRANSLATION if _translates(case) else ())]
     return tuple(parts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from mwan_hook.doctor.finding import Finding, Fix, Severity
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import FAMILIES, UplinkState
+from mwan_hook.policy import order
 from mwan_hook.verdict.facts import probed
 from mwan_hook.verdict.schedule import interval
 
@@ -139,6 +140,16 @@ def _unprobed(uplink: Uplink, family: Family) -> Finding:
     breaks = "where the network ends a session, address and route often stay: it would be online for ever"
     fix = Fix(words=f"an icmp, tcp, dns or http target of {family.value} in targets of {uplink.config.name}")
     return Finding("unprobed", Severity.WARNING, uplink.name, what, breaks, fix)
+
+
+def check_order(case: Case) -> Iterator[Finding]:
+    """Policies whose commas order uplinks of equal metric."""
+    metrics = {uplink.config.name: uplink.metric for uplink in case.uplinks}
+    for name, names in order.formerly_shared(case.config.policies, metrics).items():
+        what = f"[policies] [[{name}]] uplinks: {order.only_ordered(names)}"
+        breaks = "nothing, if that is what you want; before there was a +, such uplinks shared"
+        fix = Fix(words=f"nothing, or {order.SHARING.join(names)}; a + in any policy ends this note")
+        yield Finding("policy-order", Severity.NOTE, name, what, breaks, fix)
 
 
 def check_configuration(mistakes: tuple[str, ...], doubts: tuple[str, ...]) -> Iterator[Finding]:

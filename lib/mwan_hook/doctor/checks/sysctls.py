@@ -113,18 +113,33 @@ def _linkdown(case: Case, values: Mapping[str, str], places: Mapping[str, str]) 
 
 def _hash(case: Case, values: Mapping[str, str], places: Mapping[str, str]) -> Iterator[Finding]:
     for family in case.snapshot.families:
-        tiers: dict[int, list[str]] = {}
-        for uplink in case.uplinks if case.concerns(family) else ():
-            if family in uplink.config.families and (not uplink.present or uses(uplink, family, case.state)):
-                tiers.setdefault(uplink.metric, []).append(uplink.name)
-        shared = next((names for names in tiers.values() if len(names) > 1), [])
-        if len(shared) < 2 or values.get(hash_key(family)) != "0":
+        shared = _sharing(case, family)
+        if not shared or values.get(hash_key(family)) != "0":
             continue
-        what = f"{spelled(hash_key(family))} = 0{_from(hash_key(family), places)}, and {listed(shared)} share a metric"
+        what = f"{spelled(hash_key(family))} = 0{_from(hash_key(family), places)}, and {shared}"
         breaks = "all connections to one address take the same uplink, no weight helps: ports are not looked at"
         yield Finding(
             "hash-policy", Severity.WARNING, family.value, what, breaks, sysctl_fix([Sysctl(hash_key(family), "1")])
         )
+
+
+def _sharing(case: Case, family: Family) -> str:
+    """Which uplinks share in a family, by their metric or by a policy, in words."""
+    able = [
+        uplink
+        for uplink in (case.uplinks if case.concerns(family) else ())
+        if family in uplink.config.families and (not uplink.present or uses(uplink, family, case.state))
+    ]
+    for metric in dict.fromkeys(uplink.metric for uplink in able):
+        names = [uplink.name for uplink in able if uplink.metric == metric]
+        if len(names) > 1:
+            return f"{listed(names)} share a metric"
+    for policy in case.config.policies:
+        for entry in policy.order:
+            names = [uplink.name for uplink in able if {uplink.name, uplink.config.name} & set(entry)]
+            if len(names) > 1:
+                return f"{listed(names)} share policy {policy.name}"
+    return ""
 
 
 def _forwarding(case: Case) -> Iterator[tuple[Family, str]]:
