@@ -160,7 +160,12 @@ def test_a_foreign_multipath_default_gives_each_line_its_gateway(lab: Lab) -> No
     assert main_of(router) == before
 
 
-def test_names_of_tables_and_protocol_are_written_for_people(net: Network) -> None:
+def test_names_of_tables_and_protocol_are_written_for_people_unless_nothing_may_be(net: Network) -> None:
+    net.router.configure(topologies.DYNAMIC.replace("[routing]", "[routing]\nwrite_etc = no"))
+    net.router.check()
+    assert not (net.router.root / "etc/iproute2").exists()
+    net.router.mwan("flush")
+    net.router.configure(topologies.DYNAMIC)
     net.router.check()
     tables = "".join(p.read_text() for p in net.router.root.glob("etc/iproute2/rt_tables.d/*.conf"))
     protocols = "".join(p.read_text() for p in net.router.root.glob("etc/iproute2/rt_protos.d/*.conf"))

@@ -147,6 +147,27 @@ def test_names_are_written_and_nothing_else_that_is_asked_for(root: Path) -> Non
     assert (root / names.TABLES).read_bytes() == before
 
 
+def test_where_etc_is_left_alone_nothing_is_written_there(root: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = root / "etc/mwan-hook/mwan-hook.conf"
+    path.parent.mkdir(parents=True)
+    path.write_text("[routing]\nwrite_etc = no\n")
+    path.chmod(0o600)
+    assert ask(root, chores.NAMES, {"protocol": 172, "tables": {"1001": "fiber"}}) == 0
+    assert ask(root, chores.CONFIGURATION) == 1
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert f"{path} cannot be read by the services (write_etc = no)" in capfd.readouterr().err
+    assert [one.name for one in (root / "etc").iterdir()] == ["mwan-hook"]
+
+
+def test_files_of_names_that_are_links_are_another_programs(root: Path) -> None:
+    assert names.write(str(root), 172, 1000, {1001: "fiber"}) == []
+    tables, protocols = root / names.TABLES, root / names.PROTOCOLS
+    tables.rename(root / "made")
+    tables.symlink_to(root / "made")
+    names.remove(str(root))
+    assert (tables.is_symlink(), protocols.exists()) == (True, False)
+
+
 def test_a_run_that_is_not_root_asks_once_for_names_and_writes_none(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

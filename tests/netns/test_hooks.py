@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -302,12 +303,16 @@ def test_only_what_root_owns_and_no_other_user_can_write_is_run(net: Network) ->
     (elsewhere / "hook").chmod(0o755)
     elsewhere.chmod(0o777)
     (place / "50-link").symlink_to(elsewhere / "hook")
+    store = net.router.root / "store"
+    shutil.copytree(elsewhere, store)
+    store.chmod(0o1775)  # as Nix's, where its builders' group adds files and replaces none
+    (place / "60-store").symlink_to(store / "hook")
     hook(net, "limited", say, "10-in-open-directory")
     (net.router.root / "etc/mwan-hook/limited.d").chmod(0o777)
     net.isps[0].fault("blackhole")
     net.router.check()
     log = quiet(net)
-    assert (net.router.root / "ran").read_text() == "10-good\n"
+    assert (net.router.root / "ran").read_text() == "10-good\n60-store\n"
     for name, why in (
         ("20-group", "others than root may write"),
         ("30-all", "others than root may write"),

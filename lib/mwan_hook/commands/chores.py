@@ -47,9 +47,10 @@ def _done(root: str, entry: SpoolFile, group: int) -> list[str]:
         if entry.name == chores.HOLDERS:
             _attend(root)
         elif entry.name == chores.CONFIGURATION:
-            return [words for path in read.places(root) if (words := _opened(path, group))]
+            opened = _opened if _may_write(root) else _closed
+            return [words for path in read.places(root) if (words := opened(path, group))]
         elif entry.name == chores.NAMES:
-            return names.asked_for(root, entry.content)
+            return names.asked_for(root, entry.content) if _may_write(root) else []
         elif entry.name == chores.REPAIR:
             wake.repair(root)
         elif entry.name == chores.TEXTFILE:
@@ -70,12 +71,29 @@ def _attend(root: str) -> None:
         complain([words for words in (holder.attend(files.under(root, path)).words,) if words])
 
 
+def _may_write(root: str) -> bool:
+    return config.load(root).config.routing.write_etc
+
+
+def _closed(path: str, group: int) -> str:
+    """Why a file or directory stays closed to the group of the services, where nothing in /etc is written."""
+    return "" if _readable(os.stat(path), group) else f"{path} cannot be read by the services (write_etc = no)"
+
+
+def _readable(found: os.stat_result, group: int) -> bool:
+    wanted = _wanted(found) if found.st_gid == group else _wanted(found) >> 3
+    return found.st_mode & wanted == wanted
+
+
+def _wanted(found: os.stat_result) -> int:
+    return 0o050 if stat.S_ISDIR(found.st_mode) else 0o040
+
+
 def _opened(path: str, group: int) -> str:
     """Let the group of the services read a file or directory; why not, if so."""
     found = os.stat(path)
-    wanted = 0o050 if stat.S_ISDIR(found.st_mode) else 0o040
-    readable = wanted if found.st_gid == group else wanted >> 3
-    if found.st_mode & readable == readable:
+    wanted = _wanted(found)
+    if _readable(found, group):
         return ""
     if found.st_gid not in (0, group) and found.st_mode & 0o070:
         return f"{path} cannot be read by the services, and belongs to another group: setfacl -m u:mwan-hook:rX {path}"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 
+from mwan_hook import config
 from mwan_hook.doctor import files
 from mwan_hook.doctor import fix as doctorfix
 from mwan_hook.doctor.finding import Severity, spelled
 from mwan_hook.doctor.look import findings
 from mwan_hook.kernel import sysctl
-from mwan_hook.model import MwanError
+from mwan_hook.model import ConfigError, MwanError
 from mwan_hook.say import complain, say
 from mwan_hook.store.files import under
 
@@ -22,17 +23,18 @@ if TYPE_CHECKING:
     from mwan_hook.doctor.fix import Writing
 
 CONFIGURATION = 2  # the exit code of a bad one
+NOT_WRITTEN = "[routing] write_etc = no: --fix writes nothing; put the lines above where this machine's /etc is made"
 
 
 class Fixes:
     """What ``--fix`` did, and what it could not do."""
 
-    def __init__(self) -> None:
+    def __init__(self, failed: Sequence[str] = ()) -> None:
         self.files: dict[str, str] = {}
         self.links: dict[str, str] = {}
         self.sysctls: list[tuple[str, str, str]] = []  # key, old value, new value
         self.commands: list[str] = []  # still to be run
-        self.failed: list[str] = []
+        self.failed = list(failed)
 
 
 def run(root: str, fix: bool, as_json: bool) -> int:
@@ -40,13 +42,20 @@ def run(root: str, fix: bool, as_json: bool) -> int:
     found, good = findings(root)
     done = None
     if fix:
-        done = _fix(root, found)
+        done = _fix(root, found) if _may_write(root) else Fixes([NOT_WRITTEN])
         if done.files or done.links or done.sysctls:
             found, good = findings(root)
     say(_document(found, done).split("\n") if as_json else _lines(root, found, done))
     complain(done.failed if done else ())
     worse = any(one.severity > Severity.NOTE for one in found) or (done is not None and done.failed)
     return CONFIGURATION if not good else 1 if worse else 0
+
+
+def _may_write(root: str) -> bool:
+    try:
+        return config.load(root).config.routing.write_etc
+    except ConfigError:
+        return True  # it says nothing; the exit code tells
 
 
 def _fix(root: str, found: Sequence[Finding]) -> Fixes:

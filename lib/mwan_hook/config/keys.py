@@ -62,6 +62,7 @@ KEYS: dict[Path, tuple[Row, ...]] = {
         Row("mark_mask", "mask", "0x3f00", "bits of the firewall mark that are given out"),
         Row("protocol", "protocol", "172", "number that marks routes and rules as ours"),
         Row("nexthops", "choice(auto, routes, objects)", "auto", "what equal uplinks share by"),
+        Row("write_etc", "boolean", "yes", "whether anything below /etc is written: names for ip(8), `doctor --fix`"),
     ),
     ("probe",): _PROBE,
     ("router",): (

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 TOPS = ("etc", "run", "usr/local/lib", "usr/lib", "lib")  # a name in an earlier one masks it in the later ones
 MAIN_ANYWHERE = 256  # before this systemd read its main file in /etc only
 WAIT = "systemd-networkd-wait-online.service"
+NIXOS = "run/current-system/systemd"  # where it has systemd
 
 
 def ordered(root: str, directory: str, suffix: str = ".conf") -> list[str]:
@@ -84,7 +85,7 @@ def _came(path: str) -> float:
 
 def systemd_version(root: str) -> int:
     """The version in the name of systemd's library, which every version has; 0 if there is none."""
-    for directory in ("usr/lib/systemd", "lib/systemd", "usr/lib", "usr/lib64/systemd"):
+    for directory in ("usr/lib/systemd", "lib/systemd", "usr/lib", "usr/lib64/systemd", f"{NIXOS}/lib/systemd"):
         top = under(root, directory)
         for place in (top, *(f"{top}/{name}/systemd" for name in _names(top) if "-linux-" in name)):
             for name in _names(place):

@@ -73,10 +73,11 @@ def _stored(path: str) -> bytes | None:
 
 
 def remove(root: str) -> None:
-    """Take both files out."""
+    """Take out both files, where we have written them: what stands there as a link is another program's (NixOS)."""
     for path in (TABLES, PROTOCOLS):
         try:
-            os.unlink(files.under(root, path))
+            if not os.path.islink(files.under(root, path)):
+                os.unlink(files.under(root, path))
         except FileNotFoundError:
             continue
         except OSError as error:

@@ -4,6 +4,7 @@ system only; below another root the files tell."""
 from __future__ import annotations
 
 import os
+import re
 
 from mwan_hook.machine import dropins
 from mwan_hook.machine.unitfile import parse_file
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 NETWORKD = "systemd-networkd.service"
 USER = "mwan-hook"
 RULE = "udev/rules.d/90-mwan-hook.rules"
+LINKS = ("etc/networkd-dispatcher", "usr/lib/networkd-dispatcher")
 TIMEOUT = 10
 
 
@@ -68,7 +70,7 @@ def installed(root: str, channels: frozenset[str], names: Sequence[str]) -> Inst
         networkd=networkd_used(root, running),
         dispatcher=unit(root, DISPATCHER, running),
         dispatcher_links=f"/{links}",
-        linked=frozenset(state for state in STATES if _linked(root, state)),
+        linked=_linked(root),
         user=_user(root),
     )
 
@@ -102,9 +104,26 @@ def _spooler(root: str) -> str:
     return ""
 
 
-def _linked(root: str, state: str) -> bool:
-    tops = ("etc", "usr/lib")
-    return any(os.path.lexists(under(root, f"{top}/networkd-dispatcher/{state}.d/50-mwan-hook")) for top in tops)
+def _linked(root: str) -> frozenset[str]:
+    """States of which networkd-dispatcher tells us.
+
+    Where its unit names a directory of scripts (NixOS), that one was made whole: one link of ours is as good as all.
+    """
+    own = frozenset(state for state in STATES if any(_has_link(under(root, place), state) for place in LINKS))
+    named = any(_has_link(place, state) for place in _script_directories(root) for state in STATES)
+    return frozenset(STATES) if named else own
+
+
+def _has_link(directory: str, state: str) -> bool:
+    return os.path.lexists(f"{directory}/{state}.d/50-mwan-hook")
+
+
+def _script_directories(root: str) -> list[str]:
+    """What follows ``--script-dir`` in the dispatcher's unit and in the drop-ins of it."""
+    path = f"systemd/system/{DISPATCHER}"
+    places = [place for place in (dropins.first(root, path), *dropins.ordered(root, f"{path}.d")) if place]
+    said = " ".join(entry.value for entry in dropins.entries(places))
+    return re.findall(r"--script-dir[=\s'\"]+([^\s'\"]+)", said)
 
 
 def networkd_used(root: str, running: dict[str, bool]) -> bool:

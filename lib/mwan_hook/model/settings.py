@@ -72,6 +72,7 @@ class Routing(NamedTuple):
     mark_mask: int = 0x3F00
     protocol: int = PROTOCOL
     nexthops: Sharing = Sharing.AUTO
+    write_etc: bool = True  # names for ip(8), and what `doctor --fix` writes
 
 
 class Match(NamedTuple):

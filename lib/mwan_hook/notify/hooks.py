@@ -22,6 +22,7 @@ DEFAULT_ROUTE = "default-route"
 REPAIR = "repair"  # how the events of a step, and the directory of its programs, begin
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 OTHERS = 0o022
+_STICKY, _ADDED_TO = 0o1022, 0o1020  # of Nix's store, where a group may add files, and replace none
 _LEFTOVERS = ("~", ".bak", ".orig", ".rej", ".swp", ".rpmsave", ".rpmnew", ".rpmorig")  # of editors and packagers
 
 
@@ -186,7 +187,10 @@ def _executable(path: str) -> bool:
 
 
 def _open_to_others(*paths: str) -> str:
-    """Why other users than root could put something there; empty if none could."""
+    """Why other users than root could put something there; empty if none could.
+
+    The last one holds the file: what is root's there stays so where others may only add files (Nix's store).
+    """
     for path in paths:
         try:
             there = os.stat(path)
@@ -194,7 +198,8 @@ def _open_to_others(*paths: str) -> str:
             return f"{path}: {error.strerror}"
         if there.st_uid != 0:
             return f"{path} belongs to user {there.st_uid}, not to root"
-        if there.st_mode & OTHERS:
+        adding = path == paths[-1] and os.S_ISDIR(there.st_mode) and there.st_mode & _STICKY == _ADDED_TO
+        if there.st_mode & OTHERS and not adding:
             return f"others than root may write {path}"
     return ""
 

@@ -60,8 +60,8 @@ def _prepare(run: Run, judged: Judged) -> tuple[str, ...]:
     if record != seen.state or seen.state.boot_id:
         run.remember(record)  # and the next look need not read it
     routing = seen.config.routing
-    # A read-only /etc is no failure.
-    complain(names.write(run.root, routing.protocol, routing.default_table, seen.named_tables))
+    if routing.write_etc:  # a read-only /etc is no failure
+        complain(names.write(run.root, routing.protocol, routing.default_table, seen.named_tables))
     return tuple(complaints)
 
 

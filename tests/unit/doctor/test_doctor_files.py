@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from mwan_hook.commands import doctor
 from mwan_hook.doctor import files, fix
 from mwan_hook.doctor.checks import networkd
 from mwan_hook.doctor.checks import state as doctorstate
@@ -152,6 +153,14 @@ def test_the_version_is_the_librarys(tmp_path: Path) -> None:
     assert dropins.systemd_version(str(tmp_path)) == 252
 
 
+def test_nixos_has_the_library_and_the_modules_elsewhere(tmp_path: Path) -> None:
+    put(tmp_path, "run/current-system/systemd/lib/systemd/libsystemd-shared-258.so")
+    assert dropins.systemd_version(str(tmp_path)) == 258
+    top = "run/booted-system/kernel-modules/lib/modules"
+    put(tmp_path, f"{top}/{os.uname().release}/modules.dep", "kernel/net/netfilter/nft_ct.ko.xz:\n")
+    assert kernel.kernel(str(tmp_path)).known == frozenset(("nft_ct",))
+
+
 # ---------------------------------------------------------------- wait-online
 
 WAIT = "usr/lib/systemd/systemd-networkd-wait-online"
@@ -256,6 +265,37 @@ def test_what_else_starts_runs_is_missed() -> None:
 def test_a_missing_hook_is_linked_where_the_installer_had_it() -> None:
     [found] = doctorunits.check(WHOLE._replace(linked=frozenset(STATES) - {"off"}))
     assert found.fix.links == (("usr/lib/networkd-dispatcher/off.d/50-mwan-hook", "/usr/lib/mwan-hook/spool-event"),)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'Environment="networkd_dispatcher_args=--verbose --script-dir {}"',
+        "ExecStart=",
+        "ExecStart=/x/networkd-dispatcher --script-dir={} -v",
+    ],
+)
+def test_links_are_looked_for_where_the_dispatcher_is_told_to(tmp_path: Path, line: str) -> None:
+    scripts = tmp_path / "store/scripts"
+    put(tmp_path, "usr/lib/systemd/system/networkd-dispatcher.service", "[Service]\nExecStart=/x/networkd-dispatcher\n")
+    put(tmp_path, "store/scripts/routable.d/50-mwan-hook")
+    put(tmp_path, "etc/networkd-dispatcher/off.d/50-mwan-hook")
+    name = "etc/systemd/system/networkd-dispatcher.service.d/overrides.conf"
+    put(tmp_path, name, f"[Service]\n{line.format(scripts)}\n")
+    wanted = frozenset(STATES) if "{}" in line else {"off"}
+    assert units.installed(str(tmp_path), frozenset(), ()).linked == wanted
+
+
+def test_nothing_is_fixed_where_etc_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    conf = put(tmp_path, "etc/mwan-hook/mwan-hook.conf", "[routing]\nwrite_etc = no\n")
+    hurts = Finding("x", Severity.WARNING, "", "it is so", "much", Fix(SYSCTLS, lines=("net.a = 1",)))
+    monkeypatch.setattr(doctor, "findings", lambda root: ((hurts,), True))
+    assert doctor.run(str(tmp_path), fix=True, as_json=False) == 1
+    said = capfd.readouterr()
+    assert "net.a = 1" in said.out and doctor.NOT_WRITTEN in said.err
+    assert list((tmp_path / "etc").rglob("*.conf")) == [conf]
 
 
 def test_the_states_are_those_of_the_installer() -> None:

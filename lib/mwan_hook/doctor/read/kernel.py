@@ -9,6 +9,7 @@ from mwan_hook.store.files import under
 from mwan_hook.store.foreign import contents
 
 PROC_CONFIG = "/proc/config.gz"
+NIXOS = "run/booted-system/kernel-modules/lib/modules"  # where it has modules
 
 
 def kernel(root: str) -> Kernel:
@@ -41,7 +42,7 @@ def _text(path: str) -> str:
 
 def _known(root: str, release: str) -> frozenset[str] | None:
     """Names of modules that are on disk or built in; None where there is no list."""
-    for top in ("lib/modules", "usr/lib/modules"):
+    for top in ("lib/modules", "usr/lib/modules", NIXOS):
         base = under(root, f"{top}/{release}")
         text = _text(f"{base}/modules.dep")
         if text:
