@@ -86,7 +86,8 @@ def _user(root: str) -> bool:
 
 
 def _systemd(root: str) -> bool:
-    places = ("run/systemd/system", "usr/lib/systemd/systemd", "lib/systemd/systemd", "usr/lib/systemd/system")
+    tops = ("usr/lib", "lib", f"{dropins.NIXOS}/lib")
+    places = ("run/systemd/system", "usr/lib/systemd/system", *(f"{top}/systemd/systemd" for top in tops))
     return any(os.path.exists(under(root, place)) for place in places)
 
 
