@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -138,9 +140,21 @@ class Router:
         return self.root / "run/mwan-hook/state.json"
 
     def reboot_files(self) -> None:
-        """/run is empty after a boot."""
+        """/run is empty after a boot, and no process of ours is left that would write there."""
+        wait_for(f"the end of what runs with {self.root}", lambda: not self._ended_own())
         for path in sorted((self.root / "run").rglob("*"), reverse=True):
             path.rmdir() if path.is_dir() else path.unlink(missing_ok=True)
+
+    def _ended_own(self) -> list[int]:
+        """Processes of the command for this root directory that there were; they are ended."""
+        own = f"--root\0{self.root}\0".encode()
+        found = []
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            with contextlib.suppress(OSError):  # it ended meanwhile
+                if own in path.read_bytes():
+                    found.append(int(path.parent.name))
+                    os.kill(found[-1], signal.SIGKILL)
+        return found
 
     # -- the command
 
