@@ -12,6 +12,8 @@ from tests.bench import subject
 from tests.bench.spawner import Spawner, interleaved
 from tests.bench.table import Row, against
 from tests.lab import Lab, LabError, Netns, Router, topologies
+from tests.lab.inside import inside
+from tests.netns import passed
 
 REPETITIONS = 31
 COUNTED = 3
@@ -134,21 +136,35 @@ def foreign(count: int, family: str) -> list[str]:
 def rows_foreign() -> Iterator[Row]:
     """The common run beside large tables that are none of its business."""
     for family in ("ipv4", "ipv6"):
-        yield from _beside(family)
+        for listening in (True, False):
+            yield from _beside(family, listening)
 
 
-def _beside(family: str) -> Iterator[Row]:
+def _beside(family: str, listening: bool) -> Iterator[Row]:
     with ExitStack() as stack:
         runs = []
         for count in FOREIGN:
             lab = stack.enter_context(Lab())
             router = _crowded(lab, count, family)
+            if listening:
+                _listened(router, stack)
             spawner = stack.enter_context(Spawner(router.ns, lab.dir))
             runs.append((spawner, subject.words(router, "check", "--now")))
         few, *many = (subject.wall(took) for took in interleaved(REPETITIONS, runs))
     for count, wall in zip(FOREIGN[1:], many, strict=True):
         name = {"ipv4": "IPv4", "ipv6": "IPv6"}[family]
-        yield against(f"common run, {count:,} foreign {name} routes in main, against 10", wall, few, "ms", 1.6)
+        what = f"common run, {count:,} foreign {name} routes in main, against 10"
+        yield against(what if listening else f"{what}; without the socket unit", wall, few, "ms", 2)
+
+
+def _listened(router: Router, stack: ExitStack) -> None:
+    """As where mwan-hook-netlink.socket listens: its service has looked, and a memo is made after that."""
+    with inside(router.ns.name):
+        sockets = [stack.enter_context(passed.listen(groups)) for groups in (1361, 262272)]
+    if passed.start(sockets, router.ns.argv(*subject.words(router, "event", "--facts"))):
+        raise LabError("the look at the news failed")
+    (router.root / "run/mwan-hook/quiet").unlink()
+    router.check()
 
 
 def _crowded(lab: Lab, count: int, family: str) -> Router:

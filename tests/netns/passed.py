@@ -35,7 +35,8 @@ def start(sockets: list[socket.socket], command: list[str]) -> int:
     pid = os.fork()
     if not pid:
         for place, high in enumerate([os.dup(sock.fileno()) for sock in sockets]):
-            os.dup2(high, FIRST + place, inheritable=True)
+            os.dup2(high, FIRST + place)
+            os.set_inheritable(FIRST + place, True)  # dup2() onto itself changes nothing
         os.environ |= {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": str(len(sockets))}
         os.execvp(command[0], command)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
@@ -51,4 +52,5 @@ def main(groups: str, *command: str) -> None:
     print(code, before, readable(sockets), flush=True)
 
 
-main(*sys.argv[1:])
+if __name__ == "__main__":
+    main(*sys.argv[1:])

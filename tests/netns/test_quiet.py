@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import socket
 import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -11,9 +13,11 @@ from typing import Any
 
 import pytest
 
-from mwan_hook.run import quiet
+from mwan_hook.run import listening, quiet
 from tests.lab import Lab, Router, topologies, wait_for
+from tests.lab.inside import inside
 from tests.lab.topologies import Network
+from tests.netns.passed import listen, start
 
 CONFIG = """\
 [probe]
@@ -261,6 +265,53 @@ def test_a_run_beside_another_one_waits_as_ever(peace: Peace) -> None:
         locks.take(str(peace.router.root / name))
         assert peace.same() == "False"
         locks.release()
+
+
+@pytest.fixture
+def listeners(peace: Peace) -> Iterator[list[socket.socket]]:
+    """Sockets as mwan-hook-netlink.socket opens them, in the router."""
+    with contextlib.ExitStack() as closing:
+        with inside(peace.router.ns.name):
+            sockets = [closing.enter_context(listen(groups)) for groups in (1361, 262272)]
+        yield sockets
+
+
+def heard(peace: Peace, listeners: list[socket.socket]) -> int:
+    """Start what systemd starts for news; its exit code."""
+    return start(listeners, peace.router.argv("event", "--facts"))
+
+
+def blind(peace: Peace) -> None:
+    """Spoil the remembered replies: a run that compares them finds a difference."""
+    memo, _, replies = peace.memo.read_bytes().partition(b"\n")
+    peace.memo.write_bytes(memo + b"\n" + bytes(len(replies)))
+
+
+def test_where_systemd_has_heard_of_no_change_nothing_is_dumped(peace: Peace, listeners: list[socket.socket]) -> None:
+    assert heard(peace, listeners) == 0
+    peace.restore()
+    peace.surely_same()
+    blind(peace)
+    peace.surely_same()
+    peace.router.ns.ip("route add 203.0.113.0/24 dev eth1")  # news
+    assert peace.same() == "None"
+    assert heard(peace, listeners) == 0  # they were looked at: nothing of it matters
+    peace.surely_same()
+    for sock in listeners:  # the unit is stopped
+        sock.close()
+    assert peace.same() == "None"
+
+
+def test_a_look_at_the_news_that_fails_ends_the_trust(peace: Peace, listeners: list[socket.socket]) -> None:
+    assert heard(peace, listeners) == 0
+    peace.restore()
+    blind(peace)
+    peace.surely_same()
+    peace.router.configure("[uplinks]\n[[one]]\nnonsense = 1\n")
+    assert heard(peace, listeners) == 2
+    peace.router.configure(CONFIG)
+    assert not (peace.router.root / listening.NOTE).exists()
+    assert peace.same() == "None"
 
 
 NETWORK = "[Match]\nDriver=veth\n[ConnectivityMonitord]\nInterval=1\n"

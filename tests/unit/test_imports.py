@@ -93,7 +93,8 @@ PRIVATE = {
     "_signal": ("store.lock", "run.quiet"),
     "_socket": (
         *("kernel", "probes", *PURE, "trace", "doctor.checks", "addresses", "credible", "commands", "config"),
-        "run.quiet",
+        "run.quick_round",
+        "run.listening",
     ),
 }
 

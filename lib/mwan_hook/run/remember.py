@@ -30,7 +30,7 @@ from mwan_hook.model import (
     UplinkConfig,
 )
 from mwan_hook.probes.bound import literal
-from mwan_hook.run import judge, look, quiet
+from mwan_hook.run import alike, judge, listening, look, quiet
 from mwan_hook.run.prometheus import LOCK as TEXTFILE_LOCK
 from mwan_hook.run.scene import dialling_rests, limited
 from mwan_hook.store import codec, files, lock
@@ -95,13 +95,13 @@ def _seen(root: str, loaded: Loaded) -> bytes | None:
 
     Files come first: what is changed after that is not the same.
     """
-    ears = netlink.connect(netlink.EVERYTHING)
+    listeners, ears = listening.known(root), netlink.connect(netlink.EVERYTHING)
     reader = Listener(loaded.config.routing.protocol)
     noted = _files(root, loaded, reader.links())
     if noted is None:
         return None
     judged = judge.judge(look.through(reader, root, loaded))
-    asked = _rounds(judged) if _at_peace(judged) and reader.able else None
+    asked = _rounds(judged) if _at_peace(judged) and (reader.able or listeners) else None
     values = _values(judged)
     if asked is None or values is None or netlink.any_change((ears,)):
         return b""
@@ -112,13 +112,15 @@ def _seen(root: str, loaded: Loaded) -> bytes | None:
         "until": now + LASTS,
         "files": noted,
         "values": values,
+        "listening": listeners,
+        "comparable": reader.able,
         "textfile": [files.under(root, TEXTFILE_LOCK), prometheus.interval] if prometheus.textfile else None,
         "state": quiet.at_rest(plainjson.loads(codec.encode(judged.scene.state))),
         "dumps": [[one.kind, one.body.hex(), len(one.reply), one.whole] for one in reader.dumps.values()],
         "rounds": asked,
     }
     text, replies = plainjson.dumps(memo).encode() + b"\n", b"".join([one.reply for one in reader.dumps.values()])
-    return text + replies if max(len(text), len(replies)) <= quiet.LARGEST else b""
+    return text + replies if max(len(text), len(replies)) <= alike.LARGEST else b""
 
 
 class Dump:
@@ -132,11 +134,11 @@ class Dump:
     @property
     def reply(self) -> bytes:
         """All that was read, to be compared."""
-        return quiet.plainly(self.buffers)
+        return alike.plainly(self.buffers)
 
 
 class Listener(Reader):
-    """A reader that notes every reply.  ``able``: each can be compared."""
+    """A reader that notes every reply.  ``able``: each can be compared; else systemd has to listen."""
 
     def __init__(self, protocol: int) -> None:
         super().__init__(protocol)
@@ -270,7 +272,7 @@ def _files(root: str, loaded: Loaded, links: Sequence[Link]) -> dict[str, Any] |
     places = [cache.place(root), *record["inputs"], mwan_hook.__file__, __file__, files.under(root, files.ALLOTMENT)]
     for link in links:
         places += [files.under(root, f"{one}{link.index}") for one in _OF_LINKS]
-    noted = {path: quiet.stamp(path) for path in (*places, *waiting)}
+    noted = {path: alike.stamp(path) for path in (*places, *waiting)}
     latest = max(found[-1] for found in noted.values() if found)
     settled = latest < time.time_ns() - cache.RACY_NS
     return noted if settled and not any(noted[path] for path in waiting) else None
@@ -281,7 +283,7 @@ def _values(judged: Judged) -> dict[str, str | None] | None:
     there, desired = judged.scene.snapshot, judged.desired
     keys = [one.key for one in (*desired.sysctls, *desired.originals, *there.sysctls)]
     places = [*keys, "net/vrf", *(f"net/{family.value}/conf" for family in FAMILIES)]
-    found = {sysctl.ROOT + key: quiet.value_of(sysctl.ROOT + key) for key in places}
+    found = {sysctl.ROOT + key: alike.value_of(sysctl.ROOT + key) for key in places}
     seen = {sysctl.ROOT + one.key: one.value for one in there.sysctls}
     same = all((found[path] or "").strip() == value for path, value in seen.items())
     return found if same and there.vrfs is (found[f"{sysctl.ROOT}net/vrf"] is not None) else None

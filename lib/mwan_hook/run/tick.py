@@ -77,6 +77,10 @@ def facts(root: str) -> int:
     either, or systemd would start run after run.
     """
     told = netlink.inherited_sockets()
+    if told:
+        from mwan_hook.run import listening
+
+        listening.begin(root)
     try:
         loaded = config.load(root)
     except ConfigError:
@@ -88,7 +92,10 @@ def facts(root: str) -> int:
         from mwan_hook.store import spool
 
         spool.put(root, "probe", interface)
-    return _said(run.finish(judged), run.failed)
+    code = _said(run.finish(judged), run.failed)
+    if told and not code:
+        complain(attempted(lambda: listening.over(root, told)))
+    return code
 
 
 def _left_to_probe(judged: Judged, now: float) -> Iterable[str]:

@@ -16,11 +16,12 @@ from mwan_hook import plainjson
 from mwan_hook.config.targets import parse
 from mwan_hook.kernel import build, frames, netlink, wire
 from mwan_hook.model import Config, Connectivity, Family, FamilyState, Job, Probe, Result, Status, UplinkConfig
-from mwan_hook.run import judge, quiet, remember
+from mwan_hook.run import alike, judge, listening, quick_round, quiet, remember
 from mwan_hook.store import codec
 from mwan_hook.verdict import rounds
 from mwan_hook.verdict.decide import judge_round
 
+PROJECT = Path(__file__).resolve().parents[3]
 SPENT = 72  # bytes of an answer
 NUMBERS = st.floats(0.01, 2000)
 
@@ -69,11 +70,11 @@ def test_a_good_round_is_counted_as_the_whole_program_counts_it(
         "every": every,
     }
     one["targets"] = [{"name": target.name} for target in probe.targets]
-    assert [target["name"] for target in quiet.chosen(one, stored)] == [r.job.target.name for r in results]
+    assert [target["name"] for target in quick_round.chosen(one, stored)] == [r.job.target.name for r in results]
     said = [(result.job.target.name, result.rtt_ms, SPENT) for result in results]
     try:
-        changed = quiet.after_good(stored, one, said, begun)
-    except quiet.Doubt as doubt:
+        changed = quick_round.after_good(stored, one, said, begun)
+    except alike.Doubt as doubt:
         assert doubt.stands and max(result.rtt_ms or 0 for result in results) > 300
         return
     assert plainjson.dumps({**stored, **changed}) == codec.encode(whole).decode().rstrip("\n")
@@ -119,7 +120,7 @@ def test_a_round_is_due_after_its_interval_less_a_tenth_or_when_all_is() -> None
     ],
 )
 def test_all_else_that_the_state_says_is_for_the_whole_program(state: dict[str, Any], now: float, stands: bool) -> None:
-    with pytest.raises(quiet.Doubt) as doubt:
+    with pytest.raises(alike.Doubt) as doubt:
         quiet.due_rounds(memo(), state, now, forced=False)
     assert doubt.value.stands is stands
 
@@ -157,8 +158,8 @@ NAME, CARRIERS, INFO = (3, b"eth0\0"), (35, bytes(4)), (18, b"bridge timers")
     ],
 )  # fmt: skip
 def test_what_changes_by_itself_does_not_count_and_all_else_does(one: bytes, other: bytes, same: bool) -> None:
-    assert (quiet.still(one) == quiet.still(other)) is same
-    assert quiet.still(one + other) == quiet.still(one) + quiet.still(other)
+    assert (alike.still(one) == alike.still(other)) is same
+    assert alike.still(one + other) == alike.still(one) + alike.still(other)
 
 
 @given(
@@ -166,18 +167,18 @@ def test_what_changes_by_itself_does_not_count_and_all_else_does(one: bytes, oth
 )
 def test_links_that_are_not_told_apart_are_one_to_the_program(attributes: list[tuple[int, bytes]]) -> None:
     plain, full = message(16, LINK, NAME), message(16, LINK, NAME, *attributes)
-    if quiet.still(plain) == quiet.still(full):
+    if alike.still(plain) == alike.still(full):
         assert wire.link(plain) == wire.link(full)
 
 
 def test_a_message_of_another_kind_or_torn_is_a_doubt() -> None:
     for odd in (message(104, bytes(8)), message(20, ADDRESS, (2, b"\1\2\3\4"))[:-8] + b"\1\0\2\0\1\2\3\4"):
-        with pytest.raises(quiet.Doubt):
-            quiet.still(odd)
+        with pytest.raises(alike.Doubt):
+            alike.still(odd)
     torn = bytearray(message(24, ROUTE4))
     torn[6] = frames.NLM_F_DUMP_INTR
     with pytest.raises(frames.InterruptedDumpError):
-        quiet.still(bytes(torn))
+        alike.still(bytes(torn))
 
 
 REPLIES = {24: (message(24, ROUTE4, (1, b"\1\0\0\0")), message(24, ROUTE4, (1, b"\2\0\0\0"))), 32: ()}
@@ -206,7 +207,7 @@ def kept(*whole: bool) -> tuple[list[list[Any]], bytes]:
     """What is kept of those replies: of the first kind all, or the first buffer."""
     found, text = [], b""
     for kind, all_of_it in zip(REPLIES, whole, strict=True):
-        reply = quiet.plainly(REPLIES[kind] if all_of_it else REPLIES[kind][:1])
+        reply = alike.plainly(REPLIES[kind] if all_of_it else REPLIES[kind][:1])
         found.append([kind, "00", len(reply), all_of_it])
         text += reply
     return found, text
@@ -214,7 +215,7 @@ def kept(*whole: bool) -> tuple[list[list[Any]], bytes]:
 
 @pytest.mark.parametrize("whole", [True, False])
 def test_the_same_replies_are_the_same_with_other_numbers(kernel: dict[int, Any], whole: bool) -> None:
-    quiet.compare_kernel(*kept(whole, True))
+    alike.compare_kernel(*kept(whole, True), ())
 
 
 @pytest.mark.parametrize(
@@ -229,15 +230,57 @@ def test_the_same_replies_are_the_same_with_other_numbers(kernel: dict[int, Any]
 def test_any_other_reply_is_a_doubt(kernel: dict[int, Any], change: Callable[[Any], Any]) -> None:
     kernel.update(change(REPLIES))
     for whole in (True, False):
-        with pytest.raises(quiet.Doubt):
-            quiet.compare_kernel(*kept(whole, True))
+        with pytest.raises(alike.Doubt):
+            alike.compare_kernel(*kept(whole, True), ())
 
 
 def test_of_a_reply_that_was_read_in_part_the_rest_does_not_count(kernel: dict[int, Any]) -> None:
     kernel[24] = (REPLIES[24][0], message(24, ROUTE4, (1, b"\3\0\0\0")))
-    quiet.compare_kernel(*kept(False, True))
-    with pytest.raises(quiet.Doubt):
-        quiet.compare_kernel(*kept(True, True))
+    alike.compare_kernel(*kept(False, True), ())
+    with pytest.raises(alike.Doubt):
+        alike.compare_kernel(*kept(True, True), ())
+
+
+def test_what_is_known_to_be_the_same_is_not_read(kernel: dict[int, Any]) -> None:
+    kernel.update({24: (), 32: (message(32, ROUTE4),)})
+    alike.compare_kernel(*kept(True, True), (24, 32))
+    with pytest.raises(alike.Doubt):
+        alike.compare_kernel(*kept(True, True), (24,))
+
+
+HEADING = b"sk Eth Pid Groups Rmem Wmem Dump Locks Drops Inode\n"
+
+
+def row(inode: int, groups: int, waiting: int = 0) -> bytes:
+    """A line of /proc/net/netlink."""
+    return b"0000000000000000 0   1          %08x %-8d 0        0     2        0        %-8d\n" % (
+        groups,
+        waiting,
+        inode,
+    )
+
+
+@pytest.mark.parametrize(
+    ("silent", "rows"),
+    [
+        (True, [row(7, 1361), row(8, 262272)]),
+        (True, [row(9, 1, 300), row(8, 262272), row(7, 1361)]),  # another's news
+        (False, [row(7, 1361, 1), row(8, 262272)]),
+        (False, [row(7, 1361), row(8, 262272, 512)]),
+        (False, [row(7, 1361)]),  # closed
+        (False, [row(7, 1361), row(8, 0x80)]),  # deaf for IPv6 rules
+        (False, [row(7, 1361), row(78, 262272)]),
+        (False, []),
+    ],
+)
+def test_sockets_are_believed_while_they_are_open_empty_and_hear_of_everything(silent: bool, rows: list[bytes]) -> None:
+    assert listening.all_silent([7, 8], HEADING + b"".join(rows)) is silent
+
+
+def test_the_groups_are_those_of_the_socket_unit() -> None:
+    unit = (PROJECT / "systemd/mwan-hook-netlink.socket").read_text()
+    groups = [int(line.split()[-1]) for line in unit.splitlines() if line.startswith("ListenNetlink=route")]
+    assert sum(groups) == listening.GROUPS
 
 
 # ---------------------------------------------------------------- files, locks
@@ -246,18 +289,18 @@ def test_of_a_reply_that_was_read_in_part_the_rest_does_not_count(kernel: dict[i
 def test_a_file_of_the_same_size_and_time_is_told_by_its_change_time(tmp_path: Path) -> None:
     path, absent = tmp_path / "file", tmp_path / "absent"
     path.write_text("one")
-    known = {"files": {str(one): quiet.stamp(str(one)) for one in (path, absent)}, "values": {}}
-    quiet.compare_files(known)
+    known = {"files": {str(one): alike.stamp(str(one)) for one in (path, absent)}, "values": {}}
+    alike.compare_files(known)
     was = path.stat()
     time.sleep(0.02)  # a tick of the kernel's clock
     path.write_text("two")
 
     os.utime(path, ns=(was.st_atime_ns, was.st_mtime_ns))
-    with pytest.raises(quiet.Doubt):
-        quiet.compare_files(known)
+    with pytest.raises(alike.Doubt):
+        alike.compare_files(known)
     absent.touch()
-    with pytest.raises(quiet.Doubt):
-        quiet.compare_files({"files": {str(absent): None}, "values": {}})
+    with pytest.raises(alike.Doubt):
+        alike.compare_files({"files": {str(absent): None}, "values": {}})
 
 
 def test_a_memo_that_others_could_have_written_is_not_read(tmp_path: Path) -> None:
@@ -266,7 +309,7 @@ def test_a_memo_that_others_could_have_written_is_not_read(tmp_path: Path) -> No
     path.chmod(0o644)
     assert quiet.read(str(path)) == ({"a": 1}, b"replies")
     path.chmod(0o666)
-    with pytest.raises(quiet.Doubt):
+    with pytest.raises(alike.Doubt):
         quiet.read(str(path))
     link.symlink_to(path)
     with pytest.raises(OSError):
@@ -278,13 +321,13 @@ def test_a_lock_that_is_held_or_open_to_others_is_a_doubt(tmp_path: Path) -> Non
     path.touch(mode=0o600)
     first, second = quiet.Locks(), quiet.Locks()
     first.take(str(path))
-    with pytest.raises(quiet.Doubt) as doubt:
+    with pytest.raises(alike.Doubt) as doubt:
         second.take(str(path))
     assert doubt.value.stands
     second.release()
     first.release()
     path.chmod(0o644)
-    with pytest.raises(quiet.Doubt):
+    with pytest.raises(alike.Doubt):
         second.take(str(path))
     second.release()
 
