@@ -17,15 +17,19 @@ from tests.netns import passed
 
 REPETITIONS = 31
 COUNTED = 3
+HOURS = 11
 PROBED = "[probe]\nportal_interval = 0\nrequired = 2\ntargets = icmp://9.9.9.9, tcp://1.1.1.1:80{more}\n"
 BOTH = ", icmp://[2620:fe::fe], tcp://[2606:4700:4700::1111]:80"
 
 
 def rows() -> Iterator[Row]:
     """All of this module's."""
-    with Lab() as lab:
+    with Lab() as lab, ExitStack() as stack:
         net = topologies.probed(lab, 3)
         yield from _families(lab, net.router, "", "common run, 3 uplinks, ICMP and TCP", limited=True)
+        yield _unheard(net.router)
+        _listened(net.router, stack)
+        yield _hour(lab, net.router)
         yield _event(net.router)
         yield from _families(lab, net.router, BOTH, "the same, IPv4 and IPv6 probed", limited=False)
         yield from _importing_all(lab, net.router)
@@ -33,10 +37,14 @@ def rows() -> Iterator[Row]:
 
 def _families(lab: Lab, router: Router, more: str, what: str, limited: bool) -> Iterator[Row]:
     router.configure(PROBED.format(more=more) + subject.uplinks(3))
-    for _ in range(3):
-        router.check()
-        (router.root / "run/mwan-hook/quiet").unlink(missing_ok=True)  # none of another configuration
-    router.check()
+    with ExitStack() as stack:
+        for _ in range(3):
+            router.check()
+        _listened(router, stack)
+        yield from _in_peace(lab, router, what, limited)
+
+
+def _in_peace(lab: Lab, router: Router, what: str, limited: bool) -> Iterator[Row]:
     run = subject.words(router, "check", "--now")
     with Spawner(router.ns, lab.dir) as spawner:
         ours, bare = interleaved(REPETITIONS, [(spawner, run), (spawner, subject.NOTHING)])
@@ -56,6 +64,29 @@ def _families(lab: Lab, router: Router, more: str, what: str, limited: bool) -> 
         )
     peaks = [statistics.median(memory(router.ns, argv) for _ in range(COUNTED)) for argv in _counted(run)]
     yield against(f"{what}: peak memory", peaks[0], peaks[1], "MiB", 1.7 if limited else None)
+
+
+def _unheard(router: Router) -> Row:
+    """Where nothing listens: the kernel is asked for all that it told then."""
+    (router.root / "run/mwan-hook/quiet").unlink()
+    router.check()
+    short, bare = (_count(router.ns, argv) for argv in _counted(subject.words(router, "check", "--now")))
+    return against("the same without the socket unit: instructions", short, bare, "M")
+
+
+def _hour(lab: Lab, router: Router) -> Row:
+    """CPU time of an hour in peace: a timer of ten seconds, and the whole program with its two looks every five minutes."""
+    memo, quick, whole, bare = router.root / "run/mwan-hook/quiet", [], [], []
+    run = subject.words(router, "check", "--now")
+    with Spawner(router.ns, lab.dir) as spawner:
+        for _ in range(HOURS):
+            memo.unlink(missing_ok=True)
+            whole.append(spawner.run(*run).cpu_ms)
+            quick += [spawner.run(*run).cpu_ms for _ in range(3)]
+            bare += [spawner.run(*subject.NOTHING).cpu_ms for _ in range(3)]
+    hour = 348 * statistics.median(quick) + 12 * statistics.median(whole)
+    what = "an hour in peace, 360 runs: CPU time, against as many of `python3 -c pass`"
+    return against(what, hour, 360 * statistics.median(bare), "ms", 1.5)
 
 
 def _event(router: Router) -> Row:
@@ -154,7 +185,8 @@ def _beside(family: str, listening: bool) -> Iterator[Row]:
     for count, wall in zip(FOREIGN[1:], many, strict=True):
         name = {"ipv4": "IPv4", "ipv6": "IPv6"}[family]
         what = f"common run, {count:,} foreign {name} routes in main, against 10"
-        yield against(what if listening else f"{what}; without the socket unit", wall, few, "ms", 2)
+        limit = 2 if listening else None
+        yield against(what if listening else f"{what}; without the socket unit", wall, few, "ms", limit)
 
 
 def _listened(router: Router, stack: ExitStack) -> None:
