@@ -75,7 +75,7 @@ def _unheard(router: Router) -> Row:
 
 
 def _hour(lab: Lab, router: Router) -> Row:
-    """CPU time of an hour in peace: a timer of ten seconds, and the whole program with its two looks every five minutes."""
+    """CPU time of an hour in peace: runs by the short way, and every five minutes the whole program with two looks."""
     memo, quick, whole, bare = router.root / "run/mwan-hook/quiet", [], [], []
     run = subject.words(router, "check", "--now")
     with Spawner(router.ns, lab.dir) as spawner:
