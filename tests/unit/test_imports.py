@@ -33,7 +33,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     ),
     "doctor": ("trace", "run", "kernel", "config", "machine", "store", *PURE),
     "trace": ("kernel", "policy", "routing"),
-    "imports": ("config", "machine"),
+    "imports": ("config", "machine", "routing"),
     "run": ("notify", "probes", "kernel", "config", "machine", "store", *PURE),
     "notify": ("store", "verdict"),
     "probes": ("machine", "verdict"),

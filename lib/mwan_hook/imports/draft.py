@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from mwan_hook.config.names import NAME_LENGTH, RESERVED_NAMES
 from mwan_hook.config.places import heading
-from mwan_hook.config.spelling import listed, quoted, text
+from mwan_hook.config.spelling import listed, quoted
+from mwan_hook.config.spelling import text as plain
+from mwan_hook.config.targets import parse
 from mwan_hook.light import NamedTuple
 from mwan_hook.say import shown
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
 SECTIONS = ("routing", "probe", "router", "uplinks", "policies")
 MOST = {"uplinks": 200, "policies": 250}  # sections in one
+ONE = {"uplinks": "uplink", "policies": "policy"}
 MOST_REMARKS = 1000
 LONGEST = 240  # characters of a text of the source in a remark
 
@@ -39,19 +42,27 @@ class Remark(NamedTuple):
 
 
 class DraftSection:
-    """A section: keys, remarks and sections in the order in which they were put in."""
+    """A section: keys, remarks and sections in the order in which they were put in.
 
-    def __init__(self, draft: Draft, name: str, depth: int) -> None:
+    A policy stands or falls as a ``whole``: without one of its keys it would choose more than the source does.
+    """
+
+    def __init__(self, draft: Draft, name: str, depth: int, whole: bool = False) -> None:
         self.name = name
         self.depth = depth
+        self.whole = whole
+        self.broken = False
         self.items: list[Entry | Remark | DraftSection] = []
         self._draft = draft
 
     def set(self, key: str, value: Value) -> None:
-        """Give a key its value, in place of an earlier one."""
-        written = _written(value)
+        """Give a key its value, in place of an earlier one; of targets the good ones."""
+        written = _written(
+            self._good(value) if key == "targets" and not isinstance(value, str | int | float) else value
+        )
         if written is None:
             self.lost(f"{key} = {value}", "it has characters that mwan-hook's files cannot hold")
+            self.broken = self.whole or key == "match"
             return
         entry = Entry(key, written)
         for place, item in enumerate(self.items):
@@ -59,6 +70,23 @@ class DraftSection:
                 self.items[place] = entry
                 return
         self.items.append(entry)
+
+    def _good(self, texts: Sequence[str]) -> list[str]:
+        """Targets that can be asked, each once."""
+        found = []
+        for text in dict.fromkeys(texts):
+            try:
+                parse(text)
+                found.append(text)
+            except ValueError as error:
+                self.lost(f"target {text}", str(error).replace("expected", "it is expected to be", 1))
+        return found
+
+    def inside(self, name: str) -> DraftSection:
+        """A section in this one, behind its keys."""
+        part = DraftSection(self._draft, name, self.depth + 1)
+        self.items.append(part)
+        return part
 
     def get(self, key: str) -> str:
         """The value that a key was given, as it is written; empty if none."""
@@ -87,8 +115,9 @@ class DraftSection:
         if isinstance(item, Entry):
             self.items[place : place + 1] = [Remark(shown(f"lost: {item.key} = {cut(item.text)}, {because}"), True)]
         else:
-            last = Remark(shown(f"lost: {item.name}, {because}"), True)
-            told = [Remark(f"{item.name}: {one.words}", one.loses) for _, one in item.told()]
+            label = f"{ONE.get(self.name, '')} {item.name}".strip()
+            last = Remark(shown(f"lost: {label}, {because}"), True)
+            told = [Remark(f"{label}: {one.words}", one.loses) for _, one in item.told()]
             self.items[place : place + 1] = [*told, last]
         self._draft.loses = True
 
@@ -111,7 +140,9 @@ class Draft:
         self._parts = {name: DraftSection(self, name, 1) for name in SECTIONS}
         self._devices = devices
         self._asked: set[str] = set()
+        self._unknown: set[str] = set()
         self._count = 0
+        self.source = source
         self.title = shown(f"Made by `mwan-hook import {kind}` from {cut(source)}.")
         self.part("probe").set("hysteresis_delay", 0)
         self.part("probe").set("portal_interval", 0)
@@ -132,9 +163,14 @@ class Draft:
         """The sections of ``[uplinks]`` so far."""
         return [item for item in self.part("uplinks").items if isinstance(item, DraftSection)]
 
+    def mapped(self, logical: str) -> bool:
+        """Whether ``--map`` names the device of a logical name."""
+        return logical in self._devices
+
     def device(self, logical: str, at: DraftSection) -> str:
         """The device of a logical name; the name itself, and a remark, where ``--map`` does not tell."""
-        if logical not in self._devices and logical not in self._asked:
+        if logical not in self._devices and logical not in self._unknown:
+            self._unknown.add(logical)
             name = cut(logical)
             at.differs(f"{name} is taken for the name of a device: say which one it is by --map {name}=DEVICE")
         return self.renamed(logical)
@@ -173,7 +209,7 @@ class Draft:
         parent = self._parts[section]
         taken = {item.name for item in parent.items if isinstance(item, DraftSection)}
         unique = next(one for one in (name, *(f"{name[:58]}-{n}" for n in range(2, 99999))) if one not in taken)
-        part = DraftSection(self, unique, 2)
+        part = DraftSection(self, unique, 2, whole=section == "policies")
         if len(taken) >= MOST[section]:
             parent.lost(given, f"there is room for {MOST[section]} {section}")
             return part
@@ -190,7 +226,7 @@ def cut(words: str) -> str:
 
 def _written(value: Value) -> str | None:
     """A value as the file has it; None if it cannot be written."""
-    texts = [value] if isinstance(value, str) else [text(value)] if isinstance(value, int | float) else [*value]
+    texts = [value] if isinstance(value, str) else [plain(value)] if isinstance(value, int | float) else [*value]
     if any(not one.isprintable() or {"'", '"'} <= {*one} for one in texts):
         return None
     return quoted(texts[0]) if isinstance(value, str | int | float) else listed(texts)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 KINDS = {
+    "mwan3": "mwan3",
     "dynmhs": "dynmhs",
 }
 """A kind, and its module in this room."""

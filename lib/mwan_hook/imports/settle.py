@@ -12,12 +12,18 @@ if TYPE_CHECKING:
 
     Line = tuple[str, DraftSection | None, Entry | DraftSection | None]
 
+WHOLE = "because without one of its keys it would stand for more than it should"
 ROUNDS = 50  # a mistake that was hidden by another one shows in the next
+NEEDED = ("match",)  # of an uplink: without it, it would be an interface of its own name
 
 
 def settled(draft: Draft) -> str:
     """A configuration that ``mwan-hook config --check`` takes.  Raises NotUnderstood if nothing is left."""
     for _ in range(ROUNDS):
+        for section in (draft.part("uplinks"), draft.part("policies")):
+            for item in [*section.items]:
+                if isinstance(item, DraftSection) and item.broken:
+                    section.drop(item, WHOLE)
         lines = list(_lines(draft))
         text = "".join(f"{line}\n" for line, _, _ in lines)
         wrong = read.mistakes(text)
@@ -41,6 +47,7 @@ def _drop(lines: list[Line], wrong: list[tuple[int, str]]) -> None:
             raise NotUnderstood(words)  # a whole kind of section is wrong
         if item in holder.items:
             holder.drop(item, f"because no run takes it: {words}")
+            holder.broken |= holder.whole or (isinstance(item, Entry) and item.key in NEEDED)
 
 
 def _lines(draft: Draft) -> Iterator[Line]:

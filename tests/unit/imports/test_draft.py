@@ -119,12 +119,11 @@ def test_no_hold_and_no_portal_check_that_the_source_does_not_have() -> None:
         ("weight", 0),
         ("interval", "soon"),
         ("gateway", "192.0.2.300"),
-        ("targets", ["icmp://1.1.1.1", "icmp://x"]),
         ("no_such_key", "x"),
-        ("match", "a\nb"),
-        ("match", "\x1b[2J"),
-        ("match", "a\u2028b"),
-        ("match", "''\"x"),
+        ("table", "a\nb"),
+        ("start", "\x1b[2J"),
+        ("start", "a\u2028b"),
+        ("start", "''\"x"),
     ],
 )
 def test_a_value_that_no_run_takes_is_lost_and_the_rest_is_kept(key: str, value: str) -> None:
@@ -137,6 +136,38 @@ def test_a_value_that_no_run_takes_is_lost_and_the_rest_is_kept(key: str, value:
     assert one.loses
     assert [remark for remark in one.remarks() if f"lost: {key}" in remark]
     assert "\x1b" not in text
+
+
+def test_of_targets_the_good_ones_are_kept() -> None:
+    one = draft()
+    one.uplink("wan").set("targets", ["icmp://192.0.2.1", "icmp://x", "icmp://192.0.2.1", "gateway:"])
+    assert plain(good(one))["uplinks"] == {"wan": {"targets": ["icmp://192.0.2.1", "gateway:"]}}
+    assert [remark for remark in one.remarks() if "lost: target icmp://x" in remark]
+
+
+def test_none_of_the_targets_is_no_target_and_not_the_default() -> None:
+    one = draft()
+    one.uplink("wan").set("targets", ["icmp://x"])
+    assert plain(good(one))["uplinks"] == {"wan": {"targets": []}}
+
+
+@pytest.mark.parametrize("key", ["from", "to", "proto", "sport", "dport", "iif", "mark", "uid", "mac", "dscp"])
+def test_a_policy_without_one_of_its_selectors_would_choose_more_so_it_goes(key: str) -> None:
+    one = draft()
+    one.uplink("wan")
+    part = one.policy("voice")
+    part.set("proto", ["udp"])
+    part.set(key, ["!/"])
+    part.set("uplinks", ["wan"])
+    assert "policies" not in plain(good(one))
+    assert [remark for remark in one.remarks() if "lost: policy voice" in remark]
+
+
+def test_an_uplink_without_its_device_goes() -> None:
+    one = draft()
+    for name, match in (("a", "driver:"), ("b", "eth0"), ("c", "a\nb")):
+        one.uplink(name).set("match", match)
+    assert list(plain(good(one))["uplinks"]) == ["b"]
 
 
 def test_what_contradicts_itself_goes_with_what_needs_it() -> None:
@@ -282,3 +313,32 @@ def test_a_name_has_one_device(file: str) -> None:
     with pytest.raises(UsageError, match="eth0: given twice"):
         run("dynmhs", file, "--map", "eth0=a", "--map", "eth0=b")
     assert run("dynmhs", file, "--map", "eth0=a", "--map", "eth0=a") == 3
+
+
+# ---------------------------------------------------------------- weights
+
+
+def test_the_first_share_gives_the_weights_and_others_must_fit() -> None:
+    one = draft()
+    a, b, c, d = (one.uplink(name) for name in "abcd")
+    weights = order.Weights()
+    weights.share([(a, 30), (b, 10)], one.top)
+    weights.share([(b, 7)], one.top)
+    weights.share([(a, 6), (b, 2), (c, 4)], one.top)
+    assert not one.loses
+    assert [part.get("weight") for part in (a, b, c, d)] == ["3", "1", "2", ""]
+    weights.share([(a, 1), (b, 1), (d, 1)], one.top)
+    assert one.loses
+    assert [part.get("weight") for part in (a, b, c, d)] == ["3", "1", "2", "1"]
+    assert list(one.remarks()) == [
+        "lost: shares a 1, b 1, d 1, because an uplink has one weight, and theirs stand in [uplinks] already"
+    ]
+
+
+def test_a_weight_that_is_no_whole_number_does_not_fit() -> None:
+    one = draft()
+    a, b = one.uplink("a"), one.uplink("b")
+    weights = order.Weights()
+    weights.share([(a, 3), (one.uplink("x"), 1)], one.top)
+    weights.share([(a, 2), (b, 1)], one.top)
+    assert one.loses
