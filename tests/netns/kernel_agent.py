@@ -10,7 +10,7 @@ from typing import Any
 from mwan_hook.kernel import bulk, copywords, write
 from mwan_hook.kernel.copies import Copier
 from mwan_hook.kernel.reader import Reader
-from mwan_hook.model import DEFAULT, Change, Copies, CopyRoutes, Family, Op
+from mwan_hook.model import DEFAULT, PROTOCOL, Change, Copies, CopyRoutes, Family, Op
 from mwan_hook.routing import words
 
 
@@ -21,13 +21,13 @@ def apply(changes: Sequence[Change]) -> list[str]:
 
 def read(method: str, *words_: Any) -> Any:
     """One question to a reader."""
-    with Reader() as reader:
+    with Reader(PROTOCOL) as reader:
         return getattr(reader, method)(*words_)
 
 
 def compare(mode: CopyRoutes, family: Family, table: int, index: int) -> Copies:
     """What a table lacks."""
-    with Reader() as reader:
+    with Reader(PROTOCOL) as reader:
         return Copier(reader, mode).compare(family, table, index, ())
 
 
@@ -46,7 +46,7 @@ def settle(mode: CopyRoutes, family: Family, table: int, index: int) -> tuple[li
 
 def lines(changes: Sequence[Change]) -> list[str]:
     """Changes in words."""
-    with Reader() as reader:
+    with Reader(PROTOCOL) as reader:
         names = {link.index: link.name for link in reader.links()}
     return [words.line(change, names, copywords.describe) for change in changes]
 

@@ -222,7 +222,7 @@ def test_looking_imports_nothing_heavy(bed: Bed) -> None:
     script = (
         "import sys; from mwan_hook.kernel.reader import Reader; from mwan_hook.kernel.copies import Copier\n"
         "from mwan_hook.model import *\n"
-        "with Reader() as r:\n"
+        "with Reader(172) as r:\n"
         "    r.links(), r.addresses(), [Copier(r, CopyRoutes.OWN).compare(f, 1001, 3, ()) for f in FAMILIES]\n"
         "print(*sorted(set(sys.modules) & {'typing', 'socket', 'pyroute2', 'subprocess', 'ipaddress', 'signal'}))"
     )

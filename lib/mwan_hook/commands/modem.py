@@ -12,7 +12,7 @@ from mwan_hook.dial import causes, modemkeys
 from mwan_hook.dial.causes import DialError
 from mwan_hook.kernel.reader import Reader
 from mwan_hook.machine import udev
-from mwan_hook.model import Allotment, MwanError, Snapshot, State
+from mwan_hook.model import PROTOCOL, Allotment, MwanError, Snapshot, State
 from mwan_hook.modem import memory
 from mwan_hook.modem.bus import AnsweredError, Caller
 from mwan_hook.modem.connect import Attempt, dial
@@ -81,7 +81,7 @@ def _dial(root: str, interface: str) -> int:
 
 def _uplink(loaded: Loaded, interface: str) -> Uplink:
     """The uplink that the interface is, by the configuration alone.  Raises MwanError."""
-    with Reader() as reader:
+    with Reader(PROTOCOL) as reader:
         links = reader.links()
     described = interfaces_to_describe(loaded.config, links)
     attributes = {link.name: udev.attributes(loaded.root, link.name, link.index) for link in described}

@@ -14,7 +14,7 @@ from struct import pack, unpack_from
 from mwan_hook.kernel import build, bulk, frames, wire
 from mwan_hook.kernel.canonical import OF_A_HOP
 from mwan_hook.kernel.reader import Reader
-from mwan_hook.model import Family, MwanError
+from mwan_hook.model import PROTOCOL, Family, MwanError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ _PROTOCOL = 21  # offset of rtm_protocol in a message
 def foreign(index: int, ours: Iterable[int]) -> tuple[bytes, ...]:
     """Messages that put back what others have on a link; ``ours``: protocols of routes that the next run lays."""
     left = BY_ITSELF | {*ours}
-    with Reader() as reader:
+    with Reader(PROTOCOL) as reader:
         families = reader.families()
         there = [m for family in families for m in reader.unicast(family, 0, index, _whole)]
         addresses = reader.addresses_of(Family.IPV6, index) if Family.IPV6 in families else []

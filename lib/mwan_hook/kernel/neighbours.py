@@ -9,7 +9,7 @@ from struct import pack, unpack_from
 from mwan_hook.addresses import VIA_IPV6
 from mwan_hook.kernel import build, netlink, wire
 from mwan_hook.kernel.reader import Reader
-from mwan_hook.model import FAMILIES, Family, turn_key
+from mwan_hook.model import FAMILIES, PROTOCOL, Family, turn_key
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def ask(uplinks: Iterable[Uplink], turns: Mapping[str, Turn]) -> bool:
     One that is in use is asked by its own traffic.  Answers are waited for where the gateway in use gives none.
     """
     waiting = []
-    with Reader() as reader:
+    with Reader(PROTOCOL) as reader:
         for uplink in uplinks:
             for family in FAMILIES:
                 choices, link = uplink.way(family).choices, uplink.link

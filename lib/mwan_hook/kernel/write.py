@@ -8,7 +8,7 @@ from itertools import groupby
 from mwan_hook import plainos as os
 from mwan_hook.kernel import build, bulk, sysctl, wire
 from mwan_hook.kernel.reader import Reader
-from mwan_hook.model import MAIN_TABLE, Change, Family, Op, Route, Rule, Sysctl
+from mwan_hook.model import MAIN_TABLE, PROTOCOL, Change, Family, Op, Route, Rule, Sysctl
 from mwan_hook.routing import words
 from mwan_hook.say import brief
 
@@ -66,7 +66,7 @@ def _sentence(change: Change, reason: str, names: dict[int, str]) -> str:
 
 
 def _names() -> dict[int, str]:
-    with Reader() as reader:
+    with Reader(PROTOCOL) as reader:
         return {link.index: link.name for link in reader.links()}
 
 

@@ -9,7 +9,7 @@ from mwan_hook.dial import causes
 from mwan_hook.dial.causes import DialError
 from mwan_hook.kernel import build, bulk, interfaces, wire
 from mwan_hook.kernel.reader import Reader
-from mwan_hook.model import FAMILIES, MAIN_TABLE, Family, Link, Nexthop, Route
+from mwan_hook.model import FAMILIES, MAIN_TABLE, PROTOCOL, Family, Link, Nexthop, Route
 from mwan_hook.modem.place import STATIC, turns
 
 TYPE_CHECKING = False
@@ -21,13 +21,13 @@ GONE = (EADDRNOTAVAIL, ENODEV, ENOENT, ESRCH)
 
 def link(name: str) -> Link | None:
     """The interface of that name."""
-    with Reader() as reader:
+    with Reader(PROTOCOL) as reader:
         return next((one for one in reader.links() if one.name == name), None)
 
 
 def standing(index: int) -> tuple[set[str], list[Route]]:
     """Addresses on an interface as ADDRESS/LENGTH, and main's defaults by it that an administrator has set."""
-    with Reader() as reader:
+    with Reader(PROTOCOL) as reader:
         links = reader.links()
         addresses = {f"{one.address}/{one.prefixlen}" for one in reader.addresses() if one.index == index}
         defaults = [

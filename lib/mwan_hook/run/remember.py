@@ -101,10 +101,16 @@ def _seen(root: str, loaded: Loaded) -> bytes | None:
     if noted is None:
         return None
     judged = judge.judge(look.through(reader, root, loaded))
-    asked = _rounds(judged) if _at_peace(judged) and (reader.able or listeners) else None
+    asked = _rounds(judged) if _at_peace(judged) else None
     values = _values(judged)
     if asked is None or values is None or netlink.any_change((ears,)):
         return b""
+    dumps = list(reader.dumps.values())
+    comparable = reader.able and sum(len(one.reply) for one in dumps) <= alike.LARGEST
+    if not comparable:
+        if not listeners:
+            return b""
+        dumps = [one for one in dumps if one.kind not in listening.REQUESTS]
     prometheus, now = loaded.config.prometheus, judged.scene.now
     memo = {
         "program": quiet.program(root),
@@ -113,13 +119,13 @@ def _seen(root: str, loaded: Loaded) -> bytes | None:
         "files": noted,
         "values": values,
         "listening": listeners,
-        "comparable": reader.able,
+        "comparable": comparable,
         "textfile": [files.under(root, TEXTFILE_LOCK), prometheus.interval] if prometheus.textfile else None,
         "state": quiet.at_rest(plainjson.loads(codec.encode(judged.scene.state))),
-        "dumps": [[one.kind, one.body.hex(), len(one.reply), one.whole] for one in reader.dumps.values()],
+        "dumps": [[one.kind, one.body.hex(), len(one.reply), one.whole] for one in dumps],
         "rounds": asked,
     }
-    text, replies = plainjson.dumps(memo).encode() + b"\n", b"".join([one.reply for one in reader.dumps.values()])
+    text, replies = plainjson.dumps(memo).encode() + b"\n", b"".join([one.reply for one in dumps])
     return text + replies if max(len(text), len(replies)) <= alike.LARGEST else b""
 
 

@@ -7,7 +7,7 @@ from _socket import inet_pton
 from mwan_hook.kernel import frames, lookup, netlink, sysctl, wire
 from mwan_hook.kernel.question import Question
 from mwan_hook.kernel.reader import Reader
-from mwan_hook.model import Family, MwanError
+from mwan_hook.model import PROTOCOL, Family, MwanError
 from mwan_hook.trace import decode
 from mwan_hook.trace.values import Device, KernelAnswer, KernelState, RouteEntry
 from mwan_hook.trace.walk import back, local_tables, tables_needed
@@ -41,7 +41,7 @@ def rules(family: Family) -> tuple[AnyRule, ...]:
 def wide(family: Family, table: int) -> tuple[RouteEntry, ...]:
     """Routes of a table that lead anywhere: defaults, and pieces of one such as 0.0.0.0/1."""
     found: dict[RouteEntry, None] = {}
-    with Reader() as reader:
+    with Reader(PROTOCOL) as reader:
         for address in _ANYWHERE[family]:
             entries = _entries(reader, Question(family, address), table, [inet_pton(family.af, address)])
             found.update((entry, None) for entry in entries if entry.length <= _PIECE)
@@ -103,7 +103,7 @@ def _tables(asked: Question, known: KernelState) -> dict[int, tuple[RouteEntry, 
     wanted = tables_needed(questions, rules, known) | local_tables(known)
     af = asked.family.af
     addresses = [inet_pton(af, text) for text in (asked.destination, asked.source) if text]
-    with Reader() as reader:
+    with Reader(PROTOCOL) as reader:
         tables = {table: _entries(reader, asked, table, addresses) for table in wanted}
     return _resolved(asked, tables)
 

@@ -25,7 +25,7 @@ from mwan_hook.model import (
     Status,
 )
 from mwan_hook.routing.uplinks import Bound, Inputs, bind
-from mwan_hook.run import look, sharing
+from mwan_hook.run import details, sharing
 from tests.unit import builders as b
 
 V4, V6 = Family.IPV4, Family.IPV6
@@ -64,7 +64,7 @@ def bound(*entries: Any, there: Snapshot, state: State) -> Bound:
 )
 def test_tables_that_others_lead_everything_into_are_read(rules: tuple[Rule, ...], asked: list[Any]) -> None:
     reader: Any = Asked()
-    assert look._wide(reader, rules) == (HALF,) * len(asked)
+    assert details._wide(reader, rules) == (HALF,) * len(asked)
     assert reader.questions == asked
 
 
@@ -90,7 +90,7 @@ def test_host_routes_are_read_of_lines_that_they_may_lead_astray_by(
     reader: Any = Asked()
     uplinks = bound(*entries, there=there, state=state).uplinks
     found = [question for question in asked if question]
-    assert list(look._hosts(reader, uplinks, state, there)) == [HALF] * len(found)
+    assert list(details._hosts(reader, uplinks, state, there)) == [HALF] * len(found)
     assert reader.questions == [("hosts_of_main", *one) for one in asked]
 
 
@@ -132,7 +132,7 @@ def test_nexthop_objects_are_read_where_one_is_wanted_or_may_be_left(
     )
     reader: Any = Asked()
     loaded = config.Loaded(given, (), "print", (), "/")
-    found = look._pool(reader, loaded, bound(*entries, there=there, state=state), state, there)
+    found = details._pool(reader, loaded, bound(*entries, there=there, state=state), state, there)
     assert (found is not None, [one[0] for one in reader.questions]) == (read, ["objects"] * read)
     assert calls == ([state.sharing if state.config else ""] if wanted else [])
     if found:
@@ -154,5 +154,5 @@ def test_our_nft_table_is_looked_for_where_one_is_wanted_known_or_may_be_left(
     given = given._replace(router=given.router._replace(pin=table))
     state = State(config=fingerprint)
     state = state._replace(firewall=state.firewall._replace(commands=commands))
-    found = look._firewall(config.Loaded(given, (), "print", (), "/"), state)
+    found = details._firewall(config.Loaded(given, (), "print", (), "/"), state)
     assert found == (state.firewall if looked else None)
