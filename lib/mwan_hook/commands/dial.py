@@ -9,6 +9,7 @@ from mwan_hook.model import Activation, MwanError, Phase
 from mwan_hook.run import activation, judge, look, tick
 from mwan_hook.run.naming import chosen
 from mwan_hook.run.operators import operators_way
+from mwan_hook.run.wish import Request
 from mwan_hook.say import say
 from mwan_hook.store import lock
 from mwan_hook.store import state as states
@@ -46,7 +47,7 @@ def dial(root: str, name: str, seconds: float | None) -> int:
 
     loaded = config.load(root)
     _tell(root, loaded, name, wanted)
-    return tick.tick(root, loaded, tick.Request())
+    return tick.tick(root, loaded, Request())
 
 
 def hang_up(root: str, name: str, sure: bool) -> int:
@@ -59,7 +60,7 @@ def hang_up(root: str, name: str, sure: bool) -> int:
 
     loaded = config.load(root)
     _tell(root, loaded, name, unwanted)
-    return tick.tick(root, loaded, tick.Request())
+    return tick.tick(root, loaded, Request())
 
 
 def exercise(root: str, name: str) -> int:
@@ -78,7 +79,7 @@ def exercise(root: str, name: str) -> int:
     until = time.monotonic() + 2 * (uplink.config.dial.ready_timeout if uplink.config.dial else 0) + STOPPING
     record, begun = before, False
     while time.monotonic() < until:
-        tick.tick(root, loaded, tick.Request())
+        tick.tick(root, loaded, Request())
         state, _ = states.load(root, writes=False)
         record = state.dials.get(uplink.name, Activation())
         begun = begun or record.exercised_at != before.exercised_at

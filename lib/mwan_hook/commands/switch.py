@@ -5,6 +5,7 @@ from __future__ import annotations
 from mwan_hook import config
 from mwan_hook.run import look, tick
 from mwan_hook.run.naming import chosen
+from mwan_hook.run.wish import Request
 from mwan_hook.store import allotment, lock
 from mwan_hook.verdict import switches
 
@@ -20,4 +21,4 @@ def run(root: str, name: str, enabled: bool) -> int:
         if any(entry.name == name for entry in loaded.config.uplinks):
             names = {name}
         allotment.save(root, switches.said(seen.bound.allotment, entries, names, enabled))
-    return tick.tick(root, loaded, tick.Request())
+    return tick.tick(root, loaded, Request())

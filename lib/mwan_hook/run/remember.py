@@ -2,7 +2,7 @@
 
 One more look, under the lock, with every reply noted.  It is kept only where the whole program would do nothing now,
 and where time alone leads to nothing else: what cannot be compared, or is decided by the clock, is left to the whole
-program.  So is every key of the configuration, and every part of the state, that this module does not know.
+program (:mod:`mwan_hook.run.peace`).
 """
 
 from __future__ import annotations
@@ -18,21 +18,15 @@ from mwan_hook.kernel.reader import Reader
 from mwan_hook.machine import networkd, udev
 from mwan_hook.model import (
     FAMILIES,
-    Config,
     Connectivity,
     FamilyState,
     Method,
-    Phase,
-    Probe,
-    Routing,
-    State,
     Status,
-    UplinkConfig,
 )
 from mwan_hook.probes.bound import literal
 from mwan_hook.run import alike, judge, listening, look, quiet
+from mwan_hook.run.peace import LASTS, at_peace, is_known
 from mwan_hook.run.prometheus import LOCK as TEXTFILE_LOCK
-from mwan_hook.run.scene import dialling_rests, limited
 from mwan_hook.store import codec, files, lock
 from mwan_hook.verdict import rounds, schedule
 from mwan_hook.verdict.facts import another_online
@@ -45,27 +39,10 @@ if TYPE_CHECKING:
 
     from mwan_hook.config import Loaded
     from mwan_hook.model import Job, Link, Uplink
-    from mwan_hook.run.scene import Judged, Scene
+    from mwan_hook.run.scene import Judged
 
-LASTS = 300.0  # seconds after which the whole program looks again, though all be the same
 ASKED = (Method.ICMP, Method.TCP)
 _OF_LINKS = (f"{networkd.LEASES}/", f"{networkd.LINKS}/", f"{udev.DATABASE}/n")
-
-# Known to be compared, or to be of no account to a run that changes nothing.
-_CONFIG = {"routing", "probe", "uplinks", "explicit_probe", "hooks", "mail", "webhook", "prometheus", "snmp"}
-_CONFIG |= {"policies", "router"}  # as far as they ask for no nft table
-_ROUTING = {"default_table", "first_table", "rule_priority", "main_first", "copy_routes", "last_resort"}
-_ROUTING |= {"mark_mask", "protocol", "nexthops", "write_etc"}
-_UPLINK = {"name", "match", "metric", "weight", "table", "rule_priority", "mark", "mask", "gateways", "families"}
-_UPLINK |= {"enabled", "metered", "metered_interval", "metrics", "probe", "explicit", "failback", "dial"}
-_PROBE = {"targets", "required", "portal_targets", "portal_interval", "interval", "timeout", "fall", "rise"}
-_PROBE |= {"burst_interval", "hysteresis_delay", "hysteresis_backoff", "portal_is_online"}
-_STATE = {"boot_id", "uplinks", "last_online", "best", "tables", "sysctls", "foreign", "config", "warnings", "saved_at"}
-_STATE |= {"saved_wall", "run_seconds", "protocols", "sharing", "elsewhere", "dials", "begun", "rest", "rest_until"}
-_FAMILY = {"status", "connectivity", "judged", "since", "good", "bad", "held_until", "full_at", "passes", "may_pass"}
-_FAMILY |= {"burst", "way", "lost_at", "lost_way", "portal", "portal_at", "portal_due", "probed_at", "next_probe_at"}
-_FAMILY |= {"latency_ms", "srtt_ms", "reason", "probe_bytes", "targets", "by_facts", "rounds", "bad_rounds"}
-_FAMILY |= {"transitions", "known"}
 
 
 def keep(root: str, loaded: Loaded) -> None:
@@ -78,7 +55,7 @@ def keep(root: str, loaded: Loaded) -> None:
     if held.acquire():
         try:
             if os.stat(os.path.dirname(path)).st_uid == os.geteuid():
-                _keep(path, _seen(root, loaded) if _is_known(loaded.config) else b"")
+                _keep(path, _seen(root, loaded) if is_known(loaded.config) else b"")
         except OSError:
             pass  # a setting that this user may not read: the whole program does without it
         finally:
@@ -101,7 +78,7 @@ def _seen(root: str, loaded: Loaded) -> bytes | None:
     if noted is None:
         return None
     judged = judge.judge(look.through(reader, root, loaded))
-    asked = _rounds(judged) if _at_peace(judged) else None
+    asked = _rounds(judged) if at_peace(judged) else None
     values = _values(judged)
     if asked is None or values is None or netlink.any_change((ears,)):
         return b""
@@ -164,52 +141,6 @@ class Listener(Reader):
     def _defaults6_by_link(self, links: Iterable[Any], dead: bool) -> list[bytes]:
         self.able = False  # it depends on how much there is of a table that is not read
         return super()._defaults6_by_link(links, dead)
-
-
-def _is_known(config: Config) -> bool:
-    """Whether all that is configured is known to be compared."""
-    known = _usual(config, Config(), _CONFIG) and _usual(config.routing, Routing(), _ROUTING)
-    return known and not config.firewall and all(map(_is_known_uplink, config.uplinks))
-
-
-def _is_known_uplink(one: UplinkConfig) -> bool:
-    return _usual(one, UplinkConfig(""), _UPLINK) and _usual(one.probe, Probe(), _PROBE)
-
-
-def _at_peace(judged: Judged) -> bool:
-    """Whether the whole program would do nothing now, nothing waits for its time, and all that it knows is compared."""
-    seen, state = judged.scene, judged.scene.state
-    there, memories = seen.snapshot, [memory for one in state.uplinks.values() for memory in (one.ipv4, one.ipv6)]
-    others = seen.bound.turns or there.pool or there.firewall or there.delegated or limited(seen) or seen.messages
-    same = _is_over(judged) and seen.bound.allotment == seen.allotment and _is_over(judge.judge(_later(seen)))
-    known = [_usual(state, State(), _STATE), *(_usual(memory, FamilyState(), _FAMILY) for memory in memories)]
-    known += [_is_known_uplink(uplink.config) for uplink in seen.uplinks]
-    same = same and _stand_by(judged) and not look.may_be_delegated(seen.bound, state, there)
-    return same and all(known) and not others
-
-
-def _stand_by(judged: Judged) -> bool:
-    """Whether no uplink is dialled, or will be before the memo's time is over."""
-    seen = judged.scene
-    if not (seen.config.dials or seen.state.dials):
-        return True
-    idle = all(one.phase is Phase.IDLE for one in seen.state.dials.values())
-    return idle and dialling_rests(judged) and seen.now + LASTS < seen.state.rest_until
-
-
-def _is_over(judged: Judged) -> bool:
-    """Whether nothing is to do and nothing new to store."""
-    return judged.state == judged.scene.state and not judged.changes
-
-
-def _later(seen: Scene) -> Scene:
-    """The same at the end of the memo's time: what only waits for its time is no peace."""
-    return seen._replace(now=seen.now + LASTS, wall=seen.wall + LASTS)
-
-
-def _usual(thing: Any, usual: Any, known: set[str]) -> bool:
-    """Whether every field that is not known here has its default."""
-    return all(getattr(thing, name) == getattr(usual, name) for name in thing._fields if name not in known)
 
 
 def _rounds(judged: Judged) -> list[dict[str, Any]] | None:

@@ -11,38 +11,32 @@ import time
 from mwan_hook import config
 from mwan_hook import plainos as os
 from mwan_hook.kernel import netlink
-from mwan_hook.light import NamedTuple
-from mwan_hook.model import FAMILIES, Busy, ConfigError, Family, Probe, Status, Uplink
+from mwan_hook.model import FAMILIES, Busy, ConfigError, Family, Status
 from mwan_hook.run.judge import verdicts
 from mwan_hook.run.reconcile import Run
 from mwan_hook.run.scene import Judged, Key, ProbedRound, memory_of
+from mwan_hook.run.wish import (
+    Request,
+    clock,
+    in_doubt,
+    keys,
+    left_to_probe,
+    longest,
+    pause,
+    refuse_strangers,
+    what_is_due,
+)
 from mwan_hook.say import attempted, complain
 from mwan_hook.store import files, lock
 from mwan_hook.store import state as states
-from mwan_hook.verdict import schedule
 from mwan_hook.verdict.decide import has_way
-from mwan_hook.verdict.facts import another_online
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from mwan_hook.config import Loaded
     from mwan_hook.probes.loop import Late
-
-LONGEST_BURST = 20.0  # seconds; what takes longer goes on in the next run
-LONGEST_COMEBACK = 5.0  # of an offline uplink's burst: others may wait to probe
-WAIT_FOR_PROBER = 10.0
-
-
-class Request(NamedTuple):
-    """What this run was asked to probe."""
-
-    names: tuple[str, ...] = ()  # uplinks; empty: all
-    interfaces: tuple[str, ...] = ()  # named by an event: due, though the schedule may say no
-    since: float | None = None  # --now: all that was not probed since then is due
-    wait: float = WAIT_FOR_PROBER  # for another run that is probing
-    remember: bool = False  # leave what was seen to the next ones, if it is nothing new
 
 
 def check(root: str, names: Sequence[str] = (), now: bool = False, remember: bool = False) -> int:
@@ -50,7 +44,7 @@ def check(root: str, names: Sequence[str] = (), now: bool = False, remember: boo
 
     ``remember``: leave what it saw to the next ones, if that is nothing new.
     """
-    wish = Request(tuple(names), since=_clock() if now else None, remember=remember)
+    wish = Request(tuple(names), since=clock() if now else None, remember=remember)
     return tick(root, config.load(root), wish)
 
 
@@ -88,7 +82,7 @@ def facts(root: str) -> int:
         raise
     run = Run(root, loaded, told)
     judged = run.reconcile()
-    for interface in _left_to_probe(judged, _clock()):
+    for interface in left_to_probe(judged, clock()):
         from mwan_hook.store import spool
 
         spool.put(root, "probe", interface)
@@ -96,18 +90,6 @@ def facts(root: str) -> int:
     if told and not code:
         complain(attempted(lambda: listening.over(root, told)))
     return code
-
-
-def _left_to_probe(judged: Judged, now: float) -> Iterable[str]:
-    """Interfaces that the facts have put in doubt, or that are due in a family which has lost its last way."""
-    lost = [family for family in FAMILIES if not has_way(judged.state.uplinks, family)]
-    due = {key.name for key in _due(judged, Request(), now) if key.family in lost} if lost else ()
-    doubtful = (
-        key.uplink.interface
-        for key in _keys(judged)
-        if key.name in due or schedule.in_doubt(memory_of(judged, key), key.uplink.config.probe)
-    )
-    return dict.fromkeys(doubtful)
 
 
 def tick(root: str, loaded: Loaded, wish: Request) -> int:
@@ -118,11 +100,11 @@ def tick(root: str, loaded: Loaded, wish: Request) -> int:
     """
     from mwan_hook.probes.loop import Late  # here, because what tells facts alone needs no probes
 
-    started, run, late = _clock(), Run(root, loaded), Late()
+    started, run, late = clock(), Run(root, loaded), Late()
     judged = run.reconcile(asked=wish.interfaces, take_events=True)
-    _refuse_strangers(judged, wish.names)
-    while _due(judged, wish, _clock()):
-        prober = lock.prober(root, wish.wait, _longest(judged))
+    refuse_strangers(judged, wish.names)
+    while what_is_due(judged, wish, clock()):
+        prober = lock.prober(root, wish.wait, longest(judged))
         acquired = prober.acquire()
         complain(prober.messages)
         if not acquired:
@@ -185,11 +167,11 @@ def _probe(run: Run, judged: Judged, wish: Request, started: float, late: Late) 
     asked: dict[tuple[str, Family], float] = {}
     turned: set[tuple[str, Family]] = set()
     while True:
-        now = _clock()
-        doubtful = [key for key in _keys(judged, wish.names) if _in_doubt(judged, key, now - started)]
-        due = [key for key in _due(judged, wish, now) if doubtful or key.name not in asked]
+        now = clock()
+        doubtful = [key for key in keys(judged, wish.names) if in_doubt(judged, key, now - started)]
+        due = [key for key in what_is_due(judged, wish, now) if doubtful or key.name not in asked]
         wanted = {key.name: key for key in (*due, *doubtful)}
-        ready = [key for name, key in wanted.items() if now - asked.get(name, 0.0) >= _pause(key)]
+        ready = [key for name, key in wanted.items() if now - asked.get(name, 0.0) >= pause(key)]
         online = [key for key in ready if memory_of(judged, key).status is Status.ONLINE]
         if ready:
             seen = ask(judged, online or ready, late)
@@ -202,7 +184,7 @@ def _probe(run: Run, judged: Judged, wish: Request, started: float, late: Late) 
                     asked.pop(name, None)
                 turned |= moved
         elif doubtful:
-            time.sleep(max(0.01, min(asked.get(key.name, 0.0) + _pause(key) - now for key in doubtful)))
+            time.sleep(max(0.01, min(asked.get(key.name, 0.0) + pause(key) - now for key in doubtful)))
         else:
             return judged
 
@@ -219,67 +201,13 @@ def _without_way(
         return judged, []
     then = judged._replace(state=judged.state._replace(uplinks=after))
     had = {(one.job.uplink, one.job.family) for one in seen}
-    due = _due(then, Request() if wish.names else wish, _clock())
+    due = what_is_due(then, Request() if wish.names else wish, clock())
     return then, [key for key in due if key.family in lost and key.name not in had]
 
 
 def _with_turns(run: Run, judged: Judged) -> tuple[Judged, set[tuple[str, Family]]]:
     """A round may have ended a gateway's turn: the next one is taken at once, and asked in this run."""
-    before = {key.name: key.uplink.way(key.family).gateway for key in _keys(judged)}
+    before = {key.name: key.uplink.way(key.family).gateway for key in keys(judged)}
     judged = run.reconcile()
-    after = {key.name: key.uplink.way(key.family).gateway for key in _keys(judged)}
+    after = {key.name: key.uplink.way(key.family).gateway for key in keys(judged)}
     return judged, {name for name, gateway in after.items() if before.get(name, gateway) != gateway}
-
-
-def _in_doubt(judged: Judged, key: Key, running: float) -> bool:
-    memory = memory_of(judged, key)
-    longest = LONGEST_BURST if memory.status is Status.ONLINE else LONGEST_COMEBACK
-    return running < longest and schedule.in_doubt(memory, key.uplink.config.probe)
-
-
-def _longest(judged: Judged) -> float:
-    """Seconds that probing can take: a burst, and rounds of two questions each."""
-    timeouts = [uplink.config.probe.timeout for uplink in judged.scene.uplinks]
-    return LONGEST_BURST + 4 * max(timeouts, default=0.0)
-
-
-def _pause(key: Key) -> float:
-    """Seconds between two rounds; without bursts too, what changes under every probe is not asked without end."""
-    return key.uplink.config.probe.burst_interval or Probe().burst_interval
-
-
-def _clock() -> float:
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-
-def _keys(judged: Judged, names: Sequence[str] = ()) -> list[Key]:
-    """Every family of the uplinks named, or of all."""
-    uplinks = [uplink for uplink in judged.scene.uplinks if not names or _means(names, uplink)]
-    return [Key(uplink, family) for uplink in uplinks for family in FAMILIES]
-
-
-def _due(judged: Judged, wish: Request, now: float) -> list[Key]:
-    """What a round shall be made of now."""
-    return [
-        key
-        for key in _keys(judged, wish.names)
-        if schedule.due(
-            memory_of(judged, key),
-            key.uplink.config,
-            now,
-            another_online(judged.state.uplinks, key.uplink.name),
-            wish.since,
-        )
-    ]
-
-
-def _means(names: Sequence[str], uplink: Uplink) -> bool:
-    return bool({uplink.name, uplink.config.name, uplink.interface} & set(names))
-
-
-def _refuse_strangers(judged: Judged, names: Sequence[str]) -> None:
-    """A name that is no uplink's is a usage error."""
-    if names:
-        from mwan_hook.run.naming import chosen
-
-        chosen(judged.scene, names)

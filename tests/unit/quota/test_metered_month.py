@@ -22,7 +22,7 @@ from mwan_hook.model import (
 )
 from mwan_hook.routing.desired import Desired
 from mwan_hook.routing.uplinks import Bound
-from mwan_hook.run import ask, judge, tick
+from mwan_hook.run import ask, judge, wish
 from mwan_hook.run.scene import Judged, Key, ProbedRound, Scene
 from mwan_hook.verdict import facts, schedule
 from mwan_hook.verdict.facts import judge_uplink
@@ -78,7 +78,7 @@ class Month:
                 self.round(family)
             self.now += self.uplink.config.probe.burst_interval
             probe = self.uplink.config.probe
-            longest = tick.LONGEST_COMEBACK if self.now - began < tick.LONGEST_COMEBACK else 0
+            longest = wish.LONGEST_COMEBACK if self.now - began < wish.LONGEST_COMEBACK else 0
             wanted = [f for f in FAMILIES if longest and schedule.in_doubt(self.memory.family(f), probe)]
         self.now = began
 

@@ -16,7 +16,7 @@ from mwan_hook import plainjson
 from mwan_hook.config.targets import parse
 from mwan_hook.kernel import build, frames, netlink, wire
 from mwan_hook.model import Config, Connectivity, Family, FamilyState, Job, Probe, Result, Status, UplinkConfig
-from mwan_hook.run import alike, judge, listening, quick_round, quiet, remember
+from mwan_hook.run import alike, judge, listening, peace, quick_round, quiet
 from mwan_hook.store import codec
 from mwan_hook.verdict import rounds
 from mwan_hook.verdict.decide import judge_round
@@ -343,10 +343,10 @@ def test_what_is_no_memo_is_no_reason_to_fail(tmp_path: Path) -> None:
 
 
 def test_a_key_that_is_not_known_leaves_it_to_the_whole_program() -> None:
-    assert remember._is_known(Config())
+    assert peace.is_known(Config())
     strange: list[dict[str, Any]] = [{"quota": 5}, {"prefixes": ("2001:db8::/56",)}, {"nat6_prefix": "fd00::/64"}]
     for more in strange:
         one = UplinkConfig("line", **more)
-        assert not remember._is_known(Config(uplinks=(one,)))
+        assert not peace.is_known(Config(uplinks=(one,)))
     slow = Probe(latency_high=100)
-    assert not remember._is_known(Config(uplinks=(UplinkConfig("line", probe=slow),)))
+    assert not peace.is_known(Config(uplinks=(UplinkConfig("line", probe=slow),)))

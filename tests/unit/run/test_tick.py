@@ -41,10 +41,10 @@ from mwan_hook.model import (
 from mwan_hook.probes import runner
 from mwan_hook.probes.loop import Late
 from mwan_hook.routing.uplinks import Inputs, bind
-from mwan_hook.run import ask, change, judge, look, tick
+from mwan_hook.run import ask, change, judge, look, tick, wish
 from mwan_hook.run.ask import Questions
 from mwan_hook.run.scene import Judged, Key, ProbedRound, Scene
-from mwan_hook.run.tick import Request
+from mwan_hook.run.wish import Request
 from mwan_hook.store import files, lock, wake
 from mwan_hook.store import state as states
 from mwan_hook.verdict import facts
@@ -177,7 +177,7 @@ class Story:
         self.site, self.answers = site, {name: list(words) for name, words in answers.items()}
         self.asked: list[tuple[float, str]] = []
         self.start = site.now
-        monkeypatch.setattr(tick, "_clock", lambda: site.now)
+        monkeypatch.setattr(tick, "clock", lambda: site.now)
         monkeypatch.setattr(time, "sleep", self._sleep)
         monkeypatch.setattr(ask, "ask", self._ask)
 
@@ -223,20 +223,20 @@ def test_a_doubt_that_outlasts_the_longest_burst_is_left_to_the_next_run(monkeyp
     site.now += 10
     story = Story(monkeypatch, site, dsl=[LIMITED] * 100, lte=[FULL] * 3)
     last = [at for at, name in story.probe() if name == "dsl"][-1]
-    assert tick.LONGEST_BURST - 2 <= last < tick.LONGEST_BURST
+    assert wish.LONGEST_BURST - 2 <= last < wish.LONGEST_BURST
     assert site.memory("dsl").status is ONLINE
 
 
 @pytest.mark.parametrize(("pause", "expected"), [(0.7, 0.7), (0.0, Probe().burst_interval)])
 def test_without_bursts_there_is_a_pause_all_the_same(pause: float, expected: float) -> None:
-    assert tick._pause(key(Site(burst_interval=pause), "dsl")) == expected
+    assert wish.pause(key(Site(burst_interval=pause), "dsl")) == expected
 
 
 def test_probing_may_take_a_burst_and_two_rounds_of_two_questions_of_the_slowest() -> None:
     site = Site(timeout=5)
-    assert tick._longest(site.judged()) == tick.LONGEST_BURST + 20
+    assert wish.longest(site.judged()) == wish.LONGEST_BURST + 20
     site.uplinks.clear()
-    assert tick._longest(site.judged()) == tick.LONGEST_BURST
+    assert wish.longest(site.judged()) == wish.LONGEST_BURST
 
 
 def test_a_gateway_that_has_become_another_is_asked_in_the_same_run() -> None:
@@ -262,14 +262,14 @@ def test_before_the_last_way_falls_the_other_family_of_the_same_line_is_no_reaso
 
 def test_facts_leave_to_probes_what_is_due_where_the_last_way_is_lost_and_nothing_else() -> None:
     site = site_of(online="dsl")
-    assert list(tick._left_to_probe(site.judged(), site.now + 30)) == [], "no line has IPv6, and IPv4 has its way"
+    assert list(wish.left_to_probe(site.judged(), site.now + 30)) == [], "no line has IPv6, and IPv4 has its way"
     site.lose("dsl")
     site.run(1)
-    assert list(tick._left_to_probe(site.judged(), site.now)) == [], "the other one was asked just now"
-    assert list(tick._left_to_probe(site.judged(), site.now + 30)) == ["eth2"]
+    assert list(wish.left_to_probe(site.judged(), site.now)) == [], "the other one was asked just now"
+    assert list(wish.left_to_probe(site.judged(), site.now + 30)) == ["eth2"]
     site.lose("dsl", "")
     site.run(2)
-    assert list(tick._left_to_probe(site.judged(), site.now)) == ["eth1"], "it came back"
+    assert list(wish.left_to_probe(site.judged(), site.now)) == ["eth1"], "it came back"
 
 
 # ---------------------------------------------------------------- how it ends
@@ -355,7 +355,7 @@ def run_of(monkeypatch: pytest.MonkeyPatch, prober: Prober, wish: Request) -> tu
         return judged._replace(stamp=(1, 1))
 
     monkeypatch.setattr(tick, "Run", Run)
-    monkeypatch.setattr(tick, "_clock", lambda: site.now)
+    monkeypatch.setattr(tick, "clock", lambda: site.now)
     monkeypatch.setattr(lock, "prober", lambda *_: prober)
     monkeypatch.setattr(tick, "_probe", probe)
     monkeypatch.setattr(states, "stamp", lambda _: (1, 1))

@@ -27,7 +27,7 @@ from mwan_hook.routing.uplinks import Bound
 from mwan_hook.run import tick
 from mwan_hook.run.judge import verdicts
 from mwan_hook.run.scene import Judged, Key, ProbedRound, Scene
-from mwan_hook.run.tick import Request
+from mwan_hook.run.wish import Request
 from mwan_hook.verdict.decide import FRESH_INTERVALS, has_way
 from tests.unit.verdict.verdicts import FULL, LIMITED, OFFLINE, ONLINE, PING, START, probe, seen, uplink
 
@@ -251,7 +251,7 @@ def due_site(fall: int) -> Site:
 
 def test_the_others_that_are_due_are_asked_before_the_last_way_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     site = due_site(fall=1)
-    monkeypatch.setattr(tick, "_clock", lambda: site.now)
+    monkeypatch.setattr(tick, "clock", lambda: site.now)
     assert asked(site, Request(), dsl=LIMITED) == {"lte", "sat"}
     assert asked(site, Request(names=("dsl",)), dsl=LIMITED) == {"lte", "sat"}, "named or not"
     assert asked(site, Request(), dsl=FULL) == set()
@@ -259,7 +259,7 @@ def test_the_others_that_are_due_are_asked_before_the_last_way_is_taken(monkeypa
 
 def test_none_is_asked_while_the_last_way_only_fails_and_does_not_fall(monkeypatch: pytest.MonkeyPatch) -> None:
     site = due_site(fall=2)
-    monkeypatch.setattr(tick, "_clock", lambda: site.now)
+    monkeypatch.setattr(tick, "clock", lambda: site.now)
     assert asked(site, Request(), dsl=LIMITED) == set()
     site.state = site.state._replace(uplinks=verdicts(site.scene(), site.seen(dsl=LIMITED), frozenset()))
     assert asked(site, Request(), dsl=LIMITED) == {"lte", "sat"}
@@ -267,7 +267,7 @@ def test_none_is_asked_while_the_last_way_only_fails_and_does_not_fall(monkeypat
 
 def test_none_is_asked_where_another_line_carries_or_can_stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
     site = Site(count=3, fall=1)
-    monkeypatch.setattr(tick, "_clock", lambda: site.now)
+    monkeypatch.setattr(tick, "clock", lambda: site.now)
     site.run(0, dsl=FULL, lte=FULL, sat=LIMITED)
     site.now += 30
     assert asked(site, Request(), dsl=LIMITED) == set()
@@ -280,6 +280,6 @@ def test_none_is_asked_where_another_line_carries_or_can_stand_in(monkeypatch: p
 
 def test_what_is_not_due_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     site = due_site(fall=1)
-    monkeypatch.setattr(tick, "_clock", lambda: site.now)
+    monkeypatch.setattr(tick, "clock", lambda: site.now)
     site.state = site.state._replace(uplinks=verdicts(site.scene(), site.seen(sat=LIMITED), frozenset()))
     assert asked(site, Request(), dsl=LIMITED) == {"lte"}
