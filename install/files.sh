@@ -24,11 +24,11 @@ directories() { # sets where everything goes
     if [ "$prefix" = /usr ]; then
         units=/usr/lib/systemd/system networkd=/usr/lib/systemd/networkd.conf.d network=/usr/lib/systemd/network
         rules=/usr/lib/udev/rules.d dispatcher=/usr/lib/networkd-dispatcher dbus=/usr/share/dbus-1/system.d
-        sysusers=/usr/lib/sysusers.d
+        sysusers=/usr/lib/sysusers.d generators=/usr/lib/systemd/system-generators
     else # the only places besides /usr/lib where every program looks
         units=/etc/systemd/system networkd=/etc/systemd/networkd.conf.d network=/etc/systemd/network
         rules=/etc/udev/rules.d dispatcher=/etc/networkd-dispatcher dbus=/etc/dbus-1/system.d
-        sysusers=/etc/sysusers.d
+        sysusers=/etc/sysusers.d generators=/etc/systemd/system-generators
     fi
     mibs=$prefix/share/snmp/mibs manifest=$lib/manifest
 }
@@ -67,7 +67,7 @@ nearest() { # $1: a path -> the directory of it that is there
 
 writable() {
     for place in "$lib" "$sbin" "$man" "$doc" "$units" "$networkd" "$network" "$rules" "$dispatcher" "$dbus" \
-        "$sysusers" \
+        "$sysusers" "$generators" \
         /etc/mwan-hook /etc/iproute2; do
         place=$(nearest "$destdir$place")
         [ -w "$place" ] || die "$place cannot be written. Is it read-only? Then try another place for the program:
@@ -119,6 +119,7 @@ each_unit() {
     for file in systemd/*.service systemd/*.timer systemd/*.path systemd/*.socket systemd/*.service.d/*.conf; do
         "$1" 644 "$units/${file#systemd/}" moved "$file"
     done
+    "$1" 755 "$generators/mwan-hook-wait-online" moved systemd/system-generators/mwan-hook-wait-online
     for file in systemd/networkd.conf.d/*.conf; do "$1" 644 "$networkd/${file##*/}" moved "$file"; done
     if [ "$(systemd_version)" -ge 256 ]; then # an earlier one would complain of a key that it does not know
         for file in systemd/networkd-256.conf.d/*.conf; do "$1" 644 "$networkd/${file##*/}" moved "$file"; done

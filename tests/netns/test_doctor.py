@@ -14,6 +14,7 @@ import pytest
 
 from tests.lab import Lab, Line, Netns, Router
 from tests.lab.isp import Isp
+from tests.lab.process import run
 from tests.lab.router import AS_NOBODY, PROJECT, with_mounts
 from tests.netns.installer import look
 from tests.netns.layout import layout
@@ -31,6 +32,7 @@ WANTS = {
     "network-online.target": ("systemd-networkd-wait-online.service",),
 }
 WAIT = f"{UNITS}/systemd-networkd-wait-online.service"
+GENERATOR = "systemd/system-generators/mwan-hook-wait-online"
 STARTED = "run/systemd/units/invocation:systemd-networkd.service"
 CONFIG = """
 [probe]
@@ -60,7 +62,7 @@ def systemd(root: Path) -> None:
     put(root, "usr/lib/udev/rules.d/90-mwan-hook.rules", (PROJECT / "udev/90-mwan-hook.rules").read_text())
     put(root, "usr/lib/systemd/libsystemd-shared-257.so", "x")
     put(root, WAIT, "[Service]\nExecStart=/usr/lib/systemd/systemd-networkd-wait-online\n")
-    shutil.copytree(PROJECT / "systemd/systemd-networkd-wait-online.service.d", root / f"{WAIT}.d")
+    run([str(PROJECT / GENERATOR), str(root / "run/systemd/generator")], env={"MWAN_HOOK_ROOT": str(root)})
     for target, names in WANTS.items():
         for name in names:
             if not (root / UNITS / name).exists():
@@ -372,7 +374,7 @@ def broken(machine: Machine) -> None:
     """All that --fix can put right."""
     root = machine.router.root
     shutil.rmtree(root / "usr/lib/systemd/networkd.conf.d")
-    shutil.rmtree(root / f"{WAIT}.d")
+    shutil.rmtree(root / "run/systemd/generator")
     (root / "usr/lib/networkd-dispatcher/off.d/50-mwan-hook").unlink()
     index = machine.ns.index("wan1")
     put(root, f"run/systemd/netif/links/{index}", "ADMIN_STATE=unmanaged\nREQUIRED_FOR_ONLINE=yes\n")

@@ -20,7 +20,9 @@ from tests.netns.installer import ENVIRONMENT, copy_of_checkout, files, install,
 
 NOTHING = "nothing was changed"
 OURS = re.compile(rb"/usr/(?:lib|sbin)/mwan-hook")
-PROGRAM = re.compile(r"sbin/mwan-hook$|(spool-event|bring-up)$|bin/connectivity-state$|lib/mwan-hook/[a-z-]+\.d/")
+PROGRAM = re.compile(
+    r"sbin/mwan-hook$|(spool-event|bring-up|mwan-hook-wait-online)$|bin/connectivity-state$|lib/mwan-hook/[a-z-]+\.d/"
+)
 
 
 @pytest.fixture
@@ -73,7 +75,7 @@ def test_everything_is_where_its_reader_looks(whole: Path) -> None:
         "usr/lib/systemd/system/mwan-hook-plugged@.service",
         "usr/lib/systemd/system/mwan-hook-check.timer",
         "usr/lib/systemd/system/mwan-hook-check.service.d/50-sandbox.conf",
-        "usr/lib/systemd/system/systemd-networkd-wait-online.service.d/50-mwan-hook.conf",
+        "usr/lib/systemd/system-generators/mwan-hook-wait-online",
         "usr/lib/systemd/networkd.conf.d/50-mwan-hook.conf",
         "usr/lib/systemd/network/89-mwan-hook-usb.network",
         "usr/lib/udev/rules.d/90-mwan-hook.rules",

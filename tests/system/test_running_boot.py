@@ -27,7 +27,7 @@ FILES: Files = {
 def bed(image: Path) -> Iterator[Container]:
     """A machine with two uplinks, a unit that waits for the network, and no networkd-dispatcher."""
     without = ["etc/systemd/system/multi-user.target.wants/networkd-dispatcher.service", "usr/bin/networkd-dispatcher"]
-    with Container(binds=running.program(), files={**running.units(), **FILES}, removed=without, client=False) as made:
+    with Container(binds=running.program(), files={**running.units(), **FILES}, removed=without) as made:
         made.wait_configured("wan1", "wan2")
         made.wait("both to be online", lambda: running.online(made, "wan1", "wan2") and running.settled(made))
         yield made
@@ -62,6 +62,22 @@ def test_a_boot_with_one_cable_out_does_not_hang(bed: Container) -> None:
     bed.wait("the one", lambda: running.online(bed, "wan1") and running.settled(bed))
     bed.plug(ports["wan2"], "wan2")
     bed.wait("the other", lambda: running.online(bed, "wan1", "wan2") and running.settled(bed))
+
+
+def test_the_network_is_online_with_an_uplink_and_not_with_the_lan_alone(bed: Container) -> None:
+    uplinks = ("wan1", "wan2")
+    for name in uplinks:
+        bed.carrier(name, on=False)
+    bed.wait("no way out", lambda: running.online(bed))
+    bed.run("systemctl", "stop", "network-online.target", WAIT)
+    bed.run("systemctl", "start", "--no-block", "network-online.target")
+    bed.wait("our part", lambda: "mwan-hook wait-online" in bed.run("systemctl", "status", WAIT, check=False).stdout)
+    assert bed.run("systemctl", "is-active", WAIT, check=False).stdout == "activating\n"
+    for name in uplinks:
+        bed.carrier(name, on=True)
+    bed.wait("online", lambda: bed.run("systemctl", "is-active", WAIT, check=False).stdout == "active\n")
+    assert any(line.endswith(" online") for line in bed.journal("-u", WAIT)), "by our command's words"
+    bed.wait("both", lambda: running.online(bed, *uplinks) and running.settled(bed))
 
 
 def test_hotplug_before_the_boot_is_over_is_not_lost(bed: Container) -> None:

@@ -10,7 +10,8 @@ from mwan_hook.run import judge, look
 from mwan_hook.say import complain, say
 from mwan_hook.verdict.facts import is_online
 
-AGAIN = 0.25  # seconds between two looks
+AGAIN, LATER = 0.25, 1.0  # seconds between two looks, in the first ten seconds and then
+SOON = 10.0
 
 
 def run(root: str, timeout: float | None) -> int:
@@ -18,7 +19,8 @@ def run(root: str, timeout: float | None) -> int:
 
     The configuration may be mended while the command waits.  Raises ConfigError if it is bad at the beginning.
     """
-    until = None if timeout is None else time.monotonic() + timeout
+    begun = time.monotonic()
+    until = None if timeout is None else begun + timeout
     configuration = ReloadingConfig(root)
     while True:
         judged = judge.judge(look.to_read(root, configuration.loaded))
@@ -30,7 +32,7 @@ def run(root: str, timeout: float | None) -> int:
         if until is not None and time.monotonic() >= until:
             complain((f"no uplink came online within {timeout:g} s",))
             return 1
-        time.sleep(AGAIN)
+        time.sleep(AGAIN if time.monotonic() < begun + SOON else LATER)
         said = configuration.mistakes
         configuration.again()
         complain(line for line in configuration.mistakes if line not in said)

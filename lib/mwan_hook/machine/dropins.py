@@ -21,13 +21,18 @@ TOPS = ("etc", "run", "usr/local/lib", "usr/lib", "lib")  # a name in an earlier
 MAIN_ANYWHERE = 256  # before this systemd read its main file in /etc only
 WAIT = "systemd-networkd-wait-online.service"
 NIXOS = "run/current-system/systemd"  # where it has systemd
+GENERATED = "run/systemd/generator"
 
 
-def ordered(root: str, directory: str, suffix: str = ".conf") -> list[str]:
-    """Paths of drop-ins in the order in which they are read: the last one counts."""
+def ordered(root: str, directory: str, suffix: str = ".conf", extra: str = "") -> list[str]:
+    """Paths of drop-ins in the order in which they are read: the last one counts.
+
+    ``extra``: a place behind the first two.
+    """
     found: dict[str, str] = {}
-    for top in TOPS:
-        path = under(root, f"{top}/{directory}")
+    places = [f"{top}/{directory}" for top in TOPS]
+    for place in (*places[:2], *([extra] if extra else []), *places[2:]):
+        path = under(root, place)
         try:
             names = os.listdir(path)
         except OSError:
@@ -107,12 +112,13 @@ def wait_online(root: str, required: tuple[str, ...]) -> WaitOnline | None:
     unit = first(root, f"systemd/system/{WAIT}")
     if not unit or masked(unit) or not wanted(root, WAIT):
         return None
-    command: tuple[str, ...] = ()
+    commands: list[tuple[str, ...]] = []
     place = unit
-    for entry in entries([unit, *ordered(root, f"systemd/system/{WAIT}.d")]):
+    for entry in entries([unit, *ordered(root, f"systemd/system/{WAIT}.d", extra=f"{GENERATED}/{WAIT}.d")]):
         if (entry.section, entry.key) == ("Service", "ExecStart"):
             command, place = tuple(entry.value.lstrip("-+!:@").split()), entry.place
-    return WaitOnline(command, place, required)
+            commands = [*commands, command] if command else []  # an empty one takes all before it back
+    return WaitOnline(tuple(commands), place, required)
 
 
 def wanted(root: str, unit: str) -> bool:

@@ -42,8 +42,8 @@ class Networkd(NamedTuple):
 class WaitOnline(NamedTuple):
     """The unit that a boot waits for."""
 
-    command: tuple[str, ...]  # ExecStart=
-    place: str
+    commands: tuple[tuple[str, ...], ...]  # each ExecStart=
+    place: str  # of the last
     required: tuple[str, ...] = ()  # interfaces of uplinks that networkd says are required
 
 

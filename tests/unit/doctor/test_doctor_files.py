@@ -6,6 +6,7 @@ import ast
 import json
 import os
 import re
+import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -164,10 +165,13 @@ def test_nixos_has_the_library_and_the_modules_elsewhere(tmp_path: Path) -> None
 # ---------------------------------------------------------------- wait-online
 
 WAIT = "usr/lib/systemd/systemd-networkd-wait-online"
+UNIT = "systemd/system/systemd-networkd-wait-online.service"
+SHIPPED = f"usr/lib/{UNIT}"
+GENERATOR = Path(__file__).parents[3] / "systemd/system-generators/mwan-hook-wait-online"
 
 
 def waits(*words: str, required: tuple[str, ...] = ("wan1",)) -> list[str]:
-    return codes(networkd.check_wait(WaitOnline((f"/{WAIT}", *words), "/x.service:9", required)))
+    return codes(networkd.check_wait(WaitOnline(((f"/{WAIT}", *words),), "/x.service:9", required)))
 
 
 def test_a_boot_waits_for_what_networkd_requires_unless_any_is_enough() -> None:
@@ -181,30 +185,72 @@ def test_a_boot_waits_for_what_networkd_requires_unless_any_is_enough() -> None:
 
 
 def test_the_cure_takes_the_old_command_away_and_keeps_its_program() -> None:
-    (found,) = networkd.check_wait(WaitOnline(("/opt/wait", "--timeout=9"), "/x.service:9", ("wan1",)))
-    assert found.fix.lines == ("ExecStart=", "ExecStart=/opt/wait --any")
+    stock = f"/{SHIPPED}:9"
+    (found,) = networkd.check_wait(WaitOnline(((f"/{WAIT}", "--timeout=9"),), stock, ("wan1",)))
+    assert found.fix.lines[:2] == ("ExecStart=", f"ExecStart=/{WAIT} --any")
     assert found.fix.commands == ("systemctl daemon-reload",)
 
 
+@pytest.mark.parametrize("place", ["etc/systemd/system/x.service", f"{SHIPPED}.d/10-theirs.conf", "run/x.conf"])
+def test_a_command_that_is_not_systemds_own_is_named_and_left(place: str) -> None:
+    (found,) = networkd.check_wait(WaitOnline(((f"/{WAIT}", "-i", "wan1"),), f"/{place}:3", ("wan1",)))
+    assert not found.fix.written
+    assert found.fix.words == f"nothing, if that is meant; else add --any in /{place}:3"
+
+
 def test_the_command_in_force_is_that_of_the_last_drop_in(tmp_path: Path) -> None:
-    unit = "systemd/system/systemd-networkd-wait-online.service"
-    put(tmp_path, f"usr/lib/{unit}", f"[Service]\nExecStart=/{WAIT}\n")
+    unit = UNIT
+    put(tmp_path, SHIPPED, f"[Service]\nExecStart=/{WAIT}\n")
     assert dropins.wait_online(str(tmp_path), ()) is None  # nothing wants it
     wants = tmp_path / "etc/systemd/system/network-online.target.wants/systemd-networkd-wait-online.service"
     wants.parent.mkdir(parents=True)
     wants.symlink_to(f"/usr/lib/{unit}")
     found = dropins.wait_online(str(tmp_path), ("wan1",))
     assert found
-    assert found.command == (f"/{WAIT}",)
+    assert found.commands == ((f"/{WAIT}",),)
     [finding] = networkd.check_wait(found)
     writing = fix.written([finding.fix], {finding.fix.path: None})
     files.write(str(tmp_path), writing)
     again = dropins.wait_online(str(tmp_path), ("wan1",))
     assert again
-    assert again.command == (f"/{WAIT}", "--any")
+    assert again.commands[0] == (f"/{WAIT}", "--any")
     assert list(networkd.check_wait(again)) == []
     put(tmp_path, f"etc/{unit}", "")
     assert dropins.wait_online(str(tmp_path), ("wan1",)) is None  # masked
+
+
+OURS = ((f"/{WAIT}", "--any"), ("/usr/sbin/mwan-hook", "wait-online", "--timeout", "60"))
+THEIRS = "[Service]\nExecStart=/opt/wait -i lan0 -i wan1\n"
+OVER = "[Service]\nExecStart=\nExecStart=/opt/wait -i lan0 -i wan1\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "commands"),
+    [
+        ("", "", OURS),
+        (f"etc/{UNIT}.d/90-more.conf", "[Service]\nTimeoutStartSec=3min\n", OURS),
+        (f"etc/{UNIT}", THEIRS, None),
+        (f"run/{UNIT}", THEIRS, None),
+        (f"usr/local/lib/{UNIT}", THEIRS, None),
+        (f"run/{UNIT}.d/10-netplan.conf", OVER, None),  # of a generator that may run later than ours
+        (f"etc/{UNIT}.d/override.conf", OVER, None),
+        (f"etc/{UNIT}.d/00-site.conf", OVER, None),
+        (f"etc/{UNIT}.d/00-mwan-hook.conf", "", ((f"/{WAIT}",),)),
+        (f"etc/{UNIT}.d/50-mwan-hook.conf", "", ((f"/{WAIT}",),)),
+    ],
+)
+def test_a_boot_waits_for_an_uplink_unless_the_operator_says_what_for(
+    tmp_path: Path, path: str, text: str, commands: tuple[tuple[str, ...], ...] | None
+) -> None:
+    put(tmp_path, SHIPPED, f"[Service]\nExecStart=/{WAIT}\n")
+    put(tmp_path, f"etc/systemd/system/network-online.target.wants/{Path(UNIT).name}", "")
+    if path:
+        put(tmp_path, path, text)
+    place = str(tmp_path / dropins.GENERATED)
+    subprocess.run([str(GENERATOR), place, place, place], env={"MWAN_HOOK_ROOT": str(tmp_path)}, check=True)
+    found = dropins.wait_online(str(tmp_path), ())
+    assert found
+    assert found.commands == (commands or (("/opt/wait", "-i", "lan0", "-i", "wan1"),))
 
 
 # ---------------------------------------------------------------- units

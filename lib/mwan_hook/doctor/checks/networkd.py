@@ -67,19 +67,26 @@ def _restart(waiting: Mapping[str, Setting]) -> Finding:
 
 def check_wait(unit: WaitOnline) -> Iterator[Finding]:
     """Whether a boot waits for an uplink that need not be there."""
-    anyone, only, ignored = _options(unit.command)
-    waits = [name for name in unit.required if name not in ignored and (not only or name in only)]
-    if anyone or not waits:
-        return
-    what = f"{' '.join(unit.command)} in {unit.place} waits for {listed(waits)}"
-    breaks = "a boot hangs for two minutes when a cable is out, and what comes after network-online.target with it"
-    program = unit.command[0] if unit.command else "/usr/lib/systemd/systemd-networkd-wait-online"
-    lines = ("ExecStart=", f"ExecStart={program} --any")
-    fix = Fix(WAIT_ONLINE, "[Service]", lines, commands=("systemctl daemon-reload",))
-    name = unit.place.rpartition(":")[0].rpartition("/")[2]
-    if name > NAME and name.endswith(".conf"):
-        fix = Fix(words=f"add --any in {unit.place}: no drop-in comes after it", commands=fix.commands)
-    yield Finding("wait-online", Severity.WARNING, "systemd-networkd-wait-online.service", what, breaks, fix)
+    for command in unit.commands:
+        if not command[0].endswith("/systemd-networkd-wait-online"):
+            continue
+        anyone, only, ignored = _options(command)
+        waits = [name for name in unit.required if name not in ignored and (not only or name in only)]
+        if anyone or not waits:
+            continue
+        what = f"{' '.join(command)} in {unit.place} waits for {listed(waits)}"
+        breaks = "a boot hangs for two minutes when a cable is out, and what comes after network-online.target with it"
+        fix = _wait_fix(command[0], unit.place)
+        yield Finding("wait-online", Severity.WARNING, "systemd-networkd-wait-online.service", what, breaks, fix)
+
+
+def _wait_fix(program: str, place: str) -> Fix:
+    """A drop-in where the command is systemd's own; another one may be meant."""
+    reload = ("systemctl daemon-reload",)
+    if "/lib/systemd/system/" not in place or place.rpartition(":")[0].endswith(".conf"):
+        return Fix(words=f"nothing, if that is meant; else add --any in {place}", commands=reload)
+    lines = ("ExecStart=", f"ExecStart={program} --any", "ExecStart=-/usr/sbin/mwan-hook wait-online --timeout 60")
+    return Fix(WAIT_ONLINE, "[Service]", lines, commands=reload)
 
 
 def _options(command: Sequence[str]) -> tuple[bool, set[str], set[str]]:
