@@ -22,7 +22,7 @@ MODULES = {
     for path in sorted(PROGRAM.rglob("*.py"))
 }
 
-GROUND = ("model", "light", "plainjson", "plainos", "addresses", "credible", "redact", "say")
+GROUND = ("model", "light", "plainjson", "plainos", "addresses", "credible", "durations", "redact", "say")
 PURE = ("verdict", "quota", "routing", "others", "policy", "firewall", "dial", "repair")
 ABOVE = ("cli", "__main__")
 # Each room from the top down, and the rooms that it may import besides itself and the ground.
@@ -54,7 +54,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
 PRINTING = ("commands", "run", "notify")
 # Modules of other rooms that decide nothing outside either: no input, no output, no clock.
 ALSO_PURE = (
-    *("model", "addresses", "credible", "redact", "config.build", "config.targets", "config.consistency"),
+    *("model", "addresses", "credible", "durations", "redact", "config.build", "config.targets", "config.consistency"),
     *(
         "config.policychecks",
         "machine.values",

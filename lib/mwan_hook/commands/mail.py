@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from mwan_hook import config
+from mwan_hook.durations import duration
 from mwan_hook.model import ConfigError
 from mwan_hook.notify import unsent
 from mwan_hook.notify.mail import deliver
@@ -60,9 +61,9 @@ def _tested(root: str, mail: Mail) -> int:
 def _waiting(book: MailQueue, mail: Mail, now: Now) -> Iterator[str]:
     """The book for people."""
     for span in book.ended:
-        yield f"{_who(span)}: offline for {mailtext.duration(span.length or 0.0)}, {_since(span)}"
+        yield f"{_who(span)}: offline for {duration(span.length or 0.0)}, {_since(span)}"
     if book.lost.count:
-        yield f"{book.lost.count} before, {mailtext.duration(book.lost.seconds)} altogether"
+        yield f"{book.lost.count} before, {duration(book.lost.seconds)} altogether"
     for span in book.open:
         yield f"{_who(span)}: offline, {_since(span)}"
     yield from (f"{shown(one.subject)}: {shown(one.words)}" for one in book.news)
@@ -70,7 +71,7 @@ def _waiting(book: MailQueue, mail: Mail, now: Now) -> Iterator[str]:
         yield "nothing waits to be told"
     when = next_mail(book, mail, now.boottime)
     if when is not None:
-        pause = f"in {mailtext.duration(when - now.boottime)}" if when > now.boottime else "now"
+        pause = f"in {duration(when - now.boottime)}" if when > now.boottime else "now"
         yield f"next mail: {pause}{'' if now.online else ', but nothing is online'}"
     if book.error:
         yield f"last try: {book.error}"

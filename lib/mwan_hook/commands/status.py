@@ -9,6 +9,7 @@ import time
 from mwan_hook.commands.columns import table
 from mwan_hook.commands.following import ReloadingConfig
 from mwan_hook.commands.status_json import document
+from mwan_hook.durations import largest_unit
 from mwan_hook.model import (
     FAMILIES,
     ConfigError,
@@ -113,7 +114,7 @@ def _row(seen: Scene, judged: Judged, uplink: Uplink, memory: UplinkState) -> tu
         str(uplink.config.weight),
         str(uplink.table),
         *cells,
-        _ago(seen.now - state.since) if state.since else "-",
+        largest_unit(seen.now - state.since) if state.since else "-",
         _story(seen, judged, uplink, state),
     )
 
@@ -157,11 +158,3 @@ def _cell(uplink: Uplink, memory: UplinkState, family: Family) -> str:
         return "-"
     latency = f" {state.latency_ms:.1f} ms" if state.latency_ms is not None else ""
     return f"{state.status.value}{latency}"
-
-
-def _ago(seconds: float) -> str:
-    """``45s``, ``12min``, ``3h``, ``5d``."""
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{int(seconds // size)}{unit}"
-    return f"{max(0, int(seconds))}s"

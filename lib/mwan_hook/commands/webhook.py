@@ -7,6 +7,7 @@ import time
 import uuid
 
 from mwan_hook import config
+from mwan_hook.durations import duration
 from mwan_hook.model import ConfigError
 from mwan_hook.notify import unsent
 from mwan_hook.notify.mail import text
@@ -62,5 +63,5 @@ def _waiting(root: str) -> Iterator[str]:
         yield "nothing waits to be posted"
     elif queue.failures:
         pause = max(0.0, queue.retry - time.clock_gettime(time.CLOCK_BOOTTIME))
-        yield f"next try: in {text.duration(pause)}"
+        yield f"next try: in {duration(pause)}"
         yield f"last try: {queue.error}"

@@ -429,7 +429,7 @@ def test_a_state_that_moves_is_passed_over_and_one_that_does_not_told() -> None:
     assert list(doctorstate.check(case(50), ALIVE)) == []
     [found] = doctorstate.check(case(61), ALIVE._replace(saved_at=900.0))
     assert (found.code, found.severity) == ("runs-stopped", Severity.PROBLEM)
-    assert "saved 2 min ago" in found.what
+    assert "saved 1 min 40 s ago" in found.what
 
 
 def test_the_uplinks_own_interval_counts_and_what_is_never_probed_does_not() -> None:

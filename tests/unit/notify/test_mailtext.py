@@ -22,18 +22,6 @@ def _utc(monkeypatch: pytest.MonkeyPatch) -> None:
     time.tzset()
 
 
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        (-3, "0 s"), (0, "0 s"), (0.4, "0 s"), (59.4, "59 s"), (59.6, "1 min"), (60, "1 min"), (123, "2 min 3 s"),
-        (3599, "59 min 59 s"), (3600, "1 h"), (3661, "1 h 1 min"), (86399, "23 h 59 min"), (86400, "1 d"),
-        (90000, "1 d 1 h"), (3 * 86400 + 4 * 3600 + 1800, "3 d 4 h"),
-    ],
-)  # fmt: skip
-def test_a_duration_has_its_two_largest_units(seconds: float, words: str) -> None:
-    assert text.duration(seconds) == words
-
-
 def span(
     serial: int, subject: str, begin: float, length: float | None, reason: str = "", interface: str = ""
 ) -> Interruption:

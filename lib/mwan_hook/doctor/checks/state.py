@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mwan_hook.doctor.finding import Finding, Fix, Severity
+from mwan_hook.durations import duration
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import FAMILIES, UplinkState
 from mwan_hook.policy import order
@@ -54,7 +55,7 @@ def _bad(memory: Memory) -> Iterator[Finding]:
         fix = Fix(words="nothing; find the program that writes there")
         yield Finding("state-bad", Severity.WARNING, STATE_FILE, message, breaks, fix)
     if memory.set_aside is not None and not memory.messages:
-        what = f"a state file was set aside {_age(memory.set_aside)} ago"
+        what = f"a state file was set aside {duration(memory.set_aside)} ago"
         fix = Fix(
             commands=(f"rm /{STATE_FILE}.bad",), words="look who has written it (a disk, a foreign program), then"
         )
@@ -75,8 +76,8 @@ def _stopped(case: Case, memory: Memory) -> Iterator[Finding]:
     if not late:
         return
     seconds, name = max(late)
-    saved = f"the state file was saved {_age(case.now - memory.saved_at)} ago"
-    what = f"{saved}, and {name} was to be probed {_age(seconds)} ago"
+    saved = f"the state file was saved {duration(case.now - memory.saved_at)} ago"
+    what = f"{saved}, and {name} was to be probed {duration(seconds)} ago"
     breaks = "no run looks whether lines still carry: a dead one keeps its traffic"
     commands = ("systemctl status mwan-hook-check.timer mwan-hook-check.service", "mwan-hook check")
     yield Finding("runs-stopped", Severity.PROBLEM, STATE_FILE, what, breaks, Fix(commands=commands))
@@ -93,13 +94,6 @@ def _overdue(case: Case, uplink: Uplink, saved_at: float) -> tuple[float, str] |
         if uplink.enabled and one.way and not one.by_facts and not uplink.way(family).missing:
             worst = max(worst, case.now - (saved_at if one.next_probe_at is None else one.next_probe_at))
     return (worst, uplink.name) if worst > limit else None
-
-
-def _age(seconds: float) -> str:
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{max(seconds, 0):.0f} s"
 
 
 def check_uplinks(case: Case) -> Iterator[Finding]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from mwan_hook.durations import duration
 from mwan_hook.model import FAMILIES, Phase, Status
 from mwan_hook.notify import unsent
 from mwan_hook.notify.mail import text
@@ -87,7 +88,7 @@ def _sent(root: str, mail: Mail, book: MailQueue, doubtful: bool) -> bool:
         return not outcome.unreached
     again = not outcome.certain or (doubtful and not outcome.refused)
     after = unsent.MAIL.change(root, lambda kept: failed(kept, mail, now, outcome.words, not again))
-    pause = text.duration(after.retry - now)
+    pause = duration(after.retry - now)
     complain([f"mail: not sent: {outcome.words}; kept, tried again in {pause}"])
     return False
 

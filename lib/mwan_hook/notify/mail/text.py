@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 
+from mwan_hook.durations import duration
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import FAMILIES, WayOut
 from mwan_hook.notify.mail.book import MACHINE
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from mwan_hook.model import Family, Mail
     from mwan_hook.notify.mail.book import Interruption, MailQueue
 
-MINUTE, HOUR, DAY = 60, 3600, 86400
 MACHINES = "No internet at all"
 LONGEST = 160  # characters of a reason
 
@@ -151,16 +151,6 @@ def _way(way: WayOut | None) -> str:
 
 def _times(count: int) -> str:
     return f"{count} times" if count > 1 else "once"
-
-
-def duration(seconds: float) -> str:
-    """A duration in its two largest units: ``42 s``, ``2 min 3 s``, ``1 h 5 min``, ``3 d 4 h``."""
-    whole = round(max(0.0, seconds))
-    for size, word, smaller, small in ((DAY, "d", HOUR, "h"), (HOUR, "h", MINUTE, "min"), (MINUTE, "min", 1, "s")):
-        if whole >= size:
-            rest = whole % size // smaller
-            return f"{whole // size} {word}" + (f" {rest} {small}" if rest else "")
-    return f"{whole} s"
 
 
 def clock(at: float, seen_from: float) -> str:

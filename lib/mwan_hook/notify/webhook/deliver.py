@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import time
 
+from mwan_hook.durations import duration
 from mwan_hook.notify import hooks, unsent
 from mwan_hook.notify.mail.deliver import present
-from mwan_hook.notify.mail.text import duration, host
+from mwan_hook.notify.mail.text import host
 from mwan_hook.notify.webhook import book
 from mwan_hook.say import complain, say
 
