@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from tests.lab import Lab, Netns, Network, topologies
+from tests.lab.uplinks import probing
 from tests.netns.flows import DESTINATIONS, ESTABLISHED_PORT, ESTABLISHED_PORT6, NEW_PORT
 
 FLOWS = 600
@@ -28,17 +29,15 @@ table inet count {
  }
 }
 """
-CONFIG = """
+CONFIG = (
+    """
 [routing]
 {routing}
-[probe]
-portal_interval = 0
-timeout = 1
-hysteresis_delay = 0
-rise = 1
-targets = icmp://1.1.1.1, icmp://2606:4700:4700::1111
-[uplinks]
 """
+    + probing(burst_interval=0.5, fall=3)
+    + """[uplinks]
+"""
+)
 
 
 def config(*weights: int, routing: str = "", metric: int = 100) -> str:

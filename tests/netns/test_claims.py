@@ -11,20 +11,12 @@ import pytest
 from tests.lab import Lab, Network, topologies
 from tests.lab.isp import INTERNET4, INTERNET6
 from tests.lab.lab import TUNNEL_SERVER
-from tests.lab.uplinks import FIBER_LTE
+from tests.lab.uplinks import FIBER_LTE, QUAD9, probing
 from tests.netns.layout import layout
 
 CONFIG = (
-    """
-[probe]
-portal_interval = 0
-timeout = 1
-burst_interval = 0.1
-fall = 2
-rise = 1
-hysteresis_delay = 0
-targets = icmp://9.9.9.9, icmp://2620:fe::fe
-[routing]
+    probing(QUAD9)
+    + """[routing]
 {}
 """
     + FIBER_LTE

@@ -10,28 +10,23 @@ import pytest
 from tests.lab import Lab, Line, Netns, topologies, wait_for
 from tests.lab.isp import INTERNET4, INTERNET6
 from tests.lab.topologies import Network
+from tests.lab.uplinks import probing
 
 MAC = "02:1e:10:1f:00:00"
-CONFIG = """
+CONFIG = (
+    """
 [router]
 pin = yes
 masquerade = yes
 nat6 = masquerade
-[probe]
-portal_interval = 0
-timeout = 1
-interval = 0.2
-burst_interval = 0.1
-fall = 2
-rise = 1
-hysteresis_delay = 0
-targets = icmp://1.1.1.1, tcp://8.8.8.8:80, icmp://2606:4700:4700::1111
-required = 1
-[uplinks]
+"""
+    + probing("icmp://1.1.1.1, tcp://8.8.8.8:80, icmp://2606:4700:4700::1111", interval=0.2)
+    + """[uplinks]
 [[lte]]
 match = u*
 metric = 200
 """
+)
 NAMED = CONFIG.replace("[[lte]]\nmatch = u*", "[[left]]\nmatch = u1\nmetric = 200\n[[right]]\nmatch = u2")
 ADDRESS, ADDRESS6 = "192.168.8.100", "fd00:8::100"
 SERVICE = """

@@ -20,19 +20,11 @@ from tests.lab import Lab, Network, topologies
 from tests.lab.measured import MOST, measured
 from tests.lab.process import wait_for
 from tests.lab.router import PROJECT
-from tests.lab.uplinks import FIBER_LTE_IPV4
+from tests.lab.uplinks import FIBER_LTE_IPV4, probing
 
 CONFIG = (
-    """
-[probe]
-portal_interval = 0
-timeout = 1
-burst_interval = 0.1
-hysteresis_delay = 0
-fall = 2
-rise = 1
-targets = icmp://9.9.9.9
-[hooks]
+    probing("icmp://9.9.9.9")
+    + """[hooks]
 timeout = 2
 """
     + FIBER_LTE_IPV4

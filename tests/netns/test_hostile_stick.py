@@ -12,20 +12,12 @@ from tests.lab import Lab, Network, topologies
 from tests.lab.isp import INTERNET4, INTERNET6
 from tests.lab.measured import MOST, measured
 from tests.lab.process import PATIENCE
-from tests.lab.uplinks import FIBER_LTE
+from tests.lab.uplinks import FIBER_LTE, QUAD9, probing
 from tests.netns.layout import layout
 
 CONFIG = (
-    """
-[probe]
-portal_interval = 0
-timeout = 0.4
-burst_interval = 0.1
-fall = 2
-rise = 1
-hysteresis_delay = 0
-targets = icmp://9.9.9.9, icmp://2620:fe::fe
-[router]
+    probing(QUAD9, timeout=0.4)
+    + """[router]
 pin = yes
 masquerade = yes
 """

@@ -14,21 +14,14 @@ from mwan_hook.notify.mail.book import MACHINE
 from mwan_hook.store import files
 from tests.lab import Lab, Network, topologies
 from tests.lab.process import wait_for
-from tests.lab.uplinks import FIBER_LTE_IPV4
+from tests.lab.uplinks import FIBER_LTE_IPV4, probing
 from tests.netns import mail_servers as servers
 from tests.netns.mail_servers import Mailbox
 from tests.netns.probe_lab import inside
 
 CONFIG = (
-    """
-[probe]
-portal_interval = 0
-timeout = 1
-burst_interval = 0.1
-hysteresis_delay = 0
-rise = 1
-targets = icmp://9.9.9.9
-[mail]
+    probing("icmp://9.9.9.9", fall=3)
+    + """[mail]
 to = owner@example.org
 smtp_host = 127.0.0.1
 smtp_port = {port}

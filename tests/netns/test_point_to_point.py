@@ -7,20 +7,16 @@ from collections.abc import Iterator
 import pytest
 
 from tests.lab import Lab, Line, Network, wait_for
+from tests.lab.uplinks import probing
 from tests.netns.layout import defaults, hops, layout, sources
 
-CONFIG = """
+CONFIG = (
+    """
 [routing]
 {routing}
-[probe]
-portal_interval = 0
-timeout = 1
-burst_interval = 0.1
-fall = 2
-rise = 1
-hysteresis_delay = 0
-targets = icmp://1.1.1.1, icmp://2606:4700:4700::1111
-[router]
+"""
+    + probing()
+    + """[router]
 masquerade = yes
 [uplinks]
 [[cable]]
@@ -36,6 +32,7 @@ to = 9.9.9.9
 uplinks = dsl
 fallback = unreachable
 """
+)
 DSL, OWN, PREFIX = "dsl", "100.64.9.20", "2001:db8:77::/56"
 
 

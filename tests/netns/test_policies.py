@@ -9,19 +9,16 @@ import pytest
 from tests.lab import Lab, Line, Netns, Network, Router, topologies
 from tests.lab.router import AS_NOBODY
 from tests.lab.starts import command
+from tests.lab.uplinks import QUAD9, probing
 from tests.netns.layout import defaults, hops, layout, ours
 
-BASE = """
+BASE = (
+    """
 [routing]
 {routing}
-[probe]
-portal_interval = 0
-timeout = 1
-burst_interval = 0.1
-rise = 1
-hysteresis_delay = 0
-targets = icmp://9.9.9.9, icmp://2620:fe::fe
-[uplinks]
+"""
+    + probing(QUAD9, fall=3)
+    + """[uplinks]
 [[one]]
 match = eth1
 metric = 100
@@ -34,6 +31,7 @@ metric = 200
 weight = 2
 [policies]
 """
+)
 ECHO = "[[echo]]\nproto = tcp\ndport = 7\n"
 FAMILIES = ("ipv4", "ipv6")
 TO = {"ipv4": "8.8.8.8", "ipv6": "2001:4860:4860::8888"}

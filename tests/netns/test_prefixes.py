@@ -13,19 +13,10 @@ import pytest
 
 from tests.lab import Lab, Netns, topologies, wait_for
 from tests.lab.topologies import Network
+from tests.lab.uplinks import probing
 
 WEB = "2001:db8:9::9"  # on the internet of every provider
-PROBES = """
-[probe]
-portal_interval = 0
-timeout = 0.5
-interval = 10
-burst_interval = 0.1
-fall = 1
-rise = 1
-hysteresis_delay = 0
-targets = icmp://1.1.1.1, icmp://2606:4700:4700::1111
-"""
+PROBES = probing(timeout=0.5, fall=1, interval=10)
 UPLINKS = """
 [uplinks]
 [[one]]

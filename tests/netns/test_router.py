@@ -14,19 +14,9 @@ from tests.lab import Lab, Netns, topologies, wait_for
 from tests.lab.isp import INTERNET4, INTERNET6
 from tests.lab.router import Router
 from tests.lab.topologies import Network
-from tests.lab.uplinks import ONE_TWO
+from tests.lab.uplinks import ONE_TWO, probing
 
-CLOSE = """
-[probe]
-portal_interval = 0
-timeout = 1
-interval = 0.2
-burst_interval = 0.1
-fall = 2
-rise = 1
-hysteresis_delay = 0
-targets = icmp://1.1.1.1, icmp://2606:4700:4700::1111
-"""
+CLOSE = probing(interval=0.2)
 PINNED = (
     f"""
 [router]

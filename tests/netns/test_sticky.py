@@ -13,22 +13,19 @@ import pytest
 from tests.lab import Lab, Netns, topologies, wait_for
 from tests.lab.isp import INTERNET4, INTERNET6
 from tests.lab.topologies import Network
+from tests.lab.uplinks import probing
 
-BASE = """
+BASE = (
+    """
 [routing]
 {routing}
 [router]
 pin = {pin}
 masquerade = yes
 nat6 = masquerade
-[probe]
-portal_interval = 0
-timeout = 1
-burst_interval = 0.1
-rise = 1
-hysteresis_delay = 0
-targets = icmp://1.1.1.1, icmp://2606:4700:4700::1111
-[uplinks]
+"""
+    + probing(fall=3)
+    + """[uplinks]
 [[one]]
 match = eth1
 metric = 100
@@ -40,6 +37,7 @@ match = eth3
 metric = 200
 [policies]
 """
+)
 STICKY = "[[web]]\nproto = tcp\nuplinks = one + two\nsticky = {}\n"
 FAMILIES = ("ipv4", "ipv6")
 ASK = """

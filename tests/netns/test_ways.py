@@ -5,20 +5,16 @@ from __future__ import annotations
 import pytest
 
 from tests.lab import Lab, Network, Router, topologies, wait_for
+from tests.lab.uplinks import probing
 from tests.netns.layout import defaults, hops, layout
 
-CONFIG = """
+CONFIG = (
+    """
 [routing]
 {routing}
-[probe]
-portal_interval = 0
-timeout = 2
-burst_interval = 0.1
-fall = 2
-rise = 1
-hysteresis_delay = 0
-targets = icmp://1.1.1.1, icmp://2606:4700:4700::1111
-[router]
+"""
+    + probing(timeout=2)
+    + """[router]
 nat6 = prefix
 [uplinks]
 [[one]]
@@ -29,6 +25,7 @@ metric = 100
 match = eth2
 metric = 200
 """
+)
 FILTER = """
 table inet bcp38 {{
  chain in {{ type filter hook prerouting priority -300;

@@ -9,18 +9,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from mwan_hook.model import Connectivity, Family, FamilyState, Probe, Status, UplinkConfig
 from mwan_hook.verdict import schedule
 from mwan_hook.verdict.facts import PASSES, judge_facts
-from tests.unit.verdict.verdicts import (
-    FULL,
-    LIMITED,
-    NONE,
-    ONLINE,
-    PORTALLED,
-    START,
-    judged_at_once,
-    probe,
-    seen,
-    uplink,
-)
+from tests.unit.verdict import verdicts
+from tests.unit.verdict.verdicts import FULL, LIMITED, NONE, ONLINE, PORTALLED, START, probe, seen, uplink
 
 GATEWAYS = ("192.168.7.1", "192.168.7.254")
 STEPS = st.sampled_from((0.0, 0.1, 0.5, 1.0, 10.0, 14.9, 15.0, 30.0, 59.0, 60.0, 61.0, 180.0, 600.0, 3600.0))
@@ -124,7 +114,7 @@ class Verdicts(RuleBasedStateMachine):
         """Facts, then the round, then the rules."""
         self.look()
         before = self.state
-        self.state = judged_at_once(before, seen(connectivity, latency, portal), self.probe, self.now)
+        self.state = verdicts.judged_at_once(before, seen(connectivity, latency, portal), self.probe, self.now)
         if self.missing or not self.enabled:
             assert self.state == before._replace(probe_bytes=self.state.probe_bytes)
             return
@@ -210,7 +200,7 @@ class Verdicts(RuleBasedStateMachine):
                 if not schedule.in_doubt(state, self.probe):
                     break
                 now += 0.5
-                state = judged_at_once(state, seen(answers[number % len(answers)]), self.probe, now)
+                state = verdicts.judged_at_once(state, seen(answers[number % len(answers)]), self.probe, now)
             assert not schedule.in_doubt(state, self.probe)
 
     @invariant()
