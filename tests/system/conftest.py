@@ -41,6 +41,21 @@ def checkout() -> dict[str, str]:
     return {str(PROJECT): "/opt/mwan-hook"}
 
 
+@pytest.fixture(scope="module")
+def booted(image: Path, checkout: dict[str, str]) -> Iterator[Container]:
+    """A container for all tests of a module."""
+    with Container(binds=checkout) as made:
+        yield made
+
+
+@pytest.fixture
+def bed(booted: Container, request: pytest.FixtureRequest) -> Iterator[Container]:
+    """The same with both uplinks configured, and afterwards without what a test has installed: the module's CLEAN."""
+    booted.wait_configured("wan1", "wan2")
+    yield booted
+    booted.sh(request.module.CLEAN, check=False, timeout=120)
+
+
 @pytest.fixture
 def container(image: Path, checkout: dict[str, str]) -> Iterator[Container]:
     """A container of the test's own, with uplinks wan1 and wan2."""

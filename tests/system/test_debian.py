@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +20,7 @@ PARTS = ("debian", *SOURCE)
 IGNORED = shutil.ignore_patterns("__pycache__", ".debhelper", "mwan-hook", "files", "*.debhelper", "*.substvars")
 # dpkg's own files change with every package
 BOOKS = ("/var/lib/dpkg", "/var/lib/apt", "/var/cache", "/etc/apt")
+CLEAN = "dpkg -P mwan-hook; systemctl reset-failed"
 
 
 @pytest.fixture(scope="session")
@@ -40,20 +40,6 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert done.returncode == 0, done.stdout + done.stderr
     (found,) = place.glob("mwan-hook_*.deb")
     return found
-
-
-@pytest.fixture(scope="module")
-def booted(image: Path, checkout: dict[str, str]) -> Iterator[Container]:
-    with Container(binds=checkout) as made:
-        yield made
-
-
-@pytest.fixture
-def bed(booted: Container) -> Iterator[Container]:
-    """One machine for all, each time without the package."""
-    booted.wait_configured("wan1", "wan2")
-    yield booted
-    booted.sh("dpkg -P mwan-hook; systemctl reset-failed", check=False, timeout=120)
 
 
 def put(bed: Container, package: Path) -> str:

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-
 from tests.system.beds import Container
 
 INSTALL = "/opt/mwan-hook/install.sh"
@@ -35,20 +30,6 @@ ip route flush table all protocol 99
 rm -rf /root/source
 systemctl reset-failed
 """
-
-
-@pytest.fixture(scope="module")
-def booted(image: Path, checkout: dict[str, str]) -> Iterator[Container]:
-    with Container(binds=checkout) as made:
-        yield made
-
-
-@pytest.fixture
-def bed(booted: Container) -> Iterator[Container]:
-    """One machine for all, each time without mwan-hook."""
-    booted.wait_configured("wan1", "wan2")
-    yield booted
-    booted.sh(CLEAN, check=False, timeout=120)
 
 
 def install(bed: Container, *words: str) -> str:
