@@ -84,6 +84,7 @@ LIBRARIES = {
     "validate": ("config.read",),
     "filelock": ("store.filelocked",),
     "jeepney": ("notify.bus.link", "modem.bus"),
+    "yaml": ("imports.yamltree",),
 }
 # Private modules of CPython, which cost less than the public ones that import them, and where they are named.
 PRIVATE = {

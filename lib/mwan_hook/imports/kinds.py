@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 KINDS = {
     "mwan3": "mwan3",
     "dynmhs": "dynmhs",
+    "vyos": "vyos",
 }
 """A kind, and its module in this room."""
 
