@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 KINDS = {
     "mwan3": "mwan3",
     "dynmhs": "dynmhs",
+    "opnsense": "opnsense",
+    "pfsense": "pfsense",
     "vyos": "vyos",
 }
 """A kind, and its module in this room."""

@@ -1,0 +1,120 @@
+"""OPNsense: gateways, gateway groups and the rules that name them, from config.xml."""
+
+from __future__ import annotations
+
+from mwan_hook.imports import pfconfig, pfgateways, pfgroups, pfrules, pfstack
+from mwan_hook.imports.draft import NotUnderstood
+from mwan_hook.imports.pfconfig import FAMILIES, filled
+from mwan_hook.imports.pfgateways import Dpinger, Gateway
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from mwan_hook.imports.draft import Draft, DraftSection
+    from mwan_hook.imports.pfconfig import Backup
+    from mwan_hook.imports.pfrules import PassRule
+    from mwan_hook.imports.xmltree import Element
+
+PRIORITY = 255  # of a gateway without one
+DPINGER = Dpinger(interval=1, wait=4, units=1)
+_MODEL = ("OPNsense", "Gateways")
+_RULES = ("OPNsense", "Firewall", "Filter", "rules", "rule")
+
+
+def read(text: str, draft: Draft) -> None:
+    """Put what the file says into the draft.  Raises NotUnderstood."""
+    firewall = pfconfig.opened(text, "opnsense", draft, filled)
+    items = [(one, True) for one in firewall.root.under(*_MODEL, "gateway_item")]
+    items += [(one, False) for one in firewall.root.under("gateways", "gateway_item")]
+    gateways = [_gateway(one, model) for one, model in items]
+    gateways += pfstack.dynamic(firewall, gateways, lambda one, kind: f"{one.logical}_{kind}".upper(), watched=False)
+    if not gateways:
+        raise NotUnderstood("expected gateways: it has none, and no interface with DHCP or PPP")
+    if not any(filled(one, "gw_switch_default") for one in firewall.root.all("system")):
+        words = "gw_switch_default is not set: the default stays there where it is, and follows the verdicts here"
+        draft.part("uplinks").differs(words)
+    parts = pfgateways.uplinks(firewall, gateways, DPINGER)
+    names = {one.attributes.get("uuid", ""): one.get("name") for one, _ in items}
+    groups = [*firewall.root.under(*_MODEL, "gateway_group"), *firewall.root.under("gateways", "gateway_group")]
+    known = [pfgroups.read(one, names, sticky=False) for one in groups]
+    found = pfstack.Found(gateways, known, parts, _default(gateways, parts))
+    pfstack.policies(firewall, found, list(_rules(firewall)))
+
+
+def _default(gateways: Sequence[Gateway], parts: dict[str, DraftSection]) -> list[DraftSection]:
+    """Give the uplinks their metrics; returns them in that order."""
+    ranked = sorted(gateways, key=_rank)
+    found = pfgateways.ordered([gateway.name for gateway in ranked], parts)
+    pfgateways.prefer(found, [next(_rank(one)[1] for one in ranked if parts.get(one.name) is part) for part in found])
+    return found
+
+
+def _gateway(element: Element, model: bool) -> Gateway:
+    family = element.get("ipprotocol") or "inet"
+    address = element.get("gateway")
+    off = element.get("monitor_disable", "1" if model else "0") or "0"
+    return Gateway(
+        element.get("name"),
+        element.get("interface"),
+        family if family in FAMILIES else "inet",
+        "" if address == "dynamic" else address,
+        element.get("monitor"),
+        off == "0",
+        not filled(element, "disabled") and not filled(element, "force_down"),
+        element.get("weight") or "1",
+        element,
+    )
+
+
+def _rank(gateway: Gateway) -> tuple[bool, int]:
+    """Default candidates first, then by priority."""
+    element = gateway.element
+    if element is None:
+        return True, PRIORITY
+    text = element.get("priority")
+    known = text.isascii() and text.isdigit() and len(text) < 4
+    return not filled(element, "defaultgw"), int(text) if known else PRIORITY
+
+
+def _rules(firewall: Backup) -> Iterator[PassRule]:
+    """Rules of the model that pass packets: floating ones first, each by its sequence."""
+    found = [one for one in firewall.root.under(*_RULES) if one.get("enabled", "1") == "1"]
+    found = [one for one in found if one.get("action", "pass") == "pass"]
+    for one in sorted(found, key=lambda one: (_single(one), _sequence(one))):
+        yield _rule(one)
+
+
+def _single(rule: Element) -> bool:
+    return bool(rule.get("interface")) and "," not in rule.get("interface") and not filled(rule, "interfacenot")
+
+
+def _sequence(rule: Element) -> int:
+    text = rule.get("sequence")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+
+
+def _rule(one: Element) -> PassRule:
+    source, destination = (
+        pfrules.End(one.get(f"{end}_net", "any"), one.get(f"{end}_port"), filled(one, f"{end}_not"))
+        for end in ("source", "destination")
+    )
+    direction = one.get("direction", "in") or "in"
+    why_not = "" if direction == "in" else f"its direction is {direction}: a policy chooses what comes in"
+    if filled(one, "interfacenot"):
+        why_not = "a policy cannot say what is not"
+    if one.get("quick", "1") == "0":
+        why_not = pfstack.NOT_QUICK
+    more = (tag for tag in ("icmptype", "icmp6type", "sched", "schedule", "tagged", "prio", "tos") if one.get(tag))
+    return pfrules.PassRule(
+        f"rule {one.get('sequence') or one.attributes.get('uuid', '')}",
+        one.get("description"),
+        pfstack.listed(one.get("interface")),
+        pfstack.families(one.get("ipprotocol")),
+        one.get("protocol") or "any",
+        source,
+        destination,
+        one.get("gateway"),
+        tuple(more),
+        why_not,
+    )
