@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 KINDS = {
     "mwan3": "mwan3",
     "dynmhs": "dynmhs",
+    "netplan": "netplan",
     "opnsense": "opnsense",
     "pfsense": "pfsense",
     "vyos": "vyos",

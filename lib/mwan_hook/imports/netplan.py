@@ -1,0 +1,142 @@
+"""netplan: which devices have a way to the internet, and by which metric.
+
+Its files stay as they are and in force: they make the addresses and routes that runs read.  So nothing is written that
+runs find by themselves, as gateways.
+"""
+
+from __future__ import annotations
+
+from mwan_hook.imports import netplanroutes, yamltree
+from mwan_hook.imports.draft import NotUnderstood
+from mwan_hook.imports.yamltree import items, mapping, on, word
+from mwan_hook.light import NamedTuple
+from mwan_hook.model import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mwan_hook.imports.draft import Draft, DraftSection
+    from mwan_hook.imports.netplanroutes import Ways
+    from mwan_hook.imports.yamltree import Map
+
+TYPES = (
+    *("ethernets", "wifis", "modems", "bonds", "bridges", "vlans", "tunnels", "virtual-ethernets", "dummy-devices"),
+    "nm-devices",
+)
+METRIC, METRICS = 100, {"wifis": 600, "modems": 700}  # of leases, where the file has none
+MANAGER = "NetworkManager"
+
+
+class Definition(NamedTuple):
+    """One definition with its kind and who is in charge of it."""
+
+    kind: str
+    name: str
+    tree: Map
+    renderer: str
+    ways: Ways
+
+
+def read(text: str, draft: Draft) -> None:
+    """Put what the file says into the draft.  Raises NotUnderstood, UsageError."""
+    try:
+        tree = yamltree.parse(text)
+    except ValueError as error:
+        raise NotUnderstood(str(error)) from None
+    except ImportError:
+        raise UsageError(yamltree.MISSING) from None
+    network = mapping(mapping(tree).get("network"))
+    if not network:
+        raise NotUnderstood("expected a file of netplan: `network:` with devices in it")
+    if word(network, "version", "2") != "2":
+        raise NotUnderstood(f"expected version 2, not {word(network, 'version')}")
+    draft.part("uplinks").note("the files of netplan stay in force: what they make is read, and never edited")
+    parts: dict[str, DraftSection] = {}
+    devices = list(_devices(network))
+    for device in devices:
+        if device.ways.any and (part := _uplink(device, network, draft)):
+            parts[device.name] = part
+    for device in devices:
+        netplanroutes.policies(device.name, device.tree, {one.name: one.ways for one in devices}, parts, draft)
+
+
+def _devices(network: Map) -> Iterator[Definition]:
+    for kind in TYPES:
+        definitions = mapping(network.get(kind))
+        usual = word(definitions, "renderer") or word(network, "renderer", "networkd")
+        for name, one in definitions.items():
+            if name != "renderer":
+                tree = mapping(one)
+                renderer = word(tree, "renderer") or usual
+                ways = netplanroutes.ways(tree, METRICS.get(kind, METRIC), always=kind == "modems")
+                yield Definition(kind, name, tree, renderer, ways)
+
+
+def _uplink(device: Definition, network: Map, draft: Draft) -> DraftSection | None:
+    inside = [
+        name for name, one in mapping(network.get("vrfs")).items() if device.name in items(mapping(one), "interfaces")
+    ]
+    if inside:
+        draft.part("uplinks").note(f"{device.name} is in the VRF {inside[0]}: its default is none of main's")
+        return None
+    if device.kind == "tunnels":
+        draft.part("uplinks").note(f"{device.name} is a tunnel: its default stays as it is, and is no uplink")
+        return None
+    part = draft.uplink(device.name)
+    _match(device, part, draft)
+    _families(device, part)
+    metrics = device.ways.metrics
+    for family, metric in metrics.items():
+        if family == next(iter(metrics)):
+            part.set("metric", metric)
+        elif str(metric) != part.get("metric"):
+            part.lost(f"metric {metric} of {family}", "an uplink has one metric for both families")
+    if device.ways.table:
+        _table(device, part)
+    if device.renderer == MANAGER:
+        part.note("NetworkManager adds 20000 to metrics where it sees no connectivity; here `metric` counts as it is")
+    if word(device.tree, "activation-mode") in ("manual", "off"):
+        part.note(f"activation-mode is {word(device.tree, 'activation-mode')}: it is online once it was brought up")
+    return part
+
+
+def _table(device: Definition, part: DraftSection) -> None:
+    """A table that the file has for it: the same one, if there is one interface only."""
+    words = "netplan's own routes in it and its rules do the same: take them out once mwan-hook runs"
+    if word(device.tree, "set-name") or "match" not in device.tree:
+        part.set("table", device.ways.table)
+    else:
+        words = f"several interfaces may match, and each gets a table of its own; {words}"
+    part.note(f"table {device.ways.table} is that of a default in the file: {words}")
+
+
+def _match(device: Definition, part: DraftSection, draft: Draft) -> None:
+    """All of netplan's conditions must hold, and one of ours is enough: the most precise one is taken."""
+    match = mapping(device.tree.get("match"))
+    name = word(device.tree, "set-name")
+    found: list[list[str]] = []
+    if mac := word(match, "macaddress"):
+        found.append([f"mac:{mac}"])
+    if glob := word(match, "name"):
+        found.append([draft.renamed(glob)])
+    if drivers := items(match, "driver"):
+        found.append([f"driver:{driver}" for driver in drivers])
+    if name or not found:
+        part.set("match", draft.renamed(name or device.name))
+        return
+    part.set("match", found[0])
+    for other in found[1:]:
+        part.lost(f"match by {', '.join(other)} too", "one of the conditions of match is enough here")
+
+
+def _families(device: Definition, part: DraftSection) -> None:
+    """One family where the file rules the other one out; routers are heard if it says nothing."""
+    ways = device.ways
+    hears = on(device.tree, "accept-ra", True) and "ipv6" in (items(device.tree, "link-local") or ["ipv6"])
+    if "link-local" in device.tree and not items(device.tree, "link-local"):
+        hears = False
+    if not ways.ipv4:
+        part.set("families", "ipv6")
+    elif not ways.ipv6 and not hears:
+        part.set("families", "ipv4")
