@@ -14,10 +14,9 @@ from mwan_hook import config
 from mwan_hook.config import build, networkfiles
 from mwan_hook.config import cache as configcache
 from mwan_hook.config import networks as networkmatch
-from mwan_hook.machine import networkd, udev
+from mwan_hook.machine import claims, networkd, udev
 from mwan_hook.model import Family, Link, MwanError, Notice, Notified, State, Transition
 from mwan_hook.notify import unsent
-from mwan_hook.run import delegation
 from mwan_hook.store import allotment, codec, files, history, notified, outbox, spool, usage
 from mwan_hook.store import state as states
 from tests.fuzz.rules import NASTY, Command, accepted, bent, bounded, chances, command, modest, printable, put
@@ -75,6 +74,8 @@ NETWORK_FILE=/etc/systemd/network/10-a.network
 DNS=2001:db8::1#a.test [fe80::1]:53%eth0
 """
 UDEV = b"I:1234\nE:ID_NET_DRIVER=cdc_ether\nE:ID_PATH=pci-0000:00:14.0-usb-0:2:1.0\nE:ID_VENDOR_ID=12d1\nG:systemd\n"
+PREFIX = b'{"Prefix":[32,1,13,184,0,7,0,0,0,0,0,0,0,0,0,0],"PrefixLength":56}'
+TOLD = b'{"Name":"eth0","DHCPv6Client":{"Prefixes":[%b]}}\n{"Name":"eth1","DHCPv6Client":{"DUID":[0]}}\n' % PREFIX
 
 
 def test_a_configuration_is_taken_or_refused_in_words(command: Command) -> None:
@@ -104,7 +105,7 @@ def test_files_of_networkd_and_udev_say_something_or_nothing(tmp_path: Path) -> 
             put(tmp_path / udev.DATABASE / "n7", bent(chance, UDEV))
             put(tmp_path / "etc/systemd/network/10-a.network", bent(chance, NETWORK))
             put(tmp_path / "run/systemd/network/10-a.network.d/x.conf", bent(chance, NETWORK))
-            put(tmp_path / delegation.WRITTEN / "eth0", bent(chance, b"2001:db8:7::/56\n2001:db8:8::/48\n"))
+            put(tmp_path / claims.WRITTEN / "eth0", bent(chance, b"2001:db8:7::/56\n2001:db8:8::/48\n"))
             with bounded():
                 lease = networkd.lease(root, 7)
                 assert all(printable(word) for word in (lease.gateway4 or "", *lease.servers))
@@ -114,7 +115,8 @@ def test_files_of_networkd_and_udev_say_something_or_nothing(tmp_path: Path) -> 
                 udev.attributes(root, "eth0", 7)
                 networkmatch.network_for(root, networks, link)
                 config.for_interface(loaded, build.build({"uplinks": {"eth0": {}}}).uplinks[0], link)
-                list(delegation.claims(root))
+                list(claims.read(root, ()).holders())
+                assert all(printable(word) for word in claims.leases(bent(chance, TOLD).decode(errors="replace")))
 
 
 KEPT: dict[str, Callable[[str], object]] = {

@@ -15,7 +15,7 @@ from tests.system.beds.container import UPLINK
 WEB = "2001:db8:9::9"
 PERIOD = 10.0  # of the timer
 WAN = f"{UPLINK}\n[IPv6AcceptRA]\nDHCPv6Client=always\n"
-# networkd 252 advertises one provider's prefix on a link, that of the last renewal: so a device for each
+# networkd (252, 257) has one provider's prefix on a link, that of the last renewal: so a device for each
 LAN = """\
 [Match]
 Name={}
@@ -23,7 +23,6 @@ Name={}
 [Network]
 {}
 ConfigureWithoutCarrier=yes
-IPForward=yes
 DHCPPrefixDelegation=yes
 IPv6SendRA=yes
 IPv6AcceptRA=no
@@ -36,6 +35,7 @@ LANS = {
     "etc/systemd/network/20-lan1.network": LAN.format("lan1", "", "wan2"),
     "etc/systemd/network/20-lan1.netdev": "[NetDev]\nName=lan1\nKind=macvlan\n\n[MACVLAN]\nMode=bridge\n",
 }
+FORWARD = "net.ipv4.ip_forward = 1\nnet.ipv6.conf.all.forwarding = 1\n"
 CONFIG = """\
 [router]
 deprecate_prefixes = yes
@@ -114,6 +114,7 @@ def bed(image: object) -> Iterator[Delegating]:
         **running.units(),
         "etc/systemd/network/20-uplink.network": WAN,
         **LANS,
+        "etc/sysctl.d/30-router.conf": FORWARD,
         "etc/mwan-hook/mwan-hook.conf": CONFIG,
     }
     made = Delegating(binds=running.program(), files=files)
@@ -135,6 +136,17 @@ def test_networkds_prefixes_are_found_and_hosts_leave_by_the_uplink_of_theirs(be
     assert running.settled(bed)
 
 
+def test_they_are_found_when_nothing_is_remembered(bed: Delegating) -> None:
+    """A boot: by then networkd 257 has taken the first one's route away."""
+    before = bed.rules()
+    assert len(before) == 2
+    running.stop_ours(bed)
+    bed.sh("rm -r /run/mwan-hook/state.json*; ip -6 rule flush proto 172")
+    running.start_ours(bed)
+    bed.wait("the same rules", lambda: bed.rules() == before, PERIOD)
+    bed.wait("all to be well", lambda: running.online(bed, "wan1", "wan2") and running.settled(bed))
+
+
 def test_a_dead_lines_prefix_is_deprecated_in_networkds_advertisements(bed: Delegating) -> None:
     with bed.provider[1].broken("blackhole6"):
         bed.run("mwan-hook", "check", "--now")
@@ -152,6 +164,7 @@ def test_a_prefix_that_networkd_forgets_with_the_carrier_is_deprecated_too(bed: 
     assert bed.preferred(2)
     bed.wait("the rule", lambda: bed.rules()["2001:db8:1:5600::"] == "unreachable", PERIOD)
     assert "2001:db8:1:5600::/56" not in bed.sh("ip -6 route show")
+    assert bed.rules()["2001:db8:2:5600::"] == "1002"
     bed.carrier("wan1", on=True)
     bed.wait("it to be back", lambda: running.online(bed, "wan1", "wan2"), 6 * PERIOD)
     bed.wait("the client to hear", lambda: bed.preferred(1) and bed.preferred(2), 5)

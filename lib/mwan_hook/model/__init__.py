@@ -17,7 +17,7 @@ from mwan_hook.model.settings import *  # noqa: F403
 from mwan_hook.model.uplinks import *  # noqa: F403
 
 SELDOM = {
-    "delegation": ("Delegated", "OnLink"),
+    "delegation": ("Claims", "Delegated", "OnLink"),
     "dialling": ("Activate", "Activation", "BY_US", "Dial", "Dials", "Exercise", "Phase", "Rung"),
     "nexthops": ("NexthopObject", "Pool"),
     "policies": ("Fallback", "Policy"),

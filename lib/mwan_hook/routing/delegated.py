@@ -6,58 +6,67 @@ stays in the state.  One that vanishes while its uplink is down is remembered: h
 
 from __future__ import annotations
 
-from mwan_hook.addresses import covered, covers, is_global, network
+from mwan_hook.addresses import covered, covers, is_global, network, split
 from mwan_hook.model import Delegated, Family
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from mwan_hook.model import OnLink, Snapshot, Uplink
+    from mwan_hook.model import Claims, OnLink, Snapshot, Uplink
 
 PATIENCE = 60.0  # seconds that a prefix is asked for again, at growing intervals, where its origin is not known
 
 
-def seen(snapshot: Snapshot, uplinks: Sequence[Uplink]) -> tuple[str, ...]:
-    """Prefixes that are delegated, or may be.
+def seen(snapshot: Snapshot, uplinks: Sequence[Uplink], old: Sequence[Delegated]) -> tuple[str, ...]:
+    """Prefixes that are delegated, or may be, as far as routes and addresses show.
 
     A DHCP client makes a prefix unreachable as a whole, so that what no network has does not go back to the provider;
-    not one of 64 bits, which a network has all of.
+    not one of 64 bits, which a network has all of.  networkd 257 takes that route away when another uplink's prefix
+    comes: of a prefix that is known to be leased an address in it is enough.
     """
     outside = {uplink.index for uplink in uplinks}
-    configured = [prefix for uplink in uplinks for prefix in uplink.config.prefixes or ()]
-    known = [*configured, *(prefix for prefix in snapshot.blocked if prefix not in configured)]
     inside = [
         network(address.address, 64)
         for address in snapshot.addresses
         if address.family is Family.IPV6 and address.usable and address.prefixlen == 64
         if address.index not in outside and is_global(address.address)
     ]
+    configured = [prefix for uplink in uplinks for prefix in uplink.config.prefixes or ()]
+    leased = [one.prefix for one in old if one.leased and any(covers(one.prefix, lan) for lan in inside)]
+    known = tuple(dict.fromkeys([*configured, *snapshot.blocked, *leased]))
     return tuple(dict.fromkeys([*known, *(one for one in inside if not covered(one, known))]))
 
 
 def followed(
-    old: Sequence[Delegated], there: Sequence[str], uplinks: Sequence[Uplink], now: float
+    old: Sequence[Delegated], shown: Sequence[str], uplinks: Sequence[Uplink], now: float
 ) -> tuple[Delegated, ...]:
-    """What is known of those that are there, and of those whose uplink has nothing in their place.
+    """What is known of those that are shown or leased, and of those whose uplink has nothing in their place.
 
     With anything new, or back, all that could not be named is asked for anew.
     """
     known = {one.prefix: one for one in old}
-    fresh = any(prefix not in known or known[prefix].gone for prefix in there)
-    current = [_current(known.get(prefix, Delegated(prefix)), fresh, uplinks, now) for prefix in there]
+    fresh = any(prefix not in known or known[prefix].gone for prefix in shown)
+    current = [_current(known.get(prefix, Delegated(prefix)), fresh, uplinks, now) for prefix in shown]
+    alive = {uplink.interface for uplink in uplinks if uplink.link and uplink.link.up and uplink.link.carrier}
+    current += [_hidden(one, now) for one in old if one.leased and one.prefix not in shown and one.interface in alive]
+    there = {one.prefix for one in current}
     served = {one.interface for one in current}
     ours = {uplink.interface for uplink in uplinks}
     gone = [one for one in old if one.prefix not in there and one.interface in ours - served]
-    return (*current, *(one._replace(gone=True) for one in gone))
+    return (*current, *(one._replace(gone=True, leased=False, hidden=False) for one in gone))
+
+
+def _hidden(one: Delegated, now: float) -> Delegated:
+    return one if one.hidden else one._replace(hidden=True, since=now, asked=0.0)
 
 
 def _current(one: Delegated, fresh: bool, uplinks: Sequence[Uplink], now: float) -> Delegated:
     holder = next((uplink for uplink in uplinks if one.prefix in (uplink.config.prefixes or ())), None)
     if holder:
-        return one._replace(interface=holder.interface, since=0.0, asked=0.0, gone=False)
-    if one.gone or not one.since or (fresh and not one.interface):
-        return one._replace(since=now, asked=0.0, gone=False)
+        return one._replace(interface=holder.interface, since=0.0, asked=0.0, gone=False, hidden=False)
+    if one.gone or one.hidden or not one.since or (fresh and not one.interface):
+        return one._replace(since=now, asked=0.0, gone=False, hidden=False)
     return one
 
 
@@ -91,6 +100,21 @@ def _claimants(prefix: str, claims: Mapping[str, Sequence[str]], uplinks: Sequen
         if found:
             return found
     return []
+
+
+def confirmed(known: Sequence[Delegated], said: Claims, uplinks: Sequence[Uplink], now: float) -> tuple[Delegated, ...]:
+    """The prefixes, each as wide as its lease where only networks of it are shown, and what networkd alone knows."""
+    found = [one._replace(leased=not one.gone and said.current(one.prefix, one.interface)) for one in known]
+    holders = said.holders()
+    for prefix in sorted({*said.leases, *said.written}, key=split, reverse=True):
+        able = _claimants(prefix, holders, uplinks)
+        if not able or any(one.prefix == prefix and not one.gone for one in found):
+            continue
+        parts = [one for one in found if not one.interface and covers(prefix, one.prefix)]
+        if parts or prefix in said.leases:
+            left = [one for one in found if one not in parts and one.prefix != prefix]
+            found = [*left, Delegated(prefix, able[0], now, now, leased=True, hidden=not parts)]
+    return tuple(found)
 
 
 def clashes(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import os
 import re
 import socket
 import struct
@@ -37,7 +36,6 @@ from mwan_hook.model import (
 from mwan_hook.routing import delegated, prefixes
 from mwan_hook.routing.desired import desire
 from mwan_hook.routing.uplinks import Inputs, bind
-from mwan_hook.run import delegation
 from tests.unit import builders as b
 
 ON, OFF = Status.ONLINE, Status.OFFLINE
@@ -256,39 +254,13 @@ def test_a_clash_is_named_when_it_is_found() -> None:
     assert delegated.clashes(known, claims, LINES, 3) == []
 
 
-def journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *lines: str) -> dict[str, list[str]]:
-    """Claims by a journal of these lines."""
-    (tmp_path / "run/systemd/netif/links").mkdir(parents=True, exist_ok=True)
-    monkeypatch.setattr(delegation, "_journal", lambda: list(lines))
-    return delegation.claims(str(tmp_path))
-
-
-def test_the_journal_tells_who_has_a_lease_of_a_prefix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    told = [f"{name}: DHCP: received delegated prefix {FIBER}" for name in ("wan1", "wan2", "wan1")]
-    assert journal(tmp_path, monkeypatch, *told) == {FIBER: ["wan1", "wan2"]}
-    ended = (told[0], told[1], "wan1: DHCPv6 lease lost")
-    assert journal(tmp_path, monkeypatch, *ended) == {FIBER: ["wan2"]}
-    assert journal(tmp_path, monkeypatch, *ended, told[0]) == {FIBER: ["wan2", "wan1"]}
-    forged = f"wan2: Could not set hostname: wan1: DHCP: received delegated prefix {CABLE}"
-    assert journal(tmp_path, monkeypatch, forged) == {}
-
-
-def test_of_files_of_clients_the_oldest_counts(tmp_path: Path) -> None:
-    written = tmp_path / delegation.WRITTEN
-    written.mkdir(parents=True)
-    for age, name in enumerate(("wan1", "wan0", "wan2")):
-        (written / name).write_text(f"{FIBER}\n")
-        os.utime(written / name, (1000 - age, 1000 - age))
-    assert delegation.claims(str(tmp_path)) == {FIBER: ["wan2", "wan0", "wan1"]}
-
-
 def test_what_left_the_configuration_is_forgotten() -> None:
     assert follow((Delegated(FIBER, "old0", 1, 1),)) == ()
 
 
 def test_a_configured_prefix_needs_no_asking() -> None:
     bound = uplinks(three(prefixes=(FIBER,)), ALL_ON, seen(()))
-    assert delegated.seen(seen(()), bound) == (FIBER,)
+    assert delegated.seen(seen(()), bound, ()) == (FIBER,)
     found = delegated.followed((), (FIBER,), bound, 100)
     assert found == (Delegated(FIBER, "fiber"),)
     assert not delegated.due(found[0], 100)
@@ -304,7 +276,7 @@ def test_a_lans_address_shows_a_prefix_that_no_route_does() -> None:
         Address(LAN, Family.IPV6, "2001:db8:79::1", 64, False),
     ]
     there = seen(())._replace(blocked=(FIBER,), addresses=(*seen().addresses, *addresses))
-    assert delegated.seen(there, uplinks(three(), ALL_ON, there)) == (FIBER, "2001:db8:77:3::/64")
+    assert delegated.seen(there, uplinks(three(), ALL_ON, there), ()) == (FIBER, "2001:db8:77:3::/64")
 
 
 def test_the_lans_networks_of_a_prefix_are_kept_when_it_is_gone() -> None:
