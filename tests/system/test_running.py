@@ -113,6 +113,30 @@ def changed(bed: Container, *commands: str) -> list[str]:
     return missing
 
 
+SILENT = (
+    "import sys; sys.path.insert(0, '/usr/lib/mwan-hook'); from mwan_hook.run import listening as heard; "
+    "sys.exit(not heard.nothing_new('/', heard.known('/')))"
+)
+
+
+def test_the_timers_run_knows_in_its_sandbox_that_there_are_no_news(bed: Container) -> None:
+    """So it need not read what systemd's sockets would have told of."""
+    place = "etc/systemd/system/mwan-hook-check.service.d/silent.conf"
+    bed.write({place: f'[Service]\nExecCondition=/usr/bin/python3 -I -c "{SILENT}"\n'})
+    bed.sh("systemctl daemon-reload")
+    try:
+
+        def silent() -> bool:
+            bed.run("systemctl", "start", "mwan-hook-check")
+            return bed.run("systemctl", "show", "-P", "Result", "mwan-hook-check").stdout == "success\n"
+
+        bed.wait("a run without news", silent)
+        bed.run("systemctl", "stop", "mwan-hook-netlink.socket")
+        assert not silent()
+    finally:
+        bed.sh(f"rm /{place}; systemctl daemon-reload; systemctl start mwan-hook-netlink.socket")
+
+
 def test_what_is_removed_by_hand_comes_back_by_the_sockets(bed: Container) -> None:
     bed.run("systemctl", "stop", "mwan-hook-check.timer", "mwan-hook-event.path")
     since = running.clock()
