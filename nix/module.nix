@@ -149,8 +149,11 @@ in
       (lib.mkIf networkd {
         systemd-networkd.restartTriggers = map (one: one.source) (builtins.attrValues dropins);
       })
+      # After an interface, which may be the LAN's, an uplink: a minute at most, and no failure.
+      (lib.mkIf (networkd && config.systemd.network.wait-online.enable) {
+        systemd-networkd-wait-online.serviceConfig.ExecStartPost = "-${cfg.package}/sbin/mwan-hook wait-online --timeout 60";
+      })
     ];
-    # One uplink is enough for the boot.
     systemd.network.wait-online.anyInterface = lib.mkDefault true;
 
     services.udev.packages = [ cfg.package ];

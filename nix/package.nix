@@ -75,9 +75,8 @@ stdenvNoCC.mkDerivation {
     cp -R whole/etc/systemd/system "$out/lib/systemd/"
     cp -R whole/etc/udev/rules.d "$out/lib/udev/"
     cp -R whole/etc/dbus-1/system.d "$out/share/dbus-1/"
-    # NixOS makes the user, and has options of its own for what the boot waits for
-    rm -rf "$out/lib/mwan-hook/manifest" "$out/lib/systemd/system/mwan-hook-user.service" \
-        "$out/lib/systemd/system/systemd-networkd-wait-online.service.d"
+    # NixOS makes the user, and the module says what the boot waits for (elsewhere a generator does)
+    rm "$out/lib/mwan-hook/manifest" "$out/lib/systemd/system/mwan-hook-user.service"
     mv "$out/sbin/mwan-hook" "$out/bin/"
     rmdir "$out/sbin"
     ln -s bin "$out/sbin"

@@ -24,6 +24,7 @@ in
     environment.etc = sets;
     environment.systemPackages = packages;
     networking.firewall.checkReversePath = option anything true;
+    networking.firewall.interfaces = sets;
     networking.hostName = option str "nixos";
     networking.useDHCP = option bool true;
     networking.useNetworkd = off;
@@ -34,6 +35,7 @@ in
     systemd.network.enable = off;
     systemd.network.networks = sets;
     systemd.network.wait-online.anyInterface = off;
+    systemd.network.wait-online.enable = option bool true;
     systemd.package = option anything {
       type = "derivation";
       outPath = pkgs.systemd;

@@ -34,6 +34,7 @@ SYSTEMD = PROJECT / "systemd"
 KINDS = {"service": "services", "timer": "timers", "path": "paths", "socket": "sockets"}
 MADE_BY_NIXOS = {"mwan-hook-user.service"}  # the services' user
 ENABLED = "services.mwan-hook.enable = true;"
+NETWORKD = "systemd.network.enable = true;"
 
 
 class Nix:
@@ -174,7 +175,8 @@ def test_nixos_enables_what_the_units_say_of_themselves(example: Any) -> None:
 
 def test_services_find_nft_and_a_change_of_its_files_restarts_networkd(example: Any) -> None:
     services = example["systemd.services"]
-    assert {name for name, one in services.items() if one.get("path") != ["/usr"]} == {"systemd-networkd"}
+    networkds = {"systemd-networkd", "systemd-networkd-wait-online"}
+    assert {name for name, one in services.items() if one.get("path") != ["/usr"]} == networkds
     assert [Path(one).name.split("-", 1)[1] for one in services["systemd-networkd"]["restartTriggers"]] == [
         path.name for path in sorted(SYSTEMD.glob("networkd*.conf.d/*.conf"), key=lambda path: path.name)
     ]
@@ -189,12 +191,21 @@ def test_the_user_is_that_of_the_sysusers_file(example: Any) -> None:
     assert example["users"]["groups"] == {user[1]: {}}
 
 
-def test_replies_by_another_uplink_pass_the_firewall_and_one_uplink_is_enough_for_the_boot(example: Any) -> None:
+def test_replies_by_another_uplink_pass_the_firewall(example: Any) -> None:
     assert example["networking.firewall"]["checkReversePath"] == "loose"
+
+
+def test_the_boot_waits_for_an_uplink_as_it_does_elsewhere(nix: Nix, example: Any) -> None:
+    generator = (SYSTEMD / "system-generators/mwan-hook-wait-online").read_text()
+    [elsewhere] = re.findall(r"^ExecStart=-/usr/(sbin/mwan-hook .*)", generator, re.MULTILINE)
     assert example["systemd.network.wait-online"]["anyInterface"]
+    unit = example["systemd.services"]["systemd-networkd-wait-online"]
+    [command] = unit["serviceConfig"].values()
+    assert (command[0], command.partition("-mwan-hook-")[2].partition("/")[2]) == ("-", elsewhere)
+    unwanted = lines(f"{NETWORKD} systemd.network.wait-online.enable = false;")
+    assert "systemd-networkd-wait-online" not in nix.value(f"builtins.attrNames {unwanted}.systemd.services")
 
 
-NETWORKD = "systemd.network.enable = true;"
 OLD = 'systemd.package = { type = "derivation"; outPath = "/x"; version = "255.1"; };'
 
 

@@ -71,6 +71,10 @@
       networkConfig.DHCPServer = true;
     };
   };
+  networking.firewall.interfaces.enp2s0.allowedUDPPorts = [
+    53
+    67
+  ];
   services.networkd-dispatcher.enable = true;
   boot.kernel.sysctl."net.ipv4.ip_forward" = 1;
 }
