@@ -123,3 +123,12 @@ def test_status_says_who_switched_an_uplink_and_the_last_word_counts(router: Rou
     assert told()[:2] == (False, "configuration"), "before any run"
     router.mwan("check", code=None)
     assert told()[:2] == (False, "configuration")
+
+
+def test_a_machine_without_uplinks_hears_it_from_plan_and_from_each_check_but_the_journal_s(router: Router) -> None:
+    router.configure("")
+    words = "no uplinks: no interface has a default route in main"
+    assert f"# {words}" in router.mwan("plan").stdout
+    journal = {"JOURNAL_STREAM": "8:1234"}
+    said = [words in router.mwan("check", env=env).stderr for env in (journal, journal, None, None)]
+    assert said == [True, False, True, True]

@@ -59,7 +59,8 @@ def run(root: str, as_json: bool, watch: bool, header: bool) -> int:
         time.sleep(REFRESH)
         configuration.again()
     failed = (seen.state.firewall.failed,) if seen.state.firewall.failed else ()
-    complain((*seen.bound.told, *seen.messages, *configuration.loaded.warnings, *seen.state.errors, *failed))
+    told = seen.bound.told if seen.uplinks or as_json or not header else ()  # else the table says it
+    complain((*told, *seen.messages, *configuration.loaded.warnings, *seen.state.errors, *failed))
     return 0
 
 

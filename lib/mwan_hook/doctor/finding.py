@@ -103,6 +103,16 @@ def spelled(key: str) -> str:
     return key if "." in key else key.replace("/", ".")
 
 
+def without_systemd(one: Finding) -> Finding:
+    """The finding where systemd does not run: no command of its is advised."""
+    theirs = [command for command in one.fix.commands if command.startswith("systemctl ")]
+    rest = tuple(command for command in one.fix.commands if command not in theirs)
+    words = one.fix.words
+    if theirs and not (rest or words or one.fix.written):
+        words = f"nothing while systemd does not run; where it does: {listed(theirs)}"
+    return one._replace(fix=one.fix._replace(commands=rest, words=words))
+
+
 def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """The worst first, else as they were found; each once."""
     return tuple(sorted(dict.fromkeys(findings), key=lambda one: -one.severity))

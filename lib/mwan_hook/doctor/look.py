@@ -31,7 +31,7 @@ from mwan_hook.doctor.checks import (
 from mwan_hook.doctor.checks.dials import DialSetup
 from mwan_hook.doctor.checks.rules import Foreign
 from mwan_hook.doctor.checks.state import Memory
-from mwan_hook.doctor.finding import Case, Finding, ordered
+from mwan_hook.doctor.finding import Case, Finding, ordered, without_systemd
 from mwan_hook.doctor.read import kernel as kernelparts
 from mwan_hook.doctor.read import resolvers, rulesets
 from mwan_hook.kernel import nft, sysctl
@@ -57,6 +57,11 @@ FIREWALL = "marks that nftables and iptables set, and flowtables: that takes roo
 
 def findings(root: str) -> tuple[tuple[Finding, ...], bool]:
     """All of them, the worst first, and whether the configuration is good."""
+    found, good = _findings(root)
+    return (found if units.runs(root) else tuple(map(without_systemd, found))), good
+
+
+def _findings(root: str) -> tuple[tuple[Finding, ...], bool]:
     found: list[Finding] = []
     try:
         loaded = config.look(root)

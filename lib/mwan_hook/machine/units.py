@@ -62,7 +62,7 @@ def installed(root: str, channels: frozenset[str], names: Sequence[str]) -> Inst
     links = "usr/lib/networkd-dispatcher" if spooler.startswith("/usr/lib/") else "etc/networkd-dispatcher"
     rule = dropins.first(root, RULE)
     return Installed(
-        systemd=_systemd(root),
+        systemd=runs(root),
         units=tuple(unit(root, name, running) for name in names),
         channels=channels,
         spooler=spooler,
@@ -85,7 +85,10 @@ def _user(root: str) -> bool:
         return False
 
 
-def _systemd(root: str) -> bool:
+def runs(root: str) -> bool:
+    """Whether systemd runs here, or will in the system below another root."""
+    if os.path.realpath(root) == "/":
+        return live(root)
     tops = ("usr/lib", "lib", f"{dropins.NIXOS}/lib")
     places = ("run/systemd/system", "usr/lib/systemd/system", *(f"{top}/systemd/systemd" for top in tops))
     return any(os.path.exists(under(root, place)) for place in places)

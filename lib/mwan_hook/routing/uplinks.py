@@ -95,6 +95,8 @@ def bind(config: Config, around: Inputs) -> Bound:
         if not any(seat.config is entry and seat.link for seat in seats)
         and not (entry.dial and entry.dial.brings_interface)
     )
+    if not config.uplinks and not seats:
+        warnings = ("no uplinks: no interface has a default route in main, and none is configured ([uplinks])",)
     allotment = allot(config, seats, _switched(config, seats, around.allotment))
     uplinks = tuple(_uplink(config, seat, allotment, around) for seat in seats)
     turns = around.turns or {}

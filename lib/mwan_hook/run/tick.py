@@ -103,6 +103,7 @@ def tick(root: str, loaded: Loaded, wish: Request) -> int:
     started, run, late = clock(), Run(root, loaded), Late()
     judged = run.reconcile(asked=wish.interfaces, take_events=True)
     refuse_strangers(judged, wish.names)
+    _say_again(judged)
     while what_is_due(judged, wish, clock()):
         prober = lock.prober(root, wish.wait, longest(judged))
         acquired = prober.acquire()
@@ -128,6 +129,13 @@ def tick(root: str, loaded: Loaded, wish: Request) -> int:
 
         complain(attempted(lambda: remember.keep(root, loaded)))
     return code
+
+
+def _say_again(judged: Judged) -> None:
+    """Repeat on a terminal, where nothing else is said, that there are no uplinks; the journal has it once."""
+    seen = judged.scene
+    if not any(uplink.present for uplink in seen.uplinks) and not os.variable("JOURNAL_STREAM"):
+        complain(line for line in seen.bound.told if line in seen.state.warnings)
 
 
 def _said(judged: Judged, failed: bool) -> int:

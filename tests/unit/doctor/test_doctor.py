@@ -189,6 +189,8 @@ def test_the_hash_policy_counts_only_where_something_is_shared() -> None:
 
 def test_forwarding_is_asked_for_by_masquerade_nat6_and_policies_of_machines_behind() -> None:
     assert bad(sysctls(case(router=Router(masquerade=(V4,))), {})).about == "ipv4"
+    own = FIBER._replace(masquerade=(V4,)), CABLE
+    assert bad(sysctls(case(*own), LOOSE)).what.startswith("net.ipv4.ip_forward = 0, and the configuration has masq")
     taking = {f"net/ipv6/conf/{name}/accept_ra": "2" for name in ("fiber", "cable")}
     assert bad(sysctls(case(families=(V4, V6), router=Router(nat6=Nat6.PREFIX)), taking)).about == "ipv6"
     behind = Policy("guests", iif=("br0",), order=(("fiber",),))

@@ -21,7 +21,7 @@ from mwan_hook.doctor.checks.dns import Resolver
 from mwan_hook.doctor.checks.marks import Flowtable, Marker
 from mwan_hook.doctor.checks.state import Memory
 from mwan_hook.doctor.checks.units import UNITS
-from mwan_hook.doctor.finding import NETWORKD, SYSCTLS, Case, Finding, Fix, Severity, sysctl_fix
+from mwan_hook.doctor.finding import NETWORKD, SYSCTLS, Case, Finding, Fix, Severity, sysctl_fix, without_systemd
 from mwan_hook.doctor.fix import HEADER
 from mwan_hook.doctor.read import kernel, resolvers, rulesets
 from mwan_hook.machine import dropins, units
@@ -295,6 +295,38 @@ def test_each_unit_is_missed(name: str) -> None:
 @pytest.mark.parametrize("timer", [doctorunits.MAIL, doctorunits.WEBHOOK])
 def test_a_channel_s_timer_is_missed_only_where_something_is_sent(timer: str) -> None:
     assert list(doctorunits.check(without(timer, enabled=False))) == []
+
+
+@pytest.mark.parametrize(
+    ("fix", "commands", "words"),
+    [
+        (Fix(commands=("mwan-hook check", "systemctl enable --now x.timer")), ("mwan-hook check",), ""),
+        (Fix(NETWORKD, lines=("A=b",), commands=("systemctl restart x",)), (), ""),
+        (Fix(words="update it", commands=("systemctl daemon-reload",)), (), "update it"),
+        (
+            Fix(commands=("systemctl unmask x", "systemctl start x")),
+            (),
+            "nothing while systemd does not run; where it does: systemctl unmask x and systemctl start x",
+        ),
+        (Fix(commands=("apt install nftables",)), ("apt install nftables",), ""),
+    ],
+)
+def test_no_command_of_systemd_s_is_advised_where_it_does_not_run(
+    fix: Fix, commands: tuple[str, ...], words: str
+) -> None:
+    found = without_systemd(Finding("x", Severity.NOTE, "", "what", "breaks", fix)).fix
+    assert (found.commands, found.words, found.lines) == (commands, words, fix.lines)
+
+
+def test_systemd_runs_where_it_has_booted_and_will_where_its_files_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not units.runs(str(tmp_path))
+    put(tmp_path, "usr/lib/systemd/systemd")
+    assert units.runs(str(tmp_path))
+    for booted in (True, False):
+        monkeypatch.setattr(units, "live", lambda _, booted=booted: booted)
+        assert units.runs("/") is booted, "its files alone are nothing there"
 
 
 def test_what_else_starts_runs_is_missed() -> None:

@@ -86,6 +86,15 @@ def test_an_uplink_that_matches_nothing_is_a_warning_and_stays_in_the_list_by_it
     assert [(u.name, u.present) for u in found.uplinks] == [("fiber", True), ("lte", False)]
 
 
+def test_no_uplinks_at_all_is_a_warning() -> None:
+    bare = b.snapshot("fiber")._replace(defaults=())
+    (warning,) = bound(b.config(), bare).warnings
+    assert warning.startswith("no uplinks: no interface has a default route in main")
+    assert bound(b.config(), b.snapshot("fiber")).warnings == ()
+    (warning,) = bound(b.config(template("stick", Match("name", "usb*"))), bare).warnings
+    assert warning == "uplink stick: no interface matches"
+
+
 def test_an_uplink_of_a_template_seen_in_this_boot_stays_when_its_interface_is_gone() -> None:
     state = State(uplinks={"stick@lte": UplinkState("lte", 4)})
     found = bound(b.config(template("stick", Match("name", "l*"))), b.snapshot("fiber"), state=state)

@@ -31,7 +31,7 @@ UNITS = {
 def check(found: Installed) -> Iterator[Finding]:
     """Whether anything starts a run."""
     if not found.systemd:
-        what = "there is no systemd, and no file of it"
+        what = "systemd does not run here"
         words = (
             "something else that runs `mwan-hook check` every ten seconds, and `mwan-hook event` when a link changes"
         )
