@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 KINDS = {
     "mwan3": "mwan3",
+    "networkd-connectivity": "connectivity",
     "dynmhs": "dynmhs",
     "netplan": "netplan",
     "opnsense": "opnsense",

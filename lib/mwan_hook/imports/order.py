@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+from math import gcd, lcm
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from mwan_hook.imports.draft import DraftSection
 
@@ -28,35 +31,51 @@ def default(tiers: Tiers) -> None:
 
 
 class Weights:
-    """Weights of uplinks as shares name them one after the other: the first one that names an uplink counts."""
+    """Weights of uplinks as shares name them one after the other; what contradicts an earlier share is lost."""
 
     def __init__(self) -> None:
-        self._given: dict[DraftSection, int] = {}
+        self._groups: list[dict[DraftSection, Fraction]] = []  # in proportion to one another
 
     def share(self, tier: Sequence[tuple[DraftSection, int]], at: DraftSection) -> None:
-        """Give those that share their weights; what does not fit those that were given is lost ``at`` a section."""
-        if len(tier) < 2:
+        """Give those that share their weights, and say ``at`` a section where they cannot have them."""
+        own = {part: Fraction(max(1, weight)) for part, weight in tier}
+        if len(own) < 2:
             return
-        own = dict(zip((part for part, _ in tier), reduced(weight for _, weight in tier), strict=True))
-        known = next((part for part in own if part in self._given), None)
-        up, down = (self._given[known], own[known]) if known else (1, 1)
-        exact = {part: weight * up / down for part, weight in own.items()}
-        wrong = [part for part, weight in exact.items() if self._given.get(part, weight) != weight]
-        if wrong or any(not weight.is_integer() or weight > HEAVIEST for weight in exact.values()):
-            words = ", ".join(f"{part.name} {weight}" for part, weight in tier)
-            at.lost(f"shares {words}", "an uplink has one weight, and theirs stand in [uplinks] already")
-            exact = {part: self._given.get(part, 1) for part in own}
-        for part, share in exact.items():
-            if self._given.setdefault(part, int(share)) == int(share):
-                part.set("weight", int(share))
+        words = f"shares {', '.join(f'{part.name} {weight}' for part, weight in tier)}"
+        touched = [group for group in self._groups if not own.keys().isdisjoint(group)]
+        whole = self._together(own, touched)
+        if whole is None:
+            at.lost(words, "an uplink has one weight, and other shares have given theirs")
+            return
+        weights = reduced(whole.values())
+        exact = Fraction(1, min(weights)) * min(whole.values())
+        if any(share != exact * weight for share, weight in zip(whole.values(), weights, strict=True)):
+            at.differs(f"{words}: weights are from 1 to {HEAVIEST}")
+        self._groups = [group for group in self._groups if group not in touched] + [whole]
+        for part, weight in zip(whole, weights, strict=True):
+            part.set("weight", weight)
+
+    @staticmethod
+    def _together(
+        own: Mapping[DraftSection, Fraction], groups: Sequence[Mapping[DraftSection, Fraction]]
+    ) -> dict[DraftSection, Fraction] | None:
+        """All in one proportion; None where there is none."""
+        whole = {**own}
+        for group in groups:
+            ratios = {group[part] / own[part] for part in own if part in group}
+            if len(ratios) > 1:
+                return None
+            [ratio] = ratios
+            whole.update({part: share / ratio for part, share in group.items()})
+        return whole
 
 
-def reduced(weights: Iterable[int]) -> list[int]:
+def reduced(weights: Iterable[int | Fraction]) -> list[int]:
     """Weights in the same proportion that our files can hold, the smallest whole numbers where that is exact."""
-    from math import gcd
-
-    given = [max(1, weight) for weight in weights]
-    divisor = gcd(*given) if given else 1
+    shares = [Fraction(weight) if weight > 0 else Fraction(1) for weight in weights]
+    scale = lcm(*(share.denominator for share in shares))
+    given = [int(share * scale) for share in shares]
+    divisor = gcd(*given) or 1
     most = max(given, default=1) // divisor
     small = [weight // divisor for weight in given]
     return small if most <= HEAVIEST else [max(1, round(weight * HEAVIEST / most)) for weight in small]

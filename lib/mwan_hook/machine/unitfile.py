@@ -30,7 +30,11 @@ class Assignment(NamedTuple):
 def parse_file(path: str) -> tuple[list[Assignment], list[Assignment]]:
     """The assignments of a file in order, and the lines that are none (whole, as the value).  Raises OSError."""
     with open(path, "rb") as stream:
-        text = stream.read(_LARGEST).decode("utf-8-sig", "replace")
+        return parse_text(stream.read(_LARGEST).decode("utf-8-sig", "replace"), path)
+
+
+def parse_text(text: str, path: str) -> tuple[list[Assignment], list[Assignment]]:
+    """:func:`parse_file` of a text that was read already."""
     entries: list[Assignment] = []
     odd: list[Assignment] = []
     section = ""

@@ -470,6 +470,7 @@ def test_shares_in_another_proportion_than_the_weights_are_lost() -> None:
     assert metrics(lost) == {"wan": (100, 3), "lte": (100, 1)}
     assert lost.said("[policies] [[r]]", "shares wan 3, lte 9")
     assert lost.loses
+    assert "lte 9, because" in next(remark for remark in lost.remarks if "shares" in remark)
     same = of(HEAD + other + "config rule r\n\toption proto udp\n\toption use_policy odd\n" + ALL.format("wan_lte"))
     assert metrics(same) == {"wan": (100, 1), "lte": (200, 3)}
     assert not same.loses
