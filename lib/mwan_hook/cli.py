@@ -158,7 +158,9 @@ def _asking(add: Add) -> None:
     one.add_argument("--effective", action="store_true", help="what is in force, and where each value came from")
     words = "the configuration of another program in mwan-hook's words; changes nothing; 3 if something is lost"
     one = add("import", words, "commands.import_:run")
-    one.add_argument("kind", metavar="KIND", help="mwan3, dynmhs, networkd-connectivity, ...")
+    one.add_argument(
+        "kind", metavar="KIND", help="mwan3, dynmhs, vyos, opnsense, pfsense, netplan or networkd-connectivity"
+    )
     one.add_argument("file", metavar="FILE", help="its file; `-`: standard input")
     one.add_argument(
         "--map",

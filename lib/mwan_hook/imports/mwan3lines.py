@@ -96,7 +96,7 @@ def _probing(part: DraftSection, sections: Sequence[UciSection]) -> None:
         for key in settings if its and first[1] else ():
             if settings.get(key) != first[2].get(key):
                 because = f"{first[0].name} has another one, and an uplink has one for both"
-                part.lost(f"{section.name}: {key} = {settings[key]}", because)
+                part.lost(f"{_of(part, section)}{key} = {settings[key]}", because)
         if not first[1]:
             first = (section, its, settings)
     part.set("targets", asked)
@@ -108,15 +108,15 @@ def _probe(part: DraftSection, section: UciSection) -> tuple[list[str], dict[str
     """Targets, and the other keys as far as they were given."""
     for key in section.values:
         if key not in KNOWN:
-            part.lost(f"{section.name}: {key} = {section.get(key)}", "mwan-hook does not know it")
+            part.lost(f"{_of(part, section)}{key} = {section.get(key)}", "mwan-hook does not know it")
     if section.get("initial_state", "online") != "online":
-        part.lost(f"{section.name}: initial_state = offline", "the first good round is enough at first sight")
+        part.lost(f"{_of(part, section)}initial_state = offline", "the first good round is enough at first sight")
     if section.flag("snat6", False):
         part.set("nat6", "masquerade")
     asked = _targets(part, section)
     if section.get("reliability") == "0":
         if asked:
-            part.note(f"{section.name}: reliability 0 needs no answer, so nothing is asked")
+            part.note(f"{_of(part, section)}reliability 0 needs no answer, so nothing is asked")
         return [], {}
     if not asked:
         return [], {}
@@ -129,6 +129,11 @@ def _probe(part: DraftSection, section: UciSection) -> tuple[list[str], dict[str
     return asked, found
 
 
+def _of(part: DraftSection, section: UciSection) -> str:
+    """The name of a section that is not the uplink's."""
+    return "" if section.name == part.name else f"{section.name}: "
+
+
 def _targets(part: DraftSection, section: UciSection) -> list[str]:
     """What a round asks; a method that mwan3 does not know is its ping."""
     method = section.get("track_method", "ping")
@@ -137,7 +142,7 @@ def _targets(part: DraftSection, section: UciSection) -> list[str]:
     form, words = _METHODS.get(method, _METHODS["ping"])
     hosts = section.words("track_ip")
     if words and hosts:
-        part.differs(f"{section.name}: track_method = {method}: {words}")
+        part.differs(f"{_of(part, section)}track_method = {method}: {words}")
     found = [form.format(f"[{host}]" if ":" in host else host) for host in hosts]
     if section.flag("track_gateway", False):
         found.append("gateway:")
@@ -173,13 +178,13 @@ def _losses(part: DraftSection, section: UciSection) -> None:
     }
     for key, default in plain.items():
         if section.get(key, default) != default:
-            part.lost(f"{section.name}: {key} = {section.get(key)}", because[key])
+            part.lost(f"{_of(part, section)}{key} = {section.get(key)}", because[key])
 
 
 def _quality(part: DraftSection, section: UciSection) -> dict[str, Value]:
-    part.differs(f"{section.name}: check_quality: a latency between the two leaves the verdict as it is")
+    part.differs(f"{_of(part, section)}check_quality: a latency between the two leaves the verdict as it is")
     for key, default in (("failure_loss", "40"), ("recovery_loss", "10")):
-        part.lost(f"{section.name}: {key} = {section.get(key, default)}", "a round has one echo for each target")
+        part.lost(f"{_of(part, section)}{key} = {section.get(key, default)}", "a round has one echo for each target")
     return {
         "latency_high": section.get("failure_latency", "1000"),
         "latency_low": section.get("recovery_latency", "500"),
