@@ -22,6 +22,8 @@ RTMGRP_IPV6_ROUTE = 0x400
 # links, addresses, routes, rules, nexthop objects
 EVERYTHING = 0x1 | 0x10 | 0x40 | 0x80 | 0x100 | RTMGRP_IPV6_ROUTE | 0x40000 | 0x80000000
 NETLINK_NO_ENOBUFS, NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK = 5, 10, 11, 12
+# A socket with groups is asked whether there was news, not which: of 10,000 copied routes that is read in a moment.
+ENOUGH_TO_KNOW = 4096
 RECEIVE = 65536  # the kernel never makes a dump's buffer larger than 32 KiB
 
 _HEADER = Struct("=IHHII")
@@ -37,7 +39,7 @@ def connect(groups: int = 0) -> socket:
     sock = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE)
     for option in (NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK, NETLINK_CAP_ACK):
         sock.setsockopt(SOL_NETLINK, option, 1)
-    sock.setsockopt(SOL_SOCKET, SO_RCVBUF, 1 << 20)
+    sock.setsockopt(SOL_SOCKET, SO_RCVBUF, ENOUGH_TO_KNOW if groups else 1 << 20)
     sock.bind((0, groups))
     return sock
 
@@ -59,6 +61,7 @@ def inherited_sockets() -> tuple[socket, ...]:
     told = tuple(sock for sock in handed if sock.family == AF_NETLINK)
     for sock in told:  # for the one that systemd keeps, too
         sock.setsockopt(SOL_NETLINK, NETLINK_NO_ENOBUFS, 1)
+        sock.setsockopt(SOL_SOCKET, SO_RCVBUF, ENOUGH_TO_KNOW)
     return told
 
 
