@@ -151,7 +151,9 @@ in
       })
       # After an interface, which may be the LAN's, an uplink: a minute at most, and no failure.
       (lib.mkIf (networkd && config.systemd.network.wait-online.enable) {
-        systemd-networkd-wait-online.serviceConfig.ExecStartPost = "-${cfg.package}/sbin/mwan-hook wait-online --timeout 60";
+        systemd-networkd-wait-online.serviceConfig.ExecStartPost = [
+          "-${cfg.package}/sbin/mwan-hook wait-online --timeout 60"
+        ];
       })
     ];
     systemd.network.wait-online.anyInterface = lib.mkDefault true;

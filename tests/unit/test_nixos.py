@@ -143,9 +143,9 @@ def test_the_examples_settings_are_a_configuration_and_say_what_they_seem_to(roo
     assert found.warnings == ()
     settings: Config = found.config
     fiber, lte = settings.uplinks
-    assert (fiber.literal, fiber.table, lte.metric, lte.metered, lte.quota) == ("enp1s0", 2000, 200, True, 20 * 10**9)
+    assert (fiber.literal, fiber.table, fiber.weight, lte.metric, lte.weight) == ("enp1s0", 2000, 4, 100, 1)
     assert {match.kind for match in lte.match} == {"driver"}
-    assert [policy.name for policy in settings.policies] == ["voip", "bulk"]
+    assert [policy.name for policy in settings.policies] == ["voip", "mail", "guests"]
     assert (settings.router.pin, settings.router.masquerade) == (True, (Family.IPV4,))
     assert not settings.routing.write_etc, "NixOS makes /etc"
 
@@ -200,7 +200,7 @@ def test_the_boot_waits_for_an_uplink_as_it_does_elsewhere(nix: Nix, example: An
     [elsewhere] = re.findall(r"^ExecStart=-/usr/(sbin/mwan-hook .*)", generator, re.MULTILINE)
     assert example["systemd.network.wait-online"]["anyInterface"]
     unit = example["systemd.services"]["systemd-networkd-wait-online"]
-    [command] = unit["serviceConfig"].values()
+    [[command]] = unit["serviceConfig"].values()
     assert (command[0], command.partition("-mwan-hook-")[2].partition("/")[2]) == ("-", elsewhere)
     unwanted = lines(f"{NETWORKD} systemd.network.wait-online.enable = false;")
     assert "systemd-networkd-wait-online" not in nix.value(f"builtins.attrNames {unwanted}.systemd.services")

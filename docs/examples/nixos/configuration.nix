@@ -8,22 +8,22 @@
         masquerade = true;
         pin = true;
       };
+      # equal metrics share the default: the fixed line four parts, each stick one
       uplinks = {
         fiber = {
           match = "enp1s0";
           metric = 100;
+          weight = 4;
           table = 2000;
         };
-        # a template: lte@enp0s20u1, lte@enp0s20u2, one for each stick that is plugged in; equal metrics share
+        # a template: lte@enp0s20u1, lte@enp0s20u2, one for each stick that is plugged in
         lte = {
           match = [
             "driver:cdc_ether"
             "driver:rndis_host"
             "driver:cdc_ncm"
           ];
-          metric = 200;
-          metered = true;
-          quota = "20G";
+          metric = 100;
         };
       };
       # a list, because the order counts
@@ -41,10 +41,21 @@
           ];
         }
         {
-          name = "bulk";
-          from = "192.168.40.0/24";
-          uplinks = "lte";
+          name = "mail";
+          proto = "tcp";
+          dport = [
+            25
+            465
+            587
+          ];
+          uplinks = "fiber"; # the sticks' addresses are on black lists
           fallback = "unreachable";
+        }
+        {
+          name = "guests";
+          from = "192.168.50.0/24";
+          uplinks = "lte";
+          fallback = "blackhole";
         }
       ];
       hooks.timeout = 10;
@@ -67,7 +78,10 @@
     };
     networks."20-lan" = {
       matchConfig.Name = "enp2s0";
-      address = [ "192.168.40.1/24" ];
+      address = [
+        "192.168.40.1/24"
+        "192.168.50.1/24"
+      ];
       networkConfig.DHCPServer = true;
     };
   };
