@@ -22,7 +22,7 @@ def test_the_example_is_what_the_command_prints() -> None:
 def test_every_kind_has_a_row_and_a_chapter_that_says_what_to_stop() -> None:
     rows = re.findall(r"^\| \[`([\w-]+)`\]\(#([\w-]+)\)", PAGE, re.M)
     chapters = dict(re.findall(r"^## ([\w -]+)\n\n(.*?)(?=^## |\Z)", PAGE, re.M | re.S))
-    assert {kind for kind, _ in rows} <= set(kinds.KINDS)
+    assert {kind for kind, _ in rows} == set(kinds.KINDS)
     anchors = {heading.lower().replace(" ", "-"): text for heading, text in chapters.items()}
     for _, anchor in rows:
         assert anchors[anchor].startswith("**Stop first.**"), anchor
