@@ -78,8 +78,7 @@ def _health(health: Tree, part: DraftSection) -> None:
             part.lost(f"test {name} ({kind})", "mwan-hook has no such probe")
     targets = list(dict.fromkeys(targets))
     if tests and not targets:
-        part.differs("none of its tests is left: mwan-hook's own targets are asked")
-        return
+        part.differs("none of its tests is left: it is judged by link, address and gateway")
     part.set("targets", targets)
     if len(targets) > 1:
         part.set("required", len(targets))
@@ -106,19 +105,20 @@ def _rules(wan: Tree, draft: Draft, uplinks: Uplinks) -> bool:
     """The shared default and the policies; whether packets of the router itself meet any of them."""
     rules = [_rule(name, wan["rule"][name], draft, uplinks) for name in sorted(wan.get("rule", {}), key=vyostree.rank)]
     default = next((rule for rule in rules if rule.whole), None)
+    weights = order.Weights()
     if default:
-        _default(default, uplinks)
+        _default(default, weights, uplinks)
     reached: list[_Rule] = []
     for rule in rules:
         _remarks(rule, draft, is_default=rule is default)
         if any(earlier.iif in ("", rule.iif) for earlier in reached):
             draft.part("policies").note(f"rule {rule.name} is never reached: an earlier one has all of its packets")
         elif default and rule is not default and (rule.whole or "exclude" in rule.tree):
-            _beside(rule, default, draft)
+            _beside(rule, default, weights, draft)
         elif "exclude" in rule.tree:
             draft.part("policies").lost(f"rule {rule.name} (exclude)", "a policy cannot keep traffic out of others")
         elif rule is not default:
-            _policy(rule, draft)
+            _policy(rule, weights, draft)
         if rule.whole:
             reached.append(rule)
     return bool(default) or any(not rule.iif for rule in rules)
@@ -140,8 +140,10 @@ def _rule(name: str, tree: Tree, draft: Draft, uplinks: Uplinks) -> _Rule:
     return _Rule(name, tree, tiers, "" if iif == "any" else iif)
 
 
-def _default(rule: _Rule, uplinks: Uplinks) -> None:
+def _default(rule: _Rule, weights: order.Weights, uplinks: Uplinks) -> None:
     order.default(rule.tiers)
+    for tier in filter(None, rule.tiers):
+        weights.share(tier, tier[0][0])
     within = [part for tier in rule.tiers for part, _ in tier]
     for part in uplinks.values():
         if part not in within:
@@ -163,16 +165,16 @@ def _remarks(rule: _Rule, draft: Draft, is_default: bool) -> None:
         at.differs(f"{words}; there it is for what comes in by {rule.iif}, and main decides on the rest")
 
 
-def _beside(rule: _Rule, default: _Rule, draft: Draft) -> None:
+def _beside(rule: _Rule, default: _Rule, weights: order.Weights, draft: Draft) -> None:
     """A rule for another interface like the default's, or one that keeps out of later rules."""
     if "exclude" in rule.tree:
         words = "what it chooses goes by main there, here by the shared default, unless main has a more specific route"
-        _policy(rule._replace(tiers=default.tiers), draft).differs(f"exclude of rule {rule.name}: {words}")
+        _policy(rule._replace(tiers=default.tiers), weights, draft).differs(f"exclude of rule {rule.name}: {words}")
     elif rule.tiers != default.tiers:
-        _policy(rule, draft)
+        _policy(rule, weights, draft)
 
 
-def _policy(rule: _Rule, draft: Draft) -> DraftSection:
+def _policy(rule: _Rule, weights: order.Weights, draft: Draft) -> DraftSection:
     """A policy of a rule, or why there is none."""
     try:
         keys = list(_chosen(rule, draft))
@@ -183,7 +185,8 @@ def _policy(rule: _Rule, draft: Draft) -> DraftSection:
     for key, values in keys:
         part.set(key, values)
     part.set("uplinks", order.spelled(rule.tiers))
-    vyosfailover.weigh(rule.tiers, part)
+    for tier in rule.tiers:
+        weights.share(tier, part)
     return part
 
 

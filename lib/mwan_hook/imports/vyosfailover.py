@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mwan_hook.imports import order, traffic, vyostree
+from mwan_hook.imports import traffic, vyostree
 from mwan_hook.light import NamedTuple
 
 TYPE_CHECKING = False
@@ -107,6 +107,11 @@ def _targets(hop: _Hop, kind: str, check: Tree, part: DraftSection) -> Iterator[
 
 def _other(prefix: str, hops: Sequence[_Hop], draft: Draft, uplinks: dict[str, DraftSection]) -> None:
     """A route to one network: a policy, if each of its ways is the default's, too."""
+    try:
+        to = traffic.prefixes(prefix)
+    except ValueError as error:
+        draft.part("policies").lost(f"protocols failover route {prefix}", str(error))
+        return
     for hop in hops:
         known = uplinks.get(hop.interface)
         if known is None or (hop.router and hop.router not in known.get("gateway")):
@@ -116,7 +121,7 @@ def _other(prefix: str, hops: Sequence[_Hop], draft: Draft, uplinks: dict[str, D
             draft.part("policies").lost(f"protocols failover route {prefix}", words)
             return
     part = draft.policy(f"to-{prefix}")
-    part.set("to", traffic.prefixes(prefix))
+    part.set("to", to)
     part.set("uplinks", list(dict.fromkeys(uplinks[hop.interface].name for hop in hops)))
     part.differs("its ways are probed as those of the default, not by checks of its own")
 
@@ -135,16 +140,3 @@ def whole(text: str, missing: int) -> int:
         return traffic.number(text, 0, 999_999)
     except ValueError:
         return missing
-
-
-def weigh(tiers: order.Tiers, part: DraftSection) -> None:
-    """Say where the shares of a policy are not those of its uplinks; an uplink has one weight only."""
-    for tier in tiers:
-        given = order.reduced(weight for _, weight in tier)
-        for (one, _), weight in zip(tier, given, strict=True):
-            if not one.get("weight"):
-                one.set("weight", weight)
-        ours = order.reduced(whole(one.get("weight"), 1) for one, _ in tier)
-        if ours != given:
-            words = f"{':'.join(map(str, given))} between {', '.join(one.name for one, _ in tier)}"
-            part.lost(words, "an uplink has one weight, and the shared default or an earlier policy needs another one")

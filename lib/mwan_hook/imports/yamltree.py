@@ -6,6 +6,8 @@ Tags make no objects; an alias counts as often as it is used.
 
 from __future__ import annotations
 
+import re
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -15,7 +17,8 @@ if TYPE_CHECKING:
 
 DEEPEST = 32
 MOST = 50_000  # values, aliases counted as often as they are used
-LONGEST = 256 * 1024
+LONGEST = 128 * 1024
+_PILE = re.compile(rf"(?:[\[{{]\s*+){{{DEEPEST + 1}}}")  # PyYAML takes seconds for a thousand open brackets
 MISSING = "reading netplan's files needs PyYAML: install python3-yaml (Debian) or PyYAML (pip)"
 
 
@@ -25,6 +28,8 @@ def parse(text: str) -> Data:
 
     if len(text) > LONGEST:
         raise ValueError(f"expected {LONGEST >> 10} KiB at most")
+    if _PILE.search(text):
+        raise ValueError(f"expected {DEEPEST} levels at most")
     try:
         node = yaml.compose(text, Loader=yaml.BaseLoader)
     except yaml.MarkedYAMLError as error:

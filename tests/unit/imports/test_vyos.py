@@ -198,6 +198,12 @@ def test_no_test_is_a_link_with_an_address() -> None:
     assert {one.probe.targets for one in wan().config.uplinks} == {()}
 
 
+def test_none_of_the_tests_is_no_target_and_not_the_default() -> None:
+    done = wan("interface-health eth0 test 10 type user-defined")
+    assert done.uplink("eth0").probe.targets == ()
+    assert done.said("[[eth0]]", "none of its tests")
+
+
 def test_the_default_of_one_network_is_said_to_be_for_all() -> None:
     assert wan("enable-local-traffic").said("rule 90", "eth9")
     assert wan().said("[router]", "enable-local-traffic")
@@ -260,7 +266,7 @@ def test_uplinks_share_in_a_policy_by_the_weights_that_they_have() -> None:
     assert same.policy("rule-5").order == (("eth0", "eth1"),)
     assert not same.said("weight")
     other = wan("rule 5 interface eth0 weight 4", "rule 5 interface eth1", "rule 5 protocol udp")
-    assert other.said("4:1", "eth0, eth1")
+    assert other.said("eth0 4", "eth1 1")
 
 
 def test_what_comes_in_by_another_interface_may_go_another_way() -> None:
@@ -293,6 +299,15 @@ def test_without_a_rule_for_the_rest_main_decides() -> None:
     done = made("vyos", text)
     assert {one.metric for one in done.config.uplinks} == {None}
     assert done.policy("rule-10").order == (("pppoe1",), ("eth0",))
+
+
+def test_rules_without_an_interface_are_no_policies() -> None:
+    given = (f"set load-balancing wan rule {rule} inbound-interface eth9\n" for rule in (10, 20))
+    done = made(
+        "vyos", "".join((COMMANDS, *given, "set load-balancing wan rule 20 protocol udp\n")).replace("10", "30")
+    )
+    assert not done.config.policies
+    assert done.said("rule-20", "at least one")
 
 
 def test_all_but_an_uplink_is_what_comes_in_elsewhere() -> None:
@@ -353,6 +368,7 @@ def test_a_route_by_a_way_that_is_no_default_is_lost() -> None:
     line = "set protocols failover route 10.0.0.0/8 next-hop 10.255.0.1 interface eth6\n"
     done = made("vyos", hop("eth0", "192.0.2.1") + line)
     assert done.said("10.0.0.0/8")
+    assert made("vyos", hop("eth0", "192.0.2.1") + line.replace("10.0.0.0/8", "nowhere")).said("nowhere")
     assert [one.name for one in done.config.uplinks] == ["eth0"]
 
 
