@@ -1,4 +1,4 @@
-"""A configuration of mwan3, imported and in force: each of its sentences holds in the kernel and for real traffic."""
+"""Imported configurations in force: each sentence of their sources holds in the kernel and for real traffic."""
 
 from __future__ import annotations
 
@@ -157,3 +157,36 @@ def test_what_the_file_says_nothing_of_is_as_it_was(net: Network) -> None:
     assert found
     assert found["dev"] == "eth1"
     assert asked(net.router.ns, "192.168.2.10") == "lan0"
+
+
+def test_sources_of_dynmhs_go_by_their_tables(lab: Lab) -> None:
+    """The answers are those of DynMHS itself (966c8cd), built and started in the same namespace."""
+    router = topologies.two_dynamic(lab).router
+    router.ns.ip("route add 198.51.100.0/24 via 172.30.255.1 dev enp0s8")
+    main = router.ns.routes()
+    file = router.write("dynmhs.conf", 'NETWORK="enp0s8:1000"\nNETWORK="enp0s9:2000"\n')
+    router.configure(router.mwan("import", "dynmhs", str(file)).stdout)
+    router.check()
+    one, two, other6 = "172.30.255.4", "192.168.255.4", "fdc9:dc25:8e35:0:a00:27ff:feaa:bc91"
+    wanted = {
+        f"9.9.9.9 from {one}": ("enp0s8", "172.30.255.1"),
+        f"9.9.9.9 from {two}": ("enp0s9", "192.168.255.1"),
+        f"192.168.255.9 from {one}": ("enp0s8", "172.30.255.1"),
+        f"192.168.255.9 from {two}": ("enp0s9", None),
+        f"198.51.100.1 from {one}": ("enp0s8", "172.30.255.1"),
+        f"198.51.100.1 from {two}": ("enp0s9", "192.168.255.1"),
+        f"2620:fe::fe from {other6}": ("enp0s9", "fe80::5054:ff:fe12:3500"),
+        f"fdff:b44d:605c::9 from {other6}": ("enp0s9", "fe80::5054:ff:fe12:3500"),
+        "9.9.9.9": ("enp0s8", "172.30.255.1"),
+        "198.51.100.1": ("enp0s8", "172.30.255.1"),
+        "2620:fe::fe": ("enp0s8", "fe80::5054:ff:fe12:3500"),
+    }
+    found = {words: router.ns.route_get(words, "ipv6" if "::" in words else "ipv4") or {} for words in wanted}
+    assert {words: (one["dev"], one.get("gateway")) for words, one in found.items()} == wanted
+    assert {
+        (rule["priority"], rule["src"], rule.get("table")) for rule in router.ns.rules() if rule["src"] != "all"
+    } >= {
+        (1000, one, "1000"),
+        (2000, two, "2000"),
+    }
+    assert router.ns.routes() == main

@@ -76,6 +76,7 @@ class Rules:
         self.policies = {one.name: one for one in sections if one.kind == "policy"}
         self.place = draft.part("policies")
         self.nowhere: DraftSection | None = None
+        self.chosen: dict[tuple[str, Family], str] = {}
 
     def course(self, name: str, family: Family) -> Course:
         """Where a policy that there is leads in a family."""
@@ -135,7 +136,19 @@ def read(draft: Draft, sections: Sequence[UciSection], lines: Mapping[str, WanLi
     for choice in choices:
         said = exact if choice.everything else set[Family]()
         courses = {family: one for family, one in choice.courses.items() if family not in said and not one.idle}
-        _policies(rules, choice._replace(courses=courses))
+        _policies(rules, choice._replace(courses=_unchosen(rules, choice, courses)))
+
+
+def _unchosen(rules: Rules, choice: ChosenTraffic, courses: Mapping[Family, Course]) -> dict[Family, Course]:
+    """The courses of what no rule before chooses in the same words."""
+    found = {}
+    for family, course in courses.items():
+        other = rules.chosen.setdefault((str(sorted(choice.selectors.items())), family), choice.name)
+        if other == choice.name:
+            found[family] = course
+        else:
+            rules.place.note(f"rule {choice.name} does nothing for {family.value}: {other} chooses the same before it")
+    return found
 
 
 def _choices(rules: Rules, sections: Sequence[UciSection]) -> tuple[list[ChosenTraffic], list[Family]]:

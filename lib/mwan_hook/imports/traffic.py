@@ -68,9 +68,9 @@ def _range(text: str, more: Mapping[str, int]) -> tuple[int, int]:
         return (more[text.lower()],) * 2
     first, _, last = text.replace(":", "-").partition("-")
     numbers = [_port(one.strip(), more) for one in (first, last or first)]
-    if numbers[0] > numbers[1] or numbers[0] > LAST_PORT:
+    if numbers[0] > numbers[1] or numbers[0] > LAST_PORT or not numbers[1]:
         raise ValueError(f"{text!r} is no port or range of ports that the kernel's rules know (1 to {LAST_PORT})")
-    return numbers[0], min(numbers[1], LAST_PORT)
+    return max(numbers[0], 1), min(numbers[1], LAST_PORT)
 
 
 def _port(text: str, more: Mapping[str, int]) -> int:

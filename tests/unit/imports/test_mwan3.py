@@ -361,6 +361,7 @@ def test_a_rule_may_refuse_all(target: str) -> None:
         (("proto icmp",), "protocols", (1,)),
         (("proto tcp", "dest_port 80,443,1000:2000"), "dport", ((80, 80), (443, 443), (1000, 2000))),
         (("proto udp", "src_port 500"), "sport", ((500, 500),)),
+        (("proto udp", "src_port 0:1023,1024:65535"), "sport", ((1, 1023), (1024, 65534))),
         (("src_iface lan",), "iif", ("br0",)),
         (("src_iface wan",), "iif", ("eth1",)),
         (("family ipv4",), "destinations", ("0.0.0.0/0",)),
@@ -453,6 +454,17 @@ def test_what_does_nothing_in_mwan3_is_a_note(options: tuple[str, ...], name: st
     done = rule(*options, name=name)
     assert done.config.policies == ()
     assert done.said(f"rule {name}", "does nothing")
+    assert not done.loses
+
+
+def test_of_two_rules_that_choose_the_same_the_second_does_nothing() -> None:
+    twice = "".join(
+        f"config rule {name}\n\toption dest_ip 198.51.100.1\n\toption use_policy {policy}\n"
+        for name, policy in (("one", "only_wan"), ("two", "both"))
+    )
+    done = of(HEAD + twice + ALL.format("both"))
+    assert [policy.name for policy in done.config.policies] == ["one"]
+    assert done.said("rule two", "one chooses the same")
     assert not done.loses
 
 
