@@ -35,8 +35,6 @@ metric = 100
 families = ipv4
 """
 QUICK = "[uplinks]\n[[{}]]\nfamilies = ipv4\nlinger = 0\n"
-# an emulated wg-quick takes longer than the five seconds that the image gives a unit to stop
-PATIENT = {"etc/systemd/system.conf.d/patient.conf": "[Manager]\nDefaultTimeoutStopSec=90s\n"}
 FRESH = f"{MWAN} flush; systemctl reset-failed; rm -rf /etc/mwan-hook/conf.d /etc/systemd/network/10-*"
 TAKE_UP = """chmod -R go= /etc/ppp/peers /etc/chatscripts /etc/wireguard /etc/wpa_supplicant /etc/openvpn/client \
   /etc/mwan-hook/lte.pin
@@ -76,7 +74,7 @@ def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     """A machine with mwan-hook and what answers in it, online by its fibre; nothing starts runs by itself."""
     here: Path = tmp_path_factory.mktemp("isp")
     ours = {path: data for path, data in running.units().items() if ".wants/" not in path}
-    files = {**ours, **PATIENT, **answering.FILES, **answering.certificate(here), "etc/mwan-hook/mwan-hook.conf": FIBER}
+    files = {**ours, **answering.FILES, **answering.certificate(here), "etc/mwan-hook/mwan-hook.conf": FIBER}
     with Machine(files=files, isps=(1, 2)) as made:
         made.carrier("enp0s7", on=False)
         made.copy(running.laid_out() / running.PROGRAM[1:], running.PROGRAM)
