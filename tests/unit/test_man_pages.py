@@ -19,7 +19,7 @@ from mwan_hook.routing import priorities
 MAN = Path(__file__).resolve().parents[2] / "docs/man"
 PAGE8, PAGE5 = MAN / "mwan-hook.8", MAN / "mwan-hook.conf.5"
 PROGRAM_OPTIONS = {"--help", "--root", "--version"}
-ESCAPES = {r"\-": "-", r"\(aq": "'", r"\(dq": '"', r"\e": "\\", r"\&": ""}
+ESCAPES = {r"\:": "", r"\-": "-", r"\(aq": "'", r"\(dq": '"', r"\e": "\\", r"\&": ""}
 SECTIONS = {"[[[METRICS]]] SUBSECTION" if path == METRICS else f"[{path[0].upper()}] SECTION": path for path in KEYS}
 # of routing/priorities: what is no offset from [routing] rule_priority
 NO_OFFSETS = {

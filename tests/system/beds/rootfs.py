@@ -23,6 +23,13 @@ PACKAGES = (
     *("ppp", "pppoe", "pptp-linux", "pptpd", "wpasupplicant", "hostapd", "iw", "wireguard-tools", "openvpn"),
     "modemmanager",
 )
+# unit tests run in Debian 13's image, too
+MORE = {
+    "trixie": (
+        *("python3-pytest", "python3-pytest-xdist", "python3-pytest-rerunfailures", "python3-hypothesis"),
+        *("python3-pyfakefs", "python3-aiosmtpd", "python3-prometheus-client", "groff-base", "openssl"),
+    )
+}
 ENABLED = ("systemd-networkd", "systemd-resolved", "networkd-dispatcher")
 DISABLED = ("snmpd", "ModemManager")  # a test that needs it starts it
 # of no use in a bed, and each costs time
@@ -75,14 +82,18 @@ def debootstrap(debian: str, target: Path, variant: str, packages: tuple[str, ..
 
 def image(debian: str) -> Path:
     """The root directory of a suite; half a minute when it has to be made."""
-    key = [debian, PACKAGES, ENABLED, DISABLED, FILES, LEFT_OUT]
+    key = [debian, _packages(debian), ENABLED, DISABLED, FILES, LEFT_OUT]
     return cached("rootfs", key, lambda root: _build(debian, root))
+
+
+def _packages(debian: str) -> tuple[str, ...]:
+    return (*PACKAGES, *MORE.get(debian, ()))
 
 
 def _build(debian: str, root: Path) -> None:
     excluded = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in LEFT_OUT]
     quick = ["--dpkgopt=force-unsafe-io", '--aptopt=APT::Install-Recommends "false"']
-    debootstrap(debian, root, "apt", PACKAGES, *excluded, *quick)
+    debootstrap(debian, root, "apt", _packages(debian), *excluded, *quick)
     # what was left out of the image is not to be left out of packages that a test installs
     (root / "etc/dpkg/dpkg.cfg.d/99mmdebstrap").unlink()
     write(root, FILES)
