@@ -57,7 +57,7 @@ ALSO_PURE = (
     *("model", "addresses", "credible", "durations", "redact", "config.build", "config.targets", "config.consistency"),
     *(
         "config.policychecks",
-        "machine.values",
+        *("machine.values", "machine.leasefiles"),
         "notify.exposition",
         "notify.metrics",
         "notify.oids",
@@ -94,8 +94,7 @@ PRIVATE = {
     "_signal": ("store.lock", "run.quiet"),
     "_socket": (
         *("kernel", "probes", *PURE, "trace", "doctor.checks", "addresses", "credible", "commands", "config"),
-        "run.quick_round",
-        "run.listening",
+        *("run.quick_round", "run.listening", "machine.leasefiles"),
     ),
 }
 

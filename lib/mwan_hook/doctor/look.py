@@ -17,6 +17,9 @@ from mwan_hook.doctor.checks import (
     sysctls,
 )
 from mwan_hook.doctor.checks import (
+    managers as doctormanagers,
+)
+from mwan_hook.doctor.checks import (
     networkd as doctornetworkd,
 )
 from mwan_hook.doctor.checks import (
@@ -36,7 +39,7 @@ from mwan_hook.doctor.read import kernel as kernelparts
 from mwan_hook.doctor.read import resolvers, rulesets
 from mwan_hook.kernel import nft, sysctl
 from mwan_hook.kernel.question import Question
-from mwan_hook.machine import dialling, dropins, networkd, units, usbdevice
+from mwan_hook.machine import dialling, dropins, leases, managers, networkd, units, usbdevice
 from mwan_hook.model import MAIN_TABLE, ConfigError, Family
 from mwan_hook.run import judge, look
 from mwan_hook.store.files import STATE, under
@@ -160,26 +163,31 @@ def _system(root: str, own_nexthops: bool, channels: frozenset[str], required: t
 def _kernel(root: str, case: Case, judged: Judged) -> Iterator[Finding]:
     keys = sysctls.keys(case)
     values = {key: value for key in keys if (value := sysctl.read(key)) is not None}
-    managed = frozenset(uplink.index for uplink in case.present if _managed(root, uplink.index))
+    managed = frozenset(uplink.index for uplink in case.present if managers.has_networkd(root, uplink.index))
     yield from sysctls.check(case, values, dropins.sysctl_places(root, keys), managed)
     devices = inquiry.devices(Question(Family.IPV4, "0.0.0.0"))
     rules = tuple(rule for family in case.snapshot.families for rule in inquiry.rules(family))
     yield from ahead.check(case)
     yield from _rules(case, rules, devices)
     yield from defaults.check_addresses(case)
+    yield from doctormanagers.check(case, _managers(root, case))
     yield from kernel.check(case, kernelparts.kernel(root))
     yield from _netfilter(case, judged)
     online = frozenset(uplink.index for uplink in case.present if case.online(uplink))
     yield from dns.check(case, resolvers.servers(root, case.snapshot.links, online))
 
 
-def _managed(root: str, index: int) -> bool:
-    return networkd.link_facts(root, index).get("ADMIN_STATE") in (
-        "configured",
-        "configuring",
-        "pending",
-        "initialized",
-    )
+def _managers(root: str, case: Case) -> Iterator[doctormanagers.Managed]:
+    """Interfaces of uplinks, and all others that have an IPv4 address."""
+    uplinks = {uplink.index for uplink in case.present}
+    for link in case.snapshot.links:
+        addresses = leases.own(case.snapshot.addresses, link.index)
+        if link.name == "lo" or not (addresses or link.index in uplinks):
+            continue
+        lease = networkd.lease(root, link.index)
+        leased = lease.gateway4 or leases.lease(root, link.index, link.name, addresses).gateway4
+        by, netplan = managers.of(root, link.index, link.name), managers.by_netplan(root, link.index)
+        yield doctormanagers.Managed(link.name, link.index, by, netplan, leased)
 
 
 def _rules(case: Case, rules: Sequence[AnyRule], devices: Mapping[int, Device]) -> Iterator[Finding]:

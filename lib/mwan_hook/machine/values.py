@@ -16,6 +16,9 @@ KEYS = (
     ("ManageForeignNextHops", "foreign-nexthops", "nexthop objects", 256),
 )
 DISPATCHER = "networkd-dispatcher.service"
+# who looks after interfaces
+NETWORKD, NETWORK_MANAGER, IFUPDOWN = "systemd-networkd", "NetworkManager", "ifupdown"
+DHCPCD, DHCLIENT = "dhcpcd", "dhclient"
 # Those that the installer links, of networkd-dispatcher's (install/files.sh).
 STATES = (
     *("routable", "degraded", "carrier", "no-carrier", "off", "dormant", "degraded-carrier", "missing", "enslaved"),

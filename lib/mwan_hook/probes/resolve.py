@@ -1,8 +1,8 @@
 """Addresses of names, asked through the uplink that is probed and never through another.
 
-systemd-resolved where its varlink socket is there and answers for the link; else the servers of the uplink's lease;
-else those of resolv.conf, over sockets bound to the uplink's device and address.  A loopback server (127.0.0.53) cannot
-be asked so and is left out.
+systemd-resolved where its varlink socket is there and answers for the link; else the servers of the uplink's lease,
+networkd's or another manager's; else those of resolv.conf, over sockets bound to the uplink's device and address.  A
+loopback server (127.0.0.53) cannot be asked so and is left out.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import dns.message
 import dns.rcode
 
 from mwan_hook.light import TYPE_CHECKING, NamedTuple
+from mwan_hook.machine import leases
 from mwan_hook.machine.resolvconf import nameservers
 from mwan_hook.model import Connectivity, Family
 from mwan_hook.probes import dns as question
@@ -68,13 +69,18 @@ class NameLookups:
         if job.other_source:
             other = Family.IPV6 if job.family is Family.IPV4 else Family.IPV4
             ways[other] = job._replace(family=other, source=job.other_source)
-        leased = [*job.servers, *job.other_servers]
+        leased = [*job.servers, *job.other_servers] or self._leased(job, ways)
         for text in leased or nameservers(os.path.join(self._root, RESOLV_CONF)):
             server = text.partition("#")[0].partition("%")[0]
             way = ways.get(Family.of(server))
             if way and literal(server, way.family) and not server.startswith("127.") and server != "::1":
                 usable.append((way, server))
         return usable[:MAX_SERVERS]
+
+    def _leased(self, job: Job, ways: dict[Family, Job]) -> tuple[str, ...]:
+        """Servers that another manager than networkd has for the link."""
+        own = ways.get(Family.IPV4)
+        return leases.lease(self._root, job.index, job.interface, [own.source]).servers if own else ()
 
     def _by_servers(self, job: Job, exchange: Exchange, deadline: float, found: Resolved) -> Steps[Resolved]:
         """One server after the other, with time left for the next; ``found`` where there is none."""

@@ -28,7 +28,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from mwan_hook.model import Route
     from mwan_hook.policy.policies import BoundPolicy
+
+
+PENALTY = 20000  # what NetworkManager adds to the metric of a default while its own connectivity check fails
 
 
 def _no_lease(_: int) -> Lease:
@@ -44,6 +48,7 @@ class Inputs(NamedTuple):
     attributes: Mapping[str, Mapping[str, str]] = {}  # interface -> driver, path, mac, id, property:KEY
     lease: Callable[[int], Lease] = _no_lease  # by interface index
     turns: Mapping[str, Turn] | None = None  # by UPLINK/FAMILY; None: as they were stored
+    penalised: frozenset[int] = frozenset()  # interfaces to whose defaults NetworkManager has added its PENALTY
 
 
 class Bound(NamedTuple):
@@ -199,7 +204,7 @@ def _uplink(config: Config, seat: Candidate, allotment: Allotment, around: Input
     default = ways[Family.IPV4].default or ways[Family.IPV6].default
     metric = entry.metric
     if metric is None:
-        metric = default.metric if default else LAST_METRIC
+        metric = _meant(default, around) if default else LAST_METRIC
     mark, mask = allotment.marks.get(seat.name, 0), config.routing.mark_mask
     if entry.mark is not None:
         mark, mask = entry.mark, ALL_BITS if entry.mask is None else entry.mask
@@ -220,6 +225,12 @@ def _uplink(config: Config, seat: Candidate, allotment: Allotment, around: Input
         ipv4=ways[Family.IPV4],
         ipv6=ways[Family.IPV6],
     )
+
+
+def _meant(default: Route, around: Inputs) -> int:
+    """The metric that a default has by its configuration."""
+    penalty = PENALTY if default.nexthops[0].index in around.penalised else 0
+    return default.metric - penalty if default.metric >= penalty else default.metric
 
 
 def _names_some(entry: UplinkConfig) -> bool:

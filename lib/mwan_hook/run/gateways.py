@@ -1,9 +1,10 @@
-"""What a look reads where an uplink's gateway does not follow from main: other tables' defaults, and who answers."""
+"""What a look reads where main does not tell an uplink's gateway: other tables' defaults, leases, who answers."""
 
 from __future__ import annotations
 
 from mwan_hook.kernel import neighbours
-from mwan_hook.model import FAMILIES, Turn, UplinkState, turn_key
+from mwan_hook.light import partial
+from mwan_hook.model import FAMILIES, Family, Lease, Turn, UplinkState, turn_key
 from mwan_hook.routing.gateways import strays
 from mwan_hook.routing.turns import turn
 from mwan_hook.routing.uplinks import bind
@@ -13,21 +14,41 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from mwan_hook.kernel.reader import Reader
-    from mwan_hook.model import Config, Family, Route, Snapshot, Uplink
+    from mwan_hook.model import Config, Route, Snapshot, Uplink
     from mwan_hook.routing.uplinks import Bound, Inputs
 
 
-def settled(reader: Reader, config: Config, around: Inputs, bound: Bound, now: float) -> tuple[Snapshot, Bound]:
+def settled(
+    reader: Reader, root: str, config: Config, around: Inputs, bound: Bound, now: float
+) -> tuple[Snapshot, Bound]:
     """The uplinks with the gateways that they have then."""
     lost = strays(bound.uplinks, around.snapshot, around.state)
     if lost:
         found = tuple(_elsewhere(reader, lost, around.state.elsewhere))
-        around = around._replace(snapshot=around.snapshot._replace(elsewhere=found))
+        snapshot = around.snapshot._replace(elsewhere=found)
+        around = around._replace(snapshot=snapshot, lease=partial(_lease, root, around, without_gateway(lost)))
         bound = bind(config, around)
     turns = dict(_turns(reader, bound.uplinks, around, now))
     if turns:
         bound = bind(config, around._replace(turns=turns))
     return around.snapshot, bound
+
+
+def without_gateway(lost: Iterable[tuple[Family, Uplink]]) -> frozenset[int]:
+    """The interfaces whose gateway a DHCPv4 client may know."""
+    return frozenset(uplink.index for family, uplink in lost if family is Family.IPV4)
+
+
+def _lease(root: str, around: Inputs, lost: frozenset[int], index: int) -> Lease:
+    """networkd's lease; for those that are lost without a gateway that of another manager."""
+    found = around.lease(index)
+    if found.gateway4 or index not in lost:
+        return found
+    from mwan_hook.machine import leases
+
+    name = next((link.name for link in around.snapshot.links if link.index == index), "")
+    other = leases.lease(root, index, name, leases.own(around.snapshot.addresses, index))
+    return other if other.gateway4 else found
 
 
 def _elsewhere(reader: Reader, lost: Iterable[tuple[Family, Uplink]], known: tuple[int, ...]) -> Iterator[Route]:

@@ -11,7 +11,7 @@ from mwan_hook.light import partial
 from mwan_hook.machine import networkd
 from mwan_hook.model import Config, Family, Snapshot, State
 from mwan_hook.routing.gateways import has_choice, strays
-from mwan_hook.routing.uplinks import Inputs, bind, interfaces_to_describe
+from mwan_hook.routing.uplinks import PENALTY, Inputs, bind, interfaces_to_describe
 from mwan_hook.run.details import details
 from mwan_hook.run.scene import Scene, limited
 from mwan_hook.store import allotment as allotments
@@ -52,12 +52,13 @@ def _look(reader: Reader, root: str, loaded: Loaded, memory: State | None, write
     with reader:
         outlines = _outlines(reader)
         described = _attributes(root, config, outlines.links)
-        around = Inputs(outlines, state, allotment, described, partial(networkd.lease, root))
+        lease, penalised = partial(networkd.lease, root), _penalised(root, outlines)
+        around = Inputs(outlines, state, allotment, described, lease, penalised=penalised)
         bound = bind(config, around)
         if strays(bound.uplinks, outlines, state) or any(has_choice(uplink) for uplink in bound.uplinks):
             from mwan_hook.run import gateways
 
-            outlines, bound = gateways.settled(reader, config, around, bound, now)
+            outlines, bound = gateways.settled(reader, root, config, around, bound, now)
         if config.policies:
             from mwan_hook.policy import policies
 
@@ -92,6 +93,16 @@ def _outlines(reader: Reader) -> Snapshot:
         pieces=tuple(route for family in families for route in reader.pieces_of_main(family)),
         claims=tuple(route for family in families for route in reader.claims(family)),
     )
+
+
+def _penalised(root: str, outlines: Snapshot) -> frozenset[int]:
+    """Interfaces whose defaults have a metric that NetworkManager may have raised: mostly there is none."""
+    high = [hop.index for route in outlines.defaults if route.metric >= PENALTY for hop in route.nexthops]
+    if not high:
+        return frozenset()
+    from mwan_hook.machine import managers
+
+    return frozenset(index for index in high if managers.has_network_manager(root, index))
 
 
 def _attributes(root: str, config: Config, links: Sequence[Link]) -> dict[str, dict[str, str]]:

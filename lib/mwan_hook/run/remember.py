@@ -19,11 +19,13 @@ from mwan_hook.machine import networkd, udev
 from mwan_hook.model import (
     FAMILIES,
     Connectivity,
+    Family,
     FamilyState,
     Method,
     Status,
 )
 from mwan_hook.probes.bound import literal
+from mwan_hook.routing.gateways import strays
 from mwan_hook.run import alike, judge, listening, look, quiet
 from mwan_hook.run.peace import LASTS, at_peace, is_known
 from mwan_hook.run.prometheus import LOCK as TEXTFILE_LOCK
@@ -78,6 +80,9 @@ def _seen(root: str, loaded: Loaded) -> bytes | None:
     if noted is None:
         return None
     judged = judge.judge(look.through(reader, root, loaded))
+    noted |= _leases(root, judged.scene)
+    if not _are_settled(noted):
+        return None
     asked = _rounds(judged) if at_peace(judged) else None
     values = _values(judged)
     if asked is None or values is None or netlink.any_change((ears,)):
@@ -210,9 +215,26 @@ def _files(root: str, loaded: Loaded, links: Sequence[Link]) -> dict[str, Any] |
     for link in links:
         places += [files.under(root, f"{one}{link.index}") for one in _OF_LINKS]
     noted = {path: alike.stamp(path) for path in (*places, *waiting)}
-    latest = max(found[-1] for found in noted.values() if found)
-    settled = latest < time.time_ns() - cache.RACY_NS
-    return noted if settled and not any(noted[path] for path in waiting) else None
+    return noted if _are_settled(noted) and not any(noted[path] for path in waiting) else None
+
+
+def _are_settled(noted: dict[str, Any]) -> bool:
+    """Whether none was changed so lately that the next change may leave the same stamp."""
+    latest: int = max(found[-1] for found in noted.values() if found)
+    return latest < time.time_ns() - cache.RACY_NS
+
+
+def _leases(root: str, seen: Scene) -> dict[str, Any]:
+    """Files of other managers that tell a gateway where main and networkd do not.
+
+    They are stamped after they were read: one that was changed in between is not settled.
+    """
+    lost = [uplink for family, uplink in strays(seen.uplinks, seen.snapshot, seen.state) if family is Family.IPV4]
+    if not lost:
+        return {}
+    from mwan_hook.machine import leases
+
+    return {path: alike.stamp(path) for uplink in lost for path in leases.places(root, uplink.index, uplink.interface)}
 
 
 def _values(judged: Judged) -> dict[str, str | None] | None:

@@ -43,6 +43,19 @@ def test_without_configuration_every_interface_with_a_default_is_an_uplink_of_th
     ]
 
 
+def test_what_networkmanager_adds_while_its_own_check_fails_moves_no_uplink() -> None:
+    snapshot = b.snapshot("fiber", "lte", "cable")
+    raised = [b.foreign("fiber", 20100), b.foreign("lte", 700), b.foreign("cable", 20800)]
+    snapshot = snapshot._replace(defaults=tuple(raised))
+    plain = {up.name: up.metric for up in bound(Config(), snapshot).uplinks}
+    assert plain == {"fiber": 20100, "lte": 700, "cable": 20800}
+    penalised = frozenset((b.NAMES["fiber"], b.NAMES["lte"]))
+    found = bound(
+        b.config(b.uplink("fiber"), b.uplink("lte"), b.uplink("cable", metric=3)), snapshot, penalised=penalised
+    )
+    assert [up.metric for up in found.uplinks] == [100, 700, 3]
+
+
 def test_a_default_of_our_own_makes_no_uplink_without_configuration() -> None:
     ours = b.foreign("fiber", 1, protocol=172)
     assert bound(Config(), b.snapshot("fiber")._replace(defaults=(ours,))).uplinks == ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from mwan_hook.model import (
     Allotment,
     Config,
     Family,
+    Lease,
     Nexthop,
     Pool,
     Route,
@@ -25,7 +27,7 @@ from mwan_hook.model import (
     Status,
 )
 from mwan_hook.routing.uplinks import Bound, Inputs, bind
-from mwan_hook.run import details, sharing
+from mwan_hook.run import details, gateways, look, sharing
 from tests.unit import builders as b
 
 V4, V6 = Family.IPV4, Family.IPV6
@@ -156,3 +158,41 @@ def test_our_nft_table_is_looked_for_where_one_is_wanted_known_or_may_be_left(
     state = state._replace(firewall=state.firewall._replace(commands=commands))
     found = details._firewall(config.Loaded(given, (), "print", (), "/"), state)
     assert found == (state.firewall if looked else None)
+
+
+@pytest.mark.parametrize(
+    ("lease", "gateway"),
+    [
+        (Lease("192.168.4.254"), "192.168.4.254"),  # networkd's
+        (Lease(servers=("9.9.9.9",)), "192.168.4.1"),
+        (Lease(), "192.168.4.1"),
+    ],
+)
+def test_another_client_s_lease_is_read_where_networkd_has_none(tmp_path: Path, lease: Lease, gateway: str) -> None:
+    path = tmp_path / "var/lib/dhcp/dhclient.lte.leases"
+    path.parent.mkdir(parents=True)
+    path.write_text('lease {\n  interface "lte";\n  fixed-address 192.168.4.2;\n  option routers 192.168.4.1;\n}\n')
+    there = b.snapshot("fiber", "lte")._replace(defaults=(b.foreign("fiber", 100),))
+    config = b.config(b.uplink("fiber"), b.uplink("lte"))
+    around = Inputs(there, State(), Allotment(), lease=lambda _: lease)
+    reader: Any = Silent()
+    _, found = gateways.settled(reader, str(tmp_path), config, around, bind(config, around), 0.0)
+    assert [up.ipv4.gateway for up in found.uplinks] == ["192.168.2.1", gateway]
+
+
+class Silent:
+    """A reader that finds no default in any table."""
+
+    def defaults_elsewhere(self, *_: object) -> tuple[Route, ...]:
+        return ()
+
+
+@pytest.mark.parametrize(("managed", "penalised"), [("true", {4}), ("false", set())])
+def test_only_a_high_metric_asks_who_set_it(tmp_path: Path, managed: str, penalised: set[int]) -> None:
+    path = tmp_path / "run/NetworkManager/devices/4"
+    path.parent.mkdir(parents=True)
+    path.write_text(f"[device]\nmanaged={managed}\nroute-metric-default-effective=100\n")
+    there = b.snapshot("fiber", "lte")
+    assert look._penalised(str(tmp_path), there) == set()
+    there = there._replace(defaults=(b.foreign("fiber", 20100), b.foreign("lte", 20000)))
+    assert look._penalised(str(tmp_path), there) == penalised

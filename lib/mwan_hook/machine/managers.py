@@ -1,0 +1,47 @@
+"""Managers of an interface, by files in /run: networkd, NetworkManager, ifupdown, dhcpcd, dhclient."""
+
+from __future__ import annotations
+
+from mwan_hook import plainos as os
+from mwan_hook.machine import leases, networkd
+from mwan_hook.machine.values import DHCLIENT, DHCPCD, IFUPDOWN, NETWORK_MANAGER, NETWORKD
+from mwan_hook.store.files import under
+from mwan_hook.store.foreign import contents
+
+NETPLAN = "-netplan-"  # in the names of all files that it generates
+_ACTIVE = ("configured", "configuring", "pending", "initialized")
+
+
+def of(root: str, index: int, interface: str) -> tuple[str, ...]:
+    """Programs that look after it, the one that configures most of it first; none where it is done by hand."""
+    found = (
+        (NETWORKD, has_networkd(root, index)),
+        (NETWORK_MANAGER, has_network_manager(root, index)),
+        (IFUPDOWN, bool(contents(under(root, f"run/network/ifstate.{interface}")).strip())),
+        (DHCPCD, _runs_dhcpcd(root, interface)),
+        (DHCLIENT, os.path.exists(under(root, f"run/dhclient.{interface}.pid"))),
+    )
+    return tuple(name for name, there in found if there)
+
+
+def has_networkd(root: str, index: int) -> bool:
+    """Whether networkd does."""
+    return networkd.link_facts(root, index).get("ADMIN_STATE") in _ACTIVE
+
+
+def has_network_manager(root: str, index: int) -> bool:
+    """Whether NetworkManager does: what others have configured has no metric of its own in that file."""
+    values = dict(line.partition("=")[::2] for line in contents(under(root, f"{leases.DEVICES}/{index}")).split("\n"))
+    return values.get("managed") in ("true", "1") and "route-metric-default-effective" in values
+
+
+def _runs_dhcpcd(root: str, interface: str) -> bool:
+    """Whether one runs for it, or for all interfaces and has had a lease on this one."""
+    if os.path.exists(under(root, f"run/dhcpcd/{interface}.pid")):
+        return True
+    return os.path.exists(under(root, "run/dhcpcd/pid")) and bool(leases.of_dhcpcd(root, interface))
+
+
+def by_netplan(root: str, index: int) -> bool:
+    """Whether netplan has made networkd's file for it."""
+    return NETPLAN in networkd.link_facts(root, index).get("NETWORK_FILE", "")
