@@ -14,6 +14,8 @@ export PATH
 
 # shellcheck source=install/files.sh
 . "$project/install/files.sh"
+# shellcheck source=install/managers.sh
+. "$project/install/managers.sh"
 # shellcheck source=install/python.sh
 . "$project/install/python.sh"
 # shellcheck source=install/start.sh
@@ -31,7 +33,8 @@ usage: [DESTDIR=DIR] ./install.sh [install] [--prefix DIR] [--no-start] [--[no-]
                     second run changes nothing and a newer checkout upgrades.  Needs root.
     --prefix DIR      instead of /usr: program and man pages go below DIR, the rest to /etc
     --no-start        files only: nothing is enabled, started or reloaded
-    --no-usb-network  without the .network file that brings USB modems up; --usb-network takes it again
+    --no-usb-network  without the .network file that brings USB modems up; --usb-network takes it, also where
+                      NetworkManager or ifupdown looks after interfaces: without either it is left out there
   uninstall         takes out what is in the kernel, units and files; keeps /etc/mwan-hook and /var/lib/mwan-hook
     --purge           takes these too
   demo              three uplinks, their troubles, and what mwan-hook makes of them, in a minute (five on a slow
@@ -70,6 +73,8 @@ install_it() {
     one_at_a_time
     read_manifest
     compare
+    [ -z "$left_to" ] ||
+        say "$left_to looks after interfaces here: no .network file for USB modems (--usb-network gives them to networkd)"
     if [ -z "$changed$dropped" ]; then
         say "mwan-hook is installed in $prefix and up to date: nothing was changed"
     else
@@ -124,7 +129,7 @@ remove_all() { # the manifest goes last, so that one who is killed can go on
 # ---------------------------------------------------------------- what it is asked
 
 options() { # $1: those that are known, rest: those that were given
-    known=" $1 " wish='' no_start='' usb_network='' purge=''
+    known=" $1 " wish='' no_start='' usb_wish='' purge=''
     shift
     while [ $# -gt 0 ]; do
         case $known in *" ${1%%=*} "*) ;; *) wrong "$1: unknown here" ;; esac
@@ -136,8 +141,8 @@ options() { # $1: those that are known, rest: those that were given
             shift
             ;;
         --no-start) no_start=yes ;;
-        --no-usb-network) usb_network=no ;;
-        --usb-network) usb_network=yes ;;
+        --no-usb-network) usb_wish=no ;;
+        --usb-network) usb_wish=yes ;;
         --purge) purge=yes ;;
         *) wrong "$1: takes no value" ;;
         esac

@@ -25,10 +25,12 @@ directories() { # sets where everything goes
         units=/usr/lib/systemd/system networkd=/usr/lib/systemd/networkd.conf.d network=/usr/lib/systemd/network
         rules=/usr/lib/udev/rules.d dispatcher=/usr/lib/networkd-dispatcher dbus=/usr/share/dbus-1/system.d
         sysusers=/usr/lib/sysusers.d generators=/usr/lib/systemd/system-generators
+        network_manager=/usr/lib/NetworkManager/dispatcher.d
     else # the only places besides /usr/lib where every program looks
         units=/etc/systemd/system networkd=/etc/systemd/networkd.conf.d network=/etc/systemd/network
         rules=/etc/udev/rules.d dispatcher=/etc/networkd-dispatcher dbus=/etc/dbus-1/system.d
         sysusers=/etc/sysusers.d generators=/etc/systemd/system-generators
+        network_manager=/etc/NetworkManager/dispatcher.d
     fi
     mibs=$prefix/share/snmp/mibs manifest=$lib/manifest
 }
@@ -88,9 +90,10 @@ each_file() { # calls $1 with mode, place and the command that prints it, or wit
     "$1" 644 "$mibs/NETWORKD-CONNECTIVITY-MIB.txt" cat snmp/NETWORKD-CONNECTIVITY-MIB.txt
     foreign "$prefix/bin/connectivity-state" || "$1" 755 "$prefix/bin/connectivity-state" moved dbus/connectivity-state
     for file in spool-event bring-up; do "$1" 755 "$lib/$file" moved "hooks/$file"; done
-    for state in $states; do
+    ! has networkd || for state in $states; do
         "$1" link "$dispatcher/$state.d/50-mwan-hook" "$lib/spool-event"
     done
+    each_manager_hook "$1"
     "$1" 755 "$sbin/mwan-hook" starter # last: with it the program is whole
 }
 
@@ -116,7 +119,7 @@ each_hook() {
 foreign() { [ -e "$destdir$1" ] && ! within "$old" "$1"; } # $1: a file of another package
 
 each_unit() {
-    for file in systemd/*.service systemd/*.timer systemd/*.path systemd/*.socket systemd/*.service.d/*.conf; do
+    for file in systemd/*.service systemd/*.timer systemd/*.path systemd/*.socket systemd/mwan-*.d/*.conf; do
         "$1" 644 "$units/${file#systemd/}" moved "$file"
     done
     "$1" 755 "$generators/mwan-hook-wait-online" moved systemd/system-generators/mwan-hook-wait-online
@@ -178,10 +181,19 @@ note() { # mode, place, command...: adds to $wanted, $changed and $made
 
 within() { case "$nl$1" in *"$nl$2$nl"*) ;; *) return 1 ;; esac } # $1: a list, $2: a line
 
-read_manifest() { # sets $old: its lines, and $usb_network
-    old=''
+read_manifest() { # sets $old: its lines, $usb_wish: what was asked for, $usb_network: what follows, and $left_to
+    old='' usb_network=yes left_to=''
     [ ! -e "$destdir$manifest" ] || old=$(cat "$destdir$manifest")$nl
-    [ -n "$usb_network" ] || if within "$old" "# no usb network"; then usb_network=no; else usb_network=yes; fi
+    if [ -n "$usb_wish" ]; then
+        usb_network=$usb_wish
+    elif within "$old" "# no usb network"; then
+        usb_wish=no usb_network=no
+    elif within "$old" "# usb network"; then
+        usb_wish=yes
+    elif ! within "$old" "$network/89-mwan-hook-usb.network"; then
+        left_to=$(takes_sticks)
+        [ -z "$left_to" ] || usb_network=no
+    fi
 }
 
 compare() { # sets $wanted, $changed, $made and $dropped
@@ -206,7 +218,7 @@ compare() { # sets $wanted, $changed, $made and $dropped
 list() { # $1: a first line or nothing, rest: lists -> the manifest
     [ -z "$1" ] || say "$1"
     shift
-    [ "$usb_network" = yes ] || say "# no usb network"
+    case $usb_wish in no) say "# no usb network" ;; yes) say "# usb network" ;; esac
     printf '%s' "$@" | awk '/^\// && !seen[$0]++'
 }
 

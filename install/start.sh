@@ -44,6 +44,7 @@ start() {
         rm -f "$pending"
     fi
     say
+    say_managers
     "$sbin/mwan-hook" status || :
 }
 
@@ -53,8 +54,7 @@ tell() {
     if touched "$dbus"; then systemctl -q reload dbus.service || say "the bus could not be told; it reads its policy at its next start"; fi
     if touched "$rules"; then udevadm control --reload || say "udev could not be told; it reads its rules at its next start"; fi
     if ! systemctl -q is-active systemd-networkd.service; then
-        say "systemd-networkd does not run here. mwan-hook works, but nothing tells it about leases: it sees uplinks by the"
-        say "default routes in main, and new addresses by the kernel's news and its timer."
+        : # what its files say holds when it starts
     elif touched "$networkd"; then
         say "restarting systemd-networkd: only at its start does it read that mwan-hook's routes are not its to remove"
         systemctl restart systemd-networkd.service
@@ -95,6 +95,7 @@ enable() { # all triggers are there afterwards, but those that the operator has 
 }
 
 start_dispatcher() { # it does not run while it has no script
+    has networkd || return 0
     if [ "$(systemctl is-enabled networkd-dispatcher.service 2>/dev/null)" = enabled ]; then
         systemctl -q is-active networkd-dispatcher.service || systemctl start networkd-dispatcher.service || :
     else

@@ -19,9 +19,11 @@ from tests.lab.router import PROJECT
 from tests.netns.installer import ENVIRONMENT, copy_of_checkout, files, install, look
 
 NOTHING = "nothing was changed"
+IFUPDOWN = ("if-up", "if-down", "if-post-down")
 OURS = re.compile(rb"/usr/(?:lib|sbin)/mwan-hook")
 PROGRAM = re.compile(
-    r"sbin/mwan-hook$|(spool-event|bring-up|mwan-hook-wait-online)$|bin/connectivity-state$|lib/mwan-hook/[a-z-]+\.d/"
+    r"sbin/mwan-hook$|(spool-event|bring-up|mwan-hook-wait-online)$|bin/connectivity-state$|"
+    r"lib/mwan-hook/[a-z-]+\.d/|no-wait\.d/"
 )
 
 
@@ -80,13 +82,23 @@ def test_everything_is_where_its_reader_looks(whole: Path) -> None:
         "usr/lib/systemd/network/89-mwan-hook-usb.network",
         "usr/lib/udev/rules.d/90-mwan-hook.rules",
         "usr/lib/networkd-dispatcher/routable.d/50-mwan-hook",
+        "usr/lib/NetworkManager/dispatcher.d/no-wait.d/50-mwan-hook",
+        "usr/lib/dhcpcd/dhcpcd-hooks/70-mwan-hook",
+        "usr/lib/systemd/system/dhcpcd.service.d/50-mwan-hook.conf",
+        "etc/dhcp/dhclient-exit-hooks.d/mwan-hook",
         "usr/share/doc/mwan-hook/README.md",
         "etc/mwan-hook/mwan-hook.conf",
     ):
         assert name in there
     assert gzip.decompress(there["usr/share/man/man8/mwan-hook.8.gz"][1]).startswith(b".")
     assert {p.name for p in (whole / "etc/iproute2").iterdir()} == {"rt_tables.d", "rt_protos.d"}
-    assert os.readlink(whole / "usr/lib/networkd-dispatcher/off.d/50-mwan-hook") == "/usr/lib/mwan-hook/spool-event"
+    for link in (
+        "usr/lib/networkd-dispatcher/off.d/50-mwan-hook",
+        *(f"etc/network/{name}.d/mwan-hook" for name in IFUPDOWN),
+    ):
+        assert os.readlink(whole / link) == "/usr/lib/mwan-hook/spool-event"
+    # NetworkManager does not wait for what a link into no-wait.d leads to
+    assert os.readlink(whole / "usr/lib/NetworkManager/dispatcher.d/50-mwan-hook") == "no-wait.d/50-mwan-hook"
 
 
 def test_networkd_is_told_of_nexthops_where_it_understands(checkout: Path, installed: Path, tmp_path: Path) -> None:

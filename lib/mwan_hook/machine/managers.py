@@ -9,6 +9,8 @@ from mwan_hook.store.files import under
 from mwan_hook.store.foreign import contents
 
 NETPLAN = "-netplan-"  # in the names of all files that it generates
+EXTERNAL = "run/NetworkManager/system-connections"
+_MANAGED = {"managed=true", "managed=1"}
 _ACTIVE = ("configured", "configuring", "pending", "initialized")
 
 
@@ -16,7 +18,7 @@ def of(root: str, index: int, interface: str) -> tuple[str, ...]:
     """Programs that look after it, the one that configures most of it first; none where it is done by hand."""
     found = (
         (NETWORKD, has_networkd(root, index)),
-        (NETWORK_MANAGER, has_network_manager(root, index)),
+        (NETWORK_MANAGER, has_network_manager(root, index, interface)),
         (IFUPDOWN, bool(contents(under(root, f"run/network/ifstate.{interface}")).strip())),
         (DHCPCD, _runs_dhcpcd(root, interface)),
         (DHCLIENT, os.path.exists(under(root, f"run/dhclient.{interface}.pid"))),
@@ -29,10 +31,12 @@ def has_networkd(root: str, index: int) -> bool:
     return networkd.link_facts(root, index).get("ADMIN_STATE") in _ACTIVE
 
 
-def has_network_manager(root: str, index: int) -> bool:
-    """Whether NetworkManager does: what others have configured has no metric of its own in that file."""
-    values = dict(line.partition("=")[::2] for line in contents(under(root, f"{leases.DEVICES}/{index}")).split("\n"))
-    return values.get("managed") in ("true", "1") and "route-metric-default-effective" in values
+def has_network_manager(root: str, index: int, interface: str) -> bool:
+    """Whether NetworkManager does.  Of what others have configured it keeps a connection in /run, by the name."""
+    text = contents(under(root, f"{leases.DEVICES}/{index}"))
+    if not (_MANAGED.intersection(text.split("\n")) and "\nconnection-uuid=" in text):
+        return False
+    return "\n[dhcp4]" in text or not os.path.exists(under(root, f"{EXTERNAL}/{interface}.nmconnection"))
 
 
 def _runs_dhcpcd(root: str, interface: str) -> bool:

@@ -102,7 +102,8 @@ def _penalised(root: str, outlines: Snapshot) -> frozenset[int]:
         return frozenset()
     from mwan_hook.machine import managers
 
-    return frozenset(index for index in high if managers.has_network_manager(root, index))
+    names = {link.index: link.name for link in outlines.links}
+    return frozenset(index for index in high if managers.has_network_manager(root, index, names.get(index, "")))
 
 
 def _attributes(root: str, config: Config, links: Sequence[Link]) -> dict[str, dict[str, str]]:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from mwan_hook.config import Loaded
     from mwan_hook.model import Job, Link, Uplink
-    from mwan_hook.run.scene import Judged
+    from mwan_hook.run.scene import Judged, Scene
 
 ASKED = (Method.ICMP, Method.TCP)
 _OF_LINKS = (f"{networkd.LEASES}/", f"{networkd.LINKS}/", f"{udev.DATABASE}/n")

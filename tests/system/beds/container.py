@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from tests.lab import LabError, wait_for
@@ -64,12 +64,13 @@ class Container(World):
         removed: Sequence[str] = (),
         client: bool = True,
         suite: str = "",
+        image: Callable[[str], Path] = rootfs.image,
     ) -> None:
         """`uplinks`: the interface for a provider, there at boot.  `files`: put over the image's.
         `binds`: directories of the host, read-only, and where they are inside.  `removed`: paths of the image.
-        `suite`: a Debian other than that of this run."""
+        `suite`: a Debian other than that of this run.  `image`: makes the root directory of a suite."""
         super().__init__(isps, networks)
-        self.suite = suite or rootfs.suite()
+        self.suite, self.image = suite or rootfs.suite(), image
         self.files = {**FILES, **(files or {})}
         self.uplinks = {1: "wan1", 2: "wan2"} if uplinks is None else dict(uplinks)
         self.binds, self.removed, self.with_client = dict(binds or {}), list(removed), client
@@ -88,7 +89,7 @@ class Container(World):
         return self
 
     def _build(self) -> None:
-        image = rootfs.image(self.suite)
+        image = self.image(self.suite)
         self.build_world()
         self._keep_files(image)
         self.hut = self.netns("hut")

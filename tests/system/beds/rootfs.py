@@ -55,6 +55,9 @@ FILES: Files = {
     **{f"etc/systemd/system/{unit}": Link("/dev/null") for unit in MASKED},
 }
 LEFT_OUT = ("man", "doc", "locale", "info", "i18n")  # of /usr/share
+# What looks after interfaces besides networkd, in an image of its own: there each would take all of them.
+MANAGERS = ("network-manager", "ifupdown", "isc-dhcp-client", "dhcpcd", "dhcpcd-base", "netplan.io")
+NOT_STARTED = ("NetworkManager", "NetworkManager-wait-online", "networking", "dhcpcd")
 
 
 def suite() -> str:
@@ -88,6 +91,24 @@ def image(debian: str) -> Path:
 
 def _packages(debian: str) -> tuple[str, ...]:
     return (*PACKAGES, *MORE.get(debian, ()))
+
+
+def managers(debian: str) -> Path:
+    """The same with the programs of MANAGERS, none of which is started."""
+    key = [image(debian).name, MANAGERS, NOT_STARTED]
+    return cached("managers", key, lambda root: _add(image(debian), root))
+
+
+def _add(base: Path, root: Path) -> None:
+    """Let this machine's apt fetch the packages, and the root's own dpkg unpack them."""
+    run(["cp", "-a", "--reflink=auto", str(base), str(root)], timeout=300)
+    settings = (f"Dir={root}", f"DPkg::Chroot-Directory={root}", "APT::Sandbox::User=root")
+    apt = ["apt-get", "-qq", *(word for one in settings for word in ("-o", one))]
+    path = f"PATH={os.environ['PATH']}:/usr/sbin:/sbin"
+    alone(["env", path, *apt, "update"])
+    alone(["env", path, "DEBIAN_FRONTEND=noninteractive", *apt, "-y", "--no-install-recommends", "install", *MANAGERS])
+    alone(["env", path, *apt, "clean"])
+    run(["chroot", str(root), "systemctl", "disable", *NOT_STARTED])
 
 
 def _build(debian: str, root: Path) -> None:

@@ -216,7 +216,8 @@ def test_dhcpcd_is_asked_where_its_files_are_closed(monkeypatch: pytest.MonkeyPa
         ({"run/systemd/netif/links/4": "ADMIN_STATE=configured\n"}, ("systemd-networkd",)),
         ({"run/systemd/netif/links/4": "ADMIN_STATE=unmanaged\n"}, ()),
         ({"run/NetworkManager/devices/4": NETWORK_MANAGER}, ("NetworkManager",)),
-        ({"run/NetworkManager/devices/4": EXTERNAL}, ()),
+        ({"run/NetworkManager/devices/4": EXTERNAL}, ("NetworkManager",)),  # with a static address
+        ({"run/NetworkManager/devices/4": EXTERNAL, f"{managers.EXTERNAL}/wan2.nmconnection": ""}, ()),
         ({"run/NetworkManager/devices/4": NETWORK_MANAGER.replace("managed=true", "managed=false")}, ()),
         ({"run/network/ifstate.wan2": "wan2\n", "run/dhclient.wan2.pid": "7\n"}, ("ifupdown", "dhclient")),
         ({"run/network/ifstate.wan2": "\n"}, ()),

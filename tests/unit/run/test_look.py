@@ -191,7 +191,7 @@ class Silent:
 def test_only_a_high_metric_asks_who_set_it(tmp_path: Path, managed: str, penalised: set[int]) -> None:
     path = tmp_path / "run/NetworkManager/devices/4"
     path.parent.mkdir(parents=True)
-    path.write_text(f"[device]\nmanaged={managed}\nroute-metric-default-effective=100\n")
+    path.write_text(f"[device]\nmanaged={managed}\nconnection-uuid=1-2\n")
     there = b.snapshot("fiber", "lte")
     assert look._penalised(str(tmp_path), there) == set()
     there = there._replace(defaults=(b.foreign("fiber", 20100), b.foreign("lte", 20000)))
