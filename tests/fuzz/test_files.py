@@ -41,7 +41,7 @@ smtp_host = mail.test
   from = 192.168.9.0/24
   proto = tcp, udp
   dport = 80, 5000-5100
-  uplinks = lte, fiber
+  uplinks = lte@usb0 + lte@usb1, fiber
 [uplinks]
   [[fiber]]
   match = eth0

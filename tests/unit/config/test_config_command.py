@@ -57,7 +57,7 @@ POLICIES = """[policies]
 [[banks]]
 proto = tcp
 dport = 443, 5000-5100
-uplinks = fiber, lte
+uplinks = fiber + lte
 sticky = yes
 [[voice]]
 iif = lan0
