@@ -1,17 +1,22 @@
 """mwan3 of OpenWrt: ``/etc/config/mwan3`` (openwrt/packages at 0521bb5, mwan3 2.12.2).
 
-An interface becomes an uplink (:mod:`mwan_hook.imports.mwan3lines`), a rule a policy, and the rule for all that is left
-the order of the shared default (:mod:`mwan_hook.imports.mwan3rules`).
+An interface becomes an uplink (:mod:`mwan_hook.imports.mwan3lines`), a rule (:mod:`mwan_hook.imports.mwan3rules`) a
+policy, and the rule for all that is left the order of the shared default (:mod:`mwan_hook.imports.mwan3policies`).
 """
 
 from __future__ import annotations
 
-from mwan_hook.imports import mwan3lines, mwan3rules, uci
+from mwan_hook.imports import mwan3lines, mwan3policies, mwan3rules, uci
 from mwan_hook.imports.draft import NotUnderstood
+from mwan_hook.imports.mwan3courses import Rules
+from mwan_hook.model import Family
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from mwan_hook.imports.draft import Draft
+    from mwan_hook.imports.mwan3courses import ChosenTraffic, Course
     from mwan_hook.imports.uci import UciSection
 
 KINDS = ("globals", "interface", "member", "policy", "rule")
@@ -32,7 +37,7 @@ def read(text: str, draft: Draft) -> None:
             _globals(draft, section)
     _everywhere(draft)
     lines = mwan3lines.lines(draft, [one for one in found if one.kind == "interface"])
-    mwan3rules.read(draft, found, lines)
+    _traffic(Rules(draft, found, lines), found)
 
 
 def _globals(draft: Draft, section: UciSection) -> None:
@@ -64,3 +69,37 @@ def _everywhere(draft: Draft) -> None:
     draft.top.note(
         "/etc/mwan3.user is not looked at: its actions go to scripts in online.d and offline.d (docs/hooks.md)"
     )
+
+
+def _traffic(rules: Rules, sections: Sequence[UciSection]) -> None:
+    """Put the order of the shared default and the policies into the draft."""
+    for section in sections:
+        if section.kind == "policy" and len(section.name) > mwan3rules.LONGEST_NAME:
+            rules.place.note(
+                f"policy {section.name}: mwan3 passes over names of more than {mwan3rules.LONGEST_NAME} characters"
+            )
+            rules.policies.pop(section.name, None)
+    choices, left = mwan3rules.choices(rules, [section for section in sections if section.kind == "rule"])
+    default = {family: choice for choice in choices if choice.everything for family in choice.courses}
+    exact = mwan3policies.default(
+        rules, {family: choice.courses[family] for family, choice in default.items()}, not left
+    )
+    if left:
+        words = ", ".join(family.value for family in left)
+        rules.place.note(f"what no rule takes of {words} is main's in mwan3, and the shared default's here")
+    for choice in choices:
+        said = exact if choice.everything else set[Family]()
+        courses = {family: one for family, one in choice.courses.items() if family not in said and not one.idle}
+        mwan3policies.policies(rules, choice._replace(courses=_unchosen(rules, choice, courses)))
+
+
+def _unchosen(rules: Rules, choice: ChosenTraffic, courses: Mapping[Family, Course]) -> dict[Family, Course]:
+    """The courses of what no rule before chooses in the same words."""
+    found = {}
+    for family, course in courses.items():
+        other = rules.chosen.setdefault((str(sorted(choice.selectors.items())), family), choice.name)
+        if other == choice.name:
+            found[family] = course
+        else:
+            rules.place.note(f"rule {choice.name} does nothing for {family.value}: {other} chooses the same before it")
+    return found
