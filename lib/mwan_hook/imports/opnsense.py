@@ -38,15 +38,22 @@ def read(text: str, draft: Draft) -> None:
     names = {one.attributes.get("uuid", ""): one.get("name") for one, _ in items}
     groups = [*firewall.root.under(*_MODEL, "gateway_group"), *firewall.root.under("gateways", "gateway_group")]
     known = [pfgroups.read(one, names, sticky=False) for one in groups]
-    found = pfstack.Found(gateways, known, parts, _default(gateways, parts))
+    found = pfstack.Found(gateways, known, parts, _default(draft, gateways, parts))
     pfstack.policies(firewall, found, list(_rules(firewall)))
 
 
-def _default(gateways: Sequence[Gateway], parts: dict[str, DraftSection]) -> list[DraftSection]:
-    """Give the uplinks their metrics; returns them in that order."""
-    ranked = sorted(gateways, key=_rank)
-    found = pfgateways.ordered([gateway.name for gateway in ranked], parts)
-    pfgateways.prefer(found, [next(_rank(one)[1] for one in ranked if parts.get(one.name) is part) for part in found])
+def _default(draft: Draft, gateways: Sequence[Gateway], parts: dict[str, DraftSection]) -> list[DraftSection]:
+    """Give the uplinks their metrics, by their IPv4 gateways if they have any; returns them in that order."""
+    ranks: dict[str, dict[DraftSection, tuple[bool, int]]] = {family: {} for family in FAMILIES}
+    for gateway in gateways:
+        if gateway.name in parts:
+            ranks[gateway.family].setdefault(parts[gateway.name], _rank(gateway))
+    whole = {part: ranks["inet"].get(part) or ranks["inet6"][part] for part in dict.fromkeys(parts.values())}
+    found = sorted(whole, key=whole.__getitem__)
+    pfgateways.prefer(found, [whole[part][1] for part in found])
+    of_ipv6 = [ranks["inet6"][part] for part in found if part in ranks["inet6"]]
+    if sorted(of_ipv6) != of_ipv6:
+        draft.part("uplinks").lost("the order of IPv6 gateways", "an uplink has one metric for both families")
     return found
 
 

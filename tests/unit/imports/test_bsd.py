@@ -216,6 +216,42 @@ def test_what_pfsense_says_that_we_cannot(old: str, new: str, words: tuple[str, 
     assert done.said(*words)
 
 
+def test_what_comes_in_elsewhere_has_the_network_written() -> None:
+    done = pfsense("<source><network>opt2</network></source>", "<source><network>lan</network></source>")
+    assert (done.policy("pings").iif, done.policy("pings").sources) == (("br0.50",), ("10.9.0.0/24",))
+
+
+def test_floating_rules_come_first() -> None:
+    floating = "<type>pass</type><floating>yes</floating><quick>yes</quick><direction>in</direction>"
+    rule = f"<rule>{floating}<destination><port>853</port></destination><protocol>tcp</protocol>"
+    done = pfsense("<separator><lan>", f"{rule}<gateway>WAN2GW</gateway><descr>names</descr></rule><separator><lan>")
+    assert next(policy.name for policy in done.config.policies) == "names"
+    assert (done.policy("names").iif, done.policy("names").dport) == ((), ((853, 853),))
+
+
+def test_of_two_gateways_on_an_interface_the_one_in_use_counts() -> None:
+    item = "<disabled></disabled><interface>opt1</interface><gateway>198.51.100.9</gateway><name>OFF</name>"
+    done = pfsense("<gateways>", f"<gateways><gateway_item>{item}</gateway_item>")
+    assert done.uplink("wan2gw").gateways == ("198.51.100.5",)
+
+
+def test_candidates_for_the_default_come_before_the_others() -> None:
+    done = opnsense("<defaultgw>1</defaultgw><fargw>1<", "<defaultgw>0</defaultgw><fargw>1<")
+    assert [one.metric for one in done.config.uplinks] == [10, 20, 255]
+    done = opnsense("<defaultgw>1</defaultgw><fargw>0<", "<defaultgw>0</defaultgw><fargw>0<")
+    fibre, cable, stick = (one.metric or 0 for one in done.config.uplinks)
+    assert cable < fibre < stick, "IPv4 decides, and of others the lower priority"
+    assert not done.said("order of IPv6")
+
+
+def test_ipv6_that_is_preferred_otherwise_is_said() -> None:
+    item = "<name>CABLE_V6</name><interface>opt1</interface><ipprotocol>inet6</ipprotocol><priority>5</priority>"
+    more = f"<gateway_item>{item}<defaultgw>1</defaultgw></gateway_item>"
+    done = opnsense('<gateway_item uuid="11111111-0000-4000-8000-000000000003">', f"{more}<gateway_item>")
+    assert [one.metric for one in done.config.uplinks] == [10, 20, 255]
+    assert done.said("order of IPv6")
+
+
 def test_what_has_no_monitor_is_judged_by_its_link() -> None:
     done = pfsense("<monitor>1.1.1.1</monitor>", "<monitor>1.1.1.1</monitor><monitor_disable></monitor_disable>")
     assert done.uplink("wan2gw").probe.targets == ()
@@ -260,6 +296,14 @@ LAUGHS = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
 def test_what_is_no_such_file_is_refused(kind: str, text: str) -> None:
     with pytest.raises(UsageError):
         made(kind, text.replace("{0}", kind).replace("{1}", KINDS[kind].partition("?>")[2]))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("more", ["<a>" * 100 + "</a>" * 100, "<!DOCTYPE a>", "&a;"])
+def test_a_good_file_with_one_bad_thing_is_refused(kind: str, more: str) -> None:
+    head, end, _ = KINDS[kind].rpartition("</")
+    with pytest.raises(UsageError):
+        made(kind, f"{head}{more}{end}{kind}>")
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -395,6 +395,12 @@ def test_what_is_no_such_configuration_is_refused(text: str) -> None:
         made("vyos", text)
 
 
+@pytest.mark.parametrize("line", ["show configuration", "set", "set load-balancing wan {", "set " + "a " * 70, "wan"])
+def test_commands_with_another_line_between_are_refused(line: str) -> None:
+    with pytest.raises(UsageError, match="line 6"):
+        made("vyos", COMMANDS.replace("\nset", f"\n{line}\nset", 5).replace(f"\n{line}\n", "\n", 4))
+
+
 def test_half_a_file_is_refused_wherever_it_ends() -> None:
     end = BOOT.index("service {")
     for cut in range(BOOT.index("load-balancing {"), end, 37):
