@@ -98,7 +98,7 @@ def _uplink(firewall: Backup, gateways: Sequence[Gateway], dpinger: Dpinger) -> 
     part.set("families", [FAMILIES[gateway.family] for gateway in used])
     if not first.enabled and used == gateways:
         part.set("enabled", False)
-    if addresses := [gateway.address for gateway in used if gateway.address]:
+    if addresses := [gateway.address.partition("%")[0] for gateway in used if gateway.address]:
         part.set("gateway", addresses)
     part.set("weight", used[0].weight)
     _targets(used, part)

@@ -76,6 +76,11 @@ def test_what_the_whole_router_does() -> None:
     assert manual.said("[router]", "advanced")
 
 
+def test_a_link_local_gateway_is_one_of_its_interface() -> None:
+    done = opnsense("<gateway>2001:db8:1::1<", "<gateway>fe80::1%igb0<")
+    assert done.uplink("fibre_gw").gateways == ("203.0.113.1", "fe80::1")
+
+
 def test_groups_in_lists_by_tier_and_by_uuid() -> None:
     first = "11111111-0000-4000-8000-00000000000"
     old = "<item>FIBRE_GW|1</item><item>CABLE_GW|1</item><item>OPT2_DHCP|2</item>"

@@ -261,6 +261,12 @@ def test_ports_end_before_the_last_one() -> None:
     assert done.policy("rule-5").sport == ((1024, 65534),)
 
 
+@pytest.mark.parametrize("ports", ["1-65535", "0-65535", "22,1-65534"])
+def test_all_ports_are_no_choice(ports: str) -> None:
+    done = wan("rule 5 interface eth1", "rule 5 protocol tcp", f"rule 5 source port {ports}")
+    assert done.policy("rule-5").sport == ()
+
+
 def test_uplinks_share_in_a_policy_by_the_weights_that_they_have() -> None:
     same = wan("rule 5 interface eth0", "rule 5 interface eth1", "rule 5 protocol udp")
     assert same.policy("rule-5").order == (("eth0", "eth1"),)
