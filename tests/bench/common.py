@@ -192,7 +192,7 @@ def _beside(family: str, listening: bool) -> Iterator[Row]:
 def _listened(router: Router, stack: ExitStack) -> None:
     """As where mwan-hook-netlink.socket listens: its service has looked, and a memo is made after that."""
     with inside(router.ns.name):
-        sockets = [stack.enter_context(passed.listen(groups)) for groups in (1361, 262272)]
+        sockets = [stack.enter_context(passed.listen(groups)) for groups in passed.GROUPS]
     if passed.start(sockets, router.ns.argv(*subject.words(router, "event", "--facts"))):
         raise LabError("the look at the news failed")
     (router.root / "run/mwan-hook/quiet").unlink()

@@ -9,13 +9,17 @@ The last line printed is `CODE BEFORE AFTER`: its exit code, and whether a socke
 from __future__ import annotations
 
 import os
+import re
 import select
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 FIRST = 3  # SD_LISTEN_FDS_START
 NETLINK_ROUTE = 0
+UNIT = Path(__file__).parents[2] / "systemd/mwan-hook-netlink.socket"
+GROUPS = tuple(map(int, re.findall(r"^ListenNetlink=route (\d+)$", UNIT.read_text(), re.MULTILINE)))
 
 
 def listen(groups: int) -> socket.socket:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-
 import pytest
 
 from tests.lab import Lab, Network, topologies
-from tests.lab.router import PROJECT
 from tests.lab.uplinks import FIBER_LTE_IPV4
+from tests.netns import passed
 from tests.netns.layout import layout
 
-SOCKET = PROJECT / "systemd/mwan-hook-netlink.socket"
 CONFIG = f"""
 [probe]
 portal_interval = 0
@@ -37,9 +33,7 @@ def spooled(net: Network) -> list[str]:
 
 def woken(net: Network, *words: str) -> str:
     """The command, started with sockets as the unit has them: `CODE BEFORE AFTER`."""
-    groups = re.findall(r"^ListenNetlink=route (\d+)$", SOCKET.read_text(), re.MULTILINE)
-    script = str(Path(__file__).with_name("passed.py"))
-    starter = (net.router.python, script, ",".join(groups))
+    starter = (net.router.python, passed.__file__, ",".join(map(str, passed.GROUPS)))
     return net.router.mwan(*words, wrap=starter).stdout.splitlines()[-1]
 
 
@@ -85,8 +79,7 @@ def test_a_bad_configuration_ends_the_news_too(net: Network) -> None:
 
 def test_sockets_meant_for_another_process_are_not_taken(net: Network) -> None:
     """An interpreter between: LISTEN_PID names the shell that systemd started, not the command."""
-    script = str(Path(__file__).with_name("passed.py"))
-    starter = (net.router.python, script, "1", "sh", "-c", '"$@"; exit $?', "sh")
+    starter = (net.router.python, passed.__file__, "1", "sh", "-c", '"$@"; exit $?', "sh")
     assert net.router.mwan("event", "--facts", wrap=starter).stdout.splitlines()[-1] == "0 True True"
 
 

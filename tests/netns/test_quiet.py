@@ -17,7 +17,7 @@ from mwan_hook.run import listening, quiet
 from tests.lab import Lab, Router, topologies, wait_for
 from tests.lab.inside import inside
 from tests.lab.topologies import Network
-from tests.netns.passed import listen, start
+from tests.netns.passed import GROUPS, listen, start
 
 CONFIG = """\
 [probe]
@@ -272,7 +272,7 @@ def listeners(peace: Peace) -> Iterator[list[socket.socket]]:
     """Sockets as mwan-hook-netlink.socket opens them, in the router."""
     with contextlib.ExitStack() as closing:
         with inside(peace.router.ns.name):
-            sockets = [closing.enter_context(listen(groups)) for groups in (1361, 262272)]
+            sockets = [closing.enter_context(listen(groups)) for groups in GROUPS]
         yield sockets
 
 
@@ -300,6 +300,22 @@ def test_where_systemd_has_heard_of_no_change_nothing_is_dumped(peace: Peace, li
     for sock in listeners:  # the unit is stopped
         sock.close()
     assert peace.same() == "None"
+
+
+def test_a_nexthop_object_that_takes_a_route_with_it_is_news(peace: Peace, listeners: list[socket.socket]) -> None:
+    """The kernel tells of the object alone: a default of main is gone without a word."""
+    ip = peace.router.ns.ip
+    ip("nexthop add id 77 via 10.2.0.1 dev eth2")
+    ip("route add default nhid 77 metric 777")
+    try:
+        assert heard(peace, listeners) == 0
+        peace.restore()
+        peace.surely_same()
+    finally:
+        ip("nexthop del id 77")
+    assert "777" not in ip("route show default")
+    assert peace.same() == "None"
+    assert heard(peace, listeners) == 0
 
 
 def test_a_look_at_the_news_that_fails_ends_the_trust(peace: Peace, listeners: list[socket.socket]) -> None:

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 NOTE = "run/mwan-hook/listening"
 TABLE = "/proc/self/net/netlink"  # of this network namespace
-# Links, addresses, routes and rules of both families: what the socket unit asks for.
-GROUPS = 0x1 | 0x10 | 0x40 | 0x80 | 0x100 | 0x400 | 0x40000
+# Links, addresses, routes and rules of both families, and nexthop objects, with which routes go that nothing tells of:
+# what the socket unit asks for.
+GROUPS = 0x1 | 0x10 | 0x40 | 0x80 | 0x100 | 0x400 | 0x40000 | 0x80000000
 LARGEST = 256  # bytes of a note
 REQUESTS = frozenset((18, 22, 26, 34))  # RTM_GETLINK, GETADDR, GETROUTE, GETRULE: what these groups tell of
 _GROUPS, _WAITING, _INODE = 3, 4, 9  # columns of the table
