@@ -13,6 +13,7 @@ into the ``draft`` (:mod:`mwan_hook.imports.draft`), which has a part for each s
 * ``part.lost(what, because)`` and ``part.differs(words)`` for what changes traffic, verdicts or probing (exit status
   3), ``part.note(words)`` for what changes none of them.  They stand as comments where they were said, between the
   keys that were set before and after.
+* ``part.match(device)`` for an uplink on one interface, by a name that is no pattern.
 * ``draft.device(logical, part)``: the device of ``--map``; without one it says so and takes the name as it is.  For
   kinds whose files name devices: ``draft.renamed(device)``.
 * ``order.spelled(tiers)`` and ``order.default(tiers)`` for uplinks that share, and whose turn comes next.

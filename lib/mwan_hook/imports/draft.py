@@ -21,6 +21,7 @@ MOST = {"uplinks": 200, "policies": 250}  # sections in one
 ONE = {"uplinks": "uplink", "policies": "policy"}
 MOST_REMARKS = 1000
 LONGEST = 240  # characters of a text of the source in a remark
+PATTERN = frozenset("*?[:")  # makes more of `match` than a name
 
 
 class NotUnderstood(Exception):  # noqa: N818 - what it is, not that it is one
@@ -52,6 +53,7 @@ class DraftSection:
         self.depth = depth
         self.whole = whole
         self.broken = False
+        self.device = ""  # that it matches, as the source or --map names it
         self.items: list[Entry | Remark | DraftSection] = []
         self._draft = draft
 
@@ -61,8 +63,9 @@ class DraftSection:
             self._good(value) if key == "targets" and not isinstance(value, str | int | float) else value
         )
         if written is None:
-            self.lost(f"{key} = {value}", "it has characters that mwan-hook's files cannot hold")
-            self.broken = self.whole or key == "match"
+            words = ", ".join(map(str, value if not isinstance(value, str | int | float) else (value,)))
+            self.lost(f"{key} = {words}", "it is empty, or has characters that mwan-hook's files cannot hold")
+            self.broken |= self.whole or key == "match"
             return
         entry = Entry(key, written)
         for place, item in enumerate(self.items):
@@ -70,6 +73,15 @@ class DraftSection:
                 self.items[place] = entry
                 return
         self.items.append(entry)
+
+    def match(self, device: str) -> None:
+        """Match one interface by its name; what would be a pattern here is none in the source."""
+        self.device = device
+        if set(device) & PATTERN and not self._draft.is_given(device):
+            self.lost(f"interface {device}", "mwan-hook takes such a name for a pattern: use --map")
+            self.broken = True
+        else:
+            self.set("match", device)
 
     def _good(self, texts: Sequence[str]) -> list[str]:
         """Targets that can be asked, each once."""
@@ -175,6 +187,10 @@ class Draft:
             at.differs(f"{name} is taken for the name of a device: say which one it is by --map {name}=DEVICE")
         return self.renamed(logical)
 
+    def is_given(self, device: str) -> bool:
+        """Whether ``--map`` gives a device this name."""
+        return device in self._devices.values()
+
     def renamed(self, device: str) -> str:
         """The device that takes the place of one of the source."""
         self._asked.add(device)
@@ -227,7 +243,7 @@ def cut(words: str) -> str:
 def _written(value: Value) -> str | None:
     """A value as the file has it; None if it cannot be written."""
     texts = [value] if isinstance(value, str) else [plain(value)] if isinstance(value, int | float) else [*value]
-    if any(not one.isprintable() or {"'", '"'} <= {*one} for one in texts):
+    if "" in texts or any(not one.isprintable() or {"'", '"'} <= {*one} for one in texts):
         return None
     return quoted(texts[0]) if isinstance(value, str | int | float) else listed(texts)
 

@@ -50,11 +50,11 @@ def _line(draft: Draft, number: int, line: str) -> tuple[int, int, str, int] | N
 
 def _network(draft: Draft, number: int, interface: str, table: int) -> None:
     device = draft.renamed(interface)
-    if any(part.get("match") == device for part in draft.uplinks()):
+    if any(part.device == device for part in draft.uplinks()):
         draft.part("uplinks").note(f"line {number}: {interface} has a table already; DynMHS passes over it, too")
         return
     part = draft.uplink(interface)
-    part.set("match", device)
+    part.match(device)
     part.set("table", table)
     part.set("rule_priority", table)
     if table == OURS:

@@ -108,7 +108,7 @@ class Rules:
         if not self.nowhere:
             self.nowhere = self.draft.uplink(NOWHERE)
             self.nowhere.note("there is no such device: policies that lead to it have only their fallback")
-            self.nowhere.set("match", NOWHERE)
+            self.nowhere.match(NOWHERE)
             self.nowhere.set("enabled", False)
         return [self.nowhere.name]
 

@@ -74,7 +74,7 @@ def _line(draft: Draft, device: str, group: Mapping[Family, UciSection]) -> WanL
         draft.device(first.name, part)
     elif not draft.mapped(first.name):
         part.note(f"its device is not known: --map {first.name}=DEVICE tells it")
-    part.set("match", device)
+    part.match(device)
     part.set("families", [family.value for family in used or group])
     if not used:
         part.set("enabled", False)

@@ -103,7 +103,7 @@ def _selectors(rules: Rules, section: UciSection, name: str) -> dict[str, list[s
             rules.place.note(f"rule {name}: {key} is for tcp and udp only: mwan3 passes over it")
     if interface := section.get("src_iface"):
         line = rules.lines.get(interface)
-        found["iif"] = [line.part.get("match") if line else rules.draft.device(interface, rules.place)]
+        found["iif"] = [line.part.device if line else rules.draft.device(interface, rules.place)]
     return {key: words for key, words in found.items() if words}
 
 

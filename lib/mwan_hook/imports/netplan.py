@@ -123,7 +123,7 @@ def _match(device: Definition, part: DraftSection, draft: Draft) -> None:
     if drivers := items(match, "driver"):
         found.append([f"driver:{driver}" for driver in drivers])
     if name or not found:
-        part.set("match", draft.renamed(name or device.name))
+        part.match(draft.renamed(name or device.name))
         return
     part.set("match", found[0])
     for other in found[1:]:

@@ -93,7 +93,7 @@ def _counts(loss: int, period: float, interval: float) -> tuple[int, int]:
 def _uplink(firewall: Backup, gateways: Sequence[Gateway], dpinger: Dpinger) -> DraftSection:
     first = gateways[0]
     part = firewall.draft.uplink(first.name.lower())
-    part.set("match", firewall.device(first.interface, part))
+    part.match(firewall.device(first.interface, part))
     used = [gateway for gateway in gateways if gateway.enabled] or gateways
     part.set("families", [FAMILIES[gateway.family] for gateway in used])
     if not first.enabled and used == gateways:

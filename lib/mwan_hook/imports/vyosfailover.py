@@ -129,7 +129,7 @@ def _other(prefix: str, hops: Sequence[_Hop], draft: Draft, uplinks: dict[str, D
 def uplink(interface: str, draft: Draft) -> DraftSection:
     """A new uplink of one interface; what VyOS balances is IPv4."""
     part = draft.uplink(interface)
-    part.set("match", draft.renamed(interface))
+    part.match(draft.renamed(interface))
     part.set("families", "ipv4")
     return part
 

@@ -170,6 +170,48 @@ def test_an_uplink_without_its_device_goes() -> None:
     assert list(plain(good(one))["uplinks"]) == ["b"]
 
 
+def test_an_uplink_without_its_device_goes_whatever_else_it_cannot_have() -> None:
+    one = draft()
+    one.uplink("good")
+    part = one.uplink("bad")
+    for key in ("match", "gateway", "start"):
+        part.set(key, "a\nb")
+    assert list(plain(good(one))["uplinks"]) == ["good"]
+
+
+@pytest.mark.parametrize("words", [[""], "", ["eth0", ""]])
+def test_an_empty_selector_would_choose_everything_so_the_policy_goes(words: str | list[str]) -> None:
+    one = draft()
+    one.uplink("wan")
+    part = one.policy("voice")
+    part.set("iif", words)
+    part.set("uplinks", ["wan"])
+    assert "policies" not in plain(good(one))
+
+
+NAMED = {
+    "dynmhs": "NETWORK={}:1500\nNETWORK=eth9:1600\n",
+    "mwan3": "config interface '{}'\n option enabled 1\nconfig interface eth9\n option enabled 1\n",
+    "netplan": "network: {{ethernets: {{'{}': {{dhcp4: true}}, eth9: {{dhcp4: true}}}}}}",
+    "opnsense": "<opnsense><interfaces><wan><if>{}</if><ipaddr>dhcp</ipaddr><enable>1</enable></wan><lan><if>eth9</if>"
+    "<ipaddr>dhcp</ipaddr><enable>1</enable></lan></interfaces></opnsense>",
+    "pfsense": "<pfsense><interfaces><wan><if>{}</if><ipaddr>dhcp</ipaddr><enable/></wan><lan><if>eth9</if>"
+    "<ipaddr>dhcp</ipaddr><enable/></lan></interfaces></pfsense>",
+    "vyos": "set load-balancing wan interface-health '{}' nexthop dhcp\n"
+    "set load-balancing wan interface-health eth9 nexthop dhcp\n",
+}
+
+
+@pytest.mark.parametrize("kind", NAMED)
+@pytest.mark.parametrize("name", ["e*", "eth[0-8]", "eth?", "driver:veth"])
+def test_a_device_of_the_source_is_a_name_and_never_a_pattern(kind: str, name: str) -> None:
+    """Else an uplink would take interfaces that the source does not speak of."""
+    text = NAMED[kind].format(name)
+    assert [uplink.match[0].glob for uplink in made(kind, text).config.uplinks] == ["eth9"]
+    both = made(kind, text, **{name: "usb*"}).config.uplinks
+    assert [uplink.match[0].glob for uplink in both] == ["usb*", "eth9"]
+
+
 def test_what_contradicts_itself_goes_with_what_needs_it() -> None:
     one = draft()
     for name, table in (("a", 7), ("b", 7), ("c", 8)):

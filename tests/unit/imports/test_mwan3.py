@@ -374,6 +374,11 @@ def test_what_a_rule_chooses(options: tuple[str, ...], field: str, value: object
     assert not done.loses
 
 
+def test_the_device_of_a_rule_is_that_of_its_interface_whatever_quotes_its_name_needs() -> None:
+    found = of(HEAD + "config rule r\n\toption src_iface wan\n\toption use_policy both\n", wan="a#b")
+    assert found.policy("r").iif == ("a#b",)
+
+
 def test_ports_without_a_protocol_that_has_them_are_passed_over() -> None:
     done = rule("proto icmp", "dest_port 80", "use_policy only_wan")
     assert done.policy("r").dport == ()
