@@ -77,8 +77,8 @@ class DraftSection:
     def match(self, device: str) -> None:
         """Match one interface by its name; what would be a pattern here is none in the source."""
         self.device = device
-        if set(device) & PATTERN and not self._draft.is_given(device):
-            self.lost(f"interface {device}", "mwan-hook takes such a name for a pattern: use --map")
+        if set(device) & PATTERN:
+            self.lost(f"interface {device}", "mwan-hook takes such a name for a pattern: name it by --map")
             self.broken = True
         else:
             self.set("match", device)
@@ -186,10 +186,6 @@ class Draft:
             name = cut(logical)
             at.differs(f"{name} is taken for the name of a device: say which one it is by --map {name}=DEVICE")
         return self.renamed(logical)
-
-    def is_given(self, device: str) -> bool:
-        """Whether ``--map`` gives a device this name."""
-        return device in self._devices.values()
 
     def renamed(self, device: str) -> str:
         """The device that takes the place of one of the source."""
