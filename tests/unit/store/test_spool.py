@@ -129,6 +129,12 @@ def test_a_dispatcher_that_names_no_interface_still_makes_an_event(tmp_path: Pat
     assert spool.take(str(tmp_path)).events == (spool.Event("off", ""),)
 
 
+def test_the_hook_never_fails_because_ifup_would_give_the_interface_up(tmp_path: Path) -> None:
+    put(tmp_path, files.EVENTS, "a file in its place")
+    dropped(tmp_path, PHASE="post-up", IFACE="eth0")
+    assert (tmp_path / files.EVENTS).read_text() == "a file in its place"
+
+
 def test_a_line_of_text_that_is_no_event_is_removed(tmp_path: Path) -> None:
     for name, content in (
         ("word", "add"),
