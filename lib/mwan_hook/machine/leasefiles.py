@@ -82,7 +82,7 @@ def _blocks(text: str) -> Iterator[dict[str, str]]:
 
 def _lease(block: Mapping[str, str]) -> Offer:
     routes = block.get(f"rfc3442-{_ROUTES}") or block.get(_ROUTES, "")
-    numbers = [int(word) for word in _words(routes) if word.isdecimal() and int(word) < 256]
+    numbers = [int(word) for word in _words(routes) if word.isdecimal() and len(word) < 4 and int(word) < 256]
     routers = _classless(bytes(numbers)) if routes else _words(block.get("routers", ""))
     return Offer(block["fixed-address"], _addresses(routers), _addresses(_words(block.get("domain-name-servers", ""))))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mwan_hook import plainos
@@ -144,6 +144,7 @@ def test_classless_routes_without_a_default_leave_no_router() -> None:
 
 
 @given(st.binary(max_size=80), st.text(max_size=80))
+@example(b"", "9" * 5000)  # more digits than int() takes
 def test_any_content_is_read_without_an_error(data: bytes, text: str) -> None:
     for options in (data, bytes([121, len(data)]) + data):
         leasefiles.dhcpcd(dhcpcd("") + options)
