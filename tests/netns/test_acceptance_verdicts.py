@@ -225,6 +225,9 @@ def test_wait_online_ends_when_an_uplink_is_online_and_fails_when_none_is(net: N
         isp.fault("blackhole")
     net.router.check()
     net.router.mwan("wait-online", "--timeout", "0.5", code=1)
+    net.router.configure("[uplinks]\n[[gone]]\nmatch = gone0\n")
+    said = net.router.mwan("wait-online", "--timeout", "0", code=1).stderr
+    assert "uplink gone: no interface matches" in said
 
 
 def test_a_run_ends_although_a_dead_line_comes_due_again_before_its_round_is_over(net: Network) -> None:

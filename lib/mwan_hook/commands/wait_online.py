@@ -30,7 +30,7 @@ def run(root: str, timeout: float | None) -> int:
                     say((f"{uplink.name} {uplink.interface} {family.value} online",))
                     return 0
         if until is not None and time.monotonic() >= until:
-            complain((f"no uplink came online within {timeout:g} s",))
+            complain((f"no uplink came online within {timeout:g} s", *judged.scene.bound.told))
             return 1
         time.sleep(AGAIN if time.monotonic() < begun + SOON else LATER)
         said = configuration.mistakes
