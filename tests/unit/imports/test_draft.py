@@ -170,7 +170,7 @@ def test_an_uplink_without_its_device_goes() -> None:
     assert list(plain(good(one))["uplinks"]) == ["b"]
 
 
-def test_an_uplink_without_its_device_goes_whatever_else_it_cannot_have() -> None:
+def test_an_uplink_that_cannot_have_other_keys_either_goes_with_its_device() -> None:
     one = draft()
     one.uplink("good")
     part = one.uplink("bad")

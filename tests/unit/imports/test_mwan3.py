@@ -374,7 +374,7 @@ def test_what_a_rule_chooses(options: tuple[str, ...], field: str, value: object
     assert not done.loses
 
 
-def test_the_device_of_a_rule_is_that_of_its_interface_whatever_quotes_its_name_needs() -> None:
+def test_a_rule_has_the_device_of_its_interface_by_a_name_in_quotes_too() -> None:
     found = of(HEAD + "config rule r\n\toption src_iface wan\n\toption use_policy both\n", wan="a#b")
     assert found.policy("r").iif == ("a#b",)
 
