@@ -11,7 +11,7 @@ import time
 from errno import EEXIST
 from struct import pack, unpack_from
 
-from mwan_hook.kernel import build, bulk, frames, wire
+from mwan_hook.kernel import bulk, frames, wire
 from mwan_hook.kernel.canonical import OF_A_HOP
 from mwan_hook.kernel.reader import Reader
 from mwan_hook.model import PROTOCOL, Family, MwanError
@@ -81,7 +81,7 @@ def _whole(buffers: Iterable[bytes]) -> list[bytes]:
 
 
 def _link(index: int, flags: int) -> bytes:
-    return build.request(wire.RTM_NEWLINK, 0, pack("=BxHiII", 0, 0, index, flags, _IFF_UP))
+    return frames.request(wire.RTM_NEWLINK, 0, pack("=BxHiII", 0, 0, index, flags, _IFF_UP))
 
 
 def _stays(message: bytes, index: int) -> bool:
@@ -98,11 +98,11 @@ def _route(message: bytes) -> bytes:
     body = message[16:24] + bytes((message[24] & wire.RTNH_F_ONLINK,)) + bytes(3)
     for kind, value in found:
         if kind == wire.RTA_MULTIPATH:
-            legs = [build.leg(leg[0] & wire.RTNH_F_ONLINK, *leg[1:]) for leg in wire.legs(value)]
-            body += build.attribute(kind, b"".join(legs))
+            legs = [frames.leg(leg[0] & wire.RTNH_F_ONLINK, *leg[1:]) for leg in wire.legs(value)]
+            body += frames.attribute(kind, b"".join(legs))
         elif kind not in left:
-            body += build.attribute(kind, value)
-    return build.request(wire.RTM_NEWROUTE, wire.NLM_F_CREATE | wire.NLM_F_APPEND, body)
+            body += frames.attribute(kind, value)
+    return frames.request(wire.RTM_NEWROUTE, wire.NLM_F_CREATE | wire.NLM_F_APPEND, body)
 
 
 def _address(message: bytes) -> bytes:
@@ -113,11 +113,11 @@ def _address(message: bytes) -> bytes:
     if not flags & _PERMANENT or scope >= _LINK:
         return b""
     body = pack("=BBBBI", family, length, 0, scope, index)
-    body += b"".join(_given(found)) + build.number(_IFA_FLAGS, flags & _KEPT)
-    return build.request(wire.RTM_NEWADDR, wire.NLM_F_CREATE | wire.NLM_F_EXCL, body)
+    body += b"".join(_given(found)) + frames.number(_IFA_FLAGS, flags & _KEPT)
+    return frames.request(wire.RTM_NEWADDR, wire.NLM_F_CREATE | wire.NLM_F_EXCL, body)
 
 
 def _given(found: dict[int, bytes]) -> Iterator[bytes]:
     for kind in (_IFA_ADDRESS, _IFA_LOCAL):
         if kind in found:
-            yield build.attribute(kind, found[kind])
+            yield frames.attribute(kind, found[kind])

@@ -3,36 +3,13 @@
 from __future__ import annotations
 
 from _socket import AF_INET6, inet_pton
-from struct import Struct, pack
+from struct import pack
 
 from mwan_hook.addresses import packed, split
 from mwan_hook.kernel import wire
+from mwan_hook.kernel.frames import attribute, leg, number, request
 from mwan_hook.model import DEFAULT, Family, Nexthop, Route, Rule
 from mwan_hook.routing.gateways import canonical_metric
-
-_HEADER = Struct("=IHHII")
-_ATTRIBUTE = Struct("=HH")
-_HOP = Struct("=HBBi")
-
-
-def request(kind: int, flags: int, body: bytes) -> bytes:
-    """A message to send; ``body`` is what follows the netlink header."""
-    return _HEADER.pack(16 + len(body), kind, flags | wire.NLM_F_REQUEST, 1, 0) + body
-
-
-def attribute(kind: int, value: bytes) -> bytes:
-    """One attribute, padded to four bytes."""
-    return _ATTRIBUTE.pack(4 + len(value), kind) + value + bytes(-len(value) & 3)
-
-
-def number(kind: int, value: int) -> bytes:
-    """A 32-bit attribute."""
-    return attribute(kind, pack("=I", value))
-
-
-def leg(flags: int, weight: int, index: int, rest: bytes) -> bytes:
-    """One nexthop for RTA_MULTIPATH; ``rest`` is its attributes."""
-    return _HOP.pack(8 + len(rest), flags, weight - 1, index) + rest
 
 
 def canonical(wanted: Route) -> Route:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from struct import Struct
 
-from mwan_hook.kernel import build, wire
+from mwan_hook.kernel import frames, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def rewrite(body: bytes, oif: int) -> tuple[bool, bytes]:
             ways, onlink = _ways(living or all_legs)
             made += ways
         else:
-            made += build.attribute(kind, value)
+            made += frames.attribute(kind, value)
     return alive, made[:8] + bytes((0 if by_object else onlink,)) + made[9:]
 
 
@@ -64,12 +64,12 @@ def _ways(legs: list[_Leg]) -> tuple[bytes, int]:
         flags, _, index, rest = legs[0]
         of_leg = dict(wire.each_attribute(rest, 0))
         first = [kind for kind in of_leg if kind in (wire.RTA_GATEWAY, wire.RTA_VIA)]
-        body = b"".join(build.attribute(kind, of_leg.pop(kind)) for kind in first)
-        body += build.number(wire.RTA_OIF, index)
-        body += b"".join(build.attribute(kind, value) for kind, value in of_leg.items())
+        body = b"".join(frames.attribute(kind, of_leg.pop(kind)) for kind in first)
+        body += frames.number(wire.RTA_OIF, index)
+        body += b"".join(frames.attribute(kind, value) for kind, value in of_leg.items())
         return body, flags & wire.RTNH_F_ONLINK
-    made = sorted(build.leg(flags & wire.RTNH_F_ONLINK, weight, index, rest) for flags, weight, index, rest in legs)
-    return build.attribute(wire.RTA_MULTIPATH, b"".join(made)), 0
+    made = sorted(frames.leg(flags & wire.RTNH_F_ONLINK, weight, index, rest) for flags, weight, index, rest in legs)
+    return frames.attribute(wire.RTA_MULTIPATH, b"".join(made)), 0
 
 
 def writer(table: int, protocol: int, flags: int) -> Callable[[bytes], bytes]:

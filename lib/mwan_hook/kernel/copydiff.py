@@ -5,7 +5,7 @@ from __future__ import annotations
 from _socket import AF_INET6
 from struct import unpack_from
 
-from mwan_hook.kernel import build, canonical, wire
+from mwan_hook.kernel import canonical, frames, wire
 from mwan_hook.light import tally
 from mwan_hook.model import Copies, Family
 
@@ -150,13 +150,13 @@ def join(routes: list[bytes]) -> bytes:
     for route in routes:
         for kind, value in wire.each_attribute(route, canonical.ATTRIBUTES):
             if kind == wire.RTA_MULTIPATH:
-                legs.update((build.leg(*way), None) for way in wire.legs(value))
+                legs.update((frames.leg(*way), None) for way in wire.legs(value))
         legs.update((plain, None) for plain in _plain(route))
     first, body = routes[0], b""
     for kind, value in wire.each_attribute(first, 20):
-        body += b"" if kind in canonical.OF_A_HOP else build.attribute(kind, value)
-    ways = build.attribute(wire.RTA_MULTIPATH, b"".join(sorted(legs)))
-    pref = build.attribute(wire.RTA_PREF, b"\0")
+        body += b"" if kind in canonical.OF_A_HOP else frames.attribute(kind, value)
+    ways = frames.attribute(wire.RTA_MULTIPATH, b"".join(sorted(legs)))
+    pref = frames.attribute(wire.RTA_PREF, b"\0")
     at = len(body) - len(pref)  # the kernel names the nexthops before the preference
     return first[:8] + bytes(4) + canonical.TABLE + body[:at] + ways + body[at:]
 
@@ -165,6 +165,6 @@ def _plain(route: bytes) -> list[bytes]:
     found = wire.attributes(route, canonical.ATTRIBUTES)
     if wire.RTA_MULTIPATH in found or wire.RTA_OIF not in found:
         return []
-    rest = build.attribute(wire.RTA_GATEWAY, found[wire.RTA_GATEWAY])
+    rest = frames.attribute(wire.RTA_GATEWAY, found[wire.RTA_GATEWAY])
     index: int = unpack_from("=i", found[wire.RTA_OIF])[0]
-    return [build.leg(route[8], 1, index, rest)]
+    return [frames.leg(route[8], 1, index, rest)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from _socket import MSG_DONTWAIT
 from struct import pack, unpack_from
 
-from mwan_hook.kernel import build, netlink, wire
+from mwan_hook.kernel import frames, netlink, wire
 from mwan_hook.model import MwanError
 
 TYPE_CHECKING = False
@@ -24,7 +24,7 @@ def read(indexes: Iterable[int]) -> dict[int, int]:
         found = {}
         for index in indexes:
             request = pack("=BBHII", 0, 0, 0, index, 1 << (IFLA_STATS_LINK_64 - 1))
-            sock.send(build.request(RTM_GETSTATS, 0, request))
+            sock.send(frames.request(RTM_GETSTATS, 0, request))
             carried = _carried(sock.recv(netlink.RECEIVE, MSG_DONTWAIT))  # the kernel answers within send
             if carried is not None:
                 found[index] = carried

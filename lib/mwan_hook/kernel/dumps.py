@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from struct import Struct
 
-from mwan_hook.kernel import build, frames, netlink, wire
+from mwan_hook.kernel import frames, netlink, wire
 from mwan_hook.light import partial
 from mwan_hook.model import Family, MwanError
 
@@ -83,5 +83,5 @@ def identity(message: bytes) -> bytes:
 
 def request(family: Family, table: int, oif: int = 0, protocol: int = 0, kind: int = 0) -> bytes:
     body = _ROUTE.pack(family.af, 0, 0, 0, 0, protocol, 0, kind, 0)
-    body += build.number(wire.RTA_TABLE, table) if table else b""
-    return body + (build.number(wire.RTA_OIF, oif) if oif else b"")
+    body += frames.number(wire.RTA_TABLE, table) if table else b""
+    return body + (frames.number(wire.RTA_OIF, oif) if oif else b"")

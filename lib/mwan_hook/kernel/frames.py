@@ -1,4 +1,4 @@
-"""Buffers of netlink messages: where each begins, where a dump ends.  Pure, and quick for large dumps.
+"""Buffers of netlink messages: where each begins, where a dump ends; and what messages are made of.  Pure, and quick.
 
 A dump's buffer mostly holds messages of one length.  Such a buffer is handled by columns (slices with the length as
 step), which run at the speed of C.
@@ -6,12 +6,15 @@ step), which run at the speed of C.
 
 from __future__ import annotations
 
+from struct import Struct, pack
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 NLMSG_DONE = 3
-NLM_F_DUMP_INTR = 0x10
+NLM_F_REQUEST, NLM_F_DUMP_INTR = 0x1, 0x10
+_HEADER, _ATTRIBUTE, _HOP = Struct("=IHHII"), Struct("=HH"), Struct("=HBBi")
 _DONE = b"\x14\0\0\0\x03\0"  # its length and type, where the kernel adds no words
 
 
@@ -85,3 +88,23 @@ def done_with_words(buffer: bytes) -> int:
         if buffer[start + 4] <= NLMSG_DONE and not buffer[start + 5]:
             return start
     return -1
+
+
+def request(kind: int, flags: int, body: bytes) -> bytes:
+    """A message to send; ``body`` is what follows the netlink header."""
+    return _HEADER.pack(16 + len(body), kind, flags | NLM_F_REQUEST, 1, 0) + body
+
+
+def attribute(kind: int, value: bytes) -> bytes:
+    """One attribute, padded to four bytes."""
+    return _ATTRIBUTE.pack(4 + len(value), kind) + value + bytes(-len(value) & 3)
+
+
+def number(kind: int, value: int) -> bytes:
+    """A 32-bit attribute."""
+    return attribute(kind, pack("=I", value))
+
+
+def leg(flags: int, weight: int, index: int, rest: bytes) -> bytes:
+    """One nexthop for RTA_MULTIPATH; ``rest`` is its attributes."""
+    return _HOP.pack(8 + len(rest), flags, weight - 1, index) + rest

@@ -5,7 +5,7 @@ from __future__ import annotations
 from struct import pack
 
 from mwan_hook.addresses import packed, split
-from mwan_hook.kernel import build, wire
+from mwan_hook.kernel import frames, wire
 from mwan_hook.model import Family
 
 RTM_SETLINK, RTM_DELADDR = 19, 21
@@ -26,17 +26,17 @@ def address(index: int, prefix: str, add: bool) -> bytes:
     local = family is Family.IPV6 and value[0] == 0xFE and value[1] & 0xC0 == 0x80
     flags = (0 if local else IFA_F_NOPREFIXROUTE) | (IFA_F_NODAD if family is Family.IPV6 else 0)
     body = pack("=BBBBI", family.af, length, 0, _SCOPE_LINK if local else 0, index)
-    body += build.attribute(IFA_LOCAL, value) + build.attribute(IFA_ADDRESS, value)
+    body += frames.attribute(IFA_LOCAL, value) + frames.attribute(IFA_ADDRESS, value)
     if not add:
-        return build.request(RTM_DELADDR, 0, body)
-    return build.request(wire.RTM_NEWADDR, wire.NLM_F_CREATE | wire.NLM_F_EXCL, body + build.number(IFA_FLAGS, flags))
+        return frames.request(RTM_DELADDR, 0, body)
+    return frames.request(wire.RTM_NEWADDR, wire.NLM_F_CREATE | wire.NLM_F_EXCL, body + frames.number(IFA_FLAGS, flags))
 
 
 def switched(index: int, up: bool) -> bytes:
     """Set an interface up or down."""
-    return build.request(RTM_SETLINK, 0, pack("=BBHiII", 0, 0, 0, index, IFF_UP if up else 0, IFF_UP))
+    return frames.request(RTM_SETLINK, 0, pack("=BBHiII", 0, 0, 0, index, IFF_UP if up else 0, IFF_UP))
 
 
 def resized(index: int, mtu: int) -> bytes:
     """Set an interface's MTU."""
-    return build.request(RTM_SETLINK, 0, pack("=BBHiII", 0, 0, 0, index, 0, 0) + build.number(IFLA_MTU, mtu))
+    return frames.request(RTM_SETLINK, 0, pack("=BBHiII", 0, 0, 0, index, 0, 0) + frames.number(IFLA_MTU, mtu))

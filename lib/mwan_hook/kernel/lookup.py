@@ -6,7 +6,7 @@ import os
 from struct import pack
 
 from mwan_hook.addresses import packed
-from mwan_hook.kernel import build, netlink, wire
+from mwan_hook.kernel import frames, netlink, wire
 from mwan_hook.model import Family
 
 TYPE_CHECKING = False
@@ -30,7 +30,7 @@ def ask(asked: Question, flags: int) -> tuple[bytes, int, str]:
         flags |= RTM_F_LOOKUP_TABLE  # IPv6 tells the table always, and takes no such flag
     sock = netlink.connect()
     try:
-        sock.send(build.request(wire.RTM_GETROUTE, 0, _body(asked, flags)))
+        sock.send(frames.request(wire.RTM_GETROUTE, 0, _body(asked, flags)))
         message = sock.recv(netlink.RECEIVE)
     finally:
         sock.close()
@@ -44,10 +44,10 @@ def _body(asked: Question, flags: int) -> bytes:
     to = packed(asked.destination)
     source = packed(asked.source) if asked.source else b""
     body = pack(_ROUTE_BODY, asked.family.af, 8 * len(to), 8 * len(source), 0, 0, 0, 0, 0, flags)
-    body += build.attribute(wire.RTA_DST, to)
-    body += build.attribute(wire.RTA_SRC, source) if source else b""
+    body += frames.attribute(wire.RTA_DST, to)
+    body += frames.attribute(wire.RTA_SRC, source) if source else b""
     numbers = ((_IIF, asked.iif), (wire.RTA_OIF, asked.oif), (_MARK, asked.mark))
-    body += b"".join(build.number(kind, value) for kind, value in numbers if value)
-    body += build.number(_UID, asked.uid) + build.attribute(_IP_PROTO, bytes((asked.proto,)))
+    body += b"".join(frames.number(kind, value) for kind, value in numbers if value)
+    body += frames.number(_UID, asked.uid) + frames.attribute(_IP_PROTO, bytes((asked.proto,)))
     ports = ((_SPORT, asked.sport), (_DPORT, asked.dport))
-    return body + b"".join(build.attribute(kind, pack(">H", value)) for kind, value in ports if value)
+    return body + b"".join(frames.attribute(kind, pack(">H", value)) for kind, value in ports if value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from _socket import inet_ntop
 from sys import byteorder
 
-from mwan_hook.kernel import build, frames, netlink, wire
+from mwan_hook.kernel import frames, netlink, wire
 from mwan_hook.kernel.dumps import Dumps, identity, request, retry_interrupted, split
 from mwan_hook.light import partial
 from mwan_hook.model import MAIN_TABLE, Address, Family, Link, Route
@@ -24,7 +24,7 @@ FEW = 2  # buffers of an IPv6 dump that are read before asking otherwise
 LOOPBACK = 1
 PIECE = 4  # the longest prefix that is a default in pieces: 0.0.0.0/1, ::/1, 2000::/3, 3000::/4
 
-_EXT_MASK = build.number(29, 1 << 3)  # IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS
+_EXT_MASK = frames.number(29, 1 << 3)  # IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS
 _DST_LEN, _SRC_LEN, _PROTOCOL, _KIND = 17, 18, 21, 23  # offsets in a message
 _RTPROT_KERNEL, _RTPROT_RA, _RTPROT_DHCP, _RTN_UNREACHABLE = 2, 9, 16, 7
 _FROM_OUTSIDE = frozenset((_RTPROT_RA, _RTPROT_DHCP))

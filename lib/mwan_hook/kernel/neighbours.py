@@ -7,7 +7,7 @@ from _socket import inet_ntop, inet_pton
 from struct import pack, unpack_from
 
 from mwan_hook.addresses import VIA_IPV6
-from mwan_hook.kernel import build, netlink, wire
+from mwan_hook.kernel import frames, netlink, wire
 from mwan_hook.kernel.reader import Reader
 from mwan_hook.model import FAMILIES, PROTOCOL, Family, turn_key
 
@@ -90,7 +90,7 @@ def _solicit(index: int, gateways: Sequence[str]) -> None:
     sock = netlink.connect()
     try:
         for body in _wishes(index, gateways):
-            sock.send(build.request(wire.RTM_NEWNEIGH, wire.NLM_F_CREATE, body))
+            sock.send(frames.request(wire.RTM_NEWNEIGH, wire.NLM_F_CREATE, body))
     finally:
         sock.close()
 
@@ -99,4 +99,4 @@ def _wishes(index: int, gateways: Sequence[str]) -> Iterator[bytes]:
     for gateway in gateways:
         text = gateway.removeprefix(VIA_IPV6)
         af = Family.of(text).af
-        yield pack("=BxxxiHBB", af, index, 0, _NTF_USE, 0) + build.attribute(_NDA_DST, inet_pton(af, text))
+        yield pack("=BxxxiHBB", af, index, 0, _NTF_USE, 0) + frames.attribute(_NDA_DST, inet_pton(af, text))

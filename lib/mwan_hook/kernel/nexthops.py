@@ -6,7 +6,7 @@ from _socket import inet_ntop, inet_pton
 from errno import EOPNOTSUPP
 from struct import Struct, pack, unpack_from
 
-from mwan_hook.kernel import build, bulk, netlink, wire
+from mwan_hook.kernel import bulk, frames, netlink, wire
 from mwan_hook.model import Family, Nexthop, NexthopObject, Op
 
 TYPE_CHECKING = False
@@ -30,8 +30,8 @@ def supported() -> bool:
     """Whether the kernel has resilient groups (5.13), and so messages about their buckets."""
     sock = netlink.connect()
     try:
-        body = _HEADER.pack(0, 0, 0, 0, 0) + build.number(_ID, 1)
-        sock.send(build.request(_GETBUCKET, wire.NLM_F_DUMP, body))
+        body = _HEADER.pack(0, 0, 0, 0, 0) + frames.number(_ID, 1)
+        sock.send(frames.request(_GETBUCKET, wire.NLM_F_DUMP, body))
         message = sock.recv(netlink.RECEIVE)
     finally:
         sock.close()
@@ -81,20 +81,20 @@ def _group(
 def message(op: Op, one: NexthopObject) -> bytes:
     """RTM_NEWNEXTHOP or RTM_DELNEXTHOP."""
     if op is Op.DELETE:
-        return build.request(wire.RTM_DELNEXTHOP, 0, _HEADER.pack(0, 0, 0, 0, 0) + build.number(_ID, one.id))
+        return frames.request(wire.RTM_DELNEXTHOP, 0, _HEADER.pack(0, 0, 0, 0, 0) + frames.number(_ID, one.id))
     if one.hop:
         flags = wire.RTNH_F_ONLINK if one.hop.onlink else 0
         body = _HEADER.pack(one.family.af, 0, one.protocol, 0, flags)
-        body += build.number(_ID, one.id) + build.number(_OIF, one.hop.index)
+        body += frames.number(_ID, one.id) + frames.number(_OIF, one.hop.index)
         if one.hop.gateway:
-            body += build.attribute(_GATEWAY, inet_pton(one.family.af, one.hop.gateway))
+            body += frames.attribute(_GATEWAY, inet_pton(one.family.af, one.hop.gateway))
     else:
         members = b"".join(_MEMBER.pack(who, weight - 1, 0) for who, weight in one.members)
-        settings = build.attribute(_BUCKETS, pack("=H", one.buckets)) + build.number(_IDLE_TIMER, one.idle * _TICKS)
-        body = _HEADER.pack(0, 0, one.protocol, 0, 0) + build.number(_ID, one.id)
-        body += build.attribute(_GROUP, members) + build.attribute(_GROUP_TYPE, pack("=H", _TYPE_RESILIENT))
-        body += build.attribute(_RESILIENT | _NESTED, settings)
-    return build.request(wire.RTM_NEWNEXTHOP, _FLAGS[op], body)
+        settings = frames.attribute(_BUCKETS, pack("=H", one.buckets)) + frames.number(_IDLE_TIMER, one.idle * _TICKS)
+        body = _HEADER.pack(0, 0, one.protocol, 0, 0) + frames.number(_ID, one.id)
+        body += frames.attribute(_GROUP, members) + frames.attribute(_GROUP_TYPE, pack("=H", _TYPE_RESILIENT))
+        body += frames.attribute(_RESILIENT | _NESTED, settings)
+    return frames.request(wire.RTM_NEWNEXTHOP, _FLAGS[op], body)
 
 
 def apply(changes: Sequence[Change]) -> dict[int, tuple[int, str]]:

@@ -6,7 +6,7 @@ from struct import Struct
 from sys import byteorder
 
 from mwan_hook import plainos as os
-from mwan_hook.kernel import build, wire
+from mwan_hook.kernel import frames, wire
 from mwan_hook.kernel.dumps import request, split
 from mwan_hook.kernel.maintable import PIECE, MainTable
 from mwan_hook.model import (
@@ -40,9 +40,9 @@ _RULE = Struct("=BBBBBBBI")  # struct fib_rule_hdr without the family
 
 def _kernel_rule(table: int, priority: int) -> bytes:
     """A rule that the kernel makes in every network namespace, without length, sequence number and family."""
-    found = build.number(wire.FRA_TABLE, table) + build.number(wire.FRA_SUPPRESS_PREFIXLEN, 0xFFFFFFFF)
-    found += build.attribute(wire.FRA_PROTOCOL, bytes((_RTPROT_KERNEL,)))
-    found += build.number(wire.FRA_PRIORITY, priority) if priority else b""
+    found = frames.number(wire.FRA_TABLE, table) + frames.number(wire.FRA_SUPPRESS_PREFIXLEN, 0xFFFFFFFF)
+    found += frames.attribute(wire.FRA_PROTOCOL, bytes((_RTPROT_KERNEL,)))
+    found += frames.number(wire.FRA_PRIORITY, priority) if priority else b""
     return _RULE.pack(0, 0, 0, table, 0, 0, 1, 0) + found
 
 
@@ -100,7 +100,7 @@ class Reader(MainTable):
 
     def neighbours(self, family: Family, index: int) -> list[bytes]:
         """What is known of a device's neighbours, as messages."""
-        return self._messages(wire.RTM_GETNEIGH, bytes((family.af,)) + bytes(11) + build.number(_NDA_IFINDEX, index))
+        return self._messages(wire.RTM_GETNEIGH, bytes((family.af,)) + bytes(11) + frames.number(_NDA_IFINDEX, index))
 
     def objects(self) -> list[bytes]:
         """All nexthop objects, as messages."""
@@ -112,7 +112,7 @@ class Reader(MainTable):
 
     def ours_anywhere(self, family: Family, but: Iterable[int] = ()) -> tuple[Route, ...]:
         """Our routes of every table, those ``but`` left out before they are decoded: they may hold thousands."""
-        known = {build.number(wire.RTA_TABLE, table) for table in but}  # the kernel's first attribute
+        known = {frames.number(wire.RTA_TABLE, table) for table in but}  # the kernel's first attribute
         found = self._dump(wire.RTM_GETROUTE, request(family, 0, 0, self.protocol), split)
         routes = (wire.route(raw) for raw in found if raw[28:36] not in known)
         return tuple(self._known(route) for route in routes if route)

@@ -29,20 +29,20 @@ def route_message(
 ) -> bytes:
     """10.x.y.0/24 dev 3, with more attributes in front of the device."""
     body = struct.pack("=BBBBBBBBI", 2, 24, 0, 0, min(table, 252), protocol, 253, 1, flags)
-    body += build.number(wire.RTA_TABLE, table) + build.attribute(wire.RTA_DST, bytes((10, n >> 8, n & 255, 0)))
-    body += b"".join(build.attribute(kind, value) for kind, value in more) + build.number(wire.RTA_OIF, 3)
+    body += frames.number(wire.RTA_TABLE, table) + frames.attribute(wire.RTA_DST, bytes((10, n >> 8, n & 255, 0)))
+    body += b"".join(frames.attribute(kind, value) for kind, value in more) + frames.number(wire.RTA_OIF, 3)
     return message(wire.RTM_NEWROUTE, body, answer)
 
 
 def address_message(family: int, local: bytes, peer: bytes, flags: int = 0, scope: int = 0) -> bytes:
     body = struct.pack("=BBBBI", family, 24, flags & 0xFF, scope, 7)
-    return message(20, body + build.attribute(1, peer) + build.attribute(2, local) + build.number(8, flags))
+    return message(20, body + frames.attribute(1, peer) + frames.attribute(2, local) + frames.number(8, flags))
 
 
 def test_a_link_is_read_with_its_names() -> None:
-    names = build.attribute(0x8000 | 52, build.attribute(53, b"one\0") + build.attribute(53, b"two\0"))
-    body = struct.pack("=BxHiII", 0, 1, 9, 0x11043, 0) + build.attribute(3, b"w\xff\0")
-    body += build.attribute(1, bytes(range(6))) + names
+    names = frames.attribute(0x8000 | 52, frames.attribute(53, b"one\0") + frames.attribute(53, b"two\0"))
+    body = struct.pack("=BxHiII", 0, 1, 9, 0x11043, 0) + frames.attribute(3, b"w\xff\0")
+    body += frames.attribute(1, bytes(range(6))) + names
     assert wire.link(message(16, body)) == Link(9, "w\udcff", True, True, "00:01:02:03:04:05", False, ("one", "two"))
 
 
@@ -126,15 +126,19 @@ def test_null_routes_have_no_nexthop(kind: str, family: Family) -> None:
 
 def test_a_rule_is_read_with_all_its_selectors() -> None:
     body = struct.pack("=BBBBBBBBI", 2, 16, 32, 0, 252, 0, 0, 1, 0)
-    body += build.number(15, 1001) + build.number(14, 0) + build.attribute(21, b"\xac") + build.number(6, 1200)
-    body += build.attribute(2, bytes((10, 0, 0, 1))) + build.attribute(1, bytes((10, 9, 0, 0)))
-    body += build.attribute(17, b"wan1\0") + build.attribute(3, b"br0\0") + build.number(10, 4) + build.number(16, 0xFF)
+    body += frames.number(15, 1001) + frames.number(14, 0) + frames.attribute(21, b"\xac") + frames.number(6, 1200)
+    body += frames.attribute(2, bytes((10, 0, 0, 1))) + frames.attribute(1, bytes((10, 9, 0, 0)))
+    body += (
+        frames.attribute(17, b"wan1\0") + frames.attribute(3, b"br0\0") + frames.number(10, 4) + frames.number(16, 0xFF)
+    )
     assert wire.rule(message(32, body)) == Rule(
         Family.IPV4, 1200, 1001, "10.0.0.1", "10.9.0.0/16", "br0", "wan1", 4, 0xFF, 0, 172
     )
-    body = struct.pack("=BBBBBBBBI", 2, 0, 0, 0, 0, 0, 0, 7, 0) + build.number(15, 0) + build.number(6, 1401)
-    body += build.attribute(21, b"\xac") + build.attribute(22, b"\x06") + build.attribute(20, struct.pack("=II", 0, 7))
-    body += build.attribute(23, struct.pack("=HH", 1, 2)) + build.attribute(24, struct.pack("=HH", 3, 65534))
+    body = struct.pack("=BBBBBBBBI", 2, 0, 0, 0, 0, 0, 0, 7, 0) + frames.number(15, 0) + frames.number(6, 1401)
+    body += (
+        frames.attribute(21, b"\xac") + frames.attribute(22, b"\x06") + frames.attribute(20, struct.pack("=II", 0, 7))
+    )
+    body += frames.attribute(23, struct.pack("=HH", 1, 2)) + frames.attribute(24, struct.pack("=HH", 3, 65534))
     assert wire.rule(message(32, body)) == Rule(
         Family.IPV4, 1401, 0, ipproto=6, sport=(1, 2), dport=(3, 65534), uids=(0, 7), action="unreachable"
     )
@@ -224,7 +228,7 @@ def test_an_interrupted_dump_is_noticed_wherever_it_says_so(place: int, mixed: b
 
 def test_the_end_of_a_dump_is_found_behind_messages_and_alone() -> None:
     done = message(3, bytes(4))
-    wordy = message(3, struct.pack("=i", -22) + build.attribute(1, b"no\0"))
+    wordy = message(3, struct.pack("=i", -22) + frames.attribute(1, b"no\0"))
     buffer = b"".join(many(5))
     assert frames.done(done) == 0
     assert frames.done(buffer) == -1
@@ -277,7 +281,7 @@ def test_changes_are_written_as_an_operator_would_type_them(change: Change, line
 
 
 def test_a_raw_copy_is_shown_with_what_it_keeps() -> None:
-    kept = (wire.RTA_METRICS, build.number(2, 1400) + build.number(8, 1360))
+    kept = (wire.RTA_METRICS, frames.number(2, 1400) + frames.number(8, 1360))
     (route,) = copies.collect([route_message(1, metric(7), kept)], OURS).others
     for flags, verb in ((wire.NLM_F_EXCL, "add"), (wire.NLM_F_APPEND, "append"), (wire.NLM_F_REPLACE, "replace")):
         raw = canonical.writer(1001, OURS, wire.NLM_F_CREATE | flags)(route)

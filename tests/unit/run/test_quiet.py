@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from mwan_hook import plainjson
 from mwan_hook.config.targets import parse
-from mwan_hook.kernel import build, frames, netlink, wire
+from mwan_hook.kernel import frames, netlink, wire
 from mwan_hook.model import Config, Connectivity, Family, FamilyState, Job, Probe, Result, Status, UplinkConfig
 from mwan_hook.run import alike, judge, listening, peace, quick_round, quiet
 from mwan_hook.store import codec
@@ -129,8 +129,8 @@ def test_all_else_that_the_state_says_is_for_the_whole_program(state: dict[str, 
 
 
 def message(kind: int, body: bytes, *attributes: tuple[int, bytes], sequence: int = 1) -> bytes:
-    rest = body + b"".join(build.attribute(*one) for one in attributes)
-    made = build.request(kind, 0, rest)
+    rest = body + b"".join(frames.attribute(*one) for one in attributes)
+    made = frames.request(kind, 0, rest)
     return made[:8] + sequence.to_bytes(4, "little") + made[12:]
 
 
@@ -163,7 +163,7 @@ def test_what_changes_by_itself_does_not_count_and_all_else_does(one: bytes, oth
 
 
 @given(
-    st.lists(st.sampled_from([(1, b"\2" * 6), NAME, CARRIERS, INFO, (52, build.attribute(53, b"alt\0"))]), max_size=6)
+    st.lists(st.sampled_from([(1, b"\2" * 6), NAME, CARRIERS, INFO, (52, frames.attribute(53, b"alt\0"))]), max_size=6)
 )
 def test_links_that_are_not_told_apart_are_one_to_the_program(attributes: list[tuple[int, bytes]]) -> None:
     plain, full = message(16, LINK, NAME), message(16, LINK, NAME, *attributes)
