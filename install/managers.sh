@@ -50,7 +50,7 @@ manager_of() { # $1: an interface -> who looks after it
         if grep -qs '^NETWORK_FILE=.*-netplan-' "$link"; then say "netplan, by systemd-networkd"; else say systemd-networkd; fi
     elif by_network_manager "$1" "/run/NetworkManager/devices/$index"; then
         say NetworkManager
-    elif [ -s "/run/network/ifstate.$1" ]; then
+    elif grep -qs . "/run/network/ifstate.$1"; then # of one that was taken down an empty line is left
         say ifupdown
     elif [ -e "/run/dhcpcd/$1.pid" ] || { [ -e /run/dhcpcd/pid ] && [ -e "/var/lib/dhcpcd/$1.lease" ]; }; then
         say dhcpcd
