@@ -12,6 +12,7 @@ from tests.order import longest_first
 from tests.system.beds import Container, rootfs
 
 LONG = (
+    "managers",
     "machine_profiles",
     "demo_fresh",
     "machine_stick",

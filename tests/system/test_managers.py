@@ -1,4 +1,4 @@
-"""mwan-hook beside other managers than networkd alone: the same sentences for each, one row of docs/managers.md."""
+"""mwan-hook beside other managers than networkd alone: the same sentences for each, a row each of docs/managers.md."""
 
 from __future__ import annotations
 
