@@ -69,7 +69,7 @@ def test_it_ships_no_compiled_files_and_no_list_of_its_own(package: Path) -> Non
     fields = subprocess.run(["dpkg", "-f", str(package)], capture_output=True, text=True, timeout=60, check=True).stdout
     for name in ("pyroute2", "requests", "configobj", "filelock", "dnspython", "jeepney"):
         assert f"python3-{name}" in fields
-    assert re.search(r"Recommends: .*networkd-dispatcher \\| .*, nftables", fields)
+    assert re.search(r"Recommends: .*networkd-dispatcher \| .*, nftables", fields)
 
 
 def test_apt_installs_it_running_and_purges_it_without_a_trace(bed: Container, package: Path) -> None:
