@@ -220,7 +220,8 @@ class Draft:
     def _inner(self, section: str, name: str, given: str) -> DraftSection:
         parent = self._parts[section]
         taken = {item.name for item in parent.items if isinstance(item, DraftSection)}
-        unique = next(one for one in (name, *(f"{name[:58]}-{n}" for n in range(2, 99999))) if one not in taken)
+        numbered = (f"{name[:58]}-{number}" for number in range(2, len(taken) + 3))
+        unique = name if name not in taken else next(one for one in numbered if one not in taken)
         part = DraftSection(self, unique, 2, whole=section == "policies")
         if len(taken) >= MOST[section]:
             parent.lost(given, f"there is room for {MOST[section]} {section}")

@@ -55,10 +55,12 @@ class RuleTarget(NamedTuple):
 def policies(firewall: Backup, rules: Sequence[PassRule], targets: dict[str, RuleTarget], default: Tiers) -> None:
     """A policy for each rule with a gateway, and for those that come before one and keep packets from it."""
     said: set[str] = set()
-    for place, rule in enumerate(rules):
+    later = [rule for rule in reversed(rules) if rule.gateway]
+    for rule in rules:
         if rule.gateway:
+            later.pop()
             _routed(firewall, rule, targets, said)
-        elif _keeps(firewall, rule, rules[place + 1 :]):
+        elif _keeps(firewall, rule, later):
             _kept(firewall, rule, default)
 
 
@@ -83,12 +85,11 @@ def _routed(firewall: Backup, rule: PassRule, targets: dict[str, RuleTarget], sa
 
 
 def _keeps(firewall: Backup, rule: PassRule, later: Iterable[PassRule]) -> bool:
-    """Whether a rule without gateway takes packets from a later one, other than to networks that main knows."""
+    """Whether a rule without gateway takes packets from later ones that have one, and not to networks of main."""
     if rule.destination.address and not rule.destination.negated and _local(firewall, rule.destination.address):
         return False
     return any(
-        one.gateway
-        and set(one.families) & set(rule.families)
+        set(one.families) & set(rule.families)
         and (not rule.interfaces or not one.interfaces or set(one.interfaces) & set(rule.interfaces))
         for one in later
     )

@@ -91,11 +91,8 @@ def _statements(text: str) -> Iterator[Statement]:
 
 def _plain(word: str) -> str:
     """A word without its quotes; a backslash keeps the next character."""
-    return "".join(
-        _PIECE.sub(
-            lambda piece: piece[1] or re.sub(r"\\(.)", r"\1", piece[2] or "") or piece[3] or piece[4] or "", word
-        )
-        for word in (word,)
+    return _PIECE.sub(
+        lambda piece: piece[1] or re.sub(r"\\(.)", r"\1", piece[2] or "") or piece[3] or piece[4] or "", word
     )
 
 

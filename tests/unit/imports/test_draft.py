@@ -212,6 +212,14 @@ def test_a_device_of_the_source_is_a_name_and_never_a_pattern(kind: str, name: s
     assert [uplink.match[0].glob for uplink in both] == ["usb0", "eth9"]
 
 
+def test_many_sections_cost_what_they_are() -> None:
+    began = time.process_time()
+    one = draft()
+    names = [one.uplink(name).name for name in ["wan"] * 100 + ["lte"] * 100]
+    assert len({*names}) == 200 and names[:3] == ["wan", "wan-2", "wan-3"]
+    assert time.process_time() - began < 1
+
+
 def test_what_contradicts_itself_goes_with_what_needs_it() -> None:
     one = draft()
     for name, table in (("a", 7), ("b", 7), ("c", 8)):
