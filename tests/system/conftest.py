@@ -15,7 +15,6 @@ LONG = (
     "managers",
     "machine_profiles",
     "demo_fresh",
-    "machine_stick",
     "install",
     "running",
     "running_boot",
@@ -23,6 +22,7 @@ LONG = (
     "told",
     "hotplug",
     "delegation",
+    "machine_stick",  # waits for the other machine to end
 )
 
 

@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from tests.lab.process import run
@@ -31,6 +31,14 @@ def cached(name: str, key: object, build: Callable[[Path], None]) -> Path:
                 _prune(name)
     os.utime(image)
     return image
+
+
+@contextlib.contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """Two emulated processors beside each other are slower than what runs on them may be. A kill ends the turn."""
+    with (CACHE / "machine.turn").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _make(image: Path, build: Callable[[Path], None]) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.lab import LabError, wait_for
 from tests.lab.process import Done, run
 from tests.system.beds import qemu
-from tests.system.beds.cache import cached
+from tests.system.beds.cache import cached, one_at_a_time
 from tests.system.beds.files import Files, content
 from tests.system.beds.initrd import INIT, initrd
 from tests.system.beds.kernel import disk, kernel
@@ -58,6 +58,7 @@ class Machine(World):
         self.kernel, self.accel = kernel(), qemu.accelerator()
         self.disk = disk(self.kernel)
         snapshot = None if self.cold else self._snapshot()
+        self._closing.enter_context(one_at_a_time())
         self.build_world()
         if snapshot:
             self._resume(snapshot)
