@@ -72,6 +72,7 @@ def retry_interrupted(ask: Callable[[bool], T]) -> T:
 
 
 def split(buffers: Iterable[bytes]) -> list[bytes]:
+    """The messages of buffers.  Raises InterruptedDumpError for a marked one."""
     return [message for buffer in buffers for message in frames.messages(buffer)]
 
 
@@ -82,6 +83,7 @@ def identity(message: bytes) -> bytes:
 
 
 def request(family: Family, table: int, oif: int = 0, protocol: int = 0, kind: int = 0) -> bytes:
+    """The body of a dump of routes; what is 0 is not asked for: the kernel leaves out the others."""
     body = _ROUTE.pack(family.af, 0, 0, 0, 0, protocol, 0, kind, 0)
     body += frames.number(wire.RTA_TABLE, table) if table else b""
     return body + (frames.number(wire.RTA_OIF, oif) if oif else b"")
