@@ -221,6 +221,10 @@ def _exercise(word: str) -> Exercise:
     return Exercise(word)
 
 
+def _segment(value: int | str) -> int | None:
+    return None if isinstance(value, str) else value
+
+
 def _rungs(texts: Iterable[str]) -> tuple[Rung, ...]:
     from mwan_hook.repair.steps import rung
 
@@ -239,6 +243,7 @@ _MAKERS: dict[str, Callable[[Any], Any]] = {
     "security": Security,
     "masquerade": _families,
     "families": _families,
+    "mss": _segment,
     "prefixes": _prefixes,
     "repair": _rungs,
     "targets": _targets,

@@ -190,7 +190,9 @@ def _room(config: Config, written: bool) -> Iterator[Contradiction]:
 
 
 def _router(config: Config) -> Iterator[Contradiction]:
-    """A connection's mark is kept inside mark_mask only."""
+    """A connection's mark is kept inside mark_mask only; what changes nothing is said."""
+    if config.router.mss and not config.firewall:
+        yield doubt(("router", "mss"), "changes nothing without a table of ours: pin, masquerade or nat6 make one")
     outside = ~config.routing.mark_mask
     for uplink in config.uplinks:
         if config.router.pin and uplink.mark is not None and uplink.mark & outside:

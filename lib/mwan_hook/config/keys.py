@@ -72,6 +72,8 @@ KEYS: dict[Path, tuple[Row, ...]] = {
             "what is done to IPv6 sources that an uplink did not give"),
         Row("deprecate_prefixes", "boolean", "no",
             "whether hosts are told not to use a dead uplink's prefixes"),
+        Row("mss", "segment", "auto",
+            "largest TCP segment of what is forwarded; `auto`: what fits where an uplink's MTU is below 1500"),
     ),
     ("hooks",): (
         Row("timeout", "some_seconds", "30", "seconds after which a hook is killed with all that it has started"),

@@ -62,6 +62,7 @@ _SPELLED: dict[str, Callable[[Any], str]] = {
     "ladder": lambda rungs: ", ".join(f"{one.step}@{text(one.after)}" for one in rungs) or "none",
     "mark": _mark,
     "mask": hex,
+    "segment": lambda size: "auto" if size is None else str(size or "no"),
     "window": lambda times: "-".join(f"{minute // 60:02}:{minute % 60:02}" for minute in times),
     "nat_families": lambda families: "" if families is None else listed(map(text, families)) if families else "no",
 }

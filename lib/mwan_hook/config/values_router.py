@@ -1,4 +1,4 @@
-"""The checks of keys that translate addresses."""
+"""The checks of keys of routers: what translates addresses, and the size of segments."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mwan_hook.config.values import Value
 
+SMALLEST_SEGMENT, LARGEST_SEGMENT = "88", "65495"  # the least that Linux takes; the largest packet without headers
+
 
 def nat_families(value: Value) -> list[str]:
     """Families whose sources become the uplink's address; yes is IPv4, which has too few of its own."""
@@ -23,6 +25,17 @@ def nat_families(value: Value) -> list[str]:
         return families(value)
     except ValueError:
         raise ValueError("expected yes (IPv4), no, ipv4, ipv6 or both families") from None
+
+
+def segment(value: Value) -> int | str:
+    """Bytes of TCP in a packet; 0: as it comes."""
+    text = one(value)
+    if text in ("auto", "no", "off", "false", "0"):
+        return "auto" if text == "auto" else 0
+    try:
+        return values.whole(value, SMALLEST_SEGMENT, LARGEST_SEGMENT)
+    except ValueError:
+        raise ValueError(f"expected auto, no, or bytes from {SMALLEST_SEGMENT} to {LARGEST_SEGMENT}") from None
 
 
 def prefix6(value: Value) -> str:

@@ -1,4 +1,4 @@
-"""What our nft table should hold: connections that keep their uplink, and sources that become its address.
+"""What our nft table should hold: connections that keep their uplink, sources that become its address, and more.
 
 A connection carries its uplink in its conntrack mark, inside ``mark_mask`` only.  The mark is given where the first
 packet comes in or goes out, and copied to every later packet before it is routed, so that the uplink's fwmark rule
@@ -11,6 +11,7 @@ Commands are nft(8)'s, one a line.  They name interfaces, not indexes, so that a
 from __future__ import annotations
 
 from mwan_hook.addresses import covers, network, network_of
+from mwan_hook.firewall import segments
 from mwan_hook.firewall.match import interface, marking
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import UNREAD, Change, Failback, Family, Firewall, Nat6, Op, Ruleset
@@ -66,12 +67,15 @@ def wanted(
         from mwan_hook.firewall import advertised
 
         rules["advertised"] = list(advertised.rules(dead))
-    if not any(course.mark for course in courses):
-        return _commands(rules) if rules else ()
-    from mwan_hook.firewall import policies
+    sets: Sequence[str] = ()
+    if any(course.mark for course in courses):
+        from mwan_hook.firewall import policies
 
-    made = policies.Marked(tuple(courses), tuple(uplinks), config, state, snapshot)
-    return _commands(_with_policies(rules, made), policies.sets(made))
+        made = policies.Marked(tuple(courses), tuple(uplinks), config, state, snapshot)
+        rules, sets = _with_policies(rules, made), policies.sets(made)
+    if rules and (lowering := segments.rules(config.router, uplinks, snapshot, state.firewall.commands)):
+        rules[segments.CHAIN] = list(lowering)
+    return _commands(rules, sets) if rules else ()
 
 
 def deprecated(config: Config, uplinks: Sequence[Uplink], state: State, snapshot: Snapshot) -> tuple[str, ...]:
@@ -107,6 +111,7 @@ def _commands(rules: dict[str, list[str]], sets: Sequence[str] = ()) -> tuple[st
         "policies": ("filter", "prerouting", priorities.CHAIN_TRANSLATED),
         "own": ("route", "output", priorities.CHAIN_TRANSLATED),
         "learning": ("filter", "forward", priorities.CHAIN_MANGLE),
+        segments.CHAIN: ("filter", "forward", priorities.CHAIN_MANGLE),
     }
     lines = [*ABSENT, f"add table {TABLE}", *(f"{ADD_SET} {one}" for one in sets)]
     lines += [f"add chain {TABLE} {chain}" for chain in rules if chain not in kinds]

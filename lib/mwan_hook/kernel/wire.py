@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from _socket import AF_INET6, inet_ntop
 from struct import Struct, unpack_from
+from sys import byteorder
 
 from mwan_hook.addresses import VIA_IPV6
 from mwan_hook.model import DEFAULT, LOOKUP, Address, Family, Link, Nexthop, Route, Rule
@@ -52,7 +53,7 @@ _NESTED = 0x3FFF  # without NLA_F_NESTED and NLA_F_NET_BYTEORDER
 FAMILY_OF_AF = {2: Family.IPV4, 10: Family.IPV6}
 
 _IFF_UP, _IFF_POINTOPOINT, _IFF_NOARP, _IFF_LOWER_UP = 1, 0x10, 0x80, 0x10000
-_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_PROP_LIST, _IFLA_ALT_IFNAME = 1, 3, 52, 53
+_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_PROP_LIST, _IFLA_ALT_IFNAME = 1, 3, 4, 52, 53
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_FLAGS = 1, 2, 8
 _IFA_F_OPTIMISTIC, _IFA_F_DADFAILED, _IFA_F_DEPRECATED, _IFA_F_TENTATIVE = 0x04, 0x08, 0x20, 0x40
 _IFA_F_TEMPORARY, _IFA_F_NOPREFIXROUTE = 0x01, 0x200  # the first of IPv6; IPv4 calls it secondary
@@ -113,6 +114,7 @@ def link(message: bytes) -> Link:
         found.get(_IFLA_ADDRESS, b"").hex(":"),
         bool(flags & (_IFF_NOARP | _IFF_POINTOPOINT)),
         tuple(_name(value) for kind, value in others if kind == _IFLA_ALT_IFNAME),
+        int.from_bytes(found.get(_IFLA_MTU, b""), byteorder),
     )
 
 

@@ -21,6 +21,7 @@ class Link(NamedTuple):
     mac: str = ""
     noarp: bool = False  # no neighbours to ask: ppp, wwan, tun
     altnames: tuple[str, ...] = ()
+    mtu: int = 0  # 0: not known
 
 
 class Address(NamedTuple):
@@ -154,6 +155,7 @@ class Snapshot(NamedTuple):
     former_routes: tuple[Route, ...] = ()  # ours of an earlier protocol number, in any table
     former_rules: tuple[Rule, ...] = ()
     firewall: Firewall | None = None  # None: nothing asks for it
+    mtu6: dict[int, int] = {}  # what IPv6 takes for the MTU of uplinks, by index, where our nft table needs it
     policies: tuple[Route, ...] = ()  # ours in the policies' own tables
     blocked: tuple[str, ...] = ()  # what the DHCP client has made unreachable: delegated prefixes
     delegated: tuple[Delegated, ...] = ()  # and what is known of each, gone ones too

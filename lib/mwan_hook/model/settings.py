@@ -133,6 +133,12 @@ class Router(NamedTuple):
     masquerade: tuple[Family, ...] = ()
     nat6: Nat6 = Nat6.NO
     deprecate_prefixes: bool = False  # those of dead uplinks, in what is advertised to the LAN
+    mss: int | None = None  # largest TCP segment of what is forwarded; None: by each uplink's MTU, 0: as it comes
+
+    @property
+    def firewall(self) -> bool:
+        """Whether it asks for an nft table."""
+        return bool(self.pin or self.masquerade or self.nat6 is not Nat6.NO or self.deprecate_prefixes)
 
 
 class Hooks(NamedTuple):
@@ -226,5 +232,5 @@ class Config(NamedTuple):
     @property
     def firewall(self) -> bool:
         """Whether anything asks for an nft table."""
-        asking = self.router != Router() or any(uplink.masquerade or uplink.nat6 for uplink in self.uplinks)
+        asking = self.router.firewall or any(uplink.masquerade or uplink.nat6 for uplink in self.uplinks)
         return asking or any(policy.marked for policy in self.policies)

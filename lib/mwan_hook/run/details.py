@@ -62,6 +62,7 @@ def details(reader: Reader, loaded: Loaded, bound: Bound, state: State, outlines
         former_routes=routes,
         former_rules=rules,
         firewall=_firewall(loaded, state),
+        mtu6=_mtu6(loaded.config, uplinks) if Family.IPV6 in families else {},
         policies=tuple(_beside(reader, bound, families, pool, aside)),
         pool=pool,
     )
@@ -157,6 +158,14 @@ def _firewall(loaded: Loaded, state: State) -> Firewall | None:
     from mwan_hook.kernel import nft
 
     return nft.look(state.firewall)
+
+
+def _mtu6(config: Config, uplinks: Sequence[Uplink]) -> dict[int, int]:
+    """What routers advertise may be less than the link takes."""
+    if not config.firewall or config.router.mss == 0:
+        return {}
+    found = {one.index: sysctl.read(f"net/ipv6/conf/{one.interface}/mtu") for one in uplinks if one.present}
+    return {index: int(value) for index, value in found.items() if value and value.isdigit()}
 
 
 def _former(protocols: Sequence[int], families: Sequence[Family]) -> tuple[tuple[Route, ...], tuple[Rule, ...]]:

@@ -628,6 +628,10 @@ def test_any_text_is_a_configuration_or_an_error_of_configuration(tmp_path: Path
         ("[router]\npin = yes\n[uplinks]\n[[a]]\nfailback = hard\n", ""),
         ("[uplinks]\n[[a]]\nfailback = soft\n", ""),
         ("[snmp]\noid = 2.40.1\n", ""),
+        ("[router]\nmss = 1360\n", "[router] mss = 1360: changes nothing without a table of ours"),
+        ("[router]\nmss = auto\n", ""),
+        ("[router]\nmss = no\n", ""),
+        ("[router]\nmss = 1360\nmasquerade = yes\n", ""),
     ],
 )
 def test_what_changes_nothing_is_told_and_the_rest_is_silent(tmp_path: Path, text: str, said: str) -> None:
@@ -636,3 +640,18 @@ def test_what_changes_nothing_is_told_and_the_rest_is_silent(tmp_path: Path, tex
     found = config.load(str(tmp_path)).warnings
     assert len(found) == bool(said)
     assert said in "".join(found)
+
+
+@pytest.mark.parametrize(
+    ("word", "size"), [("auto", None), ("no", 0), ("off", 0), ("0", 0), ("88", 88), ("1452", 1452), ("65495", 65495)]
+)
+def test_a_segment_has_a_size_or_none(tmp_path: Path, word: str, size: int | None) -> None:
+    put(tmp_path, f"[router]\npin = yes\nmss = {word}\n")
+    assert config.load(str(tmp_path)).config.router.mss == size
+
+
+@pytest.mark.parametrize("word", ["yes", "87", "65496", "-1", "1360.5", "1360, 1340", "pmtu", "0x550", "99999999999"])
+def test_no_other_words_are_the_size_of_a_segment(tmp_path: Path, word: str) -> None:
+    put(tmp_path, f"[router]\nmss = {word}\n")
+    with pytest.raises(ConfigError, match=r"\[router\] mss.*expected (auto, no, or bytes from 88 to 65495|one value)"):
+        config.load(str(tmp_path))

@@ -69,6 +69,7 @@ uplinks = fiber
 
 PREFIXES = """[router]
 deprecate_prefixes = yes
+mss = no
 [uplinks]
 [[fiber]]
 prefixes = 2001:db8:1::/56, 2001:db8:2::/64
@@ -94,7 +95,7 @@ def test_the_files_are_shown_as_read(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert shown == f"# {directory}/mwan-hook.conf\n{FILE}{more}"
 
 
-@pytest.mark.parametrize("text", ["", FILE, FILE + POLICIES, PREFIXES])
+@pytest.mark.parametrize("text", ["", FILE, FILE + POLICIES, PREFIXES, "[router]\nmss = 1360\n"])
 def test_what_is_in_force_reads_back_as_the_same_configuration(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str
 ) -> None:
