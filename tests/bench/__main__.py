@@ -1,4 +1,7 @@
-"""python -m tests.bench [NAME...]: run benchmarks, all of them without names, and print the table."""
+"""python -m tests.bench [--quick] [NAME...]: run benchmarks, all of them without names, and print the tables.
+
+`--quick`: fewer and shorter ones, where a benchmark knows how (`connections`).
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from collections.abc import Callable, Iterable
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.bench import blackhole, common, copies, events, instant, traffic
+from tests.bench import blackhole, common, connections, copies, events, fates, instant, traffic
 from tests.bench.table import Row, lines
 
 ALL: dict[str, Callable[[], Iterable[Row]]] = {
@@ -21,6 +24,7 @@ ALL: dict[str, Callable[[], Iterable[Row]]] = {
     "events": events.rows,
     "bytes": traffic.rows,
 }
+CONNECTIONS = "connections"
 
 
 def machine() -> str:
@@ -34,17 +38,22 @@ def machine() -> str:
 
 def main() -> int:
     """See the module's words."""
-    names = sys.argv[1:] or list(ALL)
-    unknown = set(names) - set(ALL)
+    words = [word for word in sys.argv[1:] if word != "--quick"]
+    names = words or [*ALL, CONNECTIONS]
+    unknown = set(names) - {*ALL, CONNECTIONS}
     if unknown:
-        print(f"unknown: {', '.join(sorted(unknown))}; there are: {', '.join(ALL)}", file=sys.stderr)
+        print(f"unknown: {', '.join(sorted(unknown))}; there are: {', '.join([*ALL, CONNECTIONS])}", file=sys.stderr)
         return 2
     print(machine(), flush=True)
-    begun, found = time.monotonic(), []
+    begun, found, kept = time.monotonic(), list[Row](), list[fates.Kept]()
     for name in names:
         print(f"{name} ...", file=sys.stderr, flush=True)
-        found += list(ALL[name]())
-    print("\n".join(["", *lines(found)]))
+        if name == CONNECTIONS:
+            kept += connections.rows(connections.QUICK if len(words) < len(sys.argv) - 1 else connections.WHOLE)
+        else:
+            found += ALL[name]()
+    for table in [lines(found)] * bool(found) + [lines(kept, fates.HEAD)] * bool(kept):
+        print("\n".join(["", *table]))
     print(f"\n{time.monotonic() - begun:.0f} s")
     return 0
 

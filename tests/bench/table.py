@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 HEAD = ("what", "figure", "reference", "ratio", "limit", "")
+
+
+class Printed(Protocol):
+    """A row of any table."""
+
+    def cells(self) -> Sequence[str]:
+        """As printed."""
 
 
 class Row(NamedTuple):
@@ -42,10 +49,10 @@ def at_most(what: str, figure: float, unit: str, limit: float | None = None) -> 
     return Row(what, amount(figure, unit), "-", "-", *limited)
 
 
-def lines(rows: Iterable[Row]) -> list[str]:
+def lines(rows: Iterable[Printed], head: Sequence[str] = HEAD) -> list[str]:
     """A Markdown table."""
-    cells = [HEAD, *(row.cells() for row in rows)]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(HEAD))]
+    cells = [head, *(row.cells() for row in rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
     printed = []
     for row in cells:
         padded = [
