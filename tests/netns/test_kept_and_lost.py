@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab import Lab, Network, topologies, wait_for
+from tests.lab import Lab, Netns, Network, topologies, wait_for
 from tests.lab.isp import INTERNET4, INTERNET6
 from tests.lab.uplinks import FIBER_LTE, probing
 from tests.netns.test_router import TALK
@@ -126,3 +126,79 @@ def test_a_flow_whose_translation_names_an_address_is_silent_after_failover_and_
     wait_for("the old flow by its line again", lambda: old.carried_by() == "isp1", 30)
     for flow in (old, new):
         flow.stop()
+
+
+# a socket that is not connected: each datagram chooses its source anew; prints the provider of each answer
+UNCONNECTED = """
+import socket, sys, time
+one = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+one.settimeout(0.05)
+while True:
+    try:
+        one.sendto(b"x", (sys.argv[1], 7))
+        print(one.recv(99).decode().split()[0], flush=True)
+        time.sleep(0.02)
+    except OSError:
+        pass
+"""
+
+
+def test_the_machines_own_datagrams_move_by_themselves_where_the_socket_is_not_connected(net: Network) -> None:
+    net.router.configure(QUICK + FIBER_LTE)
+    net.router.check()
+    log = net.lab.spawn(net.router.ns.argv(sys.executable, "-IS", "-c", UNCONNECTED, INTERNET4[0]), "unconnected")
+    wait_for("the first line", lambda: "isp1" in log.read_text(), 30)
+    with net.isps[0].broken("blackhole"):
+        net.router.check()
+        wait_for("the second line", lambda: log.read_text().endswith("isp2\n"), 30)
+    net.router.check()
+    wait_for("the first line again", lambda: log.read_text().endswith("isp1\n"), 30)
+
+
+FORWARD = """
+table ip forward { chain pre { type nat hook prerouting priority dstnat;
+ iifname "eth1" tcp dport 4000 dnat to 192.168.2.10
+}; }
+"""
+SERVER = """
+import socket, time
+server = socket.create_server(("", 4000))
+print("ready", flush=True)
+connection, _ = server.accept()
+while True:
+    connection.sendall(b"x")
+    time.sleep(0.05)
+"""
+VISITOR = """
+import socket, sys
+with socket.create_connection((sys.argv[2], 4000), timeout=60, source_address=(sys.argv[1], 0)) as sock:
+    while True:
+        print(sock.recv(1).decode(), flush=True)
+"""
+
+
+def repeated(ns: Netns | None) -> int:
+    """Segments that were sent once more."""
+    assert ns
+    names, values = [line.split() for line in ns.run("cat", "/proc/net/snmp").stdout.splitlines() if "Tcp:" in line]
+    return int(values[names.index("RetransSegs")])
+
+
+def test_what_came_in_by_a_dead_line_goes_on_when_that_is_back(net: Network) -> None:
+    assert net.client
+    net.router.configure(f"[router]\npin = yes\nmasquerade = yes\n{QUICK}{FIBER_LTE}failback = hard\n")
+    net.router.ns.nft(FORWARD)
+    net.router.check()
+    served = net.lab.spawn(net.client.argv(sys.executable, "-IS", "-c", SERVER), "served")
+    wait_for("the server", lambda: "ready" in served.read_text(), 30)
+    words = net.isps[0].ns.argv(sys.executable, "-IS", "-c", VISITOR, INTERNET4[0], "10.1.0.2")
+    log = net.lab.spawn(words, "visitor")
+    wait_for("the connection", lambda: log.read_text().count("x") > 2, 30)
+    with net.isps[0].broken("blackhole"):
+        net.router.check()
+        before, sent = log.read_text(), repeated(net.client)
+        assert net.lab.connect(net.client, 1) == ["isp2"]
+        wait_for("the server to send once more, twice", lambda: repeated(net.client) > sent + 1, 30)
+        assert log.read_text() == before
+    net.router.check()
+    wait_for("more of the same connection", lambda: len(log.read_text()) > len(before) + 6, 30)
