@@ -23,7 +23,7 @@ MODULES = {
 }
 
 GROUND = ("model", "light", "plainjson", "plainos", "addresses", "credible", "durations", "redact", "say")
-PURE = ("verdict", "quota", "routing", "others", "policy", "firewall", "dial", "repair")
+PURE = ("verdict", "quota", "routing", "others", "policy", "firewall", "dial", "repair", "connections")
 ABOVE = ("cli", "__main__")
 # Each room from the top down, and the rooms that it may import besides itself and the ground.
 ROOMS: dict[str, tuple[str, ...]] = {
@@ -44,6 +44,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "store": ("quota", "repair"),
     "dial": ("routing", "quota", "verdict"),
     "repair": (),
+    "connections": ("policy", "routing", "verdict"),
     "firewall": ("policy", "others", "routing", "verdict"),
     "policy": ("routing", "verdict"),
     "others": ("routing",),

@@ -39,6 +39,10 @@ def run(root: str, as_json: bool) -> int:
 
         judged, request = activation.judged(judged, free=True, writes=False)
         lines += [activation.line(judged, request)] if request else []
+    if judged.state.follow_at is not None:
+        from mwan_hook.run import follow
+
+        lines += follow.planned(judged)
     warnings = [*loaded.warnings, *judged.scene.bound.told, *judged.desired.notes]
     repairs = _repairs(judged)
     if as_json:

@@ -17,6 +17,7 @@ from mwan_hook.model.settings import *  # noqa: F403
 from mwan_hook.model.uplinks import *  # noqa: F403
 
 SELDOM = {
+    "connections": ("Neighbourhood", "Socket", "TCP", "UDP"),
     "delegation": ("Claims", "Delegated", "OnLink"),
     "dialling": ("Activate", "Activation", "BY_US", "Dial", "Dials", "Exercise", "Phase", "Rung"),
     "nexthops": ("NexthopObject", "Pool"),
@@ -27,6 +28,7 @@ SELDOM = {
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from mwan_hook.model.connections import *  # noqa: F403
     from mwan_hook.model.delegation import *  # noqa: F403
     from mwan_hook.model.dialling import *  # noqa: F403
     from mwan_hook.model.nexthops import *  # noqa: F403

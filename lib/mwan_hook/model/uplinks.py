@@ -49,6 +49,12 @@ class Way(NamedTuple):
         return ""
 
     @property
+    def sources(self) -> tuple[str, ...]:
+        """All addresses that packets of this machine may leave by it with."""
+        own = tuple([one.address for one in self.addresses if one.usable])
+        return (self.lent, *own) if self.lent else own
+
+    @property
     def key(self) -> str:
         """Identity of the way: a change throws probe results away, the same again may give a pass."""
         return f"{self.source} {self.gateway or 'dev'}" if not self.missing else ""
@@ -122,6 +128,8 @@ class FamilyState(NamedTuple):
     bad_rounds: int = 0  # of them
     transitions: int = 0  # to online or from it, in this boot
     known: bool = False  # what its verdict is: it was online, or found dead at first sight, in this boot
+    sources: tuple[str, ...] = ()  # addresses that it had when it was online last
+    aborted: int = 0  # sockets of this machine that were ended because they had one of them
 
 
 class UplinkState(NamedTuple):
@@ -184,6 +192,9 @@ class State(NamedTuple):
     begun: float = 0.0  # when a run first looked at those, in this boot
     rest: str = ""  # what the last decision about dialling rested on ...
     rest_until: float = 0.0  # ... and when it is due again, if that does not change
+    follow_at: float | None = None  # when connections are to be looked after; None: when something turns
+    followed: dict[Family, tuple[str, ...]] = {}  # uplinks that were online then, by preference
+    unable: str = ""  # why this kernel ends no socket of another program
 
 
 class Allotment(NamedTuple):

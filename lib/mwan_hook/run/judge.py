@@ -21,7 +21,7 @@ from mwan_hook.routing.rules import needs_copies
 from mwan_hook.run.scene import Judged, ProbedRound, Scene, limited
 from mwan_hook.verdict.decide import judge_round, with_only_way
 from mwan_hook.verdict.events import counted
-from mwan_hook.verdict.facts import another_online, fits, judge_uplink
+from mwan_hook.verdict.facts import another_online, fits, judge_uplink, with_sources
 from mwan_hook.verdict.schedule import interval
 
 TYPE_CHECKING = False
@@ -57,6 +57,8 @@ def judge(
     seen, usage = _with_usage(seen)
     memories = verdicts(seen, rounds, asked)
     memories = {name: counted(seen.state.uplinks.get(name, UplinkState()), one) for name, one in memories.items()}
+    for uplink in seen.uplinks:
+        memories[uplink.name] = with_sources(memories[uplink.name], uplink)
     state = seen.state._replace(uplinks=memories, config=seen.fingerprint, usage=usage)
     basis = at_rest(state)
     same = earlier is not None and _is_same(earlier, seen, basis)
@@ -66,6 +68,8 @@ def judge(
 
         state = nexthops.remembered(state, seen.snapshot.pool, desired.objects)
     state = _remembered(state, seen, desired)
+    if _turned(seen.state, state):
+        state = state._replace(follow_at=seen.now)
     changes = () if same else plan(seen.config.routing, desired, seen.snapshot)
     if seen.snapshot.firewall is None:
         return Judged(seen, state, desired, changes, basis=basis)
@@ -77,6 +81,19 @@ def judge(
     state = state._replace(firewall=table.remembered(commands, there, known))
     changes = (*changes, *table.difference(commands, there, known))
     return Judged(seen, state, desired, changes, deprecated, basis=basis)
+
+
+def _turned(before: State, now: State) -> bool:
+    """Whether connections are to be looked after: a verdict, a way, the best one or the configuration has changed."""
+    if before.best != now.best or before.config != now.config:
+        return True
+    known = before.uplinks
+    return any(name not in known or _standing(known[name]) != _standing(one) for name, one in now.uplinks.items())
+
+
+def _standing(one: UplinkState) -> tuple[object, ...]:
+    four, six = one.ipv4, one.ipv6
+    return four.status, four.way, four.sources, six.status, six.way, six.sources
 
 
 def at_rest(state: State) -> State:

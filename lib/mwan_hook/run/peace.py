@@ -28,10 +28,11 @@ _PROBE = {"targets", "required", "portal_targets", "portal_interval", "interval"
 _PROBE |= {"burst_interval", "hysteresis_delay", "hysteresis_backoff", "portal_is_online"}
 _STATE = {"boot_id", "uplinks", "last_online", "best", "tables", "sysctls", "foreign", "config", "warnings", "saved_at"}
 _STATE |= {"saved_wall", "run_seconds", "protocols", "sharing", "elsewhere", "dials", "begun", "rest", "rest_until"}
+_STATE |= {"follow_at", "followed", "unable"}
 _FAMILY = {"status", "connectivity", "judged", "since", "good", "bad", "held_until", "full_at", "passes", "may_pass"}
 _FAMILY |= {"burst", "way", "lost_at", "lost_way", "portal", "portal_at", "portal_due", "probed_at", "next_probe_at"}
 _FAMILY |= {"latency_ms", "srtt_ms", "reason", "probe_bytes", "targets", "by_facts", "rounds", "bad_rounds"}
-_FAMILY |= {"transitions", "known"}
+_FAMILY |= {"transitions", "known", "sources", "aborted"}
 
 
 def is_known(config: Config) -> bool:
@@ -53,7 +54,7 @@ def at_peace(judged: Judged) -> bool:
     known = [_usual(state, State(), _STATE), *(_usual(memory, FamilyState(), _FAMILY) for memory in memories)]
     known += [_is_known_uplink(uplink.config) for uplink in seen.uplinks]
     same = same and _stand_by(judged) and not look.may_be_delegated(seen.bound, state, there)
-    return same and all(known) and not others
+    return same and all(known) and not others and lasts(seen) > 0
 
 
 def _stand_by(judged: Judged) -> bool:
@@ -63,6 +64,12 @@ def _stand_by(judged: Judged) -> bool:
         return True
     idle = all(one.phase is Phase.IDLE for one in seen.state.dials.values())
     return idle and dialling_rests(judged) and seen.now + LASTS < seen.state.rest_until
+
+
+def lasts(seen: Scene) -> float:
+    """Seconds for which nothing is due by the clock, as far as is known of it beforehand; at most LASTS."""
+    due = seen.state.follow_at
+    return LASTS if due is None else min(LASTS, due - seen.now)
 
 
 def _is_over(judged: Judged) -> bool:

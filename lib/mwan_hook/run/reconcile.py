@@ -69,8 +69,15 @@ class Run:
 
             before, self.moved = seen.state, True
             judged, errors = change.settle(self, judged, rounds)
-            return self._saved(judged, before, errors)
-        return self._saved(judged, seen.state, ())
+            judged = self._saved(judged, before, errors)
+        else:
+            judged = self._saved(judged, seen.state, ())
+        due = judged.state.follow_at
+        if due is None or due > judged.scene.now:
+            return judged
+        from mwan_hook.run import follow
+
+        return follow.follow(self, judged)
 
     def judged(self, rounds: Sequence[ProbedRound]) -> Judged:
         """Look and judge; without nft's changes as long as it is not to be asked."""

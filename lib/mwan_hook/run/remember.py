@@ -27,7 +27,7 @@ from mwan_hook.model import (
 from mwan_hook.probes.bound import literal
 from mwan_hook.routing.gateways import strays
 from mwan_hook.run import alike, judge, listening, look, quiet
-from mwan_hook.run.peace import LASTS, at_peace, is_known
+from mwan_hook.run.peace import at_peace, is_known, lasts
 from mwan_hook.run.prometheus import LOCK as TEXTFILE_LOCK
 from mwan_hook.store import codec, files, lock
 from mwan_hook.verdict import rounds, schedule
@@ -97,7 +97,7 @@ def _seen(root: str, loaded: Loaded) -> bytes | None:
     memo = {
         "program": quiet.program(root),
         "made": now,
-        "until": now + LASTS,
+        "until": now + lasts(judged.scene),
         "files": noted,
         "values": values,
         "listening": listeners,

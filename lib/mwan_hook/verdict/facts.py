@@ -228,6 +228,17 @@ def unjudged(uplink: Uplink, family: Family, state: State) -> bool:
     return uplink.enabled and not uplink.way(family).missing and not memory.judged
 
 
+def with_sources(memory: UplinkState, uplink: Uplink) -> UplinkState:
+    """The memory with the addresses that an online uplink has, which it keeps while it is offline."""
+    for family in FAMILIES:
+        one = memory.family(family)
+        if one.status is Status.ONLINE:
+            sources = uplink.way(family).sources
+            if sources != one.sources:
+                memory = memory.with_family(family, one._replace(sources=sources))
+    return memory
+
+
 def another_online(memories: Mapping[str, UplinkState], name: str) -> bool:
     """Whether an uplink other than ``name`` carries traffic."""
     return any(

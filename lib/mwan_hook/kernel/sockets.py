@@ -1,0 +1,208 @@
+"""TCP and UDP sockets of this network namespace, and ending them (sock_diag, linux/inet_diag.h).
+
+A dump is one of a family and a protocol.  ``SOCK_DESTROY`` is there in kernels with CONFIG_INET_DIAG_DESTROY (since
+4.5, UDP since 4.9; Debian has it); the program gets ECONNABORTED.  It needs CAP_NET_ADMIN, and so do marks, which are 0
+without it.  No library is needed for it, and only runs that look after connections import this.
+"""
+
+from __future__ import annotations
+
+from _socket import (
+    AF_INET,
+    AF_INET6,
+    AF_NETLINK,
+    SO_RCVBUF,
+    SO_RCVTIMEO,
+    SOCK_CLOEXEC,
+    SOCK_RAW,
+    SOL_SOCKET,
+    inet_ntop,
+    socket,
+)
+from errno import EACCES, ENOENT, EOPNOTSUPP, EPERM
+from posix import strerror
+from struct import Struct, pack, unpack_from
+from time import CLOCK_BOOTTIME, clock_gettime
+
+from mwan_hook.addresses import network, packed
+from mwan_hook.kernel import frames, netlink, wire
+from mwan_hook.light import NamedTuple
+from mwan_hook.model import TCP, UDP, MwanError, Neighbourhood, Socket
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator
+
+NETLINK_SOCK_DIAG = 4
+SOCK_DIAG_BY_FAMILY, SOCK_DESTROY = 20, 21
+NLM_F_ACK = 4
+PROTOCOLS = (TCP, UDP)
+ALL_STATES = 0xFFFFFFFF
+_TOS, _SKV6ONLY, _TCLASS, _MARK = 5, 11, 6, 15
+_EXTENSIONS = 1 << _TOS - 1 | 1 << _TCLASS - 1
+_REQUEST, _PORTS, _COUNTS = Struct("=BBBBI"), Struct("!HH"), Struct("=IIIII")
+_STATE, _SPORT, _LOCAL, _PEER, _DEVICE, _EXPIRES, _ATTRIBUTES = 17, 20, 24, 40, 56, 68, 88
+_IDENTITY = slice(20, 68)  # struct inet_diag_sockid
+_MAPPED = bytes(10) + b"\xff\xff"
+PATIENCE = 1  # seconds for an answer of the kernel
+
+
+class Ended(NamedTuple):
+    """What came of ending sockets."""
+
+    sockets: tuple[Socket, ...] = ()
+    unable: str = ""  # why this kernel cannot do it at all
+    failed: str = ""  # why one could not be ended
+    left: int = 0  # not tried, because the time was up
+
+
+def everything(protocols: Iterable[int] = PROTOCOLS) -> Iterator[Socket]:
+    """Every socket of both families.  Raises MwanError."""
+    sock = _connect()
+    try:
+        for protocol in protocols:
+            for af in (AF_INET, AF_INET6):
+                for message in _dumped(sock, af, protocol):
+                    yield _socket(message, protocol)
+    finally:
+        sock.close()
+
+
+def concerning(addresses: Collection[str]) -> list[Socket]:
+    """Sockets with one of these local addresses, and those that wait for others to come.  Raises MwanError.
+
+    Of a machine with very many sockets only these become values.
+    """
+    four = {packed(one) for one in addresses if ":" not in one}
+    mapped = {_MAPPED + one for one in four}
+    six = {packed(one) for one in addresses if ":" in one} | mapped
+    found = []
+    sock = _connect()
+    try:
+        for protocol in PROTOCOLS:
+            waiting = 10 if protocol == TCP else 7  # TCP_LISTEN; TCP_CLOSE is a UDP socket that is not connected
+            for af, own, end in ((AF_INET, four, _LOCAL + 4), (AF_INET6, six, _LOCAL + 16)):
+                if four or af == AF_INET6:
+                    found += [
+                        _socket(message, protocol)
+                        for message in _dumped(sock, af, protocol)
+                        if message[_STATE] == waiting or message[_LOCAL:end] in own
+                    ]
+    finally:
+        sock.close()
+    return found
+
+
+def networks() -> tuple[Neighbourhood, ...]:
+    """The networks that interfaces are in by their addresses, with these and the other ends of point-to-point links."""
+    sock = netlink.connect()
+    found: dict[Neighbourhood, None] = {}
+    try:
+        for buffer in netlink.dump(sock, wire.RTM_GETADDR, bytes(8)):
+            for message in frames.split(buffer):
+                found.update(dict.fromkeys(_networks(message)))
+    finally:
+        sock.close()
+    return tuple(found)
+
+
+def destroy(chosen: Iterable[Socket], until: float) -> Ended:
+    """End these sockets, as many as can be by ``until`` (CLOCK_BOOTTIME seconds).
+
+    What has ended meanwhile is left out.
+
+    The kernel compares each with the cookie that it had in the dump: a port that was used anew meanwhile is not hit.
+    """
+    waiting = list(chosen)
+    done: list[Socket] = []
+    failed = ""
+    sock = _connect()
+    try:
+        for place, one in enumerate(waiting):
+            if clock_gettime(CLOCK_BOOTTIME) >= until:
+                return Ended(tuple(done), "", failed, len(waiting) - place)
+            code = _destroyed(sock, one)
+            if code == EOPNOTSUPP:
+                return Ended(tuple(done), UNABLE)
+            if not code:
+                done.append(one)
+            elif code != ENOENT:
+                failed = f"ending a socket of {one.local}: {strerror(code)}"
+                if code in (EPERM, EACCES):
+                    break
+    finally:
+        sock.close()
+    return Ended(tuple(done), "", failed)
+
+
+UNABLE = "this kernel was built without CONFIG_INET_DIAG_DESTROY"
+
+
+def able() -> bool:
+    """Whether this kernel can end sockets: it is asked to end one that cannot be."""
+    sock = _connect()
+    try:
+        return _destroyed(sock, Socket(AF_INET, TCP, 1, "127.0.0.1", 0, "127.0.0.1", 0, identity=bytes(48))) == ENOENT
+    finally:
+        sock.close()
+
+
+def _connect() -> socket:
+    sock = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG)
+    sock.setsockopt(SOL_SOCKET, SO_RCVBUF, 1 << 20)
+    sock.setsockopt(SOL_SOCKET, SO_RCVTIMEO, pack("ll", PATIENCE, 0))
+    return sock
+
+
+def _body(af: int, protocol: int, identity: bytes) -> bytes:
+    return _REQUEST.pack(af, protocol, _EXTENSIONS, 0, ALL_STATES) + identity
+
+
+def _dumped(sock: socket, af: int, protocol: int) -> Iterator[bytes]:
+    for buffer in netlink.dump(sock, SOCK_DIAG_BY_FAMILY, _body(af, protocol, bytes(48))):
+        yield from frames.split(buffer)
+
+
+def _destroyed(sock: socket, one: Socket) -> int:
+    """0, or an errno."""
+    sock.send(frames.request(SOCK_DESTROY, NLM_F_ACK, _body(one.af, one.protocol, one.identity)))
+    try:
+        message = sock.recv(netlink.RECEIVE)
+    except BlockingIOError:
+        raise MwanError("the kernel does not answer about a socket") from None
+    return -int(unpack_from("=i", message, 16)[0])
+
+
+def _socket(message: bytes, protocol: int) -> Socket:
+    af = message[16]
+    sport, dport = _PORTS.unpack_from(message, _SPORT)
+    _, _, _, uid, inode = _COUNTS.unpack_from(message, _EXPIRES)
+    more = wire.attributes(message, _ATTRIBUTES) if len(message) > _ATTRIBUTES else {}
+    local, peer = _address(af, message[_LOCAL:_PEER]), _address(af, message[_PEER:_DEVICE])
+    tos = more.get(_TCLASS if af == AF_INET6 and ":" in local else _TOS, b"\0")[0]
+    mark = int.from_bytes(more.get(_MARK, b""), "little")
+    device = int.from_bytes(message[_DEVICE : _DEVICE + 4], "little")
+    only6 = more.get(_SKV6ONLY, b"\0")[0] == 1
+    state, identity = message[_STATE], message[_IDENTITY]
+    return Socket(af, protocol, state, local, sport, peer, dport, device, uid, inode, mark, tos >> 2, only6, identity)
+
+
+def _address(af: int, value: bytes) -> str:
+    if af == AF_INET:
+        return inet_ntop(AF_INET, value[:4])
+    return inet_ntop(AF_INET, value[12:]) if value.startswith(_MAPPED) else inet_ntop(AF_INET6, value)
+
+
+def _networks(message: bytes) -> Iterator[Neighbourhood]:
+    af, length = message[16], message[17]
+    if af not in (AF_INET, AF_INET6):
+        return
+    index, found = int.from_bytes(message[20:24], "little"), wire.attributes(message, 24)
+    other, own = found.get(_IFA_ADDRESS, b""), found.get(_IFA_LOCAL, b"")
+    if other:
+        yield Neighbourhood(index, network(inet_ntop(af, other), length))
+    if own and own != other:
+        yield Neighbourhood(index, f"{inet_ntop(af, own)}/{8 * len(own)}")
+
+
+_IFA_ADDRESS, _IFA_LOCAL = 1, 2
