@@ -32,6 +32,8 @@ directories() { # sets where everything goes
         sysusers=/etc/sysusers.d generators=/etc/systemd/system-generators
         network_manager=/etc/NetworkManager/dispatcher.d
     fi
+    zsh=$prefix/share/zsh/site-functions
+    [ "$prefix" != /usr ] || zsh=/usr/share/zsh/vendor-completions
     mibs=$prefix/share/snmp/mibs manifest=$lib/manifest
 }
 
@@ -82,6 +84,7 @@ writable() {
 each_file() { # calls $1 with mode, place and the command that prints it, or with "link", place and target
     each_program_file "$1"
     each_document "$1"
+    each_completion "$1"
     each_unit "$1"
     each_hook "$1"
     "$1" 644 "$rules/90-mwan-hook.rules" moved udev/90-mwan-hook.rules
@@ -110,6 +113,12 @@ each_document() {
     for file in $(find docs/examples docs/grafana -type f | sort); do "$1" 644 "$doc/${file#docs/}" moved "$file"; done
     "$1" 644 "$doc/examples/snmpd.conf" moved snmp/snmpd.conf
     for file in docs/man/*.[1-8]; do "$1" 644 "$man/man${file##*.}/${file##*/}.gz" page "$file"; done
+}
+
+each_completion() {
+    "$1" 644 "$prefix/share/bash-completion/completions/mwan-hook" moved completions/mwan-hook.bash
+    "$1" 644 "$zsh/_mwan-hook" moved completions/_mwan-hook
+    "$1" 644 "$prefix/share/fish/vendor_completions.d/mwan-hook.fish" moved completions/mwan-hook.fish
 }
 
 each_hook() {

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from tests.lab.router import PROJECT
 
 PARTS = (
-    *("install", "lib", "hooks", "udev", "systemd", "dbus", "snmp", "docs"),
+    *("install", "lib", "hooks", "udev", "systemd", "dbus", "snmp", "docs", "completions"),
     *("install.sh", "README.md", "LICENSE", "setup.cfg"),
 )
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

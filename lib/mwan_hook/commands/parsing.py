@@ -1,0 +1,79 @@
+"""The command line's parser: help in groups, and a guess where a command is mistyped."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import shutil
+import textwrap
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+COLUMN = 22  # where the words of a command begin
+WIDEST = 100
+MORE = "mwan-hook COMMAND --help tells the options of a command; mwan-hook(8) has what systemd, snmpd and others start."
+
+
+class Parser(argparse.ArgumentParser):
+    """The parser of ``mwan-hook`` itself: :meth:`add` gives it commands."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.groups: dict[str, list[tuple[str, str]]] = {}
+        self.commands: dict[str, argparse.ArgumentParser] = {}
+        self._rows: argparse._SubParsersAction[argparse.ArgumentParser] | None = None
+
+    def add(self, group: str, name: str, words: str) -> argparse.ArgumentParser:
+        """One more command.  ``group``: its heading in the help; none: people do not start it."""
+        if self._rows is None:
+            kind = argparse.ArgumentParser
+            self._rows = self.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=kind)
+        if group:
+            self.groups.setdefault(group, []).append((name, words))
+        self.commands[name] = one = self._rows.add_parser(name, description=words)
+        return one
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse as argparse does, and guess where a command is mistyped."""
+        word = first_word(args or ())
+        if word and word not in self.commands:
+            close = difflib.get_close_matches(word, self.commands, n=1)
+            meant = f"did you mean {close[0]}?" if close else "see mwan-hook --help"
+            self.error(f"there is no command {word}; {meant}")
+        return super().parse_args(args, namespace)
+
+    def format_help(self) -> str:
+        """The usage, people's commands by what they are for, and the options that all of them have."""
+        width = min(shutil.get_terminal_size().columns, WIDEST)
+        parts = [self.format_usage(), textwrap.fill(self.description or "", width) + "\n"]
+        parts += [_group(heading, rows, width) for heading, rows in self.groups.items()]
+        options = [action for action in self._actions if action.option_strings]
+        parts.append(_group("options", [(_spelled(one), one.help or "") for one in options], width))
+        return "\n".join([*parts, textwrap.fill(MORE, width), ""])
+
+
+def first_word(args: Sequence[str]) -> str:
+    """The word that stands for a command; empty where there is none."""
+    words = iter(args)
+    for word in words:
+        if word == "--root":
+            next(words, None)
+        elif not word.startswith("-"):
+            return word
+    return ""
+
+
+def _spelled(option: argparse.Action) -> str:
+    return ", ".join(option.option_strings) + (f" {option.metavar}" if option.metavar else "")
+
+
+def _group(heading: str, rows: Sequence[tuple[str, str]], width: int) -> str:
+    return f"{heading}:\n" + "".join(_row(*row, width) for row in rows)
+
+
+def _row(name: str, words: str, width: int) -> str:
+    indent = " " * COLUMN
+    return textwrap.fill(words, width, initial_indent=f"  {name}".ljust(COLUMN), subsequent_indent=indent) + "\n"

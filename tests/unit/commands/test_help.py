@@ -1,0 +1,50 @@
+"""What ``mwan-hook --help`` shows, and what a mistyped command is answered."""
+
+from __future__ import annotations
+
+import pytest
+
+from mwan_hook import cli
+from mwan_hook.commands.parsing import first_word
+
+OF_OTHERS = {"event", "track", "notify", "chores", "modem", "bus", "snmp", "complete"}  # systemd's, snmpd's, ...
+
+
+def test_the_help_has_every_command_of_people_in_a_group_and_no_other() -> None:
+    top = cli.parser()
+    grouped = [name for rows in top.groups.values() for name, _ in rows]
+    assert list(top.groups) == ["look", "change", "explain", "set up"]
+    assert sorted(grouped) == sorted({*top.commands} - OF_OTHERS)
+
+
+@pytest.mark.parametrize("columns", [40, 80, 200])
+def test_the_help_fits_the_screen(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    lines = cli.parser().format_help().splitlines()
+    assert max(map(len, lines)) <= min(columns, 100)
+    assert any(line.startswith("  status ") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["stats"], "there is no command stats; did you mean status?"),
+        (["--root", "/x", "histroy", "fiber"], "there is no command histroy; did you mean history?"),
+        (["enabel", "fiber"], "there is no command enabel; did you mean enable?"),
+        (["frobnicate"], "there is no command frobnicate; see mwan-hook --help"),
+    ],
+)
+def test_a_mistyped_command_gets_a_guess(args: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        cli.run(args)
+    told = capsys.readouterr()
+    assert (left.value.code, told.out) == (2, "")
+    assert told.err.splitlines()[-1] == f"mwan-hook: error: {words}"
+
+
+@pytest.mark.parametrize(
+    ("args", "word"),
+    [(["--root", "check"], ""), (["--root=/x", "check"], "check"), (["-h"], ""), (["--version", "a", "b"], "a")],
+)
+def test_the_value_of_root_is_no_command(args: list[str], word: str) -> None:
+    assert first_word(args) == word
