@@ -92,12 +92,15 @@ def _best_tier(uplinks: Sequence[Uplink], judged: Judged, family: Family) -> lis
 
 
 def _uplink(seen: Scene, uplink: Uplink, memory: UplinkState) -> dict[str, Any]:
-    link = uplink.link
+    link, drained = uplink.link, seen.bound.drains.get(uplink.name)
     return {
         "interface": uplink.interface,
         "present": uplink.present,
         "carrier": bool(link and link.up and link.carrier),
         "enabled": uplink.enabled,
+        "draining": uplink.draining,
+        "draining_until": _iso(seen.wall - seen.now + drained.ends) if drained else None,
+        "connections": drained.connections if drained else None,
         "enabled_by": "configuration" if uplink.switched is None else "command",
         "metered": uplink.config.metered,
         "table": uplink.table,

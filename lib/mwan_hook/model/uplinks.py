@@ -10,6 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mwan_hook.model.delegation import Delegated
     from mwan_hook.model.dialling import Activation
+    from mwan_hook.model.draining import Drain, Draining
     from mwan_hook.model.kernel import Address, Link, Route, Sysctl
     from mwan_hook.model.probing import TargetResult
     from mwan_hook.model.quota import Usage
@@ -76,6 +77,7 @@ class Uplink(NamedTuple):
     ipv4: Way = Way(Family.IPV4)
     ipv6: Way = Way(Family.IPV6)
     switched: bool | None = None  # by a command; None: `enabled` is the configuration's
+    draining: bool = False  # by a command: it keeps the connections that it has, and gets no new ones
 
     @property
     def present(self) -> bool:
@@ -195,6 +197,7 @@ class State(NamedTuple):
     follow_at: float | None = None  # when connections are to be looked after; None: when something turns
     followed: dict[Family, tuple[str, ...]] = {}  # uplinks that were online then, by preference
     unable: str = ""  # why this kernel ends no socket of another program
+    drains: dict[str, Draining] = {}  # of uplinks that are drained
 
 
 class Allotment(NamedTuple):
@@ -207,6 +210,7 @@ class Allotment(NamedTuple):
     policies: dict[str, int] = {}  # tables given to policies
     seen: tuple[str, ...] = ()  # uplinks of templates, the one that was there longest ago first
     policy_marks: dict[str, int] = {}  # NAME: what nft chose for a policy; NAME/UPLINK: and keeps on an uplink
+    draining: dict[str, Drain] = {}  # by a command
 
 
 def turn_key(name: str, family: Family) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import FAMILIES, Activation, Phase, UplinkState
 from mwan_hook.notify.metrics import COUNTER, GAUGE, OF_FAMILY, OF_INFO, OF_QUOTA, OF_UPLINK, One, moment
-from mwan_hook.verdict.facts import is_online, uses
+from mwan_hook.verdict.facts import is_online, taking, uses
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def _place(uplink: Uplink) -> dict[str, str]:
 
 def _tier(uplinks: Sequence[Uplink], family: Family, state: State) -> frozenset[str]:
     """The online uplinks that share the best default."""
-    online = [u for u in uplinks if u.present and uses(u, family, state) and is_online(u, family, state)]
+    online = taking(u for u in uplinks if u.present and uses(u, family, state) and is_online(u, family, state))
     best = min((uplink.metric for uplink in online), default=0)
     return frozenset(uplink.name for uplink in online if uplink.metric == best)
 

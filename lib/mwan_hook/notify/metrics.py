@@ -50,6 +50,12 @@ OF_UPLINK: tuple[tuple[str, str, str, Callable[[Uplink], Number]], ...] = (
         lambda u: int(bool(u.link and u.link.up and u.link.carrier)),
     ),
     ("mwan_uplink_enabled", GAUGE, "Whether the uplink may carry traffic at all.", lambda u: int(u.enabled)),
+    (
+        "mwan_uplink_draining",
+        GAUGE,
+        "Whether the uplink keeps the connections that it has and gets no new ones.",
+        lambda u: int(u.draining),
+    ),
     ("mwan_uplink_metric", GAUGE, "Preference: lower is better, equals share.", lambda u: u.metric),
     ("mwan_uplink_weight", GAUGE, "Share among equals.", lambda u: u.config.weight),
 )

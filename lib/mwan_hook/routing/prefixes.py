@@ -70,7 +70,7 @@ def rules(
                 widest = priorities.DISGUISED[Family.IPV6]
                 yield Rule(Family.IPV6, priority - 1, MAIN_TABLE, src=prefix, suppress_prefixlength=widest)
             rule = Rule(Family.IPV6, priority, uplink.table, src=prefix)
-            if dead(uplink, state):
+            if dead(uplink, state) or _is_left(uplink, config, carrying):
                 yield from _instead(rule, config, uplink, carrying)
             else:
                 yield rule
@@ -113,6 +113,12 @@ def _instead(rule: Rule, config: Config, uplink: Uplink, carrying: Sequence[Upli
         yield rule._replace(table=0, action=REFUSED)
 
 
+def _is_left(uplink: Uplink, config: Config, carrying: Sequence[Uplink]) -> bool:
+    """Whether new connections of a drained uplink's prefix go by another one; those that it has go by their mark."""
+    others = bool(carrying) and not any(one.draining for one in carrying)
+    return uplink.draining and config.router.pin and others and any(translates(one, config.router) for one in carrying)
+
+
 def _hopes(config: Config) -> bool:
     return config.routing.last_resort in (LastResort.MAIN, LastResort.KEEP)
 
@@ -140,7 +146,7 @@ def dead(uplink: Uplink, state: State) -> bool:
 
 
 def to_deprecate(uplinks: Sequence[Uplink], state: State, snapshot: Snapshot) -> tuple[str, ...]:
-    """Prefixes that hosts shall not use for what is new: of dead uplinks, while another one is online."""
-    if not any(is_online(u, Family.IPV6, state) for u in uplinks):
+    """Prefixes that hosts shall not use for what is new: of dead and drained uplinks, while another one is online."""
+    if not any(is_online(u, Family.IPV6, state) and not u.draining for u in uplinks):
         return ()
-    return tuple(sorted(prefix for u in uplinks if dead(u, state) for prefix in of(u, snapshot)))
+    return tuple(sorted(prefix for u in uplinks if u.draining or dead(u, state) for prefix in of(u, snapshot)))

@@ -69,7 +69,7 @@ def questions_for(judged: Judged, key: Key) -> Questions:
     state, probe = memory_of(judged, key), key.uplink.config.probe
     online, in_peace = state.status is Status.ONLINE, schedule.in_peace(state)
     # In doubt only the line is asked for: a portal check waits longer than a failover may take.
-    others = another_online(judged.state.uplinks, key.uplink.name)
+    others = another_online(judged.state.uplinks, key.uplink.name, judged.state.drains)
     ask_portal = schedule.portal_due(state, key.uplink.config, key.family, judged.scene.now, others)
     with_portal = ask_portal and not (online and state.bad)
     jobs = rounds.jobs_for(key.uplink, key.family, probe, with_portal=with_portal)

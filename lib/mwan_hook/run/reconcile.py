@@ -45,6 +45,7 @@ class Run:
         self.moved = False  # something was changed, or has happened
         self.request: DialRequest | None = None  # what is asked of what dials once the state is stored
         self.sent = False  # one was: a run asks one thing
+        self.drained: dict[str, str] = {}  # uplinks that this run has disabled, and why
         self._started = time.clock_gettime(time.CLOCK_BOOTTIME)
 
     def reconcile(
@@ -156,6 +157,10 @@ class Run:
             from mwan_hook.run import activation
 
             happened += activation.transitions(judged, before, state)
+        if state.drains != before.drains:
+            from mwan_hook.run import draining
+
+            happened += tuple(draining.transitions(judged, before, state, self.drained))
         self.moved = self.moved or bool(happened)
         if happened:
             from mwan_hook.run import tell

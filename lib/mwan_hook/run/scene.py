@@ -100,7 +100,8 @@ def dialling_basis(found: Judged) -> str:
     parts = [found.scene.fingerprint]
     for uplink in found.scene.uplinks:
         memory, up = found.state.uplinks.get(uplink.name, UplinkState()), bool(uplink.link and uplink.link.up)
-        parts.append(f"{uplink.name} {uplink.metric} {uplink.enabled:d}{up:d}")
+        drained = "d" * uplink.draining
+        parts.append(f"{uplink.name} {uplink.metric} {uplink.enabled:d}{up:d}{drained}")
         for one, way in ((memory.ipv4, uplink.ipv4), (memory.ipv6, uplink.ipv6)):
             bad, had = one.bad >= uplink.config.probe.fall, one.transitions > 0
             parts.append(f"{one.status.value}{one.judged:d}{one.known:d}{bad:d}{had:d}{not way.missing:d}")

@@ -92,6 +92,12 @@ def facts(root: str) -> int:
     return code
 
 
+def at_once(root: str, loaded: Loaded) -> int:
+    """Look and change what differs; no probe, so that a command need not wait for one.  Raises MwanError."""
+    run = Run(root, loaded)
+    return _said(run.finish(run.reconcile()), run.failed)
+
+
 def tick(root: str, loaded: Loaded, wish: Request) -> int:
     """The whole story; 0, or 1 if something could not be done.
 

@@ -186,7 +186,7 @@ def with_only_way(memories: Mapping[str, UplinkState], uplinks: Sequence[Uplink]
             continue
         able = [u for u in uplinks if _can_stand_in(found[u.name].family(family), u.config.probe, now)]
         if able:
-            best = min(able, key=lambda uplink: uplink.metric)
+            best = min(able, key=lambda uplink: (uplink.draining, uplink.metric))
             found[best.name] = found[best.name].with_family(family, _standing_in(found[best.name].family(family), now))
     return found
 

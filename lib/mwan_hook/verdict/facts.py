@@ -10,7 +10,7 @@ from mwan_hook.verdict.rounds import applies
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container, Iterable, Mapping
 
     from mwan_hook.model import Job, Probe, State, Uplink
 
@@ -216,6 +216,18 @@ def carries(uplink: Uplink, family: Family, memory: UplinkState) -> bool:
     return online and uplink.enabled and not uplink.way(family).missing
 
 
+def taking(online: Iterable[Uplink]) -> list[Uplink]:
+    """Those of the online uplinks that get new connections: none that is drained, as long as there is another."""
+    found = [*online]
+    return [uplink for uplink in found if not uplink.draining] or found
+
+
+def only_drained(family: Family, state: State) -> bool:
+    """Whether nothing is online in a family but what is drained, if anything: that goes on as long as it has to."""
+    known = state.uplinks.items()
+    return not any(one.family(family).status is Status.ONLINE for name, one in known if name not in state.drains)
+
+
 def recovering(uplink: Uplink, family: Family, state: State) -> bool:
     """True of an offline one whose last round was good: only its rise or a hold keeps it out."""
     memory = state.uplinks.get(uplink.name, UplinkState()).family(family)
@@ -239,11 +251,11 @@ def with_sources(memory: UplinkState, uplink: Uplink) -> UplinkState:
     return memory
 
 
-def another_online(memories: Mapping[str, UplinkState], name: str) -> bool:
-    """Whether an uplink other than ``name`` carries traffic."""
+def another_online(memories: Mapping[str, UplinkState], name: str, drained: Container[str]) -> bool:
+    """Whether an uplink other than ``name`` carries traffic, and is not ``drained``."""
     return any(
         memory.family(family).status is Status.ONLINE
         for other, memory in memories.items()
-        if other != name
+        if other != name and other not in drained
         for family in FAMILIES
     )
