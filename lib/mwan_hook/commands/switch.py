@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mwan_hook import config
 from mwan_hook.run import look, tick
-from mwan_hook.run.naming import chosen
+from mwan_hook.run.naming import chosen, entries
 from mwan_hook.run.wish import Request
 from mwan_hook.say import say
 from mwan_hook.store import allotment, lock
@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mwan_hook.config import Loaded
-    from mwan_hook.model import Uplink, UplinkConfig
-    from mwan_hook.run.scene import Scene
+    from mwan_hook.model import Uplink
 
 ONLY_OWN = "[router] pin is not set: only this machine's own connections are counted, and forwarded ones move now"
 
@@ -27,7 +26,7 @@ def run(root: str, name: str, enabled: bool) -> int:
     with lock.look(root):
         seen = look.to_write(root, loaded)
         names = _names(loaded, chosen(seen, [name]), name)
-        allotment.save(root, switches.said(seen.bound.allotment, _entries(loaded, seen), names, enabled))
+        allotment.save(root, switches.said(seen.bound.allotment, entries(loaded, seen), names, enabled))
     return tick.tick(root, loaded, Request())
 
 
@@ -43,13 +42,9 @@ def drain(root: str, name: str, wait: float) -> int:
         from mwan_hook.model import Drain
 
         names, what = _names(loaded, named, name), Drain(seen.wall + wait, wait)
-        allotment.save(root, switches.drained(seen.bound.allotment, _entries(loaded, seen), names, what))
+        allotment.save(root, switches.drained(seen.bound.allotment, entries(loaded, seen), names, what))
     say(() if loaded.config.router.pin else (ONLY_OWN,))
     return tick.at_once(root, loaded)
-
-
-def _entries(loaded: Loaded, seen: Scene) -> Sequence[UplinkConfig]:
-    return loaded.config.uplinks or [uplink.config for uplink in seen.uplinks]
 
 
 def _names(loaded: Loaded, named: Sequence[Uplink], name: str) -> set[str]:

@@ -45,16 +45,17 @@ def records(
 def over(
     uplinks: Sequence[Uplink],
     allotment: Allotment,
-    known: Mapping[str, Draining],
     state: State,
+    stored: Mapping[str, Draining],
     now: float,
     wall: float,
 ) -> dict[Drain, str]:
-    """Drains that are over, and why: all uplinks of one command together.
+    """Drains that are over, and why: all uplinks of one command together.  ``stored``: as an earlier run has left it.
 
     The first run only counts: new connections went by the uplink until it had changed the routes.  As long as nothing
     else is online, an uplink is not taken out by itself.
     """
+    known = state.drains
     if not any(is_online(one, family, state) for one in uplinks if not one.draining for family in FAMILIES):
         return {}
     names: dict[Drain, list[str]] = {what: [] for what in allotment.draining.values()}
@@ -63,11 +64,11 @@ def over(
         if what:
             names[what].append(name)
     found = {what: _why(what, [known[name] for name in own], wall, now) for what, own in names.items()}
-    return {what: why for what, why in found.items() if why and _seen_before(what, names[what], state)}
+    return {what: why for what, why in found.items() if why and _seen_before(what, names[what], stored)}
 
 
-def _seen_before(what: Drain, names: Collection[str], state: State) -> bool:
-    return all(name in state.drains and state.drains[name].until == what.until for name in names)
+def _seen_before(what: Drain, names: Collection[str], stored: Mapping[str, Draining]) -> bool:
+    return all(name in stored and stored[name].until == what.until for name in names)
 
 
 def _why(what: Drain, known: Sequence[Draining], wall: float, now: float) -> str:

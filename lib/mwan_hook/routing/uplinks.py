@@ -61,7 +61,6 @@ class Bound(NamedTuple):
     short: tuple[str, ...] = ()  # what marks do not reach for
     turns: Mapping[str, Turn] = {}  # of uplinks that have several gateways, by UPLINK/FAMILY
     drains: Mapping[str, Draining] = {}  # of uplinks that are drained
-    drained: Mapping[str, str] = {}  # uplinks whose drain is over with this look, and why
 
     @property
     def told(self) -> tuple[str, ...]:

@@ -50,7 +50,6 @@ def _prepare(run: Run, judged: Judged) -> tuple[str, ...]:
     record = _on_record(seen.state, judged.state)
     complaints: list[str] = []
     if seen.bound.allotment != seen.allotment:
-        run.drained |= seen.bound.drained
         if seen.allotment.enabled or seen.allotment.draining:
             from mwan_hook.verdict import switches
 

@@ -11,14 +11,18 @@ from mwan_hook.addresses import covers, network
 from mwan_hook.connections import drain
 from mwan_hook.durations import duration
 from mwan_hook.kernel import sockets, tracked
-from mwan_hook.model import FAMILIES, MwanError, Transition
+from mwan_hook.model import FAMILIES, MwanError, Transition, UplinkState
+from mwan_hook.run.naming import entries
+from mwan_hook.say import say
+from mwan_hook.store import allotment, lock
 from mwan_hook.verdict import switches
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
-    from mwan_hook.model import Allotment, Config, Snapshot, Socket, State, Uplink
+    from mwan_hook.config import Loaded
+    from mwan_hook.model import Config, Drain, Snapshot, Socket, State, Uplink
     from mwan_hook.routing.uplinks import Bound
     from mwan_hook.run.scene import Judged
 
@@ -31,7 +35,7 @@ DRAINING, DRAINED = "draining", "drained"  # events
 def looked(
     config: Config, bound: Bound, state: State, snapshot: Snapshot, now: float, wall: float, counts: bool
 ) -> Bound:
-    """The bound uplinks with what is known of those that are drained; disabled where that is over.
+    """The bound uplinks with what is known of those that are drained.
 
     Without ``counts`` connections are as a run has counted them.
     """
@@ -39,37 +43,54 @@ def looked(
     unread: tuple[str, ...] = ()
     counted: Mapping[str, int | None] = {}
     if counts and drained:
-        counted, unread = _counted(config, bound, drained, snapshot)
+        counted, unread = _counted(config, bound, drained, state, snapshot)
     known = drain.records(drained, bound.allotment, state.drains, counted, now, wall)
-    bound = bound._replace(drains=known, warnings=(*bound.warnings, *unread))
-    over = drain.over(bound.uplinks, bound.allotment, known, state, now, wall)
+    return bound._replace(drains=known, warnings=(*bound.warnings, *unread))
+
+
+def end(root: str, loaded: Loaded, judged: Judged) -> dict[str, str]:
+    """Disable what has been drained, and say so; the uplinks, and why it is over.  Raises MwanError.
+
+    The caller looks again.  A run that is killed before leaves that to the next one.
+    """
+    over = _over(judged)
     if not over:
-        return bound
-    entries = config.uplinks or [uplink.config for uplink in bound.uplinks]
-    whose = {uplink.name: switches.drain(bound.allotment, uplink.name) for uplink in drained}
-    why = {name: over[what] for name, what in whose.items() if what in over}
-    allotment = switches.ended(bound.allotment, entries, over)
-    uplinks = tuple(_disabled(one, allotment) if one.name in why else one for one in bound.uplinks)
-    left = {name: one for name, one in known.items() if name not in why}
-    return bound._replace(allotment=allotment, uplinks=uplinks, drains=left, drained=why)
+        return {}
+    with lock.look(root):
+        there, _ = allotment.load(root, writes=True)
+        over = {what: why for what, why in over.items() if what in there.draining.values()}  # and no command since
+        allotment.save(root, switches.ended(there, entries(loaded, judged.scene), over))
+    say(f"[#] {line}" for line in _lines(judged, over))
+    whose = {name: switches.drain(there, name) for name in judged.state.drains}
+    return {name: over[what] for name, what in whose.items() if what in over}
 
 
-def _disabled(uplink: Uplink, allotment: Allotment) -> Uplink:
-    word = switches.word(allotment, uplink.name)
-    on = uplink.config.enabled if word is None else word
-    return uplink._replace(enabled=on, switched=word, draining=False)
+def planned(judged: Judged) -> list[str]:
+    """What a run would type now."""
+    return _lines(judged, _over(judged))
+
+
+def _over(judged: Judged) -> dict[Drain, str]:
+    seen = judged.scene
+    return drain.over(seen.uplinks, seen.bound.allotment, judged.state, seen.state.drains, seen.now, seen.wall)
+
+
+def _lines(judged: Judged, over: Collection[Drain]) -> list[str]:
+    meant = [name for name, what in judged.scene.bound.allotment.draining.items() if what in over]
+    return [f"mwan-hook disable {name}" for name in meant]
 
 
 def _counted(
-    config: Config, bound: Bound, drained: list[Uplink], snapshot: Snapshot
+    config: Config, bound: Bound, drained: Sequence[Uplink], state: State, snapshot: Snapshot
 ) -> tuple[dict[str, int | None], tuple[str, ...]]:
     """Connections of each drained uplink, and why they could not be counted: then only the time ends a drain."""
     try:
-        mine = list(_own(drained))
+        addresses = {uplink.name: _addresses(uplink, state) for uplink in drained}
+        mine = list(_own({one for own in addresses.values() for one in own}))
         local = frozenset(address.address for address in snapshot.addresses)
         found: dict[str, int | None] = {}
         for uplink in drained:
-            sources = {address for family in FAMILIES for address in uplink.way(family).sources}
+            sources = addresses[uplink.name]
             lent = {uplink.way(family).lent for family in FAMILIES} - {""}
             own = sum(one.local in sources and not (one.local in lent and _is_near(one, snapshot)) for one in mine)
             marks = _marks(config, bound, uplink)
@@ -94,9 +115,14 @@ def _marks(config: Config, bound: Bound, uplink: Uplink) -> list[int]:
     return [mark for mark in (*own, *(number for key, number in pairs if key.endswith(f"/{uplink.name}"))) if mark]
 
 
-def _own(drained: list[Uplink]) -> Iterator[Socket]:
-    """Sockets of this machine that are connected with an address of these uplinks, but our probes."""
-    sources = {address for uplink in drained for family in FAMILIES for address in uplink.way(family).sources}
+def _addresses(uplink: Uplink, state: State) -> set[str]:
+    """Those that it has, and that it had when it was online last."""
+    memory = state.uplinks.get(uplink.name, UplinkState())
+    return {one for family in FAMILIES for one in (*uplink.way(family).sources, *memory.family(family).sources)}
+
+
+def _own(sources: Collection[str]) -> Iterator[Socket]:
+    """Sockets of this machine that are connected with one of these addresses, but our probes."""
     probes = _inodes()
     for one in sockets.concerning(sources) if sources else ():
         if one.inode not in probes and (one.state in _OPEN or (one.state == _FIN_WAIT2 and one.inode)):

@@ -111,10 +111,23 @@ class Run:
         return there.listing == UNREAD or any(isinstance(one.what, Ruleset) for one in judged.changes)
 
     def finish(self, judged: Judged) -> Judged:
-        """Ask an nft(8) that has failed before, or was slow, when all that others wait for is done."""
+        """Do what comes last: ask an nft(8) that has failed before, or was slow, and end what is drained."""
+        if judged.state.drains:
+            judged = self._with_ends(judged)
         if self.failed or not judged.state.firewall.failed:
             return judged
         self.finishing = True
+        return self.reconcile()
+
+    def _with_ends(self, judged: Judged) -> Judged:
+        """Disable what is drained, when all that is probed was probed."""
+        from mwan_hook.run import draining
+
+        ended: dict[str, str] = {}
+        complain(attempted(lambda: ended.update(draining.end(self.root, self.loaded, judged))))
+        if not ended:
+            return judged
+        self.drained, self.last = ended, None
         return self.reconcile()
 
     def _look(self) -> Scene:
