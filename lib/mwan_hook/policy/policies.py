@@ -181,7 +181,7 @@ def _held(
 
 
 def _of_pairs(course: BoundPolicy, uplinks: Sequence[Uplink], selectors: Sequence[Rule]) -> list[Rule]:
-    """Those rules that choose what is held to one of these uplinks."""
+    """Rules among these that choose what is held to one of the uplinks."""
     if not course.policy.by_marks:
         return []
     names = {uplink.name for uplink in uplinks}

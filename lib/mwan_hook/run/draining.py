@@ -116,7 +116,7 @@ def _marks(config: Config, bound: Bound, uplink: Uplink) -> list[int]:
 
 
 def _addresses(uplink: Uplink, state: State) -> set[str]:
-    """Those that it has, and that it had when it was online last."""
+    """Addresses that it has, and that it had when it was online last."""
     memory = state.uplinks.get(uplink.name, UplinkState())
     return {one for family in FAMILIES for one in (*uplink.way(family).sources, *memory.family(family).sources)}
 

@@ -217,7 +217,7 @@ def carries(uplink: Uplink, family: Family, memory: UplinkState) -> bool:
 
 
 def taking(online: Iterable[Uplink]) -> list[Uplink]:
-    """Those of the online uplinks that get new connections: none that is drained, as long as there is another."""
+    """Uplinks that get new connections, of those that are online: none that is drained, if there is another."""
     found = [*online]
     return [uplink for uplink in found if not uplink.draining] or found
 
