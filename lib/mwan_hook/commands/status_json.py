@@ -133,6 +133,7 @@ def _family(seen: Scene, uplink: Uplink, family: Family, state: FamilyState) -> 
         "probed_at": when(state.probed_at),
         "next_probe_at": when(state.next_probe_at),
         "probe_bytes": state.probe_bytes,
+        "aborted": state.aborted,
         "targets": [
             {
                 "target": t.target,

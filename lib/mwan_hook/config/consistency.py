@@ -198,8 +198,9 @@ def _router(config: Config) -> Iterator[Contradiction]:
         if config.router.pin and uplink.mark is not None and uplink.mark & outside:
             words = f"expected a mark inside [routing] mark_mask ({config.routing.mark_mask:#x}) with [router] pin"
             yield mistake(("uplinks", uplink.name, "mark"), words)
-        if uplink.failback is not Failback.SOFT and not config.router.pin:
-            words = "changes nothing without [router] pin = yes"
+        hard = uplink.failback is Failback.HARD and not uplink.metered  # there it is the default
+        if hard and not config.router.pin and config.router.own == "keep":
+            words = "changes nothing without [router] pin = yes or own = abort"
             yield doubt(("uplinks", uplink.name, "failback"), words)
         nat6 = config.router.nat6 if uplink.nat6 is None else uplink.nat6
         if uplink.nat6_prefix and nat6 is not Nat6.PREFIX:

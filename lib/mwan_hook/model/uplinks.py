@@ -131,6 +131,7 @@ class FamilyState(NamedTuple):
     transitions: int = 0  # to online or from it, in this boot
     known: bool = False  # what its verdict is: it was online, or found dead at first sight, in this boot
     sources: tuple[str, ...] = ()  # addresses that it had when it was online last
+    ended_at: float | None = None  # when sockets were looked through for them, in or after an outage
     aborted: int = 0  # sockets of this machine that were ended because they had one of them
 
 

@@ -624,7 +624,9 @@ def test_any_text_is_a_configuration_or_an_error_of_configuration(tmp_path: Path
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("[uplinks]\n[[a]]\nfailback = hard\n", "changes nothing without [router] pin = yes"),
+        ("[router]\nown = keep\n[uplinks]\n[[a]]\nfailback = hard\n", "without [router] pin = yes or own = abort"),
+        ("[router]\nown = keep\n[uplinks]\n[[a]]\nmetered = yes\n", ""),
+        ("[uplinks]\n[[a]]\nfailback = hard\n", ""),
         ("[router]\npin = yes\n[uplinks]\n[[a]]\nfailback = hard\n", ""),
         ("[uplinks]\n[[a]]\nfailback = soft\n", ""),
         ("[snmp]\noid = 2.40.1\n", ""),
