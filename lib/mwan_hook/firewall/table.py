@@ -165,10 +165,12 @@ def _restoring(
     mine = f"ct mark & {mask:#x} == {uplink.mark:#x}"
     if not uplink.mark:
         return
-    hard = uplink.config.failback is Failback.HARD and not uplink.draining
-    better_ones = [one for one in uplinks if one.metric < uplink.metric and not one.draining]
+    hard = uplink.config.failback is Failback.HARD
     for family in snapshot.families:
-        better = hard and any(is_online(one, family, state) for one in better_ones)
+        better = hard and any(
+            one.preference(family)[:2] < uplink.preference(family)[:2] and is_online(one, family, state)
+            for one in uplinks
+        )
         if better or family in free:
             yield f"meta nfproto {family.value} ct direction original {mine} return"
     yield f"{mine} meta mark & {mask:#x} == 0 {marking('meta', uplink.mark, mask)}"
