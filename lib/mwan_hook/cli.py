@@ -101,6 +101,11 @@ def _changing(add: Add) -> None:
         one = add(name, f"{words}, remembered across boots", "commands.switch:run")
         one.add_argument("name", metavar="UPLINK")
         one.set_defaults(enabled=name == "enable")
+    words = "give an uplink no new connections, and disable it when the old ones have ended"
+    one = add("drain", words, "commands.switch:drain")
+    one.add_argument("name", metavar="UPLINK")
+    words = "disable it after so long at the latest, as in 90s, 30m or 1h (10m)"
+    one.add_argument("--wait", type=arguments.duration, default=600.0, metavar="T", help=words)
     one = add("dial", "dial an uplink now, or exercise it", "cli:dial")
     one.add_argument("name", metavar="UPLINK")
     way = one.add_mutually_exclusive_group()

@@ -105,7 +105,8 @@ def allotment(stored: Allotment) -> str:
     if _has_twins(stored.tables.values()) or _has_twins((*stored.marks.values(), *stored.policy_marks.values())):
         return "one number for two uplinks"
     policies = [part for name in stored.policy_marks for part in name.split("/", 1)]
-    return _names((*stored.tables, *stored.marks, *stored.enabled, *stored.configured, *stored.seen, *policies))
+    words = (*stored.enabled, *stored.configured, *stored.draining)
+    return _names((*stored.tables, *stored.marks, *words, *stored.seen, *policies))
 
 
 def notice(stored: Notice) -> str:

@@ -363,6 +363,7 @@ def refresh(machine: Machine) -> None:
 def test_an_ordinary_user_is_told_what_was_not_seen(machine: Machine) -> None:
     done = machine.router.mwan("doctor", wrap=AS_NOBODY, code=0)
     assert done.stdout.startswith("note not-seen: not looked at: marks that nftables and iptables set")
+    assert "not looked at: how large a packet the lines take" in done.stdout
     with changed(machine.ns, "rule add priority 5270 unreachable"):
         assert "rule-first" in machine.router.mwan("doctor", wrap=AS_NOBODY, code=1).stdout
 

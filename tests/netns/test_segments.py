@@ -1,7 +1,8 @@
-"""[router] mss: downloads over a line that takes 1400 bytes at once and says so to no sender."""
+"""[router] mss: downloads over a line that takes 1400 bytes at once and says so to no sender, and doctor's word."""
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from functools import partial
@@ -194,3 +195,52 @@ def test_the_table_follows_the_links_mtu_and_is_made_once(world: World) -> None:
     world.router.configure(CONFIG.replace("masquerade = yes\nnat6 = masquerade\npin = yes\nmss = auto", "mss = 1300"))
     assert "changes nothing without a table" in world.router.check().stderr
     assert ns.run("nft", "list", "tables").stdout == ""
+
+
+def told(world: World, **uplink: str) -> list[tuple[str, str]]:
+    """Uplinks and severities of doctor's findings of narrow ways; each says the size, and what helps."""
+    more = "".join(f"{key} = {value}\n" for key, value in uplink.items())
+    world.router.configure(CONFIG.replace("mss = auto", "").replace("match = eth1\n", f"match = eth1\n{more}"))
+    world.router.check()
+    found = json.loads(world.router.mwan("doctor", "--json", code=None).stdout)["findings"]
+    narrow = [one for one in found if one["code"] == "path-mtu"]
+    for one in narrow:
+        assert one["what"].count("1400 bytes and none of 1401") == 2 and "1500 bytes" in one["what"]
+        assert "MTUBytes=1400" in one["fix"]["words"] and "mss = 1340" in one["fix"]["words"]
+    return [(one["about"], one["severity"]) for one in narrow]
+
+
+def test_doctor_finds_lines_that_take_less_than_they_say(world: World) -> None:
+    """The first provider drops large packets without a word; the second has a router on the way that says so."""
+    one, two = world.lab.isps["one"].ns, world.lab.isps["two"].ns
+    far = world.lab.netns("far")
+    world.router.ns.ip("link set eth1 mtu 1500")
+    try:
+        assert told(world) == []
+        one.nft(
+            "table inet cut { chain raw { type filter hook prerouting priority raw; meta length > 1400 drop; }; }\n"
+        )
+        assert told(world) == [("one", "warning")]
+        assert told(world, metered="yes") == []
+        one.nft("delete table inet cut\n")
+        two.nft("delete table inet mute\n")
+        two.sysctl({"ipv4/ip_forward": 1, "ipv6/conf/all/forwarding": 1})
+        two.batch(
+            f"link add narrow0 mtu 1400 type veth peer name eth0 mtu 1400 netns {far.name}",
+            *("addr add 198.51.100.1/24 dev narrow0", "addr add 2001:db8:f::1/64 dev narrow0 nodad"),
+            "link set narrow0 up",
+        )
+        far.batch(
+            *("addr add 198.51.100.9/24 dev eth0", "addr add 2001:db8:f::9/64 dev eth0 nodad", "link set eth0 up"),
+            *("route add default via 198.51.100.1", "route add default via 2001:db8:f::1"),
+        )
+        routed = probing("icmp://198.51.100.9, icmp://2001:db8:f::9", interval=60)
+        world.router.configure(CONFIG.replace(probing(interval=60), routed))
+        world.router.check()
+        assert world.router.verdict("two", "ipv6") == "online"
+        found = json.loads(world.router.mwan("doctor", "--json", code=None).stdout)["findings"]
+        [narrow] = [finding for finding in found if finding["code"] == "path-mtu"]
+        assert (narrow["about"], narrow["severity"]) == ("two", "note")
+        assert narrow["what"].count("1400 bytes and none of 1401") == 2
+    finally:
+        world.router.ns.ip("link set eth1 mtu 1400")

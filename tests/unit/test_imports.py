@@ -31,7 +31,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         *("doctor", "trace", "imports", "run", "notify", "probes", "modem", "kernel", "config", "machine", "store"),
         *PURE,
     ),
-    "doctor": ("trace", "run", "kernel", "config", "machine", "store", *PURE),
+    "doctor": ("trace", "run", "probes", "kernel", "config", "machine", "store", *PURE),
     "trace": ("kernel", "policy", "routing"),
     "imports": ("config", "machine", "routing"),
     "run": ("notify", "probes", "kernel", "config", "machine", "store", *PURE),

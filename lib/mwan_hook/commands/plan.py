@@ -43,6 +43,10 @@ def run(root: str, as_json: bool) -> int:
         from mwan_hook.run import follow
 
         lines += follow.planned(judged)
+    if judged.state.drains:
+        from mwan_hook.run import draining
+
+        lines += draining.planned(judged)
     warnings = [*loaded.warnings, *judged.scene.bound.told, *judged.desired.notes]
     repairs = _repairs(judged)
     if as_json:

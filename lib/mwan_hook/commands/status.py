@@ -28,7 +28,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mwan_hook.model import Activation
+    from mwan_hook.model import Activation, Draining
     from mwan_hook.run.scene import Judged, Scene
 
 STANDBY = "standby"  # of what is dialled on demand, and idle
@@ -126,13 +126,23 @@ def _story(seen: Scene, judged: Judged, uplink: Uplink, state: FamilyState) -> s
     if record and uplink.config.dial and (standing_by := _dialling(seen, record)):
         return standing_by
     words = f"{state.reason}; enabled by `mwan-hook enable`" if uplink.switched else state.reason
-    if not uplink.config.repair:
+    if drained := seen.bound.drains.get(uplink.name):
+        words = f"{_draining(seen, drained)}; {words}"
+    if not uplink.config.repair or drained:
         return words
     from mwan_hook.repair.words import short
     from mwan_hook.run.ladders import standing
 
     next_step = short(next(standing(seen.root, judged, uplink.name)).due, seen.now)
     return f"{words}; {next_step}" if next_step else words
+
+
+def _draining(seen: Scene, drained: Draining) -> str:
+    from mwan_hook.connections import drain
+
+    until = time.localtime(seen.wall - seen.now + drained.ends)
+    today = until[:3] == time.localtime(seen.wall)[:3]
+    return drain.words(drained, time.strftime("%H:%M" if today else "%Y-%m-%d %H:%M", until), seen.now)
 
 
 def _dialling(seen: Scene, record: Activation) -> str:
@@ -158,4 +168,4 @@ def _cell(uplink: Uplink, memory: UplinkState, family: Family) -> str:
     if family not in uplink.config.families:
         return "-"
     latency = f" {state.latency_ms:.1f} ms" if state.latency_ms is not None else ""
-    return f"{state.word}{latency}"
+    return f"{state.status.value}{latency}"

@@ -87,17 +87,20 @@ def _prefixes(seen: Scene, judged: Judged, uplink: Uplink) -> list[dict[str, Any
 def _best_tier(uplinks: Sequence[Uplink], judged: Judged, family: Family) -> list[str]:
     """Uplinks that share the best default."""
     names = judged.desired.online.get(family, ())
-    preferences = {uplink.name: uplink.preference(family) for uplink in uplinks}
-    return [name for name in names if preferences[name] == preferences[names[0]]]
+    metrics = {uplink.name: uplink.metric for uplink in uplinks}
+    return [name for name in names if metrics[name] == metrics[names[0]]]
 
 
 def _uplink(seen: Scene, uplink: Uplink, memory: UplinkState) -> dict[str, Any]:
-    link = uplink.link
+    link, drained = uplink.link, seen.bound.drains.get(uplink.name)
     return {
         "interface": uplink.interface,
         "present": uplink.present,
         "carrier": bool(link and link.up and link.carrier),
         "enabled": uplink.enabled,
+        "draining": uplink.draining,
+        "draining_until": _iso(seen.wall - seen.now + drained.ends) if drained else None,
+        "connections": drained.connections if drained else None,
         "enabled_by": "configuration" if uplink.switched is None else "command",
         "metered": uplink.config.metered,
         "table": uplink.table,
@@ -116,7 +119,7 @@ def _family(seen: Scene, uplink: Uplink, family: Family, state: FamilyState) -> 
         return _iso(seen.wall - seen.now + at) if at else None
 
     return {
-        "status": state.word,
+        "status": state.status.value,
         "connectivity": state.connectivity.word,
         "addresses": [f"{a.address}/{a.prefixlen}" for a in way.addresses if a.usable],
         "source": way.source or None,
@@ -127,10 +130,10 @@ def _family(seen: Scene, uplink: Uplink, family: Family, state: FamilyState) -> 
         "held_until": when(state.held_until),
         "latency_ms": _rounded(state.latency_ms),
         "reason": state.reason,
-        "quality": _quality(uplink, state, seen.now),
         "probed_at": when(state.probed_at),
         "next_probe_at": when(state.next_probe_at),
         "probe_bytes": state.probe_bytes,
+        "aborted": state.aborted,
         "targets": [
             {
                 "target": t.target,
@@ -141,15 +144,6 @@ def _family(seen: Scene, uplink: Uplink, family: Family, state: FamilyState) -> 
             for t in state.targets
         ],
     }
-
-
-def _quality(uplink: Uplink, state: FamilyState, now: float) -> dict[str, Any] | None:
-    """What the last window held; None where nothing is measured."""
-    if not uplink.config.probe.measured:
-        return None
-    from mwan_hook.verdict import quality
-
-    return quality.figures(state, uplink.config.probe, now)
 
 
 def _rounded(ms: float | None) -> float | None:

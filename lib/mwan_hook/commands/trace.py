@@ -177,7 +177,7 @@ def _names(root: str, devices: dict[int, Device], asked: Question) -> Names:
     for uplink in seen.uplinks:
         memory = state.uplinks.get(uplink.name, UplinkState())
         if uplink.link:
-            known[uplink.link.index] = (uplink.name, memory.family(asked.family).word)
+            known[uplink.link.index] = (uplink.name, memory.family(asked.family).status.value)
     if not any(course.mark for course in seen.bound.policies):
         return Names(tables, devices, known)
     from mwan_hook.trace import marks

@@ -142,6 +142,8 @@ def _uplink(name: str, values: Mapping[str, Any], probe: Probe) -> UplinkConfig:
     own["gateways"] = tuple(values.get("gateway", ()))
     own["metrics"] = Metrics(**values.get("metrics", {}))
     own["probe"] = with_probe(probe, values)
+    if own.get("metered") and "failback" not in own:
+        own["failback"] = Failback.HARD
     own["explicit"] = frozenset(values) & frozenset(Probe._fields)
     if values.get("start"):
         from mwan_hook.model import Dial

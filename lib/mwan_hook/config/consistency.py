@@ -21,17 +21,13 @@ from mwan_hook.model import (
 )
 from mwan_hook.routing.allotting import room
 from mwan_hook.routing.priorities import ALL_BITS
-from mwan_hook.verdict.rounds import METHODS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Any
 
-_LIMITS = ("loss_low", "loss_high"), ("latency_low", "latency_high"), ("jitter_low", "jitter_high")
-_MEASURING = ("window", "burst_echoes", "degraded")
-# Keys that must fit one another.
-_PAIRED = frozenset(("targets", "required", "interval", *_MEASURING, *(key for pair in _LIMITS for key in pair)))
+_PAIRED = frozenset(("targets", "required", "latency_low", "latency_high"))  # keys that must fit one another
 
 
 class Contradiction(NamedTuple):
@@ -90,25 +86,7 @@ def _probe(probe: Probe, path: tuple[str, ...], own: Mapping[str, Any]) -> Itera
                     f"required is {probe.required}, but {family.value} can ask only {count} of the targets: each counts"
                 )
                 yield doubt((*path, key), words)
-    for low, high in _LIMITS:
-        yield from _pair(path, probe, own, low, high)
-    yield from _measured(probe, path, own)
-
-
-def _measured(probe: Probe, path: tuple[str, ...], own: Mapping[str, Any]) -> Iterator[Contradiction]:
-    """What is measured has limits, targets that can be asked often, and a window with room for rounds."""
-    if not probe.measured:
-        for key in _MEASURING if path[0] == "uplinks" else ():
-            if key in own:
-                yield doubt((*path, key), "changes nothing without loss_high, latency_high or jitter_high")
-        return
-    if probe.window < probe.interval:
-        key = "window" if "window" in own or "interval" not in own else "interval"
-        yield mistake((*path, key), f"expected window ({probe.window:g}) to be at least interval ({probe.interval:g})")
-    written = next((key for key in ("targets", *(high for _, high in _LIMITS), "degraded") if key in own), "loss_high")
-    if not any(METHODS[target.method].samples for target in probe.targets):
-        words = "nothing is measured: expected an icmp:// target (or tcp://, dns:// or ntp://)"
-        yield mistake((*path, written), words)
+    yield from _pair(path, probe, own, "latency_low", "latency_high")
 
 
 def _pair(path: tuple[str, ...], holder: Any, own: Mapping[str, Any], low: str, high: str) -> Iterator[Contradiction]:
@@ -220,8 +198,9 @@ def _router(config: Config) -> Iterator[Contradiction]:
         if config.router.pin and uplink.mark is not None and uplink.mark & outside:
             words = f"expected a mark inside [routing] mark_mask ({config.routing.mark_mask:#x}) with [router] pin"
             yield mistake(("uplinks", uplink.name, "mark"), words)
-        if uplink.failback is not Failback.SOFT and not config.router.pin:
-            words = "changes nothing without [router] pin = yes"
+        hard = uplink.failback is Failback.HARD and not uplink.metered  # there it is the default
+        if hard and not config.router.pin and config.router.own == "keep":
+            words = "changes nothing without [router] pin = yes or own = abort"
             yield doubt(("uplinks", uplink.name, "failback"), words)
         nat6 = config.router.nat6 if uplink.nat6 is None else uplink.nat6
         if uplink.nat6_prefix and nat6 is not Nat6.PREFIX:

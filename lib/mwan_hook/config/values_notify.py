@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 # what happens, as docs/hooks.md has it
 EVENTS = (
-    *("online", "degraded", "offline", "full", "portal", "limited", "none", "default-route", "plugged", "unplugged"),
+    *("online", "offline", "full", "portal", "limited", "none", "default-route", "plugged", "unplugged"),
     *("quota-warning", "quota-exceeded", "quota-below", "repair-step", "again", "flushed"),
-    *("dialling", "dialled", "dial-failed", "hung-up", "exercise-failed"),
+    *("dialling", "dialled", "dial-failed", "hung-up", "exercise-failed", "draining", "drained"),
 )
 LARGEST_ARC = 0xFFFFFFFF  # of an object identifier
 MOST_ARCS = 120  # of 128, so that the tree below has room

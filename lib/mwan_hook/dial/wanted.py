@@ -46,6 +46,10 @@ def need(uplink: Uplink, field: Field, records: Mapping[str, Activation]) -> Nee
     """Whether one is wanted.  ``records``: those of better uplinks are as this run leaves them."""
     record = records.get(uplink.name, Activation())
     found = _by_verdicts(uplink, field, records)
+    if (
+        uplink.draining and found.standing is not Outlook.WANTED
+    ):  # kept up as long as it has connections, and not dialled
+        return Need(Outlook.WANTED if record.phase.is_up else Outlook.PEACE, "it is drained")
     if record.hand_until > field.now:
         return Need(Outlook.WANTED, "dialled by a command")
     dial = uplink.config.dial
@@ -63,7 +67,7 @@ def _lists_alone(policy: Policy, uplink: Uplink) -> bool:
 
 def _by_verdicts(uplink: Uplink, field: Field, records: Mapping[str, Activation]) -> Need:
     ranked = preference(field.uplinks)
-    better = [one for one in ranked[: ranked.index(uplink)] if one.enabled]
+    better = [one for one in ranked[: ranked.index(uplink)] if one.enabled and not one.draining]
     lacking: list[Family] = []
     unsure, online = "", ""
     for family in _counting(uplink, better, field):

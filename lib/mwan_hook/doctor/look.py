@@ -15,6 +15,7 @@ from mwan_hook.doctor.checks import (
     marks,
     repair,
     sysctls,
+    widths,
 )
 from mwan_hook.doctor.checks import (
     managers as doctormanagers,
@@ -37,10 +38,11 @@ from mwan_hook.doctor.checks.state import Memory
 from mwan_hook.doctor.finding import Case, Finding, ordered, without_systemd
 from mwan_hook.doctor.read import kernel as kernelparts
 from mwan_hook.doctor.read import resolvers, rulesets
+from mwan_hook.doctor.read import widths as widthparts
 from mwan_hook.kernel import nft, sysctl
 from mwan_hook.kernel.question import Question
 from mwan_hook.machine import dialling, dropins, leases, managers, networkd, units, usbdevice
-from mwan_hook.model import MAIN_TABLE, ConfigError, Family
+from mwan_hook.model import MAIN_TABLE, ConfigError, Family, MwanError
 from mwan_hook.run import judge, look
 from mwan_hook.store.files import STATE, under
 from mwan_hook.trace import inquiry
@@ -55,6 +57,7 @@ if TYPE_CHECKING:
     from mwan_hook.run.scene import Judged
     from mwan_hook.trace.values import AnyRule, Device, RouteEntry
 
+WIDTHS = "how large a packet the lines take: that takes root"
 FIREWALL = "marks that nftables and iptables set, and flowtables: that takes root"
 
 
@@ -173,8 +176,16 @@ def _kernel(root: str, case: Case, judged: Judged) -> Iterator[Finding]:
     yield from doctormanagers.check(case, _managers(root, case))
     yield from kernel.check(case, kernelparts.kernel(root))
     yield from _netfilter(case, judged)
+    yield from _widths(case)
     online = frozenset(uplink.index for uplink in case.present if case.online(uplink))
     yield from dns.check(case, resolvers.servers(root, case.snapshot.links, online))
+
+
+def _widths(case: Case) -> Iterator[Finding]:
+    try:
+        yield from widths.check(case, widthparts.narrow(case))
+    except MwanError:
+        yield from doctorstate.check_sight((WIDTHS,))
 
 
 def _managers(root: str, case: Case) -> Iterator[doctormanagers.Managed]:

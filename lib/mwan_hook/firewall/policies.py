@@ -11,7 +11,7 @@ from __future__ import annotations
 from mwan_hook.firewall.match import interface, marking, matches
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import Failback, Fallback, Family
-from mwan_hook.policy.policies import in_family, online
+from mwan_hook.policy.policies import online
 from mwan_hook.policy.selectors import families
 from mwan_hook.verdict.facts import is_online, unjudged
 
@@ -107,8 +107,9 @@ def _choosing(course: BoundPolicy, made: Marked) -> Iterator[str]:
         for family in _families(course, made):
             first = {uplink.name for uplink in online(course, family, made.state)[:1]}
             for uplink, mark in _pairs(course):
-                better = in_family(course, family).better(uplink)
-                if not first & {one.name for one in better}:  # a backup lets go of sources alone
+                # A backup lets go of sources alone, and a drained uplink gets no new connection of any.
+                drained = uplink.draining and uplink not in online(course, family, made.state)
+                if not drained and not first & {one.name for one in course.better(uplink)}:
                     known = f"{_IP[family]} saddr @{_set_name(course, uplink, family)}"
                     yield f"{known} {marking('meta', mark, made.mask)} return"
     yield marking("meta", course.mark, made.mask)
@@ -121,6 +122,8 @@ def _learning(course: BoundPolicy, uplink: Uplink, made: Marked) -> Iterator[str
     """
     others = [(other, mark) for other, mark in _pairs(course) if other is not uplink]
     for family in _families(course, made):
+        if uplink.draining and uplink not in online(course, family, made.state):
+            continue  # what it still carries says nothing about what comes next
         source, here = f"{_IP[family]} saddr", _set_name(course, uplink, family)
         yield f"{source} @{here} update @{here} {{ {source} }} return"
         for other, mark in others:
@@ -136,10 +139,9 @@ def restoring(made: Marked) -> Iterator[str]:
     for course in made.own:
         for uplink, mark in _pairs(course):
             mine = f"ct mark & {made.mask:#x} == {mark:#x}"
-            if uplink.config.failback is Failback.HARD:
+            if uplink.config.failback is Failback.HARD and not uplink.draining:
                 for family in made.snapshot.families:
-                    better = in_family(course, family).better(uplink)
-                    if any(is_online(one, family, made.state) for one in better):
+                    if any(is_online(one, family, made.state) and not one.draining for one in course.better(uplink)):
                         yield f"meta nfproto {family.value} ct direction original {mine} return"
             yield f"{mine} meta mark & {made.mask:#x} == 0 {marking('meta', mark, made.mask)}"
 

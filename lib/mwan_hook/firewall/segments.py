@@ -35,15 +35,16 @@ def rules(router: Router, uplinks: Sequence[Uplink], snapshot: Snapshot, known: 
 
 
 def _lowering(wanted: int | None, uplink: Uplink, snapshot: Snapshot, stood: Sequence[str]) -> Iterator[str]:
-    ways = [interface(key, uplink) for key in ("iif", "oif")]
-    if wanted is None and not uplink.present:
-        yield from (line for line in stood if line.startswith(tuple(f"{way} meta " for way in ways)))
-        return
+    """A family without a default keeps its rules: an MTU may have stood there, and failover waits for no nft(8)."""
+    option = "tcp option maxseg size"
     for family in snapshot.families:
+        away = wanted is None and uplink.way(family).default is None
         size = segment(wanted, uplink, family, snapshot)
-        for way in ways if size else ():
-            option = "tcp option maxseg size"
-            yield f"{way} meta nfproto {family.value} {option} > {size} {option} set {size}"
+        for key in ("iif", "oif"):
+            head = f"{interface(key, uplink)} meta nfproto {family.value} "
+            kept = next((line for line in stood if away and line.startswith(head)), "")
+            if kept or size:
+                yield kept or f"{head}{option} > {size} {option} set {size}"
 
 
 def segment(wanted: int | None, uplink: Uplink, family: Family, snapshot: Snapshot) -> int:

@@ -165,12 +165,10 @@ def _restoring(
     mine = f"ct mark & {mask:#x} == {uplink.mark:#x}"
     if not uplink.mark:
         return
-    hard = uplink.config.failback is Failback.HARD
+    hard = uplink.config.failback is Failback.HARD and not uplink.draining
+    better_ones = [one for one in uplinks if one.metric < uplink.metric and not one.draining]
     for family in snapshot.families:
-        better = hard and any(
-            one.preference(family)[:2] < uplink.preference(family)[:2] and is_online(one, family, state)
-            for one in uplinks
-        )
+        better = hard and any(is_online(one, family, state) for one in better_ones)
         if better or family in free:
             yield f"meta nfproto {family.value} ct direction original {mine} return"
     yield f"{mine} meta mark & {mask:#x} == 0 {marking('meta', uplink.mark, mask)}"

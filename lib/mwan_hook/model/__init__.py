@@ -20,7 +20,7 @@ SELDOM = {
     "connections": ("Neighbourhood", "Socket", "TCP", "UDP"),
     "delegation": ("Claims", "Delegated", "OnLink"),
     "dialling": ("Activate", "Activation", "BY_US", "Dial", "Dials", "Exercise", "Phase", "Rung"),
-    "measuring": ("Bucket", "Measured", "Quality"),
+    "draining": ("Drain", "Draining"),
     "nexthops": ("NexthopObject", "Pool"),
     "policies": ("Fallback", "Policy"),
     "quota": ("Stage", "Usage", "Usages"),
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from mwan_hook.model.connections import *  # noqa: F403
     from mwan_hook.model.delegation import *  # noqa: F403
     from mwan_hook.model.dialling import *  # noqa: F403
-    from mwan_hook.model.measuring import *  # noqa: F403
+    from mwan_hook.model.draining import *  # noqa: F403
     from mwan_hook.model.nexthops import *  # noqa: F403
     from mwan_hook.model.policies import *  # noqa: F403
     from mwan_hook.model.quota import *  # noqa: F403

@@ -133,6 +133,8 @@ class Router(NamedTuple):
     masquerade: tuple[Family, ...] = ()
     nat6: Nat6 = Nat6.NO
     deprecate_prefixes: bool = False  # those of dead uplinks, in what is advertised to the LAN
+    own: str = "abort"  # sockets of this machine by an uplink that has failed; or `keep`
+    own_after: float = 60  # seconds
     mss: int | None = None  # largest TCP segment of what is forwarded; None: by each uplink's MTU, 0: as it comes
 
     @property

@@ -10,8 +10,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mwan_hook.model.delegation import Delegated
     from mwan_hook.model.dialling import Activation
+    from mwan_hook.model.draining import Drain, Draining
     from mwan_hook.model.kernel import Address, Link, Route, Sysctl
-    from mwan_hook.model.measuring import Quality
     from mwan_hook.model.probing import TargetResult
     from mwan_hook.model.quota import Usage
     from mwan_hook.model.settings import UplinkConfig
@@ -76,13 +76,8 @@ class Uplink(NamedTuple):
     link: Link | None = None
     ipv4: Way = Way(Family.IPV4)
     ipv6: Way = Way(Family.IPV6)
-    behind: tuple[Family, ...] = ()  # families in which it comes after all others, also of higher metric
-    second: tuple[Family, ...] = ()  # families in which it waits for another one of its metric, instead of sharing
     switched: bool | None = None  # by a command; None: `enabled` is the configuration's
-
-    def preference(self, family: Family) -> tuple[bool, int, bool]:
-        """What it is ordered by in a family, the lowest first; those of the same share."""
-        return family in self.behind, self.metric, family in self.second
+    draining: bool = False  # by a command: it keeps the connections that it has, and gets no new ones
 
     @property
     def present(self) -> bool:
@@ -100,9 +95,6 @@ class Turn(NamedTuple):
     gateway: str
     silent: dict[str, float] = {}  # gateways that were passed over because they did not answer, and when
     failed: tuple[str, ...] = ()  # gateways that answer, and behind which probes got nothing
-
-
-DEGRADED = "degraded"  # the verdict between online and offline, and the event
 
 
 class FamilyState(NamedTuple):
@@ -137,16 +129,10 @@ class FamilyState(NamedTuple):
     rounds: int = 0  # judged in this boot
     bad_rounds: int = 0  # of them
     transitions: int = 0  # to online or from it, in this boot
-    degraded: bool = False  # online, and beyond a limit of loss, latency or jitter
-    quality: Quality | None = None  # what is measured where there are such limits
     known: bool = False  # what its verdict is: it was online, or found dead at first sight, in this boot
     sources: tuple[str, ...] = ()  # addresses that it had when it was online last
+    ended_at: float | None = None  # when sockets were looked through for them, in or after an outage
     aborted: int = 0  # sockets of this machine that were ended because they had one of them
-
-    @property
-    def word(self) -> str:
-        """The verdict, as people and programs are told."""
-        return DEGRADED if self.degraded and self.status is Status.ONLINE else self.status.value
 
 
 class UplinkState(NamedTuple):
@@ -212,6 +198,7 @@ class State(NamedTuple):
     follow_at: float | None = None  # when connections are to be looked after; None: when something turns
     followed: dict[Family, tuple[str, ...]] = {}  # uplinks that were online then, by preference
     unable: str = ""  # why this kernel ends no socket of another program
+    drains: dict[str, Draining] = {}  # of uplinks that are drained
 
 
 class Allotment(NamedTuple):
@@ -224,6 +211,7 @@ class Allotment(NamedTuple):
     policies: dict[str, int] = {}  # tables given to policies
     seen: tuple[str, ...] = ()  # uplinks of templates, the one that was there longest ago first
     policy_marks: dict[str, int] = {}  # NAME: what nft chose for a policy; NAME/UPLINK: and keeps on an uplink
+    draining: dict[str, Drain] = {}  # by a command
 
 
 def turn_key(name: str, family: Family) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import DEGRADED, FamilyState, Stage, Status
+from mwan_hook.model import FamilyState, Stage, Status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from mwan_hook.model import Family, Uplink, Usage
 
@@ -50,6 +50,12 @@ OF_UPLINK: tuple[tuple[str, str, str, Callable[[Uplink], Number]], ...] = (
         lambda u: int(bool(u.link and u.link.up and u.link.carrier)),
     ),
     ("mwan_uplink_enabled", GAUGE, "Whether the uplink may carry traffic at all.", lambda u: int(u.enabled)),
+    (
+        "mwan_uplink_draining",
+        GAUGE,
+        "Whether the uplink keeps the connections that it has and gets no new ones.",
+        lambda u: int(u.draining),
+    ),
     ("mwan_uplink_metric", GAUGE, "Preference: lower is better, equals share.", lambda u: u.metric),
     ("mwan_uplink_weight", GAUGE, "Share among equals.", lambda u: u.config.weight),
 )
@@ -123,29 +129,6 @@ OF_FAMILY: tuple[tuple[str, str, str, Callable[[One], Number]], ...] = (
         lambda one: _since(one, one.memory.since),
     ),
 )
-
-
-OF_QUALITY: tuple[tuple[str, str, str, Callable[[FamilyState, Mapping[str, Number]], Number]], ...] = (
-    (
-        "mwan_uplink_degraded",
-        GAUGE,
-        "Whether the uplink is online and beyond a limit of loss, latency or jitter.",
-        lambda memory, _: int(memory.word == DEGRADED),
-    ),
-    (
-        "mwan_uplink_loss_percent",
-        GAUGE,
-        "Percentage of echoes that were lost in the last window.",
-        lambda _, seen: seen["loss_percent"],
-    ),
-    (
-        "mwan_uplink_jitter_seconds",
-        GAUGE,
-        "Mean difference of successive round trips in the last window.",
-        lambda _, seen: _seconds(seen["jitter_ms"]),
-    ),
-)
-"""Of uplinks with such limits only; the figures are those of :func:`mwan_hook.verdict.quality.figures`."""
 
 
 OF_QUOTA: tuple[tuple[str, str, str, Callable[[Uplink, Usage], Number]], ...] = (

@@ -14,7 +14,7 @@ from mwan_hook.policy.selectors import families, selected
 from mwan_hook.routing import priorities
 from mwan_hook.routing.desired import stacked, tagged
 from mwan_hook.routing.rules import LOOPBACK, main_first
-from mwan_hook.verdict.facts import is_online, recovering, unjudged, uses
+from mwan_hook.verdict.facts import is_online, only_drained, recovering, taking, unjudged, uses
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -120,25 +120,6 @@ def reordered(
     return tuple(found)
 
 
-def of_now(courses: Sequence[BoundPolicy], uplinks: Sequence[Uplink]) -> tuple[BoundPolicy, ...]:
-    """The policies with the uplinks as they are preferred now."""
-    known = {uplink.name: uplink for uplink in uplinks}
-    return tuple(
-        [
-            course._replace(tiers=tuple([tuple([known[one.name] for one in tier]) for tier in course.tiers]))
-            for course in courses
-        ]
-    )
-
-
-def in_family(course: BoundPolicy, family: Family) -> BoundPolicy:
-    """The policy with those last in its list that come after all others in a family."""
-    if not any(uplink.behind for uplink in course.uplinks):
-        return course
-    parts = (tuple(u for u in tier if (family in u.behind) is last) for last in (False, True) for tier in course.tiers)
-    return course._replace(tiers=tuple(part for part in parts if part))
-
-
 def with_policies(
     desired: Desired, courses: Sequence[BoundPolicy], routing: Routing, state: State, snapshot: Snapshot
 ) -> Desired:
@@ -166,14 +147,16 @@ def _routes_and_rules(
     course: BoundPolicy, family: Family, routing: Routing, state: State, snapshot: Snapshot
 ) -> tuple[Sequence[Route], list[Rule]]:
     """Routes of its own table and the rules that lead to them; without verdicts those that an earlier run left."""
-    course = in_family(course, family)
     selectors = [rule._replace(priority=course.priority) for rule in _chosen(course, family, routing)]
     carrying = online(course, family, state)
+    drained = [uplink for uplink in _online(course, family, state) if uplink not in carrying]
     if carrying:
         table = course.table if course.shared else carrying[0].table
         ways = stacked(family, course.table, carrying, course.carrying(carrying)) if course.shared else []
         leading = [chosen._replace(table=table) for chosen in selectors]
-        return ways, [*leading, *_held(course, family, routing, carrying, leading)]
+        return ways, [*leading, *(_held(course, family, routing, [*carrying, *drained], leading) if leading else ())]
+    if drained:
+        return [], [*_held(course, family, routing, drained, _of_pairs(course, drained, selectors))]
     if not any(unjudged(uplink, family, state) for uplink in course.uplinks):
         return [], []
     there = {rule._replace(table=0, protocol=0): rule for rule in snapshot.rules}
@@ -187,13 +170,23 @@ def _routes_and_rules(
 
 
 def _held(
-    course: BoundPolicy, family: Family, routing: Routing, carrying: Sequence[Uplink], leading: Sequence[Rule]
+    course: BoundPolicy, family: Family, routing: Routing, keeping: Sequence[Uplink], leading: Sequence[Rule]
 ) -> Sequence[Rule]:
-    if not course.mark or not leading:
+    """Rules of pairs with uplinks that are online; a drained one keeps what it has."""
+    if not course.mark or family not in families(course.policy):
         return ()
     from mwan_hook.policy import marks as policymarks
 
-    return policymarks.held(course, family, routing, carrying, leading)
+    return policymarks.held(course, family, routing, keeping, leading)
+
+
+def _of_pairs(course: BoundPolicy, uplinks: Sequence[Uplink], selectors: Sequence[Rule]) -> list[Rule]:
+    """Rules among these that choose what is held to one of the uplinks."""
+    if not course.policy.by_marks:
+        return []
+    names = {uplink.name for uplink in uplinks}
+    marks = {mark for name, mark in course.held if name in names}
+    return [rule for rule in selectors if rule.mark in marks]
 
 
 def _fallback(course: BoundPolicy, family: Family, routing: Routing) -> list[Rule]:
@@ -220,16 +213,26 @@ def _early(refused: Sequence[Rule], routing: Routing) -> list[Rule]:
 
 def via(course: BoundPolicy, family: Family, state: State) -> tuple[str, ...]:
     """Names of the uplinks that carry it."""
-    return tuple(uplink.name for uplink in in_family(course, family).carrying(online(course, family, state)))
+    return tuple(uplink.name for uplink in course.carrying(online(course, family, state)))
 
 
 def online(course: BoundPolicy, family: Family, state: State) -> list[Uplink]:
     """The uplinks of its list that can carry it, by preference.
 
-    Where its packets have no other way, no hold keeps out the first one whose last round was good.
+    Where its packets have no other way, no hold keeps out the first one whose last round was good.  What is drained
+    carries only while nothing else is online at all.
     """
-    able = [uplink for uplink in in_family(course, family).uplinks if uplink.present and uses(uplink, family, state)]
-    found = [uplink for uplink in able if is_online(uplink, family, state)]
+    found = _online(course, family, state)
+    if any(uplink.draining for uplink in found) and not only_drained(family, state):
+        found = [uplink for uplink in found if not uplink.draining]
     if found or course.policy.fallback is Fallback.DEFAULT:
         return found
-    return [uplink for uplink in able if recovering(uplink, family, state)][:1]
+    return taking(uplink for uplink in _able(course, family, state) if recovering(uplink, family, state))[:1]
+
+
+def _able(course: BoundPolicy, family: Family, state: State) -> list[Uplink]:
+    return [uplink for uplink in course.uplinks if uplink.present and uses(uplink, family, state)]
+
+
+def _online(course: BoundPolicy, family: Family, state: State) -> list[Uplink]:
+    return [uplink for uplink in _able(course, family, state) if is_online(uplink, family, state)]

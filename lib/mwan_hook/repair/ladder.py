@@ -91,12 +91,12 @@ def dead_since(line: Line) -> float | None:
     """When the outage of a line began that may be repaired; None for any other line.
 
     Not one of which a family is online, answers (a portal does) or is good again and only held; not one that is
-    switched off, administratively down, or of which nothing is known yet.  One that is dialled is repaired while it is
-    up and not about to be dialled again, and between dials that failed for what a step may mend.
+    switched off or drained, administratively down, or of which nothing is known yet.  One that is dialled is repaired
+    while it is up and not about to be dialled again, and between dials that failed for what a step may mend.
     """
     uplink, dialled = line.uplink, line.dialled
     families = [line.memory.family(family) for family in uplink.config.families]
-    if not uplink.enabled or any(map(_answers, families)):
+    if not uplink.enabled or uplink.draining or any(map(_answers, families)):
         return None
     known = [one.since for one in families]  # of both: what a step does to one must not make another outage of it
     if uplink.config.dial and dialled.phase is Phase.WAITING:

@@ -25,16 +25,8 @@ from mwan_hook.model import (
 )
 from mwan_hook.routing.former import after_renames
 from mwan_hook.routing.gateways import SCOPE_LINK, canonical_metric
-from mwan_hook.routing.rules import (
-    REFUSED,
-    Standing,
-    addresses,
-    best_tier,
-    by_preference,
-    shared_addresses,
-    wanted_rules,
-)
-from mwan_hook.verdict.facts import is_online, unjudged, uses, was_judged
+from mwan_hook.routing.rules import REFUSED, Standing, addresses, by_preference, shared_addresses, wanted_rules
+from mwan_hook.verdict.facts import is_online, taking, unjudged, uses, was_judged
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -72,15 +64,16 @@ def desire(config: Config, uplinks: Sequence[Uplink], state: State, snapshot: Sn
     online: dict[Family, tuple[str, ...]] = {}
     for family in snapshot.families:
         used = [uplink for uplink in uplinks if uplink.present and uses(uplink, family, state)]
-        carrying = by_preference((uplink for uplink in used if is_online(uplink, family, state)), family)
-        online[family] = tuple(uplink.name for uplink in carrying)
-        ways_out = _placed(_shared(family, config.routing, used, carrying, state), snapshot, uplinks)
+        carrying = by_preference(uplink for uplink in used if is_online(uplink, family, state))
+        open_to_new = taking(carrying)
+        online[family] = tuple(uplink.name for uplink in open_to_new)
+        ways_out = _placed(_shared(family, config.routing, used, open_to_new, state), snapshot, uplinks)
         if not carrying and any(unjudged(uplink, family, state) for uplink in used):
             ways_out = _standing(family, config.routing, len(uplinks), snapshot) or ways_out
         tables += [route for uplink in used for route in _table(family, uplink, snapshot)]
         shared += ways_out
         leading = [uplink for uplink in used if _has_way(uplink, family, state, snapshot)]
-        rules += wanted_rules(family, config, Standing(used, leading, carrying, ways_out), snapshot)
+        rules += wanted_rules(family, config, Standing(used, leading, carrying, open_to_new, ways_out), snapshot)
         if _share_a_network(leading, family):
             from mwan_hook.routing import samenetwork
 
@@ -88,7 +81,7 @@ def desire(config: Config, uplinks: Sequence[Uplink], state: State, snapshot: Sn
         if family is Family.IPV6 and snapshot.delegated:
             from mwan_hook.routing import prefixes
 
-            rules += prefixes.rules(config, uplinks, carrying, state, snapshot)
+            rules += prefixes.rules(config, uplinks, open_to_new, state, snapshot)
     sysctls = wanted_sysctls(uplinks, snapshot)
     desired = Desired(
         tables=tagged(tables, config.routing),
@@ -214,7 +207,7 @@ def _shared(
             carrying = _last_known(family, used, state)
     if not carrying:
         return []
-    return stacked(family, table, carrying, best_tier(carrying, family))
+    return stacked(family, table, carrying, [uplink for uplink in carrying if uplink.metric == carrying[0].metric])
 
 
 def stacked(family: Family, table: int, carrying: Sequence[Uplink], tier: Sequence[Uplink]) -> list[Route]:
@@ -236,9 +229,9 @@ def _placed(routes: Sequence[Route], snapshot: Snapshot, uplinks: Sequence[Uplin
 
 def _last_known(family: Family, used: Sequence[Uplink], state: State) -> list[Uplink]:
     """Uplinks for ``last_resort = keep``: those online last that still have a route; else all that have one."""
-    able = [uplink for uplink in used if uplink.enabled and not uplink.way(family).missing]
+    able = taking(uplink for uplink in used if uplink.enabled and not uplink.way(family).missing)
     names = state.last_online.get(family, ())
-    return by_preference([uplink for uplink in able if uplink.name in names] or able, family)
+    return by_preference([uplink for uplink in able if uplink.name in names] or able)
 
 
 def _best(family: Family, table: int, tier: Sequence[Uplink]) -> Route:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mwan_hook.addresses import covered, network_of, preferred
 from mwan_hook.model import MAIN_TABLE, Family, LastResort, Nat6, Rule, UplinkState
 from mwan_hook.routing import priorities
-from mwan_hook.routing.rules import REFUSED, best_tier
+from mwan_hook.routing.rules import REFUSED
 from mwan_hook.routing.ways import NO_ADDRESS, missing
 from mwan_hook.verdict.facts import is_online
 
@@ -70,7 +70,7 @@ def rules(
                 widest = priorities.DISGUISED[Family.IPV6]
                 yield Rule(Family.IPV6, priority - 1, MAIN_TABLE, src=prefix, suppress_prefixlength=widest)
             rule = Rule(Family.IPV6, priority, uplink.table, src=prefix)
-            if dead(uplink, state):
+            if dead(uplink, state) or _is_left(uplink, config, carrying):
                 yield from _instead(rule, config, uplink, carrying)
             else:
                 yield rule
@@ -101,7 +101,7 @@ def _guard(rule: Rule, config: Config, uplink: Uplink, carrying: Sequence[Uplink
 def _instead(rule: Rule, config: Config, uplink: Uplink, carrying: Sequence[Uplink]) -> Iterator[Rule]:
     """Where a dead uplink's prefix goes: by another one that translates, or nowhere, so that hosts hear at once."""
     able = [one for one in carrying if translates(one, config.router)]
-    if able and all(one in able for one in best_tier(carrying, Family.IPV6)):
+    if able and all(one in able for one in carrying if one.metric == carrying[0].metric):
         return
     if able:
         yield rule._replace(table=able[0].table)
@@ -111,6 +111,12 @@ def _instead(rule: Rule, config: Config, uplink: Uplink, carrying: Sequence[Upli
         yield from _guard(rule, config, uplink, carrying)
     else:
         yield rule._replace(table=0, action=REFUSED)
+
+
+def _is_left(uplink: Uplink, config: Config, carrying: Sequence[Uplink]) -> bool:
+    """Whether new connections of a drained uplink's prefix go by another one; those that it has go by their mark."""
+    others = bool(carrying) and not any(one.draining for one in carrying)
+    return uplink.draining and config.router.pin and others and any(translates(one, config.router) for one in carrying)
 
 
 def _hopes(config: Config) -> bool:
@@ -140,7 +146,7 @@ def dead(uplink: Uplink, state: State) -> bool:
 
 
 def to_deprecate(uplinks: Sequence[Uplink], state: State, snapshot: Snapshot) -> tuple[str, ...]:
-    """Prefixes that hosts shall not use for what is new: of dead uplinks, while another one is online."""
-    if not any(is_online(u, Family.IPV6, state) for u in uplinks):
+    """Prefixes that hosts shall not use for what is new: of dead and drained uplinks, while another one is online."""
+    if not any(is_online(u, Family.IPV6, state) and not u.draining for u in uplinks):
         return ()
-    return tuple(sorted(prefix for u in uplinks if dead(u, state) for prefix in of(u, snapshot)))
+    return tuple(sorted(prefix for u in uplinks if u.draining or dead(u, state) for prefix in of(u, snapshot)))

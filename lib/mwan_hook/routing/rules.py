@@ -20,19 +20,20 @@ class Standing(NamedTuple):
     used: Sequence[Uplink]  # present, with an address or gateway now or earlier in this boot
     leading: Sequence[Uplink]  # of them those with a way out, now or earlier in this boot
     carrying: Sequence[Uplink]  # online, by preference
+    taking: Sequence[Uplink]  # of them those that get new connections
     ways_out: Sequence[Route]
 
 
 def wanted_rules(family: Family, config: Config, standing: Standing, snapshot: Snapshot) -> list[Rule]:
     """All rules of a family but those of policies and delegated prefixes."""
-    used, leading, carrying, ways_out = standing
+    used, leading, carrying, taking, ways_out = standing
     if not used:
         return []
     return [
         *main_first(family, config.routing, snapshot),
         *_of_devices_and_marks(family, config.routing, used, carrying),
         *_of_addresses(family, config.routing, leading),
-        *_of_shared_addresses(family, config.routing, leading, carrying),
+        *_of_shared_addresses(family, config.routing, leading, taking),
         *(_of_default(family, config) if ways_out else ()),
         *_refused_early(family, config.routing, ways_out),
     ]
@@ -96,19 +97,19 @@ def _of_default(family: Family, config: Config) -> list[Rule]:
 
 
 def _of_shared_addresses(
-    family: Family, routing: Routing, leading: Sequence[Uplink], carrying: Sequence[Uplink]
+    family: Family, routing: Routing, leading: Sequence[Uplink], taking: Sequence[Uplink]
 ) -> list[Rule]:
     """Rules of an address that several uplinks have: after the marks, which tell them apart, and by what works.
 
     Where all of the best tier have it, the shared default serves it; else the best one that has it.
     """
     base, rules = routing.rule_priority, []
-    tier = best_tier(carrying, family)
+    tier = [uplink for uplink in taking if uplink.metric == taking[0].metric]
     for source, holders in _holders(leading, family).items():
         if len(holders) == 1:
             continue
-        best = [uplink for uplink in carrying if uplink in holders]
-        able = [uplink for uplink in by_preference(holders, family) if not uplink.way(family).missing]
+        best = [uplink for uplink in taking if uplink in holders]
+        able = [uplink for uplink in by_preference(holders) if not uplink.way(family).missing]
         table = (best or able or holders)[0].table
         if tier and all(uplink in holders for uplink in tier):
             table = routing.default_table
@@ -126,14 +127,9 @@ def _refused_early(family: Family, routing: Routing, ways_out: Sequence[Route]) 
     return [Rule(family, routing.rule_priority + priorities.REFUSE_EARLY, 0, iif=LOOPBACK, action=refusing[0])]
 
 
-def by_preference(uplinks: Iterable[Uplink], family: Family) -> list[Uplink]:
-    """Lower metric first, what is degraded last; among equals the order of the configuration."""
-    return sorted(uplinks, key=lambda uplink: uplink.preference(family))
-
-
-def best_tier(carrying: Sequence[Uplink], family: Family) -> list[Uplink]:
-    """The uplinks that share, of what carries by preference."""
-    return [uplink for uplink in carrying if uplink.preference(family) == carrying[0].preference(family)]
+def by_preference(uplinks: Iterable[Uplink]) -> list[Uplink]:
+    """Lower metric first; among equals the order of the configuration."""
+    return sorted(uplinks, key=lambda uplink: uplink.metric)
 
 
 def shared_addresses(uplinks: Iterable[Uplink], family: Family) -> dict[str, None]:

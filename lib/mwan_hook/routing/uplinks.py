@@ -28,7 +28,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from mwan_hook.model import Route
+    from mwan_hook.model import Draining, Route
     from mwan_hook.policy.policies import BoundPolicy
 
 
@@ -60,6 +60,7 @@ class Bound(NamedTuple):
     policies: tuple[BoundPolicy, ...] = ()
     short: tuple[str, ...] = ()  # what marks do not reach for
     turns: Mapping[str, Turn] = {}  # of uplinks that have several gateways, by UPLINK/FAMILY
+    drains: Mapping[str, Draining] = {}  # of uplinks that are drained
 
     @property
     def told(self) -> tuple[str, ...]:
@@ -189,7 +190,7 @@ def _matches(wanted: Sequence[Match], link: Link, attributes: Mapping[str, str])
 
 def _switched(config: Config, seats: Sequence[Candidate], old: Allotment) -> Allotment:
     """The allotment with the commands' words that still count; mostly there are none."""
-    if not old.enabled:
+    if not (old.enabled or old.draining):
         return old._replace(configured={}) if old.configured else old
     from mwan_hook.verdict import switches
 
@@ -209,6 +210,7 @@ def _uplink(config: Config, seat: Candidate, allotment: Allotment, around: Input
     if entry.mark is not None:
         mark, mask = entry.mark, ALL_BITS if entry.mask is None else entry.mask
     switched = allotment.enabled.get(seat.name, allotment.enabled.get(entry.name))
+    enabled = entry.enabled if switched is None else switched
     table = entry.table if entry.table is not None else allotment.tables[seat.name]
     return Uplink(
         config=entry._replace(metric=metric),
@@ -219,12 +221,19 @@ def _uplink(config: Config, seat: Candidate, allotment: Allotment, around: Input
         metric=metric,
         mark=mark,
         mask=mask,
-        enabled=entry.enabled if switched is None else switched,
+        enabled=enabled,
         link=seat.link,
         switched=switched,
+        draining=enabled and bool(allotment.draining) and _is_drained(seat, allotment),
         ipv4=ways[Family.IPV4],
         ipv6=ways[Family.IPV6],
     )
+
+
+def _is_drained(seat: Candidate, allotment: Allotment) -> bool:
+    from mwan_hook.verdict import switches
+
+    return switches.drain(allotment, seat.name) is not None
 
 
 def _meant(default: Route, around: Inputs) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import Connectivity, Status
+from mwan_hook.model import Status
 from mwan_hook.run.scene import ProbedRound, memory_of
 from mwan_hook.verdict import rounds, schedule
 from mwan_hook.verdict.facts import another_online
@@ -62,15 +62,14 @@ def merged(questions: Questions, first: Sequence[Result], second: Sequence[Resul
     spent = sum(r.wire_bytes for r in (*(own if own_again else ()), *(portal if portal_again else ())))
     one = rounds.summarise([*(own_again or own), *(portal_again or portal)], required)
     partial = bool(questions.spared) and not own_again
-    lost = tuple([r.job.target.name for r in (*own, *own_again) if r.connectivity is not Connectivity.FULL])
-    return one._replace(wire_bytes=one.wire_bytes + spent, partial=partial, lost=lost)
+    return one._replace(wire_bytes=one.wire_bytes + spent, partial=partial)
 
 
 def questions_for(judged: Judged, key: Key) -> Questions:
     state, probe = memory_of(judged, key), key.uplink.config.probe
     online, in_peace = state.status is Status.ONLINE, schedule.in_peace(state)
     # In doubt only the line is asked for: a portal check waits longer than a failover may take.
-    others = another_online(judged.state.uplinks, key.uplink.name)
+    others = another_online(judged.state.uplinks, key.uplink.name, judged.state.drains)
     ask_portal = schedule.portal_due(state, key.uplink.config, key.family, judged.scene.now, others)
     with_portal = ask_portal and not (online and state.bad)
     jobs = rounds.jobs_for(key.uplink, key.family, probe, with_portal=with_portal)

@@ -50,7 +50,7 @@ def _prepare(run: Run, judged: Judged) -> tuple[str, ...]:
     record = _on_record(seen.state, judged.state)
     complaints: list[str] = []
     if seen.bound.allotment != seen.allotment:
-        if seen.allotment.enabled:
+        if seen.allotment.enabled or seen.allotment.draining:
             from mwan_hook.verdict import switches
 
             complain(switches.overruled(seen.allotment, seen.uplinks))

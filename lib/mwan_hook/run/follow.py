@@ -10,8 +10,8 @@ would do, as an operator could have typed it) and ``do``.
 
 from __future__ import annotations
 
-from mwan_hook.light import NamedTuple
-from mwan_hook.model import Change, MwanError, Route, Rule, State
+from mwan_hook.model import MwanError
+from mwan_hook.run.followed import Followed
 from mwan_hook.say import brief, complain, say
 from mwan_hook.store import state as states
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Protocol
 
-    from mwan_hook.model import Family
     from mwan_hook.run.reconcile import Run
     from mwan_hook.run.scene import Judged
 
@@ -41,17 +40,11 @@ BUDGET = 2.0  # seconds for all steps: other runs wait for the lock meanwhile
 RETRY = 10.0  # seconds until what failed is tried again
 
 
-class Followed(NamedTuple):
-    """What a step has done."""
-
-    state: State  # as it is to be stored: the step remembers there what it has done
-    lines: tuple[str, ...] = ()
-    failures: tuple[str, ...] = ()
-
-
 def steps() -> tuple[Follower, ...]:
     """All steps in their order."""
-    return ()
+    from mwan_hook.run import follow_own
+
+    return (follow_own,)
 
 
 def follow(run: Run, judged: Judged) -> Judged:
@@ -99,17 +92,3 @@ def planned(judged: Judged) -> list[str]:
     now = judged.scene.now
     due = [(step, step.due(judged)) for step in steps()]
     return [line for step, at in due if at is not None and at <= now for line in step.lines(judged)]
-
-
-def stands(judged: Judged, family: Family) -> bool:
-    """Whether routes and rules of a family are as they should be: no connection is touched before."""
-    return not any(_leads(change, family) for change in judged.changes)
-
-
-def _leads(change: Change, family: Family) -> bool:
-    what = change.what
-    return (
-        what.family is family
-        if isinstance(what, (Route, Rule))
-        else isinstance(what, bytes) and change.family is family
-    )

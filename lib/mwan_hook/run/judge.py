@@ -26,7 +26,7 @@ from mwan_hook.verdict.schedule import interval
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Container, Mapping, Sequence
 
     from mwan_hook.model import FamilyState, Usage
 
@@ -59,8 +59,8 @@ def judge(
     memories = {name: counted(seen.state.uplinks.get(name, UplinkState()), one) for name, one in memories.items()}
     for uplink in seen.uplinks:
         memories[uplink.name] = with_sources(memories[uplink.name], uplink)
-    seen = preferred(seen, memories)
-    state = seen.state._replace(uplinks=memories, config=seen.fingerprint, usage=usage)
+    drains = dict(seen.bound.drains)
+    state = seen.state._replace(uplinks=memories, config=seen.fingerprint, usage=usage, drains=drains)
     basis = at_rest(state)
     same = earlier is not None and _is_same(earlier, seen, basis)
     desired = earlier.desired if earlier and same else _desired(seen, state)
@@ -175,12 +175,8 @@ def verdicts(seen: Scene, rounds: Sequence[ProbedRound], asked: frozenset[str]) 
     for one in rounds:
         uplink = by_name.get(one.job.uplink)
         if uplink and fits(one.job, uplink):
-            memories[uplink.name] = _with_round(memories, uplink, one, seen.now)
+            memories[uplink.name] = _with_round(memories, uplink, one, seen.now, seen.bound.drains)
     memories = with_only_way(memories, seen.uplinks, seen.now)
-    if any(one.ipv4.degraded or one.ipv6.degraded for one in memories.values()):
-        from mwan_hook.verdict import quality
-
-        memories = quality.put_aside(memories, seen.uplinks, seen.now)
     if all(memories[uplink.name].family(family).known for uplink in seen.uplinks for family in FAMILIES):
         return memories
     from mwan_hook.verdict.firstsight import known
@@ -197,34 +193,15 @@ def _with_usage(seen: Scene) -> tuple[Scene, dict[str, Usage]]:
     return metering.counted(seen)
 
 
-def preferred(seen: Scene, memories: Mapping[str, UplinkState]) -> Scene:
-    """The scene with the preferences that measuring leaves, each family its own."""
-    if not any(one.ipv4.degraded or one.ipv6.degraded for one in memories.values()):
-        return seen
-    from mwan_hook.routing import preference
-
-    uplinks = preference.demoted(seen.uplinks, memories)
-    if uplinks == seen.uplinks:
-        return seen
-    bound = seen.bound._replace(uplinks=uplinks)
-    if bound.policies:
-        from mwan_hook.policy import policies
-
-        bound = bound._replace(policies=policies.of_now(bound.policies, uplinks))
-    return seen._replace(bound=bound)
-
-
 def _due_now(memory: UplinkState) -> UplinkState:
     return memory._replace(ipv4=memory.ipv4._replace(next_probe_at=None), ipv6=memory.ipv6._replace(next_probe_at=None))
 
 
-def _with_round(memories: Mapping[str, UplinkState], uplink: Uplink, one: ProbedRound, now: float) -> UplinkState:
+def _with_round(
+    memories: Mapping[str, UplinkState], uplink: Uplink, one: ProbedRound, now: float, drained: Container[str]
+) -> UplinkState:
     memory, config, family = memories[uplink.name], uplink.config, one.job.family
-    if one.measured is not None:
-        from mwan_hook.verdict import quality
-
-        return memory.with_family(family, quality.judged(memory.family(family), one.measured, config.probe, now))
-    every = interval(config, another_online(memories, uplink.name))
+    every = interval(config, another_online(memories, uplink.name, drained))
     before = memory.family(family)
     seen = one.round._replace(targets=_updated(before.targets, one.round.targets)) if one.round.partial else one.round
     return memory.with_family(family, judge_round(before, seen, config.probe, now, begun=one.begun, every=every))

@@ -59,6 +59,10 @@ def _look(reader: Reader, root: str, loaded: Loaded, memory: State | None, write
             from mwan_hook.run import gateways
 
             outlines, bound = gateways.settled(reader, root, config, around, bound, now)
+        if bound.allotment.draining:
+            from mwan_hook.run import draining
+
+            bound = draining.looked(config, bound, state, outlines, now, wall, counts=writes)
         if config.policies:
             from mwan_hook.policy import policies
 

@@ -180,7 +180,7 @@ def _kept_back(judged: Judged, uplink: Uplink) -> str:
     """Why a step that is due must not be done now; empty if it may."""
     lines = [line_of(judged.state, other) for other in judged.scene.uplinks if other.present]
     dead = [line.uplink for line in lines if ladder.dead_since(line) is not None]
-    others_online = another_online(judged.state.uplinks, uplink.name)
+    others_online = another_online(judged.state.uplinks, uplink.name, judged.state.drains)
     if not others_online and len(dead) > 1:
         names = [other.name for other in dead]
         if ladder.beyond(names, others_online, _answering(judged.scene.root, dead)):

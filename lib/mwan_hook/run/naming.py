@@ -8,7 +8,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mwan_hook.model import Uplink
+    from mwan_hook.config import Loaded
+    from mwan_hook.model import Uplink, UplinkConfig
     from mwan_hook.run.scene import Scene
 
 
@@ -23,3 +24,8 @@ def chosen(seen: Scene, names: Sequence[str]) -> list[Uplink]:
             raise UsageError(f"no uplink is called {name}; there are: {known}")
         found += [uplink for uplink in matching if uplink not in found]
     return found
+
+
+def entries(loaded: Loaded, seen: Scene) -> Sequence[UplinkConfig]:
+    """What the configuration says of uplinks; without [uplinks], of those that there are."""
+    return loaded.config.uplinks or [uplink.config for uplink in seen.uplinks]

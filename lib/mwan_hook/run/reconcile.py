@@ -45,6 +45,7 @@ class Run:
         self.moved = False  # something was changed, or has happened
         self.request: DialRequest | None = None  # what is asked of what dials once the state is stored
         self.sent = False  # one was: a run asks one thing
+        self.drained: dict[str, str] = {}  # uplinks that this run has disabled, and why
         self._started = time.clock_gettime(time.CLOCK_BOOTTIME)
 
     def reconcile(
@@ -110,10 +111,23 @@ class Run:
         return there.listing == UNREAD or any(isinstance(one.what, Ruleset) for one in judged.changes)
 
     def finish(self, judged: Judged) -> Judged:
-        """Ask an nft(8) that has failed before, or was slow, when all that others wait for is done."""
+        """Do what comes last: ask an nft(8) that has failed before, or was slow, and end what is drained."""
+        if judged.state.drains:
+            judged = self._with_ends(judged)
         if self.failed or not judged.state.firewall.failed:
             return judged
         self.finishing = True
+        return self.reconcile()
+
+    def _with_ends(self, judged: Judged) -> Judged:
+        """Disable what is drained, when all that is probed was probed."""
+        from mwan_hook.run import draining
+
+        ended: dict[str, str] = {}
+        complain(attempted(lambda: ended.update(draining.end(self.root, self.loaded, judged))))
+        if not ended:
+            return judged
+        self.drained, self.last = ended, None
         return self.reconcile()
 
     def _look(self) -> Scene:
@@ -156,6 +170,10 @@ class Run:
             from mwan_hook.run import activation
 
             happened += activation.transitions(judged, before, state)
+        if state.drains != before.drains:
+            from mwan_hook.run import draining
+
+            happened += tuple(draining.transitions(judged, before, state, self.drained))
         self.moved = self.moved or bool(happened)
         if happened:
             from mwan_hook.run import tell

@@ -160,7 +160,7 @@ def _rounds(judged: Judged) -> list[dict[str, Any]] | None:
             jobs = rounds.jobs_for(uplink, family, uplink.config.probe, with_portal=False)
             if not (jobs and _is_steady(memory) and all(map(_is_cheap, jobs))):
                 return None
-            one = _round(uplink, jobs, memory, another_online(memories, uplink.name))
+            one = _round(uplink, jobs, memory, another_online(memories, uplink.name, judged.state.drains))
             if one["portal_every"] and (memory.portal_due or memory.portal_at is None):
                 return None
             found.append(one)

@@ -19,20 +19,15 @@ from mwan_hook.model import (
 from mwan_hook.routing.desired import Desired
 from mwan_hook.routing.uplinks import Bound
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from mwan_hook.model import Measured
-
 OWN = "mwan-own"  # what the table is called that own packets take where forwarded ones go by a group
 
 
 class ProbedRound(NamedTuple):
-    """A round, or what was measured, and what it was seen on; ``begun`` is CLOCK_BOOTTIME seconds."""
+    """A round and what it was seen on; ``begun`` is CLOCK_BOOTTIME seconds."""
 
     job: Job
-    round: Round  # of no account where something else was measured
+    round: Round
     begun: float
-    measured: Measured | None = None
 
 
 class Key(NamedTuple):
@@ -105,7 +100,8 @@ def dialling_basis(found: Judged) -> str:
     parts = [found.scene.fingerprint]
     for uplink in found.scene.uplinks:
         memory, up = found.state.uplinks.get(uplink.name, UplinkState()), bool(uplink.link and uplink.link.up)
-        parts.append(f"{uplink.name} {uplink.metric} {uplink.enabled:d}{up:d}")
+        drained = "d" * uplink.draining
+        parts.append(f"{uplink.name} {uplink.metric} {uplink.enabled:d}{up:d}{drained}")
         for one, way in ((memory.ipv4, uplink.ipv4), (memory.ipv6, uplink.ipv6)):
             bad, had = one.bad >= uplink.config.probe.fall, one.transitions > 0
             parts.append(f"{one.status.value}{one.judged:d}{one.known:d}{bad:d}{had:d}{not way.missing:d}")

@@ -68,7 +68,7 @@ def what_is_due(judged: Judged, wish: Request, now: float) -> list[Key]:
             memory_of(judged, key),
             key.uplink.config,
             now,
-            another_online(judged.state.uplinks, key.uplink.name),
+            another_online(judged.state.uplinks, key.uplink.name, judged.state.drains),
             wish.since,
         )
     ]

@@ -10,9 +10,9 @@ from mwan_hook.verdict.rounds import applies
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container, Iterable, Mapping
 
-    from mwan_hook.model import Job, Probe, Quality, State, Uplink
+    from mwan_hook.model import Job, Probe, State, Uplink
 
 PASSES = 3  # at most so many within hysteresis_backoff
 BACK_WITHIN = 15.0  # seconds in which an online way must be back, the same, to get a pass
@@ -42,8 +42,6 @@ def judge_facts(
     """
     way, probe = uplink.way(family), uplink.config.probe
     state = sane(state, probe, now)
-    if state.quality is not None and (replugged or not _measures(state.quality, uplink, family)):
-        state = state._replace(degraded=False, quality=None)
     if replugged:
         state = _lost(state, now)._replace(judged=False, lost_at=None, lost_way="", portal=False, srtt_ms=None)
     if way.missing:
@@ -60,12 +58,6 @@ def judge_facts(
     if not state.way or state.status is Status.DISABLED:
         return _admitted(state, way.key, probe, now, dialled)
     return state if state.way == way.key else _moved(state, way.key)
-
-
-def _measures(quality: Quality, uplink: Uplink, family: Family) -> bool:
-    """False of what was measured on another way, or for limits that are gone."""
-    way, probe = uplink.way(family), uplink.config.probe
-    return probe.measured and (not way.key or quality.way == way.key) and probed(uplink, family)
 
 
 def probed(uplink: Uplink, family: Family) -> bool:
@@ -224,6 +216,18 @@ def carries(uplink: Uplink, family: Family, memory: UplinkState) -> bool:
     return online and uplink.enabled and not uplink.way(family).missing
 
 
+def taking(online: Iterable[Uplink]) -> list[Uplink]:
+    """Uplinks that get new connections, of those that are online: none that is drained, if there is another."""
+    found = [*online]
+    return [uplink for uplink in found if not uplink.draining] or found
+
+
+def only_drained(family: Family, state: State) -> bool:
+    """Whether nothing is online in a family but what is drained, if anything: that goes on as long as it has to."""
+    known = state.uplinks.items()
+    return not any(one.family(family).status is Status.ONLINE for name, one in known if name not in state.drains)
+
+
 def recovering(uplink: Uplink, family: Family, state: State) -> bool:
     """True of an offline one whose last round was good: only its rise or a hold keeps it out."""
     memory = state.uplinks.get(uplink.name, UplinkState()).family(family)
@@ -247,11 +251,11 @@ def with_sources(memory: UplinkState, uplink: Uplink) -> UplinkState:
     return memory
 
 
-def another_online(memories: Mapping[str, UplinkState], name: str) -> bool:
-    """Whether an uplink other than ``name`` carries traffic."""
+def another_online(memories: Mapping[str, UplinkState], name: str, drained: Container[str]) -> bool:
+    """Whether an uplink other than ``name`` carries traffic, and is not ``drained``."""
     return any(
         memory.family(family).status is Status.ONLINE
         for other, memory in memories.items()
-        if other != name
+        if other != name and other not in drained
         for family in FAMILIES
     )

@@ -126,6 +126,16 @@ def test_an_uplink_that_is_away_keeps_what_it_had(mss: int | None) -> None:
     assert lowered(commands(config(0), gone, known)) == {}
 
 
+def test_a_default_that_is_gone_takes_its_mtu_with_it_and_the_rules_stay() -> None:
+    """Carrier loss withdraws it: a failover, and the way back, change routes and not the table."""
+    there = seen()
+    small = there._replace(defaults=tuple(one._replace(mtu=1380) for one in there.defaults))
+    whole = commands(config(), small)
+    known = ALL._replace(firewall=Firewall(7, "digest", whole))
+    assert len(lowered(whole)) == 4
+    assert commands(config(), there._replace(defaults=()), known) == whole
+
+
 def test_a_link_that_takes_more_or_less_than_before_leads_to_another_table() -> None:
     before = commands(config(), seen(lte=1400))
     known = Firewall(7, "digest", before)

@@ -70,7 +70,7 @@ class Month:
 
     def tick(self) -> None:
         """What is due, and what is in doubt in a burst."""
-        online = facts.another_online(self.memories, "lte")
+        online = facts.another_online(self.memories, "lte", ())
         began = self.now
         wanted = [f for f in FAMILIES if schedule.due(self.memory.family(f), self.uplink.config, began, online)]
         while wanted:
@@ -97,7 +97,7 @@ class Month:
         second = [self.answer(job) for job in questions.after(first)]
         one = ask.merged(questions, first, second, self.uplink.config.probe.required)
         told = ProbedRound(first[0].job, one, self.now)
-        self.memory = judge._with_round(self.memories, self.uplink, told, self.now)
+        self.memory = judge._with_round(self.memories, self.uplink, told, self.now, ())
         self.rounds += 1
 
     def answer(self, job: Job) -> Result:

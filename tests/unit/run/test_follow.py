@@ -31,6 +31,7 @@ from mwan_hook.model import (
 from mwan_hook.routing.desired import Desired
 from mwan_hook.routing.uplinks import Bound, Inputs
 from mwan_hook.run import follow, judge, look
+from mwan_hook.run.followed import Followed, stands
 from mwan_hook.run.reconcile import Run
 from mwan_hook.run.scene import Judged, Scene
 from mwan_hook.store import state as states
@@ -44,7 +45,7 @@ def scene(root: str, state: State) -> Scene:
     return Scene(root, Config(), "print", state, Allotment(), Bound((), Allotment()), Snapshot(), NOW, 2000.0)
 
 
-def step(due: Callable[[Judged], float | None], do: Callable[[Judged], follow.Followed], *lines: str) -> Any:
+def step(due: Callable[[Judged], float | None], do: Callable[[Judged], Followed], *lines: str) -> Any:
     return SimpleNamespace(due=due, do=lambda judged, until: do(judged), lines=lambda judged: lines)
 
 
@@ -52,7 +53,7 @@ def once(said: str, at: float = NOW) -> Any:
     """A step that is due at a time, and notes in the state that it was done."""
     return step(
         lambda judged: None if said in judged.state.warnings else at,
-        lambda judged: follow.Followed(judged.state._replace(warnings=(*judged.state.warnings, said)), (said,)),
+        lambda judged: Followed(judged.state._replace(warnings=(*judged.state.warnings, said)), (said,)),
         said,
     )
 
@@ -104,7 +105,7 @@ def test_steps_are_done_in_order_after_the_state_is_stored_and_once(
 
 
 def test_what_a_killed_run_has_not_stored_is_done_by_the_next(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    def killed(_: Judged) -> follow.Followed:
+    def killed(_: Judged) -> Followed:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(follow, "steps", lambda: (step(lambda _: NOW, killed),))
@@ -121,7 +122,7 @@ def test_what_a_killed_run_has_not_stored_is_done_by_the_next(run: Run, monkeypa
 def test_what_fails_is_said_and_tried_again_and_holds_up_nothing(
     run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception
 ) -> None:
-    def fails(_: Judged) -> follow.Followed:
+    def fails(_: Judged) -> Followed:
         raise error
 
     monkeypatch.setattr(follow, "steps", lambda: (step(lambda _: NOW, fails), once("two")))
@@ -144,7 +145,7 @@ def test_a_full_disk_stops_no_step_and_is_an_error(run: Run, monkeypatch: pytest
 
 
 def test_a_plan_has_the_lines_of_what_is_due(monkeypatch: pytest.MonkeyPatch) -> None:
-    never = step(lambda _: None, lambda judged: follow.Followed(judged.state), "never")
+    never = step(lambda _: None, lambda judged: Followed(judged.state), "never")
     monkeypatch.setattr(follow, "steps", lambda: (once("now"), once("later", NOW + 1), never))
     seen = scene("/", State())
     assert follow.planned(Judged(seen, seen.state, Desired(), ())) == ["now"]
@@ -164,7 +165,7 @@ def test_routes_stand_as_soon_as_no_route_or_rule_of_the_family_is_left_to_chang
 ) -> None:
     seen = scene("/", State())
     found = Judged(seen, seen.state, Desired(), (change,))
-    assert (follow.stands(found, Family.IPV4), follow.stands(found, Family.IPV6)) == (four, six)
+    assert (stands(found, Family.IPV4), stands(found, Family.IPV6)) == (four, six)
 
 
 # ---------------------------------------------------------------- what makes it due

@@ -497,5 +497,6 @@ def test_only_of_interfaces_that_a_match_asks_for_udev_is_read(monkeypatch: pyte
 def test_another_one_is_online_if_any_family_of_any_other_is() -> None:
     up = FamilyState(status=ONLINE)
     memories = {"dsl": UplinkState(ipv4=up), "lte": UplinkState(ipv6=up)}
-    assert facts.another_online(memories, "dsl") and facts.another_online(memories, "lte")
-    assert not facts.another_online({**memories, "lte": UplinkState()}, "dsl")
+    assert facts.another_online(memories, "dsl", ()) and facts.another_online(memories, "lte", ())
+    assert not facts.another_online({**memories, "lte": UplinkState()}, "dsl", ())
+    assert not facts.another_online(memories, "dsl", {"lte"}), "what is drained spares no metered one"

@@ -1,0 +1,95 @@
+"""Draining: what is known of drained uplinks in this boot, and when they are disabled.  Pure.
+
+The command's words outlive a boot with a date; within one boot the boot's clock counts, so that a date which was set
+meanwhile makes no drain longer or shorter.
+"""
+
+from __future__ import annotations
+
+from mwan_hook.model import FAMILIES, Draining
+from mwan_hook.verdict import switches
+from mwan_hook.verdict.facts import is_online
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+
+    from mwan_hook.model import Allotment, Drain, State, Uplink
+
+NO_OTHER = "nothing else is online"
+
+
+def records(
+    drained: Iterable[Uplink],
+    allotment: Allotment,
+    stored: Mapping[str, Draining],
+    counts: Mapping[str, int | None],
+    now: float,
+    wall: float,
+) -> dict[str, Draining]:
+    """What is known of each drained uplink; ``counts``: connections, as far as they were counted now."""
+    found = {}
+    for uplink in drained:
+        what, old = switches.drain(allotment, uplink.name), stored.get(uplink.name)
+        if what is None:
+            continue
+        same = old if old and old.until == what.until else None
+        ends = now + min(max(what.until - wall, 0.0), what.wait)
+        if same:
+            ends = min(same.ends, now + what.wait)
+        connections = counts.get(uplink.name, same.connections if same else None)
+        found[uplink.name] = Draining(what.until, ends, connections)
+    return found
+
+
+def over(
+    uplinks: Sequence[Uplink],
+    allotment: Allotment,
+    state: State,
+    stored: Mapping[str, Draining],
+    now: float,
+    wall: float,
+) -> dict[Drain, str]:
+    """Drains that are over, and why: all uplinks of one command together.  ``stored``: as an earlier run has left it.
+
+    The first run only counts: new connections went by the uplink until it had changed the routes.  As long as nothing
+    else is online, an uplink is not taken out by itself.
+    """
+    known = state.drains
+    if not any(is_online(one, family, state) for one in uplinks if not one.draining for family in FAMILIES):
+        return {}
+    names: dict[Drain, list[str]] = {what: [] for what in allotment.draining.values()}
+    for name in known:
+        what = switches.drain(allotment, name)
+        if what:
+            names[what].append(name)
+    found = {what: _why(what, [known[name] for name in own], wall, now) for what, own in names.items()}
+    return {what: why for what, why in found.items() if why and _seen_before(what, names[what], stored)}
+
+
+def _seen_before(what: Drain, names: Collection[str], stored: Mapping[str, Draining]) -> bool:
+    return all(name in stored and stored[name].until == what.until for name in names)
+
+
+def _why(what: Drain, known: Sequence[Draining], wall: float, now: float) -> str:
+    """Why a drain is over; empty as long as it is not.  Of uplinks that are not there the date alone tells."""
+    if not known:
+        return "the time is up" if wall >= what.until else ""
+    counts = [one.connections for one in known]
+    if all(count == 0 for count in counts):
+        return "no connection is left"
+    if all(now >= one.ends for one in known):
+        left = sum(filter(None, counts))
+        return f"the time is up, with {connections(left)}" if left else "the time is up"
+    return ""
+
+
+def connections(count: int) -> str:
+    """How many, in words."""
+    return f"{count} connection{'' if count == 1 else 's'}"
+
+
+def words(one: Draining, until: str, now: float) -> str:
+    """What ``status`` says of a drained uplink: ``draining (37 connections) until 12:04``."""
+    counted = "draining" if one.connections is None else f"draining ({connections(one.connections)})"
+    return f"{counted} until {until}" if now < one.ends else f"{counted}, {NO_OTHER}"
