@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -44,6 +42,13 @@ VISIT = """
 import socket, sys
 with socket.create_connection((sys.argv[2], 4000), timeout=10, source_address=(sys.argv[1], 0)) as sock:
     print(sock.recv(100).decode())
+"""
+# What conntrack knows: NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_DELETE without a tuple, with NLM_F_ACK.
+FORGET = """
+import socket, struct
+with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 12) as sock:
+    sock.send(struct.pack("=IHHIIBBH", 20, 1 << 8 | 2, 5, 1, 0, 0, 0, 0))
+    assert struct.unpack_from("=i", sock.recv(4096), 16)[0] == 0
 """
 TRANSLATED = 'table ip forward { chain pre { type nat hook prerouting priority dstnat; iifname "eth1" tcp dport 4001 '
 TRANSLATED += "dnat to 192.168.2.10:4000; }; }"
@@ -83,17 +88,15 @@ def lines() -> Iterator[Network]:
 
 
 @pytest.fixture
-def net(lines: Network) -> Iterator[Network]:
-    """Before the first run ever; no connection is left of another test."""
+def net(lines: Network) -> Network:
+    """Before the first run ever."""
     lines.router.mwan("flush")
     lines.router.reboot_files()
-    (lines.router.root / "var/lib/mwan-hook/allotment.json").unlink(missing_ok=True)
-    (lines.router.root / "var/lib/mwan-hook/history.jsonl").unlink(missing_ok=True)
+    for name in ("allotment.json", "history.jsonl"):
+        (lines.router.root / "var/lib/mwan-hook" / name).unlink(missing_ok=True)
     lines.router.ns.nft("flush ruleset\n")
-    yield lines
-    for child in lines.lab.children:
-        if "held" in " ".join(map(str, getattr(child, "args", ()))) or child.poll() is None:
-            continue
+    lines.router.ns.run(sys.executable, "-IS", "-c", FORGET)
+    return lines
 
 
 def client(net: Network) -> Netns:
@@ -110,15 +113,14 @@ def told(net: Network) -> list[tuple[str, str]]:
     return [(one["event"], one["reason"]) for one in net.router.history("fiber") if one["event"].startswith("drain")]
 
 
-ROUTINGS = {
-    "plain": "[routing]\nnexthops = routes\n",
-    "objects": "[routing]\nnexthops = objects\n",
-    "main": "[routing]\ndefault_table = main\n",
-}
+ROUTINGS = [
+    ("[routing]\nnexthops = routes\n", INTERNET4[0]),
+    ("[routing]\nnexthops = objects\n", INTERNET6[-1]),
+    ("[routing]\ndefault_table = main\n", INTERNET6[-1]),
+]
 
 
-@pytest.mark.parametrize("address", [INTERNET4[0], INTERNET6[-1]])
-@pytest.mark.parametrize("routing", ROUTINGS.values(), ids=ROUTINGS)
+@pytest.mark.parametrize(("routing", "address"), ROUTINGS, ids=["routes", "objects", "main"])
 def test_old_connections_stay_new_ones_go_elsewhere_and_with_the_last_one_it_is_disabled(
     net: Network, routing: str, address: str
 ) -> None:
@@ -221,7 +223,6 @@ def test_it_is_remembered_across_a_boot_and_a_kill_at_any_point_loses_nothing(ne
         number = 1
         while dying.killed(net.router, number, when, "drain", "fiber"):
             number += 1
-            net.router.check()
         assert number > 2
         assert (uplink(net)["draining"], net.router.way_out()) == (True, ["lte"])
         net.router.mwan("enable", "fiber")
@@ -234,10 +235,9 @@ def test_it_is_remembered_across_a_boot_and_a_kill_at_any_point_loses_nothing(ne
     net.router.check()
     assert monitor.written() == []
     held.end()
-    for when in ("before", "after"):
-        number = 1
-        while dying.killed(net.router, number, when, "check", "--now"):
-            number += 1
+    number = 1
+    while dying.killed(net.router, number, "after", "check", "--now"):
+        number += 1
     assert (net.router.verdict("fiber"), net.router.way_out()) == ("disabled", ["lte"])
 
 
@@ -279,15 +279,51 @@ def test_wrong_words_are_told(net: Network) -> None:
     assert uplink(net)["draining"] is False
 
 
-@pytest.fixture
-def short(net: Network) -> Path:
-    """Where the next runs would find what they may be compared with."""
+PING = """
+import socket
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+    sock.sendto(b"x", ("203.0.113.9", 9))
+"""
+
+
+def test_what_is_no_connection_does_not_count_and_a_datagram_that_was_answered_does(lab: Lab) -> None:
+    """Names, pings, probes, what has ended and what gets no answer: all of it has the mark."""
+    net = topologies.probed(lab, 2, client=True)
+    assert net.client
+    targets = "dns://8.8.8.8/example.org, tcp://9.9.9.9:80, http://1.1.1.1/generate_204, icmp://1.0.0.1"
+    net.router.configure(PINNED.replace(QUICK, probing(targets, interval=0.2)))
+    net.router.check()
+    assert lab.connect(net.client, 2) + lab.connect(net.router.ns, 2) == ["isp1"] * 4
+    net.client.run("ping", "-c", "1", "-W", "9", INTERNET4[0])
+    net.client.run(sys.executable, "-IS", "-c", PING)
+    flow = lab.flow(net.client)
+    assert flow.carried_by() == "isp1"
+    net.router.mwan("drain", "fiber")
+    assert uplink(net)["connections"] == 1
+    assert flow.carried_by() == "isp1", "it was pinned"
+    flow.stop()
+    net.router.mwan("enable", "fiber")
+    net.router.mwan("drain", "lte")
+    net.router.check()
+    assert uplink(net, "lte")["enabled"] is False
+
+
+def test_what_a_run_that_compares_would_do_it_does_while_anything_is_drained(net: Network) -> None:
     net.router.configure(f"{QUICK}{FIBER_LTE}")
-    return net.router.root / "run/mwan-hook/quiet"
+    net.router.check()
+    held, memo = Held(net, net.router.ns), net.router.root / "run/mwan-hook/quiet"
+    wait_for("a memo", lambda: net.router.mwan("check") and memo.exists() and memo.stat().st_size, 30)
+    net.router.mwan("drain", "fiber")
+    held.end()
+    wait_for("the end", lambda: net.router.mwan("check") and not uplink(net)["draining"], 30)
+    assert net.router.way_out() == ["lte"]
 
 
-def test_json_is_what_it_says(net: Network) -> None:
+def test_plan_says_what_a_run_would_type(net: Network) -> None:
     net.router.configure(PINNED)
     net.router.check()
-    before = json.loads(net.router.mwan("status", "--json").stdout)["uplinks"]["lte"]
-    assert (before["draining"], before["draining_until"], before["connections"]) == (False, None, None)
+    assert net.router.status()["uplinks"]["lte"]["connections"] is None
+    net.router.mwan("drain", "fiber")
+    assert net.router.mwan("plan").stdout == "mwan-hook disable fiber\n"
+    assert "[#] mwan-hook disable fiber" in net.router.check().stdout
+    assert net.router.mwan("plan").stdout == ""

@@ -39,6 +39,28 @@ def test_an_outage_dials_and_the_return_of_the_line_hangs_up_after_linger() -> N
     assert world.records["lte"].tries == 0
 
 
+def test_a_backup_is_dialled_for_a_line_that_is_drained_and_not_when_it_is_drained_itself() -> None:
+    world = two(linger=60.0)
+    world.lines["lte"].draining = True
+    world.runs(200)
+    assert world.verbs("lte") == []
+    world.lines["fiber"].draining, world.lines["lte"].draining = True, False
+    world.runs(20)
+    assert (world.verbs("lte"), world.phase("lte")) == ([DIAL], "up")
+
+
+def test_a_backup_that_is_drained_stays_up_until_it_is_disabled() -> None:
+    world = two(linger=60.0)
+    world.lines["fiber"].works = False
+    world.runs(20)
+    world.lines["fiber"].works, world.lines["lte"].draining = True, True
+    world.runs(600, every=10)
+    assert (world.verbs("lte"), world.phase("lte")) == ([DIAL], "up")
+    world.lines["lte"].enabled = world.lines["lte"].draining = False
+    world.runs(20)
+    assert (world.verbs("lte"), world.phase("lte")) == ([DIAL, HANG_UP], "idle")
+
+
 def test_a_flap_within_linger_costs_no_second_dial() -> None:
     world = two(linger=60.0)
     for _ in range(5):

@@ -47,6 +47,7 @@ class Line:
     works: bool = True  # packets get through
     probed: bool = True
     enabled: bool = True
+    draining: bool = False
     families: tuple[Family, ...] = (Family.IPV4,)
     had6: bool = False
     by_hand: bool = False  # brought up by another hand
@@ -174,7 +175,8 @@ def _uplink(name: str, line: Line, index: int) -> Uplink:
     there = (address,) if line.up else ()
     four, six = (Way(family, there, "10.0.0.1", missing=lacking[family]) for family in Family)
     config = UplinkConfig(name, (Match("name", name),), metric=line.metric, dial=line.dial)
-    return Uplink(config, name, name, index, 1000 + index, line.metric, 0, 0, line.enabled, link, four, six)
+    made = Uplink(config, name, name, index, 1000 + index, line.metric, 0, 0, line.enabled, link, four, six)
+    return made._replace(draining=line.draining)
 
 
 def on_demand(**settings: object) -> Dial:

@@ -103,6 +103,7 @@ def test_only_a_line_that_is_known_to_be_out_in_all_families_is_repaired(
 def test_a_line_that_is_switched_off_or_down_is_left_alone_and_one_without_interface_is_not() -> None:
     memory = out(100)
     assert dead_since(uplink(enabled=False), memory) is None
+    assert dead_since(uplink()._replace(draining=True), memory) is None
     assert dead_since(uplink(up=False), memory) is None
     assert dead_since(uplink()._replace(link=None), memory) == 100
 
