@@ -60,8 +60,16 @@ def state(stored: State) -> str:
             return f"{route.dst!r:.50} of table {route.table} is no default that ours could stand for"
     odd = "" if stored.sharing in _SHARING else f"{stored.sharing!r:.20} is no way to share"
     carried = _usage(stored.usage) if stored.usage else ""
-    doubts = (odd, _gateways(stored), _prefixes(stored), carried, *map(notice, stored.outbox))
+    common = _common(stored) if stored.ignored or stored.dark else ""
+    doubts = (odd, _gateways(stored), _prefixes(stored), carried, common, *map(notice, stored.outbox))
     return next(filter(None, doubts), "")
+
+
+def _common(stored: State) -> str:
+    """Ignored targets are named with their family."""
+    families = [family.value for family in FAMILIES]
+    odd = next((name for name in stored.ignored if name.partition(" ")[0] not in families), "")
+    return f"{odd!r:.80} is no target of a family" if odd else _names(stored.dark)
 
 
 def usages(stored: Usages) -> str:

@@ -88,6 +88,10 @@ def render(seen: Scene, judged: Judged, header: bool) -> str:
     if not seen.uplinks:
         return "no uplinks: nothing configured, and no interface has a default route" if header else ""
     more: list[Sequence[Sequence[str]]] = []
+    if header and (judged.state.ignored or judged.state.dark_since):
+        from mwan_hook.commands import common
+
+        more += common.rows(judged.state, seen.now)
     if header and seen.bound.policies:
         from mwan_hook.commands import policies
 

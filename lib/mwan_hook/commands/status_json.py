@@ -33,8 +33,17 @@ def document(seen: Scene, judged: Judged) -> dict[str, Any]:
         },
         "nexthops": (Sharing.OBJECTS if seen.snapshot.pool and seen.snapshot.pool.use else Sharing.ROUTES).value,
         "policies": _policies(seen, judged),
+        **_common(seen, judged),
         "errors": [*seen.state.errors, *filter(None, (seen.state.firewall.failed,)), *seen.bound.short],
     }
+
+
+def _common(seen: Scene, judged: Judged) -> dict[str, Any]:
+    if not (judged.state.ignored or judged.state.dark_since):
+        return {"ignored": [], "common": None}
+    from mwan_hook.commands import common
+
+    return common.document(judged.state, lambda at: _iso(seen.wall - seen.now + at))
 
 
 def _policies(seen: Scene, judged: Judged) -> dict[str, Any]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 EVENTS = (
     *("online", "offline", "full", "portal", "limited", "none", "default-route", "plugged", "unplugged"),
     *("quota-warning", "quota-exceeded", "quota-below", "repair-step", "again", "flushed"),
+    *("common", "target-ignored", "target-counted"),
     *("dialling", "dialled", "dial-failed", "hung-up", "exercise-failed", "draining", "drained"),
 )
 LARGEST_ARC = 0xFFFFFFFF  # of an object identifier

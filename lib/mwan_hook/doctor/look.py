@@ -18,6 +18,9 @@ from mwan_hook.doctor.checks import (
     widths,
 )
 from mwan_hook.doctor.checks import (
+    common as doctorcommon,
+)
+from mwan_hook.doctor.checks import (
     managers as doctormanagers,
 )
 from mwan_hook.doctor.checks import (
@@ -44,6 +47,7 @@ from mwan_hook.kernel.question import Question
 from mwan_hook.machine import dialling, dropins, leases, managers, networkd, units, usbdevice
 from mwan_hook.model import MAIN_TABLE, ConfigError, Family, MwanError
 from mwan_hook.run import judge, look
+from mwan_hook.store import history
 from mwan_hook.store.files import STATE, under
 from mwan_hook.trace import inquiry
 
@@ -53,7 +57,7 @@ if TYPE_CHECKING:
 
     from mwan_hook.config import Loaded
     from mwan_hook.doctor.checks.marks import Flowtable, Marker
-    from mwan_hook.model import Config, Dial, Uplink
+    from mwan_hook.model import Config, Dial, Transition, Uplink
     from mwan_hook.run.scene import Judged
     from mwan_hook.trace.values import AnyRule, Device, RouteEntry
 
@@ -96,7 +100,15 @@ def _own(root: str, case: Case, loaded: Loaded, judged: Judged) -> Iterator[Find
     yield from doctorstate.check_uplinks(case)
     yield from doctorstate.check_order(case)
     yield from doctorstate.check(case, _memory(root, judged))
+    yield from doctorcommon.check(case, _history(root))
     yield from _repairs(root, case, loaded)
+
+
+def _history(root: str) -> tuple[Transition, ...]:
+    try:
+        return history.read(root)
+    except MwanError:  # appending says so
+        return ()
 
 
 def _repairs(root: str, case: Case, loaded: Loaded) -> Iterator[Finding]:

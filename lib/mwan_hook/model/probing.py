@@ -106,6 +106,7 @@ class TargetResult(NamedTuple):
     connectivity: Connectivity
     rtt_ms: float | None = None
     error: str | None = None
+    misses: int = 0  # in a row, up to this one
 
 
 class Round(NamedTuple):
@@ -119,3 +120,4 @@ class Round(NamedTuple):
     portal_checked: bool = False
     wire_bytes: int = 0
     partial: bool = False  # not every target was asked: as many as are required answered at once
+    ignored: bool = False  # all that was asked is ignored, because it is dead behind every uplink: no verdict follows

@@ -199,6 +199,10 @@ class State(NamedTuple):
     followed: dict[Family, tuple[str, ...]] = {}  # uplinks that were online then, by preference
     unable: str = ""  # why this kernel ends no socket of another program
     drains: dict[str, Draining] = {}  # of uplinks that are drained
+    ignored: dict[str, float] = {}  # FAMILY TARGET: dead behind every uplink, and since when
+    dark_since: float = 0.0  # when all uplinks died at once; 0: they did not, or one is back
+    dark: tuple[str, ...] = ()  # those that did, and are not back yet
+    light_at: float = 0.0  # when the first of them came back
 
 
 class Allotment(NamedTuple):

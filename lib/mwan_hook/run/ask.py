@@ -45,14 +45,26 @@ def ask(judged: Judged, asked: Sequence[Key], late: Late) -> list[ProbedRound]:
     late.patience = max([late.patience, *(key.uplink.config.probe.timeout for key in asked)])
     questions = {key.name: questions_for(judged, key) for key in asked}
     root = judged.scene.root
-    first = _answers(root, [job for one in questions.values() for job in one.spared or one.whole], late)
+    first = answers(root, [job for one in questions.values() for job in one.spared or one.whole], late)
     more = {name: questions[name].after(results) for name, results in first.items()}
-    second = _answers(root, [job for jobs in more.values() for job in jobs], late)
+    second = answers(root, [job for jobs in more.values() for job in jobs], late)
     required = {key.name: key.uplink.config.probe.required for key in asked}
     return [
-        ProbedRound(results[0].job, merged(questions[name], results, second.get(name, []), required[name]), begun)
+        ProbedRound(
+            results[0].job,
+            merged(questions[name], results, again := second.get(name, []), required[name]),
+            begun,
+            tuple(_newest(results, again)),
+        )
         for name, results in first.items()
     ]
+
+
+def _newest(first: Sequence[Result], second: Sequence[Result]) -> list[Result]:
+    """Results of a round; of targets asked twice the second ones."""
+    own, portal = _parted(first)
+    own_again, portal_again = _parted(second)
+    return [*(own_again or own), *(portal_again or portal)]
 
 
 def merged(questions: Questions, first: Sequence[Result], second: Sequence[Result], required: int) -> Round:
@@ -60,7 +72,7 @@ def merged(questions: Questions, first: Sequence[Result], second: Sequence[Resul
     own, portal = _parted(first)
     own_again, portal_again = _parted(second)
     spent = sum(r.wire_bytes for r in (*(own if own_again else ()), *(portal if portal_again else ())))
-    one = rounds.summarise([*(own_again or own), *(portal_again or portal)], required)
+    one = rounds.summarise(_newest(first, second), required)
     partial = bool(questions.spared) and not own_again
     return one._replace(wire_bytes=one.wire_bytes + spent, partial=partial)
 
@@ -72,6 +84,10 @@ def questions_for(judged: Judged, key: Key) -> Questions:
     others = another_online(judged.state.uplinks, key.uplink.name, judged.state.drains)
     ask_portal = schedule.portal_due(state, key.uplink.config, key.family, judged.scene.now, others)
     with_portal = ask_portal and not (online and state.bad)
+    if judged.state.ignored:
+        from mwan_hook.run import common
+
+        probe = common.with_gateway(probe, judged.state, key.family)
     jobs = rounds.jobs_for(key.uplink, key.family, probe, with_portal=with_portal)
     short = schedule.burst_timeouts(state, probe)
     whole = rounds.hurried(jobs, short, probe.timeout) if schedule.hurries(state, probe) else jobs
@@ -82,7 +98,8 @@ def questions_for(judged: Judged, key: Key) -> Questions:
     return Questions(rounds.sparing(first, probe.required, state.good or state.bad), whole)
 
 
-def _answers(root: str, jobs: Sequence[Job], late: Late) -> dict[tuple[str, Family], list[Result]]:
+def answers(root: str, jobs: Sequence[Job], late: Late) -> dict[tuple[str, Family], list[Result]]:
+    """Results of each uplink and family, all asked at once."""
     found: dict[tuple[str, Family], list[Result]] = {}
     if jobs:
         from mwan_hook.probes import runner

@@ -5,11 +5,12 @@ from __future__ import annotations
 from mwan_hook.model import (
     FAMILIES,
     LOCAL_TABLE,
+    Connectivity,
     Family,
     Snapshot,
     State,
+    Status,
     Sysctl,
-    TargetResult,
     Uplink,
     UplinkState,
     WayOut,
@@ -19,7 +20,7 @@ from mwan_hook.routing.desired import Desired, desire
 from mwan_hook.routing.plan import plan
 from mwan_hook.routing.rules import needs_copies
 from mwan_hook.run.scene import Judged, ProbedRound, Scene, limited
-from mwan_hook.verdict.decide import judge_round, with_only_way
+from mwan_hook.verdict.decide import judge_round, noted, unturned, updated, with_only_way
 from mwan_hook.verdict.events import counted
 from mwan_hook.verdict.facts import another_online, fits, judge_uplink, with_sources
 from mwan_hook.verdict.schedule import interval
@@ -55,12 +56,17 @@ def judge(
     ``earlier``: what this run judged before; where the same follows, it is not worked out again.
     """
     seen, usage = _with_usage(seen)
+    ignored, rounds = settled(seen, rounds)
     memories = verdicts(seen, rounds, asked)
     memories = {name: counted(seen.state.uplinks.get(name, UplinkState()), one) for name, one in memories.items()}
     for uplink in seen.uplinks:
         memories[uplink.name] = with_sources(memories[uplink.name], uplink)
     drains = dict(seen.bound.drains)
-    state = seen.state._replace(uplinks=memories, config=seen.fingerprint, usage=usage, drains=drains)
+    state = seen.state._replace(uplinks=memories, config=seen.fingerprint, usage=usage, drains=drains, ignored=ignored)
+    if state.dark or state.dark_since or not any(map(_lives, memories.values())):
+        from mwan_hook.verdict import dark
+
+        state = dark.darkened(state, seen.uplinks, seen.now)
     basis = at_rest(state)
     same = earlier is not None and _is_same(earlier, seen, basis)
     desired = earlier.desired if earlier and same else _desired(seen, state)
@@ -95,6 +101,21 @@ def _turned(before: State, now: State) -> bool:
 def _standing(one: UplinkState) -> tuple[object, ...]:
     four, six = one.ipv4, one.ipv6
     return four.status, four.way, four.sources, six.status, six.way, six.sources
+
+
+def settled(seen: Scene, rounds: Sequence[ProbedRound]) -> tuple[dict[str, float], Sequence[ProbedRound]]:
+    """Which targets are ignored after these rounds, because they are dead behind every uplink; and rounds without."""
+    good = all(one.connectivity is Connectivity.FULL for asked in rounds for one in asked.round.targets)
+    if good and not seen.state.ignored:
+        return {}, rounds
+    from mwan_hook.run import common
+
+    return common.settled(seen, rounds)
+
+
+def _lives(memory: UplinkState) -> bool:
+    """Whether a probe says so."""
+    return any(one.status is Status.ONLINE and not one.by_facts for one in (memory.ipv4, memory.ipv6))
 
 
 def at_rest(state: State) -> State:
@@ -172,10 +193,14 @@ def verdicts(seen: Scene, rounds: Sequence[ProbedRound], asked: frozenset[str]) 
         if named.interface in asked and not rounds:
             memories[named.name] = _due_now(memories[named.name])
     by_name = {uplink.name: uplink for uplink in seen.uplinks}
+    if seen.state.dark:
+        memories = unturned(memories, seen.state.dark, {})
     for one in rounds:
         uplink = by_name.get(one.job.uplink)
         if uplink and fits(one.job, uplink):
             memories[uplink.name] = _with_round(memories, uplink, one, seen.now, seen.bound.drains)
+    if seen.state.dark:
+        memories = unturned(memories, seen.state.dark, seen.state.uplinks)
     memories = with_only_way(memories, seen.uplinks, seen.now)
     if all(memories[uplink.name].family(family).known for uplink in seen.uplinks for family in FAMILIES):
         return memories
@@ -201,15 +226,12 @@ def _with_round(
     memories: Mapping[str, UplinkState], uplink: Uplink, one: ProbedRound, now: float, drained: Container[str]
 ) -> UplinkState:
     memory, config, family = memories[uplink.name], uplink.config, one.job.family
-    every = interval(config, another_online(memories, uplink.name, drained))
     before = memory.family(family)
-    seen = one.round._replace(targets=_updated(before.targets, one.round.targets)) if one.round.partial else one.round
+    if one.witness:
+        return memory.with_family(family, noted(before, one.round, config.probe))
+    every = interval(config, another_online(memories, uplink.name, drained))
+    seen = one.round._replace(targets=updated(before.targets, one.round.targets)) if one.round.partial else one.round
     return memory.with_family(family, judge_round(before, seen, config.probe, now, begun=one.begun, every=every))
-
-
-def _updated(known: Sequence[TargetResult], fresh: Sequence[TargetResult]) -> tuple[TargetResult, ...]:
-    """The last word on every target, in the order they were asked first."""
-    return tuple({**{one.target: one for one in known}, **{one.target: one for one in fresh}}.values())
 
 
 def _remembered(state: State, seen: Scene, desired: Desired) -> State:

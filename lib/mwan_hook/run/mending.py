@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mwan_hook.model import FAMILIES, Connectivity, Method, MwanError, Phase, Target, Transition, UplinkState
+from mwan_hook.model import FAMILIES, Connectivity, MwanError, Phase, Transition, UplinkState
 from mwan_hook.repair import ladder
 from mwan_hook.run import judge, look
 from mwan_hook.run.ladders import line_of, standing
@@ -11,7 +11,8 @@ from mwan_hook.run.steps import STEPS, Work, typed
 from mwan_hook.say import complain, say
 from mwan_hook.store import history, lock, outbox, repairs
 from mwan_hook.store import state as states
-from mwan_hook.verdict import notices, rounds
+from mwan_hook.verdict import dark, notices, rounds
+from mwan_hook.verdict.common import GATEWAY
 from mwan_hook.verdict.facts import another_online
 
 TYPE_CHECKING = False
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 EVENT = "repair-step"
 DONE = "done"  # outcome of a step that did not fail
-GATEWAY = Target("gateway:", Method.GATEWAY, name="gateway:")
 BEYOND = "all uplinks are out together and their gateways answer: the fault is beyond them"
 
 
@@ -179,12 +179,14 @@ def _is_told(root: str, state: State, one: Transition) -> bool:
 def _kept_back(judged: Judged, uplink: Uplink) -> str:
     """Why a step that is due must not be done now; empty if it may."""
     lines = [line_of(judged.state, other) for other in judged.scene.uplinks if other.present]
-    dead = [line.uplink for line in lines if ladder.dead_since(line) is not None]
+    out = [line.uplink for line in lines if ladder.dead_since(line) is not None]
     others_online = another_online(judged.state.uplinks, uplink.name, judged.state.drains)
-    if not others_online and len(dead) > 1:
-        names = [other.name for other in dead]
-        if ladder.beyond(names, others_online, _answering(judged.scene.root, dead)):
+    if not others_online and len(out) > 1:
+        names = [other.name for other in out]
+        if ladder.beyond(names, others_online, _answering(judged.scene.root, out)):
             return BEYOND
+    if dark.keeps_back(judged.state, judged.scene.now):
+        return dark.WORDS
     return operators_way(uplink)
 
 

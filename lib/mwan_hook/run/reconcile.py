@@ -162,6 +162,10 @@ class Run:
 
             state = tell.advertised(judged, state)
         happened = (*transitions(before, state, judged.scene.wall), *_ways_out(before, state, judged.scene.wall))
+        if state.ignored != before.ignored or state.dark_since != before.dark_since:
+            from mwan_hook.verdict import dark
+
+            happened += dark.transitions(before, state, judged.scene.wall)
         if state.usage:
             from mwan_hook.run import metering
 

@@ -10,6 +10,7 @@ from mwan_hook.model import (
     Family,
     FamilyState,
     Job,
+    Result,
     Round,
     Snapshot,
     State,
@@ -28,6 +29,8 @@ class ProbedRound(NamedTuple):
     job: Job
     round: Round
     begun: float
+    results: tuple[Result, ...] = ()  # that the round sums up
+    witness: bool = False  # asked because of another uplink's failure: the answers are noted, and no round is judged
 
 
 class Key(NamedTuple):

@@ -103,7 +103,7 @@ def write_down(root: str, happened: Sequence[Transition], pending: Sequence[Noti
 
 def words(one: Transition) -> str:
     """A transition as the journal has it."""
-    what = one.uplink if one.event != DEFAULT_ROUTE else one.event
+    what = one.uplink if one.uplink and one.event != DEFAULT_ROUTE else one.event
     kind = next((word for word in ("quota", "repair") if one.event.startswith(f"{word}-")), "")
     where = f"{one.family.value} " if one.family else f"{kind} " if kind else ""
     return f"{what}: {where}{one.old} -> {one.new} ({one.reason})"

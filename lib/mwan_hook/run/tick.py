@@ -11,8 +11,8 @@ import time
 from mwan_hook import config
 from mwan_hook import plainos as os
 from mwan_hook.kernel import netlink
-from mwan_hook.model import FAMILIES, Busy, ConfigError, Family, Status
-from mwan_hook.run.judge import verdicts
+from mwan_hook.model import FAMILIES, Busy, ConfigError, Connectivity, Family, Status
+from mwan_hook.run.judge import settled, verdicts
 from mwan_hook.run.reconcile import Run
 from mwan_hook.run.scene import Judged, Key, ProbedRound, memory_of
 from mwan_hook.run.wish import (
@@ -180,6 +180,7 @@ def _probe(run: Run, judged: Judged, wish: Request, started: float, late: Late) 
 
     asked: dict[tuple[str, Family], float] = {}
     turned: set[tuple[str, Family]] = set()
+    answered: set[str] = set()
     while True:
         now = clock()
         doubtful = [key for key in keys(judged, wish.names) if in_doubt(judged, key, now - started)]
@@ -188,10 +189,11 @@ def _probe(run: Run, judged: Judged, wish: Request, started: float, late: Late) 
         ready = [key for name, key in wanted.items() if now - asked.get(name, 0.0) >= pause(key)]
         online = [key for key in ready if memory_of(judged, key).status is Status.ONLINE]
         if ready:
-            seen = ask(judged, online or ready, late)
+            seen = _beside_witnesses(judged, ask(judged, online or ready, late), late, answered)
             then, others = _without_way(judged, online, seen, wish)
             asked.update((key.name, now) for key in (*(online or ready), *others))
-            judged = run.reconcile([*seen, *ask(then, others, late)])
+            more = _beside_witnesses(judged, ask(then, others, late), late, answered)
+            judged = run.reconcile([*seen, *more])
             if judged.scene.bound.turns:
                 judged, moved = _with_turns(run, judged)
                 for name in moved - turned:  # each once, or a run might never end
@@ -203,18 +205,28 @@ def _probe(run: Run, judged: Judged, wish: Request, started: float, late: Late) 
             return judged
 
 
+def _beside_witnesses(judged: Judged, seen: list[ProbedRound], late: Late, answered: set[str]) -> list[ProbedRound]:
+    """These rounds; where a target failed, with what other uplinks answer of it before a verdict follows from that."""
+    if all(one.connectivity is Connectivity.FULL for asked in seen for one in asked.round.targets):
+        return seen
+    from mwan_hook.run import witnesses
+
+    return [*seen, *witnesses.asked(judged, seen, late, answered)]
+
+
 def _without_way(
     judged: Judged, online: Sequence[Key], seen: Sequence[ProbedRound], wish: Request
 ) -> tuple[Judged, list[Key]]:
     """What these rounds would lead to, and what is due then in the families whose last way out they would take."""
     if not any(memory_of(judged, key).bad + 1 >= key.uplink.config.probe.fall for key in online):
         return judged, []
-    after = verdicts(judged.scene._replace(state=judged.state), seen, frozenset())
+    scene = judged.scene._replace(state=judged.state)
+    after = verdicts(scene, settled(scene, seen)[1], frozenset())
     lost = [family for family in FAMILIES if has_way(judged.state.uplinks, family) and not has_way(after, family)]
     if not lost:
         return judged, []
     then = judged._replace(state=judged.state._replace(uplinks=after))
-    had = {(one.job.uplink, one.job.family) for one in seen}
+    had = {(one.job.uplink, one.job.family) for one in seen if not one.witness}
     due = what_is_due(then, Request() if wish.names else wish, clock())
     return then, [key for key in due if key.family in lost and key.name not in had]
 

@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from mwan_hook.model import Probe, Round, Uplink, UplinkState
+    from mwan_hook.model import Probe, Round, TargetResult, Uplink, UplinkState
 
 ALPHA = 1 / 8  # RFC 6298, section 2
 FRESH_INTERVALS = 2  # a good round older than so many intervals must be made again before it is trusted
@@ -37,7 +37,7 @@ def judge_round(
     state = _noted(state, seen, now, begun)._replace(srtt_ms=_smoothed(state, seen.latency_ms, probe))
     good = _good(state, probe) if seen.connectivity or seen.portal else None
     if good is None:
-        after = state._replace(burst=False)
+        after = state._replace(burst=False, bad=0 if seen.ignored and before is Status.ONLINE else state.bad)
     elif good:
         after = _after_good(state, probe, now)
     else:
@@ -45,6 +45,33 @@ def judge_round(
     if after.status is not before:
         after = after._replace(since=now, portal_due=not seen.portal_checked)
     return after._replace(next_probe_at=_next(after, probe, now, begun + every))
+
+
+def noted(state: FamilyState, seen: Round, probe: Probe) -> FamilyState:
+    """What was asked only because of another uplink's failure: it is no round."""
+    own = {target.name for target in probe.targets}
+    targets = updated(state.targets, [one for one in seen.targets if one.target in own])
+    return state._replace(targets=targets, probe_bytes=state.probe_bytes + seen.wire_bytes)
+
+
+def updated(known: Sequence[TargetResult], fresh: Sequence[TargetResult]) -> tuple[TargetResult, ...]:
+    """The last word on every target, in the order they were asked first."""
+    return tuple({**{one.target: one for one in known}, **{one.target: one for one in fresh}}.values())
+
+
+def unturned(
+    memories: Mapping[str, UplinkState], names: Sequence[str], known: Mapping[str, UplinkState]
+) -> dict[str, UplinkState]:
+    """The memories; those of ``names`` have last turned full when ``known`` says so.
+
+    What comes back from an outage of all has not flapped.
+    """
+    found = {**memories}
+    for name in names:
+        for family in FAMILIES if name in found else ():
+            full_at = known[name].family(family).full_at if name in known else None
+            found[name] = found[name].with_family(family, found[name].family(family)._replace(full_at=full_at))
+    return found
 
 
 def _noted(state: FamilyState, seen: Round, now: float, begun: float) -> FamilyState:

@@ -16,10 +16,10 @@ from mwan_hook import plainjson
 from mwan_hook.config.targets import parse
 from mwan_hook.kernel import frames, netlink, wire
 from mwan_hook.model import Config, Connectivity, Family, FamilyState, Job, Probe, Result, Status, UplinkConfig
-from mwan_hook.run import alike, judge, listening, peace, quick_round, quiet
+from mwan_hook.run import alike, listening, peace, quick_round, quiet
 from mwan_hook.store import codec
 from mwan_hook.verdict import rounds
-from mwan_hook.verdict.decide import judge_round
+from mwan_hook.verdict.decide import judge_round, updated
 from tests.netns import passed
 
 SPENT = 72  # bytes of an answer
@@ -59,7 +59,7 @@ def test_a_good_round_is_counted_as_the_whole_program_counts_it(
     state = in_peace(good, srtt, 100.0, list(known.targets))
     results, spared = asked_of(probe, required, good, times)
     seen = rounds.summarise(results, required)
-    seen = seen._replace(targets=judge._updated(state.targets, seen.targets)) if spared else seen
+    seen = seen._replace(targets=updated(state.targets, seen.targets)) if spared else seen
     begun, now, every = 100 + later, 101 + later, 17.0
     whole = judge_round(state, seen, probe, now, begun=begun, every=every)
     stored = plainjson.loads(codec.encode(state))

@@ -1,0 +1,41 @@
+"""What is no uplink's own fault, for ``status``: targets that are ignored, and all uplinks out at once."""
+
+from __future__ import annotations
+
+from mwan_hook.durations import largest_unit
+from mwan_hook.verdict import dark
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    from mwan_hook.model import State
+
+HEADER = ("TARGET", "FAMILY", "SINCE", "IGNORED")
+WHY = "dead behind every uplink: no verdict follows from it until it answers again"
+
+
+def rows(state: State, now: float) -> list[Sequence[Sequence[str]]]:
+    """Tables below that of the uplinks."""
+    found: list[Sequence[Sequence[str]]] = []
+    if state.dark_since:
+        found.append([(f"{dark.WORDS} ({', '.join(state.dark)}), since {largest_unit(now - state.dark_since)}",)])
+    if state.ignored:
+        targets = [(*_parts(key), since) for key, since in state.ignored.items()]
+        found.append([HEADER, *((name, family, largest_unit(now - at), WHY) for family, name, at in targets)])
+    return found
+
+
+def document(state: State, when: Callable[[float], str | None]) -> dict[str, Any]:
+    """The same in ``status --json``."""
+    targets = [(*_parts(key), since) for key, since in state.ignored.items()]
+    return {
+        "ignored": [{"target": name, "family": family, "since": when(at)} for family, name, at in targets],
+        "common": {"since": when(state.dark_since), "uplinks": list(state.dark)} if state.dark_since else None,
+    }
+
+
+def _parts(key: str) -> tuple[str, str]:
+    family, _, name = key.partition(" ")
+    return family, name

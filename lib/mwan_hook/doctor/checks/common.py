@@ -1,0 +1,66 @@
+"""Doctor: targets that are dead behind every uplink, and uplinks that die together.  Pure."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+from mwan_hook.doctor.finding import Finding, Fix, Severity, listed
+from mwan_hook.durations import duration
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from mwan_hook.doctor.finding import Case
+    from mwan_hook.model import Transition
+
+MINUTE = 60.0  # seconds between two outages that count as one
+LEAST = 3  # outages of each that say something
+BUT_ONE = 5  # and of so many one may be alone
+
+
+def check(case: Case, happened: Iterable[Transition]) -> Iterator[Finding]:
+    """``happened``: the history, the oldest first."""
+    yield from (_ignored(case, name) for name in case.state.ignored)
+    yield from _together(case, happened)
+
+
+def _ignored(case: Case, key: str) -> Finding:
+    family, _, target = key.partition(" ")
+    since = duration(max(0.0, case.now - case.state.ignored[key]))
+    return Finding(
+        "target-ignored",
+        Severity.WARNING,
+        target,
+        f"{target} ({family}) has been dead behind every uplink for {since}, and is ignored",
+        "no verdict follows from it: an uplink that asks no other target is judged by its link and gateway alone",
+        Fix(words="if it is gone for good, another one in `targets`; two of different operators are better than one"),
+    )
+
+
+def _together(case: Case, happened: Iterable[Transition]) -> Iterator[Finding]:
+    configured = {uplink.name for uplink in case.uplinks}
+    outages: dict[str, list[float]] = {}
+    for one in happened:
+        if (one.event, one.old, one.new) == ("offline", "online", "offline") and one.uplink in configured:
+            at = outages.setdefault(one.uplink, [])
+            if not at or one.at - at[-1] > MINUTE:  # of both families one
+                at.append(one.at)
+    for one_name, other in combinations(sorted(outages), 2):
+        shared = _shared(outages[one_name], outages[other])
+        if shared:
+            yield Finding(
+                "one-duct",
+                Severity.WARNING,
+                f"{one_name}, {other}",
+                f"{listed((one_name, other))} went offline in the same minute {shared} times, and hardly ever alone",
+                "they share something: a duct, a power supply, a switch, a provider; one is no backup of the other",
+                Fix(words="find what they share (or what restarts this machine's network), and part them"),
+            )
+
+
+def _shared(ones: Sequence[float], others: Sequence[float]) -> int:
+    """How often both died together; 0 where that is seldom, or one of them dies alone as well."""
+    together = sum(any(abs(at - other) <= MINUTE for other in others) for at in ones)
+    alone = max(len(ones), len(others)) - together
+    return together if together >= LEAST and alone <= together // BUT_ONE else 0
