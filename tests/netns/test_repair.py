@@ -83,6 +83,13 @@ class Lines:
             self.net.isps[number - 1].fault("blackhole")
         self.router.check()
 
+    def earlier(self, name: str, seconds: float) -> None:
+        """Have a line gone offline so long before."""
+        path = self.router.state_file
+        state = json.loads(path.read_text())
+        state["uplinks"][name]["ipv4"]["since"] -= seconds
+        path.write_text(json.dumps(state))
+
     def hook(self, text: str, event: str = "repair") -> None:
         """A program of the operator's."""
         path = self.router.write(f"etc/mwan-hook/{event}.d/50-test", f"#!/bin/sh\n{text}\n")
@@ -177,7 +184,9 @@ def test_two_dead_lines_get_their_steps_one_after_the_other(lines: Lines) -> Non
 
 def test_all_dead_together_with_gateways_that_answer_get_no_step(lines: Lines) -> None:
     lines.hook('echo "$UPLINK" >>"$MWAN_HOOK_ROOT/told"')
-    lines.fault(1, 2)
+    lines.fault(1)
+    lines.earlier("fiber", 100)  # all at once is another thing
+    lines.fault(2)
     lines.configure(lte=f"repair = hook@{SOON}")
     lines.until("it to be kept back", lambda: lines.climb().get("held"))
     assert lines.lines() == [] and "their gateways answer" in lines.router.mwan("status").stdout

@@ -54,6 +54,8 @@ STATES = [
     *(State(sysctls=(Sysctl(LINKDOWN, value),)) for value in ("", "yes", "1\n0", "²", "-")),
     State(sysctls=(Sysctl(LINKDOWN, "0", 1 << 31),)),
     State(sharing="both"),
+    State(ignored={"icmp://192.0.2.9": 1.0}),
+    State(ignored={"ipv4 icmp://192.0.2.9": 1.0}, dark=("dsl", "../lte")),
     *(
         State(usage={"lte": Usage(**values)})
         for values in (
