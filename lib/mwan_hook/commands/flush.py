@@ -61,6 +61,7 @@ def run(root: str) -> int:
         complain(messages)
         protocols = _protocols(root, state)
         errors: list[str] = []
+        kept = _without_endpoints(state)
         work = _work(protocols, state)
         for _ in range(PASSES):
             say(brief(f"[#] {line}" for line in shortened(work.links, work.all)))
@@ -69,7 +70,7 @@ def run(root: str) -> int:
             work = _work(protocols, state)
             if not work.all:
                 break
-        kept = _without_table()
+        kept += _without_table()
         if state.deprecated and not kept:
             advertise.solicit(lan for one in state.delegated if one.prefix in state.deprecated for lan in one.lans)
         if not work.out and not kept:
@@ -104,6 +105,15 @@ def _others(protocol: int, state: State) -> Callable[[str], bool]:
         return served <= {family for family, one in ways - dead if one != name}
 
     return another
+
+
+def _without_endpoints(state: State) -> list[str]:
+    """Take MPTCP's out while routes stand, so that peers are told; what was refused."""
+    if state.mptcp is None:
+        return []
+    from mwan_hook.run import follow_endpoints
+
+    return follow_endpoints.take_out(state)
 
 
 def _without_table() -> list[str]:

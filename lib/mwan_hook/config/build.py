@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
-    from mwan_hook.model import Activate, Exercise, Policy, Rung
+    from mwan_hook.model import Activate, Exercise, Mptcp, Policy, Rung
 
 TARGETS = (
     "icmp://1.1.1.1",
@@ -227,6 +227,15 @@ def _segment(value: int | str) -> int | None:
     return None if isinstance(value, str) else value
 
 
+def _mptcp(word: str | bool) -> Mptcp | bool:
+    """One of three words for an uplink; yes or no for [routing]."""
+    if isinstance(word, bool):
+        return word
+    from mwan_hook.model import Mptcp
+
+    return Mptcp(word)
+
+
 def _rungs(texts: Iterable[str]) -> tuple[Rung, ...]:
     from mwan_hook.repair.steps import rung
 
@@ -240,6 +249,7 @@ _MAKERS: dict[str, Callable[[Any], Any]] = {
     "exercise": _exercise,
     "last_resort": LastResort,
     "nexthops": Sharing,
+    "mptcp": _mptcp,
     "nat6": Nat6,
     "failback": Failback,
     "security": Security,

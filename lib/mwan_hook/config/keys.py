@@ -62,6 +62,7 @@ KEYS: dict[Path, tuple[Row, ...]] = {
         Row("mark_mask", "mask", "0x3f00", "bits of the firewall mark that are given out"),
         Row("protocol", "protocol", "172", "number that marks routes and rules as ours"),
         Row("nexthops", "choice(auto, routes, objects)", "auto", "what equal uplinks share by"),
+        Row("mptcp", "boolean", "no", "whether online uplinks carry subflows of this machine's MPTCP connections"),
         Row("write_etc", "boolean", "yes", "whether anything below /etc is written: names for ip(8), `doctor --fix`"),
     ),
     ("probe",): _PROBE,
@@ -174,6 +175,9 @@ KEYS: dict[Path, tuple[Row, ...]] = {
         Row("dial_over_quota", "boolean", "yes", "whether it is dialled beyond its quota"),
         Row("repair", "ladder", "none", "steps against an outage, each with its seconds, as in `renew@60, hook@600`"),
         Row("repair_max", "whole(1, 1000)", "8", "repair steps in a day"),
+        Row("mptcp", "choice(yes, backup, no)", "",
+            "whether MPTCP uses it, where `[routing]` says so; `backup`: only while no other works",
+            "yes; backup if metered"),
         *_PROBE,
     ),
     METRICS: (

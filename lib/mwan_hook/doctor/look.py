@@ -13,6 +13,7 @@ from mwan_hook.doctor.checks import (
     dns,
     kernel,
     marks,
+    mptcp,
     repair,
     sysctls,
     widths,
@@ -176,10 +177,12 @@ def _system(root: str, own_nexthops: bool, channels: frozenset[str], required: t
 
 
 def _kernel(root: str, case: Case, judged: Judged) -> Iterator[Finding]:
-    keys = sysctls.keys(case)
+    keys = (*sysctls.keys(case), *mptcp.keys(case))
     values = {key: value for key in keys if (value := sysctl.read(key)) is not None}
     managed = frozenset(uplink.index for uplink in case.present if managers.has_networkd(root, uplink.index))
-    yield from sysctls.check(case, values, dropins.sysctl_places(root, keys), managed)
+    places = dropins.sysctl_places(root, keys)
+    yield from sysctls.check(case, values, places, managed)
+    yield from mptcp.check(case, values, places)
     devices = inquiry.devices(Question(Family.IPV4, "0.0.0.0"))
     rules = tuple(rule for family in case.snapshot.families for rule in inquiry.rules(family))
     yield from ahead.check(case)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 NLMSG_DONE = 3
 NLM_F_REQUEST, NLM_F_DUMP_INTR = 0x1, 0x10
+TYPE = 0x3FFF  # of an attribute, without NLA_F_NESTED and NLA_F_NET_BYTEORDER
 _HEADER, _ATTRIBUTE, _HOP = Struct("=IHHII"), Struct("=HH"), Struct("=HBBi")
 _DONE = b"\x14\0\0\0\x03\0"  # its length and type, where the kernel adds no words
 
@@ -98,6 +99,19 @@ def request(kind: int, flags: int, body: bytes) -> bytes:
 def attribute(kind: int, value: bytes) -> bytes:
     """One attribute, padded to four bytes."""
     return _ATTRIBUTE.pack(4 + len(value), kind) + value + bytes(-len(value) & 3)
+
+
+def attributes(data: bytes, start: int) -> dict[int, bytes]:
+    """Attributes from offset ``start`` to the end, by type; of equal ones the last counts."""
+    found: dict[int, bytes] = {}
+    end = len(data)
+    while start + 4 <= end:
+        length, kind = _ATTRIBUTE.unpack_from(data, start)
+        if length < 4:
+            break
+        found[kind & TYPE] = data[start + 4 : start + length]
+        start += length + 3 & ~3
+    return found
 
 
 def number(kind: int, value: int) -> bytes:

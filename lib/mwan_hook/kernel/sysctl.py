@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 ROOT = "/proc/sys/"
+MPTCP = "net/mptcp/enabled"
 
 
 def read(key: str) -> str | None:

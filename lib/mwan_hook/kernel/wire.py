@@ -11,6 +11,7 @@ from struct import Struct, unpack_from
 from sys import byteorder
 
 from mwan_hook.addresses import VIA_IPV6
+from mwan_hook.kernel import frames
 from mwan_hook.model import DEFAULT, LOOKUP, Address, Family, Link, Nexthop, Route, Rule
 from mwan_hook.routing.gateways import IPV6_METRIC
 
@@ -49,7 +50,6 @@ NULL_KINDS = frozenset(("blackhole", "unreachable", "prohibit", "throw"))
 
 _ATTRIBUTE = Struct("=HH")
 _HOP = Struct("=HBBi")
-_NESTED = 0x3FFF  # without NLA_F_NESTED and NLA_F_NET_BYTEORDER
 FAMILY_OF_AF = {2: Family.IPV4, 10: Family.IPV6}
 
 _IFF_UP, _IFF_POINTOPOINT, _IFF_NOARP, _IFF_LOWER_UP = 1, 0x10, 0x80, 0x10000
@@ -72,17 +72,7 @@ _NO_SUPPRESSION = 0xFFFFFFFF
 ACTIONS = {1: LOOKUP, 2: "goto", 3: "nop", 6: "blackhole", 7: "unreachable", 8: "prohibit"}
 
 
-def attributes(data: bytes, start: int) -> dict[int, bytes]:
-    """Attributes from offset ``start`` to the end; of equal ones the last counts."""
-    found: dict[int, bytes] = {}
-    end = len(data)
-    while start + 4 <= end:
-        length, kind = _ATTRIBUTE.unpack_from(data, start)
-        if length < 4:
-            break
-        found[kind & _NESTED] = data[start + 4 : start + length]
-        start += length + 3 & ~3
-    return found
+attributes = frames.attributes
 
 
 def each_attribute(data: bytes, start: int) -> Iterator[tuple[int, bytes]]:
@@ -92,7 +82,7 @@ def each_attribute(data: bytes, start: int) -> Iterator[tuple[int, bytes]]:
         length, kind = _ATTRIBUTE.unpack_from(data, start)
         if length < 4:
             return
-        yield kind & _NESTED, data[start + 4 : start + length]
+        yield kind & frames.TYPE, data[start + 4 : start + length]
         start += length + 3 & ~3
 
 

@@ -21,6 +21,7 @@ SELDOM = {
     "delegation": ("Claims", "Delegated", "OnLink"),
     "dialling": ("Activate", "Activation", "BY_US", "Dial", "Dials", "Exercise", "Phase", "Rung"),
     "draining": ("Drain", "Draining"),
+    "endpoints": ("BACKUP", "Endpoint", "IMPLICIT", "Mptcp", "PathManager", "Paths", "SUBFLOW"),
     "nexthops": ("NexthopObject", "Pool"),
     "policies": ("Fallback", "Policy"),
     "quota": ("Stage", "Usage", "Usages"),
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from mwan_hook.model.delegation import *  # noqa: F403
     from mwan_hook.model.dialling import *  # noqa: F403
     from mwan_hook.model.draining import *  # noqa: F403
+    from mwan_hook.model.endpoints import *  # noqa: F403
     from mwan_hook.model.nexthops import *  # noqa: F403
     from mwan_hook.model.policies import *  # noqa: F403
     from mwan_hook.model.quota import *  # noqa: F403

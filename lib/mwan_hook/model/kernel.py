@@ -8,6 +8,7 @@ from mwan_hook.model.base import DEFAULT, FAMILIES, LOOKUP, PROTOCOL, Family
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mwan_hook.model.delegation import Delegated
+    from mwan_hook.model.endpoints import Paths
     from mwan_hook.model.nexthops import NexthopObject, Pool
 
 
@@ -161,6 +162,7 @@ class Snapshot(NamedTuple):
     delegated: tuple[Delegated, ...] = ()  # and what is known of each, gone ones too
     pool: Pool | None = None  # None: nothing of ours can be there, and nothing is wanted
     traffic: Traffic = Traffic()  # of uplinks that have a quota
+    paths: Paths | None = None  # MPTCP's; None: nothing of ours can be there, and nothing is wanted
 
 
 class Ruleset(NamedTuple):

@@ -9,6 +9,7 @@ from mwan_hook.model.probing import Probe
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mwan_hook.model.dialling import Dial, Rung
+    from mwan_hook.model.endpoints import Mptcp
     from mwan_hook.model.policies import Policy
 
 
@@ -72,6 +73,7 @@ class Routing(NamedTuple):
     mark_mask: int = 0x3F00
     protocol: int = PROTOCOL
     nexthops: Sharing = Sharing.AUTO
+    mptcp: bool = False  # whether uplinks' addresses are endpoints of MPTCP
     write_etc: bool = True  # names for ip(8), and what `doctor --fix` writes
 
 
@@ -113,6 +115,7 @@ class UplinkConfig(NamedTuple):
     dial: Dial | None = None  # None: ours to watch, not to dial
     repair: tuple[Rung, ...] = ()  # none: nothing is done about a dead line
     repair_max: int = 8  # steps in a day
+    mptcp: Mptcp | None = None  # None: `backup` if metered, else `yes`
 
     @property
     def literal(self) -> str | None:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from mwan_hook.model.delegation import Delegated
     from mwan_hook.model.dialling import Activation
     from mwan_hook.model.draining import Drain, Draining
+    from mwan_hook.model.endpoints import PathManager
     from mwan_hook.model.kernel import Address, Link, Route, Sysctl
     from mwan_hook.model.probing import TargetResult
     from mwan_hook.model.quota import Usage
@@ -203,6 +204,7 @@ class State(NamedTuple):
     dark_since: float = 0.0  # when all uplinks died at once; 0: they did not, or one is back
     dark: tuple[str, ...] = ()  # those that did, and are not back yet
     light_at: float = 0.0  # when the first of them came back
+    mptcp: PathManager | None = None  # endpoints of ours
 
 
 class Allotment(NamedTuple):

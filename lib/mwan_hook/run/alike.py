@@ -75,6 +75,14 @@ def compare_kernel(dumps: list[list[Any]], replies: bytes, known_same: Container
         start += length
 
 
+def compare_generic(name: str, dumps: list[int], asked: list[int], known: str) -> None:
+    """The same for a family of generic netlink, which announces no change."""
+    from mwan_hook.kernel import generic
+
+    if generic.replies(name, dumps, asked).hex() != known:
+        raise Doubt
+
+
 def _compare(found: bytes, known: bytes) -> None:
     if found != known and still(found) != still(known):
         raise Doubt

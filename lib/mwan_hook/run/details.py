@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from mwan_hook.config import Loaded
-    from mwan_hook.model import Pool
+    from mwan_hook.model import Paths, Pool
     from mwan_hook.routing.uplinks import Bound
 
 
@@ -65,6 +65,7 @@ def details(reader: Reader, loaded: Loaded, bound: Bound, state: State, outlines
         mtu6=_mtu6(loaded.config, uplinks) if Family.IPV6 in families else {},
         policies=tuple(_beside(reader, bound, families, pool, aside)),
         pool=pool,
+        paths=_paths(loaded.config, state),
     )
 
 
@@ -166,6 +167,15 @@ def _mtu6(config: Config, uplinks: Sequence[Uplink]) -> dict[int, int]:
         return {}
     found = {one.index: sysctl.read(f"net/ipv6/conf/{one.interface}/mtu") for one in uplinks if one.present}
     return {index: int(value) for index, value in found.items() if value and value.isdigit()}
+
+
+def _paths(config: Config, state: State) -> Paths | None:
+    """MPTCP's endpoints: where some are wanted, or some of ours may be left."""
+    if not config.routing.mptcp and state.mptcp is None:
+        return None
+    from mwan_hook.kernel import endpoints
+
+    return endpoints.look() if endpoints.usable() or state.mptcp else None
 
 
 def _former(protocols: Sequence[int], families: Sequence[Family]) -> tuple[tuple[Route, ...], tuple[Rule, ...]]:

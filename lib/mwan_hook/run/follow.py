@@ -42,9 +42,9 @@ RETRY = 10.0  # seconds until what failed is tried again
 
 def steps() -> tuple[Follower, ...]:
     """All steps in their order."""
-    from mwan_hook.run import follow_own
+    from mwan_hook.run import follow_endpoints, follow_own
 
-    return (follow_own,)
+    return (follow_endpoints, follow_own)
 
 
 def follow(run: Run, judged: Judged) -> Judged:
@@ -55,6 +55,7 @@ def follow(run: Run, judged: Judged) -> Judged:
         say(brief(f"[#] {line}" for line in done.lines))
         failures += done.failures
         judged = judged._replace(state=done.state)
+        run.last = None if done.lines else run.last  # the next look sees what this has changed
     complain(failures)
     state = judged.state._replace(follow_at=_again(judged, bool(failures)))
     state = state._replace(errors=tuple(brief((*state.errors, *failures))))

@@ -79,7 +79,7 @@ def judge(
         state = state._replace(follow_at=seen.now)
     changes = () if same else plan(seen.config.routing, desired, seen.snapshot)
     if seen.snapshot.firewall is None:
-        return Judged(seen, state, desired, changes, basis=basis)
+        return _with_paths(Judged(seen, state, desired, changes, basis=basis))
     from mwan_hook.firewall import table
 
     there, known = seen.snapshot.firewall, seen.state.firewall
@@ -87,7 +87,17 @@ def judge(
     deprecated = table.deprecated(seen.config, seen.uplinks, state, seen.snapshot)
     state = state._replace(firewall=table.remembered(commands, there, known))
     changes = (*changes, *table.difference(commands, there, known))
-    return Judged(seen, state, desired, changes, deprecated, basis=basis)
+    return _with_paths(Judged(seen, state, desired, changes, deprecated, basis=basis))
+
+
+def _with_paths(judged: Judged) -> Judged:
+    """Due at once, if MPTCP's endpoints are not as they should be, also after another program's change."""
+    if judged.scene.snapshot.paths is None:
+        return judged
+    from mwan_hook.run import follow_endpoints
+
+    due = follow_endpoints.is_due(judged)
+    return judged._replace(state=judged.state._replace(follow_at=judged.scene.now)) if due else judged
 
 
 def _turned(before: State, now: State) -> bool:

@@ -16,7 +16,7 @@ import time
 
 from mwan_hook import __version__, plainjson
 from mwan_hook.kernel import frames, netlink
-from mwan_hook.run.alike import LARGEST, Doubt, compare_files, compare_kernel, content, stamp, under
+from mwan_hook.run.alike import LARGEST, Doubt, compare_files, compare_generic, compare_kernel, content, stamp, under
 from mwan_hook.run.quick_round import after_good, ask
 
 TYPE_CHECKING = False
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 else:
     import _signal  # the C half of `signal`; the other half brings enum
 
-FORMAT = 2
+FORMAT = 3
 RUN = "run/mwan-hook"
 MEMO, STATE = RUN + "/quiet", RUN + "/state.json"
 EVENTS = RUN + "/events"
@@ -76,6 +76,8 @@ class _Try:
         due = due_rounds(memo, state, self.begun, self.now)
         compare_files(memo)
         compare_kernel(memo["dumps"], replies, self._known_same(memo))
+        if memo["generic"]:
+            compare_generic(*memo["generic"])
         asked = _clock()
         answers = ask(due, state)
         self.locks.take(under(self.root, STATE_LOCK))

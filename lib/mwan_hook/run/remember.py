@@ -79,6 +79,7 @@ def _seen(root: str, loaded: Loaded) -> bytes | None:
     noted = _files(root, loaded, reader.links())
     if noted is None:
         return None
+    generic = _generic(loaded)
     judged = judge.judge(look.through(reader, root, loaded))
     noted |= _leases(root, judged.scene)
     if not _are_settled(noted):
@@ -102,6 +103,7 @@ def _seen(root: str, loaded: Loaded) -> bytes | None:
         "values": values,
         "listening": listeners,
         "comparable": comparable,
+        "generic": generic,
         "textfile": [files.under(root, TEXTFILE_LOCK), prometheus.interval] if prometheus.textfile else None,
         "state": quiet.at_rest(plainjson.loads(codec.encode(judged.scene.state))),
         "dumps": [[one.kind, one.body.hex(), len(one.reply), one.whole] for one in dumps],
@@ -237,11 +239,21 @@ def _leases(root: str, seen: Scene) -> dict[str, Any]:
     return {path: alike.stamp(path) for uplink in lost for path in leases.places(root, uplink.index, uplink.interface)}
 
 
+def _generic(loaded: Loaded) -> list[Any] | None:
+    """What generic netlink replies, with the question: MPTCP's endpoints; None where nothing is asked."""
+    if not loaded.config.routing.mptcp:
+        return None
+    from mwan_hook.kernel import endpoints, generic
+
+    return [*endpoints.SEEN, generic.replies(*endpoints.SEEN).hex()] if endpoints.usable() else None
+
+
 def _values(judged: Judged) -> dict[str, str | None] | None:
     """Settings of the kernel, and what tells which families and features it has; None if they are not as looked at."""
     there, desired = judged.scene.snapshot, judged.desired
     keys = [one.key for one in (*desired.sysctls, *desired.originals, *there.sysctls)]
     places = [*keys, "net/vrf", *(f"net/{family.value}/conf" for family in FAMILIES)]
+    places += [sysctl.MPTCP] if judged.scene.config.routing.mptcp else []
     found = {sysctl.ROOT + key: alike.value_of(sysctl.ROOT + key) for key in places}
     seen = {sysctl.ROOT + one.key: one.value for one in there.sysctls}
     same = all((found[path] or "").strip() == value for path, value in seen.items())
