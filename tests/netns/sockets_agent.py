@@ -81,7 +81,7 @@ def main(many: int) -> Iterator[tuple[str, Any]]:
     yield "waiting", sorted([one.local, one.only6] for one in concerning if one.state == 10)
     yield "alone", sorted([one.local, one.state] for one in sockets.concerning(["198.51.100.1"]))
     yield "networks", sorted(one.prefix for one in sockets.networks())
-    yield "able", sockets.able()
+    yield "unable", sockets.unable()
     late = sockets.destroy(seen, seconds(-1))
     yield "late", [len(late.sockets), late.left]
     yield "ended", sorted(ports[one.sport] for one in sockets.destroy(seen, seconds(30)).sockets)

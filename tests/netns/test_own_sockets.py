@@ -269,3 +269,30 @@ def test_a_run_that_is_killed_leaves_it_to_the_next(net: Network, number: int) -
     router.check()
     assert router.way_out() == ["fiber"] and fate(there) == "ECONNABORTED"
     assert "ss -K" not in router.check().stdout
+
+
+def test_a_trace_tells_what_becomes_of_connections_to_the_destination(net: Network) -> None:
+    router, line = net.router, net.lines["eth1"]
+
+    def told(*words: str) -> list[str]:
+        lines = router.mwan("trace", FOUR, "--proto", "tcp", *words).stdout.splitlines()
+        return [one for one in lines if one.startswith("socket: ")]
+
+    assert told() == [
+        f"socket: none is open; one from {line.source} would be kept: "
+        "fiber is online; ended 3600 s after it goes offline"
+    ]
+    there = connected(router.ns), connected(router.ns, device="eth1")
+    port, bound = (one.getsockname()[1] for one in there)
+    with net.isps[0].broken("blackhole"):
+        router.check()
+        fates = told()
+        assert f"socket: tcp {line.source} port {bound} to port {ECHO}: kept: it is bound to eth1" in fates
+        start = f"socket: tcp {line.source} port {port} to port {ECHO}: ended in "
+        assert len(fates) == 2 and any(one.startswith(start) for one in fates), fates
+        router.configure(conf())
+        found = json.loads(router.mwan("trace", FOUR, "--json").stdout)["connections"]
+        assert sorted((one["sport"], one["kept"], one["open"]) for one in found) == sorted(
+            ((port, False, True), (bound, True, True))
+        )
+        assert {one["why"] for one in found} == {"by the next run: fiber is offline", "it is bound to eth1"}

@@ -6,6 +6,7 @@ import ipaddress
 import os
 import socket
 
+from mwan_hook.commands import kept
 from mwan_hook.kernel.question import UDP, Question
 from mwan_hook.machine.names import SHARED
 from mwan_hook.model import Family, MwanError, UplinkState, UsageError
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Iterable
 
+    from mwan_hook.commands.kept import Foretold
+    from mwan_hook.run.scene import Judged
     from mwan_hook.trace.values import Device
 
 TRIES = 3  # looks, while rules or routes change under them
@@ -31,9 +34,12 @@ def run(options: Namespace) -> int:
     devices = inquiry.devices(Question(Family.IPV4, "0.0.0.0"))
     asked, notes = question(options, devices)
     done, answer = ask_both(asked)
-    names = _names(options.root, devices, asked)
+    judged = _judged(options.root)
+    names = _names(judged, devices, asked)
+    source = asked.source or (answer.source if answer else None)
+    found = kept.connections(judged, asked, source) if judged else []
     same = answer is None or agree(done.outcome, answer)
-    say(_output(options, done, answer, names, notes))
+    say(_output(options, done, answer, names, notes, found))
     if options.svg:
         from mwan_hook.trace.svg import write
 
@@ -42,17 +48,29 @@ def run(options: Namespace) -> int:
 
 
 def _output(
-    options: Namespace, done: Trace, answer: KernelAnswer | None, names: Names, notes: list[str]
+    options: Namespace,
+    done: Trace,
+    answer: KernelAnswer | None,
+    names: Names,
+    notes: list[str],
+    found: list[Foretold],
 ) -> Iterable[str]:
     if options.json:
         from mwan_hook.trace.document import document
 
-        return document(done, answer, names, options.destination).split("\n")
+        sockets = [one.document() for one in found]
+        return document(done, answer, names, options.destination, sockets).split("\n")
     if options.graph:
         from mwan_hook.trace.graph import mermaid
 
         return mermaid(done, answer, names)
-    return (*notes, *words.lines(done, names), verdict(done, answer, names), *_more(done, answer, names))
+    return (
+        *notes,
+        *words.lines(done, names),
+        verdict(done, answer, names),
+        *_more(done, answer, names),
+        *kept.lines(found),
+    )
 
 
 def ask_both(asked: Question) -> tuple[Trace, KernelAnswer | None]:
@@ -161,17 +179,23 @@ def _index(name: str | None, devices: dict[int, Device], option: str) -> int:
         raise UsageError(f"{option} {name}: there is no such interface; there are: {known}") from None
 
 
-def _names(root: str, devices: dict[int, Device], asked: Question) -> Names:
-    """Names of tables and interfaces, and of uplinks where the configuration can be read."""
+def _judged(root: str) -> Judged | None:
+    """How things stand, where the configuration can be read."""
     from mwan_hook import config
     from mwan_hook.run import judge, look
 
     try:
-        seen = look.to_read(root, config.look(root))
-        state = judge.judge(seen).state
+        return judge.judge(look.to_read(root, config.look(root)))
     except MwanError as error:
         complain([f"{line} (uplinks are not named)" for line in str(error).splitlines()])
+        return None
+
+
+def _names(judged: Judged | None, devices: dict[int, Device], asked: Question) -> Names:
+    """Names of tables and interfaces, and of uplinks."""
+    if judged is None:
         return Names(devices=devices)
+    seen, state = judged.scene, judged.state
     tables = {seen.config.routing.default_table: SHARED, **seen.named_tables}
     known = {}
     for uplink in seen.uplinks:

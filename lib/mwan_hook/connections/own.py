@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     Online = Mapping[Family, Sequence[str]]
 
 ABORT, KEEP = "abort", "keep"  # [router] own
+STAY = "connections of this machine by an uplink that has failed stay until they time out, in 13 to 30 minutes"
 AGAIN = 10.0  # seconds, at least, until sockets of an uplink that stays offline are looked through once more
 ESTABLISHED, SYN_SENT, FIN_WAIT1, FIN_WAIT2, CLOSE_WAIT, LAST_ACK, LISTEN, CLOSING = 1, 2, 4, 5, 8, 9, 10, 11
 CLOSE = 7
@@ -45,7 +46,7 @@ class Left(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """Why a socket is left alone: in words, and as the part of a filter of ss(8) that leaves it out."""
+    """The reason to leave a socket alone: in words, and as the part of a filter of ss(8) that leaves it out."""
 
     why: str
     filter: str
@@ -57,7 +58,7 @@ def due(uplinks: Sequence[Uplink], state: State, router: Router, online: Online)
     ``online``: uplinks by preference, as the kernel has them.
     """
     if router.own == KEEP or state.unable:
-        return 0.0 if state.followed else None
+        return 0.0 if any(state.followed.values()) else None
     if any(tuple(names) != state.followed.get(family, ()) for family, names in online.items()):
         return 0.0
     times = [at for one in uplinks for family in FAMILIES if (at := _due(one, family, state, router)) is not None]
@@ -139,6 +140,47 @@ def _alone(uplink: Uplink, family: Family, uplinks: Sequence[Uplink], state: Sta
     return tuple([one for one in _memory(state, uplink, family).sources if one not in others])
 
 
+class Fate(NamedTuple):
+    """What becomes of a socket; ``left``: whose it is, where it is to be ended."""
+
+    kept: bool
+    why: str
+    left: Left | None = None
+
+
+def foretold(one: Socket, uplinks: Sequence[Uplink], state: State, router: Router, now: float) -> Fate:
+    """Whether a socket that nothing of its own spares stays as things stand, and why; for ``trace``."""
+    family = Family.of(one.local)
+    for uplink in uplinks:
+        memory = _memory(state, uplink, family)
+        if one.local not in (*memory.sources, *uplink.way(family).sources):
+            continue
+        if router.own == KEEP or state.unable:
+            return Fate(True, state.unable or "`own = keep`")
+        if memory.status is Status.OFFLINE:
+            return _foretold_offline(uplink, one, uplinks, state, router, now)
+        if memory.status is Status.DISABLED:
+            return Fate(True, f"{uplink.name} is disabled, and that is not offline")
+        hard = uplink.config.failback is Failback.HARD
+        left = ", or once a better uplink takes over (`failback = hard`)" if hard else ""
+        return Fate(True, f"{uplink.name} is online; ended {router.own_after:g} s after it goes offline{left}")
+    return Fate(True, f"{one.local} is no address of an uplink")
+
+
+def _foretold_offline(
+    uplink: Uplink, one: Socket, uplinks: Sequence[Uplink], state: State, router: Router, now: float
+) -> Fate:
+    family = Family.of(one.local)
+    at = _due(uplink, family, state, router)
+    if at is None:
+        return Fate(True, f"{uplink.name} is offline, and so is every other uplink: ended when one is online")
+    if one.local not in _alone(uplink, family, uplinks, state):
+        return Fate(True, f"{uplink.name} is offline, and an uplink that is not has the address, too")
+    when = f"in {at - now:.0f} s" if at - now >= 1 else "by the next run"
+    left = Left(uplink, family, (one.local,))
+    return Fate(False, f"{when}: {left.why}", left)
+
+
 # ---------------------------------------------------------------- one socket
 
 
@@ -160,7 +202,7 @@ class Surroundings:
                 self._listening.setdefault((one.protocol, one.sport), []).append(one)
 
     def kept(self, one: Socket) -> Kept | None:
-        """Why a socket is left alone wherever its uplink is; None: it is not."""
+        """The reason to leave a socket alone wherever its uplink is; None: there is none."""
         if one.device:
             name = self._names.get(one.device, str(one.device))
             return Kept(f"it is bound to {name}", f"dev = {name}")

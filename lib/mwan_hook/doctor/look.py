@@ -43,7 +43,7 @@ from mwan_hook.doctor.finding import Case, Finding, ordered, without_systemd
 from mwan_hook.doctor.read import kernel as kernelparts
 from mwan_hook.doctor.read import resolvers, rulesets
 from mwan_hook.doctor.read import widths as widthparts
-from mwan_hook.kernel import nft, sysctl
+from mwan_hook.kernel import nft, sockets, sysctl
 from mwan_hook.kernel.question import Question
 from mwan_hook.machine import dialling, dropins, leases, managers, networkd, units, usbdevice
 from mwan_hook.model import MAIN_TABLE, ConfigError, Family, MwanError
@@ -190,6 +190,7 @@ def _kernel(root: str, case: Case, judged: Judged) -> Iterator[Finding]:
     yield from defaults.check_addresses(case)
     yield from doctormanagers.check(case, _managers(root, case))
     yield from kernel.check(case, kernelparts.kernel(root))
+    yield from kernel.check_sockets(case, sockets.unable())
     yield from _netfilter(case, judged)
     yield from _widths(case)
     online = frozenset(uplink.index for uplink in case.present if case.online(uplink))

@@ -138,11 +138,15 @@ def destroy(chosen: Iterable[Socket], until: float) -> Ended:
 UNABLE = "this kernel was built without CONFIG_INET_DIAG_DESTROY"
 
 
-def able() -> bool:
-    """Whether this kernel can end sockets: it is asked to end one that cannot be."""
-    sock = _connect()
+def unable() -> str:
+    """Why this kernel ends no sockets; empty: it does.  It is asked to end one that cannot be, which needs no root."""
     try:
-        return _destroyed(sock, Socket(AF_INET, TCP, 1, "127.0.0.1", 0, "127.0.0.1", 0, identity=bytes(48))) == ENOENT
+        sock = _connect()
+    except OSError as error:
+        return f"this kernel has no sock_diag ({error.strerror})"
+    try:
+        none = Socket(AF_INET, TCP, 1, "127.0.0.1", 0, "127.0.0.1", 0, identity=bytes(48))
+        return UNABLE if _destroyed(sock, none) == EOPNOTSUPP else ""
     finally:
         sock.close()
 

@@ -53,6 +53,7 @@ def follow(run: Run, judged: Judged) -> Judged:
     for step in steps():
         done = _done(step, judged, until)
         say(brief(f"[#] {line}" for line in done.lines))
+        complain(done.notes)
         failures += done.failures
         judged = judged._replace(state=done.state)
         run.last = None if done.lines else run.last  # the next look sees what this has changed

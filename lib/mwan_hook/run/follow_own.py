@@ -39,20 +39,19 @@ def lines(judged: Judged) -> list[str]:
 def do(judged: Judged, until: float) -> Followed:
     """End them; what the time does not suffice for is due again at once."""
     left = [one for one in _left(judged) if stands(judged, one.family)]
-    state, said, failures = _seen(judged), list[str](), list[str]()
+    state = _seen(judged)
+    said: list[str] = []
+    failures: list[str] = []
     for one in _chosen(judged, left, planned=False):
         ended = sockets.destroy(one.sockets, until)
         if ended.sockets:
             said.append(own.line(one.left, ended.sockets, one.spared))
-        if ended.unable:
-            return Followed(state._replace(unable=ended.unable), tuple(said), (*failures, _unable(ended.unable)))
+        if ended.unable:  # remembered for this boot
+            note = f"{ended.unable}: {own.STAY}"
+            return Followed(state._replace(unable=ended.unable, followed={}), tuple(said), tuple(failures), (note,))
         failures += [ended.failed] if ended.failed else []
         state = _remembered(state, one.left, len(ended.sockets), bool(ended.left), judged)
     return Followed(state, tuple(said), tuple(failures))
-
-
-def _unable(why: str) -> str:
-    return f"{why}: connections of this machine by an uplink that has failed stay until they time out"
 
 
 def _left(judged: Judged) -> list[Left]:

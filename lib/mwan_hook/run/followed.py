@@ -17,6 +17,7 @@ class Followed(NamedTuple):
     state: State  # as it is to be stored: the step remembers there what it has done
     lines: tuple[str, ...] = ()
     failures: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()  # what is said, and is no failure
 
 
 def stands(judged: Judged, family: Family) -> bool:

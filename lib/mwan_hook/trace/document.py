@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from mwan_hook.trace.words import Names
 
 
-def document(done: Trace, answer: KernelAnswer | None, names: Names, name: str) -> str:
-    """The whole trace."""
+def document(
+    done: Trace, answer: KernelAnswer | None, names: Names, name: str, connections: list[dict[str, Any]]
+) -> str:
+    """The whole trace.  ``connections``: of this machine to the destination."""
     asked = done.question
     devices = {"iif": names.device(asked.iif) if asked.iif else None}
     devices["oif"] = names.device(asked.oif) if asked.oif else None
@@ -27,6 +29,7 @@ def document(done: Trace, answer: KernelAnswer | None, names: Names, name: str) 
     values["nft"] = list(names.notes)
     values["kernel"] = _answer(answer, names) if answer else None
     values["agrees"] = agree(done.outcome, answer) if answer else None
+    values["connections"] = connections
     return json.dumps(values, indent=1)
 
 

@@ -600,6 +600,14 @@ def test_a_kernel_is_too_old_for_some_things_only() -> None:
     assert kernel(case(router=PIN), release="5.4.0") == []
 
 
+def test_sockets_that_cannot_be_ended_matter_where_there_is_another_uplink_to_connect_by() -> None:
+    found = bad(doctorkernel.check_sockets(case(), "no such option"))
+    assert (found.code, found.what, "13 to 30 minutes" in found.breaks) == ("sockets-stay", "no such option", True)
+    assert not codes(doctorkernel.check_sockets(case(), ""))
+    assert not codes(doctorkernel.check_sockets(case(router=Router(own="keep")), "no such option"))
+    assert not codes(doctorkernel.check_sockets(case()._replace(uplinks=()), "no such option"))
+
+
 def test_nft_is_asked_for_only_by_a_router() -> None:
     assert codes(doctorkernel.check_nft(case(), "", "")) == []
     assert codes(doctorkernel.check_nft(case(router=PIN), "", "")) == ["nft-missing"]

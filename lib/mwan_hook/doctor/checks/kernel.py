@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mwan_hook.connections import own
 from mwan_hook.doctor.finding import MODULES, Finding, Fix, Severity
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import Family, Nat6
@@ -120,6 +121,13 @@ def _version(release: str) -> tuple[int, int] | None:
             break
         minor += letter
     return (int(major), int(minor)) if major.isdigit() and minor else None
+
+
+def check_sockets(case: Case, unable: str) -> Iterator[Finding]:
+    """Whether connections of this machine can be ended; empty: nothing against it."""
+    if unable and case.config.router.own == own.ABORT and len(case.uplinks) > 1:
+        fix = Fix(words="boot a kernel that has this option; or set [router] own = keep")
+        yield Finding("sockets-stay", Severity.WARNING, "sock_diag", unable, own.STAY, fix)
 
 
 def check_nft(case: Case, program: str, refusal: str) -> Iterator[Finding]:
