@@ -78,6 +78,8 @@ KEYS: dict[Path, tuple[Row, ...]] = {
         Row("own_after", "seconds", "60", "seconds that it has been offline then"),
         Row("mss", "segment", "auto",
             "largest TCP segment of what is forwarded; `auto`: what fits where an uplink's MTU is below 1500"),
+        Row("wireguard", "choice(follow, keep)", "follow",
+            "whether peers of WireGuard go by the best uplink again when that changes"),
     ),
     ("hooks",): (
         Row("timeout", "some_seconds", "30", "seconds after which a hook is killed with all that it has started"),

@@ -75,9 +75,9 @@ class Generic:
         self._send(command, _NLM_F_ACK, body)
         self._answer()
 
-    def dump(self, command: int) -> Iterator[bytes]:
+    def dump(self, command: int, body: bytes = b"") -> Iterator[bytes]:
         """The buffers of a dump."""
-        return dump(self.sock, self.kind, bytes((command, self.version, 0, 0)))
+        return dump(self.sock, self.kind, bytes((command, self.version, 0, 0)) + body)
 
     def _send(self, command: int, flags: int, body: bytes) -> None:
         self.sock.send(frames.request(self.kind, flags, bytes((command, self.version, 0, 0)) + body))

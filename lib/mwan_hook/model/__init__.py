@@ -23,6 +23,7 @@ SELDOM = {
     "draining": ("Drain", "Draining"),
     "endpoints": ("BACKUP", "Endpoint", "IMPLICIT", "Mptcp", "PathManager", "Paths", "SUBFLOW"),
     "nexthops": ("NexthopObject", "Pool"),
+    "peers": ("Peer", "PeerWay"),
     "policies": ("Fallback", "Policy"),
     "quota": ("Stage", "Usage", "Usages"),
     "telling": ("Contact", "Notice", "Notified", "Transition"),
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from mwan_hook.model.draining import *  # noqa: F403
     from mwan_hook.model.endpoints import *  # noqa: F403
     from mwan_hook.model.nexthops import *  # noqa: F403
+    from mwan_hook.model.peers import *  # noqa: F403
     from mwan_hook.model.policies import *  # noqa: F403
     from mwan_hook.model.quota import *  # noqa: F403
     from mwan_hook.model.telling import *  # noqa: F403

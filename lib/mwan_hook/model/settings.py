@@ -139,6 +139,7 @@ class Router(NamedTuple):
     own: str = "abort"  # sockets of this machine by an uplink that has failed; or `keep`
     own_after: float = 60  # seconds
     mss: int | None = None  # largest TCP segment of what is forwarded; None: by each uplink's MTU, 0: as it comes
+    wireguard: str = "follow"  # the best uplink, or "keep": its peers are left alone
 
     @property
     def firewall(self) -> bool:

@@ -176,6 +176,9 @@ class State(NamedTuple):
     config: str = ""  # fingerprint of the configuration last put in force
     errors: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()  # said once, not in every run
+    led: str = ""  # what ways depended on when peers of WireGuard were led last
+    lead_again: float | None = None  # when some are to be led a second time
+    peers: dict[str, str] = {}  # the way of each, as it was then
     saved_at: float = 0.0
     saved_wall: float = 0.0  # seconds since the epoch, for people
     run_seconds: float = 0.0  # from the start of the run that saved it

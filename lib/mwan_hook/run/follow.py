@@ -42,9 +42,9 @@ RETRY = 10.0  # seconds until what failed is tried again
 
 def steps() -> tuple[Follower, ...]:
     """All steps in their order."""
-    from mwan_hook.run import follow_endpoints, follow_own
+    from mwan_hook.run import follow_endpoints, follow_own, follow_peers
 
-    return (follow_endpoints, follow_own)
+    return (follow_endpoints, follow_own, follow_peers)
 
 
 def follow(run: Run, judged: Judged) -> Judged:

@@ -29,6 +29,7 @@ _PROBE |= {"burst_interval", "hysteresis_delay", "hysteresis_backoff", "portal_i
 _STATE = {"boot_id", "uplinks", "last_online", "best", "tables", "sysctls", "foreign", "config", "warnings", "saved_at"}
 _STATE |= {"saved_wall", "run_seconds", "protocols", "sharing", "elsewhere", "dials", "begun", "rest", "rest_until"}
 _STATE |= {"follow_at", "followed", "unable", "mptcp"}
+_STATE |= {"led", "lead_again", "peers"}
 _FAMILY = {"status", "connectivity", "judged", "since", "good", "bad", "held_until", "full_at", "passes", "may_pass"}
 _FAMILY |= {"burst", "way", "lost_at", "lost_way", "portal", "portal_at", "portal_due", "probed_at", "next_probe_at"}
 _FAMILY |= {"latency_ms", "srtt_ms", "reason", "probe_bytes", "targets", "by_facts", "rounds", "bad_rounds"}
