@@ -45,10 +45,11 @@ class Sizes(NamedTuple):
 
 
 WHOLE, QUICK = Sizes(200, 50, 14.0, 14.0), Sizes(20, 5, 9.0, 7.0)
+OWN_AFTER = 3
 CASES = (
-    Case("pin, hard", "pin = yes", "failback = hard"),
-    Case("no pin", "pin = no", "failback = soft"),
-    Case("pin, soft", "pin = yes", "failback = soft"),
+    Case("pin, hard", f"pin = yes\nown_after = {OWN_AFTER}", "failback = hard"),
+    Case("no pin, hard", f"pin = no\nown_after = {OWN_AFTER}", "failback = hard"),
+    Case("pin, soft, own = keep", "pin = yes\nown = keep", "failback = soft"),
 )
 
 
