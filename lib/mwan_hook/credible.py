@@ -25,7 +25,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-    from mwan_hook.model import Delegated, Notice, Usage, Usages
+    from mwan_hook.model import Delegated, Notice, PathManager, Usage, Usages
 
 RESERVED_PROTOCOLS = {0: "unspec", 1: "redirect", 2: "kernel", 3: "boot", 4: "static", 9: "ra", 16: "dhcp"}
 LARGEST = 0xFFFFFFFF  # 32 bits: tables, metrics, marks
@@ -59,9 +59,10 @@ def state(stored: State) -> str:
         if not _is_displaced(route):
             return f"{route.dst!r:.50} of table {route.table} is no default that ours could stand for"
     odd = "" if stored.sharing in _SHARING else f"{stored.sharing!r:.20} is no way to share"
+    endpoints = _endpoints(stored.mptcp) if stored.mptcp else ""
     carried = _usage(stored.usage) if stored.usage else ""
     common = _common(stored) if stored.ignored or stored.dark else ""
-    doubts = (odd, _gateways(stored), _prefixes(stored), carried, common, *map(notice, stored.outbox))
+    doubts = (odd, endpoints, _gateways(stored), _prefixes(stored), carried, common, *map(notice, stored.outbox))
     return next(filter(None, doubts), "")
 
 
@@ -70,6 +71,14 @@ def _common(stored: State) -> str:
     families = [family.value for family in FAMILIES]
     odd = next((name for name in stored.ignored if name.partition(" ")[0] not in families), "")
     return f"{odd!r:.80} is no target of a family" if odd else _names(stored.dark)
+
+
+def _endpoints(stored: PathManager) -> str:
+    """Numbers that MPTCP knows: ids are bytes, and so small are limits."""
+    for number in (*stored.ids.values(), *stored.raised, stored.before or 0):
+        if number > _BYTE or (number == 0 and number in stored.ids.values()):
+            return f"{number} is no id and no limit of MPTCP"
+    return ""
 
 
 def usages(stored: Usages) -> str:

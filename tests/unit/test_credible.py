@@ -15,6 +15,7 @@ from mwan_hook.model import (
     Nexthop,
     Notice,
     OnLink,
+    PathManager,
     Route,
     State,
     Sysctl,
@@ -54,6 +55,9 @@ STATES = [
     *(State(sysctls=(Sysctl(LINKDOWN, value),)) for value in ("", "yes", "1\n0", "²", "-")),
     State(sysctls=(Sysctl(LINKDOWN, "0", 1 << 31),)),
     State(sharing="both"),
+    State(mptcp=PathManager({"192.0.2.1%3": 256})),
+    State(mptcp=PathManager({"192.0.2.1%3": 0})),
+    State(mptcp=PathManager(before=2, raised=(300,))),
     State(ignored={"icmp://192.0.2.9": 1.0}),
     State(ignored={"ipv4 icmp://192.0.2.9": 1.0}, dark=("dsl", "../lte")),
     *(
