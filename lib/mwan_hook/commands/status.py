@@ -172,4 +172,4 @@ def _cell(uplink: Uplink, memory: UplinkState, family: Family) -> str:
     if family not in uplink.config.families:
         return "-"
     latency = f" {state.latency_ms:.1f} ms" if state.latency_ms is not None else ""
-    return f"{state.status.value}{latency}"
+    return f"{state.word}{latency}"

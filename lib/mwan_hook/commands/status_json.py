@@ -96,8 +96,8 @@ def _prefixes(seen: Scene, judged: Judged, uplink: Uplink) -> list[dict[str, Any
 def _best_tier(uplinks: Sequence[Uplink], judged: Judged, family: Family) -> list[str]:
     """Uplinks that share the best default."""
     names = judged.desired.online.get(family, ())
-    metrics = {uplink.name: uplink.metric for uplink in uplinks}
-    return [name for name in names if metrics[name] == metrics[names[0]]]
+    preferences = {uplink.name: uplink.preference(family) for uplink in uplinks}
+    return [name for name in names if preferences[name] == preferences[names[0]]]
 
 
 def _uplink(seen: Scene, uplink: Uplink, memory: UplinkState) -> dict[str, Any]:
@@ -128,7 +128,7 @@ def _family(seen: Scene, uplink: Uplink, family: Family, state: FamilyState) -> 
         return _iso(seen.wall - seen.now + at) if at else None
 
     return {
-        "status": state.status.value,
+        "status": state.word,
         "connectivity": state.connectivity.word,
         "addresses": [f"{a.address}/{a.prefixlen}" for a in way.addresses if a.usable],
         "source": way.source or None,
@@ -139,6 +139,7 @@ def _family(seen: Scene, uplink: Uplink, family: Family, state: FamilyState) -> 
         "held_until": when(state.held_until),
         "latency_ms": _rounded(state.latency_ms),
         "reason": state.reason,
+        "quality": _quality(uplink, state, seen.now),
         "probed_at": when(state.probed_at),
         "next_probe_at": when(state.next_probe_at),
         "probe_bytes": state.probe_bytes,
@@ -153,6 +154,15 @@ def _family(seen: Scene, uplink: Uplink, family: Family, state: FamilyState) -> 
             for t in state.targets
         ],
     }
+
+
+def _quality(uplink: Uplink, state: FamilyState, now: float) -> dict[str, Any] | None:
+    """What the last window held; None where nothing is measured."""
+    if not uplink.config.probe.measured:
+        return None
+    from mwan_hook.verdict import quality
+
+    return quality.figures(state, uplink.config.probe, now)
 
 
 def _rounded(ms: float | None) -> float | None:

@@ -201,7 +201,7 @@ def _names(judged: Judged | None, devices: dict[int, Device], asked: Question) -
     for uplink in seen.uplinks:
         memory = state.uplinks.get(uplink.name, UplinkState())
         if uplink.link:
-            known[uplink.link.index] = (uplink.name, memory.family(asked.family).status.value)
+            known[uplink.link.index] = (uplink.name, memory.family(asked.family).word)
     if not any(course.mark for course in seen.bound.policies):
         return Names(tables, devices, known)
     from mwan_hook.trace import marks

@@ -21,13 +21,17 @@ from mwan_hook.model import (
 )
 from mwan_hook.routing.allotting import room
 from mwan_hook.routing.priorities import ALL_BITS
+from mwan_hook.verdict.rounds import METHODS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Any
 
-_PAIRED = frozenset(("targets", "required", "latency_low", "latency_high"))  # keys that must fit one another
+_LIMITS = ("loss_low", "loss_high"), ("latency_low", "latency_high"), ("jitter_low", "jitter_high")
+_MEASURING = ("window", "burst_echoes", "degraded")
+# Keys that must fit one another.
+_PAIRED = frozenset(("targets", "required", "interval", *_MEASURING, *(key for pair in _LIMITS for key in pair)))
 
 
 class Contradiction(NamedTuple):
@@ -86,7 +90,25 @@ def _probe(probe: Probe, path: tuple[str, ...], own: Mapping[str, Any]) -> Itera
                     f"required is {probe.required}, but {family.value} can ask only {count} of the targets: each counts"
                 )
                 yield doubt((*path, key), words)
-    yield from _pair(path, probe, own, "latency_low", "latency_high")
+    for low, high in _LIMITS:
+        yield from _pair(path, probe, own, low, high)
+    yield from _measured(probe, path, own)
+
+
+def _measured(probe: Probe, path: tuple[str, ...], own: Mapping[str, Any]) -> Iterator[Contradiction]:
+    """What is measured has limits, targets that can be asked often, and a window with room for rounds."""
+    if not probe.measured:
+        for key in _MEASURING if path[0] == "uplinks" else ():
+            if key in own:
+                yield doubt((*path, key), "changes nothing without loss_high, latency_high or jitter_high")
+        return
+    if probe.window < probe.interval:
+        key = "window" if "window" in own or "interval" not in own else "interval"
+        yield mistake((*path, key), f"expected window ({probe.window:g}) to be at least interval ({probe.interval:g})")
+    written = next((key for key in ("targets", *(high for _, high in _LIMITS), "degraded") if key in own), "loss_high")
+    if not any(METHODS[target.method].samples for target in probe.targets):
+        words = "nothing is measured: expected an icmp:// target (or tcp://, dns:// or ntp://)"
+        yield mistake((*path, written), words)
 
 
 def _pair(path: tuple[str, ...], holder: Any, own: Mapping[str, Any], low: str, high: str) -> Iterator[Contradiction]:

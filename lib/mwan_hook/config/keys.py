@@ -45,9 +45,18 @@ _PROBE = (
     Row("burst_interval", "some_seconds", "0.5", "seconds between rounds while an online uplink is in doubt"),
     Row("hysteresis_delay", "seconds", "180", "seconds that a flapping uplink is held offline; 0: never"),
     Row("hysteresis_backoff", "seconds", "600", "turning good twice within so many seconds is flapping"),
-    Row("latency_high", "milliseconds", "0", "milliseconds above which a round is bad; 0: off"),
+    Row("latency_high", "milliseconds", "0", "milliseconds above which a round is bad, or an uplink degraded; 0: off"),
     Row("latency_low", "milliseconds", "0", "milliseconds from which a round changes nothing; 0: no such band"),
     Row("portal_is_online", "boolean", "no", "whether a round behind a captive portal is good"),
+    Row("loss_high", "percent", "0", "percentage of lost echoes above which an uplink is degraded; 0: off"),
+    Row("loss_low", "percent", "0", "percentage at or below which it is not any more; 0: loss_high"),
+    Row("jitter_high", "milliseconds", "0", "milliseconds of jitter above which an uplink is degraded; 0: off"),
+    Row("jitter_low", "milliseconds", "0", "milliseconds at or below which it is not any more; 0: jitter_high"),
+    Row("window", "some_seconds", "60", "seconds over which loss, latency and jitter are measured"),
+    Row("burst_echoes", "whole(5, 100)", "20", "echoes of a burst, within a second, where that is in doubt"),
+    Row("degraded", "degraded", "",
+        "`demote`, `keep` or `offline`: a degraded uplink comes after all others, is only told of, or is offline",
+        "demote; where nothing but latency_high is set, that is for single rounds"),
 )
 
 KEYS: dict[Path, tuple[Row, ...]] = {

@@ -23,7 +23,10 @@ URL = ("webhook", "url")  # all of it may be a secret
 _NAMED = {UPLINK: "an uplink", METRICS: "[[[metrics]]] of an uplink", POLICY: "a policy"}
 _RELATED = (
     {"targets", "required"},
+    {"loss_low", "loss_high"},
     {"latency_low", "latency_high"},
+    {"jitter_low", "jitter_high"},
+    {"window", "interval"},
     {"match", "table", "mark"},
     {"gateway", "families"},
     {"portal_targets", "portal_interval"},

@@ -12,7 +12,7 @@ from mwan_hook.addresses import is_address
 from mwan_hook.config.build import match_of
 from mwan_hook.config.targets import parse
 from mwan_hook.credible import RESERVED_PROTOCOLS
-from mwan_hook.model import FAMILIES, GUARD_METRIC, MAIN_TABLE, RESERVED_TABLES
+from mwan_hook.model import DEMOTE, FAMILIES, GUARD_METRIC, KEEP, MAIN_TABLE, OFFLINE, RESERVED_TABLES
 from mwan_hook.quota import words as amounts
 from mwan_hook.redact import hidden
 from mwan_hook.verdict.rounds import METHODS
@@ -74,6 +74,11 @@ def choice(value: Value, *words: str) -> str:
     return text
 
 
+def degraded(value: Value) -> str:
+    """What becomes of a degraded uplink; nothing is `demote`, but that latency alone is then for single rounds."""
+    return choice(value, DEMOTE, KEEP, OFFLINE) if one(value) else ""
+
+
 def table(value: Value) -> int:
     """A routing table that nothing else uses."""
     what = "a table number from 1 to 252 or from 256 to 4294967295 (0, 253, 254 and 255 are the system's)"
@@ -118,6 +123,11 @@ def some_seconds(value: Value) -> float:
 def milliseconds(value: Value) -> float:
     """A latency; 0 is off."""
     return _decimal(value, 3_600_000, "milliseconds, 0 or more (0 is off)")
+
+
+def percent(value: Value) -> float:
+    """A share of packets; 0 is off."""
+    return _decimal(value, 99, "percent, from 0 to 99 (0 is off)")
 
 
 def amount(value: Value) -> int:

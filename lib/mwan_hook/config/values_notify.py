@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 # what happens, as docs/hooks.md has it
 EVENTS = (
-    *("online", "offline", "full", "portal", "limited", "none", "default-route", "plugged", "unplugged"),
+    *("online", "degraded", "offline", "full", "portal", "limited", "none", "default-route", "plugged", "unplugged"),
     *("quota-warning", "quota-exceeded", "quota-below", "repair-step", "again", "flushed"),
     *("common", "target-ignored", "target-counted"),
     *("dialling", "dialled", "dial-failed", "hung-up", "exercise-failed", "draining", "drained"),

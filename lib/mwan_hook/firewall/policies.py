@@ -11,7 +11,7 @@ from __future__ import annotations
 from mwan_hook.firewall.match import interface, marking, matches
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import Failback, Fallback, Family
-from mwan_hook.policy.policies import online
+from mwan_hook.policy.policies import in_family, online
 from mwan_hook.policy.selectors import families
 from mwan_hook.verdict.facts import is_online, unjudged
 
@@ -109,7 +109,8 @@ def _choosing(course: BoundPolicy, made: Marked) -> Iterator[str]:
             for uplink, mark in _pairs(course):
                 # A backup lets go of sources alone, and a drained uplink gets no new connection of any.
                 drained = uplink.draining and uplink not in online(course, family, made.state)
-                if not drained and not first & {one.name for one in course.better(uplink)}:
+                better = in_family(course, family).better(uplink)
+                if not drained and not first & {one.name for one in better}:
                     known = f"{_IP[family]} saddr @{_set_name(course, uplink, family)}"
                     yield f"{known} {marking('meta', mark, made.mask)} return"
     yield marking("meta", course.mark, made.mask)
@@ -141,7 +142,8 @@ def restoring(made: Marked) -> Iterator[str]:
             mine = f"ct mark & {made.mask:#x} == {mark:#x}"
             if uplink.config.failback is Failback.HARD and not uplink.draining:
                 for family in made.snapshot.families:
-                    if any(is_online(one, family, made.state) and not one.draining for one in course.better(uplink)):
+                    better = in_family(course, family).better(uplink)
+                    if any(is_online(one, family, made.state) and not one.draining for one in better):
                         yield f"meta nfproto {family.value} ct direction original {mine} return"
             yield f"{mine} meta mark & {made.mask:#x} == 0 {marking('meta', mark, made.mask)}"
 

@@ -166,12 +166,18 @@ def _restoring(
     if not uplink.mark:
         return
     hard = uplink.config.failback is Failback.HARD and not uplink.draining
-    better_ones = [one for one in uplinks if one.metric < uplink.metric and not one.draining]
     for family in snapshot.families:
-        better = hard and any(is_online(one, family, state) for one in better_ones)
+        better = hard and _has_better(uplink, family, uplinks, state)
         if better or family in free:
             yield f"meta nfproto {family.value} ct direction original {mine} return"
     yield f"{mine} meta mark & {mask:#x} == 0 {marking('meta', uplink.mark, mask)}"
+
+
+def _has_better(uplink: Uplink, family: Family, uplinks: Sequence[Uplink], state: State) -> bool:
+    """Whether one that is preferred by its metric, or for this one is degraded, takes new connections."""
+    mine = uplink.preference(family)[:2]
+    better = [one for one in uplinks if one.preference(family)[:2] < mine and not one.draining]
+    return any(is_online(one, family, state) for one in better)
 
 
 def _leaving(uplink: Uplink, mask: int) -> str:

@@ -52,6 +52,9 @@ class Target(NamedTuple):
         return not literal or family is Family.IPV4
 
 
+DEMOTE, KEEP, OFFLINE = "demote", "keep", "offline"  # what becomes of a degraded uplink
+
+
 class Probe(NamedTuple):
     """How an uplink is probed and judged (``[probe]``, each key also in an uplink)."""
 
@@ -69,6 +72,18 @@ class Probe(NamedTuple):
     latency_high: float = 0
     latency_low: float = 0
     portal_is_online: bool = False
+    window: float = 60
+    loss_high: float = 0
+    loss_low: float = 0
+    jitter_high: float = 0
+    jitter_low: float = 0
+    burst_echoes: int = 20
+    degraded: str = ""  # DEMOTE, KEEP or OFFLINE; "": DEMOTE, and a limit of latency alone is for rounds
+
+    @property
+    def measured(self) -> bool:
+        """Whether any limit is for what a window holds."""
+        return bool(self.loss_high or self.jitter_high or (self.latency_high and self.degraded))
 
 
 class Job(NamedTuple):
@@ -119,5 +134,6 @@ class Round(NamedTuple):
     portal: bool | None = None
     portal_checked: bool = False
     wire_bytes: int = 0
+    lost: tuple[str, ...] = ()  # targets that left a question unanswered
     partial: bool = False  # not every target was asked: as many as are required answered at once
     ignored: bool = False  # all that was asked is ignored, because it is dead behind every uplink: no verdict follows

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mwan_hook.model.draining import Drain, Draining
     from mwan_hook.model.endpoints import PathManager
     from mwan_hook.model.kernel import Address, Link, Route, Sysctl
+    from mwan_hook.model.measuring import Quality
     from mwan_hook.model.probing import TargetResult
     from mwan_hook.model.quota import Usage
     from mwan_hook.model.settings import UplinkConfig
@@ -77,8 +78,14 @@ class Uplink(NamedTuple):
     link: Link | None = None
     ipv4: Way = Way(Family.IPV4)
     ipv6: Way = Way(Family.IPV6)
+    behind: tuple[Family, ...] = ()  # families in which it comes after all others, also of higher metric
+    second: tuple[Family, ...] = ()  # families in which it waits for another one of its metric, instead of sharing
     switched: bool | None = None  # by a command; None: `enabled` is the configuration's
     draining: bool = False  # by a command: it keeps the connections that it has, and gets no new ones
+
+    def preference(self, family: Family) -> tuple[bool, int, bool]:
+        """What it is ordered by in a family, the lowest first; those of the same share."""
+        return family in self.behind, self.metric, family in self.second
 
     @property
     def present(self) -> bool:
@@ -96,6 +103,9 @@ class Turn(NamedTuple):
     gateway: str
     silent: dict[str, float] = {}  # gateways that were passed over because they did not answer, and when
     failed: tuple[str, ...] = ()  # gateways that answer, and behind which probes got nothing
+
+
+DEGRADED = "degraded"  # the verdict between online and offline, and the event
 
 
 class FamilyState(NamedTuple):
@@ -130,10 +140,17 @@ class FamilyState(NamedTuple):
     rounds: int = 0  # judged in this boot
     bad_rounds: int = 0  # of them
     transitions: int = 0  # to online or from it, in this boot
+    degraded: bool = False  # online, and beyond a limit of loss, latency or jitter
+    quality: Quality | None = None  # what is measured where there are such limits
     known: bool = False  # what its verdict is: it was online, or found dead at first sight, in this boot
     sources: tuple[str, ...] = ()  # addresses that it had when it was online last
     ended_at: float | None = None  # when sockets were looked through for them, in or after an outage
     aborted: int = 0  # sockets of this machine that were ended because they had one of them
+
+    @property
+    def word(self) -> str:
+        """The verdict, as people and programs are told."""
+        return DEGRADED if self.degraded and self.status is Status.ONLINE else self.status.value
 
 
 class UplinkState(NamedTuple):

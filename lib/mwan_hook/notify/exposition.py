@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import FAMILIES, Activation, Phase, UplinkState
-from mwan_hook.notify.metrics import COUNTER, GAUGE, OF_FAMILY, OF_INFO, OF_QUOTA, OF_UPLINK, One, moment
+from mwan_hook.notify.metrics import COUNTER, GAUGE, OF_FAMILY, OF_INFO, OF_QUALITY, OF_QUOTA, OF_UPLINK, One, moment
 from mwan_hook.verdict.facts import is_online, taking, uses
 
 TYPE_CHECKING = False
@@ -45,7 +45,7 @@ def text(
 
     ``repairs``: steps done, by uplink and step; without ladders nothing is told of them.
     """
-    told = [*metrics(version, uplinks, state, wall - now), *_repairs(uplinks, repairs)]
+    told = [*metrics(version, uplinks, state, wall - now), *_qualities(uplinks, state), *_repairs(uplinks, repairs)]
     return "".join(line for metric in told for line in _lines(metric))
 
 
@@ -75,6 +75,27 @@ def metrics(version: str, uplinks: Sequence[Uplink], state: State, epoch: float)
     found += [Metric(name, kind, words, [*_quota(uplinks, state, of)]) for name, kind, words, of in OF_QUOTA]
     found += _dials(uplinks, state)
     return [*_program(version, state), Metric(*OF_INFO, [_info(uplink) for uplink in uplinks]), *found, _default(state)]
+
+
+def _qualities(uplinks: Sequence[Uplink], state: State) -> Iterator[Metric]:
+    """What is measured; nothing where no uplink has limits."""
+    measured = [
+        (uplink, family)
+        for uplink in uplinks
+        for family in FAMILIES
+        if uplink.config.probe.measured and family in uplink.config.families
+    ]
+    if not measured:
+        return
+    from mwan_hook.verdict.quality import figures
+
+    for name, kind, words, of in OF_QUALITY:
+        samples = []
+        for uplink, family in measured:
+            memory = _memory(state, uplink).family(family)
+            seen = of(memory, figures(memory, uplink.config.probe, state.saved_at))
+            samples.append(({**_place(uplink), "family": family.value}, seen))
+        yield Metric(name, kind, words, samples)
 
 
 def _dials(uplinks: Sequence[Uplink], state: State) -> Iterator[Metric]:
@@ -124,8 +145,8 @@ def _place(uplink: Uplink) -> dict[str, str]:
 def _tier(uplinks: Sequence[Uplink], family: Family, state: State) -> frozenset[str]:
     """The online uplinks that share the best default."""
     online = taking(u for u in uplinks if u.present and uses(u, family, state) and is_online(u, family, state))
-    best = min((uplink.metric for uplink in online), default=0)
-    return frozenset(uplink.name for uplink in online if uplink.metric == best)
+    best = min([uplink.preference(family) for uplink in online], default=None)
+    return frozenset(uplink.name for uplink in online if uplink.preference(family) == best)
 
 
 def _program(version: str, state: State) -> Iterator[Metric]:

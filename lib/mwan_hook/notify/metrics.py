@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import FamilyState, Stage, Status
+from mwan_hook.model import DEGRADED, FamilyState, Stage, Status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from mwan_hook.model import Family, Uplink, Usage
 
@@ -129,6 +129,29 @@ OF_FAMILY: tuple[tuple[str, str, str, Callable[[One], Number]], ...] = (
         lambda one: _since(one, one.memory.since),
     ),
 )
+
+
+OF_QUALITY: tuple[tuple[str, str, str, Callable[[FamilyState, Mapping[str, Number]], Number]], ...] = (
+    (
+        "mwan_uplink_degraded",
+        GAUGE,
+        "Whether the uplink is online and beyond a limit of loss, latency or jitter.",
+        lambda memory, _: int(memory.word == DEGRADED),
+    ),
+    (
+        "mwan_uplink_loss_percent",
+        GAUGE,
+        "Percentage of echoes that were lost in the last window.",
+        lambda _, seen: seen["loss_percent"],
+    ),
+    (
+        "mwan_uplink_jitter_seconds",
+        GAUGE,
+        "Mean difference of successive round trips in the last window.",
+        lambda _, seen: _seconds(seen["jitter_ms"]),
+    ),
+)
+"""Of uplinks with such limits only; the figures are those of :func:`mwan_hook.verdict.quality.figures`."""
 
 
 OF_QUOTA: tuple[tuple[str, str, str, Callable[[Uplink, Usage], Number]], ...] = (

@@ -120,6 +120,25 @@ def reordered(
     return tuple(found)
 
 
+def of_now(courses: Sequence[BoundPolicy], uplinks: Sequence[Uplink]) -> tuple[BoundPolicy, ...]:
+    """The policies with the uplinks as they are preferred now."""
+    known = {uplink.name: uplink for uplink in uplinks}
+    return tuple(
+        [
+            course._replace(tiers=tuple([tuple([known[one.name] for one in tier]) for tier in course.tiers]))
+            for course in courses
+        ]
+    )
+
+
+def in_family(course: BoundPolicy, family: Family) -> BoundPolicy:
+    """The policy with those last in its list that come after all others in a family."""
+    if not any(uplink.behind for uplink in course.uplinks):
+        return course
+    parts = (tuple(u for u in tier if (family in u.behind) is last) for last in (False, True) for tier in course.tiers)
+    return course._replace(tiers=tuple(part for part in parts if part))
+
+
 def with_policies(
     desired: Desired, courses: Sequence[BoundPolicy], routing: Routing, state: State, snapshot: Snapshot
 ) -> Desired:
@@ -147,6 +166,7 @@ def _routes_and_rules(
     course: BoundPolicy, family: Family, routing: Routing, state: State, snapshot: Snapshot
 ) -> tuple[Sequence[Route], list[Rule]]:
     """Routes of its own table and the rules that lead to them; without verdicts those that an earlier run left."""
+    course = in_family(course, family)
     selectors = [rule._replace(priority=course.priority) for rule in _chosen(course, family, routing)]
     carrying = online(course, family, state)
     drained = [uplink for uplink in _online(course, family, state) if uplink not in carrying]
@@ -213,7 +233,7 @@ def _early(refused: Sequence[Rule], routing: Routing) -> list[Rule]:
 
 def via(course: BoundPolicy, family: Family, state: State) -> tuple[str, ...]:
     """Names of the uplinks that carry it."""
-    return tuple(uplink.name for uplink in course.carrying(online(course, family, state)))
+    return tuple(uplink.name for uplink in in_family(course, family).carrying(online(course, family, state)))
 
 
 def online(course: BoundPolicy, family: Family, state: State) -> list[Uplink]:
@@ -231,7 +251,7 @@ def online(course: BoundPolicy, family: Family, state: State) -> list[Uplink]:
 
 
 def _able(course: BoundPolicy, family: Family, state: State) -> list[Uplink]:
-    return [uplink for uplink in course.uplinks if uplink.present and uses(uplink, family, state)]
+    return [uplink for uplink in in_family(course, family).uplinks if uplink.present and uses(uplink, family, state)]
 
 
 def _online(course: BoundPolicy, family: Family, state: State) -> list[Uplink]:

@@ -25,7 +25,15 @@ from mwan_hook.model import (
 )
 from mwan_hook.routing.former import after_renames
 from mwan_hook.routing.gateways import SCOPE_LINK, canonical_metric
-from mwan_hook.routing.rules import REFUSED, Standing, addresses, by_preference, shared_addresses, wanted_rules
+from mwan_hook.routing.rules import (
+    REFUSED,
+    Standing,
+    addresses,
+    best_tier,
+    by_preference,
+    shared_addresses,
+    wanted_rules,
+)
 from mwan_hook.verdict.facts import is_online, taking, unjudged, uses, was_judged
 
 TYPE_CHECKING = False
@@ -64,7 +72,7 @@ def desire(config: Config, uplinks: Sequence[Uplink], state: State, snapshot: Sn
     online: dict[Family, tuple[str, ...]] = {}
     for family in snapshot.families:
         used = [uplink for uplink in uplinks if uplink.present and uses(uplink, family, state)]
-        carrying = by_preference(uplink for uplink in used if is_online(uplink, family, state))
+        carrying = by_preference((uplink for uplink in used if is_online(uplink, family, state)), family)
         open_to_new = taking(carrying)
         online[family] = tuple(uplink.name for uplink in open_to_new)
         ways_out = _placed(_shared(family, config.routing, used, open_to_new, state), snapshot, uplinks)
@@ -207,7 +215,7 @@ def _shared(
             carrying = _last_known(family, used, state)
     if not carrying:
         return []
-    return stacked(family, table, carrying, [uplink for uplink in carrying if uplink.metric == carrying[0].metric])
+    return stacked(family, table, carrying, best_tier(carrying, family))
 
 
 def stacked(family: Family, table: int, carrying: Sequence[Uplink], tier: Sequence[Uplink]) -> list[Route]:
@@ -231,7 +239,7 @@ def _last_known(family: Family, used: Sequence[Uplink], state: State) -> list[Up
     """Uplinks for ``last_resort = keep``: those online last that still have a route; else all that have one."""
     able = taking(uplink for uplink in used if uplink.enabled and not uplink.way(family).missing)
     names = state.last_online.get(family, ())
-    return by_preference([uplink for uplink in able if uplink.name in names] or able)
+    return by_preference([uplink for uplink in able if uplink.name in names] or able, family)
 
 
 def _best(family: Family, table: int, tier: Sequence[Uplink]) -> Route:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mwan_hook.addresses import covered, network_of, preferred
 from mwan_hook.model import MAIN_TABLE, Family, LastResort, Nat6, Rule, UplinkState
 from mwan_hook.routing import priorities
-from mwan_hook.routing.rules import REFUSED
+from mwan_hook.routing.rules import REFUSED, best_tier
 from mwan_hook.routing.ways import NO_ADDRESS, missing
 from mwan_hook.verdict.facts import is_online
 
@@ -101,7 +101,7 @@ def _guard(rule: Rule, config: Config, uplink: Uplink, carrying: Sequence[Uplink
 def _instead(rule: Rule, config: Config, uplink: Uplink, carrying: Sequence[Uplink]) -> Iterator[Rule]:
     """Where a dead uplink's prefix goes: by another one that translates, or nowhere, so that hosts hear at once."""
     able = [one for one in carrying if translates(one, config.router)]
-    if able and all(one in able for one in carrying if one.metric == carrying[0].metric):
+    if able and all(one in able for one in best_tier(carrying, Family.IPV6)):
         return
     if able:
         yield rule._replace(table=able[0].table)

@@ -104,12 +104,12 @@ def _of_shared_addresses(
     Where all of the best tier have it, the shared default serves it; else the best one that has it.
     """
     base, rules = routing.rule_priority, []
-    tier = [uplink for uplink in taking if uplink.metric == taking[0].metric]
+    tier = best_tier(taking, family)
     for source, holders in _holders(leading, family).items():
         if len(holders) == 1:
             continue
         best = [uplink for uplink in taking if uplink in holders]
-        able = [uplink for uplink in by_preference(holders) if not uplink.way(family).missing]
+        able = [uplink for uplink in by_preference(holders, family) if not uplink.way(family).missing]
         table = (best or able or holders)[0].table
         if tier and all(uplink in holders for uplink in tier):
             table = routing.default_table
@@ -127,9 +127,14 @@ def _refused_early(family: Family, routing: Routing, ways_out: Sequence[Route]) 
     return [Rule(family, routing.rule_priority + priorities.REFUSE_EARLY, 0, iif=LOOPBACK, action=refusing[0])]
 
 
-def by_preference(uplinks: Iterable[Uplink]) -> list[Uplink]:
-    """Lower metric first; among equals the order of the configuration."""
-    return sorted(uplinks, key=lambda uplink: uplink.metric)
+def by_preference(uplinks: Iterable[Uplink], family: Family) -> list[Uplink]:
+    """Lower metric first, what is degraded last; among equals the order of the configuration."""
+    return sorted(uplinks, key=lambda uplink: uplink.preference(family))
+
+
+def best_tier(carrying: Sequence[Uplink], family: Family) -> list[Uplink]:
+    """The uplinks that share, of what carries by preference."""
+    return [uplink for uplink in carrying if uplink.preference(family) == carrying[0].preference(family)]
 
 
 def shared_addresses(uplinks: Iterable[Uplink], family: Family) -> dict[str, None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import Status
+from mwan_hook.model import Connectivity, Status
 from mwan_hook.run.scene import ProbedRound, memory_of
 from mwan_hook.verdict import rounds, schedule
 from mwan_hook.verdict.facts import another_online
@@ -74,7 +74,8 @@ def merged(questions: Questions, first: Sequence[Result], second: Sequence[Resul
     spent = sum(r.wire_bytes for r in (*(own if own_again else ()), *(portal if portal_again else ())))
     one = rounds.summarise(_newest(first, second), required)
     partial = bool(questions.spared) and not own_again
-    return one._replace(wire_bytes=one.wire_bytes + spent, partial=partial)
+    lost = tuple([r.job.target.name for r in (*own, *own_again) if r.connectivity is not Connectivity.FULL])
+    return one._replace(wire_bytes=one.wire_bytes + spent, partial=partial, lost=lost)
 
 
 def questions_for(judged: Judged, key: Key) -> Questions:

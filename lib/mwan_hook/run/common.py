@@ -44,7 +44,8 @@ def settled(seen: Scene, asked: Sequence[ProbedRound]) -> tuple[dict[str, float]
         name = (one.job.uplink, one.job.family)
         counted = one._replace(round=one.round._replace(targets=common.counted(one.round.targets, known[name])))
         known[name] = (*counted.round.targets, *known[name])  # of one target the first counts
-        found.append(counted if one.witness else _judged(seen, by_name[one.job.uplink], counted, ignored))
+        apart = one.witness or one.measured is not None
+        found.append(counted if apart else _judged(seen, by_name[one.job.uplink], counted, ignored))
     return ignored, found
 
 

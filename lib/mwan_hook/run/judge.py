@@ -61,6 +61,7 @@ def judge(
     memories = {name: counted(seen.state.uplinks.get(name, UplinkState()), one) for name, one in memories.items()}
     for uplink in seen.uplinks:
         memories[uplink.name] = with_sources(memories[uplink.name], uplink)
+    seen = preferred(seen, memories)
     drains = dict(seen.bound.drains)
     state = seen.state._replace(uplinks=memories, config=seen.fingerprint, usage=usage, drains=drains, ignored=ignored)
     if state.dark or state.dark_since or not any(map(_lives, memories.values())):
@@ -212,6 +213,10 @@ def verdicts(seen: Scene, rounds: Sequence[ProbedRound], asked: frozenset[str]) 
     if seen.state.dark:
         memories = unturned(memories, seen.state.dark, seen.state.uplinks)
     memories = with_only_way(memories, seen.uplinks, seen.now)
+    if any(one.ipv4.degraded or one.ipv6.degraded for one in memories.values()):
+        from mwan_hook.verdict import quality
+
+        memories = quality.put_aside(memories, seen.uplinks, seen.now)
     if all(memories[uplink.name].family(family).known for uplink in seen.uplinks for family in FAMILIES):
         return memories
     from mwan_hook.verdict.firstsight import known
@@ -228,6 +233,23 @@ def _with_usage(seen: Scene) -> tuple[Scene, dict[str, Usage]]:
     return metering.counted(seen)
 
 
+def preferred(seen: Scene, memories: Mapping[str, UplinkState]) -> Scene:
+    """The scene with the preferences that measuring leaves, each family its own."""
+    if not any(one.ipv4.degraded or one.ipv6.degraded for one in memories.values()):
+        return seen
+    from mwan_hook.routing import preference
+
+    uplinks = preference.demoted(seen.uplinks, memories)
+    if uplinks == seen.uplinks:
+        return seen
+    bound = seen.bound._replace(uplinks=uplinks)
+    if bound.policies:
+        from mwan_hook.policy import policies
+
+        bound = bound._replace(policies=policies.of_now(bound.policies, uplinks))
+    return seen._replace(bound=bound)
+
+
 def _due_now(memory: UplinkState) -> UplinkState:
     return memory._replace(ipv4=memory.ipv4._replace(next_probe_at=None), ipv6=memory.ipv6._replace(next_probe_at=None))
 
@@ -236,6 +258,10 @@ def _with_round(
     memories: Mapping[str, UplinkState], uplink: Uplink, one: ProbedRound, now: float, drained: Container[str]
 ) -> UplinkState:
     memory, config, family = memories[uplink.name], uplink.config, one.job.family
+    if one.measured is not None:
+        from mwan_hook.verdict import quality
+
+        return memory.with_family(family, quality.judged(memory.family(family), one.measured, config.probe, now))
     before = memory.family(family)
     if one.witness:
         return memory.with_family(family, noted(before, one.round, config.probe))

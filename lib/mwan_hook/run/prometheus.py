@@ -80,7 +80,8 @@ def _content(root: str, loaded: Loaded) -> str:
     from mwan_hook.run import judge, look
 
     seen = look.to_read(root, loaded)
-    seen = judge.judge(seen).scene if seen.state.usage else seen  # a quota may have moved its uplink's metric
+    if seen.state.usage or any(uplink.config.probe.measured for uplink in seen.uplinks):
+        seen = judge.judge(seen).scene  # a quota or its quality may have moved an uplink behind others
     return exposition.text(__version__, seen.uplinks, seen.state, seen.now, seen.wall, _repairs(root, seen))
 
 

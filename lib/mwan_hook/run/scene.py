@@ -20,17 +20,22 @@ from mwan_hook.model import (
 from mwan_hook.routing.desired import Desired
 from mwan_hook.routing.uplinks import Bound
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mwan_hook.model import Measured
+
 OWN = "mwan-own"  # what the table is called that own packets take where forwarded ones go by a group
 
 
 class ProbedRound(NamedTuple):
-    """A round and what it was seen on; ``begun`` is CLOCK_BOOTTIME seconds."""
+    """A round, or what was measured, and what it was seen on; ``begun`` is CLOCK_BOOTTIME seconds."""
 
     job: Job
-    round: Round
+    round: Round  # of no account where something else was measured
     begun: float
     results: tuple[Result, ...] = ()  # that the round sums up
     witness: bool = False  # asked because of another uplink's failure: the answers are noted, and no round is judged
+    measured: Measured | None = None
 
 
 class Key(NamedTuple):

@@ -253,7 +253,7 @@ def without(one: Round, results: Sequence[Result], required: int, names: Collect
     gone = ", ".join(dict.fromkeys(r.job.target.name for r in results if r not in left))
     words = f"ignored, dead behind every uplink: {gone}"
     judging = [r for r in left if not (r.job.portal or METHODS[r.job.target.method].neighbour)]
-    again = rounds.summarise(left, required)._replace(targets=one.targets, wire_bytes=one.wire_bytes)
+    again = rounds.summarise(left, required)._replace(targets=one.targets, wire_bytes=one.wire_bytes, lost=one.lost)
     if judging or again.connectivity in BAD:
         return again._replace(reason=f"{again.reason}; {words}")
     seen = Connectivity.FULL if by_facts else Connectivity.UNKNOWN

@@ -8,7 +8,7 @@ All times are CLOCK_BOOTTIME seconds and are given, never asked for.
 
 from __future__ import annotations
 
-from mwan_hook.model import FAMILIES, Connectivity, Family, FamilyState, Status
+from mwan_hook.model import FAMILIES, OFFLINE, Connectivity, Family, FamilyState, Status
 from mwan_hook.verdict import schedule
 from mwan_hook.verdict.facts import recent
 
@@ -31,7 +31,11 @@ def judge_round(
     """
     if not state.way or state.status is Status.DISABLED:
         return state._replace(probe_bytes=state.probe_bytes + seen.wire_bytes)
-    before = state.status
+    before, measured = state.status, probe.measured
+    if measured:
+        from mwan_hook.verdict import quality
+
+        state = quality.noted(state, seen, probe)
     if probe.portal_interval <= 0 or not probe.portal_targets:
         state = state._replace(portal=False)  # no target is left to take it back
     state = _noted(state, seen, now, begun)._replace(srtt_ms=_smoothed(state, seen.latency_ms, probe))
@@ -42,6 +46,8 @@ def judge_round(
         after = _after_good(state, probe, now)
     else:
         after = _after_bad(state, probe, now)
+    if after.degraded and measured and after.bad == 0:
+        after = after._replace(reason=quality.reason(after))
     if after.status is not before:
         after = after._replace(since=now, portal_due=not seen.portal_checked)
     return after._replace(next_probe_at=_next(after, probe, now, begun + every))
@@ -114,7 +120,7 @@ def _smoothed(state: FamilyState, latency: float | None, probe: Probe) -> float 
 def _good(state: FamilyState, probe: Probe) -> bool | None:
     """True, False, or None where the round leaves the verdict and its counters as they are."""
     latency = state.latency_ms
-    if not _usable(state, probe) or probe.latency_high <= 0 or latency is None:
+    if not _usable(state, probe) or probe.latency_high <= 0 or latency is None or probe.measured:
         return _usable(state, probe)
     if latency <= probe.latency_high and (state.may_pass or not state.judged):
         return True  # before the first verdict there is none to keep: not high is good enough
@@ -138,6 +144,8 @@ def _after_good(state: FamilyState, probe: Probe, now: float) -> FamilyState:
         state = state._replace(full_at=now)
     state = state._replace(judged=True, good=state.good + 1, bad=0, held_until=held, lost_at=None, lost_way="")
     if state.status is Status.ONLINE:
+        return state._replace(burst=False)
+    if state.degraded and probe.degraded == OFFLINE:
         return state._replace(burst=False)
     if state.may_pass:
         return _online(_passed(state, probe, now), state.reason)
@@ -213,7 +221,7 @@ def with_only_way(memories: Mapping[str, UplinkState], uplinks: Sequence[Uplink]
             continue
         able = [u for u in uplinks if _can_stand_in(found[u.name].family(family), u.config.probe, now)]
         if able:
-            best = min(able, key=lambda uplink: (uplink.draining, uplink.metric))
+            best = min(able, key=lambda u: (u.draining, found[u.name].family(family).degraded, u.metric))
             found[best.name] = found[best.name].with_family(family, _standing_in(found[best.name].family(family), now))
     return found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mwan_hook.model import FAMILIES, Connectivity, FamilyState, Status, UplinkState
+from mwan_hook.model import DEGRADED, FAMILIES, Connectivity, FamilyState, Status, UplinkState
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,7 +60,11 @@ def _of(name: str, old: UplinkState, new: UplinkState, wall: float) -> list[Tran
         was, now = old.family(family), new.family(family)
         if (was.status is Status.ONLINE) != (now.status is Status.ONLINE):
             event = "online" if now.status is Status.ONLINE else "offline"
-            add(event, was.status.value, now.status.value, now.reason, family)
+            add(event, was.word, now.status.value, now.reason, family)
+            if now.word == DEGRADED:
+                add(DEGRADED, "online", DEGRADED, now.reason, family)
+        elif was.word != now.word and now.status is Status.ONLINE:
+            add(now.word, was.word, now.word, now.reason, family)
         elif now.known and not was.known and now.status is Status.OFFLINE:
             add("offline", "unknown", "offline", now.reason, family)
     was_best, best = best_connectivity(old), best_connectivity(new)

@@ -27,16 +27,17 @@ class Traits(NamedTuple):
     neighbour: bool = False  # asks the gateway: only where there is one, with a link address
     portal: bool = False  # can tell a portal from the internet
     threaded: bool = False  # begun after all others, which a new thread would hold up
+    samples: int = 0  # how well it measures loss and round trips: 2: by echoes, 1: by questions, 0: not
     late: bool = True  # an answer after the round counts in the round that it reaches
 
 
 _ECHOED = (Method.ICMP, Method.TCP, Method.GATEWAY)
 _WEB = (Method.HTTP, Method.HTTPS)
 METHODS = {
-    Method.ICMP: Traits("icmp", 0, _ECHOED, echo=True),
-    Method.TCP: Traits("tcp", 0, _ECHOED),
-    Method.DNS: Traits("dns", 0, (Method.DNS,)),
-    Method.NTP: Traits("ntp", 0, (Method.NTP,)),
+    Method.ICMP: Traits("icmp", 0, _ECHOED, echo=True, samples=2),
+    Method.TCP: Traits("tcp", 0, _ECHOED, samples=1),
+    Method.DNS: Traits("dns", 0, (Method.DNS,), samples=1),
+    Method.NTP: Traits("ntp", 0, (Method.NTP,), samples=1),
     Method.HTTP: Traits("http", 1, _WEB, portal=True, threaded=True),
     Method.HTTPS: Traits("http", 1, _WEB, portal=True, threaded=True),
     Method.GATEWAY: Traits("gateway", 2, (Method.GATEWAY,), echo=True, neighbour=True),

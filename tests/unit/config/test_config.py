@@ -54,6 +54,13 @@ hysteresis_backoff = 600
 latency_high = 0              # ms, 0 = off; above: the round is bad. latency_low: below again: good
 latency_low  = 0
 portal_is_online = no
+window       = 60             # seconds that are measured
+loss_high    = 0              # percent, 0 = off
+loss_low     = 0
+jitter_high  = 0              # ms, 0 = off
+jitter_low   = 0
+burst_echoes = 20             # within a second
+degraded     = demote         # keep, offline
 
 [uplinks]
   [[fiber]]
@@ -155,13 +162,21 @@ def test_every_key_of_probe_may_stand_in_an_uplink(tmp_path: Path) -> None:
     latency_high = 300
     latency_low = 200
     portal_is_online = yes
+    window = 30
+    loss_high = 12.5
+    loss_low = 4
+    jitter_high = 80
+    jitter_low = 40
+    burst_echoes = 30
+    degraded = keep
     """
     found = uplink(tmp_path, text)
     targets = tuple(target.text for target in found.probe.targets)
     assert targets == ("icmp://192.0.2.1", "tcp://192.0.2.2:443")
     assert [target.text for target in found.probe.portal_targets] == ["http://h/x"]
     assert found.probe[1:2] == (2,)
-    assert found.probe[3:] == (0, 1.5, 2, 4, 5, 0.25, 0, 7, 300, 200, True)
+    assert found.probe[3:14] == (0, 1.5, 2, 4, 5, 0.25, 0, 7, 300, 200, True)
+    assert found.probe[14:] == (30, 12.5, 4, 80, 40, 30, "keep")
     assert found.explicit == frozenset(Probe._fields)
 
 
@@ -324,7 +339,7 @@ def test_a_link_to_dev_null_masks_a_file(tmp_path: Path) -> None:
                 *("https://a..b/", "https://?key=SECRET", "https://", "'https://#SECRET'"),
             )
         ),
-        ("[webhook]\nurl = http://h/\nevents = online, up\n", "expected events (online, offline, full,"),
+        ("[webhook]\nurl = http://h/\nevents = online, up\n", "expected events (online, degraded, offline, full,"),
         ("[webhook]\nurl = http://h/\nbackoff_min = 4000\n", "to be at most backoff_max (3600)"),
         ("[webhook]\nheader_file = token\n", "expected the absolute path of a file"),
         ("[mail]\nuser = me\n", "2: [mail] user = me: expected password_file too"),

@@ -39,7 +39,9 @@ def loaded(root: Path, text: str) -> model.Config:
 def holder(place: Place) -> Any:
     """The noun of the model that has the keys of a section."""
     nouns = {
-        UPLINK: SimpleNamespace(**model.Dial()._asdict(), **model.UplinkConfig("x")._asdict()),
+        UPLINK: SimpleNamespace(
+            **model.Probe()._asdict(), **model.Dial()._asdict(), **model.UplinkConfig("x")._asdict()
+        ),
         METRICS: model.Metrics(),
     }
     return nouns[place] if place in nouns else getattr(model.Config(), place[0])

@@ -210,4 +210,7 @@ def test_the_dashboard_shows_every_name_and_no_other() -> None:
 
 def test_the_page_explains_every_name_and_no_other() -> None:
     page = (PROJECT / "docs/monitoring.md").read_text()
-    assert set(re.findall(r"\bmwan_[a-z_]+", page)) == names() | {exposition.REPAIR_STEPS}
+    assert set(re.findall(r"\bmwan_[a-z_]+", page)) == names() | {
+        exposition.REPAIR_STEPS,
+        *(row[0] for row in metrics.OF_QUALITY),
+    }

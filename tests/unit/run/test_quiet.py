@@ -348,5 +348,6 @@ def test_a_key_that_is_not_known_leaves_it_to_the_whole_program() -> None:
     for more in strange:
         one = UplinkConfig("line", **more)
         assert not peace.is_known(Config(uplinks=(one,)))
-    slow = Probe(latency_high=100)
-    assert not peace.is_known(Config(uplinks=(UplinkConfig("line", probe=slow),)))
+    limits: list[dict[str, Any]] = [{"latency_high": 100.0}, {"loss_high": 10.0}, {"jitter_high": 50.0}]
+    for more in limits:
+        assert not peace.is_known(Config(uplinks=(UplinkConfig("line", probe=Probe(**more)),)))

@@ -7,7 +7,7 @@ small or negative ones.  Those that end in ``wall`` are seconds since the epoch 
 from __future__ import annotations
 
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import BY_US
+from mwan_hook.model import BY_US, DEGRADED
 from mwan_hook.notify.queueing import order
 
 TYPE_CHECKING = False
@@ -154,6 +154,9 @@ def _told(notice: Notice) -> tuple[str, str]:
         return notice.reason, "Quota"
     if notice.event == REPAIR:
         return f"repair {notice.new}: {notice.reason}", "Repair"
+    if DEGRADED in (notice.event, notice.old):
+        family = f" in {notice.family.value}" if notice.family else ""
+        return f"{notice.new}{family}: {notice.reason}", "Quality"
     if notice.event == EXERCISE_FAILED:
         return notice.reason, "Backups"
     if notice.event == DIAL_FAILED and notice.dial_try == THIRD:

@@ -1,0 +1,47 @@
+"""What is measured of an uplink that has limits: echoes that were sent, lost and slow."""
+
+from __future__ import annotations
+
+from mwan_hook.light import NamedTuple
+
+
+class Measured(NamedTuple):
+    """Echoes that were sent within a second or so, each waited for as long as it could be answered."""
+
+    sent: int
+    rtts: tuple[float, ...] = ()  # ms, of those that were answered, in the order in which they were sent
+    burst: bool = False  # enough of them to count against an uplink
+    wire_bytes: int = 0
+
+    @property
+    def lost(self) -> int:
+        """How many were not answered."""
+        return self.sent - len(self.rtts)
+
+
+class Bucket(NamedTuple):
+    """The samples of a short while: how many there were, and how many were beyond each limit."""
+
+    at: float  # CLOCK_BOOTTIME seconds of the first one
+    sent: int = 0
+    lost: int = 0
+    slow: int = 0  # above latency_high
+    not_quick: int = 0  # above latency_low
+    pairs: int = 0  # of answers one after the other, whose difference is the jitter
+    rough: int = 0  # above jitter_high
+    not_even: int = 0  # above jitter_low
+    total_ms: int = 0  # of round trips, for people
+    jitter_ms: int = 0  # of differences
+
+
+class Quality(NamedTuple):
+    """What is remembered of one family of one uplink that has limits; times are CLOCK_BOOTTIME seconds."""
+
+    way: str = ""  # Way.key that all this was measured on
+    at: float = 0.0  # of the last samples
+    buckets: tuple[Bucket, ...] = ()
+    bursts: tuple[float, ...] = ()  # when the last ones were
+    doubted: bool = False  # something was lost or slow: a burst is due
+    checked_at: float = 0.0  # when it was degraded, or a return was last looked into
+    checking: bool = False  # the window that began then may lead back
+    reason: str = ""  # why it is degraded, or is not any more
