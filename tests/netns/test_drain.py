@@ -258,6 +258,24 @@ def test_the_only_way_out_carries_on_and_is_not_disabled_before_there_is_another
     assert (net.router.verdict("fiber"), net.router.way_out()) == ("disabled", ["lte"])
 
 
+def test_a_hard_failback_takes_nothing_from_a_backup_that_is_drained(net: Network) -> None:
+    net.router.configure(f"{PINNED}failback = hard\n")
+    net.router.check()
+    with net.isps[0].broken("blackhole"):
+        net.router.check()
+        mine, theirs = Held(net, net.router.ns), Held(net, client(net))
+        assert (mine.carried_by(), theirs.carried_by()) == ("isp2", "isp2")
+        net.router.mwan("drain", "lte")
+    wait_for("the better one", lambda: net.router.check() and net.router.way_out() == ["fiber"], 30)
+    net.router.check()
+    assert (mine.carried_by(), theirs.carried_by()) == ("isp2", "isp2")
+    assert net.lab.connect(client(net), 1) == ["isp1"]
+    assert uplink(net, "lte")["connections"] == 2
+    net.router.mwan("disable", "lte")
+    mine.end()
+    theirs.end()
+
+
 def test_without_pin_it_says_what_is_counted(net: Network) -> None:
     net.router.configure(UNPINNED)
     net.router.check()
