@@ -6,7 +6,10 @@ not translate, so `wg show` at the far end tells which address of the router it 
 
 from __future__ import annotations
 
+import contextlib
+import re
 import time
+from collections.abc import Callable, Iterator
 
 from tests.lab import wait_for
 from tests.system.beds import Files, Machine
@@ -93,9 +96,9 @@ def check(bed: Machine) -> str:
     )
 
 
-def plan(bed: Machine) -> str:
-    """What a run would do."""
-    return bed.sh(f"cd /; PYTHONPATH={PROGRAM} ip netns exec router python3 -m mwan_hook --root {ROOT} plan 2>&1")
+def sets(said: str) -> set[str]:
+    """The endpoints that a run has set again, without port."""
+    return set(re.findall(r"^\[#\] wg set wg0 peer \S+ endpoint (.+):\d+$", said, re.MULTILINE))
 
 
 def carries(bed: Machine, name: str, on: bool) -> None:
@@ -118,3 +121,19 @@ def until_heard(bed: Machine, name: str) -> float:
 def settings(bed: Machine) -> str:
     """All that wg(8) shows of the router's interface: keys, ports, marks, peers, keepalive."""
     return bed.sh("ip netns exec router wg showconf wg0")
+
+
+@contextlib.contextmanager
+def spoken_to(bed: Machine) -> Iterator[Callable[[], list[int]]]:
+    """The far end asks by the tunnel, and nothing else speaks in it; gives what tells which questions were answered."""
+    unit, inside = "roaming-ping", "10.44.0.2"
+
+    def answered() -> list[int]:
+        return [int(one) for one in re.findall(r"from .* icmp_seq=(\d+) ttl", bed.sh(f"journalctl -qu {unit} -o cat"))]
+
+    bed.sh(f"systemd-run -q --unit {unit} ip netns exec far ping -i 0.25 {inside}")
+    bed.run("ip", "netns", "exec", "router", "ping", "-c1", "-W5", INSIDE)
+    try:
+        yield answered
+    finally:
+        bed.run("systemctl", "stop", unit, check=False)

@@ -13,13 +13,14 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.lab import LabError, wait_for
-from tests.system import answering, running
+from tests.system import answering, roaming, running
 from tests.system.beds import Machine
 from tests.system.beds.qemu import obstacle
 from tests.system.profiles import profile
 
 pytestmark = pytest.mark.skipif(bool(obstacle()), reason=obstacle())
 SLOW, PAUSE = 240, 5  # seconds; without KVM a run takes some
+WITHIN = 10  # seconds in which a tunnel goes back
 MWAN = f"PYTHONPATH={running.PROGRAM} python3 -m mwan_hook"
 FIBER = """[probe]
 targets = icmp://1.1.1.1
@@ -190,3 +191,25 @@ def test_a_pin_that_the_sim_refuses_is_sent_once(bed: Machine) -> None:
         ended = bed.run("timeout", "100", "pppd", "call", "gsm", "nodetach", check=False, timeout=120)
         assert ended.returncode == 18, ended
     assert bed.sh("grep CPIN /run/gsm.log").splitlines() == ["AT+CPIN?", 'AT+CPIN="1234"', "AT+CPIN?"]
+
+
+def test_a_tunnel_moves_within_seconds_and_goes_back_to_the_better_uplink(bed: Machine) -> None:
+    """Of WireGuard in the kernel; only the far end speaks, which is what brings the old address back."""
+    roaming.build(bed)
+    roaming.check(bed)
+    before = roaming.settings(bed)
+    with roaming.spoken_to(bed) as answered:
+        roaming.until_heard(bed, "first")
+        roaming.carries(bed, "first", on=False)
+        assert roaming.sets(roaming.check(bed)) == {roaming.FAR}, "the other peer's endpoint is where it was"
+        roaming.until_heard(bed, "second")
+        dead = answered()[-1]
+        wait_for("answers by the backup", lambda: answered()[-1] > dead + 4, SLOW)
+        roaming.carries(bed, "first", on=True)
+        last = answered()[-1]
+        assert roaming.sets(roaming.check(bed)) == {roaming.FAR}
+        assert roaming.until_heard(bed, "first") < WITHIN
+        wait_for("answers by the first", lambda: answered()[-1] > last + 8, SLOW)
+        after = [one for one in answered() if one > last]
+        assert after == list(range(after[0], after[-1] + 1)), "none is lost on the way back"
+    assert roaming.settings(bed) == before
