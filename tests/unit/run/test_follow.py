@@ -30,7 +30,7 @@ from mwan_hook.model import (
 )
 from mwan_hook.routing.desired import Desired
 from mwan_hook.routing.uplinks import Bound, Inputs
-from mwan_hook.run import follow, judge, look
+from mwan_hook.run import follow, judge, look, peace
 from mwan_hook.run.followed import Followed, stands
 from mwan_hook.run.reconcile import Run
 from mwan_hook.run.scene import Judged, Scene
@@ -216,3 +216,10 @@ def test_addresses_of_an_uplink_are_kept_while_it_is_offline() -> None:
     offline = known.with_family(Family.IPV4, known.ipv4._replace(status=Status.OFFLINE))
     assert with_sources(offline, gone).ipv4.sources == known.ipv4.sources
     assert with_sources(known, gone).ipv4.sources == ()
+
+
+@pytest.mark.parametrize(
+    ("at", "seconds"), [(None, peace.LASTS), (NOW + 7, 7.0), (NOW + 2 * peace.LASTS, peace.LASTS), (NOW, 0.0)]
+)
+def test_the_short_way_ends_when_connections_are_due(at: float | None, seconds: float) -> None:
+    assert peace.lasts(scene("/", State(follow_at=at))) == seconds
