@@ -13,10 +13,10 @@ import pytest
 
 from tests.lab import Lab, Netns, topologies, wait_for
 from tests.lab.topologies import Network
-from tests.lab.uplinks import probing
+from tests.lab.uplinks import BOTH, probing
 
 WEB = "2001:db8:9::9"  # on the internet of every provider
-PROBES = probing(timeout=0.5, fall=1, interval=10)
+PROBES = probing(f"{BOTH}, icmp://2001:4860:4860::8888", timeout=0.5, fall=1, interval=10)
 UPLINKS = """
 [uplinks]
 [[one]]

@@ -54,8 +54,7 @@ def _judged(seen: Scene, uplink: Uplink, one: ProbedRound, ignored: Mapping[str,
     memory = state.uplinks.get(uplink.name, UplinkState()).family(family)
     names = names_of(ignored, family)
     by_facts = memory.may_pass or not memory.judged or not has_way(state.uplinks, family)
-    required = uplink.config.probe.required
-    return one._replace(round=common.without(one.round, one.results, required, names, by_facts))
+    return one._replace(round=common.without(one.round, one.results, uplink.config.probe, names, by_facts))
 
 
 def names_of(ignored: Mapping[str, float], family: Family) -> frozenset[str]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from typing import TypeAlias
 
-    from mwan_hook.model import Result, Round, TargetResult, Uplink
+    from mwan_hook.model import Probe, Result, Round, TargetResult, Uplink
 
     Name: TypeAlias = tuple[str, Family]
     Question: TypeAlias = tuple[Uplink, Family, Target]
@@ -241,20 +241,24 @@ def counted(targets: Sequence[TargetResult], known: Sequence[TargetResult]) -> t
     )
 
 
-def without(one: Round, results: Sequence[Result], required: int, names: Collection[str], by_facts: bool) -> Round:
+def without(one: Round, results: Sequence[Result], probe: Probe, names: Collection[str], by_facts: bool) -> Round:
     """A round without the targets that are ignored; ``by_facts``: where nothing else is left its line may carry.
 
     Where only the gateway is left, its silence is a bad round, and its answer none: it tells nothing of what is
-    behind it.
+    behind it.  Where something is left, a gateway that is no target of the line has no say.
     """
     left = [result for result in results if result.job.portal or result.job.target.name not in names]
+    judging = [r for r in left if not (r.job.portal or METHODS[r.job.target.method].neighbour)]
+    if judging:
+        own = {target.name for target in probe.targets}
+        left = [result for result in left if result.job.portal or result.job.target.name in own]
     if len(left) == len(results):
         return one
-    gone = ", ".join(dict.fromkeys(r.job.target.name for r in results if r not in left))
-    words = f"ignored, dead behind every uplink: {gone}"
-    judging = [r for r in left if not (r.job.portal or METHODS[r.job.target.method].neighbour)]
-    again = rounds.summarise(left, required)._replace(targets=one.targets, wire_bytes=one.wire_bytes, lost=one.lost)
+    gone = ", ".join(dict.fromkeys(r.job.target.name for r in results if r.job.target.name in names))
+    words = f"ignored, dead behind every uplink: {gone}" if gone else ""
+    again = rounds.summarise(left, probe.required)
+    again = again._replace(targets=one.targets, wire_bytes=one.wire_bytes, partial=one.partial, lost=one.lost)
     if judging or again.connectivity in BAD:
-        return again._replace(reason=f"{again.reason}; {words}")
+        return again._replace(reason=f"{again.reason}; {words}") if words else again
     seen = Connectivity.FULL if by_facts else Connectivity.UNKNOWN
     return again._replace(connectivity=seen, latency_ms=None, reason=words, ignored=True)
