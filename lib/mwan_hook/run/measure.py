@@ -46,6 +46,8 @@ def due(judged: Judged, keys: Iterable[Key], now: float) -> list[DueSeries]:
         spared = config.metered and another_online(judged.state.uplinks, key.uplink.name, judged.state.drains)
         wanted = quality.wanted(state, config.probe, now, config.metered, spared)
         jobs = _jobs(key, state) if wanted else ()
+        if judged.state.ignored:  # what is dead behind every uplink measures none
+            jobs = tuple([job for job in jobs if f"{key.family.value} {job.target.name}" not in judged.state.ignored])
         if wanted and jobs:
             found.append(DueSeries(key, wanted, jobs))
     return found

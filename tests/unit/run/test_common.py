@@ -11,13 +11,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mwan_hook.config.targets import parse
-from mwan_hook.model import FamilyState, Job, Method, Result, UplinkState
+from mwan_hook.model import FamilyState, Job, Method, Result, Target, UplinkState
 from mwan_hook.probes import runner
 from mwan_hook.probes.loop import Late
-from mwan_hook.run import judge, tick, wish, witnesses
+from mwan_hook.run import judge, measure, tick, wish, witnesses
 from mwan_hook.run.scene import Judged, ProbedRound
 from mwan_hook.run.wish import Request
-from mwan_hook.verdict import dark
+from mwan_hook.verdict import dark, quality
 from mwan_hook.verdict.events import counted
 from tests.unit.verdict.test_only_way import IPV4, NAMES, Site
 from tests.unit.verdict.verdicts import FULL, LIMITED, OFFLINE, ONLINE, PORTALLED
@@ -277,6 +277,23 @@ def test_of_a_target_that_one_provider_blocks_others_are_asked_less_and_less(pat
     assert site.check(times=60) == ["dsl", "lte"]
     rounds = 600 // 300
     assert site.bytes["lte"] - spent <= (rounds + 5) * 2 * ECHO
+
+
+@pytest.mark.parametrize("targets", [(ONE,), (ONE, TWO)])
+def test_what_is_ignored_measures_no_line(patch: pytest.MonkeyPatch, targets: tuple[Target, ...]) -> None:
+    site = world(patch, targets=targets)
+    patch.setattr(quality, "wanted", lambda *_: quality.DueEchoes(1, burst=False))
+    for name, own in site.uplinks.items():
+        probe = own.config.probe._replace(loss_high=10.0, loss_low=3.0)
+        site.uplinks[name] = own._replace(config=own.config._replace(probe=probe))
+    cases: list[tuple[dict[str, float], set[str]]] = [
+        ({}, {one.name for one in targets}),
+        ({KEY: 1.0}, {one.name for one in targets[1:]}),
+    ]
+    for ignored, left in cases:
+        site.state = site.state._replace(ignored=ignored)
+        due = measure.due(site.judged(), wish.keys(site.judged()), site.now)
+        assert {job.target.name for one in due for job in one.jobs} == left
 
 
 # ---------------------------------------------------------------- all at once
