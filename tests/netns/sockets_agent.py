@@ -73,11 +73,13 @@ def main(many: int) -> Iterator[tuple[str, Any]]:
     }
     crowd = [connected(socket.AF_INET, tcp, four.getsockname()) for _ in range(many)]
     protocol = {tcp: TCP, udp: UDP}
-    ports = {(protocol[one.type], one.getsockname()[1]): name for name, one in mine.items()}
+    ports = {
+        (protocol[one.type], one.getsockname()[1], one.getpeername()[1]): name for name, one in mine.items()
+    }  # of two protocols, or to two destinations, sockets may have one port
     everything = list(sockets.everything((TCP, UDP)))
-    seen = [one for one in everything if (one.protocol, one.sport) in ports and one.dport]
+    seen = [one for one in everything if (one.protocol, one.sport, one.dport) in ports]
     concerning = sockets.concerning(["192.0.2.1", "2001:db8::1"])
-    yield "seen", {ports[one.protocol, one.sport]: told(one) for one in seen}
+    yield "seen", {ports[one.protocol, one.sport, one.dport]: told(one) for one in seen}
     yield "same", sorted(map(repr, concerning)) == sorted(map(repr, everything))
     yield "waiting", sorted([one.local, one.only6] for one in concerning if one.state == 10)
     yield "alone", sorted([one.local, one.state] for one in sockets.concerning(["198.51.100.1"]))
@@ -85,7 +87,10 @@ def main(many: int) -> Iterator[tuple[str, Any]]:
     yield "unable", sockets.unable()
     late = sockets.destroy(seen, seconds(-1))
     yield "late", [len(late.sockets), late.left]
-    yield "ended", sorted(ports[one.protocol, one.sport] for one in sockets.destroy(seen, seconds(30)).sockets)
+    yield (
+        "ended",
+        sorted(ports[one.protocol, one.sport, one.dport] for one in sockets.destroy(seen, seconds(30)).sockets),
+    )
     yield "again", len(sockets.destroy(seen, seconds(30)).sockets)
     yield "errors", {name: failed(one) for name, one in mine.items()}
     yield "crowd", len([one for one in sockets.everything((TCP,)) if one.state == 1 and one.inode]) - len(crowd)
