@@ -22,11 +22,16 @@ MEASURED = f"""
 portal_interval = 0
 timeout = 1
 burst_interval = 0.1
+hysteresis_delay = 0
+rise = 1
 interval = 0.5
 window = 5
 loss_high = 10
 loss_low = 3
 {ONE_TWO}"""
+
+
+EQUAL = MEASURED.replace("metric = 200", "metric = 100").replace("[uplinks]", "[routing]\nprefer = latency\n[uplinks]")
 
 
 @pytest.fixture(scope="module")
@@ -100,3 +105,21 @@ def test_a_line_that_loses_a_quarter_comes_after_the_other_and_back_when_it_is_g
     last = turns(router)[-1]
     assert last[:3] == ("online", "degraded", "online")
     assert last[3].startswith("good again: loss ")
+
+
+def test_of_equals_the_quicker_one_carries_and_the_other_waits(net: Network) -> None:
+    router = net.router
+    net.lab.delay(net.isps[0], 40)
+    router.configure(EQUAL)
+    router.mwan("check", "--now")
+    assert [router.way_out("ipv4"), len(hops(defaults(router.ns, 1000)[0]))] == [["two"], 1]
+    assert order(router) == ["eth2", "eth2", "eth1"]
+    router.mwan("check", "--now")
+    assert router.mwan("plan").stdout == ""
+    with net.isps[1].broken("blackhole4"):
+        router.mwan("check", "--now")
+        assert router.way_out("ipv4") == ["one"]
+    for _ in range(3):
+        router.mwan("check", "--now")
+    assert router.verdict("two") == "online"
+    assert router.way_out("ipv4") == ["one"]  # it has only just begun to lead

@@ -72,6 +72,8 @@ KEYS: dict[Path, tuple[Row, ...]] = {
         Row("protocol", "protocol", "172", "number that marks routes and rules as ours"),
         Row("nexthops", "choice(auto, routes, objects)", "auto", "what equal uplinks share by"),
         Row("mptcp", "boolean", "no", "whether online uplinks carry subflows of this machine's MPTCP connections"),
+        Row("prefer", "choice(weight, latency)", "weight",
+            "among uplinks of equal metric: they share by weight, or the one of the lower latency carries"),
         Row("write_etc", "boolean", "yes", "whether anything below /etc is written: names for ip(8), `doctor --fix`"),
     ),
     ("probe",): _PROBE,

@@ -61,6 +61,9 @@ class Metrics(NamedTuple):
     none: int | None = None
 
 
+LATENCY = "latency"  # of `prefer`
+
+
 class Routing(NamedTuple):
     """``[routing]``.  ``default_table`` is a number; main is 254."""
 
@@ -74,6 +77,7 @@ class Routing(NamedTuple):
     protocol: int = PROTOCOL
     nexthops: Sharing = Sharing.AUTO
     mptcp: bool = False  # whether uplinks' addresses are endpoints of MPTCP
+    prefer: str = "weight"  # among equal metrics; or LATENCY
     write_etc: bool = True  # names for ip(8), and what `doctor --fix` writes
 
 

@@ -140,6 +140,7 @@ class FamilyState(NamedTuple):
     rounds: int = 0  # judged in this boot
     bad_rounds: int = 0  # of them
     transitions: int = 0  # to online or from it, in this boot
+    leads: float | None = None  # since then, those of its metric: where the quicker one is preferred
     degraded: bool = False  # online, and beyond a limit of loss, latency or jitter
     quality: Quality | None = None  # what is measured where there are such limits
     known: bool = False  # what its verdict is: it was online, or found dead at first sight, in this boot

@@ -139,7 +139,8 @@ def _tier(family: Family, best: Route, uplinks: Sequence[Uplink]) -> list[tuple[
     carrying = [by_index[hop.index] for hop in best.nexthops if hop.index in by_index]
     if len(carrying) != len(best.nexthops) or not carrying or best.nhid:
         return []
-    able = [u for u in uplinks if u.enabled and u.metric == carrying[0].metric and family in u.config.families]
+    mine = carrying[0].metric, family in carrying[0].second
+    able = [u for u in uplinks if u.enabled and (u.metric, family in u.second) == mine and family in u.config.families]
     if len(able) < 2 or any(_is_odd(family, hop.gateway) for hop in best.nexthops):
         return []
     return [(hop._replace(weight=1), uplink.config.weight) for hop, uplink in zip(best.nexthops, carrying, strict=True)]

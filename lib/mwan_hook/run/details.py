@@ -8,6 +8,7 @@ from mwan_hook.kernel.maintable import LOOPBACK
 from mwan_hook.kernel.reader import Reader
 from mwan_hook.model import (
     DEFAULT,
+    LATENCY,
     LOCAL_TABLE,
     MAIN_TABLE,
     Config,
@@ -136,7 +137,8 @@ def _pool(reader: Reader, loaded: Loaded, bound: Bound, state: State, outlines: 
     """Nexthop objects: where several uplinks could share one default through them, and where ours may be left."""
     routing, anew = loaded.config.routing, state.config != loaded.fingerprint
     metrics = [uplink.metric for uplink in bound.uplinks]
-    wanted = routing.nexthops is not Sharing.ROUTES and len(set(metrics)) < len(metrics)
+    shared = len(set(metrics)) < len(metrics) and routing.prefer != LATENCY
+    wanted = routing.nexthops is not Sharing.ROUTES and shared
     if wanted and routing.nexthops is Sharing.AUTO:
         wanted = anew or state.sharing != Sharing.ROUTES.value
     if not (wanted or anew or state.objects):

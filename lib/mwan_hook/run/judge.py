@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mwan_hook.model import (
     FAMILIES,
+    LATENCY,
     LOCAL_TABLE,
     Connectivity,
     Family,
@@ -61,7 +62,7 @@ def judge(
     memories = {name: counted(seen.state.uplinks.get(name, UplinkState()), one) for name, one in memories.items()}
     for uplink in seen.uplinks:
         memories[uplink.name] = with_sources(memories[uplink.name], uplink)
-    seen = preferred(seen, memories)
+    seen, memories = preferred(seen, memories)
     drains = dict(seen.bound.drains)
     state = seen.state._replace(uplinks=memories, config=seen.fingerprint, usage=usage, drains=drains, ignored=ignored)
     if state.dark or state.dark_since or not any(map(_lives, memories.values())):
@@ -233,21 +234,27 @@ def _with_usage(seen: Scene) -> tuple[Scene, dict[str, Usage]]:
     return metering.counted(seen)
 
 
-def preferred(seen: Scene, memories: Mapping[str, UplinkState]) -> Scene:
-    """The scene with the preferences that measuring leaves, each family its own."""
-    if not any(one.ipv4.degraded or one.ipv6.degraded for one in memories.values()):
-        return seen
+def preferred(seen: Scene, memories: dict[str, UplinkState]) -> tuple[Scene, dict[str, UplinkState]]:
+    """The scene with the preferences that measuring leaves, each family its own, and the memories of who leads."""
+    degraded = any(one.ipv4.degraded or one.ipv6.degraded for one in memories.values())
+    if not degraded and seen.config.routing.prefer != LATENCY:
+        return seen, memories
     from mwan_hook.routing import preference
 
-    uplinks = preference.demoted(seen.uplinks, memories)
+    uplinks = preference.demoted(seen.uplinks, memories) if degraded else seen.uplinks
+    if seen.config.routing.prefer == LATENCY:
+        from mwan_hook.verdict import leading
+
+        memories = leading.led(uplinks, memories, seen.now)
+        uplinks = leading.behind_leaders(uplinks, memories)
     if uplinks == seen.uplinks:
-        return seen
+        return seen, memories
     bound = seen.bound._replace(uplinks=uplinks)
     if bound.policies:
         from mwan_hook.policy import policies
 
         bound = bound._replace(policies=policies.of_now(bound.policies, uplinks))
-    return seen._replace(bound=bound)
+    return seen._replace(bound=bound), memories
 
 
 def _due_now(memory: UplinkState) -> UplinkState:

@@ -21,7 +21,7 @@ LASTS = 300.0  # seconds after which the whole program looks again, though all b
 _CONFIG = {"routing", "probe", "uplinks", "explicit_probe", "hooks", "mail", "webhook", "prometheus", "snmp"}
 _CONFIG |= {"policies", "router"}  # as far as they ask for no nft table
 _ROUTING = {"default_table", "first_table", "rule_priority", "main_first", "copy_routes", "last_resort"}
-_ROUTING |= {"mark_mask", "protocol", "nexthops", "write_etc", "mptcp"}
+_ROUTING |= {"mark_mask", "protocol", "nexthops", "prefer", "write_etc", "mptcp"}
 _UPLINK = {"name", "match", "metric", "weight", "table", "rule_priority", "mark", "mask", "gateways", "families"}
 _UPLINK |= {"enabled", "metered", "metered_interval", "metrics", "probe", "explicit", "failback", "dial", "mptcp"}
 _PROBE = {"targets", "required", "portal_targets", "portal_interval", "interval", "timeout", "fall", "rise"}
@@ -33,7 +33,7 @@ _STATE |= {"led", "lead_again", "peers"}
 _FAMILY = {"status", "connectivity", "judged", "since", "good", "bad", "held_until", "full_at", "passes", "may_pass"}
 _FAMILY |= {"burst", "way", "lost_at", "lost_way", "portal", "portal_at", "portal_due", "probed_at", "next_probe_at"}
 _FAMILY |= {"latency_ms", "srtt_ms", "reason", "probe_bytes", "targets", "by_facts", "rounds", "bad_rounds"}
-_FAMILY |= {"transitions", "known", "sources", "ended_at", "aborted"}
+_FAMILY |= {"leads", "transitions", "known", "sources", "ended_at", "aborted"}
 
 
 def is_known(config: Config) -> bool:
