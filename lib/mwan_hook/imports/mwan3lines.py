@@ -125,7 +125,7 @@ def _probe(part: DraftSection, section: UciSection) -> tuple[list[str], dict[str
     if section.get("failure_interval", section.get("interval")):
         found["burst_interval"] = section.get("failure_interval", section.get("interval"))
     if section.flag("check_quality", False):
-        found |= _quality(part, section)
+        found |= _quality(part, section, asked)
     return asked, found
 
 
@@ -181,13 +181,25 @@ def _losses(part: DraftSection, section: UciSection) -> None:
             part.lost(f"{_of(part, section)}{key} = {section.get(key)}", because[key])
 
 
-def _quality(part: DraftSection, section: UciSection) -> dict[str, Value]:
-    part.differs(f"{_of(part, section)}check_quality: a latency between the two leaves the verdict as it is")
-    for key, default in (("failure_loss", "40"), ("recovery_loss", "10")):
-        part.lost(f"{_of(part, section)}{key} = {section.get(key, default)}", "a round has one echo for each target")
-    return {
+def _quality(part: DraftSection, section: UciSection, asked: Sequence[str]) -> dict[str, Value]:
+    """Limits of loss and latency, which take a line offline there; the gateway alone is asked too seldom for loss."""
+    limits: dict[str, Value] = {
         "latency_high": section.get("failure_latency", "1000"),
         "latency_low": section.get("recovery_latency", "500"),
+    }
+    loss = {key: section.get(key, default) for key, default in (("failure_loss", "40"), ("recovery_loss", "10"))}
+    if all(target.startswith("gateway:") for target in asked):
+        part.differs(f"{_of(part, section)}check_quality: a latency between the two leaves the verdict as it is")
+        for key, value in loss.items():
+            part.lost(f"{_of(part, section)}{key} = {value}", "a gateway is asked once in a round")
+        return limits
+    words = "measured over a minute and not by down and up rounds, and the last line that is online stays so"
+    part.differs(f"{_of(part, section)}check_quality: {words}")
+    return {
+        **limits,
+        "loss_high": loss["failure_loss"],
+        "loss_low": loss["recovery_loss"],
+        "degraded": "offline",
     }
 
 

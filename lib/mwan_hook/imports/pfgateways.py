@@ -1,7 +1,7 @@
 """Gateways of OPNsense and pfSense as uplinks: one for each interface, of both families.
 
 dpinger averages over a minute what it sends every second or half of one.  A dead line is found after as many echoes as
-make the limit of loss; that is what ``fall`` and ``rise`` say here.
+make the limit of loss; that is what ``fall`` and ``rise`` say here.  A limit of loss that is written is one here, too.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mwan_hook.imports.pfconfig import Backup
     from mwan_hook.imports.xmltree import Element
 
-LATENCY, LOSS, PERIOD = 500, 20, 60  # limits by default: ms, % and s
+LATENCY, LOSS, LOSS_LOW, PERIOD = 500, 20, 10, 60  # limits by default: ms, %, % and s
 ROUND = 10  # seconds between two rounds of ours
 STEP = 100  # between two metrics
 _OURS = {"latencyhigh": "latency_high", "latencylow": "latency_low"}
@@ -143,9 +143,20 @@ def _limits(gateway: Gateway, part: DraftSection, dpinger: Dpinger, mine: bool) 
             part.set(key, given[tag])
     for key, value in _timing(given, part, dpinger):
         part.set(key, value)
-    for tag in ("losslow", "data_length"):
-        if tag in given:
-            part.lost(f"{tag} {given[tag]}", "mwan-hook judges by rounds, of eight bytes an echo")
+    if gateway.monitor and {"losshigh", "losslow"} & given.keys():
+        _loss(given, part)
+    elif "losslow" in given:
+        part.lost(f"losslow {given['losslow']}", "a gateway that is its own monitor is asked once in a round")
+    if "data_length" in given:
+        part.lost(f"data_length {given['data_length']}", "an echo of mwan-hook has eight bytes")
+
+
+def _loss(given: dict[str, str], part: DraftSection) -> None:
+    """Limits of loss that are written, which take a gateway down there."""
+    part.set("loss_high", given.get("losshigh", LOSS))
+    part.set("loss_low", given.get("losslow", LOSS_LOW))
+    part.set("degraded", "offline")
+    part.differs("loss and latency are measured over a minute, and the last line that is online stays so")
 
 
 def _timing(given: dict[str, str], part: DraftSection, dpinger: Dpinger) -> Iterator[tuple[str, float]]:

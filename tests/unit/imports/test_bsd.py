@@ -42,6 +42,10 @@ def test_limits_of_dpinger_in_our_words() -> None:
     assert (fibre.fall * fibre.burst_interval, fibre.timeout, fibre.latency_high) == (12, 4, 500)
     assert (cable.fall * cable.burst_interval, cable.timeout) == (12, 3)
     assert (cable.latency_high, cable.latency_low, cable.interval) == (400, 150, 2)
+    assert (cable.loss_high, cable.loss_low, cable.degraded) == (30, 10, "offline")
+    assert (fibre.loss_high, fibre.degraded) == (0, "")
+    low = opnsense("<losslow/>", "<losslow>5</losslow>").uplink("fibre_gw").probe
+    assert (low.loss_high, low.loss_low, low.degraded) == (20, 5, "offline")
     assert done.said("[[cable_gw]]", "mwan-hook-check.timer")
     assert done.said("[probe]", "share of echoes")
 
@@ -92,7 +96,8 @@ def test_groups_in_lists_by_tier_and_by_uuid() -> None:
     ("old", "new", "words"),
     [
         ("<gw_switch_default>1<", "<gw_switch_default>0<", ("gw_switch_default",)),
-        ("<losslow/>", "<losslow>5</losslow>", ("losslow 5",)),
+        ("<losshigh>30<", "<losshigh>5<", ("loss_low",)),
+        ("<data_length/>", "<data_length>64</data_length>", ("data_length 64",)),
         ("<gateway>POOL<", "<gateway>NOWHERE<", ("rule 20", "NOWHERE")),
         ("<item>CABLE_GW|1<", "<item>GONE|1<", ("gateway GONE", "POOL")),
         ("<destination_net>servers<", "<destination_net>video<", ("talk", "cdn.example.net")),

@@ -241,12 +241,16 @@ def test_defaults_that_are_written_lose_nothing(option: str) -> None:
     assert not interface("list track_ip 192.0.2.1", option).loses
 
 
-def test_quality_becomes_latency_and_loss_is_lost() -> None:
+def test_quality_becomes_limits_of_loss_and_latency() -> None:
     done = interface("list track_ip 192.0.2.1", "check_quality 1", "failure_latency 900", "failure_loss 30")
     probe = done.uplink("wan").probe
     assert (probe.latency_high, probe.latency_low) == (900, 500)
-    assert done.said("failure_loss = 30")
-    assert done.said("recovery_loss = 10")
+    assert (probe.loss_high, probe.loss_low, probe.degraded) == (30, 10, "offline")
+    assert done.said("check_quality")
+    alone = interface("list track_ip 192.0.2.1", "track_method arping", "check_quality 1", "failure_loss 30")
+    probe = alone.uplink("wan").probe
+    assert (probe.latency_high, probe.loss_high, probe.degraded) == (1000, 0, "")
+    assert alone.said("failure_loss = 30") and alone.said("recovery_loss = 10")
     assert interface("list track_ip 192.0.2.1", "failure_latency 900").uplink("wan").probe.latency_high == 0
 
 
