@@ -109,13 +109,15 @@ def test_a_line_that_loses_a_quarter_comes_after_the_other_and_back_when_it_is_g
 
 def test_of_equals_the_quicker_one_carries_and_the_other_waits(net: Network) -> None:
     router = net.router
-    net.lab.delay(net.isps[0], 40)
+    net.lab.delay(net.isps[0], 400)  # longer than a burst waits by itself
     router.configure(EQUAL)
     router.mwan("check", "--now")
     assert [router.way_out("ipv4"), len(hops(defaults(router.ns, 1000)[0]))] == [["two"], 1]
     assert order(router) == ["eth2", "eth2", "eth1"]
     router.mwan("check", "--now")
     assert router.mwan("plan").stdout == ""
+    found = router.family("one")["quality"]
+    assert (found["loss_percent"], found["latency_ms"] > 400) == (0.0, True)  # late is not lost
     with net.isps[1].broken("blackhole4"):
         router.mwan("check", "--now")
         assert router.way_out("ipv4") == ["one"]

@@ -62,9 +62,9 @@ class DueEchoes(NamedTuple):
 
 def lower_bound(seen: int, of: int) -> float:
     """Wilson's lower bound of a share; 0 where nothing is known."""
-    if not of:
+    if of <= 0:
         return 0.0
-    share, z2 = seen / of, CONFIDENCE * CONFIDENCE
+    share, z2 = min(1.0, seen / of), CONFIDENCE * CONFIDENCE
     spread = CONFIDENCE * sqrt(share * (1 - share) / of + z2 / (4 * of * of))
     return max(0.0, (share + z2 / (2 * of) - spread) / (1 + z2 / of))
 
@@ -181,7 +181,7 @@ def _checked(quality: Quality, seen: Measured, probe: Probe, now: float) -> tupl
     """The same when it is degraded: not any more, if a whole window was good."""
     stale = not 0 <= now - quality.checked_at < windows.KEPT * probe.window
     if stale or not quality.checking:
-        if not seen.burst or now - quality.checked_at < probe.window:
+        if not seen.burst or 0 <= now - quality.checked_at < probe.window:
             return quality, True
         quality = quality._replace(checking=True, checked_at=now)
     found = windows.recent(quality.buckets, quality.checked_at)

@@ -6,10 +6,10 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mwan_hook.model import FAMILIES, Connectivity, Family, Measured, Quality, Round, Status
+from mwan_hook.model import FAMILIES, Bucket, Connectivity, Family, Measured, Quality, Round, Status
 from mwan_hook.store import codec
 from mwan_hook.verdict import quality, window
 from mwan_hook.verdict.facts import judge_facts
@@ -160,6 +160,29 @@ def test_a_bounce_launders_nothing() -> None:
     assert gone.word == "offline"
     back = judge_facts(gone, line.uplink, Family.IPV4, line.now + 1, False, False)
     assert back.degraded and back.quality == line.state.quality
+
+
+ODD = st.integers(0, 200)
+TIMES = st.floats(-5000, 5000)
+
+
+@settings(max_examples=40)
+@given(
+    st.lists(st.builds(Bucket, TIMES, ODD, ODD, ODD, ODD, ODD, ODD, ODD), max_size=4),
+    TIMES,
+    st.booleans(),
+    st.booleans(),
+)
+def test_no_stored_figures_stop_a_run_or_keep_an_uplink_degraded_for_ever(
+    buckets: list[Bucket], at: float, checking: bool, bad: bool
+) -> None:
+    line = degraded()
+    stored = line.state.quality
+    assert stored
+    odd = stored._replace(buckets=tuple(buckets), bursts=(at, -at), checked_at=at, checking=checking)
+    line.state = line.state._replace(quality=odd, degraded=bad)
+    line.run(1500)
+    assert not line.degraded
 
 
 SAMPLES = st.tuples(
