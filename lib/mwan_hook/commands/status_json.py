@@ -9,7 +9,7 @@ from mwan_hook.verdict.events import best_connectivity
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from mwan_hook.run.scene import Judged, Scene
@@ -144,6 +144,7 @@ def _family(seen: Scene, uplink: Uplink, family: Family, state: FamilyState) -> 
         "next_probe_at": when(state.next_probe_at),
         "probe_bytes": state.probe_bytes,
         "aborted": state.aborted,
+        "evidence": _evidence(state, when),
         "targets": [
             {
                 "target": t.target,
@@ -163,6 +164,15 @@ def _quality(uplink: Uplink, state: FamilyState, now: float) -> dict[str, Any] |
     from mwan_hook.verdict import quality
 
     return quality.figures(state, uplink.config.probe, now)
+
+
+def _evidence(state: FamilyState, when: Callable[[float | None], str | None]) -> dict[str, Any] | None:
+    """What traffic said last, where that is asked for."""
+    known = state.evidence
+    if known is None:
+        return None
+    begun, answered = known.seen
+    return {"new": begun, "answered": answered, "silent": known.silent, "at": when(known.seen_at)}
 
 
 def _rounded(ms: float | None) -> float | None:

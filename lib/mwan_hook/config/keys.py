@@ -87,6 +87,8 @@ KEYS: dict[Path, tuple[Row, ...]] = {
         Row("own", "choice(abort, keep)", "abort",
             "what becomes of this machine's own connections by an uplink that is offline, or left by a hard failback"),
         Row("own_after", "seconds", "60", "seconds that it has been offline then"),
+        Row("evidence", "choice(traffic, no)", "no",
+            "whether answers to traffic stand for probes, and traffic without answers calls for them"),
         Row("mss", "segment", "auto",
             "largest TCP segment of what is forwarded; `auto`: what fits where an uplink's MTU is below 1500"),
         Row("wireguard", "choice(follow, keep)", "follow",

@@ -45,7 +45,7 @@ def _addresses(policy: Policy, family: Family) -> Iterator[str]:
     for key, wanted in (("saddr", policy.sources), ("daddr", policy.destinations)):
         found = [prefix for prefix in prefixes(wanted, family) if prefix]
         if found:
-            yield f"{_IP[family]} {key} {_set(_outermost(found))}"
+            yield f"{_IP[family]} {key} {_set(outermost(found))}"
 
 
 def _ports(policy: Policy, family: Family) -> Iterator[str]:
@@ -85,7 +85,7 @@ def _merged(spans: Sequence[tuple[int, int]]) -> list[str]:
     return [str(first) if first == last else f"{first}-{last}" for first, last in found]
 
 
-def _outermost(found: Sequence[str]) -> list[str]:
+def outermost(found: Sequence[str]) -> list[str]:
     """The prefixes that lie in no other one."""
     places = {prefix: split(prefix) for prefix in found}
     known = {(length, leading(address, length)) for address, length in places.values()}

@@ -75,7 +75,12 @@ def wanted(
         rules, sets = _with_policies(rules, made), policies.sets(made)
     if rules and (lowering := segments.rules(config.router, uplinks, snapshot, state.firewall.commands)):
         rules[segments.CHAIN] = list(lowering)
-    return _commands(rules, sets) if rules else ()
+    counters: Sequence[str] = ()
+    if config.router.evidence != "no":
+        from mwan_hook.firewall import evidence
+
+        rules, counters = rules | evidence.rules(uplinks, state.firewall.commands), evidence.counters(uplinks)
+    return _commands(rules, sets, counters) if rules else ()
 
 
 def deprecated(config: Config, uplinks: Sequence[Uplink], state: State, snapshot: Snapshot) -> tuple[str, ...]:
@@ -101,7 +106,7 @@ def _with_policies(rules: dict[str, list[str]], made: Marked) -> dict[str, list[
     return {**policies.chains(made), **rules, **last}
 
 
-def _commands(rules: dict[str, list[str]], sets: Sequence[str] = ()) -> tuple[str, ...]:
+def _commands(rules: dict[str, list[str]], sets: Sequence[str] = (), counters: Sequence[str] = ()) -> tuple[str, ...]:
     kinds = {
         "prerouting": ("filter", "prerouting", priorities.CHAIN_MANGLE),
         "output": ("route", "output", priorities.CHAIN_MANGLE),
@@ -112,8 +117,11 @@ def _commands(rules: dict[str, list[str]], sets: Sequence[str] = ()) -> tuple[st
         "own": ("route", "output", priorities.CHAIN_TRANSLATED),
         "learning": ("filter", "forward", priorities.CHAIN_MANGLE),
         segments.CHAIN: ("filter", "forward", priorities.CHAIN_MANGLE),
+        "begun": ("filter", "postrouting", priorities.CHAIN_MANGLE),
+        "answered": ("filter", "prerouting", priorities.CHAIN_MANGLE),
     }
     lines = [*ABSENT, f"add table {TABLE}", *(f"{ADD_SET} {one}" for one in sets)]
+    lines += [f"add counter {TABLE} {name}" for name in counters]
     lines += [f"add chain {TABLE} {chain}" for chain in rules if chain not in kinds]
     for chain, body in rules.items():
         if chain in kinds:
@@ -210,7 +218,7 @@ def added(
 
     ``known`` is what was read when it was made last.
     """
-    stood = set(known.commands) if _stands(there, known) else set()
+    stood = set(known.commands) if stands(there, known) else set()
     found = []
     for uplink in uplinks:
         for line in _translating(config.router, uplink, uplinks, snapshot) if uplink.present else ():
@@ -245,12 +253,12 @@ def difference(commands: tuple[str, ...], there: Firewall, known: Firewall) -> t
     if not commands:
         return (Change(Op.DELETE, Ruleset(ABSENT)),) if there.listing else ()
     unread = there.listing == UNREAD and not known.failed
-    if commands == known.commands and (unread or _stands(there, known)):
+    if commands == known.commands and (unread or stands(there, known)):
         return ()
     return (Change(Op.REPLACE, Ruleset(commands)),)
 
 
-def _stands(there: Firewall, known: Firewall) -> bool:
+def stands(there: Firewall, known: Firewall) -> bool:
     """True if the table that is there is the one that the known commands have made."""
     return bool(there.listing) and there.listing == known.listing and not known.failed
 

@@ -27,15 +27,17 @@ if TYPE_CHECKING:
 
 FAMILY, TABLE = "inet", "mwan_hook"
 PLACES = ("/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/bin", "/bin", "/usr/local/bin", "/run/current-system/sw/bin")
-MISSING = "nft(8) is not installed (package nftables): nothing is pinned, masqueraded, translated or chosen by nft"
+MISSING = (
+    "nft(8) is not installed (package nftables): nothing is pinned, masqueraded, translated, counted or chosen by nft"
+)
 _SET = ("add", "set", FAMILY, TABLE)
 NO_ANSWER = "nft: gave no answer in time"
 TIMEOUT = 8.0  # seconds for a command of an operator's
 DEATH = 1  # seconds that a killed nft(8) gets to be gone
 NETLINK_NETFILTER = 12
-_NFPROTO_INET = 1
-_SUBSYSTEM = 10 << 8
-_GETTABLE, _GETGEN = _SUBSYSTEM | 1, _SUBSYSTEM | 16
+NFPROTO_INET = 1
+SUBSYSTEM = 10 << 8
+_GETTABLE, _GETGEN = SUBSYSTEM | 1, SUBSYSTEM | 16
 _NFTA_GEN_ID, _NFTA_TABLE_NAME = 1, 1
 
 
@@ -79,7 +81,7 @@ def exists() -> bool:
     """Whether there is a table of our name."""
     name = TABLE.encode() + b"\0"
     padded = name + bytes(-len(name) % 4)
-    reply = _asked(_GETTABLE, _NFPROTO_INET, pack("=HH", 4 + len(name), _NFTA_TABLE_NAME) + padded)
+    reply = _asked(_GETTABLE, NFPROTO_INET, pack("=HH", 4 + len(name), _NFTA_TABLE_NAME) + padded)
     return not _code(reply)
 
 

@@ -22,6 +22,7 @@ SELDOM = {
     "dialling": ("Activate", "Activation", "BY_US", "Dial", "Dials", "Exercise", "Phase", "Rung"),
     "draining": ("Drain", "Draining"),
     "endpoints": ("BACKUP", "Endpoint", "IMPLICIT", "Mptcp", "PathManager", "Paths", "SUBFLOW"),
+    "evidence": ("Counted", "Evidence"),
     "measuring": ("Bucket", "Measured", "Quality"),
     "nexthops": ("NexthopObject", "Pool"),
     "peers": ("Peer", "PeerWay"),
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from mwan_hook.model.dialling import *  # noqa: F403
     from mwan_hook.model.draining import *  # noqa: F403
     from mwan_hook.model.endpoints import *  # noqa: F403
+    from mwan_hook.model.evidence import *  # noqa: F403
     from mwan_hook.model.measuring import *  # noqa: F403
     from mwan_hook.model.nexthops import *  # noqa: F403
     from mwan_hook.model.peers import *  # noqa: F403

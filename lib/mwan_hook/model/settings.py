@@ -142,13 +142,15 @@ class Router(NamedTuple):
     deprecate_prefixes: bool = False  # those of dead uplinks, in what is advertised to the LAN
     own: str = "abort"  # sockets of this machine by an uplink that has failed; or `keep`
     own_after: float = 60  # seconds
+    evidence: str = "no"  # whether answers to traffic stand for probes: `traffic`
     mss: int | None = None  # largest TCP segment of what is forwarded; None: by each uplink's MTU, 0: as it comes
     wireguard: str = "follow"  # the best uplink, or "keep": its peers are left alone
 
     @property
     def firewall(self) -> bool:
         """Whether it asks for an nft table."""
-        return bool(self.pin or self.masquerade or self.nat6 is not Nat6.NO or self.deprecate_prefixes)
+        asking = self.pin or self.masquerade or self.nat6 is not Nat6.NO or self.deprecate_prefixes
+        return bool(asking or self.evidence != "no")
 
 
 class Hooks(NamedTuple):

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from mwan_hook.model.dialling import Activation
     from mwan_hook.model.draining import Drain, Draining
     from mwan_hook.model.endpoints import PathManager
+    from mwan_hook.model.evidence import Evidence
     from mwan_hook.model.kernel import Address, Link, Route, Sysctl
     from mwan_hook.model.measuring import Quality
     from mwan_hook.model.probing import TargetResult
@@ -147,6 +148,7 @@ class FamilyState(NamedTuple):
     sources: tuple[str, ...] = ()  # addresses that it had when it was online last
     ended_at: float | None = None  # when sockets were looked through for them, in or after an outage
     aborted: int = 0  # sockets of this machine that were ended because they had one of them
+    evidence: Evidence | None = None  # what traffic says, where that is asked for
 
     @property
     def word(self) -> str:

@@ -44,20 +44,45 @@ def ask(judged: Judged, asked: Sequence[Key], late: Late) -> list[ProbedRound]:
     begun = time.clock_gettime(time.CLOCK_BOOTTIME)
     late.patience = max([late.patience, *(key.uplink.config.probe.timeout for key in asked)])
     questions = {key.name: questions_for(judged, key) for key in asked}
-    root = judged.scene.root
-    first = answers(root, [job for one in questions.values() for job in one.spared or one.whole], late)
+    root, beside = judged.scene.root, _beside(judged, asked)
+    jobs = [job for one in questions.values() for job in one.spared or one.whole]
+    first = answers(root, [*jobs, *(job for few in beside.values() for job in few)], late)
+    others: dict[tuple[str, Family], list[Result]] = {}
+    if any(beside.values()):
+        from mwan_hook.run import evidence
+
+        first, others = evidence.parted(first, beside)
     more = {name: questions[name].after(results) for name, results in first.items()}
     second = answers(root, [job for jobs in more.values() for job in jobs], late)
     required = {key.name: key.uplink.config.probe.required for key in asked}
-    return [
+    found = [
         ProbedRound(
             results[0].job,
             merged(questions[name], results, again := second.get(name, []), required[name]),
             begun,
-            tuple(_newest(results, again)),
+            (*_newest(results, again), *others.get(name, ())),
         )
         for name, results in first.items()
     ]
+    return _decided(judged, found)
+
+
+def _beside(judged: Judged, asked: Sequence[Key]) -> dict[tuple[str, Family], tuple[Job, ...]]:
+    """What is asked over TCP beside the rounds, where traffic counts."""
+    if judged.scene.tally is None:
+        return {}
+    from mwan_hook.run import evidence
+
+    return evidence.extra(judged, asked)
+
+
+def _decided(judged: Judged, found: list[ProbedRound]) -> list[ProbedRound]:
+    """The rounds with what was asked beside them: without an answer over TCP one may be bad."""
+    if judged.scene.tally is None:
+        return found
+    from mwan_hook.run import evidence
+
+    return [evidence.decided(judged.state, evidence.paid(one), judged.state.ignored) for one in found]
 
 
 def _newest(first: Sequence[Result], second: Sequence[Result]) -> list[Result]:
@@ -92,6 +117,11 @@ def questions_for(judged: Judged, key: Key) -> Questions:
     jobs = rounds.jobs_for(key.uplink, key.family, probe, with_portal=with_portal)
     short = schedule.burst_timeouts(state, probe)
     whole = rounds.hurried(jobs, short, probe.timeout) if schedule.hurries(state, probe) else jobs
+    if judged.scene.tally is not None:
+        from mwan_hook.run import evidence
+
+        if evidence.is_silent(judged, key):
+            return Questions((), whole)
     if not in_peace and not (others and schedule.waits_behind_portal(state, key.uplink.config)):
         return Questions((), whole)
     # What the spared ones are asked is heard until the whole round is over.

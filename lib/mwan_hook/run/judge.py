@@ -117,6 +117,15 @@ def _standing(one: UplinkState) -> tuple[object, ...]:
 
 def settled(seen: Scene, rounds: Sequence[ProbedRound]) -> tuple[dict[str, float], Sequence[ProbedRound]]:
     """Which targets are ignored after these rounds, because they are dead behind every uplink; and rounds without."""
+    if seen.tally is None:
+        return _settled(seen, rounds)
+    from mwan_hook.run import evidence
+
+    ignored, rounds = _settled(seen, rounds)
+    return ignored, [evidence.decided(seen.state, one, ignored) for one in rounds]
+
+
+def _settled(seen: Scene, rounds: Sequence[ProbedRound]) -> tuple[dict[str, float], Sequence[ProbedRound]]:
     good = all(one.connectivity is Connectivity.FULL for asked in rounds for one in asked.round.targets)
     if good and not seen.state.ignored:
         return {}, rounds
@@ -153,6 +162,7 @@ def _resting(memory: FamilyState) -> FamilyState:
         targets=(),
         rounds=0,
         reason="",
+        evidence=None,
     )
 
 
@@ -204,6 +214,10 @@ def verdicts(seen: Scene, rounds: Sequence[ProbedRound], asked: frozenset[str]) 
     for named in seen.uplinks:
         if named.interface in asked and not rounds:
             memories[named.name] = _due_now(memories[named.name])
+    if seen.tally is not None:
+        from mwan_hook.run import evidence
+
+        memories = evidence.noted(seen, memories, rounds)
     by_name = {uplink.name: uplink for uplink in seen.uplinks}
     if seen.state.dark:
         memories = unturned(memories, seen.state.dark, {})
@@ -211,6 +225,8 @@ def verdicts(seen: Scene, rounds: Sequence[ProbedRound], asked: frozenset[str]) 
         uplink = by_name.get(one.job.uplink)
         if uplink and fits(one.job, uplink):
             memories[uplink.name] = _with_round(memories, uplink, one, seen.now, seen.bound.drains)
+            if seen.tally is not None:
+                memories[uplink.name] = evidence.closed(seen, uplink, one, memories[uplink.name])
     if seen.state.dark:
         memories = unturned(memories, seen.state.dark, seen.state.uplinks)
     memories = with_only_way(memories, seen.uplinks, seen.now)

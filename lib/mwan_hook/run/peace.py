@@ -33,7 +33,7 @@ _STATE |= {"led", "lead_again", "peers"}
 _FAMILY = {"status", "connectivity", "judged", "since", "good", "bad", "held_until", "full_at", "passes", "may_pass"}
 _FAMILY |= {"burst", "way", "lost_at", "lost_way", "portal", "portal_at", "portal_due", "probed_at", "next_probe_at"}
 _FAMILY |= {"latency_ms", "srtt_ms", "reason", "probe_bytes", "targets", "by_facts", "rounds", "bad_rounds"}
-_FAMILY |= {"leads", "transitions", "known", "sources", "ended_at", "aborted"}
+_FAMILY |= {"leads", "transitions", "known", "sources", "ended_at", "aborted", "evidence"}
 
 
 def is_known(config: Config) -> bool:

@@ -141,6 +141,10 @@ class Run:
             self.last = look.to_write(self.root, self.loaded, self.memory if same else None)
             if self.last.bound.turns and self._asks_gateways():
                 self.last = look.to_write(self.root, self.loaded, self.memory if same else None)
+        if self.loaded.config.router.evidence != "no":
+            from mwan_hook.run import evidence
+
+            self.last = evidence.looked(self.last)
         return self.last
 
     def _asks_gateways(self) -> bool:

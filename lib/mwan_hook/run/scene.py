@@ -50,6 +50,13 @@ class Key(NamedTuple):
         return self.uplink.name, self.family
 
 
+class Tally(NamedTuple):
+    """Packets that our nft table has counted, by the counters' names, and the generation in which they were read."""
+
+    generation: int
+    packets: dict[str, int]
+
+
 class Scene(NamedTuple):
     """What one look saw.  ``now`` is CLOCK_BOOTTIME seconds, ``wall`` seconds since the epoch."""
 
@@ -63,6 +70,7 @@ class Scene(NamedTuple):
     now: float
     wall: float
     messages: tuple[str, ...] = ()
+    tally: Tally | None = None  # what our nft table has counted; None: it is not asked to count
 
     @property
     def uplinks(self) -> tuple[Uplink, ...]:

@@ -44,7 +44,8 @@ def due(
     if _hurried(state, config.probe) and now >= state.next_probe_at:
         return True
     every = interval(config, another_online)
-    return now - state.probed_at >= every - min(1.0, every / 10)
+    since = state.probed_at if state.evidence is None else max(state.probed_at, state.evidence.spared_at)
+    return now - since >= every - min(1.0, every / 10)
 
 
 def portal_due(state: FamilyState, config: UplinkConfig, family: Family, now: float, another_online: bool) -> bool:

@@ -137,7 +137,9 @@ def check_nft(case: Case, program: str, refusal: str) -> Iterator[Finding]:
     if not program:
         fix = Fix(commands=("apt install nftables",))
         what = "nft(8) is not installed, and the configuration has [router]"
-        yield Finding("nft-missing", Severity.PROBLEM, "nft", what, "nothing is pinned, masqueraded or translated", fix)
+        yield Finding(
+            "nft-missing", Severity.PROBLEM, "nft", what, "nothing is pinned, masqueraded, translated or counted", fix
+        )
     elif refusal:
         fix = Fix(words="what it names is missing in this kernel, or in this nft(8)")
         yield Finding("nft-refuses", Severity.PROBLEM, "nft", f"the table of [router] is refused: {refusal}", _NFT, fix)
