@@ -42,7 +42,7 @@ import socket, sys, time
 kind = getattr(socket, sys.argv[1])
 open_ = []
 for n in range(int(sys.argv[3])):
-    sock = socket.socket(socket.AF_INET, kind)
+    sock = socket.socket(socket.AF_INET6 if ":" in sys.argv[2] else socket.AF_INET, kind)
     sock.setblocking(False)
     sock.connect_ex((sys.argv[2], 7 if kind == socket.SOCK_STREAM else 9))
     if kind == socket.SOCK_DGRAM:
@@ -88,9 +88,12 @@ def opened(net: Network, count: int = 12, kind: str = "SOCK_STREAM", address: st
 def later(net: Network, seconds: float = EVERY, names: tuple[str, ...] = ("fiber", "cable")) -> None:
     """So many seconds pass for the schedule."""
     state = json.loads(net.router.state_file.read_text())
-    for name in names:
-        memory = state["uplinks"][name]["ipv4"]
-        for record, key in ((memory, "probed_at"), (memory, "next_probe_at"), (memory["evidence"], "spared_at")):
+    for memory in (state["uplinks"][name].get(family, {}) for name in names for family in ("ipv4", "ipv6")):
+        for record, key in (
+            (memory, "probed_at"),
+            (memory, "next_probe_at"),
+            (memory.get("evidence", {}), "spared_at"),
+        ):
             if key in record:
                 record[key] -= seconds
     net.router.state_file.write_text(json.dumps(state))
@@ -152,6 +155,35 @@ def test_a_quiet_line_is_probed_as_ever_and_for_one_way_datagrams_no_more(net: N
     later(net)
     net.router.mwan("check")
     assert ("icmp", 0) in asked(net) and status(net) == ["online", "online"]
+
+
+def test_this_machines_own_connections_count_too_in_each_family(net: Network) -> None:
+    both = CONFIG.replace("families = ipv4", "families = ipv4, ipv6")
+    net.router.configure(both.replace("TARGETS", "icmp://1.1.1.1, icmp://2606:4700:4700::1111"))
+    net.router.check()
+    net.router.ns.run(sys.executable, "-IS", "-c", OPEN, "SOCK_STREAM", "2620:fe::fe", "12")
+    later(net)
+    net.router.mwan("check")
+    assert net.router.family("fiber", "ipv6")["reason"].endswith("new connections answered; not probed")
+    assert told(net)["reason"] == "1 of 1 targets answered"
+    net.isps[0].fault("blackhole6")
+    net.router.ns.run(sys.executable, "-IS", "-c", OPEN, "SOCK_STREAM", "2620:fe::fe", "12")
+    later(net, EVERY / 2)
+    net.router.mwan("check")
+    assert net.router.family("fiber", "ipv6")["status"] == "offline" and status(net) == ["online", "online"]
+
+
+def test_a_server_that_is_dead_behind_every_provider_takes_no_line_down(net: Network) -> None:
+    started(net, f"{ECHOES}, tcp://8.8.8.8:80")
+    for isp in net.isps:
+        isp.ns.nft("add rule inet lab IN ip daddr 8.8.8.8 tcp dport 80 drop\n")
+    net.isps[0].ns.nft("add rule inet lab IN ip daddr 9.9.9.9 tcp dport 7 drop\n")
+    for _ in range(2):
+        opened(net)
+        later(net, EVERY / 2)
+        net.router.mwan("check")
+        assert status(net) == ["online", "online"]
+    assert [one["target"] for one in net.router.status()["ignored"]] == ["tcp://8.8.8.8:80"]
 
 
 def test_what_the_providers_own_network_answers_says_nothing(net: Network) -> None:

@@ -214,7 +214,9 @@ def _room(config: Config, written: bool) -> Iterator[Contradiction]:
 def _router(config: Config) -> Iterator[Contradiction]:
     """A connection's mark is kept inside mark_mask only; what changes nothing is said."""
     if config.router.mss and not config.firewall:
-        yield doubt(("router", "mss"), "changes nothing without a table of ours: pin, masquerade or nat6 make one")
+        yield doubt(
+            ("router", "mss"), "changes nothing without a table of ours: pin, masquerade, nat6 or evidence make one"
+        )
     outside = ~config.routing.mark_mask
     for uplink in config.uplinks:
         if config.router.pin and uplink.mark is not None and uplink.mark & outside:

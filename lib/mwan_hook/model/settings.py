@@ -147,10 +147,9 @@ class Router(NamedTuple):
     wireguard: str = "follow"  # the best uplink, or "keep": its peers are left alone
 
     @property
-    def firewall(self) -> bool:
-        """Whether it asks for an nft table."""
-        asking = self.pin or self.masquerade or self.nat6 is not Nat6.NO or self.deprecate_prefixes
-        return bool(asking or self.evidence != "no")
+    def steers(self) -> bool:
+        """Whether it asks for an nft table that changes packets."""
+        return bool(self.pin or self.masquerade or self.nat6 is not Nat6.NO or self.deprecate_prefixes)
 
 
 class Hooks(NamedTuple):
@@ -244,5 +243,10 @@ class Config(NamedTuple):
     @property
     def firewall(self) -> bool:
         """Whether anything asks for an nft table."""
-        asking = self.router.firewall or any(uplink.masquerade or uplink.nat6 for uplink in self.uplinks)
+        return self.router.evidence != "no" or self.steers
+
+    @property
+    def steers(self) -> bool:
+        """Whether anything asks for one that marks or changes packets, and does not only count them."""
+        asking = self.router.steers or any(uplink.masquerade or uplink.nat6 for uplink in self.uplinks)
         return asking or any(policy.marked for policy in self.policies)

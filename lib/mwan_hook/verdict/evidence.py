@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from mwan_hook.model import Family, Probe, Result, Round, TargetResult
 
-MANY = 5  # connections without an answer
+MANY = 3  # connections without an answer
 UNDER_WAY = 10  # one in so many may be: what began in the last second of ten
 SETTLES = 2.0  # seconds after a round, or a fifth of the time between rounds, in which nothing is said against it
 LONGEST = 900.0  # seconds without a probe

@@ -57,3 +57,9 @@ def test_the_uplinks_own_networks_do_not_count_and_are_remembered_while_it_is_aw
     assert commands(config(), gone, known) == known
     bare = commands(config(), gone)
     assert not any("addr != { " in line for line in bare) and len(bare) == len(known)
+
+
+def test_counting_alone_marks_nothing() -> None:
+    assert config().firewall and not config().steers
+    assert config(pin=True).steers and config("no", pin=True).steers
+    assert not any(" set " in line for line in commands(config(), b.snapshot("fiber", "lte", families=BOTH)))

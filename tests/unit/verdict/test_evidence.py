@@ -55,8 +55,9 @@ def weighed(
         (1, 1, True, False),
         (0, 1, True, False),  # begun before the round
         (1, 0, False, False),
-        (4, 0, False, False),
-        (5, 0, False, True),
+        (2, 0, False, False),
+        (3, 0, False, True),
+        (9, 7, False, False),
         (9, 8, False, False),
         (10, 9, True, False),  # one under way
         (40, 36, True, False),

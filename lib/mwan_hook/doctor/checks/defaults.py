@@ -157,7 +157,7 @@ def check_addresses(case: Case) -> Iterator[Finding]:
             elif gateway and inside.prefixlen > outside.prefixlen and holds(inside, gateway):
                 yield _hidden(outside, inside, gateway, names)
     yield from _lines_of_one_network(case)
-    if case.config.firewall and not case.config.router.pin:
+    if case.config.steers and not case.config.router.pin:
         for family in FAMILIES:
             for address in shared_addresses(case.present, family):
                 yield _unpinned(case, family, address)

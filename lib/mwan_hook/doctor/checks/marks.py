@@ -49,9 +49,9 @@ def check_markers(case: Case, markers: Iterable[Marker]) -> Iterator[Finding]:
     """Rules of netfilter that set bits of ours; those of connections matter only where we pin."""
     taken = _used(case)
     for one in dict.fromkeys(markers):
-        if not one.bits & _ours(case) or (one.connection and not case.config.firewall):
+        if not one.bits & _ours(case) or (one.connection and not case.config.steers):
             continue
-        if one.value == 0 and one.bits == ALL_BITS and not case.config.firewall:
+        if one.value == 0 and one.bits == ALL_BITS and not case.config.steers:
             continue  # clears what was never set
         program = known.of_name(*one.names)
         kind = "the connection's mark" if one.connection else "marks"
@@ -71,7 +71,7 @@ def check_room(case: Case) -> Iterator[Finding]:
     breaks += ", and their connections are not pinned" if case.config.router.pin else ""
     wider = next((one for one in WIDER_MARK_MASKS if one & mask == mask and one != mask), 0)
     words = f"[routing] mark_mask = {wider:#x}, unless others use those bits" if wider else "set a wider mark_mask"
-    severity = Severity.WARNING if case.config.firewall else Severity.NOTE
+    severity = Severity.WARNING if case.config.steers else Severity.NOTE
     yield Finding("marks-short", severity, "", what, breaks, Fix(words=words))
 
 
