@@ -181,6 +181,9 @@ def test_the_hash_policy_counts_only_where_something_is_shared() -> None:
     assert codes(sysctls(case(state=State()), values)) == ["hash-policy"]  # no uplink has IPv6
     apart = (FIBER, builders.uplink("cable", metric=200))
     assert sysctls(case(*apart), values) == []
+    led = case()
+    led = led._replace(config=led.config._replace(routing=led.config.routing._replace(prefer="latency")))
+    assert sysctls(led, values) == []  # one of them carries
     policy = Policy("web", order=(("fiber",), ("cable",)))
     assert sysctls(case(*apart, policies=(policy,)), values) == []
     found = bad(sysctls(case(*apart, policies=(policy._replace(order=(("fiber", "cable"),)),)), values))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mwan_hook.doctor.finding import Finding, Severity, listed, spelled, sysctl_fix
-from mwan_hook.model import FAMILIES, Family, Nat6, Sysctl
+from mwan_hook.model import FAMILIES, LATENCY, Family, Nat6, Sysctl
 from mwan_hook.verdict.facts import uses
 
 TYPE_CHECKING = False
@@ -130,7 +130,8 @@ def _sharing(case: Case, family: Family) -> str:
         for uplink in (case.uplinks if case.concerns(family) else ())
         if family in uplink.config.families and (not uplink.present or uses(uplink, family, case.state))
     ]
-    for metric in dict.fromkeys(uplink.metric for uplink in able):
+    share = case.config.routing.prefer != LATENCY
+    for metric in dict.fromkeys(uplink.metric for uplink in able if share):
         names = [uplink.name for uplink in able if uplink.metric == metric]
         if len(names) > 1:
             return f"{listed(names)} share a metric"
