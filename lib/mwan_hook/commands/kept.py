@@ -6,7 +6,7 @@ from mwan_hook.connections import own
 from mwan_hook.kernel import sockets
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import TCP, UDP, MwanError, Socket
-from mwan_hook.run.follow_own import Around
+from mwan_hook.run.own_sockets import Around
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -189,6 +189,11 @@ def has_peer(one: Socket) -> bool:
     return one.state in WITH_PEER and bool(one.inode)
 
 
+def by_port(why: Kept, one: Socket) -> Kept:
+    """The same of one socket alone, where others with its destination are ended."""
+    return why._replace(filter=f"( {why.filter} and sport = :{one.sport} )") if "dst " in why.filter else why
+
+
 class Surroundings:
     """What decides about every socket beside itself: who listens, and who is a neighbour."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from posix import strerror
 from struct import pack
 
 from mwan_hook.addresses import packed
@@ -37,7 +37,7 @@ def ask(asked: Question, flags: int) -> tuple[bytes, int, str]:
     if message[4] != wire.NLMSG_ERROR or message[5]:
         return message, 0, ""
     error, said = netlink.refusal(message)
-    return b"", error, said or os.strerror(error)
+    return b"", error, said or strerror(error)
 
 
 def _body(asked: Question, flags: int) -> bytes:

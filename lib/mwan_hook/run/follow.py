@@ -10,6 +10,7 @@ would do, as an operator could have typed it) and ``do``.
 
 from __future__ import annotations
 
+from mwan_hook import plainos as os
 from mwan_hook.model import MwanError
 from mwan_hook.run.followed import Followed
 from mwan_hook.say import brief, complain, say
@@ -17,7 +18,7 @@ from mwan_hook.store import state as states
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from typing import Protocol
 
     from mwan_hook.run.reconcile import Run
@@ -37,20 +38,29 @@ if TYPE_CHECKING:
 
 
 BUDGET = 2.0  # seconds for all steps: other runs wait for the lock meanwhile
+WIREGUARD = "/sys/module/wireguard"  # there with the first interface, also where it is no module but built in
 RETRY = 10.0  # seconds until what failed is tried again
 
 
-def steps() -> tuple[Follower, ...]:
-    """All steps in their order."""
-    from mwan_hook.run import follow_endpoints, follow_own, follow_peers
+def steps(judged: Judged) -> Iterator[Follower]:
+    """Steps that may have work, in their order: endpoints are quick and urgent."""
+    if judged.scene.snapshot.paths is not None:
+        from mwan_hook.run import follow_endpoints
 
-    return (follow_endpoints, follow_own, follow_peers)
+        yield follow_endpoints
+    from mwan_hook.run import follow_own
+
+    yield follow_own
+    if judged.state.led or os.path.exists(WIREGUARD):
+        from mwan_hook.run import follow_peers
+
+        yield follow_peers
 
 
 def follow(run: Run, judged: Judged) -> Judged:
     """Do what is due, say it, and store what was done and when the next is due."""
     until, failures = judged.scene.now + BUDGET, list[str]()
-    for step in steps():
+    for step in steps(judged):
         done = _done(step, judged, until)
         say(brief(f"[#] {line}" for line in done.lines))
         complain(done.notes)
@@ -83,7 +93,7 @@ def _done(step: Follower, judged: Judged, until: float) -> Followed:
 
 def _again(judged: Judged, failed: bool) -> float | None:
     """When the next is due.  What failed is tried again, and not at once."""
-    times = [due for step in steps() if (due := step.due(judged)) is not None]
+    times = [due for step in steps(judged) if (due := step.due(judged)) is not None]
     if failed:
         times = [max(judged.scene.now + RETRY, due) for due in times]
     return min(times, default=None)
@@ -92,5 +102,5 @@ def _again(judged: Judged, failed: bool) -> float | None:
 def planned(judged: Judged) -> list[str]:
     """What would be done now."""
     now = judged.scene.now
-    due = [(step, step.due(judged)) for step in steps()]
+    due = [(step, step.due(judged)) for step in steps(judged)]
     return [line for step, at in due if at is not None and at <= now for line in step.lines(judged)]

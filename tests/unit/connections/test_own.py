@@ -29,7 +29,7 @@ from mwan_hook.model import (
 )
 from mwan_hook.routing.desired import Desired
 from mwan_hook.routing.uplinks import Inputs
-from mwan_hook.run import follow_own
+from mwan_hook.run import follow_own, own_sockets
 from mwan_hook.run.followed import Followed
 from mwan_hook.run.scene import Judged, Scene
 from tests.unit import builders as b
@@ -154,7 +154,7 @@ SOCKETS = st.builds(
 @given(st.lists(SOCKETS, max_size=12))
 def test_no_socket_that_is_to_stay_is_ever_chosen(found: list[Socket]) -> None:
     (left,) = follow_own._left(judged())
-    around = follow_own.Around(judged(), own.Surroundings(found, NETWORKS, NAMES), planned=False)
+    around = own_sockets.Around(judged(), own.Surroundings(found, NETWORKS, NAMES), planned=False)
     around._way = lambda *_: 0  # type: ignore[method-assign]
     chosen, spared = around.of(left, found)[1:]
     waiting = {(one.protocol, one.sport) for one in found if one.state == (10 if one.protocol == TCP else 7)}
@@ -341,6 +341,14 @@ def test_a_kernel_that_cannot_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> 
     again = judged()._replace(state=done.state)
     assert at(again) is None and not follow_own._left(again)
     assert not follow_own._left(judged(ON, ON, followed=("lte",), **HARD)._replace(state=done.state))
+
+
+def test_what_is_spared_is_told_from_what_is_ended_with_the_same_destination(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A policy by user keeps one of two sockets: typed, the line must end the other."""
+    monkeypatch.setattr(lookup, "out", lambda question: 4 if question.uid == 33 else 2)
+    found, there = judged(ON, ON, followed=("lte",), **HARD), [sock(LTE, sport=40001), sock(LTE, sport=40002, uid=33)]
+    [line] = acted(monkeypatch, found, there).lines
+    assert line.startswith(f"ss -K -tu 'src {LTE} and not ( ( dst {there[1].peer} and sport = :40002 ) )'  # 1 socket")
 
 
 def test_a_plan_asks_nothing_of_routes_that_do_not_stand_yet(monkeypatch: pytest.MonkeyPatch) -> None:

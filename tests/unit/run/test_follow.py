@@ -92,7 +92,7 @@ def test_nothing_is_done_before_it_is_due(run: Run, monkeypatch: pytest.MonkeyPa
 def test_steps_are_done_in_order_after_the_state_is_stored_and_once(
     run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(follow, "steps", lambda: (once("one"), once("later", NOW + 7), once("two")))
+    monkeypatch.setattr(follow, "steps", lambda _: (once("one"), once("later", NOW + 7), once("two")))
     due_at(run, NOW)
     judged = run.reconcile()
     assert capsys.readouterr().out == "[#] one\n[#] two\n"
@@ -108,12 +108,12 @@ def test_what_a_killed_run_has_not_stored_is_done_by_the_next(run: Run, monkeypa
     def killed(_: Judged) -> Followed:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(follow, "steps", lambda: (step(lambda _: NOW, killed),))
+    monkeypatch.setattr(follow, "steps", lambda _: (step(lambda _: NOW, killed),))
     due_at(run, NOW)
     with pytest.raises(KeyboardInterrupt):
         run.reconcile()
     assert stored(run).follow_at == NOW
-    monkeypatch.setattr(follow, "steps", lambda: (once("done"),))
+    monkeypatch.setattr(follow, "steps", lambda _: (once("done"),))
     Run(run.root, run.loaded).reconcile()
     assert stored(run).warnings == ("done",) and stored(run).follow_at is None
 
@@ -125,7 +125,7 @@ def test_what_fails_is_said_and_tried_again_and_holds_up_nothing(
     def fails(_: Judged) -> Followed:
         raise error
 
-    monkeypatch.setattr(follow, "steps", lambda: (step(lambda _: NOW, fails), once("two")))
+    monkeypatch.setattr(follow, "steps", lambda _: (step(lambda _: NOW, fails), once("two")))
     due_at(run, NOW)
     judged = run.reconcile()
     assert "connections: " in capsys.readouterr().err and len(judged.state.errors) == 1
@@ -138,7 +138,7 @@ def test_a_full_disk_stops_no_step_and_is_an_error(run: Run, monkeypatch: pytest
         raise MwanError("no room")
 
     due_at(run, NOW)
-    monkeypatch.setattr(follow, "steps", lambda: (once("done"),))
+    monkeypatch.setattr(follow, "steps", lambda _: (once("done"),))
     monkeypatch.setattr(states, "save", full)
     assert run.reconcile().state.errors == ("no room",)
     assert run.memory and run.memory.warnings == ("done",), "the rest of this run knows it"
@@ -146,7 +146,7 @@ def test_a_full_disk_stops_no_step_and_is_an_error(run: Run, monkeypatch: pytest
 
 def test_a_plan_has_the_lines_of_what_is_due(monkeypatch: pytest.MonkeyPatch) -> None:
     never = step(lambda _: None, lambda judged: Followed(judged.state), "never")
-    monkeypatch.setattr(follow, "steps", lambda: (once("now"), once("later", NOW + 1), never))
+    monkeypatch.setattr(follow, "steps", lambda _: (once("now"), once("later", NOW + 1), never))
     seen = scene("/", State())
     assert follow.planned(Judged(seen, seen.state, Desired(), ())) == ["now"]
 
