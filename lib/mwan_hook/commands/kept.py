@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mwan_hook.connections import own
+from mwan_hook.connections import foretold, spared
 from mwan_hook.kernel import sockets
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import TCP, UDP, MwanError, Socket
@@ -48,14 +48,14 @@ def connections(judged: Judged, asked: Question, source: str | None) -> list[For
         return []
     try:
         found = list(sockets.everything())
-        around = Around(judged, own.Surroundings(found, sockets.networks(), _names(judged)), planned=False)
+        around = Around(judged, spared.Surroundings(found, sockets.networks(), _names(judged)), planned=False)
     except (MwanError, OSError):
         return []  # a kernel without sock_diag
-    there = [one for one in found if one.peer == asked.destination and own.has_peer(one)]
+    there = [one for one in found if one.peer == asked.destination and spared.has_peer(one)]
     if there or not source:
         return [_foretold(judged, around, one, is_open=True) for one in there]
     protocol = asked.proto if asked.proto in _NAMES else TCP
-    made = Socket(asked.family.af, protocol, own.ESTABLISHED, source, 0, asked.destination, asked.dport, asked.oif)
+    made = Socket(asked.family.af, protocol, spared.ESTABLISHED, source, 0, asked.destination, asked.dport, asked.oif)
     return [_foretold(judged, around, made, is_open=False)]
 
 
@@ -64,11 +64,11 @@ def _names(judged: Judged) -> dict[int, str]:
 
 
 def _foretold(judged: Judged, around: Around, one: Socket, is_open: bool) -> Foretold:
-    spared = around.surroundings.kept(one)
-    if spared:
-        return Foretold(one, True, spared.why, is_open)
+    by_itself = around.surroundings.kept(one)
+    if by_itself:
+        return Foretold(one, True, by_itself.why, is_open)
     seen = judged.scene
-    told = own.foretold(one, seen.uplinks, judged.state, seen.config.router, seen.now)
+    told = foretold.foretold(one, seen.uplinks, judged.state, seen.config.router, seen.now)
     elsewhere = around.kept(one, told.left) if told.left else None
     return Foretold(one, True, elsewhere.why, is_open) if elsewhere else Foretold(one, told.kept, told.why, is_open)
 

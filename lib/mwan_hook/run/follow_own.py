@@ -19,10 +19,11 @@ def due(judged: Judged) -> float | None:
 
 def lines(judged: Judged) -> list[str]:
     """What would be ended now."""
+    from mwan_hook.connections import spared
     from mwan_hook.run import own_sockets
 
     chosen = own_sockets.chosen(judged, _left(judged), planned=bool(judged.changes))
-    return [own.line(*one) for one in chosen if one.sockets]
+    return [spared.line(*one) for one in chosen if one.sockets]
 
 
 def do(judged: Judged, until: float) -> Followed:
@@ -31,6 +32,7 @@ def do(judged: Judged, until: float) -> Followed:
     state = _seen(judged)
     if not left:
         return Followed(state)
+    from mwan_hook.connections import spared
     from mwan_hook.kernel import sockets
     from mwan_hook.run import own_sockets
 
@@ -39,7 +41,7 @@ def do(judged: Judged, until: float) -> Followed:
     for one in own_sockets.chosen(judged, left, planned=False):
         ended = sockets.destroy(one.sockets, until)
         if ended.sockets:
-            said.append(own.line(one.left, ended.sockets, one.spared))
+            said.append(spared.line(one.left, ended.sockets, one.spared))
         if ended.unable:  # remembered for this boot
             note = f"{ended.unable}: {own.STAY}"
             return Followed(state._replace(unable=ended.unable, followed={}), tuple(said), tuple(failures), (note,))

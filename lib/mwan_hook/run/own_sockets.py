@@ -5,7 +5,7 @@ Imported only when an uplink's sockets are looked through, and by ``trace``.
 
 from __future__ import annotations
 
-from mwan_hook.connections import own
+from mwan_hook.connections import spared
 from mwan_hook.kernel import lookup, sockets
 from mwan_hook.kernel.question import Question
 from mwan_hook.light import NamedTuple
@@ -15,7 +15,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mwan_hook.connections.own import Kept, Left
+    from mwan_hook.connections.own import Left
+    from mwan_hook.connections.spared import Kept
     from mwan_hook.model import Family, Socket
     from mwan_hook.policy.policies import BoundPolicy
     from mwan_hook.run.scene import Judged
@@ -36,14 +37,14 @@ def chosen(judged: Judged, left: Sequence[Left], planned: bool) -> list[Chosen]:
         return [Chosen(one, (), ()) for one in left]
     found = sockets.concerning(sources)
     names = {link.index: link.name for link in judged.scene.snapshot.links}
-    around = Around(judged, own.Surroundings(found, sockets.networks(), names), planned)
+    around = Around(judged, spared.Surroundings(found, sockets.networks(), names), planned)
     return [around.of(one, found) for one in left]
 
 
 class Around:
     """What decides about a socket beside itself."""
 
-    def __init__(self, judged: Judged, surroundings: own.Surroundings, planned: bool) -> None:
+    def __init__(self, judged: Judged, surroundings: spared.Surroundings, planned: bool) -> None:
         seen = judged.scene
         self.surroundings, self.planned = surroundings, planned
         self.uplinks = {uplink.index for uplink in seen.uplinks if uplink.present}
@@ -54,11 +55,11 @@ class Around:
 
     def of(self, left: Left, found: list[Socket]) -> Chosen:
         """Sockets of one family of an uplink."""
-        mine = [(one, self.kept(one, left)) for one in found if one.local in left.sources and own.has_peer(one)]
+        mine = [(one, self.kept(one, left)) for one in found if one.local in left.sources and spared.has_peer(one)]
         ended = tuple([one for one, why in mine if not why])
         peers = {one.peer for one in ended}
-        spared = [own.by_port(why, one) if one.peer in peers else why for one, why in mine if why]
-        return Chosen(left, ended, tuple(spared))
+        others = [spared.by_port(why, one) if one.peer in peers else why for one, why in mine if why]
+        return Chosen(left, ended, tuple(others))
 
     def kept(self, one: Socket, left: Left) -> Kept | None:
         """Why a socket is left alone; None: it is to be ended."""
@@ -66,7 +67,7 @@ class Around:
         if why or (left.better and self.planned):
             return why
         right = self._still_leads(one, left) if left.better else self._leads_elsewhere(one, left)
-        return own.Kept(f"{one.peer} is still reached so", f"dst {own.filtered(one.peer)}") if right else None
+        return spared.Kept(f"{one.peer} is still reached so", f"dst {spared.filtered(one.peer)}") if right else None
 
     def _leads_elsewhere(self, one: Socket, left: Left) -> bool:
         """Whether its packets go by an interface that is no uplink: a tunnel that has no address of its own.

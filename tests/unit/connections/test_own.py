@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mwan_hook.connections import own
+from mwan_hook.connections import foretold, spared
 from mwan_hook.kernel import lookup, sockets
 from mwan_hook.model import (
     TCP,
@@ -47,12 +47,12 @@ NAMES = {2: "fiber", 4: "lte", 9: "lan0"}
 
 def sock(local: str = FIBER, peer: str = FAR, protocol: int = TCP, **more: Any) -> Socket:
     """A connection of a program to a server."""
-    values = {"state": own.ESTABLISHED, "sport": 40000, "dport": 443, "inode": 7, **more}
+    values = {"state": spared.ESTABLISHED, "sport": 40000, "dport": 443, "inode": 7, **more}
     return Socket(10 if ":" in local else 2, protocol, local=local, peer=peer, **values)
 
 
 def listener(local: str, port: int, protocol: int = TCP, **more: Any) -> Socket:
-    state = own.LISTEN if protocol == TCP else own.CLOSE
+    state = spared.LISTEN if protocol == TCP else spared.CLOSE
     anywhere = "::" if ":" in local else "0.0.0.0"
     return sock(local, anywhere, protocol, state=state, sport=port, dport=0, **more)
 
@@ -98,7 +98,7 @@ def judged(
     [
         (sock(), ""),
         (sock(protocol=UDP), ""),
-        (sock(state=own.SYN_SENT), ""),
+        (sock(state=spared.SYN_SENT), ""),
         (sock(device=2), "bound to fiber"),
         (sock(device=77), "bound to 77"),
         (sock(peer="192.168.2.1"), "neighbour"),
@@ -130,15 +130,15 @@ def test_what_spares_a_socket_wherever_its_uplink_is(one: Socket, why: str) -> N
         listener("::", 444, only6=True),
         listener("0.0.0.0", 1194, UDP),
     ]
-    found = own.Surroundings([one, *there], NETWORKS, NAMES).kept(one)
+    found = spared.Surroundings([one, *there], NETWORKS, NAMES).kept(one)
     assert (why in found.why if why else False) if found else not why, found
 
 
 @pytest.mark.parametrize("state", range(1, 13))
 @pytest.mark.parametrize("inode", [0, 5])
 def test_only_a_socket_that_a_program_has_and_that_has_a_peer_is_ended(state: int, inode: int) -> None:
-    without = {3, 6, own.CLOSE, own.LISTEN, 12}  # what came in, TIME-WAIT, none
-    assert own.has_peer(sock(state=state, inode=inode)) is (bool(inode) and state not in without)
+    without = {3, 6, spared.CLOSE, spared.LISTEN, 12}  # what came in, TIME-WAIT, none
+    assert spared.has_peer(sock(state=state, inode=inode)) is (bool(inode) and state not in without)
 
 
 ADDRESSES = st.sampled_from((FIBER, LTE, FAR, "192.168.2.1", "10.20.1.1", "198.51.100.7", "0.0.0.0"))
@@ -154,16 +154,16 @@ SOCKETS = st.builds(
 @given(st.lists(SOCKETS, max_size=12))
 def test_no_socket_that_is_to_stay_is_ever_chosen(found: list[Socket]) -> None:
     (left,) = follow_own._left(judged())
-    around = own_sockets.Around(judged(), own.Surroundings(found, NETWORKS, NAMES), planned=False)
+    around = own_sockets.Around(judged(), spared.Surroundings(found, NETWORKS, NAMES), planned=False)
     around._way = lambda *_: 0  # type: ignore[method-assign]
-    chosen, spared = around.of(left, found)[1:]
+    chosen, others = around.of(left, found)[1:]
     waiting = {(one.protocol, one.sport) for one in found if one.state == (10 if one.protocol == TCP else 7)}
     for one in chosen:
         assert one.local == FIBER and not one.device and one.inode and one.state in (1, 2, 8)
         assert one.peer in (FAR, "198.51.100.7", "0.0.0.0")
-        others = [other for other in found if own.is_listening(other) and own.is_from(one, other)]
-        assert not others or (one.protocol, one.sport) not in waiting
-    assert len(chosen) + len(spared) == len([one for one in found if one.local == FIBER and own.has_peer(one)])
+        listening = [other for other in found if spared.is_listening(other) and spared.is_from(one, other)]
+        assert not listening or (one.protocol, one.sport) not in waiting
+    assert len(chosen) + len(others) == len([one for one in found if one.local == FIBER and spared.has_peer(one)])
 
 
 # ---------------------------------------------------------------- when
@@ -381,5 +381,5 @@ def test_what_becomes_of_a_socket_is_foretold_by_the_same_rule(
     found: Judged, one: Socket, kept: bool, why: str
 ) -> None:
     seen = found.scene
-    told = own.foretold(one, seen.uplinks, found.state, seen.config.router, seen.now)
+    told = foretold.foretold(one, seen.uplinks, found.state, seen.config.router, seen.now)
     assert told.kept is kept and why in told.why and (told.left is None) is kept
