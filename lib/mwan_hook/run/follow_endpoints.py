@@ -25,6 +25,11 @@ def due(judged: Judged) -> float | None:
     return judged.scene.now if not done and is_due(judged) else None
 
 
+def at_once(judged: Judged) -> Judged:
+    """Due at once, if anything is not as it should be, also after another program's change."""
+    return judged._replace(state=judged.state._replace(follow_at=judged.scene.now)) if is_due(judged) else judged
+
+
 def is_due(judged: Judged) -> bool:
     """Whether there is anything to do or to forget."""
     work, known = _work(judged), judged.state.mptcp

@@ -21,7 +21,7 @@ from mwan_hook.routing.desired import Desired, desire
 from mwan_hook.routing.plan import plan
 from mwan_hook.routing.rules import needs_copies
 from mwan_hook.run.scene import Judged, ProbedRound, Scene, limited
-from mwan_hook.verdict.decide import judge_round, noted, unturned, updated, with_only_way
+from mwan_hook.verdict.decide import judge_round, updated, with_only_way
 from mwan_hook.verdict.events import counted
 from mwan_hook.verdict.facts import another_online, fits, judge_uplink, with_sources
 from mwan_hook.verdict.schedule import interval
@@ -62,7 +62,10 @@ def judge(
     memories = {name: counted(seen.state.uplinks.get(name, UplinkState()), one) for name, one in memories.items()}
     for uplink in seen.uplinks:
         memories[uplink.name] = with_sources(memories[uplink.name], uplink)
-    seen, memories = preferred(seen, memories)
+    if seen.config.routing.prefer == LATENCY or _is_any_degraded(memories):
+        from mwan_hook.run import preferring
+
+        seen, memories = preferring.preferred(seen, memories)
     drains = dict(seen.bound.drains)
     state = seen.state._replace(uplinks=memories, config=seen.fingerprint, usage=usage, drains=drains, ignored=ignored)
     if state.dark or state.dark_since or not any(map(_lives, memories.values())):
@@ -81,7 +84,7 @@ def judge(
         state = state._replace(follow_at=seen.now)
     changes = () if same else plan(seen.config.routing, desired, seen.snapshot)
     if seen.snapshot.firewall is None:
-        return _with_paths(Judged(seen, state, desired, changes, basis=basis))
+        return _followed(Judged(seen, state, desired, changes, basis=basis))
     from mwan_hook.firewall import table
 
     there, known = seen.snapshot.firewall, seen.state.firewall
@@ -89,17 +92,15 @@ def judge(
     deprecated = table.deprecated(seen.config, seen.uplinks, state, seen.snapshot)
     state = state._replace(firewall=table.remembered(commands, there, known))
     changes = (*changes, *table.difference(commands, there, known))
-    return _with_paths(Judged(seen, state, desired, changes, deprecated, basis=basis))
+    return _followed(Judged(seen, state, desired, changes, deprecated, basis=basis))
 
 
-def _with_paths(judged: Judged) -> Judged:
-    """Due at once, if MPTCP's endpoints are not as they should be, also after another program's change."""
+def _followed(judged: Judged) -> Judged:
     if judged.scene.snapshot.paths is None:
         return judged
     from mwan_hook.run import follow_endpoints
 
-    due = follow_endpoints.is_due(judged)
-    return judged._replace(state=judged.state._replace(follow_at=judged.scene.now)) if due else judged
+    return follow_endpoints.at_once(judged)
 
 
 def _turned(before: State, now: State) -> bool:
@@ -132,6 +133,10 @@ def _settled(seen: Scene, rounds: Sequence[ProbedRound]) -> tuple[dict[str, floa
     from mwan_hook.run import common
 
     return common.settled(seen, rounds)
+
+
+def _is_any_degraded(memories: Mapping[str, UplinkState]) -> bool:
+    return any(one.ipv4.degraded or one.ipv6.degraded for one in memories.values())
 
 
 def _lives(memory: UplinkState) -> bool:
@@ -220,7 +225,9 @@ def verdicts(seen: Scene, rounds: Sequence[ProbedRound], asked: frozenset[str]) 
         memories = evidence.noted(seen, memories, rounds)
     by_name = {uplink.name: uplink for uplink in seen.uplinks}
     if seen.state.dark:
-        memories = unturned(memories, seen.state.dark, {})
+        from mwan_hook.verdict import dark
+
+        memories = dark.unturned(memories, seen.state.dark, {})
     for one in rounds:
         uplink = by_name.get(one.job.uplink)
         if uplink and fits(one.job, uplink):
@@ -228,9 +235,9 @@ def verdicts(seen: Scene, rounds: Sequence[ProbedRound], asked: frozenset[str]) 
             if seen.tally is not None:
                 memories[uplink.name] = evidence.closed(seen, uplink, one, memories[uplink.name])
     if seen.state.dark:
-        memories = unturned(memories, seen.state.dark, seen.state.uplinks)
+        memories = dark.unturned(memories, seen.state.dark, seen.state.uplinks)
     memories = with_only_way(memories, seen.uplinks, seen.now)
-    if any(one.ipv4.degraded or one.ipv6.degraded for one in memories.values()):
+    if _is_any_degraded(memories):
         from mwan_hook.verdict import quality
 
         memories = quality.put_aside(memories, seen.uplinks, seen.now)
@@ -250,29 +257,6 @@ def _with_usage(seen: Scene) -> tuple[Scene, dict[str, Usage]]:
     return metering.counted(seen)
 
 
-def preferred(seen: Scene, memories: dict[str, UplinkState]) -> tuple[Scene, dict[str, UplinkState]]:
-    """The scene with the preferences that measuring leaves, each family its own, and the memories of who leads."""
-    degraded = any(one.ipv4.degraded or one.ipv6.degraded for one in memories.values())
-    if not degraded and seen.config.routing.prefer != LATENCY:
-        return seen, memories
-    from mwan_hook.routing import preference
-
-    uplinks = preference.demoted(seen.uplinks, memories) if degraded else seen.uplinks
-    if seen.config.routing.prefer == LATENCY:
-        from mwan_hook.verdict import leading
-
-        memories = leading.led(uplinks, memories, seen.now)
-        uplinks = leading.behind_leaders(uplinks, memories)
-    if uplinks == seen.uplinks:
-        return seen, memories
-    bound = seen.bound._replace(uplinks=uplinks)
-    if bound.policies:
-        from mwan_hook.policy import policies
-
-        bound = bound._replace(policies=policies.of_now(bound.policies, uplinks))
-    return seen._replace(bound=bound), memories
-
-
 def _due_now(memory: UplinkState) -> UplinkState:
     return memory._replace(ipv4=memory.ipv4._replace(next_probe_at=None), ipv6=memory.ipv6._replace(next_probe_at=None))
 
@@ -287,7 +271,9 @@ def _with_round(
         return memory.with_family(family, quality.judged(memory.family(family), one.measured, config.probe, now))
     before = memory.family(family)
     if one.witness:
-        return memory.with_family(family, noted(before, one.round, config.probe))
+        from mwan_hook.verdict import common
+
+        return memory.with_family(family, common.noted(before, one.round, config.probe))
     every = interval(config, another_online(memories, uplink.name, drained))
     seen = one.round._replace(targets=updated(before.targets, one.round.targets)) if one.round.partial else one.round
     return memory.with_family(family, judge_round(before, seen, config.probe, now, begun=one.begun, every=every))

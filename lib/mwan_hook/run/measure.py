@@ -36,6 +36,13 @@ class DueSeries(NamedTuple):
         return (*self.key.name, self.wanted.burst)
 
 
+def made(judged: Judged, keys: Iterable[Key], done: set[tuple[object, ...]]) -> list[ProbedRound]:
+    """What came of all that is due now, and is not ``done`` in this run: each series is made once."""
+    wanted = [one for one in due(judged, keys, time.clock_gettime(time.CLOCK_BOOTTIME)) if one.name not in done]
+    done.update(one.name for one in wanted)
+    return ask(judged, wanted) if wanted else []
+
+
 def due(judged: Judged, keys: Iterable[Key], now: float) -> list[DueSeries]:
     """What is to be measured now."""
     found = []

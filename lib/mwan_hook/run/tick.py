@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
     from mwan_hook.config import Loaded
     from mwan_hook.probes.loop import Late
-    from mwan_hook.run.measure import DueSeries
 
 
 def check(root: str, names: Sequence[str] = (), now: bool = False, remember: bool = False) -> int:
@@ -203,8 +202,8 @@ def _probe(run: Run, judged: Judged, wish: Request, started: float, late: Late) 
                 turned |= moved
         elif doubtful:
             time.sleep(max(0.01, min(asked.get(key.name, 0.0) + pause(key) - now for key in doubtful)))
-        elif due_echoes := _to_measure(judged, wish, measured):
-            judged = _measured(run, judged, due_echoes)
+        elif found := _measured(judged, wish, measured):
+            judged = run.reconcile(found)
         else:
             return judged
 
@@ -218,22 +217,13 @@ def _beside_witnesses(judged: Judged, seen: list[ProbedRound], late: Late, answe
     return [*seen, *witnesses.asked(judged, seen, late, answered)]
 
 
-def _to_measure(judged: Judged, wish: Request, done: set[tuple[object, ...]]) -> list[DueSeries]:
-    """What is measured when all that was due or in doubt has been asked; each thing once in a run."""
+def _measured(judged: Judged, wish: Request, done: set[tuple[object, ...]]) -> list[ProbedRound]:
+    """What is measured when all that was due or in doubt has been asked; ``done``: series of this run."""
     if not any(uplink.config.probe.measured for uplink in judged.scene.uplinks):
         return []
     from mwan_hook.run import measure
 
-    found = [one for one in measure.due(judged, keys(judged, wish.names), clock()) if one.name not in done]
-    done.update(one.name for one in found)
-    return found
-
-
-def _measured(run: Run, judged: Judged, asked: Sequence[DueSeries]) -> Judged:
-    from mwan_hook.run import measure
-
-    found = measure.ask(judged, asked)
-    return run.reconcile(found) if found else judged
+    return measure.made(judged, keys(judged, wish.names), done)
 
 
 def _without_way(

@@ -10,6 +10,7 @@ from __future__ import annotations
 from mwan_hook.light import Enum, NamedTuple
 from mwan_hook.model import FAMILIES, Connectivity, Family, FamilyState, Method, Status, Target, UplinkState
 from mwan_hook.verdict import rounds
+from mwan_hook.verdict.decide import updated
 from mwan_hook.verdict.rounds import METHODS, applies
 
 TYPE_CHECKING = False
@@ -262,3 +263,10 @@ def without(one: Round, results: Sequence[Result], probe: Probe, names: Collecti
         return again._replace(reason=f"{again.reason}; {words}") if words else again
     seen = Connectivity.FULL if by_facts else Connectivity.UNKNOWN
     return again._replace(connectivity=seen, latency_ms=None, reason=words, ignored=True)
+
+
+def noted(state: FamilyState, seen: Round, probe: Probe) -> FamilyState:
+    """What was asked only because of another uplink's failure: it is no round."""
+    own = {target.name for target in probe.targets}
+    targets = updated(state.targets, [one for one in seen.targets if one.target in own])
+    return state._replace(targets=targets, probe_bytes=state.probe_bytes + seen.wire_bytes)

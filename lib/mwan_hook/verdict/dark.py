@@ -88,3 +88,18 @@ def _target(key: str, old: str, new: str, wall: float) -> Transition:
 def keeps_back(state: State, now: float) -> bool:
     """Whether no line is repaired now: the fault is none of theirs."""
     return state.dark_since > 0 and now - state.dark_since < PATIENCE
+
+
+def unturned(
+    memories: Mapping[str, UplinkState], names: Sequence[str], known: Mapping[str, UplinkState]
+) -> dict[str, UplinkState]:
+    """The memories; those of ``names`` have last turned full when ``known`` says so.
+
+    What comes back from an outage of all has not flapped.
+    """
+    found = {**memories}
+    for name in names:
+        for family in FAMILIES if name in found else ():
+            full_at = known[name].family(family).full_at if name in known else None
+            found[name] = found[name].with_family(family, found[name].family(family)._replace(full_at=full_at))
+    return found

@@ -53,31 +53,9 @@ def judge_round(
     return after._replace(next_probe_at=_next(after, probe, now, begun + every))
 
 
-def noted(state: FamilyState, seen: Round, probe: Probe) -> FamilyState:
-    """What was asked only because of another uplink's failure: it is no round."""
-    own = {target.name for target in probe.targets}
-    targets = updated(state.targets, [one for one in seen.targets if one.target in own])
-    return state._replace(targets=targets, probe_bytes=state.probe_bytes + seen.wire_bytes)
-
-
 def updated(known: Sequence[TargetResult], fresh: Sequence[TargetResult]) -> tuple[TargetResult, ...]:
     """The last word on every target, in the order they were asked first."""
     return tuple({**{one.target: one for one in known}, **{one.target: one for one in fresh}}.values())
-
-
-def unturned(
-    memories: Mapping[str, UplinkState], names: Sequence[str], known: Mapping[str, UplinkState]
-) -> dict[str, UplinkState]:
-    """The memories; those of ``names`` have last turned full when ``known`` says so.
-
-    What comes back from an outage of all has not flapped.
-    """
-    found = {**memories}
-    for name in names:
-        for family in FAMILIES if name in found else ():
-            full_at = known[name].family(family).full_at if name in known else None
-            found[name] = found[name].with_family(family, found[name].family(family)._replace(full_at=full_at))
-    return found
 
 
 def _noted(state: FamilyState, seen: Round, now: float, begun: float) -> FamilyState:

@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping
 
-    from mwan_hook.model import Job, Probe, Quality, State, Uplink
+    from mwan_hook.model import Job, Probe, State, Uplink
 
 PASSES = 3  # at most so many within hysteresis_backoff
 BACK_WITHIN = 15.0  # seconds in which an online way must be back, the same, to get a pass
@@ -42,8 +42,10 @@ def judge_facts(
     """
     way, probe = uplink.way(family), uplink.config.probe
     state = sane(state, probe, now)
-    if state.quality is not None and (replugged or not _measures(state.quality, uplink, family)):
-        state = state._replace(degraded=False, quality=None)
+    if state.quality is not None:
+        from mwan_hook.verdict import quality
+
+        state = quality.as_far_as_it_holds(state, uplink, family, replugged)
     if replugged:
         state = _lost(state, now)._replace(judged=False, lost_at=None, lost_way="", portal=False, srtt_ms=None)
     if way.missing:
@@ -60,12 +62,6 @@ def judge_facts(
     if not state.way or state.status is Status.DISABLED:
         return _admitted(state, way.key, probe, now, dialled)
     return state if state.way == way.key else _moved(state, way.key)
-
-
-def _measures(quality: Quality, uplink: Uplink, family: Family) -> bool:
-    """False of what was measured on another way, or for limits that are gone."""
-    way, probe = uplink.way(family), uplink.config.probe
-    return probe.measured and (not way.key or quality.way == way.key) and probed(uplink, family)
 
 
 def probed(uplink: Uplink, family: Family) -> bool:

@@ -14,12 +14,13 @@ from math import sqrt
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import FAMILIES, OFFLINE, Connectivity, Quality, Status
 from mwan_hook.verdict import window as windows
+from mwan_hook.verdict.rounds import applies
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from mwan_hook.model import Bucket, FamilyState, Measured, Probe, Round, Uplink, UplinkState
+    from mwan_hook.model import Bucket, Family, FamilyState, Measured, Probe, Round, Uplink, UplinkState
 
 CONFIDENCE = 1.959964  # standard deviations of an interval of 95 %
 HALF = 0.5  # of round trips: the median
@@ -275,3 +276,11 @@ def _least(probe: Probe) -> int:
 def _share_of_enough(probe: Probe) -> int:
     """Echoes of a burst, so that those of one window are enough."""
     return -(-ENOUGH // max(1, min(MOST_BURSTS, _rounds(probe))))
+
+
+def as_far_as_it_holds(state: FamilyState, uplink: Uplink, family: Family, replugged: bool) -> FamilyState:
+    """The memory without what was measured on another way, or for limits that are gone."""
+    way, probe, known = uplink.way(family), uplink.config.probe, state.quality
+    same = known is None or not way.key or known.way == way.key
+    stays = same and probe.measured and any(applies(target, uplink, family) for target in probe.targets)
+    return state if stays and not replugged else state._replace(degraded=False, quality=None)
