@@ -90,6 +90,7 @@ LIBRARIES = {
 # Private modules of CPython, which cost less than the public ones that import them, and where they are named.
 PRIVATE = {
     "_collections": ("light",),
+    "_frozen_importlib_external": ("",),
     "_json": ("plainjson",),
     "_stat": ("plainos",),
     "_signal": ("store.lock", "run.quiet"),
