@@ -9,7 +9,7 @@ from mwan_hook.firewall.evidence import ANSWERED, BEGUN, counter
 from mwan_hook.firewall.table import stands
 from mwan_hook.light import TYPE_CHECKING
 from mwan_hook.model import FAMILIES, Counted, UplinkState
-from mwan_hook.run.scene import Tally, memory_of
+from mwan_hook.run.scene import memory_of
 from mwan_hook.verdict import evidence, rounds, schedule
 from mwan_hook.verdict.facts import another_online
 
@@ -29,7 +29,7 @@ def looked(seen: Scene) -> Scene:
     """The scene with the counters as they are now."""
     from mwan_hook.kernel import counted
 
-    return seen._replace(tally=Tally(*counted.read()))
+    return seen._replace(tally=counted.read())
 
 
 def _counters(seen: Scene, uplink: Uplink, family: Family) -> Counted | None:
@@ -37,9 +37,10 @@ def _counters(seen: Scene, uplink: Uplink, family: Family) -> Counted | None:
     there, tally = seen.snapshot.firewall, seen.tally
     if there is None or tally is None or not stands(there, seen.state.firewall):
         return None
-    if (there.generation - 1) & GENERATIONS != tally.generation:
+    generation, packets = tally
+    if (there.generation - 1) & GENERATIONS != generation:
         return None
-    begun, answered = (tally.packets.get(counter(chain, family, uplink.table)) for chain in (BEGUN, ANSWERED))
+    begun, answered = (packets.get(counter(chain, family, uplink.table)) for chain in (BEGUN, ANSWERED))
     return None if begun is None or answered is None else Counted(begun, answered)
 
 

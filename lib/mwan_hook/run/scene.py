@@ -50,13 +50,6 @@ class Key(NamedTuple):
         return self.uplink.name, self.family
 
 
-class Tally(NamedTuple):
-    """Packets that our nft table has counted, by the counters' names, and the generation in which they were read."""
-
-    generation: int
-    packets: dict[str, int]
-
-
 class Scene(NamedTuple):
     """What one look saw.  ``now`` is CLOCK_BOOTTIME seconds, ``wall`` seconds since the epoch."""
 
@@ -70,7 +63,8 @@ class Scene(NamedTuple):
     now: float
     wall: float
     messages: tuple[str, ...] = ()
-    tally: Tally | None = None  # what our nft table has counted; None: it is not asked to count
+    # What our nft table has counted: 16 bits of the generation, and packets by counter; None: it is not asked to count.
+    tally: tuple[int, dict[str, int]] | None = None
 
     @property
     def uplinks(self) -> tuple[Uplink, ...]:

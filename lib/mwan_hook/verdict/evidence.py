@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mwan_hook.model import Family, Probe, Result, Round, TargetResult
 
 MANY = 3  # connections without an answer
-UNDER_WAY = 10  # one in so many may be: what began in the last second of ten
+UNDER_WAY = 50  # one in so many may be: what began in the last fifth of a second of ten
 SETTLES = 2.0  # seconds after a round, or a fifth of the time between rounds, in which nothing is said against it
 LONGEST = 900.0  # seconds without a probe
 AGAIN = 600.0  # seconds until targets are made up anew, where none has answered
@@ -49,9 +49,10 @@ def answers(seen: Counted) -> bool:
     return seen.answered > 0 and seen.begun - seen.answered <= seen.begun // UNDER_WAY
 
 
-def is_silent(seen: Counted) -> bool:
-    """Whether many are not."""
-    return seen.begun - seen.answered >= max(MANY, seen.begun // UNDER_WAY + 1)
+def is_silent(seen: Counted, due: bool) -> bool:
+    """Whether many are not; ``due``: a round is to be made anyway, which any of them makes one over TCP, too."""
+    lacking = seen.begun - seen.answered
+    return lacking > seen.begun // UNDER_WAY and (due or lacking >= MANY)
 
 
 def weighed(state: FamilyState, probe: Probe, counters: Counted, pace: Pace) -> FamilyState:
@@ -63,7 +64,7 @@ def weighed(state: FamilyState, probe: Probe, counters: Counted, pace: Pace) -> 
         return state
     seen = since(known.counters, counters)
     last = max(state.probed_at, known.spared_at)
-    if is_silent(seen) and pace.now - last >= min(SETTLES, pace.every / 5):
+    if is_silent(seen, pace.due) and pace.now - last >= min(SETTLES, pace.every / 5):
         return _in_doubt(state, known._replace(seen=seen, seen_at=pace.now), probe)
     if pace.due and may_spare(probe) and answers(seen) and pace.now - state.probed_at < LONGEST:
         return _spared(state, known._replace(seen=seen, seen_at=pace.now, counters=counters), pace)
@@ -76,7 +77,7 @@ def may_spare(probe: Probe) -> bool:
 
 
 def _in_doubt(state: FamilyState, known: Evidence, probe: Probe) -> FamilyState:
-    deciding = (*_proven(probe, state.targets), *known.proven)
+    deciding = (*_proven(probe, state.targets), *_one_a_host(known.proven))
     known = known._replace(silent=bool(deciding), deciding=deciding)
     return state._replace(burst=True, next_probe_at=None, evidence=known)
 
@@ -85,6 +86,11 @@ def _proven(probe: Probe, targets: Iterable[TargetResult]) -> list[str]:
     """Targets over TCP that answered when they were asked last."""
     own = {one.name for one in probe.targets if one.method is Method.TCP}
     return [one.target for one in targets if one.target in own and one.connectivity is Connectivity.FULL]
+
+
+def _one_a_host(names: Iterable[str]) -> list[str]:
+    """The first of each host's."""
+    return list({name.rpartition(":")[0]: name for name in reversed([*names])}.values())[::-1]
 
 
 def _spared(state: FamilyState, known: Evidence, pace: Pace) -> FamilyState:

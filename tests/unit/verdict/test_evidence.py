@@ -54,16 +54,11 @@ def weighed(
         (0, 0, False, False),
         (1, 1, True, False),
         (0, 1, True, False),  # begun before the round
-        (1, 0, False, False),
-        (2, 0, False, False),
-        (3, 0, False, True),
-        (9, 7, False, False),
-        (9, 8, False, False),
-        (10, 9, True, False),  # one under way
-        (40, 36, True, False),
-        (40, 35, False, True),
-        (1000, 900, True, False),
-        (1000, 899, False, True),
+        (1, 0, False, True),
+        (49, 48, False, True),
+        (50, 49, True, False),  # one under way
+        (1000, 980, True, False),
+        (1000, 979, False, True),
         (9, 4, False, True),
     ],
 )
@@ -83,7 +78,10 @@ def test_answers_spare_a_round_and_many_connections_without_one_call_for_it(
 
 
 def test_doubt_waits_for_no_round_but_a_moment_after_one() -> None:
-    assert weighed(6, 0, after=3, due=False).burst
+    for begun, answered in ((3, 0), (9, 6), (1000, 979)):
+        assert weighed(begun, answered, after=3, due=False).burst
+    for begun, answered in ((2, 0), (9, 7), (1000, 980)):
+        assert not weighed(begun, answered, after=3, due=False).burst
     assert not weighed(6, 0, after=1, due=False).burst
     assert weighed(6, 6, after=3, due=False) == online(probe())  # nothing to spare yet
 
@@ -142,6 +140,14 @@ def test_in_doubt_an_echo_is_not_enough(
     assert after.connectivity is expected
     assert (after.reason == f"no answer to 8 of 9 new connections, nor from {SERVER.name}") is (expected is LIMITED)
     assert evidence.decided(Round(LIMITED, None, "dead"), answers, known, ()).reason == "dead"
+
+
+def test_in_doubt_each_host_is_asked_once() -> None:
+    state = online(probe(targets=(ECHO,)))
+    names = ("tcp://192.0.2.9:443", "tcp://192.0.2.9:53", "tcp://[2001:db8::1]:53")
+    state = state._replace(evidence=Evidence(state.way, proven=names))
+    after = evidence.weighed(state, probe(targets=(ECHO,)), Counted(5, 0), evidence.Pace(START + 5, EVERY, False))
+    assert after.evidence and after.evidence.deciding == (names[0], names[2])
 
 
 def test_a_round_clears_the_doubt_once_it_is_online_and_good_and_notes_who_answers() -> None:
