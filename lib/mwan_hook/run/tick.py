@@ -12,7 +12,7 @@ from mwan_hook import config
 from mwan_hook import plainos as os
 from mwan_hook.kernel import netlink
 from mwan_hook.model import FAMILIES, Busy, ConfigError, Connectivity, Family, Status
-from mwan_hook.run.judge import settled, verdicts
+from mwan_hook.run.rating import settled, verdicts
 from mwan_hook.run.reconcile import Run
 from mwan_hook.run.scene import Judged, Key, ProbedRound, memory_of
 from mwan_hook.run.wish import (

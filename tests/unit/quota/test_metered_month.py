@@ -22,7 +22,7 @@ from mwan_hook.model import (
 )
 from mwan_hook.routing.desired import Desired
 from mwan_hook.routing.uplinks import Bound
-from mwan_hook.run import ask, judge, wish
+from mwan_hook.run import ask, rating, wish
 from mwan_hook.run.scene import Judged, Key, ProbedRound, Scene
 from mwan_hook.verdict import facts, schedule
 from mwan_hook.verdict.facts import judge_uplink
@@ -97,7 +97,7 @@ class Month:
         second = [self.answer(job) for job in questions.after(first)]
         one = ask.merged(questions, first, second, self.uplink.config.probe.required)
         told = ProbedRound(first[0].job, one, self.now)
-        self.memory = judge._with_round(self.memories, self.uplink, told, self.now, ())
+        self.memory = rating._with_round(self.memories, self.uplink, told, self.now, ())
         self.rounds += 1
 
     def answer(self, job: Job) -> Result:

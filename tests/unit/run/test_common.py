@@ -14,7 +14,7 @@ from mwan_hook.config.targets import parse
 from mwan_hook.model import FamilyState, Job, Method, Result, Target, UplinkState
 from mwan_hook.probes import runner
 from mwan_hook.probes.loop import Late
-from mwan_hook.run import judge, measure, tick, wish, witnesses
+from mwan_hook.run import measure, rating, tick, wish, witnesses
 from mwan_hook.run.scene import Judged, ProbedRound
 from mwan_hook.run.wish import Request
 from mwan_hook.verdict import dark, quality
@@ -67,8 +67,8 @@ class World(Site):
 
     def reconcile(self, rounds: Sequence[ProbedRound] = ()) -> Judged:
         scene, before = self.scene(), self.state
-        ignored, rounds = judge.settled(scene, rounds)
-        memories = judge.verdicts(scene, rounds, frozenset())
+        ignored, rounds = rating.settled(scene, rounds)
+        memories = rating.verdicts(scene, rounds, frozenset())
         memories = {name: counted(before.uplinks.get(name, UplinkState()), one) for name, one in memories.items()}
         after = before._replace(uplinks=memories, ignored=ignored)
         self.state = dark.darkened(after, scene.uplinks, self.now)

@@ -41,7 +41,7 @@ from mwan_hook.model import (
 from mwan_hook.probes import runner
 from mwan_hook.probes.loop import Late
 from mwan_hook.routing.uplinks import Inputs, bind
-from mwan_hook.run import ask, change, judge, look, tick, wish
+from mwan_hook.run import ask, change, judge, look, rating, tick, wish
 from mwan_hook.run.ask import Questions
 from mwan_hook.run.scene import Judged, Key, ProbedRound, Scene
 from mwan_hook.run.wish import Request
@@ -192,7 +192,7 @@ class Story:
 
     def reconcile(self, rounds: Sequence[ProbedRound] = ()) -> Judged:
         site = self.site
-        site.state = site.state._replace(uplinks=judge.verdicts(site.scene(), rounds, frozenset()))
+        site.state = site.state._replace(uplinks=rating.verdicts(site.scene(), rounds, frozenset()))
         return site.judged()
 
     def probe(self, wish: Request = ALL) -> list[tuple[float, str]]:
@@ -424,9 +424,9 @@ THERE = b.snapshot("fiber", "cable")
 
 def test_an_event_makes_its_interface_due_and_a_round_is_no_event() -> None:
     site = site_of(online="dsl lte")
-    assert judge.verdicts(site.scene(), (), frozenset({"eth1"}))["dsl"].ipv4.next_probe_at is None
-    assert judge.verdicts(site.scene(), (), frozenset({"eth1"}))["lte"].ipv4.next_probe_at is not None
-    assert judge.verdicts(site.scene(), site.seen(dsl=FULL), frozenset({"eth1"}))["dsl"].ipv4.next_probe_at is not None
+    assert rating.verdicts(site.scene(), (), frozenset({"eth1"}))["dsl"].ipv4.next_probe_at is None
+    assert rating.verdicts(site.scene(), (), frozenset({"eth1"}))["lte"].ipv4.next_probe_at is not None
+    assert rating.verdicts(site.scene(), site.seen(dsl=FULL), frozenset({"eth1"}))["dsl"].ipv4.next_probe_at is not None
 
 
 @pytest.mark.parametrize("odd", [{"uplink": "gone"}, {"index": 99}, {"source": "192.0.2.1"}, {"gateway": None}])
@@ -434,8 +434,8 @@ def test_a_round_of_another_link_or_way_is_thrown_away(odd: dict[str, Any]) -> N
     site = site_of(online="dsl lte")
     (bad,) = site.seen(dsl=LIMITED)
     rounds = [bad._replace(job=bad.job._replace(**odd))]
-    assert judge.verdicts(site.scene(), rounds, frozenset())["dsl"].ipv4 == site.memory("dsl")
-    assert judge.verdicts(site.scene(), [bad], frozenset())["dsl"].ipv4.bad == 1
+    assert rating.verdicts(site.scene(), rounds, frozenset())["dsl"].ipv4 == site.memory("dsl")
+    assert rating.verdicts(site.scene(), [bad], frozenset())["dsl"].ipv4.bad == 1
 
 
 @pytest.mark.parametrize(

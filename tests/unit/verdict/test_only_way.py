@@ -25,7 +25,7 @@ from mwan_hook.model import (
 from mwan_hook.routing.desired import Desired
 from mwan_hook.routing.uplinks import Bound
 from mwan_hook.run import tick
-from mwan_hook.run.judge import verdicts
+from mwan_hook.run.rating import verdicts
 from mwan_hook.run.scene import Judged, Key, ProbedRound, Scene
 from mwan_hook.run.wish import Request
 from mwan_hook.verdict.decide import FRESH_INTERVALS, has_way
