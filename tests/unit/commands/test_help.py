@@ -29,8 +29,8 @@ def test_the_help_fits_the_screen(columns: int, monkeypatch: pytest.MonkeyPatch)
     ("args", "words"),
     [
         (["stats"], "there is no command stats; did you mean status?"),
-        (["--root", "/x", "histroy", "fiber"], "there is no command histroy; did you mean history?"),
-        (["enabel", "fiber"], "there is no command enabel; did you mean enable?"),
+        (["--root", "/x", "hstory", "fiber"], "there is no command hstory; did you mean history?"),
+        (["enble", "fiber"], "there is no command enble; did you mean enable?"),
         (["frobnicate"], "there is no command frobnicate; see mwan-hook --help"),
     ],
 )
