@@ -44,7 +44,9 @@ def test_links_show_state_carrier_address_and_other_names(bed: Bed) -> None:
     bed.ns.ip("link set wan2-p down")
     bed.ns.ip("tuntap add dev ppp0 mode tun")
     found = links(bed)
-    assert found["wan1"] == Link(bed.one, "wan1", True, True, "02:00:00:00:00:01", False, ("fibre-line", "wan-one"))
+    assert found["wan1"] == Link(
+        bed.one, "wan1", True, True, "02:00:00:00:00:01", False, ("fibre-line", "wan-one"), 1500
+    )
     assert (found["wan2"].up, found["wan2"].carrier) == (True, False)
     assert (found["wan2-p"].up, found["wan2-p"].carrier) == (False, False)
     assert found["ppp0"].noarp

@@ -53,10 +53,12 @@ def over(
     """Drains that are over, and why: all uplinks of one command together.  ``stored``: as an earlier run has left it.
 
     The first run only counts: new connections went by the uplink until it had changed the routes.  As long as nothing
-    else is online, an uplink is not taken out by itself.
+    else is online in a family of theirs, uplinks are not taken out by themselves.
     """
     known = state.drains
-    if not any(is_online(one, family, state) for one in uplinks if not one.draining for family in FAMILIES):
+    drained = {family for one in uplinks for family in FAMILIES if one.draining and is_online(one, family, state)}
+    others = {family for one in uplinks for family in FAMILIES if not one.draining and is_online(one, family, state)}
+    if not others or drained - others:
         return {}
     names: dict[Drain, list[str]] = {what: [] for what in allotment.draining.values()}
     for name in known:

@@ -63,7 +63,7 @@ def wanted(uplinks: Sequence[Uplink], state: State) -> Wanted:
     Those of a drained uplink may stay.  So may those of enabled uplinks in a family in which nothing is online: closing
     the last subflows would end connections that may outlive the outage.
     """
-    made: list[tuple[tuple[bool, int, int], Endpoint]] = []
+    made: list[tuple[tuple[bool, bool, int, int], Endpoint]] = []
     kept: list[Endpoint] = []
     used = [one for one in uplinks if one.enabled and one.index and role(one) is not Mptcp.NO]
     for family in FAMILIES:
@@ -71,7 +71,7 @@ def wanted(uplinks: Sequence[Uplink], state: State) -> Wanted:
         carrying = [one for one in online if not one.draining] or online
         for uplink in carrying:
             for place, address in enumerate(_addresses(uplink, family)):
-                made.append(((place > 0, uplink.metric, place), _endpoint(uplink, address)))
+                made.append(((place > 0, *uplink.preference(family)[:2], place), _endpoint(uplink, address)))
         for uplink in online or used:
             kept += [_endpoint(uplink, one) for one in _lasting(uplink, family, uplink in carrying)]
     made.sort(key=lambda one: one[0])

@@ -34,7 +34,7 @@ def foretold(one: Socket, uplinks: Sequence[Uplink], state: State, router: Route
             return _foretold_offline(uplink, one, uplinks, state, router, now)
         if memory.status is Status.DISABLED:
             return Fate(True, f"{uplink.name} is disabled, and that is not offline")
-        hard = uplink.config.failback is Failback.HARD
+        hard = uplink.config.failback is Failback.HARD and not uplink.draining
         left = ", or once a better uplink takes over (`failback = hard`)" if hard else ""
         return Fate(True, f"{uplink.name} is online; ended {router.own_after:g} s after it goes offline{left}")
     return Fate(True, f"{one.local} is no address of an uplink")
@@ -45,6 +45,8 @@ def _foretold_offline(
 ) -> Fate:
     family = Family.of(one.local)
     at = own.due_for(uplink, family, state, router)
+    if one.local not in own.memory_of(state, uplink, family).sources:
+        return Fate(True, f"{uplink.name} is offline, and was not online with {one.local} in this boot")
     if at is None:
         return Fate(True, f"{uplink.name} is offline, and so is every other uplink: ended when one is online")
     if one.local not in own.alone(uplink, family, uplinks, state):

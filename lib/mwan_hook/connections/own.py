@@ -94,7 +94,7 @@ def taken_over(
         before = state.followed.get(family, ())
         for uplink in uplinks:
             if uplink.config.failback is Failback.HARD and uplink.name in names and uplink.name in before:
-                better = _ahead(uplink, uplinks, courses, before, names)
+                better = _ahead(uplink, family, uplinks, courses, before, names)
                 if better:
                     found.append(Left(uplink, family, alone(uplink, family, uplinks, state), better))
     return found
@@ -102,13 +102,14 @@ def taken_over(
 
 def _ahead(
     left: Uplink,
+    family: Family,
     uplinks: Sequence[Uplink],
     courses: Sequence[BoundPolicy],
     before: Sequence[str],
     now: Sequence[str],
 ) -> tuple[str, ...]:
-    """Uplinks that one has to give way to, by metric or by a policy, and had not at the last time."""
-    preferred = {one.name for one in uplinks if one.metric < left.metric}
+    """Uplinks that one has to give way to, by preference or by a policy, and had not at the last time."""
+    preferred = {one.name for one in uplinks if one.preference(family)[:2] < left.preference(family)[:2]}
     listing = [course for course in courses if any(one.name == left.name for one in course.uplinks)]
     listed = {one.name for course in listing for one in course.better(left)}
     behind = before[before.index(left.name) :]

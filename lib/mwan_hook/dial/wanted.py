@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from mwan_hook.dial.values import Need, Outlook
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import Activation, Family, Phase, UplinkState
+from mwan_hook.model import OFFLINE, Activation, Family, Phase, UplinkState
 from mwan_hook.verdict.facts import carries
 
 TYPE_CHECKING = False
@@ -72,7 +72,7 @@ def _by_verdicts(uplink: Uplink, field: Field, records: Mapping[str, Activation]
     unsure, online = "", ""
     for family in _counting(uplink, better, field):
         others = [one for one in better if family in one.config.families]
-        there = next((one.name for one in others if carries(one, family, memory_of(one, field))), "")
+        there = next((one.name for one in others if _stands(one, family, memory_of(one, field))), "")
         pending = next((words for one in others if (words := _pending(one, family, field, records))), "")
         if there:
             online = online or f"{there} is online"
@@ -84,6 +84,12 @@ def _by_verdicts(uplink: Uplink, field: Field, records: Mapping[str, Activation]
         words = "no better uplink is online" if better else "there is no better uplink"
         return Need(Outlook.WANTED, words if Family.IPV4 in lacking else f"{words} in IPv6", tuple(lacking))
     return Need(Outlook.UNSURE, unsure) if unsure else Need(Outlook.PEACE, online)
+
+
+def _stands(uplink: Uplink, family: Family, memory: UplinkState) -> bool:
+    """Whether it carries, and is not offline as soon as another one is online."""
+    aside = uplink.config.probe.degraded == OFFLINE and memory.family(family).degraded
+    return carries(uplink, family, memory) and not aside
 
 
 def _counting(uplink: Uplink, better: Sequence[Uplink], field: Field) -> list[Family]:

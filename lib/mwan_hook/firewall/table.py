@@ -73,13 +73,13 @@ def wanted(
 
         made = policies.Marked(tuple(courses), tuple(uplinks), config, state, snapshot)
         rules, sets = _with_policies(rules, made), policies.sets(made)
-    if rules and (lowering := segments.rules(config.router, uplinks, snapshot, state.firewall.commands)):
-        rules[segments.CHAIN] = list(lowering)
     counters: Sequence[str] = ()
     if config.router.evidence != "no":
         from mwan_hook.firewall import evidence
 
         rules, counters = rules | evidence.rules(uplinks, state.firewall.commands), evidence.counters(uplinks)
+    if rules and (lowering := segments.rules(config.router, uplinks, snapshot, state.firewall.commands)):
+        rules[segments.CHAIN] = list(lowering)
     return _commands(rules, sets, counters) if rules else ()
 
 

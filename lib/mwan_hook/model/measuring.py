@@ -44,4 +44,5 @@ class Quality(NamedTuple):
     doubted: bool = False  # something was lost or slow: a burst is due
     checked_at: float = 0.0  # when it was degraded, or a return was last looked into
     checking: bool = False  # the window that began then may lead back
+    kept: bool = False  # `degraded = keep`: it is told of, and carries as before
     reason: str = ""  # why it is degraded, or is not any more

@@ -8,7 +8,7 @@ from __future__ import annotations
 from mwan_hook.firewall.evidence import ANSWERED, BEGUN, counter
 from mwan_hook.firewall.table import stands
 from mwan_hook.light import TYPE_CHECKING
-from mwan_hook.model import FAMILIES, Counted, UplinkState
+from mwan_hook.model import FAMILIES, Counted, Status, UplinkState
 from mwan_hook.run.scene import memory_of
 from mwan_hook.verdict import evidence, rounds, schedule
 from mwan_hook.verdict.facts import another_online
@@ -16,7 +16,7 @@ from mwan_hook.verdict.facts import another_online
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from mwan_hook.model import Family, FamilyState, Job, Result, State, Uplink
+    from mwan_hook.model import Evidence, Family, FamilyState, Job, Result, State, Uplink
     from mwan_hook.run.scene import Judged, Key, ProbedRound, Scene
 
     Name = tuple[str, Family]
@@ -101,8 +101,21 @@ def decided(state: State, one: ProbedRound, ignored: Iterable[str]) -> ProbedRou
     known = state.uplinks.get(one.job.uplink, UplinkState()).family(family).evidence
     if known is None or not known.silent or one.witness or one.measured is not None:
         return one
+    if {target.target for target in one.round.targets}.isdisjoint(known.deciding) and not _other_way(state, one, known):
+        return one
     names = {name.partition(" ")[2] for name in ignored if name.startswith(f"{family.value} ")}
     return one._replace(round=evidence.decided(one.round, one.results, known, names))
+
+
+def _other_way(state: State, one: ProbedRound, known: Evidence) -> bool:
+    """Whether another uplink is online, and does not lack the same answers: what decides here is not configured.
+
+    A server that is gone for all would else take every line out, and the last one too.
+    """
+    others = [each.family(one.job.family) for name, each in state.uplinks.items() if name != one.job.uplink]
+    carrying = [each.evidence for each in others if each.status is Status.ONLINE]
+    alike = [each for each in carrying if each and each.silent and not {*each.deciding}.isdisjoint(known.deciding)]
+    return len(carrying) > len(alike)
 
 
 def paid(one: ProbedRound) -> ProbedRound:

@@ -103,4 +103,12 @@ def planned(judged: Judged) -> list[str]:
     """What would be done now."""
     now = judged.scene.now
     due = [(step, step.due(judged)) for step in steps(judged)]
-    return [line for step, at in due if at is not None and at <= now for line in step.lines(judged)]
+    return [line for step, at in due if at is not None and at <= now for line in _lines(step, judged)]
+
+
+def _lines(step: Follower, judged: Judged) -> list[str]:
+    """What a step would do; a comment says why that cannot be told."""
+    try:
+        return [*step.lines(judged)]
+    except (MwanError, OSError) as error:
+        return [f"# connections: {error}"]

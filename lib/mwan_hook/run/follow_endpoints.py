@@ -26,7 +26,10 @@ def due(judged: Judged) -> float | None:
 
 
 def at_once(judged: Judged) -> Judged:
-    """Due at once, if anything is not as it should be, also after another program's change."""
+    """Due at once, if anything is not as it should be, also after another program's change; what failed waits."""
+    waits = judged.scene.state.follow_at
+    if judged.scene.state.errors and waits is not None and waits > judged.scene.now:
+        return judged
     return judged._replace(state=judged.state._replace(follow_at=judged.scene.now)) if is_due(judged) else judged
 
 

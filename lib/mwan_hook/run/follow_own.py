@@ -38,7 +38,9 @@ def do(judged: Judged, until: float) -> Followed:
 
     said: list[str] = []
     failures: list[str] = []
-    for one in own_sockets.chosen(judged, left, planned=False):
+    chosen = own_sockets.chosen(judged, left, planned=False)
+    until = max(until, sockets.soon())  # where so many are looked at that the time is up, some are ended all the same
+    for one in chosen:
         ended = sockets.destroy(one.sockets, until)
         if ended.sockets:
             said.append(spared.line(one.left, ended.sockets, one.spared))
@@ -46,7 +48,7 @@ def do(judged: Judged, until: float) -> Followed:
             note = f"{ended.unable}: {own.STAY}"
             return Followed(state._replace(unable=ended.unable, followed={}), tuple(said), tuple(failures), (note,))
         failures += [ended.failed] if ended.failed else []
-        state = _remembered(state, one.left, len(ended.sockets), bool(ended.left), judged)
+        state = _remembered(state, one.left, len(ended.sockets), bool(ended.left or ended.failed), judged)
     return Followed(state, tuple(said), tuple(failures))
 
 

@@ -91,7 +91,7 @@ def _turned(before: State, now: State) -> bool:
 
 def _standing(one: UplinkState) -> tuple[object, ...]:
     four, six = one.ipv4, one.ipv6
-    return four.status, four.way, four.sources, six.status, six.way, six.sources
+    return four.status, four.way, four.sources, four.degraded, six.status, six.way, six.sources, six.degraded
 
 
 def at_rest(state: State) -> State:

@@ -50,14 +50,20 @@ def due(judged: Judged, keys: Iterable[Key], now: float) -> list[DueSeries]:
         state, config = memory_of(judged, key), key.uplink.config
         if not config.probe.measured or not _can_be(state, config.probe):
             continue
-        spared = config.metered and another_online(judged.state.uplinks, key.uplink.name, judged.state.drains)
-        wanted = quality.wanted(state, config.probe, now, config.metered, spared)
-        jobs = _jobs(key, state) if wanted else ()
-        if judged.state.ignored:  # what is dead behind every uplink measures none
-            jobs = tuple([job for job in jobs if f"{key.family.value} {job.target.name}" not in judged.state.ignored])
+        wanted = quality.wanted(state, config.probe, now, config.metered, _is_spared(judged, key))
+        jobs = _jobs(judged, key, state) if wanted else ()
         if wanted and jobs:
             found.append(DueSeries(key, wanted, jobs))
     return found
+
+
+def _is_spared(judged: Judged, key: Key) -> bool:
+    """Whether a metered uplink stands by for others: for one that would be behind it, it does not."""
+    config, family, memories = key.uplink.config, key.family, judged.state.uplinks
+    if not config.metered or not another_online(memories, key.uplink.name, judged.state.drains):
+        return False
+    online = [one for one in judged.scene.uplinks if memories[one.name].family(family).status is Status.ONLINE]
+    return any(one.metric <= key.uplink.metric for one in online if one.name != key.uplink.name)
 
 
 def _can_be(state: FamilyState, probe: Probe) -> bool:
@@ -66,13 +72,19 @@ def _can_be(state: FamilyState, probe: Probe) -> bool:
     return state.bad == 0 and state.good > 0 and (state.status is Status.ONLINE or aside)
 
 
-def _jobs(key: Key, state: FamilyState) -> tuple[Job, ...]:
-    """Questions to targets that answered lately, by the methods that measure best."""
+def _jobs(judged: Judged, key: Key, state: FamilyState) -> tuple[Job, ...]:
+    """Questions to targets that answered lately, by the methods that measure best.
+
+    What is dead behind every uplink measures none, and so does what never answers by this one while others do.
+    """
     every = rounds.jobs_for(key.uplink, key.family, key.uplink.config.probe, with_portal=False)
-    best = max([rounds.METHODS[job.target.method].samples for job in every], default=0)
-    jobs = [job for job in every if best and rounds.METHODS[job.target.method].samples == best]
+    every = tuple([job for job in every if f"{key.family.value} {job.target.name}" not in judged.state.ignored])
+    measuring = [job for job in every if rounds.METHODS[job.target.method].samples]
     answering = {one.target for one in state.targets if one.connectivity is Connectivity.FULL}
-    return tuple([job for job in jobs if job.target.name in answering] or jobs)
+    if answering:
+        measuring = [job for job in measuring if job.target.name in answering]
+    best = max([rounds.METHODS[job.target.method].samples for job in measuring], default=0)
+    return tuple([job for job in measuring if rounds.METHODS[job.target.method].samples == best])
 
 
 def ask(judged: Judged, asked: Sequence[DueSeries]) -> list[ProbedRound]:

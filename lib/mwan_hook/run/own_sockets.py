@@ -51,6 +51,7 @@ class Around:
         self.courses = seen.bound.policies
         self.by_port = any(course.policy.sport for course in self.courses)
         self.state = judged.state
+        self.addresses = seen.snapshot.addresses
         self._ways: dict[Question, int] = {}
 
     def of(self, left: Left, found: list[Socket]) -> Chosen:
@@ -67,7 +68,10 @@ class Around:
         if why or (left.better and self.planned):
             return why
         right = self._still_leads(one, left) if left.better else self._leads_elsewhere(one, left)
-        return spared.Kept(f"{one.peer} is still reached so", f"dst {spared.filtered(one.peer)}") if right else None
+        words = (
+            f"a new one to {one.peer} would go the same way" if left.better else f"{one.peer} is reached all the same"
+        )
+        return spared.Kept(words, f"dst {spared.filtered(one.peer)}") if right else None
 
     def _leads_elsewhere(self, one: Socket, left: Left) -> bool:
         """Whether its packets go by an interface that is no uplink: a tunnel that has no address of its own.
@@ -75,7 +79,8 @@ class Around:
         An address of another interface (the loopback, a LAN), that the uplink only borrows, may go by another uplink.
         """
         way = self._way(one, left.family, one.local)
-        borrowed = one.local == left.uplink.way(left.family).lent
+        others = [there.address for there in self.addresses if there.index != left.uplink.index]
+        borrowed = one.local in (left.uplink.way(left.family).lent, *others)
         return way not in (0, left.uplink.index) if borrowed else way not in (0, *self.uplinks)
 
     def _still_leads(self, one: Socket, left: Left) -> bool:

@@ -113,8 +113,8 @@ def dialling_basis(found: Judged) -> str:
         drained = "d" * uplink.draining
         parts.append(f"{uplink.name} {uplink.metric} {uplink.enabled:d}{up:d}{drained}")
         for one, way in ((memory.ipv4, uplink.ipv4), (memory.ipv6, uplink.ipv6)):
-            bad, had = one.bad >= uplink.config.probe.fall, one.transitions > 0
-            parts.append(f"{one.status.value}{one.judged:d}{one.known:d}{bad:d}{had:d}{not way.missing:d}")
+            known = f"{one.judged:d}{one.known:d}{one.degraded:d}{one.bad >= uplink.config.probe.fall:d}"
+            parts.append(f"{one.status.value}{known}{one.transitions > 0:d}{not way.missing:d}")
     return " ".join(parts)
 
 

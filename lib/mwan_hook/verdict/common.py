@@ -69,9 +69,26 @@ def ignored(site: Site, now: float) -> dict[str, float]:
             since = site.ignored.get(key(family, target))
             if Testimony.ANSWERED in told or (since is not None and not _is_configured(site, target)):
                 continue
+            if _may_move(site, family, target):
+                continue
             if since is not None or _is_common(told):
                 found[key(family, target)] = now if since is None else since
     return found
+
+
+def _may_move(site: Site, family: Family, target: str) -> bool:
+    """Whether gateways alone speak for those that ask a target, while another uplink carries, or could be dialled.
+
+    What is dead behind these gateways may be more than the target, and a verdict takes no way out away then.
+    """
+    asking = _asking(site, family, target)
+    if any(_own(uplink, family).keys() - {target} for uplink in asking):
+        return False
+    names = {uplink.name for uplink in asking}
+    others = [one for one in site.uplinks if one.name not in names and one.enabled and not one.draining]
+    others = [one for one in others if family in one.config.families]
+    carrying = [one for one in others if site.memory(one, family).status is Status.ONLINE]
+    return any(not one.way(family).missing for one in carrying) or any(one.config.dial for one in others)
 
 
 def _is_common(told: Sequence[Testimony]) -> bool:
@@ -196,7 +213,7 @@ def _needed(site: Site, accuser: Uplink, family: Family, target: str, one: Round
     silent = sum(found is Testimony.SILENT for found in told.values())
     hopeless = len(told) - silent < WITNESSES or told.get(accuser.name, Testimony.SILENT) is Testimony.SILENT
     often = _urgency(site, accuser, family, target, one)
-    if hopeless or Testimony.ANSWERED in told.values() or not often:
+    if hopeless or Testimony.ANSWERED in told.values() or not often or _may_move(site, family, target):
         return []
     unasked = [uplink for uplink in asking if told[uplink.name] is Testimony.UNASKED]
     cheap = [uplink for uplink in unasked if not uplink.config.metered]

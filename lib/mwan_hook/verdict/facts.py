@@ -256,10 +256,17 @@ def with_sources(memory: UplinkState, uplink: Uplink) -> UplinkState:
 
 
 def another_online(memories: Mapping[str, UplinkState], name: str, drained: Container[str]) -> bool:
-    """Whether an uplink other than ``name`` carries traffic, and is not ``drained``."""
-    return any(
-        memory.family(family).status is Status.ONLINE
-        for other, memory in memories.items()
-        if other != name and other not in drained
-        for family in FAMILIES
-    )
+    """Whether an uplink other than ``name`` carries traffic before it, and is not ``drained``.
+
+    What is degraded is behind it, unless it is degraded itself.
+    """
+    for other, memory in memories.items():
+        if other != name and other not in drained:
+            for one, own in ((memory.ipv4, memories[name].ipv4), (memory.ipv6, memories[name].ipv6)):
+                if one.status is Status.ONLINE and (not one.degraded or own.degraded or _is_kept(one)):
+                    return True
+    return False
+
+
+def _is_kept(memory: FamilyState) -> bool:
+    return memory.quality is not None and memory.quality.kept

@@ -8,7 +8,7 @@ Times are CLOCK_BOOTTIME seconds and are given, never asked for.
 from __future__ import annotations
 
 from mwan_hook.model import FAMILIES
-from mwan_hook.verdict.facts import carries
+from mwan_hook.verdict.facts import carries, taking
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def led(uplinks: Sequence[Uplink], memories: Mapping[str, UplinkState], now: flo
     found = {**memories}
     for family in FAMILIES:
         for group in _groups(uplinks, family):
-            online = [uplink for uplink in group if carries(uplink, family, found[uplink.name])]
+            online = taking(uplink for uplink in group if carries(uplink, family, found[uplink.name]))
             leader = _leader(online, found, family, now) if len(group) > 1 else ""
             for uplink in group:
                 state = found[uplink.name].family(family)

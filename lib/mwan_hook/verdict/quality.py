@@ -10,7 +10,7 @@ Times are CLOCK_BOOTTIME seconds and are given, never asked for.
 from __future__ import annotations
 
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import FAMILIES, OFFLINE, Connectivity, Quality, Status
+from mwan_hook.model import FAMILIES, KEEP, OFFLINE, Connectivity, Quality, Status
 from mwan_hook.verdict import window as windows
 from mwan_hook.verdict.rounds import applies
 from mwan_hook.verdict.shares import Share, findings
@@ -98,7 +98,7 @@ def put_aside(memories: Mapping[str, UplinkState], uplinks: Sequence[Uplink], no
     for family in FAMILIES:
         online = [u for u in uplinks if found[u.name].family(family).status is Status.ONLINE]
         aside = [u for u in online if u.config.probe.degraded == OFFLINE and found[u.name].family(family).degraded]
-        others = [u for u in online if u not in aside and not u.draining]
+        others = [u for u in online if not found[u.name].family(family).degraded and not u.draining]
         for uplink in aside if others else ():
             state = found[uplink.name].family(family)
             state = state._replace(status=Status.OFFLINE, since=now, portal_due=True, burst=False, reason=reason(state))
@@ -226,4 +226,8 @@ def as_far_as_it_holds(state: FamilyState, uplink: Uplink, family: Family, replu
     way, probe, known = uplink.way(family), uplink.config.probe, state.quality
     same = known is None or not way.key or known.way == way.key
     stays = same and probe.measured and any(applies(target, uplink, family) for target in probe.targets)
-    return state if stays and not replugged else state._replace(degraded=False, quality=None)
+    if not stays or replugged:
+        words = "not measured any more" if state.degraded else state.reason
+        return state._replace(degraded=False, quality=None, reason=words)
+    kept = probe.degraded == KEEP
+    return state if known is None or known.kept is kept else state._replace(quality=known._replace(kept=kept))

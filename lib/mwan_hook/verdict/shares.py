@@ -63,7 +63,7 @@ def findings(seen: Bucket, limit: windows.Limits, low: bool) -> Iterator[Share]:
 
 def _timed(name: str, beyond: int, of: int, total_ms: int, most: float) -> Share:
     mean = f"{total_ms / of:.0f} ms" if of else "unknown"
-    words = f"{name} {mean}, {_percent(beyond, of)} of {of} above it (limit {most:g} ms)"
+    words = f"{name} {mean}, {_percent(beyond, of)} of {of} above (limit {most:g} ms)"
     return Share(name, beyond, of, HALF, words)
 
 

@@ -322,6 +322,16 @@ def test_it_is_not_over_before_another_uplink_is_online(cable: Status, ends: boo
     assert bool(over(9, NOW, b.state(fiber=OFF, cable=cable, lte=OFF))) is ends
 
 
+def test_it_is_not_over_while_it_alone_carries_one_of_its_families() -> None:
+    made, known = bound(config()), {"fiber": Draining(WORD.until, NOW, 0)}
+    state = ALL._replace(drains=known)
+    others = {name: state.uplinks[name] for name in ("cable", "lte")}
+    without = {name: one.with_family(V4, one.ipv4._replace(status=OFF)) for name, one in others.items()}
+    state = state._replace(uplinks={**state.uplinks, **without})
+    assert drain.over(made.uplinks, FIBER, ALL._replace(drains=known), known, NOW, WALL)
+    assert not drain.over(made.uplinks, FIBER, state, known, NOW, WALL), "nothing else has IPv4"
+
+
 def test_uplinks_of_one_command_end_together_and_a_word_about_none_at_its_date() -> None:
     both = Allotment(draining={"fiber": WORD, "cable": WORD, "gone": WORD._replace(until=9e9)})
     known = {"fiber": Draining(WORD.until, NOW, 0), "cable": Draining(WORD.until, NOW, 2)}

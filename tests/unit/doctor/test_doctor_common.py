@@ -57,6 +57,7 @@ def test_what_died_by_hand_or_before_it_was_known_or_is_not_configured_tells_not
     assert found(*outages("fiber", *times), *outages("cable", *times, old="unknown")) == []
     assert found(*outages("fiber", *times), *outages("cable", *times, new="disabled")) == []
     assert found(*outages("fiber", *times), *outages("lte", *times)) == []
+    assert found(*outages("fiber", *times), *outages("cable", *times, old="degraded")) == DUCT
 
 
 def test_a_target_that_is_ignored_is_named_with_its_age() -> None:

@@ -88,6 +88,10 @@ def test_the_mtu_of_the_uplinks_own_default_counts() -> None:
     }
 
 
+def test_it_joins_a_table_that_only_counts() -> None:
+    assert any("maxseg" in line for line in commands(config(1300, pin=False, evidence="traffic"), seen(BOTH)))
+
+
 @pytest.mark.parametrize("mss", [None, 1300])
 def test_it_makes_no_table_by_itself(mss: int | None) -> None:
     made = config(mss, pin=False)

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mwan_hook.config.targets import parse
-from mwan_hook.model import FamilyState, Job, Method, Result, Target, UplinkState
+from mwan_hook.model import Family, FamilyState, Job, Method, Result, Target, UplinkState
 from mwan_hook.probes import runner
 from mwan_hook.probes.loop import Late
 from mwan_hook.run import measure, rating, tick, wish, witnesses
@@ -24,6 +24,7 @@ from tests.unit.verdict.verdicts import FULL, LIMITED, OFFLINE, ONLINE, PORTALLE
 
 ONE, TWO, THREE = (parse(f"icmp://198.51.100.{n}") for n in (1, 2, 3))
 KEY = f"ipv4 {ONE.name}"
+WEB = parse("tcp://198.51.100.9:443")
 ECHO = 84
 
 
@@ -224,6 +225,16 @@ def test_what_is_offline_does_not_come_up_by_its_gateway_unless_nothing_else_is_
     assert site.check(times=2) == ["dsl"]
 
 
+def test_by_gateways_alone_nothing_is_ignored_while_another_uplink_carries(patch: pytest.MonkeyPatch) -> None:
+    """What two lines share behind their gateways may have died, and a third one asks something else."""
+    site = world(patch, 3)
+    own = site.uplinks["sat"]
+    site.uplinks["sat"] = own._replace(config=own.config._replace(probe=own.config.probe._replace(targets=(TWO,))))
+    assert site.check(times=2) == ["dsl", "lte", "sat"]
+    site.dead = {ONE.name}
+    assert site.check(times=3) == ["sat"] and not site.state.ignored
+
+
 def test_a_router_that_says_there_is_no_way_is_no_life(patch: pytest.MonkeyPatch) -> None:
     site = world(patch)
 
@@ -297,6 +308,26 @@ def test_what_is_ignored_measures_no_line(patch: pytest.MonkeyPatch, targets: tu
 
 
 # ---------------------------------------------------------------- all at once
+
+
+@pytest.mark.parametrize(
+    ("silent", "left"), [((), {ONE.name}), ((ONE.name,), {WEB.name}), ((ONE.name, WEB.name), {ONE.name})]
+)
+def test_what_never_answers_by_a_line_measures_it_only_where_nothing_else_answers(
+    patch: pytest.MonkeyPatch, silent: tuple[str, ...], left: set[str]
+) -> None:
+    """A provider that lets no echo pass loses nothing."""
+    site = world(patch, targets=(ONE, WEB))
+    patch.setattr(quality, "wanted", lambda *_: quality.DueEchoes(1, burst=False))
+    for name, own in site.uplinks.items():
+        probe = own.config.probe._replace(loss_high=10.0, loss_low=3.0)
+        site.uplinks[name] = own._replace(config=own.config._replace(probe=probe))
+        memory = site.memory(name)
+        told = tuple([one._replace(connectivity=LIMITED if one.target in silent else FULL) for one in memory.targets])
+        kept = site.state.uplinks[name].with_family(Family.IPV4, memory._replace(targets=told))
+        site.state = site.state._replace(uplinks={**site.state.uplinks, name: kept})
+    due = measure.due(site.judged(), wish.keys(site.judged()), site.now)
+    assert {job.target.name for one in due for job in one.jobs} == left
 
 
 def test_all_dead_together_are_told_once_and_come_back_without_a_hold(patch: pytest.MonkeyPatch) -> None:

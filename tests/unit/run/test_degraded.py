@@ -104,6 +104,8 @@ def test_to_have_it_offline_needs_another_one_that_is_not_degraded() -> None:
     assert made.desired.online[V4] == ("cable", "lte")
     again = judge.judge(made.scene._replace(state=made.state))
     assert again.state.uplinks == made.state.uplinks
+    worse = judged("offline", {"fiber": (V4,), "cable": (V4,), "lte": (V4,)})
+    assert worse.desired.online[V4] == ("fiber", "cable", "lte"), "the others are no better"
     all_ = judged("offline", dict.fromkeys(b.NAMES, BOTH))
     assert all_.desired.online == dict.fromkeys(BOTH, ("fiber", "cable", "lte"))
 
@@ -192,3 +194,11 @@ def test_mail_tells_of_it_once_and_when_it_is_good_again() -> None:
         ("Quality", f"degraded in ipv4: {WHY}"),
         ("Quality", "online in ipv4: good again"),
     ]
+
+
+def test_mail_tells_of_an_outage_that_began_as_a_degradation() -> None:
+    died = Notice("1-0", "offline", "fiber", "eth1", family=V4, old="degraded", new="offline", reason="0 of 2")
+    from mwan_hook.model import Mail
+
+    book = recorded(MailQueue(), [died], lambda _: True, Mail(to=("a@b",)))
+    assert [span.subject for span in book.open] == ["fiber", ""] and not book.news

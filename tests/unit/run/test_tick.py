@@ -28,6 +28,7 @@ from mwan_hook.model import (
     Nexthop,
     Pool,
     Probe,
+    Quality,
     Result,
     Route,
     Rule,
@@ -500,3 +501,8 @@ def test_another_one_is_online_if_any_family_of_any_other_is() -> None:
     assert facts.another_online(memories, "dsl", ()) and facts.another_online(memories, "lte", ())
     assert not facts.another_online({**memories, "lte": UplinkState()}, "dsl", ())
     assert not facts.another_online(memories, "dsl", {"lte"}), "what is drained spares no metered one"
+    bad = {"dsl": UplinkState(ipv4=up._replace(degraded=True)), "lte": UplinkState(ipv4=up)}
+    assert not facts.another_online(bad, "lte", ()), "it carries for what is degraded"
+    assert facts.another_online(bad, "dsl", ())
+    told = {**bad, "dsl": UplinkState(ipv4=up._replace(degraded=True, quality=Quality(kept=True)))}
+    assert facts.another_online(told, "lte", ()), "degraded = keep"

@@ -17,12 +17,16 @@ from mwan_hook.model import (
     Probe,
     Result,
     Round,
+    State,
     Status,
     Target,
     TargetResult,
+    UplinkState,
 )
+from mwan_hook.run import evidence as run_evidence
+from mwan_hook.run.scene import ProbedRound
 from mwan_hook.verdict import evidence, schedule
-from tests.unit.verdict.verdicts import ONLINE, START, Line, probe, seen, uplink
+from tests.unit.verdict.verdicts import OFFLINE, ONLINE, START, Line, probe, seen, uplink
 
 V4 = Family.IPV4
 FULL, LIMITED = Connectivity.FULL, Connectivity.LIMITED
@@ -209,3 +213,23 @@ def test_traffic_alone_changes_no_verdict(
         line.state = after
         if answer:
             line.state = evidence.closed(line.round(at, answer), counters, (), START + at, judged=True)
+
+
+@pytest.mark.parametrize(
+    ("other", "deciding", "expected"),
+    [
+        (ONLINE, (), LIMITED),
+        (ONLINE, (SERVER.name,), FULL),  # the same server answers by none: that is its own fault
+        (OFFLINE, (), FULL),  # the last way out
+    ],
+)
+def test_what_is_not_configured_takes_no_last_way_out(
+    other: Status, deciding: tuple[str, ...], expected: Connectivity
+) -> None:
+    known = Evidence("way", seen=Counted(9, 1), silent=True, deciding=(SERVER.name,))
+    fiber = FamilyState(ONLINE, way="way", evidence=known)
+    lte = FamilyState(other, way="w", evidence=known._replace(deciding=deciding) if deciding else None)
+    state = State(uplinks={"fiber": UplinkState(ipv4=fiber), "lte": UplinkState(ipv4=lte)})
+    answers = (result(ECHO, FULL), result(SERVER, LIMITED, "timed out after 1.3 s"))
+    asked = ProbedRound(answers[0].job, seen()._replace(targets=(TargetResult(ECHO.name, FULL),)), 1.0, answers)
+    assert run_evidence.decided(state, asked, ()).round.connectivity is expected

@@ -42,7 +42,8 @@ def _together(case: Case, happened: Iterable[Transition]) -> Iterator[Finding]:
     configured = {uplink.name for uplink in case.uplinks}
     outages: dict[str, list[float]] = {}
     for one in happened:
-        if (one.event, one.old, one.new) == ("offline", "online", "offline") and one.uplink in configured:
+        died = (one.event, one.new) == ("offline", "offline") and one.old in ("online", "degraded")
+        if died and one.uplink in configured:
             at = outages.setdefault(one.uplink, [])
             if not at or one.at - at[-1] > MINUTE:  # of both families one
                 at.append(one.at)

@@ -154,7 +154,7 @@ def _told(notice: Notice) -> tuple[str, str]:
         return notice.reason, "Quota"
     if notice.event == REPAIR:
         return f"repair {notice.new}: {notice.reason}", "Repair"
-    if DEGRADED in (notice.event, notice.old):
+    if notice.event != "offline" and DEGRADED in (notice.event, notice.old):
         family = f" in {notice.family.value}" if notice.family else ""
         return f"{notice.new}{family}: {notice.reason}", "Quality"
     if notice.event == EXERCISE_FAILED:
