@@ -11,7 +11,7 @@ from mwan_hook.run.ask import answers
 from mwan_hook.run.common import site_of
 from mwan_hook.run.scene import ProbedRound
 from mwan_hook.run.wish import clock
-from mwan_hook.verdict import common, rounds, schedule
+from mwan_hook.verdict import common, doubts, rounds, schedule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -34,7 +34,7 @@ def asked(judged: Judged, seen: Sequence[ProbedRound], late: Late, answered: set
     for _ in range(MOST_ASKED):
         both = [*seen, *found]
         answered |= _alive(both)
-        questions = common.questions(site_of(judged.scene, judged.state, both), rounds_of, answered)
+        questions = doubts.questions(site_of(judged.scene, judged.state, both), rounds_of, answered)
         begun, jobs = clock(), [job for one in questions for job in _jobs(judged.state, one)]
         if not jobs:
             break

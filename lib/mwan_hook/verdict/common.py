@@ -65,24 +65,24 @@ def ignored(site: Site, now: float) -> dict[str, float]:
     for family in FAMILIES:
         known = [one.partition(" ")[2] for one in site.ignored if one.startswith(f"{family.value} ")]
         for target in dict.fromkeys((*known, *_missed_in(site, family))):
-            told = [testimony(site, uplink, family, target) for uplink in _asking(site, family, target)]
+            told = [testimony(site, uplink, family, target) for uplink in asking_now(site, family, target)]
             since = site.ignored.get(key(family, target))
             if Testimony.ANSWERED in told or (since is not None and not _is_configured(site, target)):
                 continue
-            if _may_move(site, family, target):
+            if may_move(site, family, target):
                 continue
             if since is not None or _is_common(told):
                 found[key(family, target)] = now if since is None else since
     return found
 
 
-def _may_move(site: Site, family: Family, target: str) -> bool:
+def may_move(site: Site, family: Family, target: str) -> bool:
     """Whether gateways alone speak for those that ask a target, while another uplink carries, or could be dialled.
 
     What is dead behind these gateways may be more than the target, and a verdict takes no way out away then.
     """
-    asking = _asking(site, family, target)
-    if any(_own(uplink, family).keys() - {target} for uplink in asking):
+    asking = asking_now(site, family, target)
+    if any(own_targets(uplink, family).keys() - {target} for uplink in asking):
         return False
     names = {uplink.name for uplink in asking}
     others = [one for one in site.uplinks if one.name not in names and one.enabled and not one.draining]
@@ -112,16 +112,16 @@ def missed(results: Iterable[Result]) -> Iterator[str]:
             yield one.job.target.name
 
 
-def _asking(site: Site, family: Family, target: str) -> list[Uplink]:
+def asking_now(site: Site, family: Family, target: str) -> list[Uplink]:
     """The uplinks that can ask it now."""
     return [
         uplink
         for uplink in site.uplinks
-        if uplink.enabled and uplink.link and not uplink.way(family).missing and target in _own(uplink, family)
+        if uplink.enabled and uplink.link and not uplink.way(family).missing and target in own_targets(uplink, family)
     ]
 
 
-def _own(uplink: Uplink, family: Family) -> dict[str, Target]:
+def own_targets(uplink: Uplink, family: Family) -> dict[str, Target]:
     """The targets of an uplink by name, without its gateway."""
     return {
         one.name: one
@@ -132,7 +132,7 @@ def _own(uplink: Uplink, family: Family) -> dict[str, Target]:
 
 def testimony(site: Site, uplink: Uplink, family: Family, target: str) -> Testimony:
     """What an uplink tells of a target by what it answered now, or else last."""
-    fresh = _of(site, uplink, family, target)
+    fresh = results_of(site, uplink, family, target)
     if any(one.connectivity is Connectivity.FULL for one in fresh):
         return Testimony.ANSWERED
     known = _known(site.memory(uplink, family).targets, target)
@@ -145,7 +145,7 @@ def testimony(site: Site, uplink: Uplink, family: Family, target: str) -> Testim
     return Testimony.MISSED if misses(site, uplink, family, target) >= NEEDED else Testimony.PENDING
 
 
-def _of(site: Site, uplink: Uplink, family: Family, target: str) -> list[Result]:
+def results_of(site: Site, uplink: Uplink, family: Family, target: str) -> list[Result]:
     found = site.answers.get((uplink.name, family), ())
     return [one for one in found if one.job.target.name == target and not one.job.portal]
 
@@ -157,12 +157,14 @@ def _known(targets: Iterable[TargetResult], target: str) -> TargetResult | None:
 def misses(site: Site, uplink: Uplink, family: Family, target: str) -> int:
     """How often in a row it was missed through an uplink, up to now."""
     known = _known(site.memory(uplink, family).targets, target)
-    return sum(one.connectivity is FAILED for one in _of(site, uplink, family, target)) + (known.misses if known else 0)
+    return sum(one.connectivity is FAILED for one in results_of(site, uplink, family, target)) + (
+        known.misses if known else 0
+    )
 
 
 def _alive(site: Site, uplink: Uplink, family: Family, target: str) -> bool | None:
     """Whether something else answers by this uplink; None where its gateway has to be asked."""
-    others = _own(uplink, family).keys() - {target}
+    others = own_targets(uplink, family).keys() - {target}
     if not others:
         return _gateway_answers(site, uplink, family, target)
     now = [one for one in site.answers.get((uplink.name, family), ()) if one.job.target.name in others]
@@ -174,7 +176,7 @@ def _alive(site: Site, uplink: Uplink, family: Family, target: str) -> bool | No
 
 def _gateway_answers(site: Site, uplink: Uplink, family: Family, target: str) -> bool | None:
     """A gateway tells little: nothing of a line whose probes have failed alone, and nothing against one that it has."""
-    if site.memory(uplink, family).status is not Status.ONLINE and not _is_new(site, family, target):
+    if site.memory(uplink, family).status is not Status.ONLINE and not is_new(site, family, target):
         return False
     answers = [one for one in site.answers.get((uplink.name, family), ()) if not one.job.portal]
     asked = [one for one in answers if METHODS[one.job.target.method].neighbour]
@@ -185,70 +187,10 @@ def _gateway_answers(site: Site, uplink: Uplink, family: Family, target: str) ->
     return None
 
 
-def _is_new(site: Site, family: Family, target: str) -> bool:
+def is_new(site: Site, family: Family, target: str) -> bool:
     """Whether no uplink that asks it was online in this boot yet."""
-    asking = [site.memory(uplink, family) for uplink in _asking(site, family, target)]
+    asking = [site.memory(uplink, family) for uplink in asking_now(site, family, target)]
     return all(one.status is not Status.ONLINE and not one.transitions for one in asking)
-
-
-def questions(site: Site, judged: Mapping[Name, Round], answered: Collection[str]) -> list[Question]:
-    """What is to be asked before these rounds are judged; ``answered``: targets that were alive in this run.
-
-    Nothing where no verdict depends on it, and nothing of an uplink that is dead by all that it asks.
-    """
-    found: dict[tuple[str, Family, str], Question] = {}
-    by_name = {uplink.name: uplink for uplink in site.uplinks}
-    for (name, family), one in judged.items():
-        for target in dict.fromkeys(missed(site.answers.get((name, family), ()))):
-            if key(family, target) not in (*site.ignored, *answered) and name in by_name:
-                for uplink, asked in _needed(site, by_name[name], family, target, one):
-                    found[uplink.name, family, asked.name] = (uplink, family, asked)
-    return list(found.values())
-
-
-def _needed(site: Site, accuser: Uplink, family: Family, target: str, one: Round) -> list[tuple[Uplink, Target]]:
-    """What is to be asked next of one target: others where it may answer, then gateways, then again."""
-    asking = _asking(site, family, target)
-    told = {uplink.name: testimony(site, uplink, family, target) for uplink in asking}
-    silent = sum(found is Testimony.SILENT for found in told.values())
-    hopeless = len(told) - silent < WITNESSES or told.get(accuser.name, Testimony.SILENT) is Testimony.SILENT
-    often = _urgency(site, accuser, family, target, one)
-    if hopeless or Testimony.ANSWERED in told.values() or not often or _may_move(site, family, target):
-        return []
-    unasked = [uplink for uplink in asking if told[uplink.name] is Testimony.UNASKED]
-    cheap = [uplink for uplink in unasked if not uplink.config.metered]
-    if unasked:
-        return [(uplink, asked) for uplink in cheap or unasked for asked in _with_another(site, uplink, family, target)]
-    unproven = [(uplink, GATEWAY) for uplink in asking if told[uplink.name] is Testimony.UNPROVEN]
-    return unproven or [
-        (uplink, _own(uplink, family)[target])
-        for uplink in asking
-        if told[uplink.name] is Testimony.PENDING and (often > 1 or not _of(site, uplink, family, target))
-    ]
-
-
-def _with_another(site: Site, uplink: Uplink, family: Family, target: str) -> list[Target]:
-    """The target, and another one of the uplink that tells whether it is alive: one that answered last."""
-    own = _own(uplink, family)
-    known = [one.target for one in site.memory(uplink, family).targets if one.connectivity is Connectivity.FULL]
-    others = [name for name in (*known, *own) if name in own and name != target]
-    return [own[name] for name in (target, *others[:1])]
-
-
-def _urgency(site: Site, uplink: Uplink, family: Family, target: str, one: Round) -> int:
-    """0: nothing depends on it yet, 1: ask once, 2: ask until it is clear.
-
-    A verdict depends on a bad round, from the second one on; the last one before the verdict has to be sure, and at
-    first sight, while nothing is online, the first one.  Of a target that fails while the round is good, others are
-    asked less and less often.
-    """
-    memory, fall = site.memory(uplink, family), uplink.config.probe.fall
-    if one.connectivity in BAD and memory.may_pass and _is_new(site, family, target):
-        return 2
-    if one.connectivity in BAD and (memory.status is Status.ONLINE or memory.may_pass):
-        return 2 if memory.bad + 1 >= fall else min(memory.bad, 1)
-    number = misses(site, uplink, family, target)
-    return 2 if number > 0 and not number & (number - 1) else 0
 
 
 def counted(targets: Sequence[TargetResult], known: Sequence[TargetResult]) -> tuple[TargetResult, ...]:
