@@ -26,8 +26,14 @@ class Peer(NamedTuple):
 
     @property
     def identity(self) -> str:
-        """What its way is remembered by: with another endpoint it is another peer."""
-        return f"{self.interface} {self.key} {self.address} {self.port}"
+        """What its way is remembered by: with another endpoint it is another peer.
+
+        A digest: the state is read by others, and wg(8) shows peers to root alone.
+        """
+        from hashlib import blake2s
+
+        words = f"{self.interface} {self.key} {self.address} {self.port}"
+        return blake2s(words.encode(), digest_size=8).hexdigest()
 
 
 class PeerWay(NamedTuple):
