@@ -96,7 +96,8 @@ def _dialling(record: Activation, at: Occasion) -> Move:
     until = (record.linger_until or at.now + at.dial.linger) if may_go(record, at) else 0.0
     if until and at.now >= until:
         return hang_up(record._replace(tries=max(0, record.tries - 1)), at, at.need.why, Verb.ABORT)
-    return again(record._replace(linger_until=until), at, Verb.DIAL)
+    record = record._replace(linger_until=until)
+    return Move(record) if until else again(record, at, Verb.DIAL)  # what is not wanted any more is not asked again
 
 
 def _up(record: Activation, at: Occasion) -> Move:
