@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mwan_hook.dial.values import Verb
@@ -412,6 +412,7 @@ EVENTS = st.lists(
 
 
 @settings(max_examples=150, deadline=None)
+@example([("fiber", 1.0), ("fiber", 1.0), ("lte:silent", 1.0), ("kill:stored", 1.0), ("works", 1.0)])
 @given(EVENTS)
 def test_a_world_that_goes_wrong_in_any_order(script: list[tuple[str, float]]) -> None:
     world = three(ready_timeout=25.0, retry_min=10.0, linger=30.0)
