@@ -49,6 +49,7 @@ class Generic:
         """Raise Refused with ENOENT if this kernel has no such family."""
         self.version = version
         self.sock = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_GENERIC)
+        able = False
         try:
             for option in (NETLINK_EXT_ACK, NETLINK_CAP_ACK):
                 self.sock.setsockopt(SOL_NETLINK, option, 1)
@@ -57,9 +58,10 @@ class Generic:
             self.kind = _CONTROLLER
             found = self.ask(_GET_FAMILY, frames.attribute(_FAMILY_NAME, name.encode() + b"\0"))
             self.kind = unpack("=H", frames.attributes(found, HEADER)[_FAMILY_ID])[0]
-        except BaseException:
-            self.sock.close()
-            raise
+            able = True
+        finally:
+            if not able:
+                self.sock.close()
 
     def close(self) -> None:
         """Close the socket."""
