@@ -23,6 +23,23 @@ class Network(NamedTuple):
         """Providers in the order of the lines."""
         return [line.isp for line in self.lines.values()]
 
+    def anew(self) -> Network:
+        """All lines whole, and the router as after a boot."""
+        for interface, line in self.lines.items():
+            line.isp.heal()
+            self.router.carrier(interface, True)
+        self.router.mwan("flush")
+        self.router.reboot_files()
+        return self
+
+    def give_ipv6(self, lan: str, host: int) -> None:
+        """IPv6 for the LAN behind the router: its network begins with `lan`, and the client is `host` in it."""
+        assert self.client
+        self.router.ns.sysctl({"ipv6/conf/all/forwarding": 1})
+        self.router.ns.ip(f"addr add {lan}1/64 dev lan0 nodad")
+        self.client.sysctl({"ipv6/conf/eth0/accept_dad": 0})
+        self.client.batch(f"addr add {lan}{host}/64 dev eth0 nodad", f"route add default via {lan}1")
+
 
 def _network(lab: Lab, *lines: Line, client: Netns | None = None, router: Router | None = None) -> Network:
     return Network(lab, router or lab.router(*lines), {line.interface: line for line in lines}, client)

@@ -49,15 +49,11 @@ def config(*weights: int, routing: str = "", metric: int = 100) -> str:
 def network(lab: Lab, count: int = 3, policy: int = 1) -> Network:
     """Uplinks with both families, all of metric 100 in main, and a LAN of both families."""
     net = topologies.probed(lab, count, client=True)
-    assert net.client
     net.router.ns.nft("delete table ip lab\n")  # what is translated remembers its way
-    net.router.ns.sysctl({"ipv6/conf/all/forwarding": 1})
     net.router.ns.sysctl({f"{version}/fib_multipath_hash_policy": policy for version in ("ipv4", "ipv6")})
     if os.path.exists("/proc/sys/net/ipv4/fib_multipath_hash_seed"):  # Linux 6.11: the same lots in every run
         net.router.ns.sysctl({"ipv4/fib_multipath_hash_seed": 20260728})
-    net.router.ns.ip(f"addr add {LAN6}1/64 dev lan0 nodad")
-    net.client.sysctl({"ipv6/conf/eth0/accept_dad": 0})
-    net.client.batch(f"addr add {LAN6}10/64 dev eth0 nodad", f"route add default via {LAN6}1")
+    net.give_ipv6(LAN6, 10)
     for isp in net.isps:
         isp.ns.nft(COUNT)
     return net

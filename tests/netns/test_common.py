@@ -55,13 +55,8 @@ def lines() -> Iterator[Network]:
 @pytest.fixture
 def net(lines: Network) -> Network:
     """All whole, as after a boot."""
-    for interface, line in lines.lines.items():
-        line.isp.heal()
-        lines.router.carrier(interface, True)
-    lines.router.mwan("flush")
-    lines.router.reboot_files()
     (lines.router.root / files.HISTORY).unlink(missing_ok=True)
-    return lines
+    return lines.anew()
 
 
 def started(net: Network, chosen: str = "both", more: str = "") -> None:

@@ -37,12 +37,7 @@ def lines() -> Iterator[Network]:
 @pytest.fixture
 def net(lines: Network) -> Network:
     """The three lines whole, as after a boot; the default hold is in force."""
-    for interface, line in lines.lines.items():
-        line.isp.heal()
-        lines.router.carrier(interface, True)
-    lines.router.mwan("flush")
-    lines.router.reboot_files()
-    return lines
+    return lines.anew()
 
 
 def moves(net: Network) -> list[tuple[str, str]]:

@@ -33,12 +33,9 @@ LAN6 = "fd00:aa::"
 def network(lab: Lab, config: str = PINNED, count: int = 2) -> Network:
     """Uplinks and a LAN of both families; only mwan-hook masquerades."""
     net = topologies.probed(lab, count, client=True)
-    assert net.client
     net.router.ns.nft("delete table ip lab\n")
-    net.router.ns.sysctl({"ipv6/conf/all/forwarding": 1, "ipv6/fib_multipath_hash_policy": 1})
-    net.router.ns.ip(f"addr add {LAN6}1/64 dev lan0 nodad")
-    net.client.sysctl({"ipv6/conf/eth0/accept_dad": 0})
-    net.client.batch(f"addr add {LAN6}10/64 dev eth0 nodad", f"route add default via {LAN6}1")
+    net.router.ns.sysctl({"ipv6/fib_multipath_hash_policy": 1})
+    net.give_ipv6(LAN6, 10)
     net.router.configure(config)
     net.router.check()
     return net

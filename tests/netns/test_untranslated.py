@@ -70,12 +70,8 @@ def lines() -> Iterator[Network]:
     """Two lines and a LAN of both families behind a router on which only mwan-hook may translate."""
     with Lab() as lab:
         net = topologies.probed(lab, 2, client=True)
-        assert net.client
         net.router.ns.nft("delete table ip lab\n")
-        net.router.ns.sysctl({"ipv6/conf/all/forwarding": 1})
-        net.router.ns.ip(f"addr add {LAN6}1/64 dev lan0 nodad")
-        net.client.sysctl({"ipv6/conf/eth0/accept_dad": 0})
-        net.client.batch(f"addr add {LAN6}10/64 dev eth0 nodad", f"route add default via {LAN6}1")
+        net.give_ipv6(LAN6, 10)
         net.isps[0].ns.ip("route add 192.168.2.0/24 via 10.1.0.2")
         yield net
 
