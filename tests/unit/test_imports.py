@@ -56,6 +56,7 @@ PRINTING = ("commands", "run", "notify")
 # Modules of other rooms that decide nothing outside either: no input, no output, no clock.
 ALSO_PURE = (
     *("model", "addresses", "credible", "durations", "redact", "config.build", "config.targets", "config.consistency"),
+    *("config.probechecks", "config.contradictions"),
     *(
         "config.policychecks",
         *("machine.values", "machine.leasefiles"),

@@ -8,7 +8,7 @@ from mwan_hook.commands.following import ReloadingConfig
 from mwan_hook.model import FAMILIES
 from mwan_hook.run import judge, look
 from mwan_hook.say import complain, say
-from mwan_hook.verdict.facts import is_online
+from mwan_hook.verdict.standing import is_online
 
 AGAIN, LATER = 0.25, 1.0  # seconds between two looks, in the first ten seconds and then
 SOON = 10.0

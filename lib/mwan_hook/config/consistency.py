@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from mwan_hook.addresses import covers
 from mwan_hook.config.build import single
-from mwan_hook.light import NamedTuple
+from mwan_hook.config.contradictions import Contradiction, doubt, mistake
+from mwan_hook.config.probechecks import PAIRED, pair, probe_checks
 from mwan_hook.model import (
     Activate,
     Config,
@@ -14,51 +15,26 @@ from mwan_hook.model import (
     Mail,
     Match,
     Nat6,
-    Probe,
     Security,
     UplinkConfig,
     Webhook,
 )
 from mwan_hook.routing.allotting import room
 from mwan_hook.routing.priorities import ALL_BITS
-from mwan_hook.verdict.rounds import METHODS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Any
 
-_LIMITS = ("loss_low", "loss_high"), ("latency_low", "latency_high"), ("jitter_low", "jitter_high")
-_MEASURING = ("window", "burst_echoes", "degraded")
-# Keys that must fit one another.
-_PAIRED = frozenset(("targets", "required", "interval", *_MEASURING, *(key for pair in _LIMITS for key in pair)))
-
-
-class Contradiction(NamedTuple):
-    """A mistake (``fatal``), or a doubt, at a place: section names and key."""
-
-    path: tuple[str, ...]
-    words: str
-    fatal: bool
-
-
-def mistake(path: tuple[str, ...], words: str) -> Contradiction:
-    """A contradiction that no run takes."""
-    return Contradiction(path, words, True)
-
-
-def doubt(path: tuple[str, ...], words: str) -> Contradiction:
-    """A contradiction that is only warned of."""
-    return Contradiction(path, words, False)
-
 
 def check(config: Config, plain: Mapping[str, Any]) -> list[Contradiction]:
     """All findings; ``plain`` tells what was written from what is a default."""
-    found = [*_probe(config.probe, ("probe",), plain.get("probe", {}))]
+    found = [*probe_checks(config.probe, ("probe",), plain.get("probe", {}))]
     for uplink in config.uplinks:
         own = plain["uplinks"][uplink.name]
-        if _PAIRED & set(own):
-            found += _probe(uplink.probe, ("uplinks", uplink.name), own)
+        if PAIRED & set(own):
+            found += probe_checks(uplink.probe, ("uplinks", uplink.name), own)
         found += _alone(uplink, own)
         found += _dial(uplink, own)
     found += _prefixes(config)
@@ -75,48 +51,6 @@ def check(config: Config, plain: Mapping[str, Any]) -> list[Contradiction]:
 
         found += [Contradiction(*one) for one in policychecks.check(config, plain["policies"], written)]
     return found
-
-
-def _probe(probe: Probe, path: tuple[str, ...], own: Mapping[str, Any]) -> Iterator[Contradiction]:
-    asked = len(probe.targets)
-    key = "required" if "required" in own or "targets" not in own else "targets"
-    if asked and probe.required > asked:
-        yield mistake((*path, key), f"required is {probe.required}: expected at most the number of targets ({asked})")
-    else:
-        for family in Family:
-            count = sum(target.applies(family) for target in probe.targets)
-            if 0 < count < probe.required:
-                words = (
-                    f"required is {probe.required}, but {family.value} can ask only {count} of the targets: each counts"
-                )
-                yield doubt((*path, key), words)
-    for low, high in _LIMITS:
-        yield from _pair(path, probe, own, low, high)
-    yield from _measured(probe, path, own)
-
-
-def _measured(probe: Probe, path: tuple[str, ...], own: Mapping[str, Any]) -> Iterator[Contradiction]:
-    """What is measured has limits, targets that can be asked often, and a window with room for rounds."""
-    if not probe.measured:
-        for key in _MEASURING if path[0] == "uplinks" else ():
-            if key in own:
-                yield doubt((*path, key), "changes nothing without loss_high, latency_high or jitter_high")
-        return
-    if probe.window < probe.interval:
-        key = "window" if "window" in own or "interval" not in own else "interval"
-        yield mistake((*path, key), f"expected window ({probe.window:g}) to be at least interval ({probe.interval:g})")
-    written = next((key for key in ("targets", *(high for _, high in _LIMITS), "degraded") if key in own), "loss_high")
-    if not any(METHODS[target.method].samples for target in probe.targets):
-        words = "nothing is measured: expected an icmp:// target (or tcp://, dns:// or ntp://)"
-        yield mistake((*path, written), words)
-
-
-def _pair(path: tuple[str, ...], holder: Any, own: Mapping[str, Any], low: str, high: str) -> Iterator[Contradiction]:
-    """Two keys of which the first is at most the second."""
-    least, most = getattr(holder, low), getattr(holder, high)
-    if least > most:
-        key = low if low in own else high
-        yield mistake((*path, key), f"expected {low} ({least:g}) to be at most {high} ({most:g})")
 
 
 def _alone(uplink: UplinkConfig, own: Mapping[str, Any]) -> Iterator[Contradiction]:
@@ -154,7 +88,7 @@ def _dial(uplink: UplinkConfig, own: Mapping[str, Any]) -> Iterator[Contradictio
     if dial.stop and not command:
         words = "is for a start = command:...; anything else is hung up as it was dialled"
         yield mistake((*path, "stop"), words)
-    yield from _pair(path, dial, own, "retry_min", "retry_max")
+    yield from pair(path, dial, own, "retry_min", "retry_max")
     if dial.on_demand and dial.behind:
         yield doubt((*path, "activate"), "without a metric every other uplink is better")
     if not dial.on_demand:
@@ -249,7 +183,7 @@ def _webhook(hook: Webhook, own: Mapping[str, Any]) -> Iterator[Contradiction]:
         yield doubt(("webhook", "header_file"), "goes over the line for all to read: use an https URL")
     if hook.url.startswith("https:") and not hook.verify:
         yield doubt(("webhook", "verify"), "is off: any host on the way can pose as the webhook")
-    yield from _pair(("webhook",), hook, own, "backoff_min", "backoff_max")
+    yield from pair(("webhook",), hook, own, "backoff_min", "backoff_max")
 
 
 def _mail(mail: Mail, own: Mapping[str, Any]) -> Iterator[Contradiction]:
@@ -268,4 +202,4 @@ def _mail(mail: Mail, own: Mapping[str, Any]) -> Iterator[Contradiction]:
         yield doubt(("mail", "user"), "changes nothing with sendmail: omit it")
     if mail.user and mail.smtp_host and mail.security is Security.NONE:
         yield doubt(("mail", "security"), "the password goes over the line for all to read: use starttls or tls")
-    yield from _pair(("mail",), mail, own, "backoff_min", "backoff_max")
+    yield from pair(("mail",), mail, own, "backoff_min", "backoff_max")

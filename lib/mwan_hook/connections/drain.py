@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from mwan_hook.model import FAMILIES, Draining
 from mwan_hook.verdict import switches
-from mwan_hook.verdict.facts import is_online
+from mwan_hook.verdict.standing import is_online
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from mwan_hook.addresses import is_global, network
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import BACKUP, FAMILIES, IMPLICIT, SUBFLOW, Endpoint, Mptcp, PathManager
-from mwan_hook.verdict.facts import is_online
+from mwan_hook.verdict.standing import is_online
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

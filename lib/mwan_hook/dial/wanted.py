@@ -8,7 +8,7 @@ from __future__ import annotations
 from mwan_hook.dial.values import Need, Outlook
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import OFFLINE, Activation, Family, Phase, UplinkState
-from mwan_hook.verdict.facts import carries
+from mwan_hook.verdict.standing import carries
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from enum import IntEnum
 
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import FAMILIES, Config, Family, Snapshot, State, Sysctl, Uplink
-from mwan_hook.verdict.facts import is_online, uses
+from mwan_hook.verdict.standing import is_online, uses
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

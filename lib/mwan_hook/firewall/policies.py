@@ -13,7 +13,7 @@ from mwan_hook.light import NamedTuple
 from mwan_hook.model import Failback, Fallback, Family
 from mwan_hook.policy.policies import in_family, online
 from mwan_hook.policy.selectors import families
-from mwan_hook.verdict.facts import is_online, unjudged
+from mwan_hook.verdict.standing import is_online, unjudged
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

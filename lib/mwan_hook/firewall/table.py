@@ -10,31 +10,29 @@ Commands are nft(8)'s, one a line.  They name interfaces, not indexes, so that a
 
 from __future__ import annotations
 
-from mwan_hook.addresses import covers, network, network_of
-from mwan_hook.firewall import segments
+from mwan_hook.firewall import segments, translation
 from mwan_hook.firewall.match import interface, marking
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import UNREAD, Change, Failback, Family, Firewall, Nat6, Op, Ruleset
+from mwan_hook.model import UNREAD, Change, Failback, Family, Firewall, Op, Ruleset
 from mwan_hook.routing import priorities
-from mwan_hook.verdict.facts import is_online
+from mwan_hook.verdict.standing import is_online
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from mwan_hook.firewall.policies import Marked
-    from mwan_hook.model import Config, Router, Snapshot, State, Uplink
+    from mwan_hook.model import Config, Snapshot, State, Uplink
     from mwan_hook.policy.policies import BoundPolicy
 
 TABLE = "inet mwan_hook"
-GLOBAL6 = ("2", "3", "fc", "fd")  # how global and local-use prefixes begin
 ADD_SET = f"add set {TABLE}"
 ABSENT = (f"add table {TABLE}", f"delete table {TABLE}")
 
 
 def translations(config: Config, uplinks: Sequence[Uplink], snapshot: Snapshot) -> tuple[str, ...]:
     """The commands that make the table with nothing but what hangs on no verdict: sources that become ours."""
-    lines = [line for uplink in uplinks for line in _translating(config.router, uplink, uplinks, snapshot)]
+    lines = [line for uplink in uplinks for line in translation.rules(config.router, uplink, uplinks, snapshot)]
     return _commands({"srcnat": lines}) if lines else ()
 
 
@@ -60,7 +58,7 @@ def wanted(
         rules["prerouting"] = [line for uplink in pinned for line in _arriving(uplink, mask)] + again
         rules["output"] = again
         rules["postrouting"] = [_leaving(uplink, mask) for uplink in pinned]
-    translated = [line for uplink in uplinks for line in _translating(config.router, uplink, uplinks, snapshot)]
+    translated = [line for uplink in uplinks for line in translation.rules(config.router, uplink, uplinks, snapshot)]
     if translated:
         rules["srcnat"] = translated
     if dead := deprecated(config, uplinks, state, snapshot):
@@ -194,23 +192,6 @@ def _leaving(uplink: Uplink, mask: int) -> str:
     return f"{interface('oif', uplink)} ct direction original {mark} {marking('ct', uplink.mark, mask)}"
 
 
-def _translating(router: Router, uplink: Uplink, uplinks: Sequence[Uplink], snapshot: Snapshot) -> Iterator[str]:
-    """Sources of others become ours; the machine's own keep the address that they have chosen."""
-    own = uplink.config
-    families = router.masquerade if own.masquerade is None else own.masquerade
-    nat6 = router.nat6 if own.nat6 is None else own.nat6
-    dev = interface("oif", uplink)
-    if Family.IPV4 in families:
-        yield f"{dev} meta nfproto ipv4 fib saddr type != local masquerade"
-    if nat6 is Nat6.PREFIX:
-        target = own.nat6_prefix or network_of(uplink.ipv6.addresses)
-        for prefix in _inside(uplinks, snapshot) if target else ():
-            if not covers(target, prefix):
-                yield f"{dev} ip6 saddr {prefix} fib saddr type != local snat ip6 prefix to {target}"
-    elif nat6 is Nat6.MASQUERADE or Family.IPV6 in families:
-        yield f"{dev} meta nfproto ipv6 fib saddr type != local masquerade"
-
-
 def added(
     config: Config, uplinks: Sequence[Uplink], snapshot: Snapshot, there: Firewall, known: Firewall
 ) -> tuple[Translation, ...]:
@@ -221,27 +202,12 @@ def added(
     stood = set(known.commands) if stands(there, known) else set()
     found = []
     for uplink in uplinks:
-        for line in _translating(config.router, uplink, uplinks, snapshot) if uplink.present else ():
+        for line in translation.rules(config.router, uplink, uplinks, snapshot) if uplink.present else ():
             if f"add rule {TABLE} srcnat {line}" not in stood:
                 family = Family.IPV4 if "nfproto ipv4" in line else Family.IPV6
                 prefix = line.partition("ip6 saddr ")[2].partition(" ")[0]
                 found.append(Translation(uplink.index, family, prefix))
     return tuple(found)
-
-
-def _inside(uplinks: Sequence[Uplink], snapshot: Snapshot) -> list[str]:
-    """IPv6 networks of interfaces that are no uplinks, and those that hosts have addresses of still."""
-    outside = {uplink.index for uplink in uplinks}
-    left = {lan.prefix for one in snapshot.delegated for lan in one.lans}
-    return sorted(
-        left
-        | {
-            network(address.address, address.prefixlen)
-            for address in snapshot.addresses
-            if address.family is Family.IPV6 and address.usable and address.index not in outside
-            if address.prefixlen <= 64 and address.address.startswith(GLOBAL6)
-        }
-    )
 
 
 def difference(commands: tuple[str, ...], there: Firewall, known: Firewall) -> tuple[Change, ...]:

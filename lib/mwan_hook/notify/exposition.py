@@ -9,7 +9,7 @@ from __future__ import annotations
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import FAMILIES, Activation, Phase, UplinkState
 from mwan_hook.notify.metrics import COUNTER, GAUGE, OF_FAMILY, OF_INFO, OF_QUALITY, OF_QUOTA, OF_UPLINK, One, moment
-from mwan_hook.verdict.facts import is_online, taking, uses
+from mwan_hook.verdict.standing import is_online, taking, uses
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

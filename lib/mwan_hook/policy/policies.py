@@ -14,7 +14,7 @@ from mwan_hook.policy.selectors import families, selected
 from mwan_hook.routing import priorities
 from mwan_hook.routing.desired import stacked, tagged
 from mwan_hook.routing.rules import LOOPBACK, main_first
-from mwan_hook.verdict.facts import is_online, only_drained, recovering, taking, unjudged, uses
+from mwan_hook.verdict.standing import is_online, only_drained, recovering, taking, unjudged, uses
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

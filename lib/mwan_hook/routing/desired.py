@@ -34,7 +34,7 @@ from mwan_hook.routing.rules import (
     shared_addresses,
     wanted_rules,
 )
-from mwan_hook.verdict.facts import is_online, taking, unjudged, uses, was_judged
+from mwan_hook.verdict.standing import is_online, taking, unjudged, uses, was_judged
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

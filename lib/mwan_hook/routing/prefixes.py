@@ -7,7 +7,7 @@ from mwan_hook.model import MAIN_TABLE, Family, LastResort, Nat6, Rule, UplinkSt
 from mwan_hook.routing import priorities
 from mwan_hook.routing.rules import REFUSED, best_tier
 from mwan_hook.routing.ways import NO_ADDRESS, missing
-from mwan_hook.verdict.facts import is_online
+from mwan_hook.verdict.standing import is_online
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

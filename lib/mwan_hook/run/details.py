@@ -26,7 +26,7 @@ from mwan_hook.model import (
 from mwan_hook.routing import former
 from mwan_hook.routing.desired import leftover_sysctls, wanted_sysctls
 from mwan_hook.routing.priorities import CLAIMED
-from mwan_hook.verdict.facts import is_online, uses
+from mwan_hook.verdict.standing import is_online, uses
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from mwan_hook.light import TYPE_CHECKING
 from mwan_hook.model import FAMILIES, Counted, Status, UplinkState
 from mwan_hook.run.scene import memory_of
 from mwan_hook.verdict import evidence, rounds, schedule
-from mwan_hook.verdict.facts import another_online
+from mwan_hook.verdict.standing import another_online
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

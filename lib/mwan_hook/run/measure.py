@@ -8,7 +8,7 @@ from mwan_hook.light import NamedTuple
 from mwan_hook.model import OFFLINE, Connectivity, Measured, Round, Status
 from mwan_hook.run.scene import Key, ProbedRound, memory_of
 from mwan_hook.verdict import quality, rounds
-from mwan_hook.verdict.facts import another_online
+from mwan_hook.verdict.standing import another_online
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from mwan_hook.store import history, lock, outbox, repairs
 from mwan_hook.store import state as states
 from mwan_hook.verdict import dark, notices, rounds
 from mwan_hook.verdict.common import GATEWAY
-from mwan_hook.verdict.facts import another_online
+from mwan_hook.verdict.standing import another_online
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

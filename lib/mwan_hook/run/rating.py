@@ -6,8 +6,9 @@ from mwan_hook.model import FAMILIES, LATENCY, Connectivity, State, Status, Upli
 from mwan_hook.run.scene import ProbedRound, Scene, limited
 from mwan_hook.verdict.decide import judge_round, updated, with_only_way
 from mwan_hook.verdict.events import counted
-from mwan_hook.verdict.facts import another_online, fits, judge_uplink, with_sources
+from mwan_hook.verdict.facts import fits, judge_uplink, with_sources
 from mwan_hook.verdict.schedule import interval
+from mwan_hook.verdict.standing import another_online
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -31,7 +31,7 @@ from mwan_hook.run.peace import at_peace, is_known, lasts
 from mwan_hook.run.prometheus import LOCK as TEXTFILE_LOCK
 from mwan_hook.store import codec, files, lock
 from mwan_hook.verdict import rounds, schedule
-from mwan_hook.verdict.facts import another_online
+from mwan_hook.verdict.standing import another_online
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from mwan_hook.model import FAMILIES, Probe, Status, Uplink
 from mwan_hook.run.scene import Key, memory_of
 from mwan_hook.verdict import schedule
 from mwan_hook.verdict.decide import has_way
-from mwan_hook.verdict.facts import another_online
+from mwan_hook.verdict.standing import another_online
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ Times are CLOCK_BOOTTIME seconds and are given, never asked for.
 from __future__ import annotations
 
 from mwan_hook.model import FAMILIES
-from mwan_hook.verdict.facts import carries, taking
+from mwan_hook.verdict.standing import carries, taking
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from mwan_hook.routing.desired import Desired
 from mwan_hook.routing.uplinks import Bound
 from mwan_hook.run import ask, rating, wish
 from mwan_hook.run.scene import Judged, Key, ProbedRound, Scene
-from mwan_hook.verdict import facts, schedule
+from mwan_hook.verdict import schedule, standing
 from mwan_hook.verdict.facts import judge_uplink
 from tests.unit.builders import address, link
 
@@ -70,7 +70,7 @@ class Month:
 
     def tick(self) -> None:
         """What is due, and what is in doubt in a burst."""
-        online = facts.another_online(self.memories, "lte", ())
+        online = standing.another_online(self.memories, "lte", ())
         began = self.now
         wanted = [f for f in FAMILIES if schedule.due(self.memory.family(f), self.uplink.config, began, online)]
         while wanted:

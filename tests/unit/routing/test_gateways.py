@@ -34,7 +34,7 @@ from mwan_hook.routing.gateways import strays
 from mwan_hook.routing.prefixes import lending
 from mwan_hook.routing.turns import turn
 from mwan_hook.routing.uplinks import Inputs, bind
-from mwan_hook.verdict.facts import uses
+from mwan_hook.verdict.standing import uses
 from tests.unit import builders as b
 
 FIBER = b.NAMES["fiber"]

@@ -48,7 +48,7 @@ from mwan_hook.run.scene import Judged, Key, ProbedRound, Scene
 from mwan_hook.run.wish import Request
 from mwan_hook.store import files, lock, wake
 from mwan_hook.store import state as states
-from mwan_hook.verdict import facts
+from mwan_hook.verdict import standing
 from tests.unit import builders as b
 from tests.unit.verdict.test_only_way import IPV4, Site
 from tests.unit.verdict.verdicts import FULL, LIMITED, OFFLINE, ONLINE, PING, PORTAL, PORTALLED
@@ -498,11 +498,11 @@ def test_only_of_interfaces_that_a_match_asks_for_udev_is_read(monkeypatch: pyte
 def test_another_one_is_online_if_any_family_of_any_other_is() -> None:
     up = FamilyState(status=ONLINE)
     memories = {"dsl": UplinkState(ipv4=up), "lte": UplinkState(ipv6=up)}
-    assert facts.another_online(memories, "dsl", ()) and facts.another_online(memories, "lte", ())
-    assert not facts.another_online({**memories, "lte": UplinkState()}, "dsl", ())
-    assert not facts.another_online(memories, "dsl", {"lte"}), "what is drained spares no metered one"
+    assert standing.another_online(memories, "dsl", ()) and standing.another_online(memories, "lte", ())
+    assert not standing.another_online({**memories, "lte": UplinkState()}, "dsl", ())
+    assert not standing.another_online(memories, "dsl", {"lte"}), "what is drained spares no metered one"
     bad = {"dsl": UplinkState(ipv4=up._replace(degraded=True)), "lte": UplinkState(ipv4=up)}
-    assert not facts.another_online(bad, "lte", ()), "it carries for what is degraded"
-    assert facts.another_online(bad, "dsl", ())
+    assert not standing.another_online(bad, "lte", ()), "it carries for what is degraded"
+    assert standing.another_online(bad, "dsl", ())
     told = {**bad, "dsl": UplinkState(ipv4=up._replace(degraded=True, quality=Quality(kept=True)))}
-    assert facts.another_online(told, "lte", ()), "degraded = keep"
+    assert standing.another_online(told, "lte", ()), "degraded = keep"

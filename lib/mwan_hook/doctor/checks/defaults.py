@@ -11,7 +11,7 @@ from mwan_hook.others.claims import BY
 from mwan_hook.others.foreign import Here
 from mwan_hook.routing import samenetwork
 from mwan_hook.routing.rules import shared_addresses
-from mwan_hook.verdict.facts import is_online
+from mwan_hook.verdict.standing import is_online
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mwan_hook.doctor.finding import Finding, Fix, Severity, listed
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import Family, Status, UplinkState
-from mwan_hook.verdict.facts import is_online
+from mwan_hook.verdict.standing import is_online
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mwan_hook.doctor.finding import Finding, Severity, listed, spelled, sysctl_fix
 from mwan_hook.model import FAMILIES, LATENCY, Family, Nat6, Sysctl
-from mwan_hook.verdict.facts import uses
+from mwan_hook.verdict.standing import uses
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

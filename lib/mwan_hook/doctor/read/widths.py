@@ -9,8 +9,8 @@ from mwan_hook.addresses import is_address
 from mwan_hook.doctor.checks.widths import Narrow
 from mwan_hook.firewall.segments import LEAST, mtu
 from mwan_hook.probes.width import width
-from mwan_hook.verdict.facts import is_online
 from mwan_hook.verdict.rounds import jobs_for
+from mwan_hook.verdict.standing import is_online
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

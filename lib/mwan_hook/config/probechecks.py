@@ -1,0 +1,63 @@
+"""Whether the keys of a probe fit one another: ``[probe]``, and each uplink that has keys of its own."""
+
+from __future__ import annotations
+
+from mwan_hook.config.contradictions import doubt, mistake
+from mwan_hook.model import Family
+from mwan_hook.verdict.rounds import METHODS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Any
+
+    from mwan_hook.config.contradictions import Contradiction
+    from mwan_hook.model import Probe
+
+_LIMITS = ("loss_low", "loss_high"), ("latency_low", "latency_high"), ("jitter_low", "jitter_high")
+_MEASURING = ("window", "burst_echoes", "degraded")
+# Keys that must fit one another.
+PAIRED = frozenset(("targets", "required", "interval", *_MEASURING, *(key for pair in _LIMITS for key in pair)))
+
+
+def probe_checks(probe: Probe, path: tuple[str, ...], own: Mapping[str, Any]) -> Iterator[Contradiction]:
+    """Findings at ``path``; ``own``: what is written there."""
+    asked = len(probe.targets)
+    key = "required" if "required" in own or "targets" not in own else "targets"
+    if asked and probe.required > asked:
+        yield mistake((*path, key), f"required is {probe.required}: expected at most the number of targets ({asked})")
+    else:
+        for family in Family:
+            count = sum(target.applies(family) for target in probe.targets)
+            if 0 < count < probe.required:
+                words = (
+                    f"required is {probe.required}, but {family.value} can ask only {count} of the targets: each counts"
+                )
+                yield doubt((*path, key), words)
+    for low, high in _LIMITS:
+        yield from pair(path, probe, own, low, high)
+    yield from _measured(probe, path, own)
+
+
+def _measured(probe: Probe, path: tuple[str, ...], own: Mapping[str, Any]) -> Iterator[Contradiction]:
+    """What is measured has limits, targets that can be asked often, and a window with room for rounds."""
+    if not probe.measured:
+        for key in _MEASURING if path[0] == "uplinks" else ():
+            if key in own:
+                yield doubt((*path, key), "changes nothing without loss_high, latency_high or jitter_high")
+        return
+    if probe.window < probe.interval:
+        key = "window" if "window" in own or "interval" not in own else "interval"
+        yield mistake((*path, key), f"expected window ({probe.window:g}) to be at least interval ({probe.interval:g})")
+    written = next((key for key in ("targets", *(high for _, high in _LIMITS), "degraded") if key in own), "loss_high")
+    if not any(METHODS[target.method].samples for target in probe.targets):
+        words = "nothing is measured: expected an icmp:// target (or tcp://, dns:// or ntp://)"
+        yield mistake((*path, written), words)
+
+
+def pair(path: tuple[str, ...], holder: Any, own: Mapping[str, Any], low: str, high: str) -> Iterator[Contradiction]:
+    """Two keys of which the first is at most the second."""
+    least, most = getattr(holder, low), getattr(holder, high)
+    if least > most:
+        key = low if low in own else high
+        yield mistake((*path, key), f"expected {low} ({least:g}) to be at most {high} ({most:g})")

@@ -1,0 +1,47 @@
+"""Sources of others that become an uplink's: what our nft table says of each.  Pure."""
+
+from __future__ import annotations
+
+from mwan_hook.addresses import covers, network, network_of
+from mwan_hook.firewall.match import interface
+from mwan_hook.model import Family, Nat6
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from mwan_hook.model import Router, Snapshot, Uplink
+
+GLOBAL6 = ("2", "3", "fc", "fd")  # how global and local-use prefixes begin
+
+
+def rules(router: Router, uplink: Uplink, uplinks: Sequence[Uplink], snapshot: Snapshot) -> Iterator[str]:
+    """Sources of others become ours; the machine's own keep the address that they have chosen."""
+    own = uplink.config
+    families = router.masquerade if own.masquerade is None else own.masquerade
+    nat6 = router.nat6 if own.nat6 is None else own.nat6
+    dev = interface("oif", uplink)
+    if Family.IPV4 in families:
+        yield f"{dev} meta nfproto ipv4 fib saddr type != local masquerade"
+    if nat6 is Nat6.PREFIX:
+        target = own.nat6_prefix or network_of(uplink.ipv6.addresses)
+        for prefix in _inside(uplinks, snapshot) if target else ():
+            if not covers(target, prefix):
+                yield f"{dev} ip6 saddr {prefix} fib saddr type != local snat ip6 prefix to {target}"
+    elif nat6 is Nat6.MASQUERADE or Family.IPV6 in families:
+        yield f"{dev} meta nfproto ipv6 fib saddr type != local masquerade"
+
+
+def _inside(uplinks: Sequence[Uplink], snapshot: Snapshot) -> list[str]:
+    """IPv6 networks of interfaces that are no uplinks, and those that hosts have addresses of still."""
+    outside = {uplink.index for uplink in uplinks}
+    left = {lan.prefix for one in snapshot.delegated for lan in one.lans}
+    return sorted(
+        left
+        | {
+            network(address.address, address.prefixlen)
+            for address in snapshot.addresses
+            if address.family is Family.IPV6 and address.usable and address.index not in outside
+            if address.prefixlen <= 64 and address.address.startswith(GLOBAL6)
+        }
+    )
