@@ -5,7 +5,7 @@ from __future__ import annotations
 from mwan_hook.addresses import covers
 from mwan_hook.config.build import single
 from mwan_hook.config.contradictions import Contradiction, doubt, mistake
-from mwan_hook.config.probechecks import PAIRED, pair, probe_checks
+from mwan_hook.config.probechecks import PAIRED, measuring_nothing, pair, probe_checks
 from mwan_hook.model import (
     Activate,
     Config,
@@ -42,7 +42,8 @@ def check(config: Config, plain: Mapping[str, Any]) -> list[Contradiction]:
     found += _marks(config)
     written = "mark_mask" in plain.get("routing", {})
     found += _room(config, written)
-    found += _router(config)
+    found += _router(config, plain)
+    found += measuring_nothing(config, plain.get("probe", {}))
     found += _matches(config)
     found += _mail(config.mail, plain.get("mail", {}))
     found += _webhook(config.webhook, plain.get("webhook", {}))
@@ -145,8 +146,10 @@ def _room(config: Config, written: bool) -> Iterator[Contradiction]:
         yield Contradiction(("routing", "mark_mask"), words, fatal=fatal)
 
 
-def _router(config: Config) -> Iterator[Contradiction]:
+def _router(config: Config, plain: Mapping[str, Any]) -> Iterator[Contradiction]:
     """A connection's mark is kept inside mark_mask only; what changes nothing is said."""
+    if config.router.own == "keep" and "own_after" in plain.get("router", {}):
+        yield doubt(("router", "own_after"), "changes nothing with own = keep")
     if config.router.mss and not config.firewall:
         yield doubt(
             ("router", "mss"), "changes nothing without a table of ours: pin, masquerade, nat6 or evidence make one"
@@ -160,6 +163,8 @@ def _router(config: Config) -> Iterator[Contradiction]:
         if hard and not config.router.pin and config.router.own == "keep":
             words = "changes nothing without [router] pin = yes or own = abort"
             yield doubt(("uplinks", uplink.name, "failback"), words)
+        if "mptcp" in plain["uplinks"][uplink.name] and not config.routing.mptcp:
+            yield doubt(("uplinks", uplink.name, "mptcp"), "changes nothing without [routing] mptcp = yes")
         nat6 = config.router.nat6 if uplink.nat6 is None else uplink.nat6
         if uplink.nat6_prefix and nat6 is not Nat6.PREFIX:
             yield doubt(("uplinks", uplink.name, "nat6_prefix"), "changes nothing without nat6 = prefix")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from mwan_hook.config.contradictions import Contradiction
-    from mwan_hook.model import Probe
+    from mwan_hook.model import Config, Probe
 
 _LIMITS = ("loss_low", "loss_high"), ("latency_low", "latency_high"), ("jitter_low", "jitter_high")
 _MEASURING = ("window", "burst_echoes", "degraded")
@@ -37,6 +37,14 @@ def probe_checks(probe: Probe, path: tuple[str, ...], own: Mapping[str, Any]) ->
     for low, high in _LIMITS:
         yield from pair(path, probe, own, low, high)
     yield from _measured(probe, path, own)
+
+
+def measuring_nothing(config: Config, own: Mapping[str, Any]) -> Iterator[Contradiction]:
+    """Doubts about keys of ``[probe]`` that tell how to measure, where no uplink has a limit."""
+    if not any(probe.measured for probe in (config.probe, *(uplink.probe for uplink in config.uplinks))):
+        for key in _MEASURING:
+            if key in own:
+                yield doubt(("probe", key), "changes nothing without loss_high, latency_high or jitter_high")
 
 
 def _measured(probe: Probe, path: tuple[str, ...], own: Mapping[str, Any]) -> Iterator[Contradiction]:

@@ -7,6 +7,7 @@ order of the network; nf_tables_api.c), and marks a dump that a change has run i
 from __future__ import annotations
 
 from _socket import AF_NETLINK, SO_RCVTIMEO, SOCK_CLOEXEC, SOCK_RAW, SOL_SOCKET, socket
+from struct import error as malformed
 from struct import pack, unpack_from
 
 from mwan_hook.kernel import frames
@@ -31,7 +32,7 @@ def read() -> tuple[int, dict[str, int]]:
         sock.setsockopt(SOL_SOCKET, SO_RCVTIMEO, pack("=qq", 5, 0))
         sock.send(frames.request(GETOBJ, NLM_F_DUMP, _asked()))
         return _dumped(sock)
-    except (OSError, frames.InterruptedDumpError):
+    except (OSError, frames.InterruptedDumpError, LookupError, malformed):
         return _NOTHING
     finally:
         sock.close()

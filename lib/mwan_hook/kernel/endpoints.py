@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from _socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 from errno import EINVAL, ENOENT
+from struct import error as malformed
 from struct import pack
 from sys import byteorder
 
@@ -28,7 +29,7 @@ def look() -> Paths | None:
     try:
         with PathManagerSocket() as paths:
             return Paths(paths.endpoints(), paths.limit())
-    except (generic.Refused, MwanError, OSError, frames.InterruptedDumpError):
+    except (generic.Refused, MwanError, OSError, frames.InterruptedDumpError, LookupError, malformed):
         return None
 
 

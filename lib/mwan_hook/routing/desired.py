@@ -237,9 +237,9 @@ def _placed(routes: Sequence[Route], snapshot: Snapshot, uplinks: Sequence[Uplin
 
 def _last_known(family: Family, used: Sequence[Uplink], state: State) -> list[Uplink]:
     """Uplinks for ``last_resort = keep``: those online last that still have a route; else all that have one."""
-    able = taking(uplink for uplink in used if uplink.enabled and not uplink.way(family).missing)
+    able = [uplink for uplink in used if uplink.enabled and not uplink.way(family).missing]
     names = state.last_online.get(family, ())
-    return by_preference([uplink for uplink in able if uplink.name in names] or able, family)
+    return by_preference(taking([uplink for uplink in able if uplink.name in names] or able), family)
 
 
 def _best(family: Family, table: int, tier: Sequence[Uplink]) -> Route:

@@ -6,11 +6,13 @@ Imported only while an uplink is drained.
 from __future__ import annotations
 
 import os
+import struct
 
 from mwan_hook.addresses import covers, network
 from mwan_hook.connections import drain
 from mwan_hook.durations import duration
 from mwan_hook.kernel import sockets, tracked
+from mwan_hook.kernel.frames import InterruptedDumpError
 from mwan_hook.model import FAMILIES, MwanError, Transition, UplinkState
 from mwan_hook.run.naming import entries
 from mwan_hook.say import say
@@ -91,12 +93,12 @@ def _counted(
         found: dict[str, int | None] = {}
         for uplink in drained:
             sources = addresses[uplink.name]
-            lent = {uplink.way(family).lent for family in FAMILIES} - {""}
+            lent = {one.address for one in snapshot.addresses if one.index != uplink.index}
             own = sum(one.local in sources and not (one.local in lent and _is_near(one, snapshot)) for one in mine)
             marks = _marks(config, bound, uplink)
             found[uplink.name] = own + (tracked.forwarded(marks, config.routing.mark_mask, local) if marks else 0)
         return found, ()
-    except (MwanError, OSError) as error:
+    except (MwanError, OSError, InterruptedDumpError, LookupError, struct.error) as error:
         return dict.fromkeys([uplink.name for uplink in drained]), (f"connections cannot be counted: {error}",)
 
 

@@ -6,7 +6,9 @@ from mwan_hook.connections import peers as decide
 from mwan_hook.connections.peers import Carriers
 from mwan_hook.kernel import peers as kernel
 from mwan_hook.model import FAMILIES, MwanError, PeerWay
+from mwan_hook.routing.rules import best_tier
 from mwan_hook.run.followed import Followed, stands
+from mwan_hook.verdict.standing import is_online
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -79,8 +81,9 @@ def _around(judged: Judged) -> Carriers:
     online, equals = {}, {}
     for family, names in judged.desired.online.items():
         carrying = [uplinks[name] for name in names if name in uplinks]
-        online[family] = {uplink.interface for uplink in carrying}
-        equals[family] = {uplink.interface for uplink in carrying if uplink.metric == carrying[0].metric}
+        drained = [one for one in uplinks.values() if one.draining and is_online(one, family, judged.state)]
+        online[family] = {uplink.interface for uplink in (*carrying, *drained)}
+        equals[family] = {uplink.interface for uplink in best_tier(carrying, family)}
     return Carriers({uplink.interface for uplink in uplinks.values()}, online, equals)
 
 

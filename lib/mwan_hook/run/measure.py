@@ -62,8 +62,9 @@ def _is_spared(judged: Judged, key: Key) -> bool:
     config, family, memories = key.uplink.config, key.family, judged.state.uplinks
     if not config.metered or not another_online(memories, key.uplink.name, judged.state.drains):
         return False
-    online = [one for one in judged.scene.uplinks if memories[one.name].family(family).status is Status.ONLINE]
-    return any(one.metric <= key.uplink.metric for one in online if one.name != key.uplink.name)
+    others = [one for one in judged.scene.uplinks if one.name != key.uplink.name and not one.draining]
+    online = [one for one in others if memories[one.name].family(family).status is Status.ONLINE]
+    return any(one.preference(family) <= key.uplink.preference(family) for one in online)
 
 
 def _can_be(state: FamilyState, probe: Probe) -> bool:

@@ -87,7 +87,7 @@ def _target(key: str, old: str, new: str, wall: float) -> Transition:
 
 def keeps_back(state: State, now: float) -> bool:
     """Whether no line is repaired now: the fault is none of theirs."""
-    return state.dark_since > 0 and now - state.dark_since < PATIENCE
+    return state.dark_since > 0 and 0 <= now - state.dark_since < PATIENCE
 
 
 def unturned(

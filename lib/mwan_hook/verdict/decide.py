@@ -8,7 +8,7 @@ All times are CLOCK_BOOTTIME seconds and are given, never asked for.
 
 from __future__ import annotations
 
-from mwan_hook.model import FAMILIES, OFFLINE, Connectivity, Family, FamilyState, Status
+from mwan_hook.model import FAMILIES, KEEP, OFFLINE, Connectivity, Family, FamilyState, Status
 from mwan_hook.verdict import schedule
 from mwan_hook.verdict.facts import recent
 
@@ -191,17 +191,28 @@ def with_only_way(memories: Mapping[str, UplinkState], uplinks: Sequence[Uplink]
     """The memories, after facts and rounds, with a stand-in for each family in which nothing is online.
 
     It is the uplink of the lowest metric whose last round was good: no rise and no hold keeps it out while there is no
-    other way.
+    other way.  Where only drained ones are online, one that was put aside because it is degraded stands in for them.
     """
-    found = {**memories}
+    found, drained = {**memories}, any(uplink.draining for uplink in uplinks)
     for family in FAMILIES:
-        if has_way(found, family):
+        has = has_way(found, family)
+        if has and (not drained or any(_is_on(u, family, found) for u in uplinks if not u.draining)):
             continue
         able = [u for u in uplinks if _can_stand_in(found[u.name].family(family), u.config.probe, now)]
+        if has:
+            able = [u for u in able if found[u.name].family(family).degraded and not u.draining]
         if able:
-            best = min(able, key=lambda u: (u.draining, found[u.name].family(family).degraded, u.metric))
+            best = min(able, key=lambda u: (u.draining, _is_demoted(u, family, found), u.metric))
             found[best.name] = found[best.name].with_family(family, _standing_in(found[best.name].family(family), now))
     return found
+
+
+def _is_on(uplink: Uplink, family: Family, memories: Mapping[str, UplinkState]) -> bool:
+    return memories[uplink.name].family(family).status is Status.ONLINE
+
+
+def _is_demoted(uplink: Uplink, family: Family, memories: Mapping[str, UplinkState]) -> bool:
+    return memories[uplink.name].family(family).degraded and uplink.config.probe.degraded != KEEP
 
 
 def _can_stand_in(state: FamilyState, probe: Probe, now: float) -> bool:

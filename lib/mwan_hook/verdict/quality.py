@@ -173,7 +173,7 @@ def wanted(state: FamilyState, probe: Probe, now: float, metered: bool, spared: 
         ends = quality.checking and is_whole(quality, probe, now)
     elif free and (quality.doubted or undecided(quality, probe, now)):
         return DueEchoes(probe.burst_echoes, burst=True)
-    since_round = state.probed_at is not None and quality.at < state.probed_at
+    since_round = state.probed_at is not None and not state.probed_at <= quality.at <= now
     return DueEchoes(GLANCE, burst=False) if since_round and (ends or not metered) else None
 
 

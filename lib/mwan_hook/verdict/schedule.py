@@ -44,7 +44,8 @@ def due(
     if _hurried(state, config.probe) and now >= state.next_probe_at:
         return True
     every = interval(config, another_online)
-    since = state.probed_at if state.evidence is None else max(state.probed_at, state.evidence.spared_at)
+    spared_at = state.evidence.spared_at if state.evidence else 0.0
+    since = max(state.probed_at, spared_at) if spared_at <= now else state.probed_at
     return now - since >= every - min(1.0, every / 10)
 
 
