@@ -122,13 +122,13 @@ def test_a_program_gets_an_error_by_own_after_and_what_is_no_affair_of_the_uplin
     waiting.bind((line.source, 0))
     spared |= {f"accepted {number}": one[2] for number, one in enumerate(servers)}
     spared["listening"] = waiting
-    after = 1.0
+    after = 3.0
     router.configure(conf(after))
     router.check()
     with net.isps[0].broken("blackhole"):
+        begun = time.monotonic()  # the verdict is younger
         said = router.check().stdout
         assert router.way_out() == router.way_out("ipv6") == ["lte"]
-        begun = time.monotonic()
         assert "ss -K" not in said and set(fates(there).values()) == {""}
 
         def ended() -> bool:
@@ -141,7 +141,7 @@ def test_a_program_gets_an_error_by_own_after_and_what_is_no_affair_of_the_uplin
         assert said.count("ss -K") == 2, said
         assert set(fates(spared).values()) == {""}, fates(spared)
         assert aborted(net, "fiber") == (4, 2) and aborted(net, "lte") == (0, 0)
-        assert took >= after - 0.7
+        assert took >= after
         assert connected(ns).getsockname()[0] == net.lines["eth2"].source, "connects again by the other way"
         stamp = states.stamp(str(router.root))
         assert "ss -K" not in router.mwan("event", "--facts").stdout

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from tests.lab import Lab, Network, Router, topologies, wait_for
 from tests.lab.isp import TO4
 from tests.lab.uplinks import ONE_TWO
+from tests.netns import dying
 from tests.netns.layout import defaults, hops
 
 # The kernel here has no netem; nft(8) throws dice as well.
@@ -95,10 +95,7 @@ def test_a_line_that_loses_a_quarter_comes_after_the_other_and_back_when_it_is_g
 
     line.heal()
     aged(router, "one", 60)
-    killed = router.start("check")
-    time.sleep(0.5)  # in the middle of a burst, or elsewhere
-    killed.send_signal(signal.SIGKILL)
-    killed.communicate()
+    assert dying.killed(router, 1, "before", "check", "--now")  # when it was measured, and is about to be stored
     checks_until(router, "one", "online")
     assert router.way_out() == ["one"]
     assert order(router) == ["eth1", "eth1", "eth2"]

@@ -13,6 +13,7 @@ import pytest
 from mwan_hook import cli
 from mwan_hook.config import keep, networkfiles, read
 from mwan_hook.config.keys import KEYS, METRICS
+from mwan_hook.config.values_notify import EVENTS
 from mwan_hook.model import ConfigError, MwanError, Routing
 from mwan_hook.routing import priorities
 
@@ -274,3 +275,12 @@ def test_the_mistakes_are_told_as_shown(tmp_path: Path) -> None:
         read.read(str(tmp_path), keep.Watch())
     told = [f"mwan-hook: {line.removeprefix(str(tmp_path))}" for line in str(caught.value).splitlines()]
     assert told == answer.splitlines()[1:]
+
+
+@pytest.mark.parametrize("event", EVENTS)
+def test_every_event_is_in_the_history_and_among_those_of_hooks(event: str) -> None:
+    page = source(PAGE8).replace("\\-", "-")
+    parts_of_it = (page[page.index(".SS history") : page.index(".SS wait-online")], page[page.index(".SS Events") :])
+    for text in parts_of_it[event in ("again", "flushed") :]:  # these two are no transitions
+        assert re.search(rf"(?<![\w-]){re.escape(event)}(?![\w-])", text), event
+    assert f"`{event}" in (MAN.parent / "hooks.md").read_text()

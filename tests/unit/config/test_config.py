@@ -679,3 +679,20 @@ def test_no_other_words_are_the_size_of_a_segment(tmp_path: Path, word: str) -> 
     put(tmp_path, f"[router]\nmss = {word}\n")
     with pytest.raises(ConfigError, match=r"\[router\] mss.*expected (auto, no, or bytes from 88 to 65495|one value)"):
         config.load(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("[router]\nown = keep\nown_after = 5\n", "[router] own_after"),
+        ("[probe]\nwindow = 90\n", "[probe] window"),
+        ("[probe]\ndegraded = offline\n", "[probe] degraded"),
+        ("[uplinks]\n[[a]]\nmatch = eth0\nmptcp = backup\n", "[uplinks] [[a]] mptcp"),
+        ("[routing]\nmptcp = yes\n[uplinks]\n[[a]]\nmatch = eth0\nmptcp = backup\n", ""),
+        ("[probe]\nwindow = 90\n[uplinks]\n[[a]]\nmatch = eth0\nloss_high = 10\n", ""),
+    ],
+)
+def test_what_changes_nothing_is_said(tmp_path: Path, text: str, place: str) -> None:
+    put(tmp_path, text)
+    found = config.load(str(tmp_path)).warnings
+    assert [place in line and "changes nothing" in line for line in found] == ([True] if place else []), found

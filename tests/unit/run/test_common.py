@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mwan_hook.config.targets import parse
-from mwan_hook.model import Family, FamilyState, Job, Method, Result, Target, UplinkState
+from mwan_hook.model import Dial, Family, FamilyState, Job, Method, Result, Target, UplinkState
 from mwan_hook.probes import runner
 from mwan_hook.probes.loop import Late
 from mwan_hook.run import measure, rating, tick, wish, witnesses
@@ -225,14 +225,25 @@ def test_what_is_offline_does_not_come_up_by_its_gateway_unless_nothing_else_is_
     assert site.check(times=2) == ["dsl"]
 
 
-def test_by_gateways_alone_nothing_is_ignored_while_another_uplink_carries(patch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("third", "ignored"),
+    [({}, False), ({"dead": True, "dial": Dial()}, False), ({"dead": True}, True), ({"draining": True}, True)],
+    ids=["it carries", "it can be dialled", "it is dead", "it is drained"],
+)
+def test_by_gateways_alone_nothing_is_ignored_while_another_uplink_may_carry(
+    patch: pytest.MonkeyPatch, third: dict[str, Any], ignored: bool
+) -> None:
     """What two lines share behind their gateways may have died, and a third one asks something else."""
     site = world(patch, 3)
     own = site.uplinks["sat"]
-    site.uplinks["sat"] = own._replace(config=own.config._replace(probe=own.config.probe._replace(targets=(TWO,))))
-    assert site.check(times=2) == ["dsl", "lte", "sat"]
-    site.dead = {ONE.name}
-    assert site.check(times=3) == ["sat"] and not site.state.ignored
+    config = own.config._replace(probe=own.config.probe._replace(targets=(TWO,)), dial=third.get("dial"))
+    site.uplinks["sat"] = own._replace(config=config, draining=third.get("draining", False))
+    site.dead = {"sat"} if third.get("dead") else set()
+    site.check(times=4)
+    site.dead |= {ONE.name}
+    found = site.check(times=3)
+    assert (list(site.state.ignored) == [KEY]) is ignored
+    assert ({"dsl", "lte"} <= {*found}) is ignored
 
 
 def test_a_router_that_says_there_is_no_way_is_no_life(patch: pytest.MonkeyPatch) -> None:

@@ -27,6 +27,7 @@ from mwan_hook.policy.policies import in_family, via
 from mwan_hook.routing.uplinks import Inputs
 from mwan_hook.run import judge
 from mwan_hook.run.scene import Judged, Scene
+from mwan_hook.verdict.decide import with_only_way
 from mwan_hook.verdict.events import transitions
 from tests.unit import builders as b
 
@@ -202,3 +203,25 @@ def test_mail_tells_of_an_outage_that_began_as_a_degradation() -> None:
 
     book = recorded(MailQueue(), [died], lambda _: True, Mail(to=("a@b",)))
     assert [span.subject for span in book.open] == ["fiber", ""] and not book.news
+
+
+@pytest.mark.parametrize(("action", "first"), [("keep", "fiber"), ("", "cable"), ("demote", "cable")])
+def test_what_is_only_told_of_stands_in_by_its_metric(action: str, first: str) -> None:
+    probe = Probe(targets=TARGETS, portal_interval=0, loss_high=10, degraded=action, interval=10)
+    entries = [b.uplink(name, metric=metric, probe=probe) for name, metric in (("fiber", 1), ("cable", 2))]
+    uplinks = b.bound(b.config(*entries), Inputs(THERE, State(), Allotment())).uplinks
+    memories = {name: memory(name, BOTH if name == "fiber" else ()) for name in ("fiber", "cable")}
+    off = {name: one.with_family(V4, one.ipv4._replace(status=Status.OFFLINE)) for name, one in memories.items()}
+    found = with_only_way(off, uplinks, 100.0)
+    assert [name for name, one in found.items() if one.ipv4.status is Status.ONLINE] == [first]
+
+
+def test_what_was_put_aside_stands_in_for_what_is_drained() -> None:
+    probe = Probe(targets=TARGETS, portal_interval=0, loss_high=10, degraded="offline", interval=10)
+    entries = [b.uplink(name, metric=metric, probe=probe) for name, metric in (("fiber", 1), ("cable", 2))]
+    fiber, cable = b.bound(b.config(*entries), Inputs(THERE, State(), Allotment())).uplinks
+    aside = memory("fiber", BOTH)
+    memories = {"fiber": aside.with_family(V4, aside.ipv4._replace(status=Status.OFFLINE)), "cable": memory("cable")}
+    assert with_only_way(memories, (fiber, cable), 100.0) == memories
+    found = with_only_way(memories, (fiber, cable._replace(draining=True)), 100.0)
+    assert found["fiber"].ipv4.status is Status.ONLINE

@@ -20,6 +20,7 @@ from mwan_hook.model import (
     Router,
     Snapshot,
     State,
+    Status,
     WayOut,
 )
 from mwan_hook.routing.desired import Desired
@@ -154,3 +155,26 @@ def test_keep_leaves_all_alone_and_forgets(world: World, monkeypatch: pytest.Mon
     assert (done.peers, done.led, done.lead_again) == ({}, "", None)
     assert follow_peers.due(found._replace(state=done)) is None
     assert Config().router.wireguard == "follow" and Snapshot().links == ()
+
+
+def test_of_equals_one_that_comes_last_now_is_left_for_the_one_that_carries() -> None:
+    """A degraded uplink shares no more: a peer may stay only on one that does."""
+    config = b.config(b.uplink("fiber", metric=100), b.uplink("lte", metric=100))
+    around = b.snapshot("fiber", "lte")
+    bound = b.bound(config, Inputs(around, State(), Allotment()))
+    first, second = bound.uplinks
+    for behind, sharing in (((), {"fiber", "lte"}), ((Family.IPV4,), {"lte"})):
+        uplinks = (first._replace(behind=behind), second)
+        seen = Scene("/", config, "print", State(), bound.allotment, bound._replace(uplinks=uplinks), around, NOW, 0.0)
+        desired = Desired(online={Family.IPV4: ("lte", "fiber")})
+        found = follow_peers._around(Judged(seen, State(), desired, ()))
+        assert found.equals[Family.IPV4] == sharing
+
+
+def test_a_drained_line_still_works_for_what_is_left_behind_on_it() -> None:
+    found = judged("lte", ("lte",), State())
+    first, second = found.scene.uplinks
+    bound = found.scene.bound._replace(uplinks=(first._replace(draining=True), second))
+    state = found.state._replace(uplinks=b.state(fiber=Status.ONLINE, lte=Status.ONLINE).uplinks)
+    found = found._replace(scene=found.scene._replace(bound=bound), state=state)
+    assert follow_peers._around(found).online[Family.IPV4] == {"fiber", "lte"}

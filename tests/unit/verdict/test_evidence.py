@@ -233,3 +233,11 @@ def test_what_is_not_configured_takes_no_last_way_out(
     answers = (result(ECHO, FULL), result(SERVER, LIMITED, "timed out after 1.3 s"))
     asked = ProbedRound(answers[0].job, seen()._replace(targets=(TargetResult(ECHO.name, FULL),)), 1.0, answers)
     assert run_evidence.decided(state, asked, ()).round.connectivity is expected
+
+
+def test_a_time_that_cannot_be_spares_no_probe() -> None:
+    config = uplink(probe()).config
+    state = FamilyState(ONLINE, way="way", probed_at=100.0, next_probe_at=110.0, evidence=Evidence("way"))
+    for spared_at, due in ((0.0, True), (195.0, False), (9e9, True)):
+        stored = state._replace(evidence=Evidence("way", spared_at=spared_at))
+        assert schedule.due(stored, config, 200.0, another_online=False) is due
