@@ -383,17 +383,3 @@ def test_wrong_words_are_told_and_nothing_is_done(checkout: Path, top: Path) -> 
         assert "usage:" in done.stderr
     assert not top.exists()
     assert "--no-usb-network" in install(checkout, top, "--help").stdout
-
-
-def test_the_example_says_nothing_and_is_good_when_its_lines_are_uncommented(tmp_path: Path) -> None:
-    text = (PROJECT / "docs/examples/mwan-hook.conf").read_text()
-    assert [line for line in text.splitlines() if line and not line.startswith("#")] == []
-    place = tmp_path / "etc/mwan-hook/mwan-hook.conf"
-    place.parent.mkdir(parents=True)
-    place.write_text(re.sub(r"(?m)^#(?=[^ #\n])", "", text))
-    words = ["/usr/bin/python3", "-m", "mwan_hook", "--root", str(tmp_path), "config"]
-    environment = {**ENVIRONMENT, "PYTHONPATH": str(PROJECT / "lib")}
-    done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=30, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
-    for word in ("latency_low", "metered_interval", "last_resort", "fiber", "lte"):
-        assert re.search(rf"(?m)^\W*{word}\b", place.read_text())

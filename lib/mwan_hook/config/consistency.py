@@ -163,7 +163,8 @@ def _router(config: Config, plain: Mapping[str, Any]) -> Iterator[Contradiction]
         if hard and not config.router.pin and config.router.own == "keep":
             words = "changes nothing without [router] pin = yes or own = abort"
             yield doubt(("uplinks", uplink.name, "failback"), words)
-        if "mptcp" in plain["uplinks"][uplink.name] and not config.routing.mptcp:
+        usual = "backup" if uplink.metered else "yes"
+        if plain["uplinks"][uplink.name].get("mptcp", usual) != usual and not config.routing.mptcp:
             yield doubt(("uplinks", uplink.name, "mptcp"), "changes nothing without [routing] mptcp = yes")
         nat6 = config.router.nat6 if uplink.nat6 is None else uplink.nat6
         if uplink.nat6_prefix and nat6 is not Nat6.PREFIX:

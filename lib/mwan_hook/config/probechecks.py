@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from mwan_hook.config.contradictions import doubt, mistake
-from mwan_hook.model import Family
+from mwan_hook.model import Family, Probe
+from mwan_hook.model.probing import DEMOTE
 from mwan_hook.verdict.rounds import METHODS
 
 TYPE_CHECKING = False
@@ -12,10 +13,11 @@ if TYPE_CHECKING:
     from typing import Any
 
     from mwan_hook.config.contradictions import Contradiction
-    from mwan_hook.model import Config, Probe
+    from mwan_hook.model import Config
 
 _LIMITS = ("loss_low", "loss_high"), ("latency_low", "latency_high"), ("jitter_low", "jitter_high")
-_MEASURING = ("window", "burst_echoes", "degraded")
+# How to measure, and what each is where it is not written.
+_MEASURING = {**{key: Probe._field_defaults[key] for key in ("window", "burst_echoes")}, "degraded": DEMOTE}
 # Keys that must fit one another.
 PAIRED = frozenset(("targets", "required", "interval", *_MEASURING, *(key for pair in _LIMITS for key in pair)))
 
@@ -42,17 +44,21 @@ def probe_checks(probe: Probe, path: tuple[str, ...], own: Mapping[str, Any]) ->
 def measuring_nothing(config: Config, own: Mapping[str, Any]) -> Iterator[Contradiction]:
     """Doubts about keys of ``[probe]`` that tell how to measure, where no uplink has a limit."""
     if not any(probe.measured for probe in (config.probe, *(uplink.probe for uplink in config.uplinks))):
-        for key in _MEASURING:
-            if key in own:
-                yield doubt(("probe", key), "changes nothing without loss_high, latency_high or jitter_high")
+        yield from _in_vain(("probe",), own)
+
+
+def _in_vain(path: tuple[str, ...], own: Mapping[str, Any]) -> Iterator[Contradiction]:
+    """Keys that tell how to measure, beside no limit; one that says what holds anyway misleads no reader."""
+    for key, usual in _MEASURING.items():
+        if own.get(key, usual) != usual:
+            yield doubt((*path, key), "changes nothing without loss_high, latency_high or jitter_high")
 
 
 def _measured(probe: Probe, path: tuple[str, ...], own: Mapping[str, Any]) -> Iterator[Contradiction]:
     """What is measured has limits, targets that can be asked often, and a window with room for rounds."""
     if not probe.measured:
-        for key in _MEASURING if path[0] == "uplinks" else ():
-            if key in own:
-                yield doubt((*path, key), "changes nothing without loss_high, latency_high or jitter_high")
+        if path[0] == "uplinks":
+            yield from _in_vain(path, own)
         return
     if probe.window < probe.interval:
         key = "window" if "window" in own or "interval" not in own else "interval"

@@ -1,6 +1,7 @@
 """Reading the configuration: what it gives, and every mistake told at once with its place."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -690,9 +691,26 @@ def test_no_other_words_are_the_size_of_a_segment(tmp_path: Path, word: str) -> 
         ("[uplinks]\n[[a]]\nmatch = eth0\nmptcp = backup\n", "[uplinks] [[a]] mptcp"),
         ("[routing]\nmptcp = yes\n[uplinks]\n[[a]]\nmatch = eth0\nmptcp = backup\n", ""),
         ("[probe]\nwindow = 90\n[uplinks]\n[[a]]\nmatch = eth0\nloss_high = 10\n", ""),
+        ("[probe]\nwindow = 60\nburst_echoes = 20\ndegraded = demote\n", ""),  # what holds anyway
+        ("[uplinks]\n[[a]]\nmatch = eth0\nwindow = 60\n", ""),
+        ("[uplinks]\n[[a]]\nmatch = eth0\nburst_echoes = 30\n", "[uplinks] [[a]] burst_echoes"),
+        ("[uplinks]\n[[a]]\nmatch = eth0\nmetered = yes\nmptcp = backup\n", ""),
+        ("[uplinks]\n[[a]]\nmatch = eth0\nmetered = yes\nmptcp = no\n", "[uplinks] [[a]] mptcp"),
     ],
 )
 def test_what_changes_nothing_is_said(tmp_path: Path, text: str, place: str) -> None:
     put(tmp_path, text)
     found = config.load(str(tmp_path)).warnings
     assert [place in line and "changes nothing" in line for line in found] == ([True] if place else []), found
+
+
+SHIPPED = Path(__file__).parents[3] / "docs/examples/mwan-hook.conf"
+
+
+def test_the_example_says_nothing_and_is_good_when_its_lines_are_uncommented(tmp_path: Path) -> None:
+    text = SHIPPED.read_text()
+    assert [line for line in text.splitlines() if line and not line.startswith("#")] == []
+    put(tmp_path, lines := re.sub(r"(?m)^#(?=[^ #\n])", "", text))
+    assert config.load(str(tmp_path)).warnings == ()
+    for word in ("latency_low", "metered_interval", "last_resort", "fiber", "lte"):
+        assert re.search(rf"(?m)^\W*{word}\b", lines)
