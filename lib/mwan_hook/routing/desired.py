@@ -30,11 +30,10 @@ from mwan_hook.routing.rules import (
     Standing,
     addresses,
     best_tier,
-    by_preference,
     shared_addresses,
     wanted_rules,
 )
-from mwan_hook.verdict.standing import is_online, taking, unjudged, uses, was_judged
+from mwan_hook.verdict.standing import by_preference, online_of, taking, unjudged, used_in, was_judged
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,8 +70,8 @@ def desire(config: Config, uplinks: Sequence[Uplink], state: State, snapshot: Sn
     rules: list[Rule] = []
     online: dict[Family, tuple[str, ...]] = {}
     for family in snapshot.families:
-        used = [uplink for uplink in uplinks if uplink.present and uses(uplink, family, state)]
-        carrying = by_preference((uplink for uplink in used if is_online(uplink, family, state)), family)
+        used = used_in(family, uplinks, state)
+        carrying = online_of(family, used, state)
         open_to_new = taking(carrying)
         online[family] = tuple(uplink.name for uplink in open_to_new)
         ways_out = _placed(_shared(family, config.routing, used, open_to_new, state), snapshot, uplinks)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import LOCAL_TABLE, MAIN_TABLE, Config, Family, Route, Routing, Rule, Snapshot, Uplink
 from mwan_hook.routing import priorities
+from mwan_hook.verdict.standing import by_preference
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -125,11 +126,6 @@ def _refused_early(family: Family, routing: Routing, ways_out: Sequence[Route]) 
     if family is Family.IPV4 or not refusing:
         return []
     return [Rule(family, routing.rule_priority + priorities.REFUSE_EARLY, 0, iif=LOOPBACK, action=refusing[0])]
-
-
-def by_preference(uplinks: Iterable[Uplink], family: Family) -> list[Uplink]:
-    """Lower metric first, what is degraded last; among equals the order of the configuration."""
-    return sorted(uplinks, key=lambda uplink: uplink.preference(family))
 
 
 def best_tier(carrying: Sequence[Uplink], family: Family) -> list[Uplink]:

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from mwan_hook.model import (
-    LOCAL_TABLE,
-    Family,
-    Snapshot,
-    State,
-    Sysctl,
-    Uplink,
-    UplinkState,
-    WayOut,
-)
+from mwan_hook.model import LOCAL_TABLE, Snapshot, State, Sysctl, Uplink, UplinkState
 from mwan_hook.routing import former
 from mwan_hook.routing.desired import Desired, desire
 from mwan_hook.routing.plan import plan
 from mwan_hook.routing.rules import needs_copies
 from mwan_hook.run.rating import rated
 from mwan_hook.run.scene import Judged, ProbedRound, Scene
+from mwan_hook.verdict.standing import with_ways_out
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -159,9 +151,7 @@ def _remembered(state: State, seen: Scene, desired: Desired) -> State:
     tables = {uplink.table for uplink in seen.uplinks if uplink.present}
     tables |= {seen.config.routing.default_table, *seen.bound.policy_tables}
     tables |= {route.table for route in desired.policies}
-    return state._replace(
-        last_online={**state.last_online, **{family: names for family, names in desired.online.items() if names}},
-        best={family: _way_out(seen.uplinks, family, names) for family, names in desired.online.items()},
+    return with_ways_out(state, seen.uplinks, desired.online)._replace(
         tables=tuple(sorted(tables)),
         sysctls=_originals(state, seen.snapshot, desired),
         foreign=desired.foreign,
@@ -171,14 +161,6 @@ def _remembered(state: State, seen: Scene, desired: Desired) -> State:
         turns=dict(seen.bound.turns),
         elsewhere=tuple(sorted({route.table for route in seen.snapshot.elsewhere})),
     )
-
-
-def _way_out(uplinks: Sequence[Uplink], family: Family, names: Sequence[str]) -> WayOut:
-    for uplink in uplinks:
-        if names and uplink.name == names[0]:
-            way = uplink.way(family)
-            return WayOut(uplink.name, uplink.interface, way.source, way.gateway or "")
-    return WayOut()
 
 
 def _originals(state: State, snapshot: Snapshot, desired: Desired) -> tuple[Sysctl, ...]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from mwan_hook.model import Family, FamilyState, Status, UplinkState
+from mwan_hook.model import Family, FamilyState, Status, UplinkState, WayOut
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Mapping
+    from collections.abc import Container, Iterable, Mapping, Sequence
 
     from mwan_hook.model import State, Uplink
 
@@ -35,6 +35,43 @@ def carries(uplink: Uplink, family: Family, memory: UplinkState) -> bool:
     """The same with what is remembered of the uplink."""
     online = memory.family(family).status is Status.ONLINE
     return online and uplink.enabled and not uplink.way(family).missing
+
+
+def by_preference(uplinks: Iterable[Uplink], family: Family) -> list[Uplink]:
+    """Lower metric first, what is degraded last; among equals the order of the configuration."""
+    return sorted(uplinks, key=lambda uplink: uplink.preference(family))
+
+
+def used_in(family: Family, uplinks: Iterable[Uplink], state: State) -> list[Uplink]:
+    """The uplinks whose interface is there and that have anything to do with a family."""
+    return [uplink for uplink in uplinks if uplink.present and uses(uplink, family, state)]
+
+
+def online_of(family: Family, used: Iterable[Uplink], state: State) -> list[Uplink]:
+    """The online ones of those that are used in a family, by preference."""
+    return by_preference((uplink for uplink in used if is_online(uplink, family, state)), family)
+
+
+def open_to_new(families: Iterable[Family], uplinks: Sequence[Uplink], state: State) -> dict[Family, tuple[str, ...]]:
+    """Names of those that get new connections in each family, by preference."""
+    found = {family: taking(online_of(family, used_in(family, uplinks, state), state)) for family in families}
+    return {family: tuple([uplink.name for uplink in there]) for family, there in found.items()}
+
+
+def with_ways_out(state: State, uplinks: Sequence[Uplink], online: Mapping[Family, tuple[str, ...]]) -> State:
+    """The state with the best way out of each family, and those online last; ``online``: names by preference."""
+    return state._replace(
+        last_online={**state.last_online, **{family: names for family, names in online.items() if names}},
+        best={family: _way_out(uplinks, family, names) for family, names in online.items()},
+    )
+
+
+def _way_out(uplinks: Sequence[Uplink], family: Family, names: Sequence[str]) -> WayOut:
+    for uplink in uplinks:
+        if names and uplink.name == names[0]:
+            way = uplink.way(family)
+            return WayOut(uplink.name, uplink.interface, way.source, way.gateway or "")
+    return WayOut()
 
 
 def taking(online: Iterable[Uplink]) -> list[Uplink]:
