@@ -28,10 +28,24 @@ ABOVE = ("cli", "__main__")
 # Each room from the top down, and the rooms that it may import besides itself and the ground.
 ROOMS: dict[str, tuple[str, ...]] = {
     "commands": (
-        *("doctor", "trace", "imports", "run", "notify", "probes", "modem", "kernel", "config", "machine", "store"),
+        *(
+            "doctor",
+            "explain",
+            "trace",
+            "imports",
+            "run",
+            "notify",
+            "probes",
+            "modem",
+            "kernel",
+            "config",
+            "machine",
+            "store",
+        ),
         *PURE,
     ),
     "doctor": ("trace", "run", "probes", "kernel", "config", "machine", "store", *PURE),
+    "explain": ("run", "config", "store", *PURE),
     "trace": ("kernel", "policy", "routing"),
     "imports": ("config", "machine", "routing"),
     "run": ("notify", "probes", "kernel", "config", "machine", "store", *PURE),

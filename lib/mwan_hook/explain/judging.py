@@ -1,0 +1,94 @@
+"""One run judged again from what it saw, without a kernel.  Pure."""
+
+from __future__ import annotations
+
+from mwan_hook.firewall.evidence import ANSWERED, BEGUN, counter
+from mwan_hook.light import NamedTuple
+from mwan_hook.model import FAMILIES, Activation, Allotment, Config, Firewall, Snapshot, State, Status, turn_key
+from mwan_hook.routing.uplinks import Bound
+from mwan_hook.run.rating import rated
+from mwan_hook.run.scene import Scene
+from mwan_hook.verdict import dark, notices
+from mwan_hook.verdict.events import transitions
+from mwan_hook.verdict.standing import open_to_new, with_ways_out
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mwan_hook.explain.frames import Seen
+    from mwan_hook.model import Transition, Uplink
+    from mwan_hook.run.scene import ProbedRound
+
+_OURS = Activation(ours=True)
+_TABLE = Firewall(generation=1, listing="recorded")  # of which counters are believed
+
+
+class Instant(NamedTuple):
+    """When it was."""
+
+    now: float  # CLOCK_BOOTTIME seconds
+    wall: float  # seconds since the epoch
+
+
+class Verdict(NamedTuple):
+    """What follows."""
+
+    uplinks: tuple[Uplink, ...]  # by preference
+    state: State
+    happened: tuple[Transition, ...]  # that follow from verdicts
+
+
+def judged(before: State, config: Config, seen: Seen, rounds: Sequence[ProbedRound], at: Instant) -> Verdict:
+    """What a run makes of what it saw."""
+    scene = scene_of(before, config, seen, at)
+    scene, state = rated(scene, rounds, frozenset(seen.asked))
+    state = with_ways_out(state, scene.uplinks, open_to_new(seen.families, scene.uplinks, state))
+    state = _worded(before, state, seen.reasons) if seen.reasons else state
+    return Verdict(scene.uplinks, state._replace(firewall=Firewall()), happened(before, state, at.wall))
+
+
+def scene_of(before: State, config: Config, seen: Seen, at: Instant) -> Scene:
+    """What the run looked at, as far as verdicts follow from it."""
+    dials = dict.fromkeys(seen.dialled, _OURS)
+    state = before._replace(dials=dials)
+    bound = Bound(seen.uplinks, Allotment(), drains=seen.drains)
+    snapshot, tally = Snapshot(families=seen.families), None
+    if seen.counters is not None:
+        tally = (0, _packets(seen))
+        snapshot, state = snapshot._replace(firewall=_TABLE), state._replace(firewall=_TABLE)
+    return Scene("", config, before.config, state, bound.allotment, bound, snapshot, at.now, at.wall, tally=tally)
+
+
+def _packets(seen: Seen) -> dict[str, int]:
+    """What our nft table had counted, by the names that its counters have."""
+    found: dict[str, int] = {}
+    for uplink in seen.uplinks:
+        for family in FAMILIES:
+            counted = (seen.counters or {}).get(turn_key(uplink.name, family))
+            if counted is not None:
+                found[counter(BEGUN, family, uplink.table)] = counted.begun
+                found[counter(ANSWERED, family, uplink.table)] = counted.answered
+    return found
+
+
+def _worded(before: State, state: State, reasons: dict[str, str]) -> State:
+    """The state in which uplinks that went because they were hung up say so."""
+    memories = {**state.uplinks}
+    for name, memory in state.uplinks.items():
+        for family in FAMILIES:
+            words, one = reasons.get(turn_key(name, family)), memory.family(family)
+            old = before.uplinks.get(name)
+            if words and old and one.status is Status.OFFLINE and old.family(family).status is Status.ONLINE:
+                memories[name] = memories[name].with_family(family, one._replace(reason=words))
+    return state._replace(uplinks=memories)
+
+
+def happened(before: State, after: State, wall: float) -> tuple[Transition, ...]:
+    """The transitions that follow from verdicts, in the order in which a run tells them."""
+    found = transitions(before, after, wall)
+    if before.best != after.best:
+        found += notices.ways_out(before, after, wall)
+    if after.ignored != before.ignored or after.dark_since != before.dark_since:
+        found += dark.transitions(before, after, wall)
+    return found
