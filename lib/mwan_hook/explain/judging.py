@@ -6,10 +6,8 @@ from mwan_hook.firewall.evidence import ANSWERED, BEGUN, counter
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import FAMILIES, Activation, Allotment, Config, Firewall, Snapshot, State, Status, turn_key
 from mwan_hook.routing.uplinks import Bound
-from mwan_hook.run.rating import rated
+from mwan_hook.run.rating import rated, turned
 from mwan_hook.run.scene import Scene
-from mwan_hook.verdict import dark, notices
-from mwan_hook.verdict.events import transitions
 from mwan_hook.verdict.standing import open_to_new, with_ways_out
 
 TYPE_CHECKING = False
@@ -45,7 +43,7 @@ def judged(before: State, config: Config, seen: Seen, rounds: Sequence[ProbedRou
     scene, state = rated(scene, rounds, frozenset(seen.asked))
     state = with_ways_out(state, scene.uplinks, open_to_new(seen.families, scene.uplinks, state))
     state = _worded(before, state, seen.reasons) if seen.reasons else state
-    return Verdict(scene.uplinks, state._replace(firewall=Firewall()), happened(before, state, at.wall))
+    return Verdict(scene.uplinks, state._replace(firewall=Firewall()), turned(before, state, at.wall))
 
 
 def scene_of(before: State, config: Config, seen: Seen, at: Instant) -> Scene:
@@ -82,13 +80,3 @@ def _worded(before: State, state: State, reasons: dict[str, str]) -> State:
             if words and old and one.status is Status.OFFLINE and old.family(family).status is Status.ONLINE:
                 memories[name] = memories[name].with_family(family, one._replace(reason=words))
     return state._replace(uplinks=memories)
-
-
-def happened(before: State, after: State, wall: float) -> tuple[Transition, ...]:
-    """The transitions that follow from verdicts, in the order in which a run tells them."""
-    found = transitions(before, after, wall)
-    if before.best != after.best:
-        found += notices.ways_out(before, after, wall)
-    if after.ignored != before.ignored or after.dark_since != before.dark_since:
-        found += dark.transitions(before, after, wall)
-    return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mwan_hook.model import FAMILIES, LATENCY, Connectivity, State, Status, Uplink, UplinkState
 from mwan_hook.run.scene import ProbedRound, Scene, limited
 from mwan_hook.verdict.decide import judge_round, updated, with_only_way
-from mwan_hook.verdict.events import counted
+from mwan_hook.verdict.events import counted, transitions
 from mwan_hook.verdict.facts import fits, judge_uplink, with_sources
 from mwan_hook.verdict.schedule import interval
 from mwan_hook.verdict.standing import another_online
@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping, Sequence
 
-    from mwan_hook.model import Usage
+    from mwan_hook.model import Transition, Usage
 
 
 def rated(seen: Scene, rounds: Sequence[ProbedRound], asked: frozenset[str]) -> tuple[Scene, State]:
@@ -39,6 +39,20 @@ def rated(seen: Scene, rounds: Sequence[ProbedRound], asked: frozenset[str]) -> 
 
         state = dark.darkened(state, seen.uplinks, seen.now)
     return seen, state
+
+
+def turned(before: State, after: State, wall: float) -> tuple[Transition, ...]:
+    """The transitions that follow from verdicts, in the order in which they are told.  ``wall``: since the epoch."""
+    found = transitions(before, after, wall)
+    if before.best != after.best:
+        from mwan_hook.verdict.notices import ways_out
+
+        found += ways_out(before, after, wall)
+    if after.ignored != before.ignored or after.dark_since != before.dark_since:
+        from mwan_hook.verdict import dark
+
+        found += dark.transitions(before, after, wall)
+    return found
 
 
 def settled(seen: Scene, rounds: Sequence[ProbedRound]) -> tuple[dict[str, float], Sequence[ProbedRound]]:

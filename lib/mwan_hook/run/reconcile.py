@@ -7,11 +7,11 @@ import time
 from mwan_hook.kernel import netlink
 from mwan_hook.model import UNREAD, MwanError, Ruleset, State
 from mwan_hook.run import judge, look
+from mwan_hook.run.rating import turned
 from mwan_hook.run.scene import Judged, ProbedRound, Scene, dialling_rests
 from mwan_hook.say import attempted, brief, complain
 from mwan_hook.store import files, lock
 from mwan_hook.store import state as states
-from mwan_hook.verdict.events import transitions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from mwan_hook.config import Loaded
     from mwan_hook.dial.values import DialRequest
-    from mwan_hook.model import Transition
 
 SAID_TWICE = 4.0  # seconds after which hosts hear again what has changed
 
@@ -165,11 +164,7 @@ class Run:
             from mwan_hook.run import tell
 
             state = tell.advertised(judged, state)
-        happened = (*transitions(before, state, judged.scene.wall), *_ways_out(before, state, judged.scene.wall))
-        if state.ignored != before.ignored or state.dark_since != before.dark_since:
-            from mwan_hook.verdict import dark
-
-            happened += dark.transitions(before, state, judged.scene.wall)
+        happened = turned(before, state, judged.scene.wall)
         if state.usage:
             from mwan_hook.run import metering
 
@@ -212,14 +207,6 @@ class Run:
         """A full disk loses nothing for the rest of this run."""
         self.memory = state if state.boot_id else state._replace(boot_id=states.boot_id())
         self.stamp = states.stamp(self.root)
-
-
-def _ways_out(before: State, after: State, wall: float) -> tuple[Transition, ...]:
-    if before.best == after.best:
-        return ()
-    from mwan_hook.verdict.notices import ways_out
-
-    return ways_out(before, after, wall)
 
 
 def _unless_quiet(judged: Judged, state: State) -> State:
