@@ -80,3 +80,19 @@ def _worded(before: State, state: State, reasons: dict[str, str]) -> State:
             if words and old and one.status is Status.OFFLINE and old.family(family).status is Status.ONLINE:
                 memories[name] = memories[name].with_family(family, one._replace(reason=words))
     return state._replace(uplinks=memories)
+
+
+def verdicts_of(state: State) -> State:
+    """What verdicts are made from, and what follows from them, of a stored state."""
+    return State(
+        state.boot_id,
+        state.uplinks,
+        state.last_online,
+        state.best,
+        dials={name: _OURS for name, one in state.dials.items() if one.ours},
+        drains=state.drains,
+        ignored=state.ignored,
+        dark_since=state.dark_since,
+        dark=state.dark,
+        light_at=state.light_at,
+    )
