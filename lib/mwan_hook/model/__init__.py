@@ -28,6 +28,7 @@ SELDOM = {
     "peers": ("Peer", "PeerWay"),
     "policies": ("Fallback", "Policy"),
     "quota": ("Stage", "Usage", "Usages"),
+    "summary": ("Hour", "LineHour", "Moved", "STANDBY", "Stretch", "UNKNOWN"),
     "telling": ("Contact", "Notice", "Notified", "Transition"),
 }
 
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from mwan_hook.model.peers import *  # noqa: F403
     from mwan_hook.model.policies import *  # noqa: F403
     from mwan_hook.model.quota import *  # noqa: F403
+    from mwan_hook.model.summary import *  # noqa: F403
     from mwan_hook.model.telling import *  # noqa: F403
 else:
 

@@ -1,0 +1,99 @@
+"""What died when an uplink left: one word for each kind of outage.  Pure."""
+
+from __future__ import annotations
+
+from mwan_hook.model import DEGRADED, Connectivity, Family, Method, Status, UplinkState
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mwan_hook.model import FamilyState, Target, Uplink
+
+LINK = "link"
+ADDRESS = "address"
+GATEWAY = "gateway"
+BEYOND = "beyond the gateway"
+SILENT = "no answer"
+NAMES = "names only"
+PORTAL = "portal"
+LOSS = "loss"
+LATENCY = "latency"
+JITTER = "jitter"
+DIAL = "not dialled"
+BY_HAND = "by hand"
+
+MEANINGS = {
+    LINK: "no carrier, switched off, or the interface was gone",
+    ADDRESS: "the link was up without address or gateway",
+    GATEWAY: "the gateway did not answer",
+    BEYOND: "the gateway answered, what is behind it did not",
+    SILENT: "no target answered; the gateway was not asked (`gateway` among the targets tells them apart)",
+    NAMES: "addresses answered, names were not resolved",
+    PORTAL: "a captive portal stood in the way",
+    LOSS: "more loss than its limit",
+    LATENCY: "longer round trips than the limit",
+    JITTER: "round trips less even than the limit",
+    DIAL: "wanted, and not dialled or not up yet",
+    BY_HAND: "taken out by a command or the configuration",
+}
+"""Every word, and what it stands for."""
+
+_MEASURED = (LOSS, LATENCY, JITTER)  # what a broken limit's words begin with
+
+
+def cause(uplink: Uplink, family: Family, memory: UplinkState, word: str) -> str:
+    """What died; empty while nothing is wrong."""
+    one = memory.family(family)
+    if word == DEGRADED:
+        return _measured(one)
+    if word == Status.DISABLED.value:
+        return BY_HAND
+    if word != Status.OFFLINE.value:
+        return ""
+    if missing := uplink.way(family).missing:
+        return _of_fact(uplink, missing)
+    return _of_round(uplink, family, one)
+
+
+def _measured(one: FamilyState) -> str:
+    why = one.quality.reason if one.quality else one.reason
+    return next((word for word in _MEASURED if why.startswith(word)), LOSS)
+
+
+def _of_fact(uplink: Uplink, missing: str) -> str:
+    link = uplink.link
+    if uplink.config.dial and (link is None or not link.carrier or not link.up):
+        return DIAL
+    if link is None or not link.up or not link.carrier or missing == "interface is gone":
+        return LINK
+    return ADDRESS
+
+
+def _of_round(uplink: Uplink, family: Family, one: FamilyState) -> str:
+    if one.connectivity is Connectivity.PORTAL:
+        return PORTAL
+    if one.reason.startswith("latency of"):
+        return LATENCY
+    if one.degraded:
+        return _measured(one)
+    answers = {answer.target: answer.connectivity for answer in one.targets}
+    asked = [(target, answers[target.name]) for target in uplink.config.probe.targets if target.name in answers]
+    good = [target for target, seen in asked if seen is not Connectivity.NONE]
+    bad = [target for target, seen in asked if seen is Connectivity.NONE]
+    if any(target.method is Method.GATEWAY for target in bad):
+        return GATEWAY
+    beyond = [target for target in good if target.method is not Method.GATEWAY]
+    if beyond:
+        return NAMES if bad and all(map(_by_name, bad)) and not any(map(_by_name, beyond)) else BEYOND
+    return BEYOND if good else SILENT
+
+
+def _by_name(target: Target) -> bool:
+    """Whether it needs a name server, or is one."""
+    literal = ":" in target.host or target.host.replace(".", "").isdigit()
+    return target.method is Method.DNS or not literal
+
+
+def stands_by(uplink: Uplink, family: Family, others_online: bool) -> bool:
+    """Whether it is dialled on demand and nothing demands it: no outage."""
+    dial = uplink.config.dial
+    return bool(dial and dial.on_demand and others_online and uplink.way(family).missing)
