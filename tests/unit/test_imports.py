@@ -83,6 +83,7 @@ ALSO_PURE = (
         "notify.webhook.book",
     ),
     "kernel.question",
+    *("explain.summary", "explain.standings", "explain.causes", "explain.histogram", "explain.outages"),
     *("trace.values", "trace.walk", "trace.match", "trace.table", "trace.compare", "trace.marks", "trace.words"),
     *("modem.values", "modem.decide", "modem.place"),
     *("doctor.finding", "doctor.fix", "doctor.known", "doctor.checks"),

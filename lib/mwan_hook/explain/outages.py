@@ -125,7 +125,7 @@ def _join(found: list[Period], period: Period) -> None:
 
 
 def seconds(found: Iterable[Period]) -> dict[str, float]:
-    """By word: all of WORDS, which together are the whole time."""
+    """Seconds of each of WORDS, which together are the whole time."""
     sums = dict.fromkeys(WORDS, 0.0)
     for period in found:
         sums[period.word] = sums.get(period.word, 0.0) + period.seconds

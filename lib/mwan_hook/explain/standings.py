@@ -21,7 +21,7 @@ MISSED = 3  # so many rounds in a row are missed before the time since the last 
 UNPROBED = 7500.0  # seconds; nothing is due: two of the hourly records, and their timer's delay
 
 
-class Standing(NamedTuple):
+class Condition(NamedTuple):
     """One family of an uplink, until something changes."""
 
     word: str = UNKNOWN
@@ -30,15 +30,15 @@ class Standing(NamedTuple):
     cause: str = ""
     reason: str = ""
 
-    def same(self, other: Standing) -> bool:
+    def same(self, other: Condition) -> bool:
         """Whether nothing changed that anything is counted by; other words alone are no change."""
         return self[:4] == other[:4]
 
 
-NOT_OBSERVED = Standing()
+NOT_OBSERVED = Condition()
 
 
-def standings(frame: Frame) -> dict[Line, Standing]:
+def standings(frame: Frame) -> dict[Line, Condition]:
     """Each family that an uplink is used in."""
     return {
         (uplink.name, family): _standing(frame, uplink, family)
@@ -73,7 +73,7 @@ def _is_asked(frame: Frame, uplink: Uplink) -> bool:
     )
 
 
-def _standing(frame: Frame, uplink: Uplink, family: Family) -> Standing:
+def _standing(frame: Frame, uplink: Uplink, family: Family) -> Condition:
     memory = frame.state.uplinks.get(uplink.name, UplinkState())
     word = _word(frame, uplink, family, memory)
     best = frame.state.best.get(family)
@@ -82,7 +82,7 @@ def _standing(frame: Frame, uplink: Uplink, family: Family) -> Standing:
     out = word in (Status.OFFLINE.value, DEGRADED) and not carries
     bridged = out and leader is not None and leader.metric >= uplink.metric
     why = causes.cause(uplink, family, memory, word)
-    return Standing(word, carries, bridged, why, memory.family(family).reason if why else "")
+    return Condition(word, carries, bridged, why, memory.family(family).reason if why else "")
 
 
 def _word(frame: Frame, uplink: Uplink, family: Family, memory: UplinkState) -> str:

@@ -7,7 +7,7 @@ recorded (:func:`standings.holds_for`), in the same boot.  Otherwise all of it i
 from __future__ import annotations
 
 from mwan_hook.explain import histogram
-from mwan_hook.explain.standings import NOT_OBSERVED, Standing, holds_for, standings
+from mwan_hook.explain.standings import NOT_OBSERVED, Condition, holds_for, standings
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import DEGRADED, UNKNOWN, Connectivity, Hour, LineHour, Moved, Status, Stretch
 
@@ -51,12 +51,13 @@ class _Sums:
     def __init__(self, since: float, until: float) -> None:
         self._since, self._until = since, until
         self._last: Frame | None = None
-        self._known: dict[Line, Standing] = {}
+        self._known: dict[Line, Condition] = {}
         self._reached = since
-        self._changes: dict[Line, list[tuple[float, Standing]]] = {}
+        self._changes: dict[Line, list[tuple[float, Condition]]] = {}
         self._probes: dict[tuple[int, Line], _Probes] = {}
         self._moved: dict[tuple[int, str], list[int]] = {}
         self._sampled: float | None = None
+        self._lines: tuple[Line, ...] = ()
 
     def add(self, frame: Frame) -> bool:
         """Take one more; True if nothing of what follows matters."""
@@ -76,9 +77,9 @@ class _Sums:
         if self._last is not None:
             self._pass(self._until, self._until - self._last.wall <= holds_for(self._last))
         self._pass(self._until, False)
-        first = _hour(self._since)
-        spans = ((begin, self._hour_of(begin)) for begin in range(first, _hour(self._until) + HOUR, HOUR))
-        return tuple(hour for _, hour in spans if hour.lines or hour.moved)
+        self._lines = tuple(dict.fromkeys((*self._changes, *(line for _, line in self._probes))))
+        found = map(self._hour_of, range(_hour(self._since), _hour(self._until) + HOUR, HOUR))
+        return tuple(hour for hour in found if hour.lines or hour.moved)
 
     def _observed(self, frame: Frame) -> bool:
         last = self._last
@@ -121,10 +122,11 @@ class _Sums:
 
     def _hour_of(self, begin: int) -> Hour:
         since, until = max(begin, self._since), min(begin + HOUR, self._until)
+        nothing = [(self._since, NOT_OBSERVED)]
         lines = tuple(
             _line_hour(line, stretches, self._probes.get((begin, line)))
-            for line, changes in self._changes.items()
-            if (stretches := tuple(_within(changes, begin, since, until)))
+            for line in self._lines
+            if (stretches := tuple(_within(self._changes.get(line, nothing), begin, since, until)))
             and (not _blank(stretches) or (begin, line) in self._probes)
         )
         moved = tuple(Moved(name, *counts) for (hour, name), counts in self._moved.items() if hour == begin)
@@ -135,7 +137,7 @@ def _hour(wall: float) -> int:
     return int(wall // HOUR) * HOUR
 
 
-def _within(changes: Sequence[tuple[float, Standing]], begin: int, since: float, until: float) -> Iterator[Stretch]:
+def _within(changes: Sequence[tuple[float, Condition]], begin: int, since: float, until: float) -> Iterator[Stretch]:
     """The stretches between two moments, the first at ``since``."""
     for number, (at, standing) in enumerate(changes):
         end = changes[number + 1][0] if number + 1 < len(changes) else until

@@ -32,6 +32,7 @@ from mwan_hook.model import (
     WayOut,
 )
 from mwan_hook.run.scene import ProbedRound
+from mwan_hook.store import codec
 
 V4, V6 = Family.IPV4, Family.IPV6
 T0 = 1_800_000_000.0 // HOUR * HOUR
@@ -75,7 +76,7 @@ def round_of(name: str, *seen: float | None) -> ProbedRound:
 def words(hours: tuple[Hour, ...], name: str, since: float, until: float) -> dict[str, float]:
     """Seconds by word that are not 0."""
     found = outages.seconds(outages.periods(hours, (name, V4), T0 + since, T0 + until))
-    return {word: round(count, 3) for word, count in found.items() if count}
+    return {word: round(count, 2) for word, count in found.items() if count}
 
 
 def of(frames: list[Frame], since: float, until: float, name: str = "fiber") -> dict[str, float]:
@@ -201,7 +202,7 @@ def test_all_words_add_up_to_the_span_and_cuts_change_nothing(seed: int) -> None
     frames, at = [], 0.0
     for _ in range(drawn.randrange(2, 120)):
         at += drawn.choice((0.5, 10, 30, 33, 34, 400, 4000))
-        standing = {
+        standing: dict[str, Any] = {
             name: drawn.choice((ONLINE, ONLINE, OFFLINE, DISABLED, FamilyState()))
             for name in ("fiber", "lte")
             if drawn.random() < 0.9
@@ -214,9 +215,18 @@ def test_all_words_add_up_to_the_span_and_cuts_change_nothing(seed: int) -> None
     parts = (*summed(frames, T0 + since, T0 + cut), *summed(frames, T0 + cut, T0 + until))
     for name in ("fiber", "lte"):
         found = words(whole, name, since, until)
-        assert sum(found.values()) == pytest.approx(until - since)
-        assert words(parts, name, since, until) == pytest.approx(found)
+        assert sum(found.values()) == pytest.approx(until - since, abs=0.05)
+        assert words(parts, name, since, until) == pytest.approx(found, abs=0.05)
         assert outages.probes(parts, (name, V4)) == outages.probes(whole, (name, V4))
     for hour in whole:
         assert hour.begin <= hour.since < hour.until <= hour.begin + HOUR
         assert all(line.stretches[0].at == pytest.approx(hour.since - hour.begin, abs=1e-3) for line in hour.lines)
+
+
+def test_an_hour_comes_back_from_the_disk() -> None:
+    frames = [
+        frame(0, rounds=(round_of("fiber", 0.001, 8.0),), fiber=ONLINE),
+        frame(10, moved={"fiber": (7, 8)}, fiber=OFFLINE),
+    ]
+    (hour,) = summed(frames, T0, T0 + 20)
+    assert codec.decode(codec.encode(hour), "Hour") == hour
