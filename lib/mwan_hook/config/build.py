@@ -21,6 +21,7 @@ from mwan_hook.model import (
     Nat6,
     Probe,
     Prometheus,
+    Recording,
     Router,
     Routing,
     Security,
@@ -75,6 +76,7 @@ def build(plain: Mapping[str, Any]) -> Config:
         snmp=Snmp(**plain.get("snmp", {})),
         router=Router(**_made(plain.get("router", {}))),
         policies=_policies(plain.get("policies", {}), plain.get("uplinks", {})),
+        record=Recording(**plain.get("record", {})),
     )
 
 

@@ -129,6 +129,11 @@ KEYS: dict[Path, tuple[Row, ...]] = {
     ("snmp",): (
         Row("oid", "oid", ".1.3.6.1.4.1.99999", "root of the tree that is answered for"),
     ),
+    ("record",): (
+        Row("keep", "keep", "30d",
+            "how long it is kept what verdicts were made from, as in `30d` or `12h`; `no`: nothing is recorded"),
+        Row("size", "amount", "8M", "bytes below /var that it may take; 0: none, it is kept in memory alone"),
+    ),
     POLICY: (
         Row("from", "prefixes", "", "source addresses and prefixes", "any"),
         Row("to", "prefixes", "", "destination addresses and prefixes", "any"),

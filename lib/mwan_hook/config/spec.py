@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from mwan_hook.config import values, values_dial, values_notify, values_policies, values_repair, values_router
+from mwan_hook.config import (
+    values,
+    values_dial,
+    values_notify,
+    values_policies,
+    values_record,
+    values_repair,
+    values_router,
+)
 from mwan_hook.config.keys import KEYS
 from mwan_hook.config.places import heading
 
@@ -10,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-_MODULES = (values, values_dial, values_notify, values_policies, values_repair, values_router)
+_MODULES = (values, values_dial, values_notify, values_policies, values_record, values_repair, values_router)
 
 
 def lines() -> Iterator[str]:

@@ -28,6 +28,9 @@ SELDOM = {
     "peers": ("Peer", "PeerWay"),
     "policies": ("Fallback", "Policy"),
     "quota": ("Stage", "Usage", "Usages"),
+    "recording": (
+        *("AnswerRecord", "At", "BaseRecord", "BytesRecord", "ConfigRecord", "FactsRecord", "RoundRecord", "RunRecord"),
+    ),
     "summary": ("Hour", "LineHour", "Moved", "STANDBY", "Stretch", "UNKNOWN"),
     "telling": ("Contact", "Notice", "Notified", "Transition"),
 }
@@ -45,6 +48,7 @@ if TYPE_CHECKING:
     from mwan_hook.model.peers import *  # noqa: F403
     from mwan_hook.model.policies import *  # noqa: F403
     from mwan_hook.model.quota import *  # noqa: F403
+    from mwan_hook.model.recording import *  # noqa: F403
     from mwan_hook.model.summary import *  # noqa: F403
     from mwan_hook.model.telling import *  # noqa: F403
 else:

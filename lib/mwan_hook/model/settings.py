@@ -220,6 +220,13 @@ class Snmp(NamedTuple):
     oid: str = ".1.3.6.1.4.1.99999"  # the tree's root
 
 
+class Recording(NamedTuple):
+    """``[record]``: how long what verdicts were made from is kept, and how much of it."""
+
+    keep: float = 2_592_000  # seconds; 0: nothing is recorded
+    size: int = 8_000_000  # bytes below /var
+
+
 class Config(NamedTuple):
     """All that the files say.  No uplinks: zero configuration (``probe`` is what they get then)."""
 
@@ -234,6 +241,7 @@ class Config(NamedTuple):
     snmp: Snmp = Snmp()
     router: Router = Router()
     policies: tuple[Policy, ...] = ()
+    record: Recording = Recording()
 
     @property
     def dials(self) -> bool:

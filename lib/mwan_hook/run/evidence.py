@@ -8,7 +8,7 @@ from __future__ import annotations
 from mwan_hook.firewall.evidence import ANSWERED, BEGUN, counter
 from mwan_hook.firewall.table import stands
 from mwan_hook.light import TYPE_CHECKING
-from mwan_hook.model import FAMILIES, Counted, Status, UplinkState
+from mwan_hook.model import FAMILIES, Counted, Status, UplinkState, turn_key
 from mwan_hook.run.scene import memory_of
 from mwan_hook.verdict import evidence, rounds, schedule
 from mwan_hook.verdict.standing import another_online
@@ -26,22 +26,23 @@ GENERATIONS = 0xFFFF  # as much of a generation as a dump tells
 
 
 def looked(seen: Scene) -> Scene:
-    """The scene with the counters as they are now."""
+    """The scene with the counters as they are now; none where the table is not the one that we have made."""
     from mwan_hook.kernel import counted
 
-    return seen._replace(tally=counted.read())
+    there, (generation, packets) = seen.snapshot.firewall, counted.read()
+    if there is None or not stands(there, seen.state.firewall) or (there.generation - 1) & GENERATIONS != generation:
+        return seen._replace(tally={})
+    found = {}
+    for uplink in seen.uplinks:
+        for family in FAMILIES:
+            begun, answered = (packets.get(counter(chain, family, uplink.table)) for chain in (BEGUN, ANSWERED))
+            if begun is not None and answered is not None:
+                found[turn_key(uplink.name, family)] = Counted(begun, answered)
+    return seen._replace(tally=found)
 
 
 def _counters(seen: Scene, uplink: Uplink, family: Family) -> Counted | None:
-    """Counters of one family of an uplink; None where the table is not the one that we have made."""
-    there, tally = seen.snapshot.firewall, seen.tally
-    if there is None or tally is None or not stands(there, seen.state.firewall):
-        return None
-    generation, packets = tally
-    if (there.generation - 1) & GENERATIONS != generation:
-        return None
-    begun, answered = (packets.get(counter(chain, family, uplink.table)) for chain in (BEGUN, ANSWERED))
-    return None if begun is None or answered is None else Counted(begun, answered)
+    return seen.tally.get(turn_key(uplink.name, family)) if seen.tally else None
 
 
 def noted(seen: Scene, memories: Mapping[str, UplinkState], asked: Iterable[ProbedRound]) -> dict[str, UplinkState]:
@@ -92,7 +93,7 @@ def extra(judged: Judged, asked: Sequence[Key]) -> dict[Name, tuple[Job, ...]]:
 def is_silent(judged: Judged, key: Key) -> bool:
     """Whether only an answer over TCP makes a good round."""
     known = memory_of(judged, key).evidence
-    return bool(judged.scene.tally and known and known.silent)
+    return judged.scene.tally is not None and known is not None and known.silent
 
 
 def decided(state: State, one: ProbedRound, ignored: Iterable[str]) -> ProbedRound:

@@ -25,4 +25,4 @@ def preferred(seen: Scene, memories: dict[str, UplinkState]) -> tuple[Scene, dic
         from mwan_hook.policy import policies
 
         bound = bound._replace(policies=policies.of_now(bound.policies, uplinks))
-    return seen._replace(bound=bound), memories
+    return seen._replace(bound=bound, unplaced=seen.uplinks), memories

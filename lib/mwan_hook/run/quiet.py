@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 else:
     import _signal  # the C half of `signal`; the other half brings enum
 
-FORMAT = 3
+FORMAT = 4
 RUN = "run/mwan-hook"
-MEMO, STATE = RUN + "/quiet", RUN + "/state.json"
+MEMO, STATE, RECORD = RUN + "/quiet", RUN + "/state.json", RUN + "/record"
 EVENTS = RUN + "/events"
 PROBE_LOCK, STATE_LOCK = RUN + "/probe.lock", STATE + ".lock"
 STOPS = (_signal.SIGTSTP, _signal.SIGTTIN, _signal.SIGTTOU)
@@ -74,6 +74,7 @@ class _Try:
         stamped = stamp(under(self.root, STATE))
         state = plainjson.loads(content(under(self.root, STATE)))
         due = due_rounds(memo, state, self.begun, self.now)
+        at = recorded(under(self.root, RECORD), state) if memo["record"] else None
         compare_files(memo)
         compare_kernel(memo["dumps"], replies, self._known_same(memo))
         if memo["generic"]:
@@ -88,6 +89,9 @@ class _Try:
             memory.update(after_good(memory, one, results, asked))
         if due:
             self._save(state)
+            if at:
+                rounds = [_round(one, results, asked) for one, results in zip(due, answers, strict=True)]
+                record(under(self.root, RECORD), rounds, {**at, "wall": state["saved_wall"], "now": state["saved_at"]})
 
     def _is_ours(self, memo: dict[str, Any]) -> None:
         """Raise unless it was kept by this program, as this user, in this boot, a short while ago."""
@@ -166,6 +170,43 @@ def no_event(root: str) -> bool:
         return not posix.listdir(under(root, EVENTS))
     except FileNotFoundError:
         return True
+
+
+# ---------------------------------------------------------------- the record, as :mod:`mwan_hook.run.record` has it
+
+AT, TAIL = b'"at":{', 320
+
+
+def recorded(path: str, state: dict[str, Any]) -> dict[str, Any]:
+    """What the last run on record builds on.  Raises Doubt unless that is the one that has stored this state."""
+    descriptor = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NOFOLLOW | posix.O_NONBLOCK)
+    try:
+        size = posix.fstat(descriptor).st_size
+        tail = posix.pread(descriptor, TAIL, max(0, size - TAIL))
+    finally:
+        posix.close(descriptor)
+    at: dict[str, Any] = plainjson.loads(tail[tail.rindex(AT) + len(AT) - 1 : -2])
+    if tail[-3:] != b"}}\n" or at["v"] != 1 or (at["boot"], at["now"]) != (state["boot_id"], state["saved_at"]):
+        raise Doubt
+    return at
+
+
+def _round(one: dict[str, Any], results: list[Any], begun: float) -> dict[str, Any]:
+    found = {"uplink": one["uplink"], "family": one["family"], "begun": begun, "answers": results}
+    return {**found, "partial": True} if one["spares"] else found
+
+
+def record(path: str, rounds: list[dict[str, Any]], at: dict[str, Any]) -> None:
+    """Add a run to the record, after its state was stored; without room for it the run is none the worse."""
+    line = plainjson.dumps({"v": 1, "k": "run", "rounds": rounds, "at": at}).encode() + b"\n"
+    try:
+        descriptor = posix.open(path, posix.O_WRONLY | posix.O_APPEND | posix.O_CLOEXEC | posix.O_NOFOLLOW)
+        try:
+            posix.write(descriptor, line)
+        finally:
+            posix.close(descriptor)
+    except OSError:
+        return
 
 
 # ---------------------------------------------------------------- files and locks

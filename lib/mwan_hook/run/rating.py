@@ -23,6 +23,12 @@ def rated(seen: Scene, rounds: Sequence[ProbedRound], asked: frozenset[str]) -> 
     ``asked``: interfaces that an event named.
     """
     seen, usage = _with_usage(seen)
+    seen, state = weighed(seen, rounds, asked)
+    return seen, state._replace(usage=usage)
+
+
+def weighed(seen: Scene, rounds: Sequence[ProbedRound], asked: frozenset[str]) -> tuple[Scene, State]:
+    """The same where quotas have been counted already.  All that it looks at is on record (model.recording).  Pure."""
     ignored, rounds = settled(seen, rounds)
     memories = verdicts(seen, rounds, asked)
     memories = {name: counted(seen.state.uplinks.get(name, UplinkState()), one) for name, one in memories.items()}
@@ -33,7 +39,7 @@ def rated(seen: Scene, rounds: Sequence[ProbedRound], asked: frozenset[str]) -> 
 
         seen, memories = preferring.preferred(seen, memories)
     drains = dict(seen.bound.drains)
-    state = seen.state._replace(uplinks=memories, config=seen.fingerprint, usage=usage, drains=drains, ignored=ignored)
+    state = seen.state._replace(uplinks=memories, config=seen.fingerprint, drains=drains, ignored=ignored)
     if state.dark or state.dark_since or not any(map(_lives, memories.values())):
         from mwan_hook.verdict import dark
 

@@ -69,9 +69,9 @@ class Run:
 
             before, self.moved = seen.state, True
             judged, errors = change.settle(self, judged, rounds)
-            judged = self._saved(judged, before, errors)
+            judged = self._saved(judged, before, errors, rounds)
         else:
-            judged = self._saved(judged, seen.state, ())
+            judged = self._saved(judged, seen.state, (), rounds)
         due = judged.state.follow_at
         if due is None or due > judged.scene.now:
             return judged
@@ -155,7 +155,7 @@ class Run:
         self._asked_gateways = True
         return neighbours.ask(self.last.uplinks, self.last.bound.turns)
 
-    def _saved(self, judged: Judged, before: State, errors: tuple[str, ...]) -> Judged:
+    def _saved(self, judged: Judged, before: State, errors: tuple[str, ...], rounds: Sequence[ProbedRound]) -> Judged:
         """Store the state, and what to tell of it, if it says anything new; then tell."""
         errors = tuple(brief(errors))
         state = _unless_quiet(judged, judged.state._replace(errors=errors))
@@ -183,7 +183,8 @@ class Run:
 
             state = tell.with_notices(judged, before, state, happened)
         failed: list[str] = []
-        if state != judged.scene.state:
+        fresh = state != judged.scene.state
+        if fresh:
             took = round(time.clock_gettime(time.CLOCK_BOOTTIME) - self._started, 6)
             state = state._replace(saved_at=judged.scene.now, saved_wall=judged.scene.wall, run_seconds=took)
             failed = attempted(lambda: states.save(self.root, state))
@@ -200,6 +201,10 @@ class Run:
                 state = tell.handed_over(self.root, self.loaded, state)
         complain(line for line in state.warnings if line not in before.warnings)
         self.remember(state)
+        if fresh and not failed and self.loaded.config.record.keep and self.memory:
+            from mwan_hook.run import record
+
+            record.keep(judged._replace(state=self.memory), rounds, self.asked, happened)
         self.asked = frozenset()
         return judged._replace(state=state, stamp=self.stamp)
 

@@ -104,6 +104,7 @@ def _seen(root: str, loaded: Loaded) -> bytes | None:
         "listening": listeners,
         "comparable": comparable,
         "generic": generic,
+        "record": bool(loaded.config.record.keep),
         "textfile": [files.under(root, TEXTFILE_LOCK), prometheus.interval] if prometheus.textfile else None,
         "state": quiet.at_rest(plainjson.loads(codec.encode(judged.scene.state))),
         "dumps": [[one.kind, one.body.hex(), len(one.reply), one.whole] for one in dumps],

@@ -22,7 +22,9 @@ from mwan_hook.routing.uplinks import Bound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from mwan_hook.model import Measured
+    from collections.abc import Mapping
+
+    from mwan_hook.model import Counted, Measured
 
 OWN = "mwan-own"  # what the table is called that own packets take where forwarded ones go by a group
 
@@ -63,8 +65,9 @@ class Scene(NamedTuple):
     now: float
     wall: float
     messages: tuple[str, ...] = ()
-    # What our nft table has counted: 16 bits of the generation, and packets by counter; None: it is not asked to count.
-    tally: tuple[int, dict[str, int]] | None = None
+    # What our nft table has counted, by UPLINK/FAMILY, as far as it is ours; None: it is not asked to count.
+    tally: Mapping[str, Counted] | None = None
+    unplaced: tuple[Uplink, ...] = ()  # the uplinks as they were before verdicts placed them; empty: they did not
 
     @property
     def uplinks(self) -> tuple[Uplink, ...]:

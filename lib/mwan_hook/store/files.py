@@ -33,6 +33,7 @@ USAGE = LIB + "/usage.json"
 REPAIRS = LIB + "/repairs.json"
 DIALLED = LIB + "/dials.json"
 HISTORY = LIB + "/history.jsonl"
+RECORD = RUN + "/record"  # what verdicts were made from
 _BUS_PLACES = ("etc", "usr/share", "run/current-system/sw/share")  # the last is NixOS's
 BUS_POLICIES = tuple([f"{place}/dbus-1/system.d/mwan-hook.conf" for place in _BUS_PLACES])
 LARGEST = 8 << 20  # bytes; nothing of ours comes near

@@ -108,7 +108,7 @@ def live(root: Path, status: Status, reason: str) -> None:
     bound = Bound((uplink(probe()),), Allotment(), ())
     seen = Scene(str(root), Config(), "print", stored, Allotment(), bound, Snapshot(), 5.0, 1e9)
     made = Run(str(root), config.load(str(root)))
-    made._saved(Judged(seen, after, Desired(), ()), stored, ())
+    made._saved(Judged(seen, after, Desired(), ()), stored, (), ())
 
 
 def tell(root: Path) -> None:
