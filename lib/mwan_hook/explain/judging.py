@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from mwan_hook.firewall.evidence import ANSWERED, BEGUN, counter
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import FAMILIES, Activation, Allotment, Config, Firewall, Snapshot, State, Status, turn_key
+from mwan_hook.model import FAMILIES, Activation, Allotment, Config, Snapshot, State, Status, turn_key
 from mwan_hook.routing.uplinks import Bound
-from mwan_hook.run.rating import rated, turned
+from mwan_hook.run.rating import turned, weighed
 from mwan_hook.run.scene import Scene
 from mwan_hook.verdict.standing import open_to_new, with_ways_out
 
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from mwan_hook.run.scene import ProbedRound
 
 _OURS = Activation(ours=True)
-_TABLE = Firewall(generation=1, listing="recorded")  # of which counters are believed
 
 
 class Instant(NamedTuple):
@@ -40,10 +38,10 @@ class Verdict(NamedTuple):
 def judged(before: State, config: Config, seen: Seen, rounds: Sequence[ProbedRound], at: Instant) -> Verdict:
     """What a run makes of what it saw."""
     scene = scene_of(before, config, seen, at)
-    scene, state = rated(scene, rounds, frozenset(seen.asked))
+    scene, state = weighed(scene, rounds, frozenset(seen.asked))
     state = with_ways_out(state, scene.uplinks, open_to_new(seen.families, scene.uplinks, state))
     state = _worded(before, state, seen.reasons) if seen.reasons else state
-    return Verdict(scene.uplinks, state._replace(firewall=Firewall()), turned(before, state, at.wall))
+    return Verdict(scene.uplinks, state, turned(before, state, at.wall))
 
 
 def scene_of(before: State, config: Config, seen: Seen, at: Instant) -> Scene:
@@ -51,23 +49,8 @@ def scene_of(before: State, config: Config, seen: Seen, at: Instant) -> Scene:
     dials = dict.fromkeys(seen.dialled, _OURS)
     state = before._replace(dials=dials)
     bound = Bound(seen.uplinks, Allotment(), drains=seen.drains)
-    snapshot, tally = Snapshot(families=seen.families), None
-    if seen.counters is not None:
-        tally = (0, _packets(seen))
-        snapshot, state = snapshot._replace(firewall=_TABLE), state._replace(firewall=_TABLE)
-    return Scene("", config, before.config, state, bound.allotment, bound, snapshot, at.now, at.wall, tally=tally)
-
-
-def _packets(seen: Seen) -> dict[str, int]:
-    """What our nft table had counted, by the names that its counters have."""
-    found: dict[str, int] = {}
-    for uplink in seen.uplinks:
-        for family in FAMILIES:
-            counted = (seen.counters or {}).get(turn_key(uplink.name, family))
-            if counted is not None:
-                found[counter(BEGUN, family, uplink.table)] = counted.begun
-                found[counter(ANSWERED, family, uplink.table)] = counted.answered
-    return found
+    snapshot, fingerprint = Snapshot(families=seen.families), before.config
+    return Scene("", config, fingerprint, state, bound.allotment, bound, snapshot, at.now, at.wall, tally=seen.counters)
 
 
 def _worded(before: State, state: State, reasons: dict[str, str]) -> State:

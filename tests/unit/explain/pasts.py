@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 from mwan_hook.config.targets import parse
 from mwan_hook.explain.frames import Seen
 from mwan_hook.explain.judging import Instant
-from mwan_hook.firewall.evidence import ANSWERED, BEGUN, counter
 from mwan_hook.model import (
     FAMILIES,
     Activation,
@@ -131,7 +130,7 @@ class Machine:
             dict(scene.bound.drains),
             tuple(sorted(scene.dialled)),
             tuple(asked),
-            self._counters() if scene.tally else None,
+            dict(scene.tally) if scene.tally is not None else None,
         )
         self.state = after._replace(saved_at=self.now, saved_wall=self.wall)
         return Lived(self.config, seen_then, made, Instant(self.now, self.wall), scene.state, after, uplinks, told)
@@ -190,22 +189,14 @@ class Machine:
         state, tally = self.state._replace(firewall=Firewall()), None
         if self.lot.random() < 0.3:
             state, there = state._replace(firewall=TABLE), there._replace(firewall=TABLE)
-            tally = (6, self._tally(bound.uplinks))
+            tally = self._tally()
         return Scene("/", self.config, "print", state, bound.allotment, bound, there, self.now, self.wall, tally=tally)
 
-    def _tally(self, uplinks: tuple[Uplink, ...]) -> dict[str, int]:
-        found = {}
-        for uplink in uplinks:
-            for family in FAMILIES:
-                counts = self.counts[uplink.name, family]
-                begun = self.lot.choice((0, 0, 5, 100))
-                counts[0] += begun
-                counts[1] += begun if self.lot.random() < 0.7 else 0
-                found[counter(BEGUN, family, uplink.table)] = counts[0]
-                found[counter(ANSWERED, family, uplink.table)] = counts[1]
-        return found
-
-    def _counters(self) -> dict[str, Counted]:
+    def _tally(self) -> dict[str, Counted]:
+        for counts in self.counts.values():
+            begun = self.lot.choice((0, 0, 5, 100))
+            counts[0] += begun
+            counts[1] += begun if self.lot.random() < 0.7 else 0
         return {f"{name}/{family.value}": Counted(*counts) for (name, family), counts in self.counts.items()}
 
     def _rounds(self, scene: Scene) -> Iterator[ProbedRound]:
