@@ -73,6 +73,15 @@ def mistakes(text: str) -> list[tuple[int, str]]:
     return problems.wrong
 
 
+def piece(text: str) -> tuple[dict[str, Any], list[str]]:
+    """The plain values of a few lines of a configuration, and what is wrong with each by itself."""
+    from mwan_hook.config.problems import Problems, source
+
+    problems = Problems()
+    plain = _parse(source("", text), problems)
+    return plain, [words for _, words in problems.wrong]
+
+
 def _parse(file: Source, problems: Problems) -> dict[str, Any]:
     """The plain values of one file; what is wrong is in ``problems`` and left out."""
     from configobj import ConfigObj, ConfigObjError, flatten_errors

@@ -2,44 +2,20 @@
 
 from __future__ import annotations
 
-from mwan_hook.light import NamedTuple
-from mwan_hook.model import FAMILIES, Config, Counted, Draining, Family, State, Transition, Uplink
-from mwan_hook.run.scene import ProbedRound
+from mwan_hook.explain.chain import frames_of
+from mwan_hook.explain.frame import Frame as Frame  # noqa: PLC0414 - where others look for it
+from mwan_hook.explain.frame import Seen as Seen  # noqa: PLC0414
+from mwan_hook.store import recording
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-class Seen(NamedTuple):
-    """What a run judged from, beside the rounds."""
-
-    uplinks: tuple[Uplink, ...] = ()  # in order of the configuration, before any preference follows from verdicts
-    families: tuple[Family, ...] = FAMILIES  # that the kernel knows
-    drains: dict[str, Draining] = {}  # of uplinks that are drained
-    dialled: tuple[str, ...] = ()  # names of uplinks whose link is there because we dialled it
-    asked: tuple[str, ...] = ()  # interfaces that an event named
-    counters: dict[str, Counted] | None = None  # by UPLINK/FAMILY; None: traffic is not asked
-    reasons: dict[str, str] = {}  # by UPLINK/FAMILY: words of what hung up an uplink, instead of a verdict's
-
-
-class Frame(NamedTuple):
-    """One run: what it saw, and what followed from it."""
-
-    wall: float  # seconds since the epoch
-    now: float  # CLOCK_BOOTTIME seconds
-    boot: str
-    config: Config  # routing, probe and uplinks alone are filled
-    uplinks: tuple[Uplink, ...]  # by preference, as judged
-    before: State  # what verdicts are made from alone: uplinks, best, last_online, ignored, dark, drains, dials
-    state: State
-    rounds: tuple[ProbedRound, ...] = ()
-    happened: tuple[Transition, ...] = ()  # what the history got
-    gap: bool = False  # what was before is not known: a boot, or records that are lost
-    moved: dict[str, tuple[int, int]] = {}  # bytes in and out by uplink since the last sample; empty: no sample here
-    seen: Seen = Seen()
-
-
 def frames(root: str, since: float, until: float) -> Iterator[Frame]:
-    """All that is recorded between two moments, seconds since the epoch, the oldest first."""
-    yield from ()
+    """All that is recorded between two moments, seconds since the epoch, the oldest first.  Raises MwanError."""
+    for frame in frames_of(recording.read(root), since):
+        if frame.wall > until:
+            return
+        if frame.wall >= since:
+            yield frame

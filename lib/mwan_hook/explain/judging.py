@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import FAMILIES, Activation, Allotment, Config, Snapshot, State, Status, turn_key
+from mwan_hook.model import FAMILIES, Activation, Allotment, Config, Snapshot, State, Status, UplinkState, turn_key
 from mwan_hook.routing.uplinks import Bound
-from mwan_hook.run.rating import turned, weighed
+from mwan_hook.run.rating import turned, weighed, with_round
 from mwan_hook.run.scene import Scene
+from mwan_hook.verdict.schedule import is_steady
 from mwan_hook.verdict.standing import open_to_new, with_ways_out
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mwan_hook.explain.frames import Seen
+    from mwan_hook.explain.frame import Seen
     from mwan_hook.model import Transition, Uplink
     from mwan_hook.run.scene import ProbedRound
 
@@ -42,6 +43,20 @@ def judged(before: State, config: Config, seen: Seen, rounds: Sequence[ProbedRou
     state = with_ways_out(state, scene.uplinks, open_to_new(seen.families, scene.uplinks, state))
     state = _worded(before, state, seen.reasons) if seen.reasons else state
     return Verdict(scene.uplinks, state, turned(before, state, at.wall))
+
+
+def counted(before: State, seen: Seen, rounds: Sequence[ProbedRound], now: float) -> State:
+    """What a run by the short way leaves: its rounds, all of them good, are counted, and nothing else is judged."""
+    memories, uplinks = {**before.uplinks}, {uplink.name: uplink for uplink in seen.uplinks}
+    for one in rounds:
+        memories[one.job.uplink] = with_round(memories, uplinks[one.job.uplink], one, now, seen.drains)
+    return before._replace(uplinks=memories)
+
+
+def in_peace(before: State, rounds: Sequence[ProbedRound]) -> bool:
+    """Whether good rounds find all that was asked in peace: they are no more than counted then."""
+    found = [before.uplinks.get(one.job.uplink, UplinkState()).family(one.job.family) for one in rounds]
+    return all(map(is_steady, found))
 
 
 def scene_of(before: State, config: Config, seen: Seen, at: Instant) -> Scene:

@@ -17,8 +17,9 @@ has changed, and whenever the stored state is not the one that the last ``run`` 
 * ``base``: :class:`BaseRecord`.  The state before the next ``run``, as far as verdicts depend on it.
 * ``run``: :class:`RunRecord`.  One run that has stored the state.  Its new state, as far as verdicts are concerned,
   is that of ``weighed`` for these facts, rounds, counters and interfaces at the time ``now``; ``happened`` is what the
-  history got of it.  A run by the short way (:mod:`mwan_hook.run.quiet`) looks the same.  ``hung``: what was hung up by
-  us says so: the reasons, by UPLINK/FAMILY, that stand in the memory instead of the verdict's.
+  history got of it.  A run by the short way (:mod:`mwan_hook.run.quiet`) is ``short``: it has counted its rounds, which
+  are good (``run.rating.with_round``), and has judged nothing else.  ``hung``: what was hung up by us says so: the
+  reasons, by UPLINK/FAMILY, that stand in the memory instead of the verdict's.
 * ``bytes``: :class:`BytesRecord`.  Counters of the uplinks' interfaces, as the kernel has them.
 
 Times are CLOCK_BOOTTIME seconds (``now``, ``begun``) or seconds since the epoch (``wall``).
@@ -119,6 +120,7 @@ class RunRecord(NamedTuple):
     """A run that has stored the state."""
 
     at: At  # the last field in JSON
+    short: bool = False  # by the short way: its rounds were counted, and nothing else was judged
     rounds: tuple[RoundRecord, ...] = ()
     asked: tuple[str, ...] = ()  # interfaces that an event named
     counters: dict[str, Counted] | None = None  # of nft, by UPLINK/FAMILY; None: it is not asked to count

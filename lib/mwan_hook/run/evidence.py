@@ -11,6 +11,7 @@ from mwan_hook.light import TYPE_CHECKING
 from mwan_hook.model import FAMILIES, Counted, Status, UplinkState, turn_key
 from mwan_hook.run.scene import memory_of
 from mwan_hook.verdict import evidence, rounds, schedule
+from mwan_hook.verdict.facts import fits
 from mwan_hook.verdict.standing import another_online
 
 if TYPE_CHECKING:
@@ -47,7 +48,9 @@ def _counters(seen: Scene, uplink: Uplink, family: Family) -> Counted | None:
 
 def noted(seen: Scene, memories: Mapping[str, UplinkState], asked: Iterable[ProbedRound]) -> dict[str, UplinkState]:
     """The memories with what was counted by uplinks that have no round now.  Pure."""
-    found, busy = {**memories}, {(one.job.uplink, one.job.family) for one in asked}
+    found, there = {**memories}, {uplink.name: uplink for uplink in seen.uplinks}
+    fitting = (one.job for one in asked if one.job.uplink in there and fits(one.job, there[one.job.uplink]))
+    busy = {(job.uplink, job.family) for job in fitting}
     for uplink in seen.uplinks:
         others = another_online(memories, uplink.name, seen.bound.drains)
         for family in FAMILIES if uplink.enabled else ():

@@ -116,7 +116,7 @@ def verdicts(seen: Scene, rounds: Sequence[ProbedRound], asked: frozenset[str]) 
     for one in rounds:
         uplink = by_name.get(one.job.uplink)
         if uplink and fits(one.job, uplink):
-            memories[uplink.name] = _with_round(memories, uplink, one, seen.now, seen.bound.drains)
+            memories[uplink.name] = with_round(memories, uplink, one, seen.now, seen.bound.drains)
             if seen.tally is not None:
                 memories[uplink.name] = evidence.closed(seen, uplink, one, memories[uplink.name])
     if seen.state.dark:
@@ -146,7 +146,7 @@ def _due_now(memory: UplinkState) -> UplinkState:
     return memory._replace(ipv4=memory.ipv4._replace(next_probe_at=None), ipv6=memory.ipv6._replace(next_probe_at=None))
 
 
-def _with_round(
+def with_round(
     memories: Mapping[str, UplinkState], uplink: Uplink, one: ProbedRound, now: float, drained: Container[str]
 ) -> UplinkState:
     memory, config, family = memories[uplink.name], uplink.config, one.job.family

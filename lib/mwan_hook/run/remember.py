@@ -18,7 +18,6 @@ from mwan_hook.kernel.reader import Reader
 from mwan_hook.machine import networkd, udev
 from mwan_hook.model import (
     FAMILIES,
-    Connectivity,
     Family,
     FamilyState,
     Method,
@@ -161,21 +160,13 @@ def _rounds(judged: Judged) -> list[dict[str, Any]] | None:
             if not memory.way or memory.status is Status.DISABLED or memory.by_facts:
                 continue
             jobs = rounds.jobs_for(uplink, family, uplink.config.probe, with_portal=False)
-            if not (jobs and _is_steady(memory) and all(map(_is_cheap, jobs))):
+            if not (jobs and schedule.is_steady(memory) and all(map(_is_cheap, jobs))):
                 return None
             one = _round(uplink, jobs, memory, another_online(memories, uplink.name, judged.state.drains))
             if one["portal_every"] and (memory.portal_due or memory.portal_at is None):
                 return None
             found.append(one)
     return found
-
-
-def _is_steady(memory: FamilyState) -> bool:
-    """Whether one more good round would only be counted."""
-    usual = (memory.connectivity, memory.held_until, memory.lost_at, memory.lost_way)
-    moving = memory.burst or memory.may_pass or memory.portal or memory.next_probe_at is None
-    measured = memory.srtt_ms is not None and memory.probed_at is not None and memory.targets
-    return schedule.in_peace(memory) and usual == (Connectivity.FULL, None, None, "") and bool(measured) and not moving
 
 
 def _is_cheap(job: Job) -> bool:

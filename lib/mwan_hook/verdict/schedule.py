@@ -101,6 +101,14 @@ def in_peace(state: FamilyState) -> bool:
     return state.status is Status.ONLINE and state.bad == 0 and state.good > 0
 
 
+def is_steady(state: FamilyState) -> bool:
+    """Whether one more good round would only be counted."""
+    usual = (state.connectivity, state.held_until, state.lost_at, state.lost_way)
+    moving = state.burst or state.may_pass or state.portal or state.next_probe_at is None
+    measured = state.srtt_ms is not None and state.probed_at is not None and state.targets
+    return in_peace(state) and usual == (Connectivity.FULL, None, None, "") and bool(measured) and not moving
+
+
 class Timeouts(NamedTuple):
     """Seconds that a hurried round waits for an answer."""
 

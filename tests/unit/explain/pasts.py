@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, NamedTuple
 
+from mwan_hook import plainjson
 from mwan_hook.config.targets import parse
 from mwan_hook.explain.frames import Seen
 from mwan_hook.explain.judging import Instant
@@ -29,10 +30,13 @@ from mwan_hook.model import (
     Transition,
     Uplink,
 )
+from mwan_hook.routing.desired import Desired
 from mwan_hook.routing.uplinks import Inputs
-from mwan_hook.run import ask, judge, measure
+from mwan_hook.run import ask, judge, measure, peace, quick_round, quiet, record, remember
+from mwan_hook.run.alike import Doubt
 from mwan_hook.run.rating import rated, turned
-from mwan_hook.run.scene import ProbedRound, Scene
+from mwan_hook.run.scene import Judged, ProbedRound, Scene
+from mwan_hook.store import codec
 from mwan_hook.verdict import rounds
 from mwan_hook.verdict.standing import open_to_new, with_ways_out
 from tests.unit import builders as b
@@ -55,6 +59,7 @@ class Lived(NamedTuple):
     after: State
     uplinks: tuple[Uplink, ...]
     told: tuple[Transition, ...]
+    short: bool = False
 
 
 @dataclass
@@ -68,10 +73,11 @@ class Plug:
 
 
 class Machine:
-    """Three uplinks whose luck a lot decides."""
+    """Three uplinks whose luck a lot decides.  ``root``: where its runs are recorded; empty: nowhere."""
 
-    def __init__(self, lot: Random) -> None:
-        self.lot = lot
+    def __init__(self, lot: Random, root: str = "") -> None:
+        self.lot, self.root = lot, root
+        self.restless = lot.choice((0.0, 0.1, 1.0))
         self.state = State("boot")
         self.now, self.wall = 1000.0, 1_700_000_000.0
         self.dead: set[str] = set()  # targets that answer by no uplink
@@ -82,31 +88,36 @@ class Machine:
 
     def _config(self) -> Config:
         lot = self.lot
-        prefer = lot.choice(("weight", "latency"))
+        prefer, metrics = lot.choice(("weight", "latency")), lot.choice(((100,), (100, 200)))
         entries = []
         for name in NAMES:
             how = lot.choice(("demote", "keep", "offline"))
             limits: dict[str, Any] = {"latency_high": lot.choice((0, 30)), "loss_high": 20, "degraded": how}
             probe = Probe(
-                targets=TARGETS[: lot.randint(1, 4)],
+                targets=TARGETS[: lot.randint(1, 4 if self.restless == 1 else 2)],
                 required=lot.randint(1, 2),
-                portal_targets=PORTAL * lot.randint(0, 1),
+                portal_targets=PORTAL * lot.randint(0, 1) if self.restless == 1 else (),
                 fall=lot.randint(1, 3),
                 rise=lot.randint(1, 3),
                 hysteresis_delay=lot.choice((0, 40)),
                 latency_low=lot.choice((0, 20)),
-                **(limits if lot.random() < 0.4 else {"latency_high": lot.choice((0, 40))}),
+                **(
+                    limits
+                    if self.restless == 1 and lot.random() < 0.4
+                    else {"latency_high": lot.choice((0, 40)) * (self.restless == 1)}
+                ),
             )
-            metric = lot.choice((100, 200))
-            entries.append(
-                b.uplink(name, probe=probe, metric=metric, enabled=lot.random() < 0.9, metered=name == "lte")
-            )
+            metric = lot.choice(metrics)
+            enabled = lot.random() < 0.9
+            entries.append(b.uplink(name, probe=probe, metric=metric, enabled=enabled, metered=name == "lte"))
         return b.config(*entries, prefer=prefer)
 
     def live(self, runs: int) -> Iterator[Lived]:
-        """So many runs."""
+        """So many runs, and some by the short way between them."""
         for _ in range(runs):
             yield self._run()
+            if self.root and self.restless < 1:
+                yield from self._short_runs()
 
     def _run(self) -> Lived:
         lot = self.lot
@@ -114,15 +125,16 @@ class Machine:
         self.now, self.wall = self.now + step, self.wall + step
         self._happen()
         scene = self._scene()
-        asked = frozenset(name for name in NAMES if lot.random() < 0.1)
         made = () if lot.random() < 0.2 else tuple(self._rounds(scene))
+        made = tuple(map(self._perhaps_late, made))
+        asked = frozenset(name for name in NAMES if not made and lot.random() < 0.3)  # a run looks at events first
         if scene.tally is None:
             judged = judge.judge(scene, made, asked)
-            uplinks, after = judged.scene.uplinks, judged.state
         else:  # an nft table would have to be made for what follows in the kernel
             seen, after = rated(scene, made, asked)
             after = with_ways_out(after, seen.uplinks, open_to_new(seen.snapshot.families, seen.uplinks, after))
-            uplinks = seen.uplinks
+            judged = Judged(seen, after, Desired(), ())
+        uplinks, after = judged.scene.uplinks, judged.state
         told = turned(scene.state, after, self.wall)
         seen_then = Seen(
             scene.uplinks,
@@ -132,12 +144,56 @@ class Machine:
             tuple(asked),
             dict(scene.tally) if scene.tally is not None else None,
         )
-        self.state = after._replace(saved_at=self.now, saved_wall=self.wall)
+        self.state = after._replace(saved_at=self.now, saved_wall=self.wall, firewall=Firewall())
+        if self.root:
+            record.keep(judged._replace(state=self.state), made, asked, told)
         return Lived(self.config, seen_then, made, Instant(self.now, self.wall), scene.state, after, uplinks, told)
+
+    def _short_runs(self) -> Iterator[Lived]:
+        """Runs that find all as it was, and every answer good, as long as that may be believed."""
+        if self.restless == 0:
+            self.luck = dict.fromkeys(NAMES, 1.0)
+        self.now, self.wall = self.now + 1, self.wall + 1
+        judged = judge.judge(self._scene(calm=True))
+        known = peace.is_known(self.config) and peace._usual(self.state, State(), peace._STATE)
+        asked = remember._rounds(judged) if known and judged.state == judged.scene.state else None
+        if not asked:
+            return
+        memo = {"state": quiet.at_rest(plainjson.loads(codec.encode(self.state))), "rounds": asked}
+        while self.lot.random() < 0.9 and self.now < judged.scene.now + peace.LASTS:
+            self.now, self.wall = self.now + 10, self.wall + 10
+            try:
+                yield self._short(memo, judged)
+            except Doubt:
+                return
+
+    def _short(self, memo: dict[str, Any], judged: Judged) -> Lived:
+        before, path = self.state, f"{self.root}/{quiet.RECORD}"
+        state = plainjson.loads(codec.encode(before))
+        due = quiet.due_rounds(memo, state, self.now, False)
+        at, told, begun = quiet.recorded(path, state), [], self.now - 0.01
+        for one in due:
+            memory = state["uplinks"][one["uplink"]][one["family"]]
+            times = [(target["name"], self.lot.uniform(1, 80), 72) for target in quick_round.chosen(one, memory)]
+            memory.update(quick_round.after_good(memory, one, times, begun))
+            told.append(quiet._round(one, times, begun))
+        if not due:
+            raise Doubt
+        state.update(saved_at=self.now, saved_wall=self.wall)
+        quiet.record(path, told, {**at, "wall": self.wall, "now": self.now})
+        self.state = codec.decoder("State")(state)
+        at_then = Instant(self.now, self.wall)
+        return Lived(self.config, Seen(), (), at_then, before, self.state, judged.scene.uplinks, (), short=True)
+
+    def _perhaps_late(self, one: ProbedRound) -> ProbedRound:
+        """Some rounds come back to another address than they left by."""
+        return one._replace(job=one.job._replace(source="192.0.2.77")) if self.lot.random() < 0.03 else one
 
     def _happen(self) -> None:
         """Something may change of the links, of their luck, and of what is configured."""
         lot = self.lot
+        if lot.random() >= self.restless:
+            return
         for name in NAMES:
             link = self.links[name]
             if lot.random() < 0.08:
@@ -180,17 +236,28 @@ class Machine:
             defaults=tuple(map(moved, whole.defaults)),
         )
 
-    def _scene(self) -> Scene:
+    def _scene(self, calm: bool = False) -> Scene:
         there = self._snapshot()
         bound = b.bound(self.config, Inputs(there, self.state, Allotment()))
-        if self.lot.random() < 0.2:
+        if not calm and self.lot.random() < 0.2 * self.restless:
             drained = tuple(one._replace(draining=one.name == "cable") for one in bound.uplinks)
             bound = bound._replace(uplinks=drained, drains={"cable": Draining(self.wall + 60, self.now + 60)})
         state, tally = self.state._replace(firewall=Firewall()), None
         if self.lot.random() < 0.3:
             state, there = state._replace(firewall=TABLE), there._replace(firewall=TABLE)
             tally = self._tally()
-        return Scene("/", self.config, "print", state, bound.allotment, bound, there, self.now, self.wall, tally=tally)
+        return Scene(
+            self.root or "/",
+            self.config,
+            "print",
+            state,
+            bound.allotment,
+            bound,
+            there,
+            self.now,
+            self.wall,
+            tally=tally,
+        )
 
     def _tally(self) -> dict[str, Counted]:
         for counts in self.counts.values():
@@ -216,8 +283,7 @@ class Machine:
         first = [self._result(job) for job in questions.spared or questions.whole]
         second = [self._result(job) for job in questions.after(first)]
         whole = ask.merged(questions, first, second, probe.required)
-        results = (*first, *second) if not second else tuple(second)
-        yield ProbedRound(jobs[0], whole, begun, results)
+        yield ProbedRound(jobs[0], whole, begun, tuple(ask._newest(first, second)))
         if lot.random() < 0.1:
             witness = [self._result(job) for job in jobs[:1]]
             told = rounds.summarise(witness, 1)

@@ -97,7 +97,7 @@ class Month:
         second = [self.answer(job) for job in questions.after(first)]
         one = ask.merged(questions, first, second, self.uplink.config.probe.required)
         told = ProbedRound(first[0].job, one, self.now)
-        self.memory = rating._with_round(self.memories, self.uplink, told, self.now, ())
+        self.memory = rating.with_round(self.memories, self.uplink, told, self.now, ())
         self.rounds += 1
 
     def answer(self, job: Job) -> Result:

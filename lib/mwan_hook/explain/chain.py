@@ -1,0 +1,150 @@
+"""Records to frames: each run is judged again on the state that the one before it led to.  Pure."""
+
+from __future__ import annotations
+
+from mwan_hook.explain.frame import Frame
+from mwan_hook.explain.judging import Instant, Verdict, counted, judged, verdicts_of
+from mwan_hook.explain.recorded import config_of, rounds_of, seen_of, uplinks_of
+from mwan_hook.model import BaseRecord, BytesRecord, Config, ConfigRecord, FactsRecord, RunRecord, State
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from mwan_hook.explain.frame import Seen
+    from mwan_hook.model import Uplink
+    from mwan_hook.run.scene import ProbedRound
+    from mwan_hook.store.recording import Record
+
+LONGEST = 1000.0  # seconds of a segment: one that began so long before what is asked for has nothing of it
+
+
+def frames_of(records: Iterable[Record], since: float = float("-inf")) -> Iterator[Frame]:
+    """A frame of each run and of each sample of counters.
+
+    Segments that end before ``since``, seconds since the epoch, are left out.
+    """
+    chain = _Chain(since)
+    for record in records:
+        found = chain.add(record)
+        if found is not None:
+            yield found
+
+
+class _Chain:
+    """What is known on the way."""
+
+    def __init__(self, since: float) -> None:
+        self.since = since
+        self.config: ConfigRecord | None = None
+        self.facts: FactsRecord | None = None
+        self.base: BaseRecord | None = None  # of the segment
+        self.whole = False  # whether the segment can be played up to here
+        self.last: Frame | None = None
+        self.reached = ("", 0.0)  # boot and time of the last run on record
+        self.state = State()
+        self.gap = True
+        self.known = Config()
+        self.uplinks: dict[str, Uplink] = {}
+        self.sample: BytesRecord | None = None
+
+    def add(self, record: Record) -> Frame | None:
+        """Take one more; the frame of it, if it makes one."""
+        if isinstance(record, RunRecord):
+            return self._run(record)
+        if isinstance(record, BytesRecord):
+            return self._bytes(record)
+        if isinstance(record, BaseRecord):
+            self._begin(record)
+        elif isinstance(record, ConfigRecord):
+            self.config, self.facts, self.whole = record, None, False
+            self.known = config_of(record)
+        elif self.config is not None:
+            self.facts = record
+            self.uplinks = {uplink.name: uplink for uplink in uplinks_of(record, self.config)}
+        return None
+
+    def _begin(self, base: BaseRecord) -> None:
+        """A segment goes on from what came before it, unless the state says otherwise."""
+        self.base, self.whole = base, base.wall >= self.since - LONGEST
+        if not self.whole:
+            self.last = None
+            return
+        state, last = verdicts_of(base.state._replace(boot_id=base.boot)), self.last
+        if last is None or last.boot != base.boot or not alike(last.state, state):
+            self.state = state
+            self.gap = self.reached != (base.boot, base.after)
+
+    def _run(self, run: RunRecord) -> Frame | None:
+        config, facts, base = self.config, self.facts, self.base
+        self.reached = (run.at.boot, run.at.now)
+        if not self.whole or config is None or facts is None or base is None:
+            return None
+        if (run.at.config, run.at.facts, run.at.base) != (config.id, facts.id, base.now):
+            self.whole = False  # a record between is lost
+            return None
+        seen = seen_of(run, facts, tuple(self.uplinks.values()))
+        rounds = rounds_of(run.rounds, self.uplinks)
+        verdict = self._verdict(run, seen, rounds)
+        self.last = Frame(
+            run.at.wall,
+            run.at.now,
+            run.at.boot,
+            self.known,
+            verdict.uplinks,
+            self.state,
+            verdict.state,
+            rounds,
+            run.happened,
+            self.gap,
+            seen=seen,
+            short=run.short,
+        )
+        self.state, self.gap = verdict.state, False
+        return self.last
+
+    def _verdict(self, run: RunRecord, seen: Seen, rounds: Sequence[ProbedRound]) -> Verdict:
+        if not run.short or self.last is None:
+            return judged(self.state, self.known, seen, rounds, Instant(run.at.now, run.at.wall))
+        return Verdict(self.last.uplinks, counted(self.state, seen, rounds, run.at.now), ())
+
+    def _bytes(self, record: BytesRecord) -> Frame | None:
+        before, self.sample = self.sample, record
+        last = self.last
+        if last is None or last.boot != record.boot:
+            return None
+        return last._replace(
+            wall=record.wall,
+            now=record.now,
+            before=last.state,
+            rounds=(),
+            happened=(),
+            gap=False,
+            moved=_moved(before, record) if before else {},
+            ran=False,
+        )
+
+
+def _moved(before: BytesRecord, record: BytesRecord) -> dict[str, tuple[int, int]]:
+    """Bytes since the sample before: counters begin anew with each interface, and in each boot."""
+    found = {}
+    for name, (index, received, sent) in record.carried.items():
+        old, was_in, was_out = before.carried.get(name, (index, 0, 0))
+        same = before.boot == record.boot and old == index and received >= was_in and sent >= was_out
+        found[name] = (received - was_in, sent - was_out) if same else (received, sent)
+    return found
+
+
+def alike(one: State, other: State) -> bool:
+    """Whether the same verdicts follow from both: what became of sockets since is no part of that."""
+    return _apart(one) == _apart(other)
+
+
+def _apart(state: State) -> State:
+    uplinks = {
+        name: memory._replace(
+            ipv4=memory.ipv4._replace(ended_at=None, aborted=0), ipv6=memory.ipv6._replace(ended_at=None, aborted=0)
+        )
+        for name, memory in state.uplinks.items()
+    }
+    return state._replace(uplinks=uplinks, dials={}, drains={})

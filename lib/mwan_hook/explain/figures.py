@@ -1,0 +1,162 @@
+"""What a history comes to: failovers, time online and offline, time and bytes on the metered line.  Pure."""
+
+from __future__ import annotations
+
+from mwan_hook.explain.standings import holds_for
+from mwan_hook.light import NamedTuple
+from mwan_hook.model import FAMILIES, Status, WayOut
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from mwan_hook.explain.frame import Frame
+    from mwan_hook.explain.replay import Played
+    from mwan_hook.model import State, Uplink
+
+
+class Course:
+    """One uplink in one history."""
+
+    def __init__(self) -> None:
+        self.failovers = 0  # the default left it for another one
+        self.outages = 0  # it went offline in a family
+        self.online = 0.0  # seconds, in any family
+        self.offline = 0.0
+        self.carried = 0.0  # seconds in which it had the default of a family
+        self.moved = 0.0  # bytes, both ways
+
+
+class History:
+    """One history: what all uplinks come to, and each."""
+
+    def __init__(self) -> None:
+        self.uplinks: dict[str, Course] = {}
+        self.failovers = 0
+        self.without = 0.0  # seconds in which nothing was online
+        self.metered = 0.0  # seconds in which a metered uplink had the default of a family
+        self.metered_bytes = 0.0
+
+    def of(self, name: str) -> Course:
+        """One uplink's."""
+        return self.uplinks.setdefault(name, Course())
+
+    def take(self, uplinks: Iterable[Uplink], before: State, state: State) -> None:
+        """What turned in one run."""
+        for uplink in uplinks:
+            course = self.of(uplink.name)
+            was, now = before.uplinks.get(uplink.name), state.uplinks.get(uplink.name)
+            for family in FAMILIES if was and now else ():
+                if was and now and was.family(family).status is Status.ONLINE:
+                    course.outages += now.family(family).status is Status.OFFLINE
+        for old, new in _failovers(before, state):
+            self.failovers += 1
+            self.of(old).failovers += bool(new)
+
+    def last(self, uplinks: Iterable[Uplink], state: State, seconds: float) -> None:
+        """How it stood for a while."""
+        carrying = {way.uplink for way in state.best.values() if way.uplink}
+        any_online, metered = False, False
+        for uplink in uplinks:
+            course, memory = self.of(uplink.name), state.uplinks.get(uplink.name)
+            words = [memory.family(family).status for family in FAMILIES] if memory else []
+            online = Status.ONLINE in words
+            any_online = any_online or online
+            course.online += seconds * online
+            course.offline += seconds * (not online and Status.DISABLED not in words)
+            course.carried += seconds * (uplink.name in carrying)
+            metered = metered or (uplink.config.metered and uplink.name in carrying)
+        self.without += seconds * (not any_online)
+        self.metered += seconds * metered
+
+
+def _failovers(before: State, state: State) -> Iterator[tuple[str, str]]:
+    for family in FAMILIES:
+        old, new = before.best.get(family, WayOut()), state.best.get(family, WayOut())
+        if old.uplink and new.uplink and old.uplink != new.uplink:
+            yield old.uplink, new.uplink
+
+
+class Compared(NamedTuple):
+    """Both histories of the same time."""
+
+    recorded: History
+    replayed: History
+    begin: float  # seconds since the epoch
+    end: float
+    runs: int
+    gaps: int  # breaks in the record
+    observed: float  # seconds
+    unknown: float
+
+
+class Comparison:
+    """Both histories while they are played."""
+
+    def __init__(self) -> None:
+        self.recorded, self.replayed = History(), History()
+        self._first: Frame | None = None
+        self._last: Played | None = None
+        self._runs = self._gaps = 0
+        self._observed = self._unknown = 0.0
+        self._shifts: dict[tuple[str, str], float] = {}  # seconds by who had the default, and who would have had it
+        self._metered: set[str] = set()
+
+    def add(self, one: Played) -> None:
+        """Take one more frame."""
+        frame = one.frame
+        if self._first is None:
+            self._first = frame
+        elif self._last is not None:
+            self._pass(self._last, frame)
+        if frame.ran:
+            self._runs += 1
+            self.recorded.take(frame.uplinks, frame.before, frame.state)
+            self.replayed.take(one.uplinks, one.before, one.state)
+            self._metered |= {uplink.name for uplink in one.uplinks if uplink.config.metered}
+        if frame.moved:
+            self._move(frame)
+        self._last = one
+
+    def _pass(self, last: Played, frame: Frame) -> None:
+        """The time up to a frame."""
+        seconds = (
+            max(0.0, frame.now - last.frame.now) if frame.boot == last.frame.boot else frame.wall - last.frame.wall
+        )
+        if frame.gap or frame.boot != last.frame.boot or seconds > holds_for(last.frame):
+            self._gaps += 1
+            self._unknown += max(0.0, seconds)
+            return
+        self._observed += seconds
+        self.recorded.last(last.frame.uplinks, last.frame.state, seconds)
+        self.replayed.last(last.uplinks, last.state, seconds)
+        places = _carrier(last.frame.state), _carrier(last.state)
+        self._shifts[places] = self._shifts.get(places, 0.0) + seconds
+
+    def _move(self, frame: Frame) -> None:
+        """What was carried since the last sample; what another one would have carried moves with the time."""
+        total, seconds = sum(map(sum, frame.moved.values())), sum(self._shifts.values())
+        for name, ways in frame.moved.items():
+            self.recorded.of(name).moved += sum(ways)
+            self.replayed.of(name).moved += sum(ways)
+        for (was, would), share in self._shifts.items():
+            if was != would and was and would:
+                course = self.replayed.of(was)
+                shifted = min(course.moved, total * share / seconds)
+                course.moved -= shifted
+                self.replayed.of(would).moved += shifted
+        self._shifts = {}
+
+    def done(self) -> Compared:
+        """Both histories."""
+        for history in (self.recorded, self.replayed):
+            history.metered_bytes = sum(history.of(name).moved for name in self._metered)
+        begin = self._first.wall if self._first else 0.0
+        end = self._last.frame.wall if self._last else 0.0
+        return Compared(self.recorded, self.replayed, begin, end, self._runs, self._gaps, self._observed, self._unknown)
+
+
+def _carrier(state: State) -> str:
+    """Who has the default: of IPv4, else of IPv6."""
+    ways = [state.best.get(family, WayOut()).uplink for family in FAMILIES]
+    return next(filter(None, ways), "")
