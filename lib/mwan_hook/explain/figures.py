@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mwan_hook.model import State, Uplink
 
 
-class Course:
+class LineSum:
     """One uplink in one history."""
 
     def __init__(self) -> None:
@@ -31,24 +31,24 @@ class History:
     """One history: what all uplinks come to, and each."""
 
     def __init__(self) -> None:
-        self.uplinks: dict[str, Course] = {}
+        self.uplinks: dict[str, LineSum] = {}
         self.failovers = 0
         self.without = 0.0  # seconds in which nothing was online
         self.metered = 0.0  # seconds in which a metered uplink had the default of a family
         self.metered_bytes = 0.0
 
-    def of(self, name: str) -> Course:
+    def of(self, name: str) -> LineSum:
         """One uplink's."""
-        return self.uplinks.setdefault(name, Course())
+        return self.uplinks.setdefault(name, LineSum())
 
     def take(self, uplinks: Iterable[Uplink], before: State, state: State) -> None:
         """What turned in one run."""
         for uplink in uplinks:
-            course = self.of(uplink.name)
+            line = self.of(uplink.name)
             was, now = before.uplinks.get(uplink.name), state.uplinks.get(uplink.name)
             for family in FAMILIES if was and now else ():
                 if was and now and was.family(family).status is Status.ONLINE:
-                    course.outages += now.family(family).status is Status.OFFLINE
+                    line.outages += now.family(family).status is Status.OFFLINE
         for old, new in _failovers(before, state):
             self.failovers += 1
             self.of(old).failovers += bool(new)
@@ -58,13 +58,13 @@ class History:
         carrying = {way.uplink for way in state.best.values() if way.uplink}
         any_online, metered = False, False
         for uplink in uplinks:
-            course, memory = self.of(uplink.name), state.uplinks.get(uplink.name)
+            line, memory = self.of(uplink.name), state.uplinks.get(uplink.name)
             words = [memory.family(family).status for family in FAMILIES] if memory else []
             online = Status.ONLINE in words
             any_online = any_online or online
-            course.online += seconds * online
-            course.offline += seconds * (not online and Status.DISABLED not in words)
-            course.carried += seconds * (uplink.name in carrying)
+            line.online += seconds * online
+            line.offline += seconds * (not online and Status.DISABLED not in words)
+            line.carried += seconds * (uplink.name in carrying)
             metered = metered or (uplink.config.metered and uplink.name in carrying)
         self.without += seconds * (not any_online)
         self.metered += seconds * metered
@@ -78,7 +78,7 @@ def _failovers(before: State, state: State) -> Iterator[tuple[str, str]]:
 
 
 class Compared(NamedTuple):
-    """Both histories of the same time."""
+    """Two histories of the same time."""
 
     recorded: History
     replayed: History
@@ -91,7 +91,7 @@ class Compared(NamedTuple):
 
 
 class Comparison:
-    """Both histories while they are played."""
+    """Two histories while they are played."""
 
     def __init__(self) -> None:
         self.recorded, self.replayed = History(), History()
@@ -141,14 +141,14 @@ class Comparison:
             self.replayed.of(name).moved += sum(ways)
         for (was, would), share in self._shifts.items():
             if was != would and was and would:
-                course = self.replayed.of(was)
-                shifted = min(course.moved, total * share / seconds)
-                course.moved -= shifted
+                line = self.replayed.of(was)
+                shifted = min(line.moved, total * share / seconds)
+                line.moved -= shifted
                 self.replayed.of(would).moved += shifted
         self._shifts = {}
 
     def done(self) -> Compared:
-        """Both histories."""
+        """The two histories."""
         for history in (self.recorded, self.replayed):
             history.metered_bytes = sum(history.of(name).moved for name in self._metered)
         begin = self._first.wall if self._first else 0.0
@@ -157,6 +157,6 @@ class Comparison:
 
 
 def _carrier(state: State) -> str:
-    """Who has the default: of IPv4, else of IPv6."""
+    """The uplink that has the default: of IPv4, else of IPv6."""
     ways = [state.best.get(family, WayOut()).uplink for family in FAMILIES]
     return next(filter(None, ways), "")
