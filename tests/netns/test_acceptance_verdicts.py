@@ -215,8 +215,9 @@ def test_history_and_status_say_why(net: Network) -> None:
     assert last["family"] == "ipv4"
     assert last["reason"]
     text = net.router.mwan("status").stdout
-    assert [line for line in text.splitlines() if line.split()[:4] == ["fiber", "eth1", "4", "(full)"]], text
-    assert "offline" in text
+    assert [line for line in text.splitlines() if line.split()[:3] == ["fiber", "eth1", "online"]], text
+    assert f"    IPv4 offline: {last['reason'].partition(';')[0]}" in text
+    assert "eth1       4    full" in net.router.mwan("connectivity-state").stdout.splitlines()
 
 
 def test_wait_online_ends_when_an_uplink_is_online_and_fails_when_none_is(net: Network) -> None:

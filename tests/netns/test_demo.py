@@ -94,7 +94,7 @@ def test_the_demonstration_tells_its_story_can_be_played_with_and_is_cleaned(sta
     done = demo(state, "--keep")
     assert done.returncode == 0, done.stdout + done.stderr
     assert time.monotonic() - begun < 90  # a minute where the machine has nothing else to do
-    told = ("Sharing", "black hole", "unplugged", "Held: full, yet offline", "plugged in again", "4 (full)")
+    told = ("Sharing", "black hole", "unplugged", "Held: full, yet offline", "plugged in again", "* 67 %")
     for words in (*told, "lte was dialled", "so it is hung up", "nexthop via"):
         assert words in done.stdout
     assert len(namespaces(state)) == 5
@@ -108,7 +108,7 @@ def test_the_demonstration_tells_its_story_can_be_played_with_and_is_cleaned(sta
     assert played.returncode == 0, played.stderr
     after = played.stdout.splitlines()[-3:]
     assert [line.split()[0] for line in after] == ["fiber", "cable", "lte@enp0s20u1"]
-    assert after[0].split()[2:4] == ["3", "(limited)"]
+    assert after[0].split()[2] in ("offline", "online"), "it fell, or waits for a second opinion"
     assert " 0% packet loss" in played.stdout
     assert len(namespaces(state)) == 5
     assert demo(state, "clean").returncode == 0

@@ -100,7 +100,7 @@ def test_a_run_sets_aside_what_cannot_be_used(router: Router) -> None:
 def test_status_says_who_switched_an_uplink_and_the_last_word_counts(router: Router) -> None:
     def told() -> tuple[bool, str, str]:
         uplink = router.status()["uplinks"]["dsl"]
-        return uplink["enabled"], uplink["enabled_by"], router.mwan("status").stdout.splitlines()[1]
+        return uplink["enabled"], uplink["enabled_by"], router.mwan("status", "-H").stdout.splitlines()[0]
 
     router.mwan("disable", "dsl", code=None)
     enabled, by, line = told()

@@ -36,7 +36,7 @@ exec chroot . env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin TERM=dumb /op
 """
 NAMESPACES = ("--mount", "--pid", "--net", "--uts", "--ipc", "--fork", "--kill-child")
 LIMIT = 300  # seconds
-STORY = ("Sharing", "black hole", "unplugged", "Held: full, yet offline", "plugged in again", "4 (full)", "gone again")
+STORY = ("Sharing", "black hole", "unplugged", "Held: full, yet offline", "plugged in again", "* 67 %", "gone again")
 
 
 @contextlib.contextmanager

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+from mwan_hook.commands import columns
 from mwan_hook.durations import largest_unit
 from mwan_hook.verdict import dark
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from typing import Any
 
+    from mwan_hook.commands.columns import Table
     from mwan_hook.model import State
 
 HEADER = ("TARGET", "FAMILY", "SINCE", "IGNORED")
 WHY = "dead behind every uplink: no verdict follows from it until it answers again"
 
 
-def rows(state: State, now: float) -> list[Sequence[Sequence[str]]]:
+def tables(state: State, now: float) -> list[Table]:
     """Tables below that of the uplinks."""
-    found: list[Sequence[Sequence[str]]] = []
+    found: list[Table] = []
     if state.dark_since:
-        found.append([(f"{dark.WORDS} ({', '.join(state.dark)}), since {largest_unit(now - state.dark_since)}",)])
+        words = f"{dark.WORDS} ({', '.join(state.dark)}), since {largest_unit(now - state.dark_since)}"
+        found.append(columns.plain((), [(words,)]))
     if state.ignored:
         targets = [(*_parts(key), since) for key, since in state.ignored.items()]
-        found.append([HEADER, *((name, family, largest_unit(now - at), WHY) for family, name, at in targets)])
+        rows = [(name, family, largest_unit(now - at), WHY) for family, name, at in targets]
+        found.append(columns.plain(HEADER, rows))
     return found
 
 

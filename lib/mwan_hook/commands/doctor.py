@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 
 from mwan_hook import config
+from mwan_hook.commands import screen
+from mwan_hook.commands.screen import Sentence
 from mwan_hook.doctor import files
 from mwan_hook.doctor import fix as doctorfix
 from mwan_hook.doctor.finding import Severity, spelled
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from mwan_hook.doctor.finding import Finding, Fix
     from mwan_hook.doctor.fix import Writing
 
+LABEL = 10  # columns of a label with its indent
 CONFIGURATION = 2  # the exit code of a bad one
 NOT_WRITTEN = "[routing] write_etc = no: --fix writes nothing; put the lines above where this machine's /etc is made"
 
@@ -45,7 +48,10 @@ def run(root: str, fix: bool, as_json: bool) -> int:
         done = _fix(root, found) if _may_write(root) else Fixes([NOT_WRITTEN])
         if done.files or done.links or done.sysctls:
             found, good = findings(root)
-    say(_document(found, done).split("\n") if as_json else _lines(root, found, done))
+    if as_json:
+        say(_document(found, done).split("\n"))
+    else:
+        screen.tell(_lines(root, found, done))
     complain(done.failed if done else ())
     worse = any(one.severity > Severity.NOTE for one in found) or (done is not None and done.failed)
     return CONFIGURATION if not good else 1 if worse else 0
@@ -96,15 +102,16 @@ def _set(fix: Fix, done: Fixes) -> None:
 # ---------------------------------------------------------------- for people
 
 
-def _lines(root: str, found: Sequence[Finding], done: Fixes | None) -> Iterator[str]:
+def _lines(root: str, found: Sequence[Finding], done: Fixes | None) -> Iterator[str | Sentence]:
+    """What was found and what helps.  Commands and lines of files are never broken: they are there to be copied."""
     if done:
         yield from _done(root, done)
     for one in found:
-        yield f"{one.severity.word} {one.code}{f' {one.about}' if one.about else ''}: {one.what}"
+        yield Sentence(f"{one.severity.word} {one.code}{f' {one.about}' if one.about else ''}: {one.what}", LABEL)
         yield _labelled("breaks", one.breaks)
         yield from _how(root, one.fix)
         yield ""
-    yield _summary(found, done)
+    yield Sentence(_summary(found, done), LABEL)
 
 
 def _done(root: str, done: Fixes) -> Iterator[str]:
@@ -122,22 +129,22 @@ def _done(root: str, done: Fixes) -> Iterator[str]:
         yield ""
 
 
-def _how(root: str, fix: Fix) -> Iterator[str]:
+def _how(root: str, fix: Fix) -> Iterator[str | Sentence]:
     """What ``--fix`` would write, word for word; then what is left to the operator."""
     if fix.words:
         yield _labelled("note" if fix.written else "fix", fix.words)
     if fix.lines:
-        yield _labelled("--fix", under(root, fix.path))
+        yield _labelled("--fix", under(root, fix.path)).text
         yield from (f"              {line}" for line in (*([fix.section] if fix.section else []), *fix.lines))
     for path, target in fix.links[:1]:
         more = f" (and {len(fix.links) - 1} more)" if len(fix.links) > 1 else ""
-        yield _labelled("--fix", f"{under(root, path)} -> {target}{more}")
+        yield _labelled("--fix", f"{under(root, path)} -> {target}{more}").text
     for command in fix.commands:
-        yield _labelled("then" if fix.written or fix.words else "run", command)
+        yield _labelled("then" if fix.written or fix.words else "run", command).text
 
 
-def _labelled(label: str, text: str) -> str:
-    return f"  {label + ':':<8}{text}"
+def _labelled(label: str, text: str) -> Sentence:
+    return Sentence(f"  {label + ':':<8}{text}", LABEL)
 
 
 def _summary(found: Sequence[Finding], done: Fixes | None) -> str:

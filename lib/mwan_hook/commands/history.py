@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
 import time
 
+from mwan_hook.commands import screen
+from mwan_hook.commands.columns import Table, TableRow
+from mwan_hook.commands.wrapping import Styled
 from mwan_hook.model import Transition
-from mwan_hook.say import say, shown
+from mwan_hook.say import say
 from mwan_hook.store import history
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
-NARROWEST = 120  # columns; a terminal narrower than that gets broken lines, but the reason
-WIDEST = 48  # columns of a cell before the reason
-_HEADER = ("TIME", "UPLINK", "INTERFACE", "FAMILY", "CHANGE", "REASON")
+HEADS = ("TIME", "UPLINK", "INTERFACE", "FAMILY", "CHANGE", "REASON")
+INK = {one: one for one in ("online", "offline", "degraded", "portal")}
 
 
 def run(root: str, uplink: str | None, as_json: bool) -> int:
@@ -26,7 +26,7 @@ def run(root: str, uplink: str | None, as_json: bool) -> int:
     if as_json:
         say(json.dumps([_record(one) for one in found], indent=1).split("\n"))
     elif found:
-        say(_table(found, _width()))
+        screen.show(table(found))
     return 0
 
 
@@ -38,26 +38,19 @@ def _record(one: Transition) -> dict[str, object]:
     return {**one._asdict(), "family": one.family.value if one.family else None, "at": _utc(one.at)}
 
 
-def _table(found: list[Transition], width: int | None) -> list[str]:
-    """Columns as wide as they need to be; only the last, the reason, is cut at ``width``."""
-    rows = [_HEADER, *(_row(one) for one in found)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADER) - 1)]
-    lines = ("  ".join([*(cell.ljust(size) for cell, size in zip(row, widths, strict=False)), row[-1]]) for row in rows)
-    return [line.rstrip() if width is None else _short(line.rstrip(), width) for line in lines]
+def table(found: Iterable[Transition]) -> Table:
+    """A row a transition, the reason last."""
+    return Table(HEADS, tuple(map(_row, found)))
 
 
-def _row(one: Transition) -> tuple[str, ...]:
-    """One line's cells.  An event that the new value does not name, as default-route, is named before it."""
+def _row(one: Transition) -> TableRow:
+    """A transition's cells.  An event that is not its new value is named; both values follow then."""
+    values = f"{one.old or '-'} -> {one.new or '-'}"
+    named = one.event != one.new
+    change, reason = (one.event, f"{values}: {one.reason}") if named else (values, one.reason)
     family = one.family.value if one.family else "-"
-    change = f"{one.old or '-'} -> {one.new or '-'}"
-    if one.event != one.new:
-        change = f"{one.event}: {change}"
-    cells = (_local(one.at), one.uplink or "-", one.interface or "-", family, change, one.reason)
-    return (*(_short(shown(cell), WIDEST) for cell in cells[:-1]), shown(cells[-1]))
-
-
-def _short(text: str, width: int) -> str:
-    return text if len(text) <= width else f"{text[: width - 3]}..."
+    cells = (_local(one.at), one.uplink or "-", one.interface or "-", family)
+    return TableRow((*map(Styled, cells), Styled(change, INK.get(one.new, "")), Styled(reason)))
 
 
 def _utc(at: float) -> str:
@@ -74,10 +67,3 @@ def _time(form: str, broken_down: Callable[[float], time.struct_time], at: float
         return time.strftime(form, broken_down(at))
     except (OverflowError, OSError, ValueError):
         return f"{at:.0f}"
-
-
-def _width() -> int | None:
-    """A terminal's width; None where the output goes elsewhere: a program wants all of it."""
-    if not sys.stdout.isatty():
-        return None
-    return max(NARROWEST, os.get_terminal_size(sys.stdout.fileno()).columns)

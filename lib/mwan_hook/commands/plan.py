@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from mwan_hook import config
+from mwan_hook.commands import screen
 from mwan_hook.kernel import nft
 from mwan_hook.kernel.lines import spelled
 from mwan_hook.run import judge, look, ruleset
@@ -53,7 +54,6 @@ def run(root: str, as_json: bool) -> int:
         told = {"version": 1, "changes": lines, "warnings": warnings, **({"repairs": repairs} if repairs else {})}
         say(json.dumps(told, indent=1).split("\n"))
         return 0
-    say(lines)
-    say(f"# {repair}" for repair in repairs)
-    say(f"# {warning}" for warning in warnings)
+    say(lines)  # whole: they are there to be copied
+    screen.remark((*repairs, *warnings))
     return 0

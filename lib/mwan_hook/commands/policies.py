@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mwan_hook.commands import columns
 from mwan_hook.model import FAMILIES, Family, State
 from mwan_hook.policy import order
 from mwan_hook.policy.policies import BoundPolicy, via
@@ -11,14 +12,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from mwan_hook.commands.columns import Table
     from mwan_hook.run.scene import Judged, Scene
 
 HEADER = ("POLICY", "UPLINKS", "IPV4", "IPV6", "FALLBACK")
 
 
-def rows(seen: Scene, judged: Judged) -> list[tuple[str, ...]]:
-    """The second table for people."""
-    return [HEADER, *(_row(course, judged.state) for course in seen.bound.policies)]
+def table(seen: Scene, judged: Judged) -> Table:
+    """A table below that of the uplinks."""
+    return columns.plain(HEADER, [_row(course, judged.state) for course in seen.bound.policies])
 
 
 def _row(course: BoundPolicy, state: State) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import os
 import time
 
 from mwan_hook import config
-from mwan_hook.commands.columns import table
+from mwan_hook.commands import columns, screen
 from mwan_hook.model import MwanError
 from mwan_hook.repair import words
 from mwan_hook.repair.steps import NAMES
@@ -98,7 +98,7 @@ def show(root: str, name: str | None) -> int:
     loaded = config.look(root)
     judged = judge.judge(look.to_read(root, loaded))
     named = [uplink.name for uplink in (chosen(judged.scene, [name]) if name else judged.scene.uplinks)]
-    rows = [HEADER]
+    rows: list[tuple[str, ...]] = []
     for one in standing(root, judged):
         if one.uplink.name in named:
             work = Work(root, loaded, one.uplink, "")
@@ -107,5 +107,8 @@ def show(root: str, name: str | None) -> int:
                 when = words.short(one.due, judged.scene.now) if next_one else "-"
                 refusal = STEPS[rung.step].refusal(work) or "-"
                 rows.append((one.uplink.name, one.uplink.interface, rung.step, f"{rung.after:g} s", when, refusal))
-    say(table(rows).split("\n") if len(rows) > 1 else ("no uplink here has a ladder (`repair` in its section)",))
+    if rows:
+        screen.show(columns.plain(HEADER, rows))
+    else:
+        say(("no uplink here has a ladder (`repair` in its section)",))
     return 0

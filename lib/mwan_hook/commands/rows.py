@@ -17,6 +17,7 @@ def _looking(add: Add) -> None:
     one = add("status", "show how the uplinks stand")
     _as_json(one)
     one.add_argument("--watch", action="store_true", help="again and again")
+    one.add_argument("-a", "--all", dest="numbers", action="store_true", help="metric, weight and table, too")
     _headless(one)
     one = add("history", "transitions with their reason")
     one.add_argument("uplink", nargs="?", metavar="UPLINK")

@@ -20,7 +20,7 @@ def document(seen: Scene, judged: Judged) -> dict[str, Any]:
     return {
         "version": 1,
         "time": _iso(seen.wall),
-        "default": {family.value: _best_tier(seen.uplinks, judged, family) for family in FAMILIES},
+        "default": {family.value: best_tier(seen.uplinks, judged, family) for family in FAMILIES},
         "uplinks": {
             uplink.name: {
                 **_uplink(seen, uplink, judged.state.uplinks.get(uplink.name, UplinkState())),
@@ -93,7 +93,7 @@ def _prefixes(seen: Scene, judged: Judged, uplink: Uplink) -> list[dict[str, Any
     ]
 
 
-def _best_tier(uplinks: Sequence[Uplink], judged: Judged, family: Family) -> list[str]:
+def best_tier(uplinks: Sequence[Uplink], judged: Judged, family: Family) -> list[str]:
     """Uplinks that share the best default."""
     names = judged.desired.online.get(family, ())
     preferences = {uplink.name: uplink.preference(family) for uplink in uplinks}

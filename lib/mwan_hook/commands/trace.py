@@ -6,7 +6,8 @@ import ipaddress
 import os
 import socket
 
-from mwan_hook.commands import kept
+from mwan_hook.commands import kept, screen
+from mwan_hook.commands.screen import Sentence
 from mwan_hook.kernel.question import UDP, Question
 from mwan_hook.machine.names import SHARED
 from mwan_hook.model import Family, MwanError, UplinkState, UsageError
@@ -20,12 +21,13 @@ from mwan_hook.trace.words import Names
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Sequence
 
     from mwan_hook.commands.kept import Foretold
     from mwan_hook.run.scene import Judged
     from mwan_hook.trace.values import Device
 
+INDENT = 10  # of a line that a terminal is too narrow for
 TRIES = 3  # looks, while rules or routes change under them
 
 
@@ -39,7 +41,10 @@ def run(options: Namespace) -> int:
     source = asked.source or (answer.source if answer else None)
     found = kept.connections(judged, asked, source) if judged else []
     same = answer is None or agree(done.outcome, answer)
-    say(_output(options, done, answer, names, notes, found))
+    if options.json or options.graph:
+        say(_drawn(options, done, answer, names, found))
+    else:
+        screen.tell(Sentence(line, INDENT) for line in _told(done, answer, names, notes, found))
     if options.svg:
         from mwan_hook.trace.svg import write
 
@@ -47,30 +52,29 @@ def run(options: Namespace) -> int:
     return 0 if same else 1
 
 
-def _output(
-    options: Namespace,
-    done: Trace,
-    answer: KernelAnswer | None,
-    names: Names,
-    notes: list[str],
-    found: list[Foretold],
-) -> Iterable[str]:
-    if options.json:
-        from mwan_hook.trace.document import document
+def _told(
+    done: Trace, answer: KernelAnswer | None, names: Names, notes: Sequence[str], found: Sequence[Foretold]
+) -> Iterator[str]:
+    """Lines for people."""
+    yield from notes
+    yield from words.lines(done, names)
+    yield verdict(done, answer, names)
+    yield from _more(done, answer, names)
+    yield from kept.lines(found)
 
-        sockets = [one.document() for one in found]
-        return document(done, answer, names, options.destination, sockets).split("\n")
+
+def _drawn(
+    options: Namespace, done: Trace, answer: KernelAnswer | None, names: Names, found: Sequence[Foretold]
+) -> Iterable[str]:
+    """JSON, or a flowchart."""
     if options.graph:
         from mwan_hook.trace.graph import mermaid
 
         return mermaid(done, answer, names)
-    return (
-        *notes,
-        *words.lines(done, names),
-        verdict(done, answer, names),
-        *_more(done, answer, names),
-        *kept.lines(found),
-    )
+    from mwan_hook.trace.document import document
+
+    sockets = [one.document() for one in found]
+    return document(done, answer, names, options.destination, sockets).split("\n")
 
 
 def ask_both(asked: Question) -> tuple[Trace, KernelAnswer | None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from mwan_hook import config
-from mwan_hook.commands.columns import table
+from mwan_hook.commands import columns, screen
 from mwan_hook.model import Stage, UsageError
 from mwan_hook.quota import usage as quota
 from mwan_hook.quota import words
@@ -21,6 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from mwan_hook.commands.columns import Table
     from mwan_hook.config import Loaded
     from mwan_hook.model import Uplink, Usage
     from mwan_hook.run.scene import Judged
@@ -41,8 +42,11 @@ def run(root: str, name: str | None, figure: int | None, save: bool) -> int:
     else:
         judged = judge.judge(look.to_read(root, loaded))
     wanted = {uplink.name for uplink in (chosen(judged.scene, [name]) if name else judged.scene.uplinks)}
-    found = [row for row in rows(judged)[1:] if row[0] in wanted]
-    say(table([HEADER, *found]).split("\n") if found else (f"{name or 'no uplink'} has {'no' if name else 'a'} quota",))
+    found = [row for row in _rows(judged) if row[0] in wanted]
+    if found:
+        screen.show(columns.plain(HEADER, found))
+    else:
+        say((f"{name or 'no uplink'} has {'no' if name else 'a'} quota",))
     return 1 if figure is not None and judged.state.errors else 0
 
 
@@ -70,10 +74,13 @@ def _set(root: str, loaded: Loaded, name: str, figure: int) -> None:
         complain(metering.keep(judged, after, now=True))
 
 
-def rows(judged: Judged) -> list[tuple[str, ...]]:
-    """The table for people; below its header a line an uplink."""
-    found = [_row(judged, uplink) for uplink in judged.scene.uplinks if uplink.config.quota]
-    return [HEADER, *found]
+def table(judged: Judged) -> Table:
+    """The table for people, a row an uplink."""
+    return columns.plain(HEADER, _rows(judged))
+
+
+def _rows(judged: Judged) -> list[tuple[str, ...]]:
+    return [_row(judged, uplink) for uplink in judged.scene.uplinks if uplink.config.quota]
 
 
 def _row(judged: Judged, uplink: Uplink) -> tuple[str, ...]:

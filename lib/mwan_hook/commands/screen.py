@@ -1,0 +1,112 @@
+"""The terminal that people look at: how wide it is, whether it has colours, and lines printed on it."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from mwan_hook.commands import columns
+from mwan_hook.commands.wrapping import Styled
+from mwan_hook.light import NamedTuple
+from mwan_hook.say import say, shown
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from mwan_hook.commands.columns import Table
+    from mwan_hook.commands.wrapping import Line
+
+
+class Sentence(NamedTuple):
+    """Words that may be broken over lines.  ``indent``: blanks before all lines but the first."""
+
+    text: str
+    indent: int
+
+
+COMMENT = "# "
+WIDTH = 80  # columns where there is no terminal
+INK = {  # the one table of styles; Select Graphic Rendition of ECMA-48
+    "online": "32",
+    "degraded": "33",
+    "held": "33",
+    "portal": "33",
+    "offline": "31",
+    "standby": "36",
+    "draining": "36",
+    "disabled": "2",
+    columns.HEAD: "2",
+    "strong": "1",
+    "dim": "2",
+}
+
+
+def width() -> int:
+    """Columns for tables: those of COLUMNS, else of the terminal, else 80."""
+    return terminal_width() or WIDTH
+
+
+def terminal_width() -> int | None:
+    """Columns for sentences: those of COLUMNS, else of the terminal; None where there is neither."""
+    told = os.environ.get("COLUMNS", "")
+    if told.isascii() and told.isdigit() and int(told) > 0:
+        return int(told)
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).columns or None if is_terminal() else None
+    except (OSError, ValueError):
+        return None
+
+
+def is_terminal() -> bool:
+    """Whether a terminal shows what is printed."""
+    return bool(sys.stdout and sys.stdout.isatty())
+
+
+def coloured(environment: Mapping[str, str], terminal: bool) -> bool:
+    """Whether to use colours: NO_COLOR forbids them, CLICOLOR_FORCE demands them, else a terminal that is not dumb."""
+    if environment.get("NO_COLOR"):
+        return False
+    if environment.get("CLICOLOR_FORCE", "0") not in ("", "0"):
+        return True
+    return terminal and environment.get("TERM", "dumb") != "dumb" and environment.get("CLICOLOR") != "0"
+
+
+def show(table: Table) -> None:
+    """Print a table."""
+    put(columns.lines(table, width()))
+
+
+def put(lines: Iterable[Line]) -> None:
+    """Print lines, in colours where they are wanted."""
+    if not coloured(os.environ, is_terminal()):
+        say("".join(span.text for span in line) for line in lines)
+        return
+    text = "".join(f"{painted(line)}\n" for line in lines)
+    try:
+        sys.stdout.write(text)
+    except (OSError, ValueError):
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - for the rest of the run
+
+
+def tell(lines: Iterable[str | Sentence]) -> None:
+    """Print lines as they are, and sentences in as many lines as a terminal needs."""
+    room = terminal_width()
+    for one in lines:
+        if isinstance(one, str):
+            put([(Styled(one),)])
+        else:
+            put(columns.paragraph([Styled(one.text)], room, one.indent))
+
+
+def remark(texts: Iterable[str]) -> None:
+    """Print comments of a shell."""
+    room = terminal_width()
+    for text in texts:
+        broken = columns.paragraph([Styled(text)], room and max(1, room - len(COMMENT)), 0)
+        put((Styled(COMMENT), *line) for line in broken)
+
+
+def painted(line: Line) -> str:
+    """A line in the ink of its styles."""
+    return "".join(f"\x1b[{INK[one.style]}m{shown(one.text)}\x1b[0m" if one.style else shown(one.text) for one in line)

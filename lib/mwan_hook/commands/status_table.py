@@ -1,0 +1,182 @@
+"""What ``mwan-hook status`` shows to people, as tables."""
+
+from __future__ import annotations
+
+import time
+
+from mwan_hook.commands.columns import Table, TableRow, lines, paragraph
+from mwan_hook.commands.status_json import best_tier
+from mwan_hook.commands.wrapping import Styled, columns
+from mwan_hook.durations import largest_unit
+from mwan_hook.light import NamedTuple
+from mwan_hook.model import FAMILIES, Family, FamilyState, Uplink, UplinkState
+from mwan_hook.verdict import words
+from mwan_hook.verdict.standing import uses
+from mwan_hook.verdict.words import Word
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mwan_hook.commands.wrapping import Line
+    from mwan_hook.model import Draining
+    from mwan_hook.run.scene import Judged, Scene
+
+HEADS = ("UPLINK", "INTERFACE", "STATE", "IPV4", "IPV6", "SINCE", "REASON")
+NUMBERS = ("METRIC", "WEIGHT", "TABLE")  # with --all, behind the state
+MARK = "*"
+CARRIES = f"{MARK} carries the default route"
+NOTHING = "nothing carries the default route"
+NO_UPLINKS = "no uplinks: nothing configured, and no interface has a default route"
+NAMES = {Family.IPV4: "IPv4", Family.IPV6: "IPv6"}
+
+
+class View(NamedTuple):
+    """How the table is to look.  ``known``: the configuration could be read."""
+
+    room: int | None  # columns; None: a line an uplink
+    header: bool
+    numbers: bool  # metric, weight and table, too
+    known: bool = True
+
+
+def picture(seen: Scene, judged: Judged, view: View) -> list[Line]:
+    """The whole picture."""
+    if not seen.uplinks:
+        return paragraph([Styled(NO_UPLINKS)], view.room, 0) if view.header else []
+    found = lines(uplinks(seen, judged, view), view.room)
+    if not view.header:
+        return found
+    carried = any(map(_tiers(seen, judged).get, FAMILIES))
+    found += paragraph([Styled(CARRIES if carried else NOTHING, "dim" if carried else "offline")], view.room, 0)
+    for more in _others(seen, judged) if view.known else ():
+        found += [(), *lines(more, view.room)]
+    return found
+
+
+def uplinks(seen: Scene, judged: Judged, view: View) -> Table:
+    """The table of the uplinks."""
+    tiers = _tiers(seen, judged)
+    ways = [_ways(seen, judged, family, tiers[family]) for family in FAMILIES]
+    rows = []
+    for place, uplink in enumerate(seen.uplinks):
+        memory = judged.state.uplinks.get(uplink.name, UplinkState())
+        families = tuple(Styled(way[place]) for way in ways)
+        name = Styled(uplink.name, "strong" if any(uplink.name in tier for tier in tiers.values()) else "")
+        rows.append(_row(seen, judged, uplink, memory, view, (name, *families)))
+    heads = (*HEADS[:3], *(NUMBERS if view.numbers else ()), *HEADS[3:])
+    return Table(heads if view.header else (), tuple(rows))
+
+
+def _tiers(seen: Scene, judged: Judged) -> dict[Family, list[str]]:
+    """Names of those that carry the default, by family."""
+    return {family: best_tier(seen.uplinks, judged, family) for family in FAMILIES}
+
+
+def _row(
+    seen: Scene,
+    judged: Judged,
+    uplink: Uplink,
+    memory: UplinkState,
+    view: View,
+    marked: Sequence[Styled],
+) -> TableRow:
+    word = words.of_uplink(uplink, memory, judged.state, seen.now)
+    lead = words.leading(uplink, memory, seen.now)
+    state = memory.family(lead)
+    numbers = (uplink.metric, uplink.config.weight, uplink.table)
+    name, *families = marked
+    cells = (
+        name,
+        Styled(uplink.interface),
+        Styled(spelled(seen, word, state), word.value),
+        *(Styled(str(number) if view.known else "-") for number in numbers if view.numbers),
+        *families,
+        Styled(largest_unit(seen.now - state.since) if state.since else "-"),
+    )
+    others = [family for family in FAMILIES if family is not lead and uses(uplink, family, judged.state)]
+    below = tuple([found for family in others if (found := _other(seen, uplink, memory, family, lead))])
+    reason = story(seen, judged, uplink, state)
+    return TableRow((*cells, Styled(f"{NAMES[lead]}: {reason}" if below and reason else reason)), below)
+
+
+def _other(seen: Scene, uplink: Uplink, memory: UplinkState, family: Family, lead: Family) -> tuple[Styled, ...]:
+    """How the other family stands, if otherwise: ``IPv6 offline: 0 of 3 targets answered``."""
+    word = words.of_family(uplink, memory, family, seen.now)
+    if word is words.of_family(uplink, memory, lead, seen.now):
+        return ()
+    state = memory.family(family)
+    said = Styled(spelled(seen, word, state), word.value)
+    return (Styled(f"{NAMES[family]} "), said, Styled(f": {state.reason}" if state.reason else ""))
+
+
+def spelled(seen: Scene, word: Word, state: FamilyState) -> str:
+    """The word, with the time until which it is held."""
+    if word is not Word.HELD or state.held_until is None:
+        return word.value
+    return f"{word.value} until {clock(seen, state.held_until)}"
+
+
+def clock(seen: Scene, moment: float) -> str:
+    """A CLOCK_BOOTTIME moment as people say it today."""
+    when = time.localtime(seen.wall - seen.now + moment)
+    today = when[:3] == time.localtime(seen.wall)[:3]
+    return time.strftime("%H:%M" if today else "%Y-%m-%d %H:%M", when)
+
+
+def _ways(seen: Scene, judged: Judged, family: Family, tier: Sequence[str]) -> list[str]:
+    """A cell an uplink: who carries the default and how much of it, and the round trip; each below the other."""
+    whole = sum(uplink.config.weight for uplink in seen.uplinks if uplink.name in tier) or 1
+    marks, times = [], []
+    for uplink in seen.uplinks:
+        mark = MARK if uplink.name in tier else ""
+        marks.append(f"{mark} {100 * uplink.config.weight / whole:.0f} %" if mark and len(tier) > 1 else mark)
+        state = judged.state.uplinks.get(uplink.name, UplinkState()).family(family)
+        times.append(f"{state.latency_ms:.1f} ms" if state.latency_ms is not None else "-")
+    left, right = max(map(columns, marks)), max(map(columns, times))
+    gap = " " if left else ""
+    return [f"{mark.ljust(left)}{gap}{spent.rjust(right)}" for mark, spent in zip(marks, times, strict=True)]
+
+
+def story(seen: Scene, judged: Judged, uplink: Uplink, state: FamilyState) -> str:
+    """The reason, and what is done about it."""
+    record = judged.state.dials.get(uplink.name)
+    if record and uplink.config.dial:
+        from mwan_hook.commands import dialled
+
+        if standing_by := dialled.words(seen, record):
+            return standing_by
+    reason = f"{state.reason}; enabled by `mwan-hook enable`" if uplink.switched else state.reason
+    if drained := seen.bound.drains.get(uplink.name):
+        return f"{_draining(seen, drained)}; {reason}"
+    if not uplink.config.repair:
+        return reason
+    from mwan_hook.repair.words import short
+    from mwan_hook.run.ladders import standing
+
+    next_step = short(next(standing(seen.root, judged, uplink.name)).due, seen.now)
+    return f"{reason}; {next_step}" if next_step else reason
+
+
+def _draining(seen: Scene, drained: Draining) -> str:
+    from mwan_hook.connections import drain
+
+    return drain.words(drained, clock(seen, drained.ends), seen.now)
+
+
+def _others(seen: Scene, judged: Judged) -> Sequence[Table]:
+    """Tables below that of the uplinks, where there is something to say."""
+    found: list[Table] = []
+    if judged.state.ignored or judged.state.dark_since:
+        from mwan_hook.commands import common
+
+        found += common.tables(judged.state, seen.now)
+    if seen.bound.policies:
+        from mwan_hook.commands import policies
+
+        found.append(policies.table(seen, judged))
+    if judged.state.usage:
+        from mwan_hook.commands import usage
+
+        found.append(usage.table(judged))
+    return found
