@@ -131,7 +131,7 @@ def test_old_connections_stay_new_ones_go_elsewhere_and_with_the_last_one_it_is_
     assert set(net.lab.connect(client(net), 4, address) + net.lab.connect(net.router.ns, 4, address)) == {"isp2"}
     assert mine.carried_by() == theirs.carried_by() == "isp1"
     net.router.check()
-    shown = net.router.mwan("status").stdout
+    shown = net.router.mwan("status", "-H").stdout
     assert re.search(r"^fiber .* draining \(2 connections\) until [-0-9: ]*\d\d:\d\d; ", shown, re.MULTILINE), shown
     assert (uplink(net)["draining"], uplink(net)["connections"], uplink(net)["enabled"]) == (True, 2, True)
     theirs.end()

@@ -1,7 +1,8 @@
 """Tables that fit a terminal of any width, without cutting a word.
 
-The last column is the one with sentences: it is broken within its column, or stands below its row, as fewer lines
-come of it.  Where the other columns are too wide together, those that do not fit go below with their headings.
+The last column is the one with sentences: one that does not fit beside its row stands below it, whole lines wide, so
+that words that belong together stay together.  Where the other columns are too wide together, those that do not fit go
+below with their headings.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 GAP = 2  # blanks between columns
 INDENT = 4  # of what stands below a row
-READABLE = 24  # columns that sentences need
+READABLE = 24  # columns that sentences need; where there are less, all of them stand below
 HEAD = "head"  # style of headings
 
 
@@ -53,12 +54,7 @@ def lines(table: Table, room: int | None) -> list[Line]:
         return []
     if room is None:
         return [grid.whole(row) for row in grid.rows]
-    fitting = grid.fitting(room)
-    stacked = [line for place in range(len(grid.rows)) for line in grid.stacked(place, fitting, room)]
-    if grid.end > room and room - grid.start < READABLE:
-        return stacked
-    beside = [line for row in grid.rows for line in grid.beside(row, room)]
-    return beside if len(beside) <= len(stacked) else stacked
+    return [line for place in range(len(grid.rows)) for line in grid.row(place, room)]
 
 
 def paragraph(sentence: Iterable[Styled], room: int | None, indent: int) -> list[Line]:
@@ -93,9 +89,10 @@ class _Grid:
     """Rows, headings first, and how wide their columns are."""
 
     def __init__(self, rows: Sequence[TableRow], heads: int, right: frozenset[int]) -> None:
-        self.rows, self.heads, self.right = rows, heads, right
+        self.rows, self.heads = rows, heads
         cells = zip(*(row.cells for row in rows), strict=True)
         self.sizes = [max(columns(cell.text) for cell in column) for column in cells]
+        self.right = right - {len(self.sizes) - 1}
         self.start = sum(self.sizes[:-1]) + GAP * (len(self.sizes) - 1)  # of the last column
         self.end = self.start + (self.sizes[-1] if self.sizes else 0)
 
@@ -122,16 +119,14 @@ class _Grid:
         more = [span for sentence in row.below for span in (Styled("; "), *sentence)]
         return stripped([*self.cells(row, len(self.sizes)), *more])
 
-    def beside(self, row: TableRow, room: int) -> Iterator[Line]:
-        """A row with the last cell broken within its column."""
-        last = len(self.sizes) - 1
-        broken = flow(clauses(row.cells[last:]), max(1, room - self.start), 1)
-        if columns(row.cells[-1].text) <= room - self.start:
-            yield stripped(self.cells(row, last + 1))
+    def row(self, place: int, room: int) -> Iterator[Line]:
+        """A row, with the last cell beside the others if there is room for it."""
+        row = self.rows[place]
+        if self.end > room and room - self.start < max(READABLE, columns(row.cells[-1].text)):
+            yield from self.stacked(place, self.fitting(room), room)
         else:
-            yield stripped([*self.cells(row, last), Styled(" " * GAP if last else ""), *broken[0]])
-            yield from (_indented(line, self.start) for line in broken[1:])
-        yield from _sentences(row.below, room)
+            yield stripped(self.cells(row, len(self.sizes)))
+            yield from _sentences(row.below, room)
 
     def stacked(self, place: int, count: int, room: int) -> Iterator[Line]:
         """A row with ``count`` cells in the first line; the others below, with their headings, then the last."""

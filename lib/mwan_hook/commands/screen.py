@@ -44,18 +44,18 @@ INK = {  # the one table of styles; Select Graphic Rendition of ECMA-48
 
 def width() -> int:
     """Columns for tables: those of COLUMNS, else of the terminal, else 80."""
-    return terminal_width() or WIDTH
-
-
-def terminal_width() -> int | None:
-    """Columns for sentences: those of COLUMNS, else of the terminal; None where there is neither."""
     told = os.environ.get("COLUMNS", "")
     if told.isascii() and told.isdigit() and int(told) > 0:
         return int(told)
     try:
-        return os.get_terminal_size(sys.stdout.fileno()).columns or None if is_terminal() else None
+        return os.get_terminal_size(sys.stdout.fileno()).columns or WIDTH if is_terminal() else WIDTH
     except (OSError, ValueError):
-        return None
+        return WIDTH
+
+
+def terminal_width() -> int | None:
+    """Columns for sentences; None without a terminal: what is piped is searched."""
+    return width() if is_terminal() else None
 
 
 def is_terminal() -> bool:

@@ -104,10 +104,11 @@ def test_who_shares_the_default_is_marked_with_the_share() -> None:
 
 def test_a_family_that_stands_otherwise_gets_a_line_of_its_own() -> None:
     made = judged({"fiber": (known("fiber", V4, **DEAD), known("fiber", V6)), "cable": both("cable", **DEAD)})
-    assert drawn(made, 100)[1:4] == [
+    assert drawn(made, 100)[1:5] == [
         "fiber   fiber      online   -     * 8.9 ms  1min   IPv6: 1 of 1 targets answered",
         "    IPv4 offline: 0 of 3 targets answered: timed out after 3 s; 3 of 3 bad rounds",
-        "cable   cable      offline  -            -  1min   0 of 3 targets answered: timed out after 3 s;",
+        "cable   cable      offline  -            -  1min",
+        "    0 of 3 targets answered: timed out after 3 s; 3 of 3 bad rounds",
     ]
 
 
