@@ -209,7 +209,7 @@ def test_counters_that_cannot_be_read_stop_no_failover_and_lose_nothing(net: Net
 def test_the_carriers_figure_takes_the_place_of_ours(net: Network) -> None:
     router = net.router
     shown = router.mwan("usage", "lte", "--set", "100k").stdout.splitlines()
-    assert shown[1].startswith("lte    100 kB  100 kB  100 %    ")
+    assert shown[-2].startswith("lte    100 kB  100 kB  100 %    ")
     assert shown[-1].endswith("exceeded: used last")
     assert hops(defaults(router.ns, 1000)[0]).keys() == {"eth2"}
     assert "exceeded" in router.mwan("status").stdout
