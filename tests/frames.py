@@ -43,8 +43,8 @@ PROBE = Probe(targets=tuple(map(parse, ("icmp://192.0.2.1", "icmp://192.0.2.2", 
 
 
 def line(number: int, name: str = "", families: Sequence[Family] = FAMILIES, **changed: Any) -> Uplink:
-    """An uplink that has all it needs in these families.  ``changed``: fields of its configuration, or its own."""
-    own = {key: changed.pop(key) for key in tuple(changed) if key in Uplink._fields}
+    """An uplink that has all it needs in these families.  ``changed``: its configuration, or what that has not."""
+    own = {key: changed.pop(key) for key in tuple(changed) if key not in UplinkConfig._fields}
     name, interface = name or f"line{number}", f"eth{number}"
     config = UplinkConfig(name, (Match("name", interface),), **{"metric": 100 * number, "probe": PROBE, **changed})
     link = Link(number, interface, True, True)

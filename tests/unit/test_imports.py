@@ -45,7 +45,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         *PURE,
     ),
     "doctor": ("trace", "run", "probes", "kernel", "config", "machine", "store", *PURE),
-    "explain": ("run", "config", "store", *PURE),
+    "explain": ("trace", "run", "config", "store", *PURE),
     "trace": ("kernel", "policy", "routing"),
     "imports": ("config", "machine", "routing"),
     "run": ("notify", "probes", "kernel", "config", "machine", "store", *PURE),

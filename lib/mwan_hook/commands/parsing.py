@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import shutil
+import sys
 import textwrap
 
 TYPE_CHECKING = False
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+AT = "--at"
 COLUMN = 22  # where the words of a command begin
 WIDEST = 100
 MORE = "mwan-hook COMMAND --help tells the options of a command; mwan-hook(8) has what systemd, snmpd and others start."
@@ -38,7 +40,8 @@ class Parser(argparse.ArgumentParser):
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse as argparse does, and guess where a command is mistyped."""
-        word = first_word(args or ())
+        args = joined(sys.argv[1:] if args is None else args)
+        word = first_word(args)
         if word and word not in self.commands:
             close = difflib.get_close_matches(word, self.commands, n=1)
             meant = f"did you mean {close[0]}?" if close else "see mwan-hook --help"
@@ -53,6 +56,17 @@ class Parser(argparse.ArgumentParser):
         options = [action for action in self._actions if action.option_strings]
         parts.append(_group("options", [(_spelled(one), one.help or "") for one in options], width))
         return "\n".join([*parts, textwrap.fill(MORE, width), ""])
+
+
+def joined(args: Sequence[str]) -> list[str]:
+    """The words, with a time that lies back, as in ``--at -2h``, in one with its option: it looks like another one."""
+    found: list[str] = []
+    for word in args:
+        if found and found[-1] == AT and word[:1] == "-" and word[1:2].isdigit():
+            found[-1] = f"{AT}={word}"
+        else:
+            found.append(word)
+    return found
 
 
 def first_word(args: Sequence[str]) -> str:

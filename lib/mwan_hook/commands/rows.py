@@ -69,6 +69,13 @@ def _changing(add: Add) -> None:
 
 
 def _explaining(add: Add) -> None:
+    words = "whether an uplink is used, or which way a packet goes: by whose order, and what would change it when"
+    one = add("why", words)
+    one.add_argument(
+        "word", nargs="?", metavar="UPLINK", help="an uplink, a template, or the address or name of a destination"
+    )
+    one.add_argument("--at", metavar="TIME", help="as it was, by the record: 03:12, 2026-11-30T03:12 or -2h")
+    _as_json(one)
     _as_json(add("plan", "the changes a run would make, in ip(8) syntax; changes nothing"))
     words = "which rules a packet passes, which table answers, which uplink it is; 1 if the kernel says otherwise"
     one = add("trace", words, "cli:trace")

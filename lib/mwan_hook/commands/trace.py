@@ -87,6 +87,18 @@ def ask_both(asked: Question) -> tuple[Trace, KernelAnswer | None]:
     return done._replace(outcome=merge_twins(done.outcome)), answer
 
 
+def plain(judged: Judged, destination: str) -> tuple[Trace, KernelAnswer | None, Names]:
+    """The walk of a packet of this machine that says nothing but where to, the kernel's answer, and names.
+
+    Raises MwanError for what is neither an address nor found by a name server.
+    """
+    devices = inquiry.devices(Question(Family.IPV4, "0.0.0.0"))
+    address = address_of(destination)
+    asked = Question(Family.of(address), address, uid=os.getuid())
+    done, answer = ask_both(asked)
+    return done, answer, _names(judged, devices, asked)
+
+
 def verdict(done: Trace, answer: KernelAnswer | None, names: Names) -> str:
     """The kernel's answer against ours."""
     if answer is None:
@@ -129,6 +141,11 @@ def question(options: Namespace, devices: dict[int, Device]) -> tuple[Question, 
     uid = options.uid if options.uid is not None else 0 if iif else os.getuid()
     asked = Question(family, destination, source, iif, oif, options.mark, proto, options.sport, options.dport, uid)
     return asked, notes
+
+
+def address_of(destination: str) -> str:
+    """An address as it is written, or found by a name server.  Raises MwanError."""
+    return _destination(destination, None)[0]
 
 
 def _destination(text: str, family: Family | None) -> tuple[str, list[str]]:

@@ -211,7 +211,7 @@ def _shared(
         if routing.last_resort in (LastResort.UNREACHABLE, LastResort.BLACKHOLE):
             return [Route(family, table, metric=BEST_METRIC, kind=routing.last_resort.value)]
         if routing.last_resort is LastResort.KEEP:
-            carrying = _last_known(family, used, state)
+            carrying = last_known(family, used, state)
     if not carrying:
         return []
     return stacked(family, table, carrying, best_tier(carrying, family))
@@ -234,7 +234,7 @@ def _placed(routes: Sequence[Route], snapshot: Snapshot, uplinks: Sequence[Uplin
     return [route._replace(metric=metric) for route, metric in zip(routes, metrics, strict=True)]
 
 
-def _last_known(family: Family, used: Sequence[Uplink], state: State) -> list[Uplink]:
+def last_known(family: Family, used: Sequence[Uplink], state: State) -> list[Uplink]:
     """Uplinks for ``last_resort = keep``: those online last that still have a route; else all that have one."""
     able = [uplink for uplink in used if uplink.enabled and not uplink.way(family).missing]
     names = state.last_online.get(family, ())

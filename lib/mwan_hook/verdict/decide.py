@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mwan_hook.model import Probe, Round, TargetResult, Uplink, UplinkState
 
 ALPHA = 1 / 8  # RFC 6298, section 2
+STOOD_IN = "nothing else is online"  # ends the reason of one that was let in early
 FRESH_INTERVALS = 2  # a good round older than so many intervals must be made again before it is trusted
 
 
@@ -223,6 +224,6 @@ def _can_stand_in(state: FamilyState, probe: Probe, now: float) -> bool:
 
 
 def _standing_in(state: FamilyState, now: float) -> FamilyState:
-    reason = f"{state.reason.partition('; ')[0]}; nothing else is online"
+    reason = f"{state.reason.partition('; ')[0]}; {STOOD_IN}"
     checked = state.portal_at is not None and state.portal_at == state.probed_at
     return _online(state, reason)._replace(since=now, portal_due=not checked)

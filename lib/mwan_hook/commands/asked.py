@@ -1,0 +1,45 @@
+"""What a word of ``mwan-hook why`` means, and how wide its answer may be."""
+
+from __future__ import annotations
+
+import difflib
+import shutil
+import sys
+
+from mwan_hook.model import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mwan_hook.explain.values import View
+
+USUAL = 80  # columns, where there is no terminal
+CLOSE = 0.6  # of two words, as difflib measures it
+
+
+def width() -> int:
+    """Columns of the terminal, or the usual ones."""
+    return shutil.get_terminal_size((USUAL, 0)).columns if sys.stdout.isatty() else USUAL
+
+
+def refuse_near_misses(word: str, view: View) -> None:
+    """A word that is no destination: raise UsageError with what may be meant.
+
+    A name without a dot that is close to an uplink's is taken for that one mistyped, before any name server is asked:
+    that takes its time when a line is down.
+    """
+    names = dict.fromkeys(name for one in view.uplinks for name in (one.name, one.interface, one.config.name) if name)
+    close = difflib.get_close_matches(word, names, n=1, cutoff=CLOSE)
+    if "." in word or ":" in word or (not close and _resolves(word)):
+        return
+    known = ", ".join(uplink.name for uplink in view.uplinks) or "none"
+    meant = f"did you mean {close[0]}?" if close else f"uplinks are: {known}"
+    raise UsageError(f"{word} is neither an uplink nor a destination; {meant}")
+
+
+def _resolves(word: str) -> bool:
+    import socket
+
+    try:
+        return bool(socket.getaddrinfo(word, None, type=socket.SOCK_DGRAM))
+    except (OSError, UnicodeError):
+        return False

@@ -1,0 +1,109 @@
+"""``mwan-hook why``: whether an uplink is used, by whose order, and what would change it.  Needs no root."""
+
+from __future__ import annotations
+
+import json
+
+from mwan_hook.commands.asked import refuse_near_misses, width
+from mwan_hook.config import look as configured
+from mwan_hook.explain import why, words
+from mwan_hook.explain.values import View
+from mwan_hook.light import NamedTuple
+from mwan_hook.model import ConfigError, Family, MwanError, UsageError
+from mwan_hook.run import judge, look
+from mwan_hook.say import complain, say
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mwan_hook.explain.packets import Packet
+    from mwan_hook.explain.values import Reason
+    from mwan_hook.model import Uplink
+    from mwan_hook.run.scene import Judged
+
+SAMPLES = {Family.IPV4: "1.0.0.1", Family.IPV6: "2600::1"}  # addresses that only a default leads to
+
+
+class Live(NamedTuple):
+    """How things stand."""
+
+    judged: Judged
+    view: View
+    messages: tuple[str, ...]
+
+
+def run(root: str, word: str | None, at: str | None, as_json: bool) -> int:
+    """Explain how it is, or how it was."""
+    if at is not None:
+        from mwan_hook.commands import whythen
+
+        return whythen.run(root, word, at, as_json)
+    found = _live(root)
+    uplinks = why.named(found.view, word) if word else []
+    packet = None
+    if word and not uplinks:
+        refuse_near_misses(word, found.view)
+        packet = _packet(word, found)
+    ahead = {} if word else _ahead(found)
+    shown_uplinks = uplinks or ([u for u in found.view.uplinks if packet is None or u.name in packet.uplinks])
+    if as_json:
+        from mwan_hook.explain import document
+
+        made = document.document(found.view, shown_uplinks, ahead, packet, word or "")
+        say(json.dumps(made, indent=1).split("\n"))
+    else:
+        say(_text(found.view, uplinks, packet, ahead))
+    complain(found.messages)
+    return 0
+
+
+def _live(root: str) -> Live:
+    try:
+        loaded = configured(root)
+    except ConfigError as error:
+        from mwan_hook.commands import from_state
+
+        seen = look.to_read(root, from_state.loaded(root, error))
+        judged = from_state.judged(seen)
+        return Live(judged, why.view_of(judged, readable=False), (from_state.MISSING, *seen.messages))
+    judged = judge.judge(look.to_read(root, loaded))
+    return Live(judged, why.view_of(judged), (*judged.scene.messages, *loaded.warnings))
+
+
+def _text(
+    view: View, uplinks: Sequence[Uplink], packet: Packet | None, ahead: dict[Family, Sequence[Reason]]
+) -> list[str]:
+    if uplinks:
+        return why.story_lines(view, uplinks, width())
+    if packet is None:
+        return words.wrapped(why.overview(view, ahead), width())
+    return words.wrapped(why.packet(view, packet), width())
+
+
+def _packet(word: str, found: Live) -> Packet:
+    """Which way a packet to a destination takes, by the walk of ``trace``."""
+    from mwan_hook.commands import trace
+    from mwan_hook.explain import packets
+
+    try:
+        walked = trace.plain(found.judged, word)
+    except MwanError as error:
+        cause = error.__cause__
+        said = cause.strerror if isinstance(cause, OSError) and cause.strerror else str(error)
+        raise UsageError(f"{word} is neither an uplink nor a destination: {said}") from error
+    return packets.explained(*walked, found.view)
+
+
+def _ahead(found: Live) -> dict[Family, Sequence[Reason]]:
+    """What takes packets before the defaults that there are."""
+    from mwan_hook.commands import trace
+    from mwan_hook.explain import packets
+    from mwan_hook.explain.carriage import carriage
+
+    taken: dict[Family, Sequence[Reason]] = {}
+    for family in found.view.families:
+        if found.view.uplinks and carriage(found.view, family).members:
+            done, _, names = trace.plain(found.judged, SAMPLES[family])
+            taken[family] = packets.ahead(done, names, found.view)
+    return taken

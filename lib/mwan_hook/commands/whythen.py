@@ -1,0 +1,78 @@
+"""``mwan-hook why --at``: how it was, by the record."""
+
+from __future__ import annotations
+
+import json
+import time
+
+from mwan_hook.commands.asked import refuse_near_misses, width
+from mwan_hook.explain import document, moments, why, words
+from mwan_hook.explain.clock import local
+from mwan_hook.explain.frames import frames
+from mwan_hook.explain.values import Reason
+from mwan_hook.light import partial
+from mwan_hook.model import Family, MwanError, UsageError
+from mwan_hook.say import say
+from mwan_hook.store import state as states
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mwan_hook.explain.frames import Frame
+    from mwan_hook.explain.moments import Recorded
+    from mwan_hook.explain.values import View
+    from mwan_hook.model import Uplink
+
+
+def run(root: str, word: str | None, at: str, as_json: bool) -> int:
+    """Explain how it was.  Raises MwanError where nothing was recorded then."""
+    now = time.time()
+    try:
+        moment = moments.moment(at, now)
+    except ValueError as error:
+        raise UsageError(f"--at: {error}") from None
+    found = moments.recorded(partial(frames, root), moment, states.boot_id())
+    if found.frame is None:
+        raise MwanError(_unknown(found, moment, now))
+    view = _then(found.frame, moment)
+    uplinks = why.named(view, word) if word else []
+    family = _family(word, view) if word and not uplinks else None
+    if as_json:
+        made = document.document(view, uplinks or view.uplinks, {}, None, "")
+        say(json.dumps({**made, "recorded": document.iso(found.frame.wall)}, indent=1).split("\n"))
+    else:
+        recorded = local(found.frame.wall, now)
+        say([f"As it was at {local(moment, now)}, by what was recorded at {recorded}:", ""])
+        say(_text(view, uplinks, family))
+    return 0
+
+
+def _then(frame: Frame, moment: float) -> View:
+    """How things stood at a moment at which the frame held."""
+    view = why.view_of(frame)
+    return view._replace(now=view.now + moment - frame.wall, wall=moment)
+
+
+def _text(view: View, uplinks: Sequence[Uplink], family: Family | None) -> list[str]:
+    if uplinks:
+        return why.story_lines(view, uplinks, width())
+    if family is None:
+        return words.wrapped(why.overview(view), width())
+    unrecorded = words.sentences([Reason("unrecorded", "", family)], view, "It")
+    return words.wrapped([unrecorded, *why.overview(view._replace(families=(family,)))], width())
+
+
+def _family(word: str, view: View) -> Family:
+    """The family of a destination, as it is written or found by a name server now."""
+    refuse_near_misses(word, view)
+    from mwan_hook.commands.trace import address_of
+
+    return Family.of(address_of(word))
+
+
+def _unknown(found: Recorded, moment: float, now: float) -> str:
+    """Where the record has something, if not of this moment."""
+    times = [f"{word} {local(at, now)}" for word, at in (("before it", found.before), ("after it", found.after)) if at]
+    there = f"the nearest that is: {' and '.join(times)}" if times else "nothing is recorded at all"
+    return f"what was at {local(moment, now)} is not recorded; {there}"

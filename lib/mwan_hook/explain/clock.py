@@ -1,0 +1,46 @@
+"""Moments of a view in local time."""
+
+from __future__ import annotations
+
+import time
+
+from mwan_hook.durations import HOUR, duration
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mwan_hook.explain.values import View
+
+
+def wall_of(view: View, moment: float) -> float:
+    """Seconds since the epoch of a CLOCK_BOOTTIME moment."""
+    return view.wall - view.now + moment
+
+
+def spelled(view: View, moment: float) -> str:
+    """``12:04:30`` within an hour, ``12:04`` of the same day, or the date too."""
+    return local(wall_of(view, moment), view.wall)
+
+
+def local(wall: float, today: float) -> str:
+    """A moment (seconds since the epoch) as it is written on the day of another one."""
+    try:
+        there, here = time.localtime(wall), time.localtime(today)
+    except (OverflowError, OSError, ValueError):
+        return f"{wall:.0f} s after 1970"  # no calendar has such a year
+    if there[:3] != here[:3]:
+        return time.strftime("%Y-%m-%d %H:%M", there)
+    return time.strftime("%H:%M:%S" if abs(wall - today) < HOUR else "%H:%M", there)
+
+
+def since(view: View, moment: float) -> str:
+    """``07:12 (2 h 3 min)``."""
+    return f"{spelled(view, moment)} ({duration(view.now - moment)})"
+
+
+def day(view: View, text: str) -> float | None:
+    """The CLOCK_BOOTTIME moment at which a day (YYYY-MM-DD) begins here; None where that is no day."""
+    try:
+        begins = time.mktime(time.strptime(text, "%Y-%m-%d"))
+    except (ValueError, OverflowError):
+        return None
+    return begins - view.wall + view.now

@@ -1,0 +1,127 @@
+"""A walk through the rules as reasons: by whose order a packet of this machine takes its way.  Pure."""
+
+from __future__ import annotations
+
+from mwan_hook.explain.online import listed
+from mwan_hook.explain.values import Reason, View
+from mwan_hook.explain.words import called
+from mwan_hook.light import NamedTuple
+from mwan_hook.model import DEFAULT, LOOKUP, MAIN_TABLE
+from mwan_hook.policy import order
+from mwan_hook.routing.words import quote
+from mwan_hook.trace import words
+from mwan_hook.trace.compare import agree
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mwan_hook.model import Family
+    from mwan_hook.trace.values import AnyRule, KernelAnswer, Leg, Outcome, Step, Trace
+    from mwan_hook.trace.words import Names
+
+KERNEL = 2  # protocol number of the rules that the kernel makes
+
+
+class Packet(NamedTuple):
+    """Which way a packet takes, and by whose order."""
+
+    family: Family
+    address: str
+    reasons: tuple[Reason, ...]
+    interfaces: tuple[str, ...] = ()
+    uplinks: tuple[str, ...] = ()
+
+
+def explained(done: Trace, answer: KernelAnswer | None, names: Names, view: View) -> Packet:
+    """The walk's end in reasons."""
+    asked, outcome = done.question, done.outcome
+    family, to = asked.family, {"destination": quote(asked.destination)}
+    step = _deciding(done)
+    rule = f"{step.rule.priority}: {words.rule(step.rule, names)}" if step else ""
+    facts = {**to, "rule": rule, "why": outcome.why or "no route is found", "route": _route(outcome, names)}
+    facts["table"] = names.table(outcome.table) if outcome.table else ""
+    facts["policy"] = _policy_of(step.rule, view) if step else ""
+    facts["order"] = next((order.text(c.policy) for c in view.policies if c.policy.name == facts["policy"]), "")
+    kinds = _kinds(step, outcome, view, names)
+    reasons = [Reason(kind, "", family, facts) for kind in kinds]
+    if kinds[0] == "leaves":
+        facts["ways"] = _ways(outcome.legs, names, view)
+    if answer is not None and not agree(outcome, answer):
+        reasons.append(Reason("differs", "", family, {**to, "kernel": words.kernel(answer, names)}))
+    outside = [names.device(leg.index) for leg in outcome.legs if leg.index not in names.uplinks]
+    if kinds[0] == "leaves":
+        reasons += [Reason("outside", "", family, {"interface": name}) for name in dict.fromkeys(outside)]
+    reasons += [Reason("marked", "", family, {"note": note}) for note in names.notes]
+    interfaces = dict.fromkeys(names.device(leg.index) for leg in outcome.legs)
+    uplinks = dict.fromkeys(names.uplinks[leg.index][0] for leg in outcome.legs if leg.index in names.uplinks)
+    return Packet(family, asked.destination, tuple(reasons), tuple(interfaces), tuple(uplinks))
+
+
+def ahead(done: Trace, names: Names, view: View) -> tuple[Reason, ...]:
+    """What takes any packet before the default does, if anything."""
+    step, outcome, asked = _deciding(done), done.outcome, done.question
+    kinds = _kinds(step, outcome, view, names)
+    if "foreign_refusal" in kinds:
+        why = f"a rule of another program refuses them ({words.rule(step.rule, names)})" if step else outcome.why
+        return (Reason("ahead_refused", "", asked.family, {"why": why, "destination": asked.destination}),)
+    if step is None or not {"foreign_rule", "vrf"} & set(kinds) or kinds[0] != "leaves":
+        return ()
+    facts = {"rule": f"{step.rule.priority}: {words.rule(step.rule, names)}"}
+    return (Reason("ahead", "", asked.family, {**facts, "ways": _ways(outcome.legs, names, view)}),)
+
+
+def _deciding(done: Trace) -> Step | None:
+    """The rule whose table answered, or that refused."""
+    return next((step for step in reversed(done.steps) if step.decided or step.kept), None)
+
+
+def _kinds(step: Step | None, outcome: Outcome, view: View, names: Names) -> Sequence[str]:
+    """What happens to the packet, and by whose order."""
+    if outcome.entry is not None and not outcome.error and outcome.entry.route.kind == "local":
+        return ("here",)
+    by = _order(step, outcome, view)
+    if outcome.error:
+        if by == "refused_by_policy":
+            return (by,)
+        return ("foreign_refusal",) if by == "foreign_rule" else ("no_way",)
+    return ("leaves", by, "first_of_policy") if by == "by_policy" else ("leaves", by)
+
+
+def _order(step: Step | None, outcome: Outcome, view: View) -> str:
+    """The kind that tells whose rule decided: a policy's, the shared default's, the kernel's or another program's."""
+    if step is None:
+        return "by_rule"
+    rule, routing = step.rule, view.config.routing
+    if rule.l3mdev:
+        return "vrf"
+    ours = rule.protocol == routing.protocol
+    if ours and _policy_of(rule, view):
+        return "by_policy" if rule.action == LOOKUP else "refused_by_policy"
+    route = outcome.entry.route if outcome.entry else None
+    default = route is not None and route.dst == DEFAULT
+    if default and route and route.table == routing.default_table and route.protocol == routing.protocol:
+        return "by_default"
+    if ours or rule.protocol == KERNEL:
+        return ("main_default" if default else "specific") if step.table == MAIN_TABLE else "by_rule"
+    return "foreign_rule"
+
+
+def _policy_of(rule: AnyRule, view: View) -> str:
+    """The name of the policy that a rule is of."""
+    if rule.protocol != view.config.routing.protocol:
+        return ""
+    return next((c.policy.name for c in view.policies if rule.priority in (c.priority, c.priority + 1)), "")
+
+
+def _route(outcome: Outcome, names: Names) -> str:
+    return words.entry(outcome.entry, names) if outcome.entry else ""
+
+
+def _ways(legs: Sequence[Leg], names: Names, view: View) -> str:
+    """``fiber (eth1)``, or what is no uplink by its interface."""
+    found = []
+    for leg in legs:
+        name = names.uplinks.get(leg.index, ("", ""))[0]
+        found.append(called(view, name) if name else names.device(leg.index))
+    return listed(dict.fromkeys(found)) if found else "nothing"
