@@ -10,7 +10,7 @@ from mwan_hook.model import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from mwan_hook.explain.values import View
+    from mwan_hook.explain.values import Situation
 
 USUAL = 80  # columns, where there is no terminal
 CLOSE = 0.6  # of two words, as difflib measures it
@@ -21,7 +21,7 @@ def width() -> int:
     return shutil.get_terminal_size((USUAL, 0)).columns if sys.stdout.isatty() else USUAL
 
 
-def refuse_near_misses(word: str, view: View) -> None:
+def refuse_near_misses(word: str, view: Situation) -> None:
     """A word that is no destination: raise UsageError with what may be meant.
 
     A name without a dot that is close to an uplink's is taken for that one mistyped, before any name server is asked:

@@ -7,7 +7,7 @@ import json
 from mwan_hook.commands.asked import refuse_near_misses, width
 from mwan_hook.config import look as configured
 from mwan_hook.explain import why, words
-from mwan_hook.explain.values import View
+from mwan_hook.explain.values import Situation
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import ConfigError, Family, MwanError, UsageError
 from mwan_hook.run import judge, look
@@ -29,7 +29,7 @@ class Live(NamedTuple):
     """How things stand."""
 
     judged: Judged
-    view: View
+    view: Situation
     messages: tuple[str, ...]
 
 
@@ -72,7 +72,7 @@ def _live(root: str) -> Live:
 
 
 def _text(
-    view: View, uplinks: Sequence[Uplink], packet: Packet | None, ahead: dict[Family, Sequence[Reason]]
+    view: Situation, uplinks: Sequence[Uplink], packet: Packet | None, ahead: dict[Family, Sequence[Reason]]
 ) -> list[str]:
     if uplinks:
         return why.story_lines(view, uplinks, width())

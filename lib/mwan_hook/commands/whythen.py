@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from mwan_hook.explain.frames import Frame
     from mwan_hook.explain.moments import Recorded
-    from mwan_hook.explain.values import View
+    from mwan_hook.explain.values import Situation
     from mwan_hook.model import Uplink
 
 
@@ -48,13 +48,13 @@ def run(root: str, word: str | None, at: str, as_json: bool) -> int:
     return 0
 
 
-def _then(frame: Frame, moment: float) -> View:
+def _then(frame: Frame, moment: float) -> Situation:
     """How things stood at a moment at which the frame held."""
     view = why.view_of(frame)
     return view._replace(now=view.now + moment - frame.wall, wall=moment)
 
 
-def _text(view: View, uplinks: Sequence[Uplink], family: Family | None) -> list[str]:
+def _text(view: Situation, uplinks: Sequence[Uplink], family: Family | None) -> list[str]:
     if uplinks:
         return why.story_lines(view, uplinks, width())
     if family is None:
@@ -63,7 +63,7 @@ def _text(view: View, uplinks: Sequence[Uplink], family: Family | None) -> list[
     return words.wrapped([unrecorded, *why.overview(view._replace(families=(family,)))], width())
 
 
-def _family(word: str, view: View) -> Family:
+def _family(word: str, view: Situation) -> Family:
     """The family of a destination, as it is written or found by a name server now."""
     refuse_near_misses(word, view)
     from mwan_hook.commands.trace import address_of

@@ -10,15 +10,15 @@ from mwan_hook.verdict.standing import online_of, taking, used_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from mwan_hook.explain.values import View
+    from mwan_hook.explain.values import Situation
 
 
-def carriages(view: View) -> dict[Family, Carriage]:
+def carriages(view: Situation) -> dict[Family, Carriage]:
     """The same of each family."""
     return {family: carriage(view, family) for family in FAMILIES}
 
 
-def carriage(view: View, family: Family) -> Carriage:
+def carriage(view: Situation, family: Family) -> Carriage:
     """The uplinks that carry the default of one family, and those that could."""
     if not view.readable:
         return _stored(view, family)
@@ -34,7 +34,7 @@ def carriage(view: View, family: Family) -> Carriage:
     return Carriage(family, members, tuple(weights[one.index] for one in members), tuple(online), used)
 
 
-def _stored(view: View, family: Family) -> Carriage:
+def _stored(view: Situation, family: Family) -> Carriage:
     """What the last run has left: the best way out, and the verdicts."""
     used = tuple([uplink for uplink in view.uplinks if view.memory(uplink, family).way])
     online = tuple([uplink for uplink in used if view.memory(uplink, family).status is Status.ONLINE])
@@ -53,7 +53,7 @@ def metric_of(uplink: Uplink) -> int:
     return uplink.metric if uplink.config.metric is None else uplink.config.metric
 
 
-def is_over_quota(view: View, uplink: Uplink) -> bool:
+def is_over_quota(view: Situation, uplink: Uplink) -> bool:
     """Whether it comes after all others because of its quota."""
     if not uplink.config.quota:
         return False

@@ -8,15 +8,15 @@ from mwan_hook.durations import HOUR, duration
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from mwan_hook.explain.values import View
+    from mwan_hook.explain.values import Situation
 
 
-def wall_of(view: View, moment: float) -> float:
+def wall_of(view: Situation, moment: float) -> float:
     """Seconds since the epoch of a CLOCK_BOOTTIME moment."""
     return view.wall - view.now + moment
 
 
-def spelled(view: View, moment: float) -> str:
+def spelled(view: Situation, moment: float) -> str:
     """``12:04:30`` within an hour, ``12:04`` of the same day, or the date too."""
     return local(wall_of(view, moment), view.wall)
 
@@ -32,12 +32,12 @@ def local(wall: float, today: float) -> str:
     return time.strftime("%H:%M:%S" if abs(wall - today) < HOUR else "%H:%M", there)
 
 
-def since(view: View, moment: float) -> str:
+def since(view: Situation, moment: float) -> str:
     """``07:12 (2 h 3 min)``."""
     return f"{spelled(view, moment)} ({duration(view.now - moment)})"
 
 
-def day(view: View, text: str) -> float | None:
+def day(view: Situation, text: str) -> float | None:
     """The CLOCK_BOOTTIME moment at which a day (YYYY-MM-DD) begins here; None where that is no day."""
     try:
         begins = time.mktime(time.strptime(text, "%Y-%m-%d"))

@@ -10,7 +10,7 @@ from mwan_hook.routing.words import quote
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from mwan_hook.explain.values import View
+    from mwan_hook.explain.values import Situation
 
 FAR = 1e8  # CLOCK_BOOTTIME seconds that no machine sees: until it is told otherwise
 ABSENT = "its interface is not there"  # of `dial.course`: the facts say that better
@@ -18,7 +18,7 @@ OVER_QUOTA = "beyond its quota"  # of `dial.decide`
 PHASES = {Phase.STOPPING: "stopping", Phase.EXERCISING: "exercising", Phase.DIALLING: "dialling"}
 
 
-def not_up(view: View, uplink: Uplink) -> Reason | None:
+def not_up(view: Situation, uplink: Uplink) -> Reason | None:
     """Why it is not up although it is dialled; None where that is not what keeps it out."""
     record, dial = view.state.dials.get(uplink.name), uplink.config.dial
     if dial is None or record is None:
@@ -30,7 +30,7 @@ def not_up(view: View, uplink: Uplink) -> Reason | None:
     return _resting(view, uplink, record, dial)
 
 
-def _hung_up(view: View, uplink: Uplink) -> Reason | None:
+def _hung_up(view: Situation, uplink: Uplink) -> Reason | None:
     """The same where only its verdict tells of it."""
     reasons = [view.memory(uplink, family).reason for family in FAMILIES]
     said = next((words for words in reasons if words.startswith(BY_US)), "")
@@ -39,7 +39,7 @@ def _hung_up(view: View, uplink: Uplink) -> Reason | None:
     return Reason("idle", uplink.name, None, {"reason": said.removeprefix(BY_US)})
 
 
-def _resting(view: View, uplink: Uplink, record: Activation, dial: Dial) -> Reason:
+def _resting(view: Situation, uplink: Uplink, record: Activation, dial: Dial) -> Reason:
     """Why it is not dialled just now."""
     words = _words(view, uplink, record)
     if record.final:
@@ -61,7 +61,7 @@ def _fails(record: Activation, dial: Dial) -> float | None:
     return record.asked_at + dial.ready_timeout if record.phase is not Phase.STOPPING else None
 
 
-def _words(view: View, uplink: Uplink, record: Activation) -> dict[str, str]:
+def _words(view: Situation, uplink: Uplink, record: Activation) -> dict[str, str]:
     count = record.tries
     if record.phase is Phase.DIALLING:
         tries = f" (try {count})" if count > 1 else ""
@@ -75,7 +75,7 @@ def _words(view: View, uplink: Uplink, record: Activation) -> dict[str, str]:
     }
 
 
-def notes(view: View, uplink: Uplink) -> list[Reason]:
+def notes(view: Situation, uplink: Uplink) -> list[Reason]:
     """Why it is up, of one that is dialled."""
     record = view.state.dials.get(uplink.name)
     if uplink.config.dial is None or record is None or not record.phase.is_up:

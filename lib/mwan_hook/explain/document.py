@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from typing import Any
 
     from mwan_hook.explain.packets import Packet
-    from mwan_hook.explain.values import Carriage, Reason, View
+    from mwan_hook.explain.values import Carriage, Reason, Situation
 
 
 def document(
-    view: View,
+    view: Situation,
     uplinks: Sequence[Uplink],
     ahead: Mapping[Family, Sequence[Reason]],
     packet: Packet | None,
@@ -45,7 +45,7 @@ def document(
     }
 
 
-def _uplink(view: View, uplink: Uplink, found: Mapping[Family, Carriage]) -> dict[str, Any]:
+def _uplink(view: Situation, uplink: Uplink, found: Mapping[Family, Carriage]) -> dict[str, Any]:
     stories: dict[Family, Sequence[Reason]] = dict(why.told(view, uplink, found, why.whole))
     return {
         "interface": uplink.interface,
@@ -54,7 +54,7 @@ def _uplink(view: View, uplink: Uplink, found: Mapping[Family, Carriage]) -> dic
     }
 
 
-def _family(view: View, uplink: Uplink, family: Family, reasons: Sequence[Reason] | None) -> dict[str, Any] | None:
+def _family(view: Situation, uplink: Uplink, family: Family, reasons: Sequence[Reason] | None) -> dict[str, Any] | None:
     """None for a family that it has nothing to do with."""
     if not reasons:
         return None
@@ -62,7 +62,7 @@ def _family(view: View, uplink: Uplink, family: Family, reasons: Sequence[Reason
     return {"used": reasons[0].kind in CARRIES, "reasons": _reasons(view, told, uplink.name)}
 
 
-def _packet(view: View, packet: Packet, destination: str) -> dict[str, Any]:
+def _packet(view: Situation, packet: Packet, destination: str) -> dict[str, Any]:
     return {
         "name": destination,
         "address": packet.address,
@@ -73,11 +73,11 @@ def _packet(view: View, packet: Packet, destination: str) -> dict[str, Any]:
     }
 
 
-def _reasons(view: View, reasons: Iterable[Reason], name: str) -> list[dict[str, Any]]:
+def _reasons(view: Situation, reasons: Iterable[Reason], name: str) -> list[dict[str, Any]]:
     return [_reason(view, reason, name) for reason in reasons]
 
 
-def _reason(view: View, reason: Reason, name: str) -> dict[str, Any]:
+def _reason(view: Situation, reason: Reason, name: str) -> dict[str, Any]:
     subject = words.called(view, reason.uplink or name) if reason.uplink or name else "It"
     return {
         "kind": reason.kind,

@@ -11,7 +11,7 @@ from mwan_hook.verdict.standing import another_online
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from mwan_hook.explain.values import View
+    from mwan_hook.explain.values import Situation
     from mwan_hook.model import FamilyState, Uplink, UplinkConfig
 
 MOST = 5000  # rounds that are played; what takes more is no nearer than that
@@ -25,7 +25,7 @@ class Comeback(NamedTuple):
     held: bool = False  # a hold is part of that, one that has not begun
 
 
-def comeback(view: View, uplink: Uplink, family: Family) -> Comeback | None:
+def comeback(view: Situation, uplink: Uplink, family: Family) -> Comeback | None:
     """The earliest moment if each round is good and made as soon as it is due; None where it is not probed.
 
     All other uplinks stay as they are.
@@ -44,7 +44,7 @@ def comeback(view: View, uplink: Uplink, family: Family) -> Comeback | None:
 
 
 def _played(
-    view: View, memories: dict[str, UplinkState], uplink: Uplink, family: Family, now: float
+    view: Situation, memories: dict[str, UplinkState], uplink: Uplink, family: Family, now: float
 ) -> tuple[float, dict[str, UplinkState]]:
     """When the next round is due, and the memories after it."""
     config, state = uplink.config, memories[uplink.name].family(family)
@@ -78,7 +78,7 @@ def _every(config: UplinkConfig, another: bool) -> float:
     return every - min(1.0, every / 10)
 
 
-def good_again(view: View, uplink: Uplink, family: Family) -> float | None:
+def good_again(view: Situation, uplink: Uplink, family: Family) -> float | None:
     """The earliest moment at which a degraded uplink may be good again, if each echo is; None where none is sent."""
     state, probe = view.memory(uplink, family), uplink.config.probe
     known = state.quality
@@ -93,7 +93,7 @@ def good_again(view: View, uplink: Uplink, family: Family) -> float | None:
     return max(view.now, begun + probe.window - quality.slack(probe))
 
 
-def leads_from(view: View, leader: Uplink, family: Family) -> float | None:
+def leads_from(view: Situation, leader: Uplink, family: Family) -> float | None:
     """The earliest moment at which a quicker uplink may take the lead; None where it may at once."""
     since = view.memory(leader, family).leads
     return since + leading.STAY if since is not None and since + leading.STAY > view.now else None

@@ -12,12 +12,12 @@ from mwan_hook.verdict.standing import unjudged
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from mwan_hook.explain.values import Carriage, View
+    from mwan_hook.explain.values import Carriage, Situation
 
 REFUSED = {LastResort.UNREACHABLE: "refused", LastResort.BLACKHOLE: "dropped"}
 
 
-def default(view: View, found: Carriage) -> list[Reason]:
+def default(view: Situation, found: Carriage) -> list[Reason]:
     """The default of one family, and what else there is to say of the family."""
     reasons = [*_carriers(view, found)]
     if found.members and view.readable and view.config.routing.default_table == MAIN_TABLE:
@@ -25,7 +25,7 @@ def default(view: View, found: Carriage) -> list[Reason]:
     return reasons + _ignored(view, found.family)
 
 
-def _carriers(view: View, found: Carriage) -> list[Reason]:
+def _carriers(view: Situation, found: Carriage) -> list[Reason]:
     family = found.family
     if len(found.members) > 1:
         return [_shared(found)]
@@ -48,7 +48,7 @@ def _shared(found: Carriage) -> Reason:
     )
 
 
-def _resort(view: View, family: Family) -> list[Reason]:
+def _resort(view: Situation, family: Family) -> list[Reason]:
     resort = view.config.routing.last_resort
     if not view.readable or resort is LastResort.KEEP:
         return []
@@ -57,7 +57,7 @@ def _resort(view: View, family: Family) -> list[Reason]:
     return [Reason("resort_main", "", family)]
 
 
-def _ignored(view: View, family: Family) -> list[Reason]:
+def _ignored(view: Situation, family: Family) -> list[Reason]:
     found = []
     for key, at in view.state.ignored.items():
         word, _, target = key.partition(" ")
@@ -66,7 +66,7 @@ def _ignored(view: View, family: Family) -> list[Reason]:
     return found
 
 
-def in_common(view: View) -> list[Reason]:
+def in_common(view: Situation) -> list[Reason]:
     """What is the fault of no uplink."""
     if not view.state.dark_since:
         return []

@@ -17,7 +17,7 @@ from mwan_hook.verdict.standing import another_online
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from mwan_hook.explain.values import Carriage, View
+    from mwan_hook.explain.values import Carriage, Situation
     from mwan_hook.policy.policies import BoundPolicy
 
 FALLBACKS = {
@@ -27,7 +27,7 @@ FALLBACKS = {
 }
 
 
-def concerns(view: View, uplink: Uplink, found: Carriage) -> list[Reason]:
+def concerns(view: Situation, uplink: Uplink, found: Carriage) -> list[Reason]:
     """What weighs on one that is online in a family."""
     family, state, reasons = found.family, view.memory(uplink, found.family), list[Reason]()
     if state.status is not Status.ONLINE or uplink.way(family).missing:
@@ -58,7 +58,7 @@ def _doubt(uplink: Uplink, family: Family, state: FamilyState) -> Reason:
     return Reason("doubt", uplink.name, family, words)
 
 
-def of_family(view: View, uplink: Uplink, found: Carriage) -> list[Reason]:
+def of_family(view: Situation, uplink: Uplink, found: Carriage) -> list[Reason]:
     """The rest of the story in one family: since when, by what, and through which gateway."""
     family, state, reasons = found.family, view.memory(uplink, found.family), list[Reason]()
     if uplink.way(family).missing and view.readable:
@@ -80,7 +80,7 @@ def of_family(view: View, uplink: Uplink, found: Carriage) -> list[Reason]:
     return [*reasons, *_rank(view, uplink, found), *_turn(view, uplink, family)]
 
 
-def _rank(view: View, uplink: Uplink, found: Carriage) -> list[Reason]:
+def _rank(view: Situation, uplink: Uplink, found: Carriage) -> list[Reason]:
     """Which place an offline one will have."""
     state = view.memory(uplink, found.family)
     if not found.members or state.status is not Status.OFFLINE or not view.readable:
@@ -92,7 +92,7 @@ def _rank(view: View, uplink: Uplink, found: Carriage) -> list[Reason]:
     return [Reason("standby", uplink.name, found.family, words)]
 
 
-def _turn(view: View, uplink: Uplink, family: Family) -> list[Reason]:
+def _turn(view: Situation, uplink: Uplink, family: Family) -> list[Reason]:
     turn = view.state.turns.get(turn_key(uplink.name, family), Turn(""))
     words = {"gateway": turn.gateway}
     if turn.silent:
@@ -104,7 +104,7 @@ def _turn(view: View, uplink: Uplink, family: Family) -> list[Reason]:
     return []
 
 
-def policies(view: View, uplink: Uplink, family: Family) -> list[Reason]:
+def policies(view: Situation, uplink: Uplink, family: Family) -> list[Reason]:
     """Which policies send their packets by it, or by another one."""
     found = list[Reason]()
     if family not in uplink.config.families:
@@ -118,12 +118,12 @@ def policies(view: View, uplink: Uplink, family: Family) -> list[Reason]:
     return found
 
 
-def _listing(view: View, uplink: Uplink, family: Family) -> list[BoundPolicy]:
+def _listing(view: Situation, uplink: Uplink, family: Family) -> list[BoundPolicy]:
     there = [course for course in view.policies if family in families(course.policy)]
     return [course for course in there if any(one.name == uplink.name for one in in_family(course, family).uplinks)]
 
 
-def of_both(view: View, uplink: Uplink) -> list[Reason]:
+def of_both(view: Situation, uplink: Uplink) -> list[Reason]:
     """What is no family's alone: dialling, quota, probing, repair, and words of the operator's."""
     reasons = dialled.notes(view, uplink)
     if uplink.switched and view.readable:

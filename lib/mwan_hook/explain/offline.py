@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mwan_hook.explain.earliest import Comeback
-    from mwan_hook.explain.values import View
+    from mwan_hook.explain.values import Situation
     from mwan_hook.model import Probe
 
 FACTS = {
@@ -28,7 +28,7 @@ FACTS = {
 """Kinds of reasons by the words that :mod:`routing.ways` has for what is missing."""
 
 
-def by_facts(view: View, uplink: Uplink, family: Family) -> Reason | None:
+def by_facts(view: Situation, uplink: Uplink, family: Family) -> Reason | None:
     """Why the facts or the operator take it out; None where they do not."""
     words = {"interface": uplink.interface or uplink.name, "uplink": quote(uplink.name)}
     if not uplink.enabled:
@@ -45,7 +45,7 @@ def by_facts(view: View, uplink: Uplink, family: Family) -> Reason | None:
     return Reason("lacks", uplink.name, family, {**words, "reason": missing})
 
 
-def by_verdict(view: View, uplink: Uplink, family: Family) -> Reason:
+def by_verdict(view: Situation, uplink: Uplink, family: Family) -> Reason:
     """Why its probes keep it out."""
     state, probe = view.memory(uplink, family), uplink.config.probe
     found = comeback(view, uplink, family)

@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from mwan_hook.explain.values import Carriage, View
+    from mwan_hook.explain.values import Carriage, Situation
 
 RESORTS = {
     LastResort.MAIN: "packets take what the main table has (last_resort = main)",
@@ -28,7 +28,7 @@ def listed(names: Iterable[str]) -> str:
     return f"{', '.join(most)} and {last}" if most else last
 
 
-def carrying(view: View, uplink: Uplink, found: Carriage) -> Reason:
+def carrying(view: Situation, uplink: Uplink, found: Carriage) -> Reason:
     """Why it is one of those that carry the default."""
     family = found.family
     if not view.readable:
@@ -48,7 +48,7 @@ def carrying(view: View, uplink: Uplink, found: Carriage) -> Reason:
     return Reason("best", uplink.name, family, {"metric": str(metric_of(uplink)), "next": after.name})
 
 
-def carries(view: View, uplink: Uplink, family: Family) -> Reason:
+def carries(view: Situation, uplink: Uplink, family: Family) -> Reason:
     """That it does, without a reason."""
     state = view.memory(uplink, family)
     words = {"status": state.word, "since": clock.since(view, state.since or view.now)}
@@ -71,7 +71,7 @@ def percent(weight: int, found: Carriage) -> str:
     return f"{100 * weight / (sum(found.weights) or 1):.0f}"
 
 
-def _passed(view: View, uplink: Uplink, found: Carriage) -> str:
+def _passed(view: Situation, uplink: Uplink, found: Carriage) -> str:
     """Which online uplinks of no worse metric do not carry, and why; mostly there are none."""
     words = []
     for other in found.online:
@@ -81,7 +81,7 @@ def _passed(view: View, uplink: Uplink, found: Carriage) -> str:
     return listed(words) if words else ""
 
 
-def _hindrance(view: View, uplink: Uplink, family: Family) -> str:
+def _hindrance(view: Situation, uplink: Uplink, family: Family) -> str:
     if uplink.draining:
         return "is drained"
     if is_over_quota(view, uplink):
@@ -89,17 +89,17 @@ def _hindrance(view: View, uplink: Uplink, family: Family) -> str:
     return "is degraded" if family in uplink.behind else ""
 
 
-def _without(view: View, uplink: Uplink) -> str:
+def _without(view: Situation, uplink: Uplink) -> str:
     """What happens when the only uplink fails."""
     spare = [one.name for one in view.uplinks if one.config.dial and one.enabled and one.name != uplink.name]
     return f"{listed(spare)} {'are' if len(spare) > 1 else 'is'} dialled" if spare else _resort(view)
 
 
-def _resort(view: View) -> str:
+def _resort(view: Situation) -> str:
     return RESORTS[view.config.routing.last_resort]
 
 
-def standing_by(view: View, uplink: Uplink, found: Carriage) -> Reason:
+def standing_by(view: Situation, uplink: Uplink, found: Carriage) -> Reason:
     """Why it is online and does not carry."""
     family = found.family
     if not found.members or not view.readable:
@@ -131,14 +131,14 @@ def _place(uplink: Uplink, lead: Uplink, family: Family) -> str:
     return "behind" if uplink.preference(family) > lead.preference(family) else "online"
 
 
-def quality(view: View, uplink: Uplink, family: Family) -> dict[str, str]:
+def quality(view: Situation, uplink: Uplink, family: Family) -> dict[str, str]:
     """Which limit it is beyond, and how long it has to keep to it."""
     state = view.memory(uplink, family)
     why = state.quality.reason if state.quality and state.quality.reason else state.reason
     return {"reason": why, "window": f"{uplink.config.probe.window:g}"}
 
 
-def drained(view: View, uplink: Uplink, found: Carriage) -> Reason:
+def drained(view: Situation, uplink: Uplink, found: Carriage) -> Reason:
     """What it waits for until it is disabled."""
     known = view.state.drains.get(uplink.name)
     count = known.connections if known else None
@@ -148,7 +148,7 @@ def drained(view: View, uplink: Uplink, found: Carriage) -> Reason:
     return Reason("drained", uplink.name, found.family, words, known.ends if known else None)
 
 
-def quota(view: View, uplink: Uplink) -> tuple[str, float | None]:
+def quota(view: Situation, uplink: Uplink) -> tuple[str, float | None]:
     """What was used of the quota, in words, and when a new period begins."""
     from mwan_hook.quota import usage as quotas
     from mwan_hook.quota import words

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mwan_hook.explain.online import listed
-from mwan_hook.explain.values import Reason, View
+from mwan_hook.explain.values import Reason, Situation
 from mwan_hook.explain.words import called
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import DEFAULT, LOOKUP, MAIN_TABLE
@@ -33,7 +33,7 @@ class Packet(NamedTuple):
     uplinks: tuple[str, ...] = ()
 
 
-def explained(done: Trace, answer: KernelAnswer | None, names: Names, view: View) -> Packet:
+def explained(done: Trace, answer: KernelAnswer | None, names: Names, view: Situation) -> Packet:
     """The walk's end in reasons."""
     asked, outcome = done.question, done.outcome
     family, to = asked.family, {"destination": quote(asked.destination)}
@@ -58,7 +58,7 @@ def explained(done: Trace, answer: KernelAnswer | None, names: Names, view: View
     return Packet(family, asked.destination, tuple(reasons), tuple(interfaces), tuple(uplinks))
 
 
-def ahead(done: Trace, names: Names, view: View) -> tuple[Reason, ...]:
+def ahead(done: Trace, names: Names, view: Situation) -> tuple[Reason, ...]:
     """What takes any packet before the default does, if anything."""
     step, outcome, asked = _deciding(done), done.outcome, done.question
     kinds = _kinds(step, outcome, view, names)
@@ -76,7 +76,7 @@ def _deciding(done: Trace) -> Step | None:
     return next((step for step in reversed(done.steps) if step.decided or step.kept), None)
 
 
-def _kinds(step: Step | None, outcome: Outcome, view: View, names: Names) -> Sequence[str]:
+def _kinds(step: Step | None, outcome: Outcome, view: Situation, names: Names) -> Sequence[str]:
     """What happens to the packet, and by whose order."""
     if outcome.entry is not None and not outcome.error and outcome.entry.route.kind == "local":
         return ("here",)
@@ -88,7 +88,7 @@ def _kinds(step: Step | None, outcome: Outcome, view: View, names: Names) -> Seq
     return ("leaves", by, "first_of_policy") if by == "by_policy" else ("leaves", by)
 
 
-def _order(step: Step | None, outcome: Outcome, view: View) -> str:
+def _order(step: Step | None, outcome: Outcome, view: Situation) -> str:
     """The kind that tells whose rule decided: a policy's, the shared default's, the kernel's or another program's."""
     if step is None:
         return "by_rule"
@@ -107,7 +107,7 @@ def _order(step: Step | None, outcome: Outcome, view: View) -> str:
     return "foreign_rule"
 
 
-def _policy_of(rule: AnyRule, view: View) -> str:
+def _policy_of(rule: AnyRule, view: Situation) -> str:
     """The name of the policy that a rule is of."""
     if rule.protocol != view.config.routing.protocol:
         return ""
@@ -118,7 +118,7 @@ def _route(outcome: Outcome, names: Names) -> str:
     return words.entry(outcome.entry, names) if outcome.entry else ""
 
 
-def _ways(legs: Sequence[Leg], names: Names, view: View) -> str:
+def _ways(legs: Sequence[Leg], names: Names, view: Situation) -> str:
     """``fiber (eth1)``, or what is no uplink by its interface."""
     found = []
     for leg in legs:

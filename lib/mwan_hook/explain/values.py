@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mwan_hook.repair.ladder import Due
 
 
-class View(NamedTuple):
+class Situation(NamedTuple):
     """How things stood at one moment: now, or as it was recorded."""
 
     config: Config

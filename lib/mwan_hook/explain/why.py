@@ -6,7 +6,7 @@ from mwan_hook.explain import dialled, families, notes, offline, online, words
 from mwan_hook.explain.carriage import carriages
 from mwan_hook.explain.frames import Frame
 from mwan_hook.explain.reasons import CARRIES
-from mwan_hook.explain.values import Carriage, Reason, View
+from mwan_hook.explain.values import Carriage, Reason, Situation
 from mwan_hook.model import Family, Status, Uplink
 from mwan_hook.verdict.standing import carries, uses
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mwan_hook.run.scene import Judged
 
     Stories = Sequence[tuple[Family, Sequence[Reason]]]
-    Telling = Callable[[View, Uplink, Carriage], list[Reason]]
+    Telling = Callable[[Situation, Uplink, Carriage], list[Reason]]
 
 
 def lines(seen: Judged | Frame, name: str, width: int) -> list[str]:
@@ -27,23 +27,23 @@ def lines(seen: Judged | Frame, name: str, width: int) -> list[str]:
     return story_lines(view, named(view, name), width)
 
 
-def story_lines(view: View, uplinks: Sequence[Uplink], width: int) -> list[str]:
+def story_lines(view: Situation, uplinks: Sequence[Uplink], width: int) -> list[str]:
     """The whole stories of uplinks, for so many columns."""
     paragraphs = [text for uplink in uplinks for text in story(view, uplink)]
     return words.wrapped(paragraphs, width)
 
 
-def view_of(seen: Judged | Frame, readable: bool = True) -> View:
+def view_of(seen: Judged | Frame, readable: bool = True) -> Situation:
     """What is explained: how things stand, or stood.  ``readable``: whether the configuration is known."""
     if isinstance(seen, Frame):
-        return View(seen.config, seen.uplinks, seen.state, seen.now, seen.wall, families=seen.seen.families)
+        return Situation(seen.config, seen.uplinks, seen.state, seen.now, seen.wall, families=seen.seen.families)
     scene = seen.scene
     due = {}
     if any(uplink.config.repair for uplink in scene.uplinks):
         from mwan_hook.run import ladders
 
         due = {one.uplink.name: one.due for one in ladders.standing(scene.root, seen) if one.due}
-    return View(
+    return Situation(
         scene.config,
         scene.uplinks,
         seen.state,
@@ -56,12 +56,12 @@ def view_of(seen: Judged | Frame, readable: bool = True) -> View:
     )
 
 
-def named(view: View, name: str) -> list[Uplink]:
+def named(view: Situation, name: str) -> list[Uplink]:
     """Uplinks by name, by interface, or all of a template by its name; none where the word is another."""
     return [uplink for uplink in view.uplinks if name in (uplink.name, uplink.interface, uplink.config.name)]
 
 
-def headline(view: View, uplink: Uplink, found: Carriage) -> Reason:
+def headline(view: Situation, uplink: Uplink, found: Carriage) -> Reason:
     """The one reason that decides whether an uplink is used in a family."""
     family = found.family
     if uplink.name in found.names:
@@ -80,7 +80,7 @@ def headline(view: View, uplink: Uplink, found: Carriage) -> Reason:
     return offline.by_verdict(view, uplink, family)
 
 
-def _stored(view: View, uplink: Uplink, found: Carriage) -> Reason:
+def _stored(view: Situation, uplink: Uplink, found: Carriage) -> Reason:
     """What the last run has left of one that is not the best way out."""
     state = view.memory(uplink, found.family)
     if state.status is Status.ONLINE:
@@ -90,24 +90,24 @@ def _stored(view: View, uplink: Uplink, found: Carriage) -> Reason:
     return offline.by_verdict(view, uplink, found.family)
 
 
-def short(view: View, uplink: Uplink, found: Carriage) -> list[Reason]:
+def short(view: Situation, uplink: Uplink, found: Carriage) -> list[Reason]:
     """What decides, and what weighs on it."""
     return [headline(view, uplink, found), *notes.concerns(view, uplink, found)]
 
 
-def whole(view: View, uplink: Uplink, found: Carriage) -> list[Reason]:
+def whole(view: Situation, uplink: Uplink, found: Carriage) -> list[Reason]:
     """All that there is to say of an uplink in a family."""
     return [*short(view, uplink, found), *notes.of_family(view, uplink, found)]
 
 
-def told(view: View, uplink: Uplink, found: Mapping[Family, Carriage], tell: Telling) -> Stories:
+def told(view: Situation, uplink: Uplink, found: Mapping[Family, Carriage], tell: Telling) -> Stories:
     """The reasons of each family, those that the uplink is used for first; shortly: of those that it is there for."""
     own = view.families if tell is whole else _mattering(view, uplink)
     stories = [(family, tell(view, uplink, found[family])) for family in own]
     return sorted(stories, key=lambda one: one[1][0].kind not in CARRIES)
 
 
-def _mattering(view: View, uplink: Uplink) -> Sequence[Family]:
+def _mattering(view: Situation, uplink: Uplink) -> Sequence[Family]:
     """Families that the uplink has anything to do with; where there are none, those that it is meant for."""
     own = [family for family in uplink.config.families if family in view.families]
     if not view.readable:
@@ -115,7 +115,7 @@ def _mattering(view: View, uplink: Uplink) -> Sequence[Family]:
     return [family for family in own if uses(uplink, family, view.state)] or own or view.families
 
 
-def story(view: View, uplink: Uplink) -> list[str]:
+def story(view: Situation, uplink: Uplink) -> list[str]:
     """All that there is to say of an uplink, a paragraph for each family, or for both, and one of what is common."""
     subject, paragraphs = words.called(view, uplink.name), list[str]()
     found = carriages(view)
@@ -127,7 +127,7 @@ def story(view: View, uplink: Uplink) -> list[str]:
     return [*paragraphs, " ".join(filter(None, common))] if any(common) else paragraphs
 
 
-def brief(view: View, uplink: Uplink, found: Mapping[Family, Carriage]) -> str:
+def brief(view: Situation, uplink: Uplink, found: Mapping[Family, Carriage]) -> str:
     """One or two sentences on an uplink."""
     parts = list[str]()
     for family, reasons in words.merged(_shortened(view, uplink, told(view, uplink, found, short))):
@@ -136,7 +136,7 @@ def brief(view: View, uplink: Uplink, found: Mapping[Family, Carriage]) -> str:
     return " ".join(parts)
 
 
-def _shortened(view: View, uplink: Uplink, stories: Stories) -> Stories:
+def _shortened(view: Situation, uplink: Uplink, stories: Stories) -> Stories:
     """The same where the default's own lines have said why it carries."""
     return [
         (family, [online.carries(view, uplink, family) if first.kind in CARRIES else first, *rest])
@@ -144,14 +144,14 @@ def _shortened(view: View, uplink: Uplink, stories: Stories) -> Stories:
     ]
 
 
-def defaults(view: View, found: Mapping[Family, Carriage]) -> Stories:
+def defaults(view: Situation, found: Mapping[Family, Carriage]) -> Stories:
     """Why the default of each family goes where it goes."""
     if not view.uplinks:
         return [(Family.IPV4, [Reason("no_uplinks")])]
     return [(family, families.default(view, found[family])) for family in view.families]
 
 
-def overview(view: View, ahead: Mapping[Family, Sequence[Reason]] | None = None) -> list[str]:
+def overview(view: Situation, ahead: Mapping[Family, Sequence[Reason]] | None = None) -> list[str]:
     """Each family's default, and each uplink shortly.  ``ahead``: what takes packets before the default."""
     found = carriages(view)
     stories = [(family, [*reasons, *(ahead or {}).get(family, ())]) for family, reasons in defaults(view, found)]
@@ -162,12 +162,12 @@ def overview(view: View, ahead: Mapping[Family, Sequence[Reason]] | None = None)
     return [*paragraphs, *(brief(view, uplink, found) for uplink in view.uplinks)]
 
 
-def _default(view: View, family: str, reasons: Sequence[Reason]) -> str:
+def _default(view: Situation, family: str, reasons: Sequence[Reason]) -> str:
     subject = next((words.called(view, reason.uplink) for reason in reasons if reason.uplink), "It")
     return words.sentences(reasons, view, subject, family)
 
 
-def packet(view: View, seen: Packet) -> list[str]:
+def packet(view: Situation, seen: Packet) -> list[str]:
     """Which way a packet takes and by whose order, then why of those uplinks."""
     family, found = seen.family, carriages(view)
     paragraphs = [words.sentences(seen.reasons, view, "It")]

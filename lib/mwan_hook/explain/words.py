@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from mwan_hook.explain.reasons import ReasonRow
-    from mwan_hook.explain.values import Reason, View
+    from mwan_hook.explain.values import Reason, Situation
 
 NAMES = {Family.IPV4: "IPv4", Family.IPV6: "IPv6"}
 BOTH = "IPv4 and IPv6"
@@ -23,7 +23,7 @@ NARROWEST = 20  # columns; below that nothing can be read anyway
 SAME = 2.0  # seconds: times of both families that differ by no more are one
 
 
-def called(view: View, name: str) -> str:
+def called(view: Situation, name: str) -> str:
     """``fiber (eth1)``; the name alone where the interface has the same."""
     found = [uplink.interface for uplink in view.uplinks if uplink.name == name]
     interface = found[0] if found else ""
@@ -35,7 +35,7 @@ def says(reason: Reason, subject: str = "It", family: str = "") -> str:
     return _filled(ROWS[reason.kind].says, reason, subject, family)
 
 
-def change(reason: Reason, view: View, family: str = "") -> str:
+def change(reason: Reason, view: Situation, family: str = "") -> str:
     """What would change it, and when; empty where nothing is known to."""
     row = ROWS[reason.kind]
     if not row.change:
@@ -49,7 +49,7 @@ def _filled(text: str, reason: Reason, subject: str, family: str) -> str:
     return text.format_map({**reason.words, "It": subject, "family": word, "for": of_one})
 
 
-def _when(reason: Reason, row: ReasonRow, view: View) -> str:
+def _when(reason: Reason, row: ReasonRow, view: Situation) -> str:
     if reason.until is None:
         return ""
     left = reason.until - view.now
@@ -61,7 +61,7 @@ def _when(reason: Reason, row: ReasonRow, view: View) -> str:
     return f", at {moment} at the latest" if row.bound == LATEST else f", at the earliest at {moment}"
 
 
-def sentences(reasons: Iterable[Reason], view: View, subject: str, family: str = "") -> str:
+def sentences(reasons: Iterable[Reason], view: Situation, subject: str, family: str = "") -> str:
     """Reasons one after the other; the first one's subject is named, and "It" after that."""
     found, named = list[str](), subject
     for reason in reasons:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mwan_hook.explain import document, why, words
 from mwan_hook.explain.carriage import carriages
 from mwan_hook.explain.reasons import AGAINST, CARRIES, ROWS
-from mwan_hook.explain.values import View
+from mwan_hook.explain.values import Situation
 from mwan_hook.model import (
     FAMILIES,
     MAIN_TABLE,
@@ -135,7 +135,7 @@ def some(values: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
 
 
 @st.composite
-def views(draw: st.DrawFn) -> View:
+def views(draw: st.DrawFn) -> Situation:
     lines = [draw(uplinks(number)) for number in range(draw(st.integers(0, 4)))]
     changes: Any = {f"{one.name}_{family.value}": draw(memories) for one in lines for family in FAMILIES}
     known = state(lines, **changes)
@@ -164,7 +164,7 @@ def views(draw: st.DrawFn) -> View:
 
 
 @given(views())
-def test_all_that_can_be_is_explained_with_a_reason_and_without_an_error(view: View) -> None:
+def test_all_that_can_be_is_explained_with_a_reason_and_without_an_error(view: Situation) -> None:
     found = carriages(view)
     for uplink in view.uplinks:
         for family, reasons in why.told(view, uplink, found, why.whole):

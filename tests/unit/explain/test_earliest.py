@@ -13,7 +13,7 @@ from mwan_hook.config.targets import parse
 from mwan_hook.explain import judging, why
 from mwan_hook.explain.earliest import comeback, good_again, leads_from
 from mwan_hook.explain.frames import Seen
-from mwan_hook.explain.values import View
+from mwan_hook.explain.values import Situation
 from mwan_hook.model import (
     Bucket,
     Config,
@@ -81,7 +81,7 @@ class Machine:
         whole = summarise(results, uplink.config.probe.required)
         self.judge([ProbedRound(jobs[0], whole, self.now, tuple(results))])
 
-    def view(self) -> View:
+    def view(self) -> Situation:
         return why.view_of(frame(self.uplinks, self.now, known=self.state, config=self.config))
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from mwan_hook.explain import packets, why, words
 from mwan_hook.explain.reasons import ROWS
-from mwan_hook.explain.values import Reason, View
+from mwan_hook.explain.values import Reason, Situation
 from mwan_hook.kernel.question import Question
 from mwan_hook.model import MAIN_TABLE, PROTOCOL, Family, Nexthop, Policy, Route, Routing
 from mwan_hook.policy.policies import BoundPolicy
@@ -43,7 +43,7 @@ DEFAULT, MAIN = rule(1900, 1000), rule(32766, MAIN_TABLE, 2)
 SHARED = {1000: (route(1000, ONE),)}
 
 
-def seen(table: int = 1000) -> View:
+def seen(table: int = 1000) -> Situation:
     made = why.view_of(frame(LINES))
     return made._replace(config=made.config._replace(routing=Routing(default_table=table)), policies=(POLICY,))
 
@@ -52,7 +52,7 @@ def told(
     rules: tuple[AnyRule, ...],
     tables: Mapping[int, tuple[RouteEntry, ...]],
     *,
-    view: View | None = None,
+    view: Situation | None = None,
     answer: KernelAnswer | None = None,
     oif: int = 0,
     notes: tuple[str, ...] = (),

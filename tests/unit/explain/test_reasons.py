@@ -11,7 +11,7 @@ import pytest
 
 from mwan_hook.explain import families, notes, why, words
 from mwan_hook.explain.carriage import carriages
-from mwan_hook.explain.values import Reason, View
+from mwan_hook.explain.values import Reason, Situation
 from mwan_hook.model import (
     FAMILIES,
     MAIN_TABLE,
@@ -69,11 +69,11 @@ def utc() -> Iterator[None]:
     time.tzset()
 
 
-def view(*uplinks: Uplink, more: Mapping[str, Any] | None = None, **changes: Any) -> View:
+def view(*uplinks: Uplink, more: Mapping[str, Any] | None = None, **changes: Any) -> Situation:
     """How these lines stand.  ``more``: fields of the view, of [routing] or of the state."""
     given = dict(more or {})
     routing = Routing(**{key: given.pop(key) for key in tuple(given) if key in Routing._fields})
-    own = {key: given.pop(key) for key in tuple(given) if key in View._fields and key != "state"}
+    own = {key: given.pop(key) for key in tuple(given) if key in Situation._fields and key != "state"}
     known = state(uplinks, **changes)._replace(**given)
     made = why.view_of(frame(uplinks, known=known))
     return made._replace(config=Config(routing, PROBE, tuple(u.config for u in uplinks)), **own)
@@ -100,20 +100,20 @@ def gone(number: int, name: str, words: str, **changed: Any) -> Uplink:
     return made._replace(link=None) if words == "interface is gone" else made
 
 
-def dialled(record: Activation, words: str = "interface is gone", **changed: Any) -> View:
+def dialled(record: Activation, words: str = "interface is gone", **changed: Any) -> Situation:
     """A line that stands by for another one."""
     backup = gone(2, "two", words, **{"dial": ON_DEMAND, **changed})
     return view(one(), backup, more={"dials": {"two": record}})
 
 
-def policed(fallback: Fallback, *order: str, **changes: Any) -> View:
+def policed(fallback: Fallback, *order: str, **changes: Any) -> Situation:
     uplinks = {"one": one(), "two": two()}
     policy = Policy("voip", order=tuple((name,) for name in order), fallback=fallback)
     course = BoundPolicy(policy, 1400, tuple((uplinks[name],) for name in order))
     return view(*uplinks.values(), more={"policies": (course,)}, **changes)
 
 
-def preferred(passed: Uplink, **changes: Any) -> View:
+def preferred(passed: Uplink, **changes: Any) -> Situation:
     return view(two(), passed, **changes)
 
 
@@ -121,7 +121,7 @@ class Case(NamedTuple):
     """What is told of a kind."""
 
     kind: str
-    view: View
+    view: Situation
     words: str
 
 
@@ -591,7 +591,7 @@ CASES = (
 KINDS = [case.kind for case in CASES]
 
 
-def reasons_of(seen: View) -> Iterator[tuple[str, Sequence[Reason]]]:
+def reasons_of(seen: Situation) -> Iterator[tuple[str, Sequence[Reason]]]:
     """All that is told of anything, with the words for the family."""
     found = carriages(seen)
     yield from words.merged([(family, list(reasons)) for family, reasons in why.defaults(seen, found)])
@@ -603,7 +603,7 @@ def reasons_of(seen: View) -> Iterator[tuple[str, Sequence[Reason]]]:
         yield "", notes.of_both(seen, uplink)
 
 
-def spelled(seen: View, kind: str) -> list[str]:
+def spelled(seen: Situation, kind: str) -> list[str]:
     """The sentences of every reason of a kind; what speaks for or against an uplink names it."""
     found = []
     for family, reasons in reasons_of(seen):
