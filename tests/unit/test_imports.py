@@ -109,6 +109,7 @@ PRIVATE = {
     "_frozen_importlib_external": ("",),
     "_json": ("plainjson",),
     "_stat": ("plainos",),
+    "_struct": ("kernel", "run.alike", "probes"),
     "_signal": ("store.lock", "run.quiet"),
     "_socket": (
         *("kernel", "probes", *PURE, "trace", "doctor.checks", "addresses", "credible", "commands", "config"),

@@ -19,7 +19,7 @@ from _socket import (
     inet_ntop,
     socket,
 )
-from struct import pack, unpack
+from _struct import pack, unpack
 
 from mwan_hook.addresses import packed, split
 

@@ -8,8 +8,8 @@ put back after.
 from __future__ import annotations
 
 import time
+from _struct import pack, unpack_from
 from errno import EEXIST
-from struct import pack, unpack_from
 
 from mwan_hook.kernel import bulk, frames, wire
 from mwan_hook.kernel.canonical import OF_A_HOP

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from _socket import AF_INET6, inet_pton
-from struct import pack
+from _struct import pack
 
 from mwan_hook.addresses import packed, split
 from mwan_hook.kernel import wire

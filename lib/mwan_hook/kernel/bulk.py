@@ -7,8 +7,8 @@ that ask for it.  So one answer to a buffer is enough, and answers never outgrow
 from __future__ import annotations
 
 from _socket import MSG_DONTWAIT
+from _struct import pack_into, unpack_from
 from errno import EHOSTUNREACH, ENETUNREACH
-from struct import pack_into, unpack_from
 
 from mwan_hook.kernel import frames, netlink, wire
 

@@ -8,7 +8,7 @@ not take back (state of the nexthops, age, counters) taken out:
 
 from __future__ import annotations
 
-from struct import Struct
+from _struct import Struct
 
 from mwan_hook.kernel import frames, wire
 

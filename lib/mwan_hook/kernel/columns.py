@@ -7,7 +7,7 @@ its messages share, and the pieces of one length are handled as such a buffer ea
 
 from __future__ import annotations
 
-from struct import Struct
+from _struct import Struct
 
 from mwan_hook.kernel import canonical, frames, wire
 from mwan_hook.kernel.wire import FLAGS, HEADER, LENGTH, PROTOCOL, SOURCE_LENGTH

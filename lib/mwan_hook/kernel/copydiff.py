@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from _socket import AF_INET6
-from struct import unpack_from
+from _struct import unpack_from
 
 from mwan_hook.kernel import canonical, frames, wire
 from mwan_hook.light import tally

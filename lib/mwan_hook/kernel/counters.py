@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from _socket import MSG_DONTWAIT
-from struct import pack, unpack_from
+from _struct import pack, unpack_from
 
 from mwan_hook.kernel import frames, netlink, wire
 from mwan_hook.model import MwanError

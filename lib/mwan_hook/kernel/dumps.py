@@ -5,7 +5,7 @@ A dump that other changes ran into (NLM_F_DUMP_INTR) may lack what never went aw
 
 from __future__ import annotations
 
-from struct import Struct
+from _struct import Struct
 
 from mwan_hook.kernel import frames, netlink, wire
 from mwan_hook.light import partial

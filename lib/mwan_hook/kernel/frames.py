@@ -6,7 +6,7 @@ step), which run at the speed of C.
 
 from __future__ import annotations
 
-from struct import Struct, pack
+from _struct import Struct, pack
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

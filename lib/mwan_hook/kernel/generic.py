@@ -7,8 +7,8 @@ over a plain socket take a quarter of a millisecond, where importing pyroute2 ta
 from __future__ import annotations
 
 from _socket import AF_NETLINK, SO_RCVBUF, SOCK_CLOEXEC, SOCK_RAW, SOL_SOCKET, socket
+from _struct import unpack, unpack_from
 from posix import strerror
-from struct import unpack, unpack_from
 
 from mwan_hook.kernel import frames
 from mwan_hook.kernel.netlink import NETLINK_CAP_ACK, NETLINK_EXT_ACK, RECEIVE, SOL_NETLINK, dump, refusal

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from struct import pack
+from _struct import pack
 
 from mwan_hook.addresses import packed, split
 from mwan_hook.kernel import frames, wire

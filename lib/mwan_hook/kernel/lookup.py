@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from _struct import pack
 from posix import strerror
-from struct import pack
 
 from mwan_hook.addresses import packed
 from mwan_hook.kernel import frames, netlink, wire

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from _socket import inet_ntop, inet_pton
-from struct import pack, unpack_from
+from _struct import pack, unpack_from
 
 from mwan_hook.addresses import VIA_IPV6
 from mwan_hook.kernel import frames, netlink, wire

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from _socket import AF_NETLINK, MSG_DONTWAIT, SO_RCVBUF, SOCK_CLOEXEC, SOCK_RAW, SOL_SOCKET, socket
+from _struct import Struct, unpack_from
 from errno import EAFNOSUPPORT, ENODEV, ENOENT, EOPNOTSUPP
 from posix import strerror, urandom  # not `os`, which costs more than all of a run in peace
-from struct import Struct, unpack_from
 
 from mwan_hook.kernel import frames
 

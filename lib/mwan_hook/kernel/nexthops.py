@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from _socket import inet_ntop, inet_pton
+from _struct import Struct, pack, unpack_from
 from errno import EOPNOTSUPP
-from struct import Struct, pack, unpack_from
 
 from mwan_hook.kernel import bulk, frames, netlink, wire
 from mwan_hook.model import Family, Nexthop, NexthopObject, Op

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import os
 from _socket import AF_NETLINK, SO_RCVTIMEO, SOCK_CLOEXEC, SOCK_RAW, SOL_SOCKET, socket
+from _struct import pack, unpack_from
 from errno import EPERM
-from struct import pack, unpack_from
 from time import monotonic
 
 from mwan_hook.kernel import wire

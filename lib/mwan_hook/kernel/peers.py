@@ -22,9 +22,9 @@ from _socket import (
     inet_ntop,
     socket,
 )
+from _struct import pack, unpack_from
 from binascii import a2b_base64, b2a_base64
 from errno import ENODEV
-from struct import pack, unpack_from
 
 from mwan_hook.kernel import frames, generic, lookup, netlink, wire
 from mwan_hook.kernel.dumps import retry_interrupted, split

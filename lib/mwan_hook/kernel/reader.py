@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from struct import Struct
+from _struct import Struct
 from sys import byteorder
 
 from mwan_hook import plainos as os

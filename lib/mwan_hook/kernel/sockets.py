@@ -19,9 +19,9 @@ from _socket import (
     inet_ntop,
     socket,
 )
+from _struct import Struct, pack, unpack_from
 from errno import EACCES, ENOENT, EOPNOTSUPP, EPERM
 from posix import strerror
-from struct import Struct, pack, unpack_from
 from time import CLOCK_BOOTTIME, clock_gettime
 
 from mwan_hook.addresses import network, packed

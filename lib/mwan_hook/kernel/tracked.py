@@ -6,7 +6,7 @@ Without pyroute2, which takes a second for some thousand entries; the kernel lea
 from __future__ import annotations
 
 from _socket import AF_NETLINK, SO_RCVBUF, SOCK_CLOEXEC, SOCK_RAW, SOL_SOCKET, inet_ntop, socket
-from struct import pack
+from _struct import pack
 
 from mwan_hook.kernel import frames, netlink, wire
 from mwan_hook.kernel.nft import NETLINK_NETFILTER

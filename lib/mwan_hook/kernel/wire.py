@@ -7,7 +7,7 @@ the netlink header in front.
 from __future__ import annotations
 
 from _socket import AF_INET6, inet_ntop
-from struct import Struct, unpack_from
+from _struct import Struct, unpack_from
 from sys import byteorder
 
 from mwan_hook.addresses import VIA_IPV6

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from errno import EADDRNOTAVAIL, EEXIST, EHOSTUNREACH, ENETDOWN, ENETUNREACH, ENODEV, ENOENT, EPERM, ESRCH
-from itertools import groupby
 
 from mwan_hook import plainos as os
 from mwan_hook.kernel import build, bulk, sysctl, wire
@@ -44,12 +43,23 @@ def apply(changes: Sequence[Change]) -> list[str]:
     failed: list[tuple[Change, str]] = []
     denied = []
     try:
-        for way, run in groupby(changes, _way):
-            failed += [(change, reason) for change, reason in way(list(run)) if reason]
+        for way, run in _runs(changes):
+            failed += [(change, reason) for change, reason in way(run) if reason]
     except _DeniedError:
         denied.append(NOT_PERMITTED)
     names = _names() if failed else {}
     return [*brief(_sentence(change, reason, names) for change, reason in failed), *denied]
+
+
+def _runs(changes: Sequence[Change]) -> list[tuple[Callable[[Sequence[Change]], Refused], list[Change]]]:
+    """The changes in their order, those together that are made in one way and follow each other."""
+    found: list[tuple[Callable[[Sequence[Change]], Refused], list[Change]]] = []
+    for change in changes:
+        way = _way(change)
+        if not found or found[-1][0] is not way:
+            found.append((way, []))
+        found[-1][1].append(change)
+    return found
 
 
 def _sentence(change: Change, reason: str, names: dict[int, str]) -> str:

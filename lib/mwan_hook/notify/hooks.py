@@ -8,7 +8,7 @@ from __future__ import annotations
 from mwan_hook import plainos as os
 from mwan_hook.light import NamedTuple
 from mwan_hook.say import complain, say, shown
-from mwan_hook.store import files
+from mwan_hook.store import files, wake
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,11 +37,6 @@ class Hook(NamedTuple):
     def shown(self) -> str:
         """What the journal calls it."""
         return f"{self.event}.d/{self.name}"
-
-
-def wanted(root: str) -> bool:
-    """True where there is a directory for them."""
-    return any(_has_hooks(place) for place in hook_places(root))
 
 
 def deliver(root: str, loaded: Loaded, notices: Sequence[Notice]) -> bool:
@@ -98,24 +93,6 @@ def run_each(root: str, timeout: float, notice: Notice) -> bool:
         process.adopt(False)
 
 
-def hook_places(root: str) -> tuple[str, ...]:
-    """Where the directories of hooks are; the first masks the others.
-
-    Those that come with a program that is installed elsewhere lie beside it.
-    """
-    beside = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    live = files.is_live(root)
-    places = (files.under(root, "etc/mwan-hook"), files.under(root, "usr/lib/mwan-hook"))
-    return (*places, beside) if live and beside not in places else places
-
-
-def _has_hooks(place: str) -> bool:
-    try:
-        return any(name.endswith(".d") and name != "conf.d" for name in os.listdir(place))
-    except OSError:
-        return False
-
-
 def _run(hook: Hook, timeout: float, variables: dict[str, str], given: bytes) -> bool:
     from mwan_hook.notify import process
 
@@ -146,7 +123,7 @@ def _words(outcome: process.Exit, timeout: float) -> str:
 def found(root: str, event: str) -> Iterator[Hook]:
     """The hooks of an event in lexical order of their names; what may not be run is said and left out."""
     chosen: dict[str, str] = {}
-    places = hook_places(root)
+    places = wake.hook_places(root)
     for place in places:
         directory = f"{place}/{event}.d"
         names = _names(directory)

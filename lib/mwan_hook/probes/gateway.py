@@ -7,8 +7,8 @@ out; asked nonetheless, it answers ``unknown`` and says why, and no round counts
 from __future__ import annotations
 
 import _socket
+import _struct
 import select
-import struct
 import time
 
 from mwan_hook.light import TYPE_CHECKING
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 ETH_P_ARP = 0x0806
 ARPHRD_ETHER = 1
-ARP_HEADER = struct.pack("!HHBBH", ARPHRD_ETHER, 0x0800, 6, 4, 0)[:6]
+ARP_HEADER = _struct.pack("!HHBBH", ARPHRD_ETHER, 0x0800, 6, 4, 0)[:6]
 SOLICITATION, ADVERTISEMENT = 135, 136
 SOURCE_LINK_ADDRESS = b"\x01\x01"
 IPV6_MULTICAST_IF, IPV6_MULTICAST_HOPS = 17, 18
@@ -68,7 +68,7 @@ def _arp(job: Job, gateway: str, exchange: Exchange) -> Steps[ProbeAnswer]:
             return ProbeAnswer(Connectivity.UNKNOWN, None, "no gateway to ask: not an Ethernet")
         ours, asked = _socket.inet_aton(job.source), _socket.inet_aton(gateway)
         sock.setsockopt(_socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-        request = ARP_HEADER + struct.pack("!H6s4s6x4s", 1, mac, ours, asked)
+        request = ARP_HEADER + _struct.pack("!H6s4s6x4s", 1, mac, ours, asked)
         sent = time.monotonic()
         sock.sendto(request, (name, ETH_P_ARP, 0, 0, b"\xff" * 6))
         exchange.begin()
@@ -100,7 +100,7 @@ def _solicit(job: Job, gateway: str, exchange: Exchange) -> Steps[ProbeAnswer]:
         option = SOURCE_LINK_ADDRESS + mac if mac else b""
         sent = time.monotonic()
         # The kernel fills in the checksum.
-        ns.sendto(struct.pack("!BBHI", SOLICITATION, 0, 0, 0) + asked + option, (group, 0, 0, job.index))
+        ns.sendto(_struct.pack("!BBHI", SOLICITATION, 0, 0, 0) + asked + option, (group, 0, 0, job.index))
         exchange.begin()
         exchange.spent = 72
         while True:
@@ -109,6 +109,6 @@ def _solicit(job: Job, gateway: str, exchange: Exchange) -> Steps[ProbeAnswer]:
                 packet, control, _, _ = ns.recvmsg(256, 128)
             except BlockingIOError:
                 continue
-            hops = (_socket.IPPROTO_IPV6, IPV6_HOPLIMIT, struct.pack("=i", ON_LINK))
+            hops = (_socket.IPPROTO_IPV6, IPV6_HOPLIMIT, _struct.pack("=i", ON_LINK))
             if packet[:2] == bytes((ADVERTISEMENT, 0)) and packet[8:24] == asked and hops in control:
                 return ProbeAnswer(Connectivity.FULL, max(0.0, received(control) - sent) * 1000, None, 144)

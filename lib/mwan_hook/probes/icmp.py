@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import _socket
+import _struct
 import select
-import struct
 import time
 
 from mwan_hook import plainos as os
@@ -78,5 +78,5 @@ def _unreachable(sock: BoundSocket, job: Job, token: bytes) -> ProbeAnswer | Non
             where = slice(20, 24) if job.family is Family.IPV4 else slice(24, 40)
             offender = _socket.inet_ntop(job.family.af, data[where]) if any(data[where]) else ""
             size = IP_HEADER[job.family] + plain.LENGTH
-            return failed(struct.unpack_from("=I", data)[0], size + IP_HEADER[job.family] + 8 + size, offender)
+            return failed(_struct.unpack_from("=I", data)[0], size + IP_HEADER[job.family] + 8 + size, offender)
     return None

@@ -6,7 +6,7 @@ Without the model: a run in peace needs no more than this (:mod:`mwan_hook.run.q
 from __future__ import annotations
 
 import _socket
-import struct
+import _struct
 import time
 
 TYPE_CHECKING = False
@@ -19,7 +19,7 @@ SO_TIMESTAMPNS = 35
 SOL_RAW = 255
 FILTER = 1  # ICMP_FILTER and ICMPV6_FILTER
 CLOSE_WAIT = 8  # linux/tcp_states.h
-RESET_ON_CLOSE = struct.pack("=ii", 1, 0)
+RESET_ON_CLOSE = _struct.pack("=ii", 1, 0)
 
 HEADER = {AF_INET: 20, AF_INET6: 40}  # bytes of IP
 ICMP = {AF_INET: _socket.IPPROTO_ICMP, AF_INET6: _socket.IPPROTO_ICMPV6}
@@ -45,23 +45,23 @@ def tie(sock: _socket.socket, af: int, address: str, index: int) -> None:
 def hear_only(sock: _socket.socket, af: int, wanted: int) -> None:
     """Have a raw ICMP socket receive one message type only."""
     if af == AF_INET:
-        sock.setsockopt(SOL_RAW, FILTER, struct.pack("=I", ~(1 << wanted) & 0xFFFFFFFF))
+        sock.setsockopt(SOL_RAW, FILTER, _struct.pack("=I", ~(1 << wanted) & 0xFFFFFFFF))
         return
     passing = [0xFFFFFFFF] * 8
     passing[wanted >> 5] &= ~(1 << (wanted & 31))
-    sock.setsockopt(_socket.IPPROTO_ICMPV6, FILTER, struct.pack("=8I", *passing))
+    sock.setsockopt(_socket.IPPROTO_ICMPV6, FILTER, _struct.pack("=8I", *passing))
 
 
 def echo_request(af: int, token: bytes) -> bytes:
     """An echo request; for IPv6 the kernel fills in the checksum."""
     kind = REQUEST[af]
-    checksum = checksum_of(struct.pack("!BBH", kind, 0, 0) + token) if af == AF_INET else 0
-    return struct.pack("!BBH", kind, 0, checksum) + token
+    checksum = checksum_of(_struct.pack("!BBH", kind, 0, 0) + token) if af == AF_INET else 0
+    return _struct.pack("!BBH", kind, 0, checksum) + token
 
 
 def checksum_of(message: bytes) -> int:
     """RFC 1071 over a message of even length; 0 for one that has its right checksum in it."""
-    total: int = sum(struct.unpack(f"!{len(message) // 2}H", message))
+    total: int = sum(_struct.unpack(f"!{len(message) // 2}H", message))
     total = (total >> 16) + (total & 0xFFFF)
     return ~(total + (total >> 16)) & 0xFFFF
 
@@ -93,7 +93,7 @@ def received(control: Sequence[tuple[int, int, bytes]]) -> float:
     now = time.monotonic()
     for level, kind, data in control:
         if (level, kind) == (_socket.SOL_SOCKET, SO_TIMESTAMPNS) and len(data) == 16:
-            seconds, nanoseconds = struct.unpack("=qq", data)
+            seconds, nanoseconds = _struct.unpack("=qq", data)
             # The stamp is of the wall clock, which may be set meanwhile; a packet is never from the future.
             age: float = time.time() - seconds - nanoseconds / 1e9
             return now - max(0.0, age)
@@ -109,16 +109,16 @@ def tcp_bytes(sock: _socket.socket, af: int) -> int:
     info = sock.getsockopt(_socket.IPPROTO_TCP, _socket.TCP_INFO, 232)
     if len(info) < 208:
         return 0
-    segments_out, segments_in = struct.unpack_from("=2I", info, 136)
+    segments_out, segments_in = _struct.unpack_from("=2I", info, 136)
     header = HEADER[af] + 20
     if not info[5]:  # no option agreed on: the SYN was not answered, or with a reset
         return int(segments_out * (header + 20) + segments_in * header)
     finished = info[0] == CLOSE_WAIT  # the other side's FIN counts as a byte received
-    received, sent = struct.unpack_from("=Q", info, 128)[0], struct.unpack_from("=Q", info, 200)[0]
+    received, sent = _struct.unpack_from("=Q", info, 128)[0], _struct.unpack_from("=Q", info, 200)[0]
     return int((segments_out + segments_in) * (header + 12 * (info[5] & 1)) + 16 + received - finished + sent)
 
 
 def round_trip_ms(sock: _socket.socket) -> float:
     """The kernel's measure of SYN to SYN and ACK, tcpi_rtt of ``struct tcp_info`` in us; 0 where it has none."""
-    microseconds: int = struct.unpack_from("=I", sock.getsockopt(_socket.IPPROTO_TCP, _socket.TCP_INFO, 72), 68)[0]
+    microseconds: int = _struct.unpack_from("=I", sock.getsockopt(_socket.IPPROTO_TCP, _socket.TCP_INFO, 72), 68)[0]
     return microseconds / 1000

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import combinations
-
 from mwan_hook.addresses import holds
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import (
@@ -114,7 +112,7 @@ def desire(config: Config, uplinks: Sequence[Uplink], state: State, snapshot: Sn
 def _share_a_network(uplinks: Sequence[Uplink], family: Family) -> bool:
     """Whether any address of one is in a network of another."""
     own = [[one for one in uplink.way(family).addresses if one.usable] for uplink in uplinks]
-    pairs = combinations(own, 2)
+    pairs = ((left, right) for place, left in enumerate(own) for right in own[place + 1 :])
     return any(holds(one, other.address) for left, right in pairs for one in left for other in right)
 
 

@@ -6,7 +6,7 @@ Of :mod:`mwan_hook.run.quiet`, which see.
 from __future__ import annotations
 
 import posix
-from struct import Struct
+from _struct import Struct
 
 from mwan_hook.kernel import frames, netlink
 from mwan_hook.probes import plain

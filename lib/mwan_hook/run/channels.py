@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Channel(NamedTuple):
-    """One row: a name for messages, the module, and what sets it up: a key, or one of these files.
+    """One row: a name for messages, the module, and what sets it up: a key, one of these files, else a hook.
 
     ``power``: it needs root, and a unit of its own.  ``must``: is told one notice at a time, and what it fails to put
     on record stays in the spool.  The others get several, and keep for themselves what they have not passed on.
@@ -43,7 +43,7 @@ class Channel(NamedTuple):
             return bool(getattr(getattr(config, section), key))
         if self.places:
             return any(os.path.exists(files.under(root, place)) for place in self.places)
-        return bool(self.code.wanted(root))
+        return wake.has_hooks(root)
 
 
 CHANNELS = (

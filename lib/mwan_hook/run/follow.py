@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from mwan_hook import plainos as os
 from mwan_hook.model import MwanError
-from mwan_hook.run.followed import Followed
+from mwan_hook.run.scene import Followed
 from mwan_hook.say import brief, complain, say
 from mwan_hook.store import state as states
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mwan_hook.connections import endpoints
 from mwan_hook.model import Family, PathManager, State
-from mwan_hook.run.followed import Followed, stands
+from mwan_hook.run.scene import Followed, stands
 from mwan_hook.say import brief, complain, say
 from mwan_hook.store import state as states
 

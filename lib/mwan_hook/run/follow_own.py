@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mwan_hook.connections import own
-from mwan_hook.run.followed import Followed, stands
+from mwan_hook.run.scene import Followed, stands
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

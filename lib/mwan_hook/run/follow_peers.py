@@ -7,7 +7,7 @@ from mwan_hook.connections.peers import Carriers
 from mwan_hook.kernel import peers as kernel
 from mwan_hook.model import FAMILIES, MwanError, PeerWay
 from mwan_hook.routing.rules import best_tier
-from mwan_hook.run.followed import Followed, stands
+from mwan_hook.run.scene import Followed, stands
 from mwan_hook.verdict.standing import is_online
 
 TYPE_CHECKING = False

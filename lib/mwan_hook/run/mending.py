@@ -9,7 +9,7 @@ from mwan_hook.run.ladders import line_of, standing
 from mwan_hook.run.operators import operators_way
 from mwan_hook.run.steps import STEPS, Work, typed
 from mwan_hook.say import complain, say
-from mwan_hook.store import history, lock, outbox, repairs
+from mwan_hook.store import history, lock, repairs
 from mwan_hook.store import state as states
 from mwan_hook.verdict import dark, notices, rounds
 from mwan_hook.verdict.common import GATEWAY
@@ -154,7 +154,7 @@ class Mender:
         clock = round(seen.now * 1e9)
         fresh = notices.notices((one,), state, state, seen.uplinks, seen.now, clock)
         before, state = state.outbox, _dialled_soon(state, one.uplink, seen.now)
-        state = state._replace(outbox=outbox.pending(state.outbox, fresh))
+        state = state._replace(outbox=notices.pending(state.outbox, fresh))
         states.save(self._root, state)
         tell.write_down(self._root, (one,), before)
         tell.handed_over(self._root, self._loaded, state)

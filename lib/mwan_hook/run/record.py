@@ -10,7 +10,7 @@ from binascii import crc32
 
 from mwan_hook import plainjson
 from mwan_hook import plainos as os
-from mwan_hook.model import FAMILIES, Connectivity, State
+from mwan_hook.model import Connectivity
 from mwan_hook.store import files
 from mwan_hook.store.codec import plain
 from mwan_hook.verdict.facts import fits
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from mwan_hook.model import Config, Probe, Result, Target, Transition, UplinkConfig, Way
+    from mwan_hook.model import Result, Transition, Way
     from mwan_hook.run.scene import Judged, ProbedRound, Scene
 
     Plain = dict[str, Any]
@@ -89,18 +89,18 @@ def _lines(judged: Judged, run: Plain, before: Plain, whole: bool) -> bytes:
     """What is to be added behind a run that has left ``before``.  ``whole``: a file begins."""
     seen, state = judged.scene, judged.state
     follows = before.get("boot") == state.boot_id and before["now"] == seen.state.saved_at
-    config, facts = _config_id(seen), facts_of(seen)
-    facts_id = crc32(plainjson.dumps(facts).encode())
+    config, facts = _config_id(seen), _facts_id(seen)
     begins = whole or not follows or before["config"] != config or not 0 <= seen.now - before["base"] < SEGMENT
     lines = []
+    if begins or before["facts"] != facts:
+        lines.append(_facts(seen, facts))
     if begins:
-        lines.append(config_of(seen, config))
-    if begins or before["facts"] != facts_id:
-        lines.append({"k": "facts", "id": facts_id, **_plain_facts(facts)})
-    if begins:
-        lines.append(_base(judged, before["now"] if follows else 0.0))
+        from mwan_hook.run import recordlines
+
+        after = before["now"] if follows else 0.0
+        lines = [recordlines.config(seen, config), *lines, recordlines.base(judged, after)]
     base = seen.now if begins else before["base"]
-    at = {"v": VERSION, "boot": state.boot_id, "config": config, "facts": facts_id, "base": base}
+    at = {"v": VERSION, "boot": state.boot_id, "config": config, "facts": facts, "base": base}
     lines.append({**run, "at": {**at, "wall": seen.wall, "now": seen.now}})
     return b"".join([plainjson.dumps({"v": VERSION, **line}).encode() + b"\n" for line in lines])
 
@@ -119,8 +119,10 @@ def _seen(judged: Judged, rounds: Sequence[ProbedRound], asked: frozenset[str]) 
         found["asked"] = sorted(asked)
     if seen.tally is not None:
         found["counters"] = {key: plain(one) for key, one in seen.tally.items()}
-    if judged.state.dials and (hung := _hung(judged)):
-        found["hung"] = hung
+    if judged.state.dials:
+        from mwan_hook.run import recordlines
+
+        found.update(recordlines.hung(judged))
     return found
 
 
@@ -152,55 +154,26 @@ def answer_of(one: Result) -> list[Any]:
     return [name, one.rtt_ms, one.wire_bytes, one.connectivity, one.error, portal]
 
 
-def _hung(judged: Judged) -> dict[str, str]:
-    """Reasons of what was hung up in this run."""
-    found = {}
-    for name, memory in judged.state.uplinks.items():
-        known = judged.scene.state.uplinks.get(name)
-        for family in FAMILIES if known else ():
-            reason = memory.family(family).reason
-            if reason.startswith(HUNG_UP) and known and known.family(family).reason != reason:
-                found[f"{name}/{family.value}"] = reason
-    return found
-
-
 def _config_id(seen: Scene) -> int:
     """Changes with everything in a ConfigRecord: .network files may say more than the configuration."""
     parts = [(one.name, one.config.name, one.config.probe, one.config.metrics) for one in seen.uplinks]
     return crc32(plainjson.dumps([seen.fingerprint, parts]).encode())
 
 
-def config_of(seen: Scene, number: int) -> Plain:
-    """A ConfigRecord."""
-    config: Config = seen.config
-    return {
-        "k": "config",
-        "id": number,
-        "fingerprint": seen.fingerprint,
-        "routing": plain(config.routing),
-        "probe": plain(_plain_probe(config.probe)),
-        "uplinks": {uplink.name: plain(_plain_config(uplink.config)) for uplink in seen.uplinks},
-    }
+def _facts_id(seen: Scene) -> int:
+    """Changes with everything in a FactsRecord."""
+    uplinks = [one[1:] for one in seen.unplaced or seen.uplinks]  # without their configuration
+    parts = [uplinks, seen.snapshot.families, seen.bound.drains, sorted(seen.dialled)]
+    return crc32(plainjson.dumps(parts).encode())
 
 
-def _plain_config(one: UplinkConfig) -> UplinkConfig:
-    dial = one.dial and one.dial._replace(start=one.dial.by, stop="", reset="")
-    return one._replace(match=(), explicit=frozenset(), probe=_plain_probe(one.probe), dial=dial)
-
-
-def _plain_probe(one: Probe) -> Probe:
-    targets, portal_targets = map(_plain_targets, (one.targets, one.portal_targets))
-    return one._replace(targets=targets, portal_targets=portal_targets)
-
-
-def _plain_targets(targets: Sequence[Target]) -> tuple[Target, ...]:
-    return tuple([one._replace(text=one.name, path="", body="") for one in targets])
-
-
-def facts_of(seen: Scene) -> tuple[Any, ...]:
-    """The values of a FactsRecord but its id."""
-    uplinks = [_plain_uplink(uplink) for uplink in seen.unplaced or seen.uplinks]
-    return uplinks, seen.snapshot.families, dict(seen.bound.drains), sorted(seen.dialled)
+def _facts(seen: Scene, number: int) -> Plain:
+    """A FactsRecord."""
+    uplinks = [plain(_plain_uplink(uplink)) for uplink in seen.unplaced or seen.uplinks]
+    found: Plain = {"k": "facts", "id": number, "uplinks": uplinks, "families": seen.snapshot.families}
+    if seen.bound.drains:
+        found["drains"] = plain(dict(seen.bound.drains))
+    return {**found, "dialled": sorted(seen.dialled)} if seen.state.dials else found
 
 
 def _plain_uplink(one: Any) -> Any:
@@ -210,28 +183,3 @@ def _plain_uplink(one: Any) -> Any:
 
 def _plain_way(one: Way) -> Way:
     return one._replace(default=None, servers=(), homes=())
-
-
-def _plain_facts(facts: tuple[Any, ...]) -> Plain:
-    uplinks, families, drains, dialled = facts
-    found = {"uplinks": [plain(one) for one in uplinks], "families": families}
-    return {**found, "drains": plain(drains), "dialled": dialled}
-
-
-def _base(judged: Judged, after: float) -> Plain:
-    """A BaseRecord."""
-    seen, known = judged.scene, judged.scene.state
-    state = State(
-        boot_id=judged.state.boot_id,
-        uplinks=known.uplinks,
-        last_online=known.last_online,
-        best=known.best,
-        config=known.config,
-        saved_at=known.saved_at,
-        ignored=known.ignored,
-        dark_since=known.dark_since,
-        dark=known.dark,
-        light_at=known.light_at,
-    )
-    found = {"k": "base", "boot": judged.state.boot_id, "now": seen.now, "wall": seen.wall}
-    return {**found, "after": after, "state": plain(state)}

@@ -12,6 +12,8 @@ from mwan_hook.model import (
     Job,
     Result,
     Round,
+    Route,
+    Rule,
     Snapshot,
     State,
     Uplink,
@@ -124,3 +126,26 @@ def dialling_basis(found: Judged) -> str:
 def limited(seen: Scene) -> bool:
     """Whether any uplink has a quota."""
     return any(uplink.config.quota for uplink in seen.uplinks)
+
+
+class Followed(NamedTuple):
+    """What a step of :mod:`follow` has done."""
+
+    state: State  # as it is to be stored: the step remembers there what it has done
+    lines: tuple[str, ...] = ()
+    failures: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()  # what is said, and is no failure
+
+
+def stands(judged: Judged, family: Family) -> bool:
+    """Whether routes and rules of a family are as they should be: no connection is touched before."""
+    return not any(_leads(change, family) for change in judged.changes)
+
+
+def _leads(change: Change, family: Family) -> bool:
+    what = change.what
+    return (
+        what.family is family
+        if isinstance(what, (Route, Rule))
+        else isinstance(what, bytes) and change.family is family
+    )

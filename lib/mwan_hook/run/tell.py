@@ -9,7 +9,7 @@ import time
 
 from mwan_hook.model import MwanError, Notice, State, Transition
 from mwan_hook.say import brief, complain, say
-from mwan_hook.store import history, outbox
+from mwan_hook.store import history
 from mwan_hook.store import state as states
 from mwan_hook.verdict import notices
 from mwan_hook.verdict.notices import DEFAULT_ROUTE
@@ -42,16 +42,17 @@ def with_notices(judged: Judged, before: State, state: State, happened: Sequence
     """What hooks and the like shall hear is stored with what they hear of, so that no kill comes between."""
     ids = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
     fresh = notices.notices(happened, before, state, judged.scene.uplinks, judged.scene.now, ids)
-    return state._replace(outbox=outbox.pending(state.outbox, fresh))
+    return state._replace(outbox=notices.pending(state.outbox, fresh))
 
 
 def handed_over(root: str, loaded: Loaded, state: State) -> State:
     """Move notices from the stored state into the spool; what fails stays for the next run."""
     from mwan_hook.run import channels
-    from mwan_hook.store import wake
 
     try:
         if channels.needed(root, loaded.config):
+            from mwan_hook.store import outbox, wake
+
             lost = outbox.hand_over(root, state.outbox)
             wake.wake(root)
             if lost and not state.unheard:
@@ -69,7 +70,7 @@ def handed_over(root: str, loaded: Loaded, state: State) -> State:
 
 def remind(root: str, judged: Judged) -> None:
     """Have those who could not be told before hear how things stand, if that is due."""
-    from mwan_hook.store import again, wake
+    from mwan_hook.store import again, outbox, wake
 
     try:
         if again.due(root):

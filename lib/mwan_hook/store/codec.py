@@ -22,6 +22,9 @@ VERSION = 1
 LARGEST_INTEGER = 1 << 63
 LARGEST_NUMBER = 1e10  # no time of ours is further away, and any calendar knows all these
 _PASSING = (EINTR, EMFILE, ENFILE, ENOMEM)
+_SIMPLE = frozenset((str, int, float, bool))
+_NONE = object()  # no default
+_usual: dict[Any, list[Any]] = {}
 _decoders: dict[str, Decoder] = {}
 
 
@@ -106,11 +109,15 @@ def plain(value: Any) -> Any:
 
 
 def _plain(value: Any) -> dict[str, Any]:
-    defaults = value._field_defaults
+    """The fields that are not at their default."""
+    kind = type(value)
+    usual = _usual.get(kind)
+    if usual is None:
+        usual = _usual[kind] = [kind._field_defaults.get(field, _NONE) for field in kind._fields]
     return {
-        field: plain(item)
-        for field, item in zip(value._fields, value, strict=True)
-        if field not in defaults or item != defaults[field]
+        field: item if type(item) in _SIMPLE else plain(item)
+        for field, item, default in zip(kind._fields, value, usual)  # noqa: B905 - `strict` is dear
+        if item is not default and item != default
     }
 
 

@@ -17,12 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MOST = 4096  # in the spool: where none is taken out, the oldest go
-MOST_PENDING = 256  # in the state, while the spool cannot be written
-
-
-def pending(stored: Sequence[Notice], fresh: Sequence[Notice]) -> tuple[Notice, ...]:
-    """What waits in the state for the spool; not without end."""
-    return (*stored, *fresh)[-MOST_PENDING:]
 
 
 def hand_over(root: str, notices: Sequence[Notice]) -> int:

@@ -1,7 +1,8 @@
 """What takes notices out of their spool: systemd's path unit, or where there is none, a process that a run starts.
 
 That is so in a namespace with ``--root``, and in a container without systemd: there `mwan-hook notify` is started
-when there is something to tell and a channel to tell it, and nothing waits for it.
+when there is something to tell and a channel to tell it, and nothing waits for it.  Whether there are hooks is said
+here, so that a run need not import what runs them.
 """
 
 from __future__ import annotations
@@ -27,6 +28,29 @@ def watched(root: str) -> bool:
 def by_systemd() -> bool:
     """True of a process that a unit starts, not of a child of it."""
     return os.variable("SYSTEMD_EXEC_PID") == str(os.getpid())
+
+
+def hook_places(root: str) -> tuple[str, ...]:
+    """Where the directories of hooks are; the first masks the others.
+
+    Those that come with a program that is installed elsewhere lie beside it.
+    """
+    beside = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    live = files.is_live(root)
+    places = (files.under(root, "etc/mwan-hook"), files.under(root, "usr/lib/mwan-hook"))
+    return (*places, beside) if live and beside not in places else places
+
+
+def has_hooks(root: str) -> bool:
+    """True where there is a directory for hooks."""
+    return any(_has_directory(place) for place in hook_places(root))
+
+
+def _has_directory(place: str) -> bool:
+    try:
+        return any(name.endswith(".d") and name != "conf.d" for name in os.listdir(place))
+    except OSError:
+        return False
 
 
 def wake(root: str) -> None:

@@ -26,6 +26,7 @@ DEFAULT_ROUTE = "default-route"  # the event
 FLUSHED = "flushed"  # all that was ours is gone
 DIALLED = ("dialling", "dialled", "dial-failed", "hung-up", "exercise-failed")  # what is told of dialling
 AGAIN = "again"  # what could not be told is told as it stands now
+MOST_PENDING = 256  # in the state, while the spool cannot be written
 
 
 def ways_out(before: State, after: State, wall: float) -> tuple[Transition, ...]:
@@ -96,6 +97,11 @@ def again(state: State, uplinks: Sequence[Uplink], at: float, boottime: float, n
         default=best,
         online_interfaces=here,
     )
+
+
+def pending(stored: Sequence[Notice], fresh: Sequence[Notice]) -> tuple[Notice, ...]:
+    """What waits in the state for the spool; not without end."""
+    return (*stored, *fresh)[-MOST_PENDING:]
 
 
 def identity(nanoseconds: int, number: int = 0) -> str:

@@ -30,8 +30,7 @@ from mwan_hook.model import (
 from mwan_hook.routing.desired import Desired
 from mwan_hook.routing.uplinks import Inputs
 from mwan_hook.run import follow_own, own_sockets
-from mwan_hook.run.followed import Followed
-from mwan_hook.run.scene import Judged, Scene
+from mwan_hook.run.scene import Followed, Judged, Scene
 from tests.unit import builders as b
 
 ON, OFF, DISABLED = Status.ONLINE, Status.OFFLINE, Status.DISABLED

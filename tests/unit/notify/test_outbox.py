@@ -94,7 +94,7 @@ def heard(monkeypatch: pytest.MonkeyPatch, killer: Killer) -> list[tuple[str, st
         killer.moment()
         return True
 
-    monkeypatch.setattr(hooks, "wanted", lambda root: True)
+    monkeypatch.setattr(wake, "has_hooks", lambda root: True)
     monkeypatch.setattr(hooks, "found", lambda root, event: iter([hooks.Hook(name, name, event) for name in HOOKS]))
     monkeypatch.setattr(hooks, "_run", run)
     return found
@@ -246,8 +246,8 @@ def test_a_spool_that_cannot_be_written_keeps_what_there_is_to_tell_in_the_state
 
 def test_what_waits_in_the_state_is_bounded() -> None:
     old = tuple(Notice(notices.identity(number), "online") for number in range(300))
-    assert outbox.pending(old, (Notice("new", "offline"),))[-1].id == "new"
-    assert len(outbox.pending(old, old)) == outbox.MOST_PENDING
+    assert notices.pending(old, (Notice("new", "offline"),))[-1].id == "new"
+    assert len(notices.pending(old, old)) == notices.MOST_PENDING
 
 
 def test_what_was_told_in_another_boot_means_nothing(tmp_path: Path, killer: Killer) -> None:

@@ -31,9 +31,8 @@ from mwan_hook.model import (
 from mwan_hook.routing.desired import Desired
 from mwan_hook.routing.uplinks import Bound, Inputs
 from mwan_hook.run import follow, judge, look, peace
-from mwan_hook.run.followed import Followed, stands
 from mwan_hook.run.reconcile import Run
-from mwan_hook.run.scene import Judged, Scene
+from mwan_hook.run.scene import Followed, Judged, Scene, stands
 from mwan_hook.store import state as states
 from mwan_hook.verdict.facts import with_sources
 from tests.unit import builders as b

@@ -1,0 +1,78 @@
+"""Lines of the record that few runs write: the configuration and the state that a segment begins with.
+
+Imported only by a run that writes one of them.
+"""
+
+from __future__ import annotations
+
+from mwan_hook.model import FAMILIES, State, turn_key
+from mwan_hook.store.codec import plain
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from mwan_hook.model import Probe, Target, UplinkConfig
+    from mwan_hook.run.scene import Judged, Scene
+
+    Plain = dict[str, Any]
+
+HUNG_UP = "hung up: "  # model.BY_US, which brings all that is dialled
+
+
+def config(seen: Scene, number: int) -> Plain:
+    """A ConfigRecord."""
+    return {
+        "k": "config",
+        "id": number,
+        "fingerprint": seen.fingerprint,
+        "routing": plain(seen.config.routing),
+        "probe": plain(_plain_probe(seen.config.probe)),
+        "uplinks": {uplink.name: plain(_plain_config(uplink.config)) for uplink in seen.uplinks},
+    }
+
+
+def _plain_config(one: UplinkConfig) -> UplinkConfig:
+    dial = one.dial and one.dial._replace(start=one.dial.by, stop="", reset="")
+    return one._replace(match=(), explicit=frozenset(), probe=_plain_probe(one.probe), dial=dial)
+
+
+def _plain_probe(one: Probe) -> Probe:
+    targets, portal_targets = map(_plain_targets, (one.targets, one.portal_targets))
+    return one._replace(targets=targets, portal_targets=portal_targets)
+
+
+def _plain_targets(targets: Sequence[Target]) -> tuple[Target, ...]:
+    return tuple([one._replace(text=one.name, path="", body="") for one in targets])
+
+
+def base(judged: Judged, after: float) -> Plain:
+    """A BaseRecord."""
+    seen, known = judged.scene, judged.scene.state
+    state = State(
+        boot_id=judged.state.boot_id,
+        uplinks=known.uplinks,
+        last_online=known.last_online,
+        best=known.best,
+        config=known.config,
+        saved_at=known.saved_at,
+        ignored=known.ignored,
+        dark_since=known.dark_since,
+        dark=known.dark,
+        light_at=known.light_at,
+    )
+    found = {"k": "base", "boot": judged.state.boot_id, "now": seen.now, "wall": seen.wall}
+    return {**found, "after": after, "state": plain(state)}
+
+
+def hung(judged: Judged) -> dict[str, dict[str, str]]:
+    """Reasons of what was hung up in this run, if anything was."""
+    found = {}
+    for name, memory in judged.state.uplinks.items():
+        known = judged.scene.state.uplinks.get(name)
+        for family in FAMILIES if known else ():
+            reason = memory.family(family).reason
+            if reason.startswith(HUNG_UP) and known and known.family(family).reason != reason:
+                found[turn_key(name, family)] = reason
+    return {"hung": found} if found else {}
