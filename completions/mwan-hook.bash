@@ -13,6 +13,7 @@ _mwan_hook() {
             mapfile -t COMPREPLY < <(compgen -f -- "$2")
             return
         fi
+        [[ $candidate != *= ]] || compopt -o nospace
         COMPREPLY+=("${candidate#"$before"}")
     done < <(/usr/sbin/mwan-hook complete -- "${words[@]:1}" 2>/dev/null)
 }

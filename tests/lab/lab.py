@@ -73,6 +73,7 @@ class Lab:
         self.ledger = ledger.Ledger(keep)
         self.dir = self.ledger.dir
         self.isps: dict[str, Isp] = {}
+        self.routers: list[Router] = []
         self.children: list[starts.Process] = []
         self._closing = contextlib.ExitStack()
 
@@ -87,9 +88,16 @@ class Lab:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if threading.current_thread() is threading.main_thread():
             self._closing.callback(signal.signal, signal.SIGINT, signal.signal(signal.SIGINT, signal.SIG_IGN))
+        import shutil
+
+        shutil.rmtree("/tmp/kept", ignore_errors=True)
+        [shutil.copytree(r.root, "/tmp/kept", symlinks=True) for r in self.routers[:1]]  # DEBUG
+        retold = [] if kind else [line for router in self.routers for line in router.retold()]
         if not self.keep or kind is not None:
             self.destroy()
         self._closing.close()
+        if retold:
+            raise LabError("the record, played, is not what happened:\n" + "\n".join(retold[:20]))
 
     def destroy(self) -> None:
         """Take all of it away."""
@@ -135,6 +143,7 @@ class Lab:
     def router(self, *lines: Line, name: str = "router") -> Router:
         """The machine under test."""
         made = Router(self.netns(name), self.dir / f"{name}-root", self.ledger.add_pid)
+        self.routers.append(made)
         for line in lines:
             made.plug(line)
         return made

@@ -247,7 +247,7 @@ def test_a_run_that_was_killed_anywhere_leaves_nothing_wrong_for_the_next(net: N
 def test_a_foreign_state_file_is_set_aside(net: Network, content: str) -> None:
     net.router.check()
     good = layout(net.router.ns)
-    net.router.state_file.write_text(content)
+    net.router.write_state(content)
     said = net.router.check().stderr
     assert "state.json" in said
     assert layout(net.router.ns) == good

@@ -159,7 +159,7 @@ def test_what_does_not_hang_up_is_asked_again(site: Site) -> None:
     record = json.loads(site.router.state_file.read_text())
     record["dials"]["lte"]["stop_at"] -= 31
     site.mode("ok")
-    site.router.state_file.write_text(json.dumps(record))
+    site.router.write_state(json.dumps(record))
     site.until_state("idle")
     assert site.calls() == ["up", "down", "down"]
 

@@ -328,13 +328,13 @@ def test_a_timer_that_is_dead_shows_in_the_state(machine: Machine) -> None:
         for family in ("ipv4", "ipv6"):
             uplink[family]["next_probe_at"] = 1.0
     try:
-        machine.router.state_file.write_text(json.dumps(state))
+        machine.router.write_state(json.dumps(state))
         assert machine.codes() == [("problem", "runs-stopped")]
-        machine.router.state_file.write_text("{")
+        machine.router.write_state("{")
         assert [code for _, code in machine.codes()] == ["never-run", "state-bad"]
         assert [code for _, code in machine.codes()] == ["never-run", "state-bad"]  # a look sets nothing aside
     finally:
-        machine.router.state_file.write_text(kept)
+        machine.router.write_state(kept)
     assert machine.codes() == []
 
 

@@ -96,7 +96,7 @@ def later(net: Network, seconds: float = EVERY, names: tuple[str, ...] = ("fiber
         ):
             if key in record:
                 record[key] -= seconds
-    net.router.state_file.write_text(json.dumps(state))
+    net.router.write_state(json.dumps(state))
 
 
 def asked(net: Network) -> set[tuple[str, int]]:

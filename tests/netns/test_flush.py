@@ -61,7 +61,7 @@ def test_objects_of_every_number_that_was_ours_go(net: Network) -> None:
         router.ns.ip(f"{family.flag} route add unreachable default table 4000 proto 99 metric 7")
         router.ns.ip(f"{family.flag} rule add priority 1234 lookup 4000 protocol 99")
     state = router.state_file.read_text().rstrip().removesuffix("}")
-    router.state_file.write_text(f'{state},"protocols":[172,99]}}\n')
+    router.write_state(f'{state},"protocols":[172,99]}}\n')
     before = [plain(route) for route in defaults(router.ns, "main") if route["dev"] == "eth2"]
     router.mwan("flush")
     for family in FAMILIES:

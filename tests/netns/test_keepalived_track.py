@@ -15,7 +15,7 @@ def test_a_router_whose_timer_is_dead_does_not_keep_the_address(lab: Lab) -> Non
     router.check()
     assert router.mwan("track").stderr == ""
     aged = re.sub(r'"next_probe_at":([0-9.]+)', r'"next_probe_at":1.5', router.state_file.read_text())
-    router.state_file.write_text(aged)
+    router.write_state(aged)
     said = router.mwan("track", code=1).stderr
     assert "one was online by ipv4, but was to be probed" in said
     router.check()

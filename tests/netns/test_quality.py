@@ -65,7 +65,7 @@ def aged(router: Router, uplink: str, seconds: float) -> None:
     """As if that long had gone by since it was last looked into."""
     stored = json.loads(router.state_file.read_text())
     stored["uplinks"][uplink]["ipv4"]["quality"]["checked_at"] -= seconds
-    router.state_file.write_text(json.dumps(stored))
+    router.write_state(json.dumps(stored))
 
 
 def hook(router: Router, event: str) -> Path:

@@ -148,7 +148,7 @@ def edited(**values: Any) -> Callable[[Router], object]:
     """A state that another run has stored."""
 
     def change(router: Router) -> None:
-        router.state_file.write_text(json.dumps({**json.loads(router.state_file.read_text()), **values}) + "\n")
+        router.write_state(json.dumps({**json.loads(router.state_file.read_text()), **values}) + "\n")
 
     return change
 

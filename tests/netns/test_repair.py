@@ -85,10 +85,9 @@ class Lines:
 
     def earlier(self, name: str, seconds: float) -> None:
         """Have a line gone offline so long before."""
-        path = self.router.state_file
-        state = json.loads(path.read_text())
+        state = json.loads(self.router.state_file.read_text())
         state["uplinks"][name]["ipv4"]["since"] -= seconds
-        path.write_text(json.dumps(state))
+        self.router.write_state(json.dumps(state))
 
     def hook(self, text: str, event: str = "repair") -> None:
         """A program of the operator's."""

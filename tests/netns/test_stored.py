@@ -80,7 +80,7 @@ def of_others(net: Network) -> set[str]:
 @pytest.mark.parametrize("number", [0, 2, 3, 4, 16, 256, 999])
 def test_a_stored_protocol_number_of_others_deletes_nothing_of_theirs(net: Network, number: int) -> None:
     before = of_others(net)
-    net.router.state_file.write_text(json.dumps(stored(net) | {"protocols": [number]}))
+    net.router.write_state(json.dumps(stored(net) | {"protocols": [number]}))
     done = net.router.mwan("check")
     assert f"({number} is no protocol number of ours); set aside as " in done.stderr
     assert before <= of_others(net)
@@ -91,7 +91,7 @@ def test_a_stored_protocol_number_of_others_deletes_nothing_of_theirs(net: Netwo
 def test_a_stored_sysctl_of_others_is_not_written(net: Network, command: str) -> None:
     other = {"key": "net/ipv4/conf/other/forwarding", "value": "1"}
     net.router.ns.sysctl({"ipv4/conf/other/forwarding": 0})
-    net.router.state_file.write_text(json.dumps(stored(net) | {"sysctls": [other]}))
+    net.router.write_state(json.dumps(stored(net) | {"sysctls": [other]}))
     assert "set aside" in net.router.mwan(command).stderr
     assert net.router.ns.read_sysctl("ipv4/conf/other/forwarding") == "0"
 

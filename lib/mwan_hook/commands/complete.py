@@ -131,12 +131,25 @@ def _steps(_: str) -> list[Candidate]:
     return [(step.name, step.about) for step in STEPS]
 
 
+def _changes(root: str) -> Iterator[Candidate]:
+    """Keys that a replay may change, of all uplinks and of each."""
+    from mwan_hook.config.keys import KEYS, UPLINK
+    from mwan_hook.explain.changes import MATTER
+
+    for place, keys in MATTER.items():
+        path = UPLINK if place == "uplinks" else (place,)
+        names = [name for name, _ in _uplinks(root)] if place == "uplinks" else [place]
+        words = {row.name: row.help for row in KEYS[path]}
+        yield from ((f"{name}.{key}=", words[key]) for name in names for key in keys)
+
+
 SOURCES: dict[str, Callable[[str], Iterable[Candidate]]] = {
     "UPLINK": _uplinks,
     "IFACE": _interfaces,
     "IF": _interfaces,
     "KIND": _kinds,
     "STEP": _steps,
+    "KEY=VALUE": _changes,
     "FILE": lambda _: (FILES,),
     "DIR": lambda _: (FILES,),
 }

@@ -91,6 +91,12 @@ def _explaining(add: Add) -> None:
     one.add_argument("--json", action="store_true")
     one.add_argument("--graph", action="store_true", help="as a Mermaid flowchart")
     one.add_argument("--svg", metavar="FILE", help="write a picture")
+    one = add("replay", "what is on record judged again; with --with, what another configuration would have made of it")
+    one.add_argument("--since", default="7d", metavar="T", help="as in 12h: so long ago; or 2026-11-01 (7d)")
+    one.add_argument("--until", metavar="T", help="as in 1h, or 2026-11-30 (now)")
+    words = "another value, as in probe.fall=5 or fiber.latency_high=200"
+    one.add_argument("--with", dest="options", action="append", default=[], metavar="KEY=VALUE", help=words)
+    _as_json(one)
     one = add("doctor", "find settings on this machine that break multi-WAN, and what puts them right")
     one.add_argument("--fix", action="store_true", help="write drop-ins, set sysctls, and show them")
     _as_json(one)

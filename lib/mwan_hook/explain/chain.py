@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from mwan_hook.explain.frame import Frame
+from mwan_hook.explain.frame import Frame, Seen
 from mwan_hook.explain.judging import Instant, Verdict, counted, judged, verdicts_of
-from mwan_hook.explain.recorded import config_of, rounds_of, seen_of, uplinks_of
+from mwan_hook.explain.recorded import config_of, rounds_of, seen_in, seen_of
 from mwan_hook.model import BaseRecord, BytesRecord, Config, ConfigRecord, FactsRecord, RunRecord, State
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from mwan_hook.explain.frame import Seen
     from mwan_hook.model import Uplink
     from mwan_hook.run.scene import ProbedRound
     from mwan_hook.store.recording import Record
@@ -37,7 +36,7 @@ class _Chain:
     def __init__(self, since: float) -> None:
         self.since = since
         self.config: ConfigRecord | None = None
-        self.facts: FactsRecord | None = None
+        self.looked: tuple[FactsRecord, ConfigRecord] | None = None
         self.base: BaseRecord | None = None  # of the segment
         self.whole = False  # whether the segment can be played up to here
         self.last: Frame | None = None
@@ -46,6 +45,7 @@ class _Chain:
         self.gap = True
         self.known = Config()
         self.uplinks: dict[str, Uplink] = {}
+        self.seen = Seen()
         self.sample: BytesRecord | None = None
 
     def add(self, record: Record) -> Frame | None:
@@ -57,12 +57,19 @@ class _Chain:
         if isinstance(record, BaseRecord):
             self._begin(record)
         elif isinstance(record, ConfigRecord):
-            self.config, self.facts, self.whole = record, None, False
-            self.known = config_of(record)
+            if record != self.config:
+                self.known = config_of(record)
+            self.config, self.whole = record, False
         elif self.config is not None:
-            self.facts = record
-            self.uplinks = {uplink.name: uplink for uplink in uplinks_of(record, self.config)}
+            self._look(record, self.config)
         return None
+
+    def _look(self, facts: FactsRecord, config: ConfigRecord) -> None:
+        """Know these facts; values of earlier ones stay where they are the same."""
+        if self.looked != (facts, config):
+            self.looked = facts, config
+            self.seen = seen_of(facts, config)
+            self.uplinks = {uplink.name: uplink for uplink in self.seen.uplinks}
 
     def _begin(self, base: BaseRecord) -> None:
         """A segment goes on from what came before it, unless the state says otherwise."""
@@ -76,14 +83,14 @@ class _Chain:
             self.gap = self.reached != (base.boot, base.after)
 
     def _run(self, run: RunRecord) -> Frame | None:
-        config, facts, base = self.config, self.facts, self.base
         self.reached = (run.at.boot, run.at.now)
-        if not self.whole or config is None or facts is None or base is None:
+        if not self.whole or self.looked is None or self.base is None:
             return None
-        if (run.at.config, run.at.facts, run.at.base) != (config.id, facts.id, base.now):
+        facts, config = self.looked
+        if (run.at.config, run.at.facts, run.at.base) != (config.id, facts.id, self.base.now):
             self.whole = False  # a record between is lost
             return None
-        seen = seen_of(run, facts, tuple(self.uplinks.values()))
+        seen = seen_in(run, self.seen)
         rounds = rounds_of(run.rounds, self.uplinks)
         verdict = self._verdict(run, seen, rounds)
         self.last = Frame(

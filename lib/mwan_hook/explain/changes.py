@@ -87,7 +87,8 @@ def _option(text: str, names: Collection[str]) -> Option:
 
 
 def _unknown(place: str, names: Collection[str]) -> str:
-    if place in [path[0] for path in KEYS if path != UPLINK] or place.partition(".")[0] in ("uplinks", "policies"):
+    other = place in [path[0] for path in KEYS if path != UPLINK] or place.partition(".")[0] in ("uplinks", "policies")
+    if other or place.removesuffix(".metrics") in names:
         return f"replay cannot change this section: {_NOTHING}"
     meant = near(place, ("probe", "routing", *names))
     hint = f" (did you mean {meant}?)" if meant else ""
@@ -99,17 +100,18 @@ def changed(config: Config, options: Sequence[Option]) -> Config:
     ordered = sorted(options, key=lambda one: (not one.shared, "@" in one.place))  # the narrower one wins
     routing = config.routing._replace(**{one.key: one.value for one in ordered if one.place == "routing"})
     shared = {one.key: one.value for one in ordered if one.place == "probe"}
-    uplinks = tuple(_changed(uplink, shared, ordered) for uplink in config.uplinks)
+    uplinks = tuple(_changed(uplink, config.probe, shared, ordered) for uplink in config.uplinks)
     wrong = [*_contradictions(uplinks, config.uplinks)]
     if wrong:
         raise ConfigError("\n".join(dict.fromkeys(wrong)))
     return config._replace(routing=routing, probe=build.with_probe(config.probe, shared), uplinks=uplinks)
 
 
-def _changed(uplink: UplinkConfig, shared: dict[str, Any], options: Iterable[Option]) -> UplinkConfig:
+def _changed(uplink: UplinkConfig, usual: Probe, shared: dict[str, Any], options: Iterable[Option]) -> UplinkConfig:
+    """What is ``shared`` is for an uplink that has the ``usual`` value of [probe], and so none of its own."""
     mine = (uplink.name, uplink.name.partition("@")[0])
     own = {one.key: one.value for one in options if not one.shared and one.place in mine}
-    common = {key: value for key, value in shared.items() if key not in uplink.explicit}
+    common = {key: value for key, value in shared.items() if getattr(uplink.probe, key) == getattr(usual, key)}
     values = {key: value for key, value in own.items() if key not in Probe._fields}
     probe = build.with_probe(uplink.probe, {**common, **own})
     known = {target.name: target for target in uplink.probe.targets}  # of which secrets are not on record
@@ -126,7 +128,8 @@ def _contradictions(uplinks: Sequence[UplinkConfig], before: Sequence[UplinkConf
         for name in sorted(unasked):
             yield f"--with: uplink {uplink.name} was not asked {name}: replay can only leave targets out"
         own = {key: None for key in PAIRED if getattr(uplink.probe, key) != getattr(old.probe, key)}
-        for finding in probe_checks(uplink.probe, ("uplinks", uplink.name), own):
+        path = ("uplinks", uplink.name)
+        for finding in {*probe_checks(uplink.probe, path, own)} - {*probe_checks(old.probe, path, own)}:
             if finding.fatal:
                 yield f"--with: [uplinks] [[{uplink.name}]] {finding.path[-1]}: {finding.words}"
 
@@ -135,3 +138,13 @@ def idle(options: Sequence[Option], configs: Iterable[Config]) -> list[str]:
     """The options that change nothing of what is on record."""
     known = list(configs)
     return [one.text for one in options if all(changed(config, (one,)) == config for config in known)]
+
+
+def unmeasured(options: Sequence[Option], configs: Iterable[Config]) -> list[str]:
+    """Names of uplinks that would be measured with the options, and were not."""
+    found: dict[str, None] = {}
+    for config in configs:
+        for now, was in zip(changed(config, options).uplinks, config.uplinks, strict=True):
+            if now.probe.measured and not was.probe.measured:
+                found[now.name] = None
+    return [*found]

@@ -22,14 +22,17 @@ def config_of(record: ConfigRecord) -> Config:
     return Config(record.routing, record.probe, tuple(record.uplinks.values()))
 
 
-def uplinks_of(facts: FactsRecord, config: ConfigRecord) -> tuple[Uplink, ...]:
-    """The uplinks of a look, with their configurations."""
-    return tuple([one._replace(config=config.uplinks.get(one.name, one.config)) for one in facts.uplinks])
+def seen_of(facts: FactsRecord, config: ConfigRecord) -> Seen:
+    """What a look saw; the uplinks have their configurations again."""
+    uplinks = tuple([one._replace(config=config.uplinks.get(one.name, one.config)) for one in facts.uplinks])
+    return Seen(uplinks, facts.families, facts.drains, facts.dialled)
 
 
-def seen_of(run: RunRecord, facts: FactsRecord, uplinks: tuple[Uplink, ...]) -> Seen:
+def seen_in(run: RunRecord, seen: Seen) -> Seen:
     """What a run judged from, beside its rounds."""
-    return Seen(uplinks, facts.families, facts.drains, facts.dialled, run.asked, run.counters, run.hung)
+    if not (run.asked or run.hung) and run.counters is None:
+        return seen
+    return seen._replace(asked=run.asked, counters=run.counters, reasons=run.hung)
 
 
 def rounds_of(records: Iterable[RoundRecord], uplinks: Mapping[str, Uplink]) -> tuple[ProbedRound, ...]:

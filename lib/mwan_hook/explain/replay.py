@@ -1,11 +1,15 @@
-"""What is on record judged again, under the recorded configuration or another one.  Pure."""
+"""What is on record judged again, under the recorded configuration or another one.  Pure.
+
+Most of a record are runs in peace, which have counted good rounds and judged nothing else.  They are counted here, too,
+where a whole judgement finds nothing to do now and in REST seconds: as in a run, which has this for its short way.
+"""
 
 from __future__ import annotations
 
-from mwan_hook.explain import changes
+from mwan_hook.explain import changes, rounds
 from mwan_hook.explain.judging import Instant, counted, in_peace, judged
-from mwan_hook.explain.rounds import under
 from mwan_hook.light import NamedTuple
+from mwan_hook.model import LATENCY, Status
 from mwan_hook.run.rating import turned
 
 TYPE_CHECKING = False
@@ -27,6 +31,7 @@ class Played(NamedTuple):
     happened: tuple[Transition, ...]
 
 
+REST = 300.0
 # Events that follow from verdicts; all others (quotas, dials, drains) are facts, and stand as they were told.
 JUDGED = frozenset(
     (
@@ -36,36 +41,14 @@ JUDGED = frozenset(
 )
 
 
-def played(frames: Iterable[Frame], options: Sequence[Option] = ()) -> Iterator[Played]:
+def played(frames: Iterable[Frame], options: Sequence[Option] = (), hurry: bool = True) -> Iterator[Played]:
     """Each frame with what follows from it; the same as was told, where there are no ``options``.  Raises ConfigError.
 
-    What happened follows a break in the record from what was stored then.
+    What follows a break in the record follows from what was stored then.  Without ``hurry`` every run is judged whole.
     """
-    if not options:
-        yield from (_as_it_was(frame) for frame in frames)
-        return
-    known: dict[int, tuple[Config, Config]] = {}
-    last: Frame | None = None
-    state: State | None = None
-    uplinks: tuple[Uplink, ...] = ()
+    other = _Other(options, hurry)
     for frame in frames:
-        if state is None or last is None or not follows(last, frame):
-            state = frame.before
-        _, config = known.get(id(frame.config), (None, None))
-        if config is None:  # the first is kept so that no other one gets its number
-            config = changes.changed(frame.config, options)
-            known[id(frame.config)] = frame.config, config
-        if not frame.ran:
-            yield Played(frame, uplinks or frame.uplinks, state, state, ())
-            continue
-        one = _under(frame, config, state, uplinks)
-        last, state, uplinks = frame, one.state, one.uplinks
-        yield one
-
-
-def follows(last: Frame, frame: Frame) -> bool:
-    """Whether a frame goes on from the one before."""
-    return not frame.gap and frame.before == last.state
+        yield other.play(frame) if options else _as_it_was(frame)
 
 
 def _as_it_was(frame: Frame) -> Played:
@@ -73,27 +56,80 @@ def _as_it_was(frame: Frame) -> Played:
     return Played(frame, frame.uplinks, frame.before, frame.state, _with_facts(frame, found))
 
 
-def _differs(frame: Frame, config: Config) -> bool:
-    """Whether any uplink of the rounds is judged in another way."""
-    old, new = ({uplink.name: uplink.probe for uplink in one.uplinks} for one in (frame.config, config))
-    return any(old[one.job.uplink] != new[one.job.uplink] for one in frame.rounds)
-
-
-def _under(frame: Frame, config: Config, state: State, uplinks: tuple[Uplink, ...]) -> Played:
-    seen = _seen(frame.seen, frame.config, config)
-    if frame.short and not _differs(frame, config) and in_peace(state, frame.rounds):
-        state_then = counted(state, seen, frame.rounds, frame.now)
-        return Played(frame, uplinks, state, state_then, ())
-    found = under(frame.rounds, frame.config, seen.uplinks, state)
-    verdict = judged(state, config, seen, found, Instant(frame.now, frame.wall))
-    return Played(frame, verdict.uplinks, state, verdict.state, _with_facts(frame, verdict.happened))
-
-
 def _with_facts(frame: Frame, found: tuple[Transition, ...]) -> tuple[Transition, ...]:
     return (*found, *(one for one in frame.happened if one.event not in JUDGED))
 
 
-def _seen(seen: Seen, before: Config, config: Config) -> Seen:
+class _Other:
+    """What happens under another configuration."""
+
+    def __init__(self, options: Sequence[Option], hurry: bool) -> None:
+        self._options, self._hurry = options, hurry
+        self._last: Frame | None = None
+        self._state: State | None = None
+        self._uplinks: tuple[Uplink, ...] = ()
+        self._config: tuple[Config | None, Config | None] = None, None  # recorded, and as it is changed
+        self._seen: tuple[Seen | None, Seen | None] = None, None
+        self._rests: tuple[State | None, Seen | None, float] = None, None, 0.0  # until when nothing follows from these
+
+    def play(self, frame: Frame) -> Played:
+        """Go on with one more."""
+        if self._last is None or self._state is None or not follows(self._last, frame):
+            self._state, self._uplinks = frame.before, frame.uplinks
+        if not frame.ran:
+            return Played(frame, self._uplinks, self._state, self._state, ())
+        self._last, before = frame, self._state
+        config, seen = self._known(frame)
+        state = self._counted(frame, seen, before) if frame.short and self._hurry else None
+        if state is not None:
+            self._state = state
+            return Played(frame, self._uplinks, before, state, ())
+        found = rounds.under(frame.rounds, frame.config, seen.uplinks, before)
+        verdict = judged(before, config, seen, found, Instant(frame.now, frame.wall))
+        self._state, self._uplinks = verdict.state, verdict.uplinks
+        if frame.short and self._hurry:
+            self._look_ahead(frame, config, seen, verdict.state)
+        return Played(frame, verdict.uplinks, before, verdict.state, _with_facts(frame, verdict.happened))
+
+    def _known(self, frame: Frame) -> tuple[Config, Seen]:
+        """The configuration, and the facts as they are under it."""
+        recorded, config = self._config
+        if config is None or recorded is not frame.config:
+            config = changes.changed(frame.config, self._options)
+            self._config, self._seen = (frame.config, config), (None, None)
+        was, seen = self._seen
+        if seen is None or was is not frame.seen:
+            seen = _under(frame.seen, frame.config, config)
+            self._seen = frame.seen, seen
+        return config, seen
+
+    def _counted(self, frame: Frame, seen: Seen, before: State) -> State | None:
+        """The state where no more than counting follows; None where more may."""
+        state, known, until = self._rests
+        if state is not before or known is not seen or frame.now >= until or not in_peace(before, frame.rounds):
+            return None
+        found = rounds.under(frame.rounds, frame.config, seen.uplinks, before)
+        after = counted(before, seen, found, frame.now)
+        for one in found:
+            was, now = (each.uplinks[one.job.uplink].family(one.job.family) for each in (before, after))
+            if now.good <= was.good or now.status is not Status.ONLINE:
+                return None
+        self._rests = after, seen, until
+        return after
+
+    def _look_ahead(self, frame: Frame, config: Config, seen: Seen, state: State) -> None:
+        """Find out whether nothing follows from a state for a while."""
+        later = (judged(state, config, seen, (), Instant(frame.now + wait, frame.wall + wait)) for wait in (0.0, REST))
+        if config.routing.prefer != LATENCY and all(one.state == state for one in later):
+            self._rests = state, seen, frame.now + REST
+
+
+def follows(last: Frame, frame: Frame) -> bool:
+    """Whether a frame goes on from the one before."""
+    return not frame.gap and frame.before == last.state
+
+
+def _under(seen: Seen, before: Config, config: Config) -> Seen:
     """The facts as they are under another configuration."""
     old = {one.name: one for one in before.uplinks}
     new = {one.name: one for one in config.uplinks}
@@ -101,14 +137,9 @@ def _seen(seen: Seen, before: Config, config: Config) -> Seen:
     for uplink in seen.uplinks:
         was, now = old.get(uplink.name, uplink.config), new.get(uplink.name, uplink.config)
         metric, enabled = uplink.metric, uplink.enabled
-        if now.metric != was.metric and now.metric is not None and metric in (was.metric, _found(was.metric, metric)):
-            metric = now.metric
+        if now.metric != was.metric and now.metric is not None and was.metric in (None, metric):
+            metric = now.metric  # any other one has been put aside by a quota that is used up
         if now.enabled is not was.enabled and uplink.switched is None:
             enabled = now.enabled
         uplinks.append(uplink._replace(config=now, metric=metric, enabled=enabled))
     return seen._replace(uplinks=tuple(uplinks))
-
-
-def _found(configured: int | None, metric: int) -> int | None:
-    """The metric of an uplink whose route gave it; a quota that is used up has put any other one aside."""
-    return metric if configured is None else None

@@ -24,12 +24,20 @@ if TYPE_CHECKING:
     Record: TypeAlias = ConfigRecord | FactsRecord | BaseRecord | RunRecord | BytesRecord
 
 VERSION = 1
+_BEGINNING = 40  # bytes of a line that have its kind
 KINDS = {"config": ConfigRecord, "facts": FactsRecord, "base": BaseRecord, "run": RunRecord, "bytes": BytesRecord}
 
 
 def read(root: str) -> Iterator[Record]:
     """All that is on record, the oldest first, in segments that can be played.  Raises MwanError."""
     yield from playable(line for one in _contents(root) for line in one.splitlines())
+
+
+def configs(root: str) -> Iterator[ConfigRecord]:
+    """The configurations that are on record, without a look at what was judged under them.  Raises MwanError."""
+    for line in (line for one in _contents(root) for line in one.splitlines()):
+        if b'"config"' in line[:_BEGINNING] and isinstance(found := parsed(line), ConfigRecord):
+            yield found
 
 
 def playable(lines: Iterable[bytes]) -> Iterator[Record]:

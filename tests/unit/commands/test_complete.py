@@ -62,6 +62,9 @@ def offered(root: Path, *words: str) -> list[str]:
         (["import", "p"], {"pfsense"}),
         (["import", "vyos", ""], {"/"}),
         (["trace", "--iif", "l"], {"lo"}),
+        (["replay", "--with", "probe.ri"], {"probe.rise="}),
+        (["replay", "--with", "probe.fall=5", "--with", f"{STICK}.met"], {f"{STICK}.metric=", f"{STICK}.metered="}),
+        (["replay", "--with", "routing."], {"routing.prefer="}),
         (["trace", ""], set()),
         (["frobnicate", ""], set()),
         (["flush", ""], set()),
@@ -74,7 +77,7 @@ def test_what_may_come_next(root: Path, words: list[str], wanted: set[str]) -> N
 def test_every_value_of_an_option_that_has_names_is_offered() -> None:
     for one in cli.parser().commands.values():
         for action in one._actions:
-            if action.metavar in ("UPLINK", "IFACE", "IF", "FILE", "KIND", "STEP"):
+            if action.metavar in ("UPLINK", "IFACE", "IF", "FILE", "KIND", "STEP", "KEY=VALUE"):
                 assert action.metavar in complete.SOURCES
 
 
@@ -128,6 +131,7 @@ def said(*argv: str, home: Path) -> set[str]:
         ("mwan-hook history ", "", {"fiber", "fixed", STICK}),
         ("mwan-hook history lte@en", "en", {"enp0s20u1"}),  # bash breaks words at @
         ("mwan-hook repair --step re", "re", {"renew", "reconfigure", "replug"}),
+        ("mwan-hook replay --with probe.rise", "probe.rise", {"probe.rise="}),
     ],
 )
 def test_bash(scripts: Path, tmp_path: Path, line: str, current: str, wanted: set[str]) -> None:
@@ -158,7 +162,12 @@ def test_fish(scripts: Path, tmp_path: Path, line: str, wanted: set[str]) -> Non
 
 @pytest.mark.parametrize(
     ("line", "wanted"),
-    [("mwan-hook stat", "status"), ("mwan-hook history lt", f"history {STICK}"), ("mwan-hook --vers", "--version")],
+    [
+        ("mwan-hook stat", "status"),
+        ("mwan-hook history lt", f"history {STICK}"),
+        ("mwan-hook replay --with probe.ris", "replay --with probe.rise="),
+        ("mwan-hook --vers", "--version"),
+    ],
 )
 def test_zsh(scripts: Path, tmp_path: Path, line: str, wanted: str) -> None:
     [found] = said("zsh", "-f", "-c", ZSH.format(directory=scripts, line=shlex.quote(line)), home=tmp_path)

@@ -93,9 +93,10 @@ class Machine:
         for name in NAMES:
             how = lot.choice(("demote", "keep", "offline"))
             limits: dict[str, Any] = {"latency_high": lot.choice((0, 30)), "loss_high": 20, "degraded": how}
+            targets = TARGETS[: lot.randint(1, 4 if self.restless == 1 else 2)]
             probe = Probe(
-                targets=TARGETS[: lot.randint(1, 4 if self.restless == 1 else 2)],
-                required=lot.randint(1, 2),
+                targets=targets,
+                required=lot.randint(1, min(2, len(targets))),
                 portal_targets=PORTAL * lot.randint(0, 1) if self.restless == 1 else (),
                 fall=lot.randint(1, 3),
                 rise=lot.randint(1, 3),
@@ -110,7 +111,7 @@ class Machine:
             metric = lot.choice(metrics)
             enabled = lot.random() < 0.9
             entries.append(b.uplink(name, probe=probe, metric=metric, enabled=enabled, metered=name == "lte"))
-        return b.config(*entries, prefer=prefer)
+        return b.config(*entries, prefer=prefer)._replace(probe=Probe(targets=TARGETS, portal_targets=PORTAL))
 
     def live(self, runs: int) -> Iterator[Lived]:
         """So many runs, and some by the short way between them."""
