@@ -20,7 +20,7 @@ _UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 _AGO = re.compile(r"-((?:\d+(?:\.\d+)?(?:min|[smhd])\s*)+)")
 _CLOCK = re.compile(r"(?:(\d{4})-(\d{1,2})-(\d{1,2})[T ])?(\d{1,2}):(\d{2})(?::(\d{2}))?")
 DAY = 86400.0
-NEAR = (3600.0, DAY, 40 * DAY)  # seconds around a moment that are read, one after the other
+NEAR = (3600.0, DAY)  # seconds around a moment that are read, one after the other
 FOREVER = 1e11  # seconds
 
 

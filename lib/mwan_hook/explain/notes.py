@@ -6,6 +6,7 @@ from mwan_hook.durations import duration
 from mwan_hook.explain import clock, dialled
 from mwan_hook.explain.carriage import is_over_quota, metric_of
 from mwan_hook.explain.earliest import good_again
+from mwan_hook.explain.offline import will_be_held
 from mwan_hook.explain.online import listed, quality, quota
 from mwan_hook.explain.values import Reason
 from mwan_hook.model import KEEP, Connectivity, Fallback, Family, FamilyState, Status, Turn, Uplink, turn_key
@@ -31,7 +32,7 @@ def concerns(view: Situation, uplink: Uplink, found: Carriage) -> list[Reason]:
     """What weighs on one that is online in a family."""
     family, state, reasons = found.family, view.memory(uplink, found.family), list[Reason]()
     if state.status is not Status.ONLINE or uplink.way(family).missing:
-        return reasons
+        return _hold_to_come(view, uplink, family)
     if state.bad:
         reasons.append(_doubt(uplink, family, state))
     carries = uplink.name in found.names
@@ -45,6 +46,15 @@ def concerns(view: Situation, uplink: Uplink, found: Carriage) -> list[Reason]:
     if carries and uplink.draining:
         reasons.append(Reason("only_drained", uplink.name))
     return reasons
+
+
+def _hold_to_come(view: Situation, uplink: Uplink, family: Family) -> list[Reason]:
+    """Why it takes longer than its rise."""
+    probe = uplink.config.probe
+    if not uplink.enabled or not will_be_held(view, uplink, family):
+        return []
+    words = {"backoff": duration(probe.hysteresis_backoff), "delay": duration(probe.hysteresis_delay)}
+    return [Reason("will_hold", uplink.name, family, words)]
 
 
 def _doubt(uplink: Uplink, family: Family, state: FamilyState) -> Reason:

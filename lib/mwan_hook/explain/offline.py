@@ -59,6 +59,12 @@ def by_verdict(view: Situation, uplink: Uplink, family: Family) -> Reason:
     return Reason(kind, uplink.name, family, words, until)
 
 
+def will_be_held(view: Situation, uplink: Uplink, family: Family) -> bool:
+    """Whether its next good round begins a hold."""
+    found = comeback(view, uplink, family)
+    return found is not None and found.held
+
+
 def _kind(state: FamilyState, probe: Probe, now: float) -> str:
     """Which of the kinds of offline it is, the one that weighs most first."""
     if state.status is not Status.OFFLINE:
@@ -82,9 +88,8 @@ def _rounds(found: Comeback | None, probe: Probe) -> Mapping[str, str]:
     if found is None:
         return {"rounds": "Good rounds make", "then": "good rounds make"}
     if found.held:
-        words = f"good rounds for {duration(probe.hysteresis_delay)} (it comes back twice within"
-        words += f" {duration(probe.hysteresis_backoff)}, and is held back for that) make"
-        return {"rounds": f"G{words[1:]}", "then": words}
+        words = f"{duration(probe.hysteresis_delay)} of good rounds make"
+        return {"rounds": words, "then": words}
     if not found.rounds:
         return {"rounds": "The next run makes", "then": "the next run makes"}
     if found.rounds == 1:

@@ -239,6 +239,9 @@ _NOTES = {
     "doubt": ReasonRow(
         "Its last round{for} was bad, {bad} of {fall} in a row: {reason}.", "With {left} more it is offline"
     ),
+    "will_hold": ReasonRow(
+        "It takes that long because it then has come back twice within {backoff}, and is held back for {delay}."
+    ),
     "only_degraded": ReasonRow("It is degraded, and no better one is online: {reason}.", WINDOW),
     "kept_degraded": ReasonRow("It is degraded, and carries as before (degraded = keep): {reason}.", WINDOW),
     "only_over_quota": ReasonRow(

@@ -131,7 +131,7 @@ def test_what_lies_between_is_unknown_where_something_is_missing(changed: dict[s
 def test_what_is_near_is_read_first_and_what_is_far_found_all_the_same() -> None:
     far = Record(frame(LINES, 100))
     assert moments.recorded(far, BOOTED + 100 + 3 * moments.DAY, BOOT).frame == far.frames[0]
-    assert far.asked == 3
+    assert far.asked == 3  # an hour, a day, all
     near = Record(frame(LINES, 100), frame(LINES, 200))
     assert moments.recorded(near, BOOTED + 150, BOOT).frame == near.frames[0]
     assert near.asked == 1

@@ -287,8 +287,13 @@ CASES = (
     Case(
         "bad",
         view(one(), two(), one={**BAD, "full_at": NOW - 100}),
-        "one (eth1) is offline: 0 of 2 targets answered: timed out. Good rounds for 3 min (it comes back twice within"
-        " 10 min, and is held back for that) make it online, at the earliest at 02:49:45 (in 3 min 5 s).",
+        "one (eth1) is offline: 0 of 2 targets answered: timed out. 3 min of good rounds make it online, at the"
+        " earliest at 02:49:45 (in 3 min 5 s).",
+    ),
+    Case(
+        "will_hold",
+        view(one(), two(), one={**BAD, "full_at": NOW - 100}),
+        "It takes that long because it then has come back twice within 10 min, and is held back for 3 min.",
     ),
     Case(
         "slow",
