@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.lab import Lab, Network, topologies
-from tests.lab.router import PROJECT
+from tests.netns.unprivileged import as_nobody
 
 SECRET = "b7Jq0token"
 CONFIG = f"""\
@@ -25,7 +23,6 @@ fall = 1
 match = eth1
 families = ipv4
 """
-NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--bounding-set=-all", "--inh-caps=-all", "--")
 
 
 @pytest.fixture
@@ -34,24 +31,6 @@ def net(lab: Lab) -> Network:
     made.router.configure(CONFIG)
     (made.router.root / "etc/mwan-hook/mwan-hook.conf").chmod(0o600)
     return made
-
-
-def as_nobody(lab: Lab, net: Network, *words: str) -> subprocess.CompletedProcess[str]:
-    """The command, by a user without rights, from a copy of the program that this user may read."""
-    for place in (net.router.root, *net.router.root.parents):
-        if place.stat().st_mode & 0o005 != 0o005:
-            place.chmod(place.stat().st_mode | 0o055)
-    copy = lab.dir / "program"
-    if not copy.exists():
-        shutil.copytree(PROJECT / "lib", copy, ignore=shutil.ignore_patterns("__pycache__"))
-    command = ["/usr/bin/python3", "-B", "-m", "mwan_hook", "--root", str(net.router.root), *words]
-    return subprocess.run(
-        net.router.ns.argv(*NOBODY, "env", f"PYTHONPATH={copy}", *command),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
 
 
 def test_a_secret_of_the_configuration_stands_nowhere_else(lab: Lab, net: Network) -> None:

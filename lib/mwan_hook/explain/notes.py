@@ -51,7 +51,8 @@ def concerns(view: Situation, uplink: Uplink, found: Carriage) -> list[Reason]:
 def _hold_to_come(view: Situation, uplink: Uplink, family: Family) -> list[Reason]:
     """Why it takes longer than its rise."""
     probe = uplink.config.probe
-    if not uplink.enabled or not will_be_held(view, uplink, family):
+    aside = view.memory(uplink, family).degraded
+    if aside or not uplink.enabled or not will_be_held(view, uplink, family):
         return []
     words = {"backoff": duration(probe.hysteresis_backoff), "delay": duration(probe.hysteresis_delay)}
     return [Reason("will_hold", uplink.name, family, words)]
