@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from mwan_hook.explain import clock
 from mwan_hook.explain.online import quota
 from mwan_hook.explain.values import Reason
 from mwan_hook.model import BY_US, FAMILIES, Activation, Dial, Phase, Uplink
@@ -26,7 +25,9 @@ def not_up(view: Situation, uplink: Uplink) -> Reason | None:
     if record.phase.is_up or record.reason == ABSENT or any(not uplink.way(family).missing for family in FAMILIES):
         return None
     if record.phase in PHASES:
-        return Reason(PHASES[record.phase], uplink.name, None, _words(view, uplink, record), _fails(record, dial))
+        return Reason(
+            PHASES[record.phase], uplink.name, None, _words(uplink, record), _fails(record, dial), record.asked_at
+        )
     return _resting(view, uplink, record, dial)
 
 
@@ -41,7 +42,7 @@ def _hung_up(view: Situation, uplink: Uplink) -> Reason | None:
 
 def _resting(view: Situation, uplink: Uplink, record: Activation, dial: Dial) -> Reason:
     """Why it is not dialled just now."""
-    words = _words(view, uplink, record)
+    words = _words(uplink, record)
     if record.final:
         return Reason("given_up", uplink.name, None, {**words, "reason": record.final})
     if record.phase is Phase.WAITING:
@@ -61,7 +62,7 @@ def _fails(record: Activation, dial: Dial) -> float | None:
     return record.asked_at + dial.ready_timeout if record.phase is not Phase.STOPPING else None
 
 
-def _words(view: Situation, uplink: Uplink, record: Activation) -> dict[str, str]:
+def _words(uplink: Uplink, record: Activation) -> dict[str, str]:
     count = record.tries
     if record.phase is Phase.DIALLING:
         tries = f" (try {count})" if count > 1 else ""
@@ -70,7 +71,6 @@ def _words(view: Situation, uplink: Uplink, record: Activation) -> dict[str, str
     return {
         "reason": record.reason.partition("; dialled in ")[0] or "no better uplink is online",
         "uplink": quote(uplink.name),
-        "since": clock.since(view, record.asked_at),
         "tries": tries,
     }
 
@@ -80,7 +80,7 @@ def notes(view: Situation, uplink: Uplink) -> list[Reason]:
     record = view.state.dials.get(uplink.name)
     if uplink.config.dial is None or record is None or not record.phase.is_up:
         return []
-    found, words = [], _words(view, uplink, record)
+    found, words = [], _words(uplink, record)
     if not record.ours:
         return [Reason("not_ours", uplink.name)]
     if record.phase is Phase.LINGERING:

@@ -83,7 +83,7 @@ def _reason(view: Situation, reason: Reason, name: str) -> dict[str, Any]:
         "kind": reason.kind,
         "uplink": reason.uplink or None,
         "family": reason.family.value if reason.family else None,
-        "says": words.says(reason, subject),
+        "says": words.says(reason, view, subject),
         "change": words.change(reason, view) or None,
         "until": iso(clock.wall_of(view, reason.until)) if reason.until is not None else None,
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from mwan_hook.explain import clock
 from mwan_hook.explain.carriage import metric_of
 from mwan_hook.explain.online import carrying, listed, percent
 from mwan_hook.explain.values import Reason
@@ -62,7 +61,7 @@ def _ignored(view: Situation, family: Family) -> list[Reason]:
     for key, at in view.state.ignored.items():
         word, _, target = key.partition(" ")
         if word == family.value:
-            found.append(Reason("ignored", "", family, {"target": target, "since": clock.since(view, at)}))
+            found.append(Reason("ignored", "", family, {"target": target}, None, at))
     return found
 
 
@@ -70,6 +69,6 @@ def in_common(view: Situation) -> list[Reason]:
     """What is the fault of no uplink."""
     if not view.state.dark_since:
         return []
-    words = {"uplinks": ", ".join(view.state.dark), "since": clock.since(view, view.state.dark_since)}
+    words = {"uplinks": ", ".join(view.state.dark)}
     until = view.state.dark_since + dark.PATIENCE
-    return [Reason("dark", "", None, words, until if until > view.now else None)]
+    return [Reason("dark", "", None, words, until if until > view.now else None, view.state.dark_since)]

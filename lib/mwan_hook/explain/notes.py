@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mwan_hook.durations import duration
-from mwan_hook.explain import clock, dialled
+from mwan_hook.explain import dialled
 from mwan_hook.explain.carriage import is_over_quota, metric_of
 from mwan_hook.explain.earliest import good_again
 from mwan_hook.explain.offline import will_be_held
@@ -75,11 +75,10 @@ def of_family(view: Situation, uplink: Uplink, found: Carriage) -> list[Reason]:
     if uplink.way(family).missing and view.readable:
         return []
     if state.since:
-        words = {"status": state.word, "since": clock.since(view, state.since)}
-        reasons.append(Reason("since", uplink.name, family, words))
+        reasons.append(Reason("since", uplink.name, family, {"status": state.word}, None, state.since))
     if state.probed_at is not None and state.status is Status.ONLINE and not state.bad and not state.by_facts:
-        words = {"since": f"{duration(view.now - state.probed_at)} ago", "reason": state.reason}
-        reasons.append(Reason("last_round", uplink.name, family, words))
+        words = {"reason": state.reason}
+        reasons.append(Reason("last_round", uplink.name, family, words, None, state.probed_at))
     online = state.status is Status.ONLINE
     flags = {
         "stood_in": online and state.reason.endswith(STOOD_IN),

@@ -51,8 +51,7 @@ def carrying(view: Situation, uplink: Uplink, found: Carriage) -> Reason:
 def carries(view: Situation, uplink: Uplink, family: Family) -> Reason:
     """That it does, without a reason."""
     state = view.memory(uplink, family)
-    words = {"status": state.word, "since": clock.since(view, state.since or view.now)}
-    return Reason("carries", uplink.name, family, words)
+    return Reason("carries", uplink.name, family, {"status": state.word}, None, state.since or view.now)
 
 
 def _sharing(uplink: Uplink, found: Carriage) -> Reason:

@@ -235,7 +235,7 @@ _PACKETS = {
 
 _NOTES = {
     "since": ReasonRow("It has been {status}{for} since {since}."),
-    "last_round": ReasonRow("Its last round{for}, {since}: {reason}."),
+    "last_round": ReasonRow("Its last round{for}, {ago}: {reason}."),
     "doubt": ReasonRow(
         "Its last round{for} was bad, {bad} of {fall} in a row: {reason}.", "With {left} more it is offline"
     ),

@@ -47,6 +47,7 @@ class Reason(NamedTuple):
     family: Family | None = None  # None: of both
     words: Mapping[str, str] = {}  # what the row's sentences name
     until: float | None = None  # CLOCK_BOOTTIME seconds of what would change it; None: no clock tells
+    at: float | None = None  # since when it is so, which `{since}` and `{ago}` spell
 
 
 class Carriage(NamedTuple):

@@ -12,7 +12,7 @@ from mwan_hook.say import shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from mwan_hook.explain.reasons import ReasonRow
     from mwan_hook.explain.values import Reason, Situation
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 NAMES = {Family.IPV4: "IPv4", Family.IPV6: "IPv6"}
 BOTH = "IPv4 and IPv6"
 NARROWEST = 20  # columns; below that nothing can be read anyway
-SAME = 2.0  # seconds: times of both families that differ by no more are one
+SAME = 5.0  # seconds: times of both families that differ by no more are one
 
 
 def called(view: Situation, name: str) -> str:
@@ -30,9 +30,12 @@ def called(view: Situation, name: str) -> str:
     return name if not interface or interface in (name, name.partition("@")[2]) else f"{name} ({interface})"
 
 
-def says(reason: Reason, subject: str = "It", family: str = "") -> str:
+def says(reason: Reason, view: Situation, subject: str = "It", family: str = "") -> str:
     """The sentence of a reason.  ``family``: the word for it, where one reason is of both."""
-    return _filled(ROWS[reason.kind].says, reason, subject, family)
+    since, ago = "", ""
+    if reason.at is not None:
+        since, ago = clock.since(view, reason.at), f"{duration(view.now - reason.at)} ago"
+    return _filled(ROWS[reason.kind].says, reason, {"It": subject, "since": since, "ago": ago}, family)
 
 
 def change(reason: Reason, view: Situation, family: str = "") -> str:
@@ -40,13 +43,13 @@ def change(reason: Reason, view: Situation, family: str = "") -> str:
     row = ROWS[reason.kind]
     if not row.change:
         return ""
-    return f"{_filled(row.change, reason, 'it', family)}{_when(reason, row, view)}."
+    return f"{_filled(row.change, reason, {}, family)}{_when(reason, row, view)}."
 
 
-def _filled(text: str, reason: Reason, subject: str, family: str) -> str:
+def _filled(text: str, reason: Reason, more: Mapping[str, str], family: str) -> str:
     word = family or (NAMES[reason.family] if reason.family else BOTH)
     of_one = f" for {word}" if word != BOTH else ""
-    return text.format_map({**reason.words, "It": subject, "family": word, "for": of_one})
+    return text.format_map({**reason.words, **more, "family": word, "for": of_one})
 
 
 def _when(reason: Reason, row: ReasonRow, view: Situation) -> str:
@@ -65,7 +68,7 @@ def sentences(reasons: Iterable[Reason], view: Situation, subject: str, family: 
     """Reasons one after the other; the first one's subject is named, and "It" after that."""
     found, named = list[str](), subject
     for reason in reasons:
-        found += filter(None, (says(reason, named, family), change(reason, view, family)))
+        found += filter(None, (says(reason, view, named, family), change(reason, view, family)))
         named = "It"
     return " ".join(found)
 
@@ -73,7 +76,7 @@ def sentences(reasons: Iterable[Reason], view: Situation, subject: str, family: 
 def merged(stories: Sequence[tuple[Family, Sequence[Reason]]]) -> list[tuple[str, Sequence[Reason]]]:
     """Stories of families, those that are the same told once for both, with the word for the family."""
     if len(stories) == 2 and _alike(stories[0][1], stories[1][1]):
-        return [(BOTH, stories[0][1])]
+        return [(BOTH, [_earlier(*pair) for pair in zip(stories[0][1], stories[1][1], strict=True)])]
     return [(NAMES[family], reasons) for family, reasons in stories]
 
 
@@ -82,9 +85,19 @@ def _alike(one: Sequence[Reason], other: Sequence[Reason]) -> bool:
 
 
 def _same(one: Reason, other: Reason) -> bool:
-    if (one.kind, one.words) != (other.kind, other.words) or (one.until is None) != (other.until is None):
-        return False
-    return one.until is None or other.until is None or abs(one.until - other.until) <= SAME
+    moments = ((one.until, other.until), (one.at, other.at))
+    return (one.kind, one.words) == (other.kind, other.words) and all(_near(*pair) for pair in moments)
+
+
+def _near(one: float | None, other: float | None) -> bool:
+    return one == other or (one is not None and other is not None and abs(one - other) <= SAME)
+
+
+def _earlier(one: Reason, other: Reason) -> Reason:
+    """The reason of both families, with the time of the one whose time is sooner."""
+    if one.until is None or other.until is None:
+        return one
+    return one._replace(until=min(one.until, other.until))
 
 
 def wrapped(paragraphs: Iterable[str], width: int, indent: str = "") -> list[str]:

@@ -204,7 +204,7 @@ def test_nothing_is_ahead_of_the_default_where_it_is_taken() -> None:
 def test_the_record_has_no_rules() -> None:
 
     expected = "Rules and routes are not recorded: what follows is the IPv6 default of that time."
-    assert words.says(Reason("unrecorded", "", Family.IPV6)) == expected
+    assert words.says(Reason("unrecorded", "", Family.IPV6), seen()) == expected
 
 
 def test_every_kind_has_its_case() -> None:
