@@ -47,14 +47,19 @@ def plain(heads: Sequence[str], rows: Iterable[Sequence[str]], right: Iterable[i
 
 def lines(table: Table, room: int | None) -> list[Line]:
     """The table in lines of at most ``room`` columns; None: a line a row, however long."""
+    return [line for block in blocks(table, room) for line in block]
+
+
+def blocks(table: Table, room: int | None) -> list[list[Line]]:
+    """The same, the headings' lines and then each row's by themselves."""
     rows = [TableRow(_printable(row.cells), tuple(map(_printable, row.below))) for row in table.rows]
     heads = [TableRow(tuple([Styled(head, HEAD) for head in table.heads]))] if table.heads else []
     grid = _Grid([*heads, *rows], len(heads), table.right)
     if not grid.rows:
         return []
     if room is None:
-        return [grid.whole(row) for row in grid.rows]
-    return [line for place in range(len(grid.rows)) for line in grid.row(place, room)]
+        return [[grid.whole(row)] for row in grid.rows]
+    return [[*grid.row(place, room)] for place in range(len(grid.rows))]
 
 
 def paragraph(sentence: Iterable[Styled], room: int | None, indent: int) -> list[Line]:

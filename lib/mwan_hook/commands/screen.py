@@ -27,19 +27,21 @@ class Sentence(NamedTuple):
 
 COMMENT = "# "
 WIDTH = 80  # columns where there is no terminal
-INK = {  # the one table of styles; Select Graphic Rendition of ECMA-48
-    "online": "32",
-    "degraded": "33",
-    "held": "33",
-    "portal": "33",
-    "offline": "31",
-    "standby": "36",
-    "draining": "36",
-    "disabled": "2",
-    columns.HEAD: "2",
-    "strong": "1",
-    "dim": "2",
+INK = {  # the one table of styles: colours of the terminal's own palette, so that they fit a dark and a light one
+    "online": "green",
+    "degraded": "yellow",
+    "held": "yellow",
+    "portal": "yellow",
+    "offline": "red",
+    "standby": "cyan",
+    "draining": "cyan",
+    "disabled": "dim",
+    columns.HEAD: "dim",
+    "strong": "bold",
+    "dim": "dim",
+    "trip": "cyan",
 }
+_CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}  # of ECMA-48's SGR
 
 
 def width() -> int:
@@ -70,6 +72,11 @@ def coloured(environment: Mapping[str, str], terminal: bool) -> bool:
     if environment.get("CLICOLOR_FORCE", "0") not in ("", "0"):
         return True
     return terminal and environment.get("TERM", "dumb") != "dumb" and environment.get("CLICOLOR") != "0"
+
+
+def is_interactive() -> bool:
+    """Whether there is a terminal that can draw pictures, and a keyboard."""
+    return is_terminal() and bool(sys.stdin and sys.stdin.isatty()) and os.environ.get("TERM", "dumb") != "dumb"
 
 
 def show(table: Table) -> None:
@@ -109,4 +116,8 @@ def remark(texts: Iterable[str]) -> None:
 
 def painted(line: Line) -> str:
     """A line in the ink of its styles."""
-    return "".join(f"\x1b[{INK[one.style]}m{shown(one.text)}\x1b[0m" if one.style else shown(one.text) for one in line)
+    return "".join(_inked(shown(text), style) for text, style in line)
+
+
+def _inked(text: str, style: str) -> str:
+    return f"\x1b[{_CODES[INK[style]]}m{text}\x1b[0m" if style else text

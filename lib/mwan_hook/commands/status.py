@@ -6,68 +6,57 @@ import json
 import sys
 import time
 
-from mwan_hook.commands import screen
-from mwan_hook.commands.following import ReloadingConfig
+from mwan_hook.commands import from_state, screen
+from mwan_hook.commands.looking import Look, Looker
 from mwan_hook.commands.status_json import document
 from mwan_hook.commands.status_table import View, picture
-from mwan_hook.model import ConfigError
-from mwan_hook.run import judge, look
 from mwan_hook.say import complain, say
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from mwan_hook.run.scene import Judged, Scene
 
 CLEAR = "\x1b[H\x1b[2J"
 REFRESH = 2.0  # seconds between two pictures of --watch
+WITHOUT = "python3-rich is not installed: with it, --watch shows the last hour, the last changes, and why"
 
 
 def run(root: str, as_json: bool, watch: bool, header: bool, numbers: bool) -> int:
-    """Print it once, or again and again until interrupted."""
-    try:
-        configuration = ReloadingConfig(root)
-    except ConfigError as error:
-        return _stored(root, error, as_json, header, numbers)
+    """Print it once, or again and again until interrupted; on a terminal that can, as a screen."""
+    looker = Looker(root)
+    interactive = watch and header and not as_json and screen.is_interactive()
+    if interactive:
+        from mwan_hook.commands import watch as watching
+
+        if watching.available():
+            return watching.run(root, looker)
+    return _printed(looker, as_json, watch, View(_room(header), header, numbers), WITHOUT if interactive else "")
+
+
+def _printed(looker: Looker, as_json: bool, watch: bool, view: View, hint: str) -> int:
+    """Pictures below each other; a terminal is cleared before each."""
     clear = watch and not as_json and screen.is_terminal()
     while True:
-        seen = look.to_read(root, configuration.loaded)
-        judged = judge.judge(seen)
-        seen = judged.scene
+        found = looker.look()
         if clear:
             sys.stdout.write(CLEAR)
-        _print(seen, judged, as_json, View(_room(header), header, numbers))
+        _print(found, as_json, view)
+        if hint:
+            say((hint,))
         if sys.stdout:
             sys.stdout.flush()
         if not watch:
             break
-        complain(configuration.mistakes)  # a picture of what is not in force any more says so
+        complain(found.mistakes)  # a picture of what is not in force any more says so
         time.sleep(REFRESH)
-        configuration.again()
-    failed = (seen.state.firewall.failed,) if seen.state.firewall.failed else ()
-    told = seen.bound.told if seen.uplinks or as_json or not header else ()  # else the table says it
-    complain((*told, *seen.messages, *configuration.loaded.warnings, *seen.state.errors, *failed))
+    told = found.seen.bound.told if found.known and (found.seen.uplinks or as_json or not view.header) else ()
+    complain((*told, *found.notes))  # else the table says it
     return 0
 
 
-def _stored(root: str, error: ConfigError, as_json: bool, header: bool, numbers: bool) -> int:
-    """What the state says, for a user who may not read the configuration.  Raises ``error`` for others."""
-    from mwan_hook.commands import from_state
-
-    seen = look.to_read(root, from_state.loaded(root, error))
-    judged = from_state.judged(seen)
+def _print(found: Look, as_json: bool, view: View) -> None:
     if as_json:
-        say(json.dumps(from_state.without_configuration(document(seen, judged)), indent=1).split("\n"))
+        whole = document(found.seen, found.judged)
+        known = whole if found.known else from_state.without_configuration(whole)
+        say(json.dumps(known, indent=1).split("\n"))
     else:
-        _print(seen, judged, as_json, View(_room(header), header, numbers, known=False))
-    complain((from_state.MISSING, *seen.messages, *seen.state.errors))
-    return 0
-
-
-def _print(seen: Scene, judged: Judged, as_json: bool, view: View) -> None:
-    if as_json:
-        say(json.dumps(document(seen, judged), indent=1).split("\n"))
-    else:
-        screen.put(picture(seen, judged, view))
+        screen.put(picture(found.seen, found.judged, view._replace(known=found.known)))
 
 
 def _room(header: bool) -> int | None:

@@ -95,8 +95,8 @@ def _prefixes(seen: Scene, judged: Judged, uplink: Uplink) -> list[dict[str, Any
 
 def best_tier(uplinks: Sequence[Uplink], judged: Judged, family: Family) -> list[str]:
     """Uplinks that share the best default."""
-    names = judged.desired.online.get(family, ())
     preferences = {uplink.name: uplink.preference(family) for uplink in uplinks}
+    names = [name for name in judged.desired.online.get(family, ()) if name in preferences]
     return [name for name in names if preferences[name] == preferences[names[0]]]
 
 

@@ -108,10 +108,10 @@ def _pieces(word: Word, room: int) -> list[Word]:
             if size and pieces[-1] and width(pieces[-1]) + size > room:
                 pieces.append([])
             pieces[-1].append(Styled(letter, style))
-    return [_joined(piece) for piece in pieces]
+    return [joined(piece) for piece in pieces]
 
 
-def _joined(spans: Sequence[Styled]) -> Word:
+def joined(spans: Sequence[Styled]) -> Word:
     """Neighbours of one style as one."""
     found: list[Styled] = []
     for span in spans:
