@@ -36,7 +36,7 @@ class Terminal:
         if not self.pid:
             try:
                 fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
-                os.execvpe(command[0], command, {**kept, "TERM": "xterm", **(environment or {})})
+                os.execvpe(command[0], [*command], {**kept, "TERM": "xterm", **(environment or {})})
             finally:
                 os._exit(127)
         self.before = termios.tcgetattr(self._master)
@@ -44,7 +44,9 @@ class Terminal:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self.status is None:
             os.kill(self.pid, signal.SIGKILL)
             os.waitpid(self.pid, 0)

@@ -34,6 +34,7 @@ let
         "jeepney"
         "pyroute2"
         "requests"
+        "rich"
       ]
   );
 

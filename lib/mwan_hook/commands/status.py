@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 import time
@@ -20,6 +21,8 @@ WITHOUT = "python3-rich is not installed: with it, --watch shows the last hour, 
 def run(root: str, as_json: bool, watch: bool, header: bool, numbers: bool) -> int:
     """Print it once, or again and again until interrupted; on a terminal that can, as a screen."""
     looker = Looker(root)
+    if watch:
+        gc.enable()  # which a short run does without
     interactive = watch and header and not as_json and screen.is_interactive()
     if interactive:
         from mwan_hook.commands import watch as watching

@@ -143,12 +143,10 @@ class Past:
 
 def why(look: Look, chosen: int, room: int) -> list[str]:
     """The story of an uplink in lines of at most ``room`` columns."""
-    from mwan_hook.commands import status_table
-    from mwan_hook.commands.columns import lines
+    from mwan_hook.explain import why as explained
 
-    table = status_table.uplinks(look.seen, look.judged, status_table.View(None, True, True, look.known))
-    one = table._replace(rows=table.rows[chosen : chosen + 1])
-    return ["".join(span.text for span in line) for line in lines(one, room)]
+    view = explained.view_of(look.judged, look.known)
+    return explained.story_lines(view, [look.seen.uplinks[chosen]], room)
 
 
 def _one_session(watcher: Watcher, signals: Signals) -> None:

@@ -34,7 +34,7 @@ def known(made: Judged, count: int = 0) -> Known:
         scene = made.scene._replace(bound=made.scene.bound._replace(uplinks=uplinks))
         memory = made.state.uplinks[first.name]
         state = made.state._replace(uplinks={one.name: memory for one in uplinks})
-        online = dict.fromkeys((V4, Family.IPV6), (uplinks[0].name,))
+        online: dict[Family, tuple[str, ...]] = dict.fromkeys((V4, Family.IPV6), (uplinks[0].name,))
         made = made._replace(scene=scene, state=state, desired=made.desired._replace(online=online))
     samples = {(one.name, V4): HOUR for one in made.scene.uplinks}
     return Known(Look(made.scene, made, True), samples, PAST)
