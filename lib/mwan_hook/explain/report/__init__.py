@@ -1,0 +1,1 @@
+"""What `mwan-hook report` says, and its three forms."""

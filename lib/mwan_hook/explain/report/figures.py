@@ -1,0 +1,167 @@
+"""What a report says, as values: of each line and each uplink, in total and over time.  Pure."""
+
+from __future__ import annotations
+
+import math
+
+from mwan_hook.explain import outages
+from mwan_hook.explain.outages import OFFLINE, Outage, Period, Probes
+from mwan_hook.light import NamedTuple
+from mwan_hook.model import UNKNOWN, Family
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mwan_hook.explain.standings import Line
+    from mwan_hook.model import Hour
+
+HOUR, DAY = 3600, 86400
+MOST_SLOTS = 186  # that a plot shows: of a month, of four hours each
+
+
+class Slot(NamedTuple):
+    """A part of the time, for plots and tables."""
+
+    begin: float
+    end: float
+    probes: Probes
+    received: int = 0  # bytes of the uplink's interface, whichever family
+    sent: int = 0
+
+
+class LineFigures(NamedTuple):
+    """One family of an uplink."""
+
+    uplink: str
+    family: Family
+    periods: tuple[Period, ...]
+    seconds: dict[str, float]  # by word
+    outages: tuple[Outage, ...]  # degraded and disabled times, too
+    probes: Probes
+    slots: tuple[Slot, ...]
+
+    @property
+    def availability(self) -> float | None:
+        """Per cent."""
+        return outages.availability(self.seconds)
+
+    @property
+    def out(self) -> tuple[Outage, ...]:
+        """Outages proper."""
+        return tuple(one for one in self.outages if one.word == OFFLINE)
+
+    @property
+    def longest(self) -> float:
+        """Seconds."""
+        return max((one.seconds for one in self.out), default=0.0)
+
+    @property
+    def carried(self) -> float:
+        """Seconds."""
+        return sum(one.seconds for one in self.periods if one.carries)
+
+    @property
+    def bridged(self) -> float:
+        """Seconds in which it was out and another one stood in."""
+        return sum(one.seconds for one in self.periods if one.bridged)
+
+    @property
+    def observed(self) -> float:
+        """Seconds."""
+        return sum(self.seconds.values()) - self.seconds[UNKNOWN]
+
+
+class UplinkFigures(NamedTuple):
+    """An uplink with all its families."""
+
+    name: str
+    lines: tuple[LineFigures, ...]
+    received: int
+    sent: int
+
+
+class Report(NamedTuple):
+    """All that is said, and of which time; seconds since the epoch."""
+
+    since: float
+    until: float
+    uplinks: tuple[UplinkFigures, ...]
+    slot: float  # seconds that one lasts
+
+    @property
+    def lines(self) -> tuple[LineFigures, ...]:
+        """Every line."""
+        return tuple(line for uplink in self.uplinks for line in uplink.lines)
+
+    @property
+    def outages(self) -> tuple[Outage, ...]:
+        """Every time of trouble, the newest first."""
+        found = [outage for line in self.lines for outage in line.outages]
+        return tuple(sorted(found, key=lambda one: one.begin, reverse=True))
+
+    @property
+    def together(self) -> tuple[tuple[Outage, ...], ...]:
+        """The same, with those of both families of an uplink that began and ended at once in one place."""
+        found: dict[tuple[object, ...], list[Outage]] = {}
+        for one in self.outages:
+            alike = (one.uplink, one.word, one.causes, round(one.begin), round(one.end), one.sudden, one.over)
+            found.setdefault(alike, []).append(one)
+        return tuple(tuple(sorted(group, key=lambda one: one.family.value)) for group in found.values())
+
+
+def report(hours: Sequence[Hour], since: float, until: float, order: Sequence[str], slot: float = 0) -> Report:
+    """What these hours say of the time from ``since``, a full hour, to ``until``.
+
+    ``order``: uplinks as they shall be shown; others come behind.  ``slot``: seconds; 0: so that a plot can show them.
+    """
+    hours = [hour for hour in hours if since <= hour.begin < until]
+    slot = slot or slot_for(until - since)
+    names = list(dict.fromkeys(uplink for uplink, _ in outages.lines(hours)))
+    names.sort(key=lambda name: order.index(name) if name in order else len(order))
+    groups = _grouped(hours, since, slot)
+    found = [
+        UplinkFigures(
+            name,
+            tuple(_line(hours, line, since, until, groups) for line in outages.lines(hours) if line[0] == name),
+            *outages.moved(hours, name),
+        )
+        for name in names
+    ]
+    return Report(since, until, tuple(_with_edges(one, since, until, slot) for one in found), slot)
+
+
+def slot_for(length: float) -> float:
+    """Seconds of a slot, whole hours that a day is made of, or whole days."""
+    hours = length / HOUR / MOST_SLOTS
+    return next((one * HOUR for one in (1, 2, 3, 4, 6, 8, 12, 24) if one >= hours), math.ceil(hours / 24) * DAY)
+
+
+def _grouped(hours: Sequence[Hour], since: float, slot: float) -> dict[int, list[Hour]]:
+    found: dict[int, list[Hour]] = {}
+    for hour in hours:
+        found.setdefault(int((hour.begin - since) // slot), []).append(hour)
+    return found
+
+
+def _line(hours: Sequence[Hour], line: Line, since: float, until: float, groups: dict[int, list[Hour]]) -> LineFigures:
+    periods = outages.periods(hours, line, since, until)
+    slots = tuple(
+        Slot(float(number), 0.0, outages.probes(group, line), *outages.moved(group, line[0]))
+        for number, group in sorted(groups.items())
+    )
+    trouble = outages.outages(periods, line)
+    return LineFigures(*line, periods, outages.seconds(periods), trouble, outages.probes(hours, line), slots)
+
+
+def _with_edges(uplink: UplinkFigures, since: float, until: float, slot: float) -> UplinkFigures:
+    """Slots as times instead of numbers."""
+
+    def at(number: float) -> float:
+        return min(until, since + number * slot)
+
+    lines = tuple(
+        line._replace(slots=tuple(one._replace(begin=at(one.begin), end=at(one.begin + 1)) for one in line.slots))
+        for line in uplink.lines
+    )
+    return uplink._replace(lines=lines)

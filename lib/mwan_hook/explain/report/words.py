@@ -1,0 +1,108 @@
+"""Figures as people read them.  Pure, but for the time zone."""
+
+from __future__ import annotations
+
+import math
+import time
+
+from mwan_hook.durations import DAY, duration
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mwan_hook.explain.outages import Outage
+    from mwan_hook.model import Family
+
+_UNITS = (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3))
+NOTHING = "–"  # where there is no figure  # noqa: RUF001
+FAMILIES = {"ipv4": "IPv4", "ipv6": "IPv6"}
+WORDS = {"offline": "out", "degraded": "degraded", "disabled": "taken out"}  # of a time of trouble
+
+
+def family(one: Family) -> str:
+    """``IPv4``."""
+    return FAMILIES[one.value]
+
+
+def percent(value: float | None) -> str:
+    """Three places, never rounded up: 100 % is what had no outage at all."""
+    if value is None:
+        return NOTHING
+    return "100 %" if value >= 100 else f"{math.floor(value * 1000 + 1e-9) / 1000:.3f} %"
+
+
+def loss(value: float | None) -> str:
+    """Two places; what is less than that is no 0."""
+    if value is None:
+        return NOTHING
+    if 0 < value < 0.01:
+        return "< 0.01 %"
+    return "0 %" if value == 0 else f"{value:.2f} %"
+
+
+def milliseconds(value: float | None) -> str:
+    """Two digits, or whole numbers."""
+    if value is None:
+        return NOTHING
+    return f"{value:.1f} ms" if value < 9.95 else f"{value:.0f} ms"
+
+
+def amount(count: int) -> str:
+    """``3.4 GB``, thousands as carriers count."""
+    for unit, size in _UNITS:
+        if count >= size:
+            value = count / size
+            return (
+                f"{value:.2f} {unit}" if value < 10 else f"{value:.1f} {unit}" if value < 100 else f"{value:.0f} {unit}"
+            )
+    return f"{count} B"
+
+
+def counted(count: int, what: str) -> str:
+    """``1 outage``, ``3 outages``."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def length(seconds: float) -> str:
+    """A duration, ``0`` where there is none."""
+    return duration(seconds) if seconds >= 0.5 else NOTHING
+
+
+def died(outage: Outage) -> str:
+    """What died, in order."""
+    return ", then ".join(outage.causes) or NOTHING
+
+
+def lasted(outage: Outage) -> str:
+    """How long, and whether that is all of it."""
+    known = outage.sudden and outage.over
+    return f"{'' if known else 'at least '}{duration(outage.seconds)}"
+
+
+def local(at: float) -> str:
+    """``2026-11-30 08:00``."""
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(at))
+
+
+def to_the_second(at: float) -> str:
+    """``2026-11-30 08:00:12``."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
+
+
+def utc(at: float) -> str:
+    """``2026-11-30T07:00:12Z``."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
+
+
+def zone(at: float) -> str:
+    """``CET (UTC+01:00)``."""
+    there = time.localtime(at)
+    offset = time.strftime("%z", there)
+    name = time.strftime("%Z", there)
+    return "UTC" if there.tm_gmtoff == 0 else f"{name} (UTC{offset[:3]}:{offset[3:]})"
+
+
+def days(since: float, until: float) -> str:
+    """``30 days``, or the duration of what is no whole number of them."""
+    whole = round((until - since) / DAY)
+    near = whole and abs(until - since - whole * DAY) < DAY / 24
+    return f"{whole} day{'s' * (whole != 1)}" if near else duration(until - since)
