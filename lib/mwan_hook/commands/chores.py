@@ -57,6 +57,10 @@ def _done(root: str, entry: SpoolFile, group: int) -> list[str]:
             from mwan_hook.run import prometheus
 
             complain(prometheus.write(root, config.load(root)))
+        elif entry.name == chores.REPORT:
+            from mwan_hook.explain.report import publish
+
+            complain(publish.refreshed(root, config.load(root)))
         elif entry.name == chores.DIALS:
             from mwan_hook.run import activation
 

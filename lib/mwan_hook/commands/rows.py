@@ -97,6 +97,13 @@ def _explaining(add: Add) -> None:
     words = "another value, as in probe.fall=5 or fiber.latency_high=200"
     one.add_argument("--with", dest="options", action="append", default=[], metavar="KEY=VALUE", help=words)
     _as_json(one)
+    one = add("report", "availability, outages, round trips, loss and data of the uplinks")
+    one.add_argument("--since", default="30d", metavar="T", help="as in 7d: so long ago; or 2026-11-01 (30d)")
+    one.add_argument("--until", metavar="T", help="as in 12h, or 2026-11-30 (now)")
+    one.add_argument("--for", dest="only", metavar="UPLINK", help="this one alone, as its provider may read it")
+    one.add_argument("--html", metavar="FILE", help="write a page")
+    one.add_argument("--csv", metavar="FILE", help="write a table for spreadsheets")
+    one.add_argument("--refresh", action="store_true", help=argparse.SUPPRESS)
     one = add("doctor", "find settings on this machine that break multi-WAN, and what puts them right")
     one.add_argument("--fix", action="store_true", help="write drop-ins, set sysctls, and show them")
     _as_json(one)

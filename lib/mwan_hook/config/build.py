@@ -22,6 +22,7 @@ from mwan_hook.model import (
     Probe,
     Prometheus,
     Recording,
+    Reporting,
     Router,
     Routing,
     Security,
@@ -77,6 +78,7 @@ def build(plain: Mapping[str, Any]) -> Config:
         router=Router(**_made(plain.get("router", {}))),
         policies=_policies(plain.get("policies", {}), plain.get("uplinks", {})),
         record=Recording(**plain.get("record", {})),
+        report=Reporting(**plain.get("report", {})),
     )
 
 

@@ -134,6 +134,10 @@ KEYS: dict[Path, tuple[Row, ...]] = {
             "how long it is kept what verdicts were made from, as in `30d` or `12h`; `no`: nothing is recorded"),
         Row("size", "amount", "8M", "bytes below /var that it may take; 0: none, it is kept in memory alone"),
     ),
+    ("report",): (
+        Row("html", "page", "", "page of the last thirty days, made anew every hour and after transitions; ends in "
+            "`.html`", "none"),
+    ),
     POLICY: (
         Row("from", "prefixes", "", "source addresses and prefixes", "any"),
         Row("to", "prefixes", "", "destination addresses and prefixes", "any"),

@@ -1,4 +1,4 @@
-"""The checks of [mail], [webhook], [prometheus] and [snmp]."""
+"""The checks of [mail], [webhook], [prometheus], [report] and [snmp]."""
 
 from __future__ import annotations
 
@@ -101,6 +101,14 @@ def textfile(value: Value) -> str:
     found = path(value)
     if found and not found.endswith(".prom"):
         raise ValueError("expected a path that ends in .prom: node_exporter reads no other")
+    return found
+
+
+def page(value: Value) -> str:
+    """A path that browsers know by its end, or nothing."""
+    found = path(value)
+    if found and not found.endswith((".html", ".htm")):
+        raise ValueError("expected a path that ends in .html")
     return found
 
 

@@ -227,6 +227,12 @@ class Recording(NamedTuple):
     size: int = 8_000_000  # bytes below /var
 
 
+class Reporting(NamedTuple):
+    """``[report]``."""
+
+    html: str = ""  # a page below --root; empty: none is made
+
+
 class Config(NamedTuple):
     """All that the files say.  No uplinks: zero configuration (``probe`` is what they get then)."""
 
@@ -242,6 +248,7 @@ class Config(NamedTuple):
     router: Router = Router()
     policies: tuple[Policy, ...] = ()
     record: Recording = Recording()
+    report: Reporting = Reporting()
 
     @property
     def dials(self) -> bool:

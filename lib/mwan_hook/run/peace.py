@@ -19,7 +19,7 @@ LASTS = 300.0  # seconds after which the whole program looks again, though all b
 
 # Known to be compared, or to be of no account to a run that changes nothing.
 _CONFIG = {"routing", "probe", "uplinks", "explicit_probe", "hooks", "mail", "webhook", "prometheus", "snmp"}
-_CONFIG |= {"record", "policies", "router"}  # as far as they ask for no nft table
+_CONFIG |= {"record", "report", "policies", "router"}  # as far as they ask for no nft table
 _ROUTING = {"default_table", "first_table", "rule_priority", "main_first", "copy_routes", "last_resort"}
 _ROUTING |= {"mark_mask", "protocol", "nexthops", "prefer", "write_etc", "mptcp"}
 _UPLINK = {"name", "match", "metric", "weight", "table", "rule_priority", "mark", "mask", "gateways", "families"}

@@ -21,6 +21,7 @@ CONFIGURATION = "configuration"  # files of it that the services cannot read
 NAMES = "names"  # of tables and the protocol, below /etc/iproute2
 TEXTFILE = "textfile"  # in a directory of others
 REPAIR = "repair"  # a step of a repair ladder is due
+REPORT = "report"  # its page, in a directory of others
 DIALS = "dials"  # what units and programs are asked that dial
 PATIENCE = 5.0  # seconds until what is waited for is done
 POLL = 0.05

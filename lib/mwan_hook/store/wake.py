@@ -66,6 +66,12 @@ def remind(root: str) -> None:
             _start(root, command, "--send")
 
 
+def report(root: str) -> None:
+    """Have the page of the report made, where no unit does that after notices.  Raises MwanError."""
+    if not watched(root):
+        _start(root, "report", "--refresh")
+
+
 def repair(root: str) -> None:
     """Have the repair steps that are due done by a unit, or without systemd by a process of its own.
 

@@ -1,6 +1,6 @@
 """Plots of a report as inline SVG: bands of availability, round trips, loss and data over time.
 
-Positions across are per cent of whatever room there is and heights are pixels, so letters, hatching and the thinnest
+Positions across are per cent of the room that there is and heights are pixels, so letters, hatching and the thinnest
 mark look the same on a phone and on paper.  Colours come from the page's style sheet, by class.
 """
 
@@ -41,7 +41,7 @@ HATCH = (
 )
 
 
-class Span(NamedTuple):
+class Across(NamedTuple):
     """The time that a plot shows."""
 
     since: float
@@ -57,7 +57,7 @@ class Span(NamedTuple):
         return f'x="{left:.3f}%" width="{self.x(end) - left:.3f}%"'
 
 
-def band(line: LineFigures, span: Span) -> str:
+def band(line: LineFigures, span: Across) -> str:
     """How a line stood, as a band: out the whole height, online less, standing by little, unknown hatched."""
     boxes = "".join(_box(period, span) for period in _drawn(line.periods, span))
     name = f"{line.uplink} {words.family(line.family)}"
@@ -67,7 +67,7 @@ def band(line: LineFigures, span: Span) -> str:
     return _plot("band", BAND, f"{name}: availability {words.percent(line.availability)}", told, boxes)
 
 
-def _drawn(periods: Sequence[Period], span: Span) -> Iterator[Period]:
+def _drawn(periods: Sequence[Period], span: Across) -> Iterator[Period]:
     """What is online first, so that what is short is not hidden; of a flapping line the worst of each part."""
     periods = _joined(periods)
     if len(periods) > FINEST:
@@ -76,7 +76,7 @@ def _drawn(periods: Sequence[Period], span: Span) -> Iterator[Period]:
 
 
 def _joined(periods: Sequence[Period]) -> list[Period]:
-    """Those of one word and cause as one: who carried is not drawn, and a seam would be."""
+    """Periods of one word and cause as one: who carried is not drawn, and a seam would be."""
     found: list[Period] = []
     for period in periods:
         if found and (found[-1].word, found[-1].cause) == (period.word, period.cause):
@@ -86,7 +86,7 @@ def _joined(periods: Sequence[Period]) -> list[Period]:
     return found
 
 
-def _coarse(periods: Sequence[Period], span: Span) -> list[Period]:
+def _coarse(periods: Sequence[Period], span: Across) -> list[Period]:
     size = (span.until - span.since) / FINEST
     found: dict[int, Period] = {}
     for period in periods:
@@ -99,7 +99,7 @@ def _coarse(periods: Sequence[Period], span: Span) -> list[Period]:
     return [found[number] for number in sorted(found)]
 
 
-def _box(period: Period, span: Span) -> str:
+def _box(period: Period, span: Across) -> str:
     top, height = SHAPE.get(period.word, (0, BAND))
     title = f"{MEANING[period.word]}, {words.local(period.begin)}, {words.length(period.seconds)}"
     if period.cause:
@@ -108,7 +108,7 @@ def _box(period: Period, span: Span) -> str:
     return f"<rect {shape}><title>{escaped(title)}</title></rect>"
 
 
-def round_trips(line: LineFigures, span: Span) -> str:
+def round_trips(line: LineFigures, span: Across) -> str:
     """The median as a line, and what 95 of 100 do not exceed as an area above it; a logarithmic scale."""
     rows = [(slot, slot.probes.percentile(50), slot.probes.percentile(95)) for slot in line.slots]
     known = [(slot, middle, most) for slot, middle, most in rows if middle is not None and most is not None]
@@ -128,24 +128,23 @@ def round_trips(line: LineFigures, span: Span) -> str:
     return _scales(TRIPS, marks) + _plot("trips", TRIPS, title, told, inside)
 
 
-def _areas(known: Sequence[tuple[Slot, float, float]], span: Span, y: Callable[[float], float]) -> str:
+def _areas(known: Sequence[tuple[Slot, float, float]], span: Across, y: Callable[[float], float]) -> str:
     """Curves in a box of their own, which is stretched; what has no neighbour in time is a curve alone."""
     parts = []
     for run in _runs(known):
-        xs = [10 * (span.x(slot.begin) + span.x(slot.end)) / 2 for slot, _, _ in run]
+        points = run if len(run) > 1 else [*run, *run]  # one alone is level
+        xs = [10 * (span.x(slot.begin) + span.x(slot.end)) / 2 for slot, _, _ in points]
         xs[0], xs[-1] = 10 * span.x(run[0][0].begin), 10 * span.x(run[-1][0].end)
-        if len(run) == 1:
-            run = [*run, *run]
-            xs = [10 * span.x(run[0][0].begin), 10 * span.x(run[0][0].end)]
-        lower = [f"{x:.1f} {y(middle):.1f}" for x, (_, middle, _) in zip(xs, run, strict=True)]
-        upper = [f"{x:.1f} {y(most):.1f}" for x, (_, _, most) in zip(xs, run, strict=True)]
+        lower = [f"{x:.1f} {y(middle):.1f}" for x, (_, middle, _) in zip(xs, points, strict=True)]
+        upper = [f"{x:.1f} {y(most):.1f}" for x, (_, _, most) in zip(xs, points, strict=True)]
         parts.append(f'<path class="spread" d="M{" L".join((*lower, *reversed(upper)))} Z"/>')
         parts.append(f'<path class="median" d="M{" L".join(lower)}"/>')
-    return f'<svg viewBox="0 0 1000 {TRIPS}" preserveAspectRatio="none" width="100%" height="{TRIPS}">{"".join(parts)}</svg>'
+    box = f'viewBox="0 0 1000 {TRIPS}" preserveAspectRatio="none" width="100%" height="{TRIPS}"'
+    return f"<svg {box}>{''.join(parts)}</svg>"
 
 
 def _runs(known: Sequence[tuple[Slot, float, float]]) -> list[list[tuple[Slot, float, float]]]:
-    """Those that follow each other without a hole."""
+    """Slots that follow each other without a hole."""
     found: list[list[tuple[Slot, float, float]]] = []
     for one in known:
         if found and found[-1][-1][0].end == one[0].begin:
@@ -155,7 +154,7 @@ def _runs(known: Sequence[tuple[Slot, float, float]]) -> list[list[tuple[Slot, f
     return found
 
 
-def loss(line: LineFigures, span: Span) -> str:
+def loss(line: LineFigures, span: Across) -> str:
     """Per cent of the probes that were lost while the line was up, in bars."""
     shares = [(slot, slot.probes.loss or 0.0) for slot in line.slots]
     most = max((share for _, share in shares), default=0.0)
@@ -172,7 +171,7 @@ def loss(line: LineFigures, span: Span) -> str:
     return _scales(LOSS, marks) + _plot("loss", LOSS, title, told, inside)
 
 
-def data(uplink: UplinkFigures, span: Span) -> str:
+def data(uplink: UplinkFigures, span: Across) -> str:
     """Bytes received, upwards, and sent, downwards."""
     slots = uplink.lines[0].slots
     most = max((max(slot.received, slot.sent) for slot in slots), default=0)
@@ -194,7 +193,7 @@ def data(uplink: UplinkFigures, span: Span) -> str:
     return _scales(DATA, marks) + _plot("data", DATA, f"{uplink.name}: data", told, bars + _rules(marks) + hits)
 
 
-def axis(span: Span, ticks: Iterable[tuple[float, str]]) -> str:
+def axis(span: Across, ticks: Iterable[tuple[float, str]]) -> str:
     """Days or hours below a plot."""
     marks = []
     for at, label in ticks:
@@ -225,15 +224,15 @@ def _scales(height: int, marks: Iterable[tuple[float, str]]) -> str:
     return f'<svg class="scale" width="100%" height="{height}" aria-hidden="true">{"".join(texts)}</svg>'
 
 
-def _bar(kind: str, span: Span, slot: Slot, y: float, height: float) -> str:
+def _bar(kind: str, span: Across, slot: Slot, y: float, height: float) -> str:
     return f'<rect class="{kind}" {span.across(slot.begin, slot.end)} y="{y:.1f}" height="{height:.1f}"/>'
 
 
-def _hits(slots: Iterable[Slot], span: Span, height: int) -> str:
+def _hits(slots: Iterable[Slot], span: Across, height: int) -> str:
     return "".join(_hit(slot, span, height, _asked(slot)) for slot in slots)
 
 
-def _hit(slot: Slot, span: Span, height: int, title: str) -> str:
+def _hit(slot: Slot, span: Across, height: int, title: str) -> str:
     """What a pointer that rests there is told."""
     when = f"{words.local(slot.begin)}, {words.length(slot.end - slot.begin)}"
     place = f'{span.across(slot.begin, slot.end)} height="{height}"'

@@ -26,7 +26,7 @@ class Slot(NamedTuple):
     begin: float
     end: float
     probes: Probes
-    received: int = 0  # bytes of the uplink's interface, whichever family
+    received: int = 0  # bytes of the uplink's interface, in all families
     sent: int = 0
 
 

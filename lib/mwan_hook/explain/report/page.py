@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mwan_hook.explain import causes
 from mwan_hook.explain.report import charts, words
-from mwan_hook.explain.report.charts import MEANING, SHAPE, Span
+from mwan_hook.explain.report.charts import MEANING, SHAPE, Across
 from mwan_hook.explain.report.markup import escaped
 from mwan_hook.explain.report.style import CSS
 from mwan_hook.explain.report.ticks import ticks
@@ -33,7 +33,7 @@ class About(NamedTuple):
 
 def page(report: Report, about: About) -> str:
     """The whole file."""
-    span = Span(report.since, report.until)
+    span = Across(report.since, report.until)
     body = "\n".join(_body(report, about, span)) if report.lines else _nothing(report, about)
     title = escaped(f"{about.title}: {words.local(report.since)[:10]} to {words.local(report.until)[:10]}")
     return (
@@ -45,7 +45,7 @@ def page(report: Report, about: About) -> str:
     )
 
 
-def _body(report: Report, about: About, span: Span) -> Iterator[str]:
+def _body(report: Report, about: About, span: Across) -> Iterator[str]:
     yield charts.HATCH
     yield _header(report, about)
     yield "<main>"
@@ -118,7 +118,7 @@ def _figures(line: LineFigures) -> dict[str, str]:
     }
 
 
-def _timeline(report: Report, span: Span) -> str:
+def _timeline(report: Report, span: Across) -> str:
     rows = "".join(f"{_label(line)}{charts.band(line, span)}" for line in report.lines)
     shown = [word for word in MEANING if any(line.seconds[word] >= 1 for line in report.lines)]
     legend = "".join(f"<li>{_sample(word)}{MEANING[word]}</li>" for word in shown)
@@ -170,15 +170,18 @@ def _outage(found: tuple[Outage, ...], about: About, heads: list[str]) -> str:
     )
 
 
-def _plots(report: Report, span: Span) -> str:
+def _plots(report: Report, span: Across) -> str:
     axis = charts.axis(span, ticks(*span))
     body = "".join(_plots_of(uplink, span, axis) for uplink in report.uplinks)
     size = words.length(report.slot)
-    scale = f'<p class="quiet">In steps of {size}; round trips on a logarithmic scale: the median, and what 95 of 100 do not exceed.</p>'
+    scale = (
+        f'<p class="quiet">In steps of {size}; round trips on a logarithmic scale: the median, and what 95 of 100 do '
+        "not exceed.</p>"
+    )
     return f"<section><h2>Round trips, loss and data</h2>{scale}{body}</section>"
 
 
-def _plots_of(uplink: UplinkFigures, span: Span, axis: str) -> str:
+def _plots_of(uplink: UplinkFigures, span: Across, axis: str) -> str:
     figures = [_plot_of(line, span, axis) for line in uplink.lines]
     if drawn := charts.data(uplink, span):
         told = f"<b>Data</b> {words.amount(uplink.received)} received, {words.amount(uplink.sent)} sent"
@@ -186,7 +189,7 @@ def _plots_of(uplink: UplinkFigures, span: Span, axis: str) -> str:
     return f'<h3>{escaped(uplink.name)}</h3><div class="plots">{"".join(figures)}</div>'
 
 
-def _plot_of(line: LineFigures, span: Span, axis: str) -> str:
+def _plot_of(line: LineFigures, span: Across, axis: str) -> str:
     told = (
         f"<b>{words.family(line.family)}</b> median {words.milliseconds(line.probes.percentile(50))}, "
         f"95 % {words.milliseconds(line.probes.percentile(95))}, loss {words.loss(line.probes.loss)}"

@@ -1,7 +1,7 @@
 """A report for spreadsheets: one table, whose first column says what a row is.  Pure.
 
-``total``: a line in the whole time.  ``outage``: one time of trouble.  ``hour`` (``day`` beyond three months): a line in
-a part of the time.
+``total``: a line in the whole time.  ``outage``: one time of trouble.  ``hour`` (``day`` beyond three months): a line
+in a part of the time.
 """
 
 from __future__ import annotations
@@ -137,5 +137,5 @@ def _optional(value: float | None) -> str:
 
 
 def _number(value: float) -> str:
-    """At most three places."""
+    """A figure with three places at most."""
     return f"{value:.3f}".rstrip("0").rstrip(".")

@@ -56,8 +56,9 @@ tbody th small { font-weight: 400; color: var(--quiet); font-size: inherit; }
 figure { margin: 0; }
 svg { display: block; max-width: 100%; }
 .defs { position: absolute; }
-.timeline { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: 0.375rem 1.25rem; align-items: center; }
-.timeline .name { font-weight: 600; } .timeline .name small { font-weight: 400; color: var(--quiet); font-size: inherit; }
+.timeline { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: 0.375rem 1.25rem; }
+.timeline .name { font-weight: 600; }
+.timeline .name small { font-weight: 400; color: var(--quiet); font-size: inherit; }
 .timeline .axis { grid-column: 2; }
 .legend { display: flex; flex-wrap: wrap; gap: 0.25rem 1.25rem; margin: 0.75rem 0 0; padding: 0; list-style: none; }
 .legend li { display: flex; align-items: center; gap: 0.5rem; color: var(--quiet); font-size: 0.8125rem; }
@@ -81,7 +82,8 @@ figcaption { margin-bottom: 0.375rem; } figcaption b { color: var(--ink); font-w
 .lost { fill: var(--offline); } .received { fill: var(--accent); fill-opacity: 0.75; } .sent { fill: var(--sent); }
 .hit { fill: transparent; } .hit:hover { fill: var(--ink); fill-opacity: 0.08; }
 .axis line { stroke: var(--hatch); } .axis text { fill: var(--quiet); font-size: 11px; text-anchor: middle; }
-dl { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: 0.25rem 1.25rem; margin: 0; max-width: 46rem; }
+dl { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: 0.25rem 1.25rem; }
+dl { margin: 0; max-width: 46rem; }
 dt { font-weight: 600; } dd { margin: 0; color: var(--quiet); }
 footer { margin-top: 3rem; padding-top: 1rem; border-top: 1px solid var(--line); }
 
@@ -94,7 +96,8 @@ footer { margin-top: 3rem; padding-top: 1rem; border-top: 1px solid var(--line);
   .plots { grid-template-columns: minmax(0, 1fr); }
   thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
   table, tbody { display: block; }
-  tbody tr { display: grid; grid-template-columns: repeat(3, minmax(0, 1fr)); gap: 0.375rem 0.75rem; padding: 0.75rem 0; }
+  tbody tr { display: grid; grid-template-columns: repeat(3, minmax(0, 1fr)); gap: 0.375rem 0.75rem; }
+  tbody tr { padding: 0.75rem 0; }
   tbody tr + tr { border-top: 1px solid var(--line); }
   tbody tr + tr > * { border-top: 0; }
   tbody th, tbody td { padding: 0; text-align: left; white-space: normal; }

@@ -1,0 +1,115 @@
+"""``mwan-hook report``: how the uplinks have done, for people, spreadsheets and providers."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+import time
+
+from mwan_hook import __version__, config
+from mwan_hook.commands import arguments
+from mwan_hook.explain.report import figures, gather, publish, text
+from mwan_hook.explain.report.page import About, page
+from mwan_hook.model import Config, ConfigError, MwanError, UsageError
+from mwan_hook.say import complain, say
+from mwan_hook.store import files
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mwan_hook.explain.report.gather import Gathered
+
+_FORMS = ("%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S")
+
+
+def run(
+    root: str,
+    since: str,
+    until: str | None,
+    html: str | None,
+    csv: str | None,
+    only: str | None,
+    refresh: bool,
+) -> int:
+    """Print the report, or write the files that are asked for.  Raises MwanError."""
+    if refresh:
+        words = publish.refreshed(root, config.load(root))
+        complain(words)
+        return int(bool(words))
+    now = time.time()
+    known = _configuration(root)
+    begin, end = _moment(since, now), _moment(until, now) if until else None
+    if begin >= (now if end is None else end):
+        raise UsageError("--since is not before --until")
+    found = gather.gathered(root, begin, end)
+    if only:
+        _refuse_stranger(only, known, found)
+        found = gather.of_one(found, only)
+    if not found.hours:
+        raise MwanError(_nothing(root, known, found))
+    made = figures.report(found.hours, found.since, found.until, [one.name for one in known.uplinks])
+    about = _about(known, only)
+    if html:
+        _write(html, page(made, about))
+    if csv:
+        from mwan_hook.explain.report import sheet
+
+        _write(csv, sheet.text(found.hours, made))
+    say(f"{path}: written" for path in (html, csv) if path)
+    if not html and not csv:
+        say(text.lines(made, about))
+    return 0
+
+
+def _moment(text: str, now: float) -> float:
+    """Seconds since the epoch of a time so long ago, or of a date in local time.  Raises UsageError."""
+    try:
+        return now - arguments.duration(text.removesuffix(" ago"))
+    except argparse.ArgumentTypeError:
+        pass
+    for form in _FORMS:
+        try:
+            return time.mktime(time.strptime(text, form))
+        except (ValueError, OverflowError):
+            continue
+    raise UsageError(f"expected a time, as in 7d or 2026-11-01, not {text}")
+
+
+def _configuration(root: str) -> Config:
+    """What may be read of it: the record alone is enough."""
+    try:
+        return config.load(root).config
+    except ConfigError:
+        return Config()
+
+
+def _about(known: Config, only: str | None) -> About:
+    if only:
+        return About(only, __version__, time.time(), True, gather.targets(known, only))
+    return About(socket.gethostname(), __version__, time.time())
+
+
+def _refuse_stranger(only: str, known: Config, found: Gathered) -> None:
+    names = tuple(dict.fromkeys((*(one.name for one in known.uplinks), *found.uplinks)))
+    if not any(only == name or name.startswith(f"{only}@") for name in names):
+        raise UsageError(f"no uplink {only} is configured or on record; there are: {', '.join(names) or 'none'}")
+
+
+def _nothing(root: str, known: Config, found: Gathered) -> str:
+    when = f"{time.strftime('%Y-%m-%d %H:%M', time.localtime(found.since))}"
+    words = f"nothing is on record since {when}"
+    if not known.record.keep:
+        return f"{words}: `keep = no` in [record]"
+    return f"{words}: check runs write it down ({files.under(root, files.RECORD)})"
+
+
+def _write(path: str, content: str) -> None:
+    """Replace a file at one stroke; what is no plain file, as a pipe, is written to.  Raises MwanError."""
+    try:
+        if os.path.exists(path) and not os.path.isfile(path):
+            with open(path, "w", encoding="utf-8", errors="replace") as file:
+                file.write(content)
+            return
+    except OSError as error:
+        raise MwanError(f"cannot write {path}: {error.strerror}") from error
+    files.replace_among_others(os.path.abspath(path), content.encode("utf-8", "replace"))

@@ -1,0 +1,77 @@
+"""What a report is made from: the hours on the disk, and what has been recorded since the last of them."""
+
+from __future__ import annotations
+
+import time
+
+from mwan_hook.explain.frames import frames
+from mwan_hook.explain.standings import UNPROBED
+from mwan_hook.explain.summary import HOUR, summed
+from mwan_hook.light import NamedTuple
+from mwan_hook.store import hours as stored
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mwan_hook.model import Config, Hour, LineHour, Moved
+
+
+class Gathered(NamedTuple):
+    """Hours of a time, seconds since the epoch."""
+
+    since: float  # a full hour
+    until: float
+    hours: tuple[Hour, ...]
+
+    @property
+    def uplinks(self) -> tuple[str, ...]:
+        """Names of all that were seen."""
+        return tuple(dict.fromkeys(line.uplink for hour in self.hours for line in hour.lines))
+
+
+def gathered(root: str, since: float, until: float | None) -> Gathered:
+    """What is known from the hour of ``since`` on, until a full hour or (None) now.  Raises MwanError."""
+    now = time.time()
+    since = since // HOUR * HOUR
+    end = now if until is None or until > now else until // HOUR * HOUR
+    hours = [hour for hour in stored.read(root, since) if hour.begin < end]
+    covered = max([hour.until for hour in hours], default=since)
+    if covered < end:
+        seen = frames(root, covered - UNPROBED, min(now, end + UNPROBED))
+        hours += summed(seen, max(since, covered), end)
+    return Gathered(since, end, tuple(hours))
+
+
+def of_one(found: Gathered, name: str) -> Gathered:
+    """What is known of one uplink, or of all of a template by its name, and nothing of others."""
+
+    def is_of(one: LineHour | Moved) -> bool:
+        return one.uplink == name or one.uplink.startswith(f"{name}@")
+
+    hours = (
+        hour._replace(lines=tuple(filter(is_of, hour.lines)), moved=tuple(filter(is_of, hour.moved)))
+        for hour in found.hours
+    )
+    others = [one for one in found.uplinks if not (one == name or one.startswith(f"{name}@"))]
+    return found._replace(hours=tuple(_alone(hour, others) for hour in hours if hour.lines or hour.moved))
+
+
+def _alone(hour: Hour, others: list[str]) -> Hour:
+    """An hour without what tells of another line: who stood in, and reasons that name one."""
+    lines = []
+    for line in hour.lines:
+        stretches = tuple(
+            one._replace(
+                carries=False,
+                bridged=False,
+                reason="" if any(name in one.reason for name in others) else one.reason.partition("; ")[0],
+            )
+            for one in line.stretches
+        )
+        lines.append(line._replace(stretches=stretches))
+    return hour._replace(lines=tuple(lines))
+
+
+def targets(config: Config, name: str) -> tuple[str, ...]:
+    """What the probes of an uplink ask."""
+    own = next((one.probe for one in config.uplinks if one.name == name.partition("@")[0]), config.probe)
+    return tuple(target.name for target in own.targets)

@@ -1,0 +1,178 @@
+"""A report for a terminal of 80 columns.  Pure."""
+
+from __future__ import annotations
+
+from mwan_hook.explain import causes
+from mwan_hook.explain.report import words
+from mwan_hook.light import NamedTuple
+from mwan_hook.model import DEGRADED, STANDBY, UNKNOWN
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from mwan_hook.explain.outages import Outage, Period
+    from mwan_hook.explain.report.figures import LineFigures, Report, UplinkFigures
+    from mwan_hook.explain.report.page import About
+
+WIDTH = 80
+MOST_OUTAGES = 50
+# The worst first: of a part of the time the first of these that was seen is drawn.
+MARKS = {"offline": "!", DEGRADED: "~", "disabled": "x", UNKNOWN: ".", STANDBY: "-", "online": "="}
+SAID = {
+    "offline": "out",
+    DEGRADED: "degraded",
+    "disabled": "taken out",
+    UNKNOWN: "not observed",
+    STANDBY: "standing by",
+    "online": "online",
+}
+
+
+class Grid(NamedTuple):
+    """A table: the first columns are words, the others figures."""
+
+    rows: Sequence[Sequence[str]]
+    texts: int  # columns of words
+
+
+def lines(report: Report, about: About) -> list[str]:
+    """All of it."""
+    found = [*_head(report, about), ""]
+    if not report.lines:
+        return [*found, "Nothing is on record of this time."]
+    found += [*_grid(Grid(_figures(report), 1)), "", *_grid(Grid(_shares(report, about), 1)), ""]
+    found += [*_bands(report), ""]
+    return [line.replace(words.NOTHING, "-") for line in (*found, *_outages(report, about), *_coverage(report, about))]
+
+
+def _head(report: Report, about: About) -> list[str]:
+    length = words.days(report.since, report.until)
+    when = f"{words.local(report.since)} to {words.local(report.until)} {words.zone(report.until)}"
+    found = [f"{about.title}: {length}, {when}"]
+    if about.one:
+        found.append(f"{' ' * len(about.title)}  {words.utc(report.since)} to {words.utc(report.until)}")
+    return found
+
+
+def _name(line: LineFigures) -> str:
+    return f"{line.uplink} {words.family(line.family)}"
+
+
+def _figures(report: Report) -> list[tuple[str, ...]]:
+    heads = ("LINE", "AVAILABLE", "OUTAGES", "LONGEST", "MEDIAN", "95 %", "LOSS")
+    return [heads, *(_figures_of(line) for line in report.lines)]
+
+
+def _figures_of(line: LineFigures) -> tuple[str, ...]:
+    return (
+        _name(line),
+        words.percent(line.availability),
+        str(len(line.out)),
+        words.length(line.longest),
+        words.milliseconds(line.probes.percentile(50)),
+        words.milliseconds(line.probes.percentile(95)),
+        words.loss(line.probes.loss),
+    )
+
+
+def _shares(report: Report, about: About) -> list[tuple[str, ...]]:
+    heads = ("LINE", "DEGRADED", "BRIDGED", "NOT OBSERVED", "RECEIVED", "SENT")
+    rows = [heads, *(row for uplink in report.uplinks for row in _shares_of(uplink))]
+    return [(*row[:2], *row[3:]) for row in rows] if about.one else rows
+
+
+def _shares_of(uplink: UplinkFigures) -> Iterator[tuple[str, ...]]:
+    for number, line in enumerate(uplink.lines):
+        moved = ("", "") if number else (words.amount(uplink.received), words.amount(uplink.sent))
+        times = (line.seconds[DEGRADED], line.bridged, line.seconds[UNKNOWN])
+        yield (_name(line), *map(words.length, times), *moved)
+
+
+def _bands(report: Report) -> Iterator[str]:
+    """A letter for each part of the time: the worst that was seen in it."""
+    longest = max(len(_name(line)) for line in report.lines)
+    room = max(20, WIDTH - longest - 2)
+    seen = set()
+    for line in report.lines:
+        band = _band(line.periods, report, room)
+        seen |= {*band}
+        yield f"{_name(line):<{longest}}  {band}"
+    yield " " * (longest + 2) + "   ".join(f"{mark} {SAID[word]}" for word, mark in MARKS.items() if mark in seen)
+
+
+def _band(periods: Sequence[Period], report: Report, room: int) -> str:
+    order = list(MARKS)
+    worst = [len(order)] * room
+    size = (report.until - report.since) / room
+    for period in periods:
+        first = int((period.begin - report.since) / size)
+        last = min(room - 1, int((period.end - report.since) / size - 1e-9))
+        for place in range(first, last + 1):
+            worst[place] = min(worst[place], order.index(period.word))
+    return "".join(MARKS[order[one]] if one < len(order) else " " for one in worst)
+
+
+def _outages(report: Report, about: About) -> Iterator[str]:
+    found = report.together
+    if not found:
+        yield "No outage was seen."
+        return
+    heads = ("BEGIN", *(("UTC",) if about.one else ()), "DURATION", "LINE", "WHAT DIED")
+    yield from _grid(Grid([heads, *(_outage(one, about) for one in found[:MOST_OUTAGES])], len(heads)))
+    if len(found) > MOST_OUTAGES:
+        yield f"... and {len(found) - MOST_OUTAGES} before these"
+
+
+def _outage(found: Sequence[Outage], about: About) -> tuple[str, ...]:
+    one = found[0]
+    families = ", ".join(words.family(each.family) for each in found)
+    line = families if about.one else f"{one.uplink} {families}"
+    died = words.died(one) if one.word == "offline" else f"{SAID[one.word]}: {words.died(one)}"
+    return (
+        words.to_the_second(one.begin),
+        *((_utc(one.begin),) if about.one else ()),
+        words.lasted(one),
+        line,
+        died,
+    )
+
+
+def _utc(at: float) -> str:
+    """The time of the day, with the date where that is another one there."""
+    found, here = words.utc(at), words.local(at)
+    return found[11:] if found[:10] == here[:10] else f"{found[5:10]} {found[11:]}"
+
+
+def _coverage(report: Report, about: About) -> Iterator[str]:
+    """How much is behind the figures; and what the words mean, where a provider reads them."""
+    if not about.one:
+        return
+    yield ""
+    for line in report.lines:
+        known = [one for one in line.periods if one.word != UNKNOWN]
+        first, last = words.utc(known[0].begin), words.utc(known[-1].end)
+        yield f"{words.family(line.family)}: {words.counted(line.probes.asked, 'probe')} from {first} to {last}"
+    if about.targets:
+        yield f"asked: {', '.join(about.targets)}"
+    for cause in dict.fromkeys(cause for outage in report.outages for cause in outage.causes):
+        yield f"{cause}: {causes.MEANINGS.get(cause, '')}"
+
+
+def _grid(grid: Grid) -> list[str]:
+    """Columns below each other; where they are too wide together, the first one has a line of its own."""
+    widths = [max(len(row[place]) for row in grid.rows) for place in range(len(grid.rows[0]))]
+    if sum(widths) + 2 * (len(widths) - 1) <= WIDTH:
+        return [_row(row, widths, grid.texts) for row in grid.rows]
+    found = []
+    for row in grid.rows:
+        found += [row[0], f"  {_row(row[1:], widths[1:], grid.texts - 1)}"]
+    return found
+
+
+def _row(row: Sequence[str], widths: Sequence[int], texts: int) -> str:
+    cells = [
+        cell.ljust(width) if place < texts else cell.rjust(width)
+        for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+    ]
+    return "  ".join(cells).rstrip()
