@@ -353,7 +353,7 @@ def test_channels_are_told_in_the_order_of_the_table_with_a_unit_and_without(
     outbox.hand_over(str(tmp_path), [Notice("1", "online"), Notice("2", "offline")])
     assert notify.run(str(tmp_path), False, None) == 1, "one failed"
     hooks_first = [("hooks", ("1",)), ("hooks", ("2",))]
-    books = [("webhook", ("1", "2")), ("prometheus", ("1", "2"))]
+    books = [("webhook", ("1", "2")), ("prometheus", ("1", "2")), ("report", ("1", "2"))]
     assert told == [*(books + hooks_first if unit else hooks_first + books), ("D-Bus", ("1", "2"))]
     assert not outbox.names(str(tmp_path), files.NOTIFY) | outbox.names(str(tmp_path), files.HOOKS)
 

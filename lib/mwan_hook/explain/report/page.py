@@ -12,7 +12,7 @@ from mwan_hook.light import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from mwan_hook.explain.outages import Outage
     from mwan_hook.explain.report.figures import LineFigures, Report, UplinkFigures
@@ -62,10 +62,15 @@ def _body(report: Report, about: About, span: Across) -> Iterator[str]:
 def _header(report: Report, about: About) -> str:
     what = "one line" if about.one else words.counted(len(report.uplinks), "uplink")
     zone = words.zone(report.until)
-    when = f"{words.local(report.since)} to {words.local(report.until)} {zone}"
-    extra = f"<p>{words.utc(report.since)} to {words.utc(report.until)}</p>" if about.one else ""
+    when = f"{_time(report.since, words.local)} to {_time(report.until, words.local)} {escaped(zone)}"
+    extra = f"<p>{_time(report.since, words.utc)} to {_time(report.until, words.utc)}</p>" if about.one else ""
     length = words.days(report.since, report.until)
-    return f"<header><h1>{escaped(about.title)}</h1><p>{length}, {what}: {escaped(when)}</p>{extra}</header>"
+    return f"<header><h1>{escaped(about.title)}</h1><p>{length}, {what}: {when}</p>{extra}</header>"
+
+
+def _time(at: float, spelled: Callable[[float], str]) -> str:
+    """A moment as it is spelled; a browser breaks it nowhere."""
+    return f'<time datetime="{words.utc(at)}">{spelled(at)}</time>'
 
 
 def _nothing(report: Report, about: About) -> str:
@@ -137,10 +142,8 @@ def _outages(report: Report, about: About) -> str:
     found = report.together
     if not found:
         return "<section><h2>Outages</h2><p>None was seen.</p></section>"
-    heads = ["Begin", *(["Begin (UTC)", "End (UTC)"] if about.one else ["End"]), "Duration", "Line", "What died"]
-    if about.one:
-        heads.insert(1, "End")
-    rows = "".join(_outage(one, about, heads) for one in found[:MOST_OUTAGES])
+    heads = ("Begin", "End", "Duration", "Line", "What died")
+    rows = "".join(_outage(one, about) for one in found[:MOST_OUTAGES])
     more = len(found) - MOST_OUTAGES
     rest = f'<p class="quiet">{more} older ones are in the CSV file.</p>' if more > 0 else ""
     return (
@@ -148,17 +151,12 @@ def _outages(report: Report, about: About) -> str:
     )
 
 
-def _outage(found: tuple[Outage, ...], about: About, heads: list[str]) -> str:
+def _outage(found: tuple[Outage, ...], about: About) -> str:
     one = found[0]
     before, after = ("" if one.sudden else "before "), ("" if one.over else "after ")
-    cells = {
-        "Begin": f"{before}{words.to_the_second(one.begin)}",
-        "End": f"{after}{words.to_the_second(one.end)}",
-        "Begin (UTC)": words.utc(one.begin),
-        "End (UTC)": words.utc(one.end),
-        "Duration": words.lasted(one),
-    }
-    row = "".join(_cell(head, cells[head]) for head in heads if head in cells)
+    times = (("Begin", before, one.begin), ("End", after, one.end))
+    row = "".join(_raw(head, f"{doubt}{_moment(at, about)}") for head, doubt, at in times)
+    row += _cell("Duration", words.lasted(one))
     line = (
         f'{escaped(one.uplink)} <small class="quiet">{", ".join(words.family(each.family) for each in found)}</small>'
     )
@@ -168,6 +166,12 @@ def _outage(found: tuple[Outage, ...], about: About, heads: list[str]) -> str:
     return (
         f'<tr>{row}{_raw("Line", line, "text")}<td class="text wide"><span class="key">What died</span>{died}</td></tr>'
     )
+
+
+def _moment(at: float, about: About) -> str:
+    """Local time; below it, for a provider, UTC."""
+    other = f'<span class="reason">{_time(at, words.utc)}</span>' if about.one else ""
+    return f"{_time(at, words.to_the_second)}{other}"
 
 
 def _plots(report: Report, span: Across) -> str:

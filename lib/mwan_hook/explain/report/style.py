@@ -36,6 +36,7 @@ h3 { margin: 0 0 0.75rem; font-size: 1rem; font-weight: 600; }
 h3 small, figcaption, .quiet, header p, footer { color: var(--quiet); font-weight: 400; font-size: 0.875rem; }
 header { margin-bottom: 2rem; } header p { margin: 0.375rem 0 0; }
 p { max-width: 46rem; margin: 0.5rem 0; }
+time { white-space: nowrap; }
 table { width: 100%; border-collapse: collapse; }
 caption { text-align: left; }
 th, td { padding: 0.5rem 0.875rem 0.5rem 0; text-align: right; vertical-align: baseline; white-space: nowrap; }
@@ -104,8 +105,8 @@ footer { margin-top: 3rem; padding-top: 1rem; border-top: 1px solid var(--line);
   tbody th, tbody td.wide { grid-column: 1 / -1; }
   .headline tr.same > * { padding: 0; }
   .headline tbody th { grid-column: span 2; font-size: 1.0625rem; }
-  .headline tbody td.big { text-align: right; white-space: nowrap; }
-  .outages tbody tr { grid-template-columns: repeat(2, minmax(0, 1fr)); }
+  .headline tbody td.big { text-align: right; white-space: nowrap; font-size: 1.125rem; }
+  .outages tbody tr { grid-template-columns: repeat(2, minmax(0, 1fr)); font-size: 0.875rem; }
   .key { display: block; color: var(--quiet); font-size: 0.75rem; }
   .big .key { display: none; }
   dl { grid-template-columns: minmax(0, 1fr); gap: 0; } dd { margin-bottom: 0.5rem; }
