@@ -7,6 +7,7 @@ from mwan_hook.commands.following import ReloadingConfig
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import ConfigError
 from mwan_hook.run import judge, look
+from mwan_hook.store import published
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ class Looker:
         judged = judge.judge(look.to_read(self._root, self._config.loaded))
         seen = judged.scene
         failed = (seen.state.firewall.failed,) if seen.state.firewall.failed else ()
-        notes = (*seen.messages, *self._config.loaded.warnings, *seen.state.errors, *failed)
+        page = published.failure(self._root) if self._config.loaded.config.report.html else ""
+        notes = (*seen.messages, *self._config.loaded.warnings, *seen.state.errors, *failed, *((page,) if page else ()))
         return Look(seen, judged, True, self._config.mistakes, notes)
 
     def _by_state(self, error: ConfigError) -> Look:

@@ -48,7 +48,7 @@ from mwan_hook.kernel.question import Question
 from mwan_hook.machine import dialling, dropins, leases, managers, networkd, units, usbdevice
 from mwan_hook.model import MAIN_TABLE, ConfigError, Family, MwanError
 from mwan_hook.run import judge, look
-from mwan_hook.store import history
+from mwan_hook.store import history, published
 from mwan_hook.store.files import STATE, under
 from mwan_hook.trace import inquiry
 
@@ -101,6 +101,7 @@ def _own(root: str, case: Case, loaded: Loaded, judged: Judged) -> Iterator[Find
     yield from doctorstate.check_uplinks(case)
     yield from doctorstate.check_order(case)
     yield from doctorstate.check(case, _memory(root, judged))
+    yield from doctorstate.check_page(loaded.config.report.html, published.failure(root))
     yield from doctorcommon.check(case, _history(root))
     yield from _repairs(root, case, loaded)
 

@@ -77,8 +77,8 @@ def _of_round(uplink: Uplink, family: Family, one: FamilyState) -> str:
         return _measured(one)
     answers = {answer.target: answer.connectivity for answer in one.targets}
     asked = [(target, answers[target.name]) for target in uplink.config.probe.targets if target.name in answers]
-    good = [target for target, seen in asked if seen is not Connectivity.NONE]
-    bad = [target for target, seen in asked if seen is Connectivity.NONE]
+    good = [target for target, seen in asked if seen is Connectivity.FULL]
+    bad = [target for target, seen in asked if seen is not Connectivity.FULL]
     if any(target.method is Method.GATEWAY for target in bad):
         return GATEWAY
     beyond = [target for target in good if target.method is not Method.GATEWAY]

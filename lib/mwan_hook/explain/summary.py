@@ -9,7 +9,7 @@ from __future__ import annotations
 from mwan_hook.explain import histogram
 from mwan_hook.explain.standings import NOT_OBSERVED, Condition, holds_for, standings
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import DEGRADED, UNKNOWN, Connectivity, Hour, LineHour, Moved, Status, Stretch
+from mwan_hook.model import UNKNOWN, Connectivity, Hour, LineHour, Moved, Status, Stretch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mwan_hook.run.scene import ProbedRound
 
 HOUR = 3600
-_UP = (Status.ONLINE.value, DEGRADED)
+_UNANSWERED = (Connectivity.NONE, Connectivity.LIMITED)
 
 
 class _Probes(NamedTuple):
@@ -103,7 +103,7 @@ class _Sums:
         for seen in frame.rounds:
             line = (seen.job.uplink, seen.job.family)
             probes = self._probes.setdefault((_hour(frame.wall), line), _Probes([0, 0], [0, 0], {}))
-            _note(probes, seen, self._known.get(line, NOT_OBSERVED).word in _UP)
+            _note(probes, seen, _was_up(frame, line))
         for name, bytes_moved in frame.moved.items():
             self._spread(name, bytes_moved, frame)
 
@@ -159,6 +159,12 @@ def _line_hour(line: Line, stretches: tuple[Stretch, ...], probes: _Probes | Non
     )
 
 
+def _was_up(frame: Frame, line: Line) -> bool:
+    """Whether it was online when it was asked: the rounds that take a line down are losses of a line that was up."""
+    memory = frame.before.uplinks.get(line[0])
+    return memory is not None and memory.family(line[1]).status is Status.ONLINE
+
+
 def _note(probes: _Probes, seen: ProbedRound, up: bool) -> None:
     """A round, or echoes that were sent to measure; of the round trips each gives one, as status shows it."""
     counts = probes.up if up else probes.out
@@ -168,10 +174,9 @@ def _note(probes: _Probes, seen: ProbedRound, up: bool) -> None:
         times = sorted(seen.measured.rtts)
         rtt = times[(len(times) - 1) // 2] if times else None
     else:
-        asked = [one.connectivity for one in seen.results if not one.job.portal]
-        asked = asked or [one.connectivity for one in seen.round.targets]
+        asked = [one for one in seen.results if not one.job.portal]
         counts[0] += len(asked)
-        counts[1] += asked.count(Connectivity.NONE)
+        counts[1] += sum(one.rtt_ms is None and one.connectivity in _UNANSWERED for one in asked)
         rtt = None if seen.witness else seen.round.latency_ms
     if rtt is not None:
         name = histogram.bucket(rtt)

@@ -49,6 +49,14 @@ def check(case: Case, memory: Memory) -> Iterator[Finding]:
         )
 
 
+def check_page(page: str, failure: str) -> Iterator[Finding]:
+    """Why the page of the report is not made, if it is not."""
+    if page and failure:
+        breaks = "the page stays as it was"
+        words = "make the directory, or name another one; it is tried again after a transition and every hour"
+        yield Finding("report-failed", Severity.WARNING, page, failure, breaks, Fix(words=words))
+
+
 def _bad(memory: Memory) -> Iterator[Finding]:
     breaks = "verdicts and holds of before are lost: every uplink was judged anew"
     for message in memory.messages:

@@ -43,7 +43,8 @@ def milliseconds(value: float | None) -> str:
     """Two digits, or whole numbers."""
     if value is None:
         return NOTHING
-    return f"{value:.1f} ms" if value < 9.95 else f"{value:.0f} ms"
+    places = 0 if value >= 9.95 else 1 if value >= 0.95 else 2
+    return f"{value:.{places}f} ms"
 
 
 def amount(count: int) -> str:

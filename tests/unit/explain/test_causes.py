@@ -1,0 +1,92 @@
+"""What died, by what was missing or did not answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mwan_hook.config.targets import parse
+from mwan_hook.explain.causes import MEANINGS, cause
+from mwan_hook.model import (
+    DEGRADED,
+    Connectivity,
+    Dial,
+    Family,
+    FamilyState,
+    Link,
+    Probe,
+    Quality,
+    Status,
+    TargetResult,
+    Uplink,
+    UplinkConfig,
+    UplinkState,
+    Way,
+)
+
+V4 = Family.IPV4
+UP = Link(2, "eth2", True, True)
+PROBE = Probe(tuple(map(parse, ("gateway:", "icmp://192.0.2.7", "tcp://192.0.2.8:443", "dns://192.0.2.7/a.example"))))
+NAMES = tuple(target.name for target in PROBE.targets)
+
+
+def died(link: Link | None = UP, missing: str = "", answered: str = "", word: str = "offline", **memory: Any) -> str:
+    """The word for an uplink; ``answered``: a letter for each target, x for one that did not."""
+    config = UplinkConfig("line", probe=PROBE, dial=Dial() if memory.pop("dialled", False) else None)
+    uplink = Uplink(config, "line", "eth2", 2, 1001, 1, 0, 0, True, link, ipv4=Way(V4, missing=missing))
+    seen = [Connectivity.LIMITED if letter == "x" else Connectivity.FULL for letter in answered]
+    targets = tuple(map(TargetResult, NAMES, seen))
+    one = FamilyState(Status(word) if word != DEGRADED else Status.ONLINE, targets=targets)._replace(**memory)
+    return cause(uplink, V4, UplinkState("eth2", 2, one), word)
+
+
+@pytest.mark.parametrize(
+    ("link", "missing", "expected"),
+    [
+        (UP._replace(carrier=False), "no carrier", "link"),
+        (UP._replace(up=False), "administratively down", "link"),
+        (None, "interface is gone", "link"),
+        (UP, "no address", "address"),
+        (UP, "no gateway", "address"),
+    ],
+)
+def test_a_missing_fact_is_what_died(link: Link | None, missing: str, expected: str) -> None:
+    assert died(link, missing) == expected
+
+
+@pytest.mark.parametrize(
+    ("answered", "expected"),
+    [
+        ("xxxx", "gateway"),
+        (".xxx", "beyond the gateway"),
+        ("..x.", "beyond the gateway"),
+        ("...x", "names only"),
+        ("", "no answer"),
+    ],
+)
+def test_who_answered_tells_how_far_it_went(answered: str, expected: str) -> None:
+    assert died(answered=answered) == expected
+
+
+def test_nothing_but_silence_is_no_guess_about_the_gateway() -> None:
+    only = (TargetResult(NAMES[1], Connectivity.LIMITED),)
+    assert died(targets=only) == "no answer"
+
+
+def test_what_is_measured_a_portal_and_a_hand_have_words_of_their_own() -> None:
+    for word in ("loss", "latency", "jitter"):
+        assert died(word=DEGRADED, quality=Quality(reason=f"{word} 9 % of 100")) == word
+    assert died(reason="latency of 400 ms is above 300 ms") == "latency"
+    assert died(connectivity=Connectivity.PORTAL, answered="....") == "portal"
+    assert died(word="disabled") == "by hand"
+    assert died(None, "interface is gone", dialled=True) == "not dialled"
+    assert died(word="online") == ""
+
+
+def test_every_word_is_explained() -> None:
+    seen = {
+        *(died(answered=answered) for answered in ("xxxx", ".xxx", "...x", "")),
+        *(died(UP, missing) for missing in ("no address",)),
+    }
+    assert seen <= {*MEANINGS}
