@@ -11,6 +11,9 @@ import random
 from collections.abc import Iterator
 
 from mwan_hook.explain import histogram
+from mwan_hook.explain.report import figures
+from mwan_hook.explain.report import page as pages
+from mwan_hook.explain.report.about import About
 from mwan_hook.model import Family, Hour, LineHour, Moved, Stretch
 
 V4, V6 = Family.IPV4, Family.IPV6
@@ -124,3 +127,13 @@ def _moved(name: str, begin: float, drawn: random.Random) -> Moved:
     day = 0.15 + _evening(begin) + 0.6 * _evening(begin + 8 * HOUR)
     received = 3.4e9 * WEIGHT[name] * day * drawn.uniform(0.6, 1.4)
     return Moved(name, int(received), int(received * drawn.uniform(0.08, 0.16)))
+
+
+def whole() -> figures.Report:
+    """The report of the month."""
+    return figures.report(hours(), SINCE, UNTIL, [name for name, _ in LINES])
+
+
+def page() -> str:
+    """Its page."""
+    return pages.page(whole(), About("router1", "1.0", UNTIL))

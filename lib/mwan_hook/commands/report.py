@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import socket
 import time
 
 from mwan_hook import __version__, config
-from mwan_hook.commands import arguments
+from mwan_hook.commands.replay import moment
 from mwan_hook.explain.report import figures, gather, publish, text
-from mwan_hook.explain.report.page import About, page
+from mwan_hook.explain.report.about import About
+from mwan_hook.explain.report.page import page
 from mwan_hook.model import Config, ConfigError, MwanError, UsageError
 from mwan_hook.say import complain, say
 from mwan_hook.store import files
@@ -18,8 +18,6 @@ from mwan_hook.store import files
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mwan_hook.explain.report.gather import Gathered
-
-_FORMS = ("%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S")
 
 
 def run(
@@ -38,7 +36,7 @@ def run(
         return int(bool(words))
     now = time.time()
     known = _configuration(root)
-    begin, end = _moment(since, now), _moment(until, now) if until else None
+    begin, end = moment(since, now), moment(until, now) if until else None
     if begin >= (now if end is None else end):
         raise UsageError("--since is not before --until")
     found = gather.gathered(root, begin, end)
@@ -59,20 +57,6 @@ def run(
     if not html and not csv:
         say(text.lines(made, about))
     return 0
-
-
-def _moment(text: str, now: float) -> float:
-    """Seconds since the epoch of a time so long ago, or of a date in local time.  Raises UsageError."""
-    try:
-        return now - arguments.duration(text.removesuffix(" ago"))
-    except argparse.ArgumentTypeError:
-        pass
-    for form in _FORMS:
-        try:
-            return time.mktime(time.strptime(text, form))
-        except (ValueError, OverflowError):
-            continue
-    raise UsageError(f"expected a time, as in 7d or 2026-11-01, not {text}")
 
 
 def _configuration(root: str) -> Config:

@@ -1,4 +1,4 @@
-"""Plots of a report as inline SVG: bands of availability, round trips, loss and data over time.
+"""Plots of a report as inline SVG: round trips, loss and data over time.
 
 Positions across are per cent of the room that there is and heights are pixels, so letters, hatching and the thinnest
 mark look the same on a phone and on paper.  Colours come from the page's style sheet, by class.
@@ -11,34 +11,15 @@ import math
 from mwan_hook.explain.report import words
 from mwan_hook.explain.report.markup import escaped
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import DEGRADED, UNKNOWN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-    from mwan_hook.explain.outages import Period
     from mwan_hook.explain.report.figures import LineFigures, Slot, UplinkFigures
 
-BAND, TRIPS, LOSS, DATA = 26, 96, 40, 72  # heights
-FINEST = 900  # parts of a band that can be told apart
+TRIPS, LOSS, DATA = 96, 40, 72  # heights
 STEPS = (1, 2, 5)  # of a scale
-WORST = ("offline", DEGRADED, "disabled", UNKNOWN, "standby", "online")
-MEANING = {
-    "online": "online",
-    DEGRADED: "degraded",
-    "offline": "out",
-    "disabled": "taken out by hand",
-    "standby": "standing by",
-    UNKNOWN: "not observed",
-}
-# How much of a band's height each word fills, from where: shapes tell them apart where colours do not.
-SHAPE = {"online": (7, 19), DEGRADED: (7, 19), "offline": (0, 26), "disabled": (16, 10), "standby": (16, 10)}
-HATCH = (
-    '<svg class="defs" width="0" height="0" aria-hidden="true"><defs><pattern id="hatch" width="6" height="6"'
-    ' patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><rect class="hatch-ground" width="6" height="6"/>'
-    '<line class="hatch-line" x1="0" y1="0" x2="0" y2="6"/></pattern></defs></svg>'
-)
 
 
 class Across(NamedTuple):
@@ -55,57 +36,6 @@ class Across(NamedTuple):
         """Attributes of a box from one moment to another."""
         left = self.x(begin)
         return f'x="{left:.3f}%" width="{self.x(end) - left:.3f}%"'
-
-
-def band(line: LineFigures, span: Across) -> str:
-    """How a line stood, as a band: out the whole height, online less, standing by little, unknown hatched."""
-    boxes = "".join(_box(period, span) for period in _drawn(line.periods, span))
-    name = f"{line.uplink} {words.family(line.family)}"
-    told = ", ".join(
-        f"{MEANING[word]} {words.length(seconds)}" for word, seconds in line.seconds.items() if seconds >= 1
-    )
-    return _plot("band", BAND, f"{name}: availability {words.percent(line.availability)}", told, boxes)
-
-
-def _drawn(periods: Sequence[Period], span: Across) -> Iterator[Period]:
-    """What is online first, so that what is short is not hidden; of a flapping line the worst of each part."""
-    periods = _joined(periods)
-    if len(periods) > FINEST:
-        periods = _coarse(periods, span)
-    yield from sorted(periods, key=lambda one: -WORST.index(one.word))
-
-
-def _joined(periods: Sequence[Period]) -> list[Period]:
-    """Periods of one word and cause as one: who carried is not drawn, and a seam would be."""
-    found: list[Period] = []
-    for period in periods:
-        if found and (found[-1].word, found[-1].cause) == (period.word, period.cause):
-            found[-1] = found[-1]._replace(end=period.end)
-        else:
-            found.append(period)
-    return found
-
-
-def _coarse(periods: Sequence[Period], span: Across) -> list[Period]:
-    size = (span.until - span.since) / FINEST
-    found: dict[int, Period] = {}
-    for period in periods:
-        first, last = (int((at - span.since) / size) for at in (period.begin, max(period.begin, period.end - 0.001)))
-        for number in range(first, min(last, FINEST - 1) + 1):
-            old = found.get(number)
-            if old is None or WORST.index(period.word) < WORST.index(old.word):
-                begin = span.since + number * size
-                found[number] = period._replace(begin=begin, end=begin + size)
-    return [found[number] for number in sorted(found)]
-
-
-def _box(period: Period, span: Across) -> str:
-    top, height = SHAPE.get(period.word, (0, BAND))
-    title = f"{MEANING[period.word]}, {words.local(period.begin)}, {words.length(period.seconds)}"
-    if period.cause:
-        title += f": {period.cause}"
-    shape = f'class="{period.word}" {span.across(period.begin, period.end)} y="{top}" height="{height}"'
-    return f"<rect {shape}><title>{escaped(title)}</title></rect>"
 
 
 def round_trips(line: LineFigures, span: Across) -> str:
@@ -125,7 +55,7 @@ def round_trips(line: LineFigures, span: Across) -> str:
     total = line.probes
     told = f"median {words.milliseconds(total.percentile(50))}, 95 % within {words.milliseconds(total.percentile(95))}"
     title = f"{line.uplink} {words.family(line.family)}: round trips"
-    return _scales(TRIPS, marks) + _plot("trips", TRIPS, title, told, inside)
+    return _scales(TRIPS, marks) + plot("trips", TRIPS, title, told, inside)
 
 
 def _areas(known: Sequence[tuple[Slot, float, float]], span: Across, y: Callable[[float], float]) -> str:
@@ -168,7 +98,7 @@ def loss(line: LineFigures, span: Across) -> str:
     inside = _rules(marks) + bars + _hits(line.slots, span, LOSS)
     title = f"{line.uplink} {words.family(line.family)}: loss"
     told = f"{words.loss(line.probes.loss)} of {line.probes.sent} probes"
-    return _scales(LOSS, marks) + _plot("loss", LOSS, title, told, inside)
+    return _scales(LOSS, marks) + plot("loss", LOSS, title, told, inside)
 
 
 def data(uplink: UplinkFigures, span: Across) -> str:
@@ -190,7 +120,7 @@ def data(uplink: UplinkFigures, span: Across) -> str:
     marks = [(0.0, words.amount(above)), (middle, "0")]
     hits = "".join(_hit(slot, span, DATA, _carried(slot)) for slot in slots)
     told = f"{words.amount(uplink.received)} received, {words.amount(uplink.sent)} sent"
-    return _scales(DATA, marks) + _plot("data", DATA, f"{uplink.name}: data", told, bars + _rules(marks) + hits)
+    return _scales(DATA, marks) + plot("data", DATA, f"{uplink.name}: data", told, bars + _rules(marks) + hits)
 
 
 def axis(span: Across, ticks: Iterable[tuple[float, str]]) -> str:
@@ -204,7 +134,8 @@ def axis(span: Across, ticks: Iterable[tuple[float, str]]) -> str:
     return f'<svg class="axis" width="100%" height="20" aria-hidden="true">{"".join(marks)}</svg>'
 
 
-def _plot(kind: str, height: int, title: str, description: str, inside: str) -> str:
+def plot(kind: str, height: int, title: str, description: str, inside: str) -> str:
+    """A picture with a title and a description for those who do not see it."""
     label = escaped(f"{title}; {description}")
     told = f"<title>{escaped(title)}</title><desc>{escaped(description)}</desc>"
     return (

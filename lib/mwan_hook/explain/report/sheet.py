@@ -88,7 +88,7 @@ def _stood(periods: Sequence[outages.Period]) -> Row:
     by_word = outages.seconds(periods)
     share = outages.availability(by_word)
     return {
-        "availability_percent": "" if share is None else _number(share),
+        "availability_percent": "" if share is None else f"{share:.6f}",
         **{f"{word}_s": _number(by_word[word]) for word in outages.WORDS},
         "carried_s": _number(sum(one.seconds for one in periods if one.carries)),
         "bridged_s": _number(sum(one.seconds for one in periods if one.bridged)),

@@ -58,7 +58,7 @@ figure { margin: 0; }
 svg { display: block; max-width: 100%; }
 .defs { position: absolute; }
 .timeline { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: 0.375rem 1.25rem; }
-.timeline .name { font-weight: 600; }
+.timeline { align-items: center; } .timeline .name { font-weight: 600; padding-top: 0.25rem; }
 .timeline .name small { font-weight: 400; color: var(--quiet); font-size: inherit; }
 .timeline .axis { grid-column: 2; }
 .legend { display: flex; flex-wrap: wrap; gap: 0.25rem 1.25rem; margin: 0.75rem 0 0; padding: 0; list-style: none; }

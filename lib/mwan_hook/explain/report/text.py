@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from mwan_hook.explain.outages import Outage, Period
+    from mwan_hook.explain.report.about import About
     from mwan_hook.explain.report.figures import LineFigures, Report, UplinkFigures
-    from mwan_hook.explain.report.page import About
 
 WIDTH = 80
 MOST_OUTAGES = 50

@@ -8,7 +8,7 @@ from mwan_hook.durations import DAY, HOUR
 
 MOST = 7
 _HOURS = (1, 2, 3, 6, 12)
-_DAYS = (1, 2, 5, 7, 14, 30, 61, 122, 365)
+_DAYS = (1, 2, 5, 7, 14, 30, 61, 122, 365, 730, 1825)
 
 
 def ticks(since: float, until: float) -> list[tuple[float, str]]:
@@ -18,7 +18,7 @@ def ticks(since: float, until: float) -> list[tuple[float, str]]:
     if hours:
         return [(at, time.strftime("%H:%M", time.localtime(at))) for at in _of_hours(since, until, hours)]
     days = next((step for step in _DAYS if length / (step * DAY) <= MOST), _DAYS[-1])
-    return [(at, _date(at)) for at in _of_days(since, until, days)]
+    return [(at, _date(at, days)) for at in _of_days(since, until, days)]
 
 
 def _of_hours(since: float, until: float, step: int) -> list[float]:
@@ -45,9 +45,10 @@ def _midnight(year: int, month: int, day: int) -> float:
     return time.mktime((year, month, day, 0, 0, 0, 0, 0, -1))
 
 
-def _date(at: float) -> str:
+def _date(at: float, step: int) -> str:
     there = time.localtime(at)
-    return f"{there.tm_mday} {_MONTHS[there.tm_mon - 1]}"
+    month = _MONTHS[there.tm_mon - 1]
+    return f"{month} {there.tm_year}" if step > 31 else f"{there.tm_mday} {month}"
 
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
