@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from mwan_hook.explain.report.figures import LineFigures, Slot, UplinkFigures
+    from mwan_hook.explain.report.figures import LineFigures, TimeSlot, UplinkFigures
 
 TRIPS, LOSS, DATA = 96, 40, 72  # heights
 STEPS = (1, 2, 5)  # of a scale
@@ -58,7 +58,7 @@ def round_trips(line: LineFigures, span: Across) -> str:
     return _scales(TRIPS, marks) + plot("trips", TRIPS, title, told, inside)
 
 
-def _areas(known: Sequence[tuple[Slot, float, float]], span: Across, y: Callable[[float], float]) -> str:
+def _areas(known: Sequence[tuple[TimeSlot, float, float]], span: Across, y: Callable[[float], float]) -> str:
     """Curves in a box of their own, which is stretched; what has no neighbour in time is a curve alone."""
     parts = []
     for run in _runs(known):
@@ -73,9 +73,9 @@ def _areas(known: Sequence[tuple[Slot, float, float]], span: Across, y: Callable
     return f"<svg {box}>{''.join(parts)}</svg>"
 
 
-def _runs(known: Sequence[tuple[Slot, float, float]]) -> list[list[tuple[Slot, float, float]]]:
+def _runs(known: Sequence[tuple[TimeSlot, float, float]]) -> list[list[tuple[TimeSlot, float, float]]]:
     """Slots that follow each other without a hole."""
-    found: list[list[tuple[Slot, float, float]]] = []
+    found: list[list[tuple[TimeSlot, float, float]]] = []
     for one in known:
         if found and found[-1][-1][0].end == one[0].begin:
             found[-1].append(one)
@@ -155,28 +155,28 @@ def _scales(height: int, marks: Iterable[tuple[float, str]]) -> str:
     return f'<svg class="scale" width="100%" height="{height}" aria-hidden="true">{"".join(texts)}</svg>'
 
 
-def _bar(kind: str, span: Across, slot: Slot, y: float, height: float) -> str:
+def _bar(kind: str, span: Across, slot: TimeSlot, y: float, height: float) -> str:
     return f'<rect class="{kind}" {span.across(slot.begin, slot.end)} y="{y:.1f}" height="{height:.1f}"/>'
 
 
-def _hits(slots: Iterable[Slot], span: Across, height: int) -> str:
+def _hits(slots: Iterable[TimeSlot], span: Across, height: int) -> str:
     return "".join(_hit(slot, span, height, _asked(slot)) for slot in slots)
 
 
-def _hit(slot: Slot, span: Across, height: int, title: str) -> str:
+def _hit(slot: TimeSlot, span: Across, height: int, title: str) -> str:
     """What a pointer that rests there is told."""
     when = f"{words.local(slot.begin)}, {words.length(slot.end - slot.begin)}"
     place = f'{span.across(slot.begin, slot.end)} height="{height}"'
     return f'<rect class="hit" {place}><title>{escaped(f"{when}: {title}")}</title></rect>'
 
 
-def _asked(slot: Slot) -> str:
+def _asked(slot: TimeSlot) -> str:
     one = slot.probes
     trips = f"median {words.milliseconds(one.percentile(50))}, 95 % within {words.milliseconds(one.percentile(95))}"
     return f"{trips}, loss {words.loss(one.loss)}"
 
 
-def _carried(slot: Slot) -> str:
+def _carried(slot: TimeSlot) -> str:
     return f"{words.amount(slot.received)} received, {words.amount(slot.sent)} sent"
 
 

@@ -20,7 +20,7 @@ HOUR, DAY = 3600, 86400
 MOST_SLOTS = 186  # that a plot shows: of a month, of four hours each
 
 
-class Slot(NamedTuple):
+class TimeSlot(NamedTuple):
     """A part of the time, for plots and tables."""
 
     begin: float
@@ -39,7 +39,7 @@ class LineFigures(NamedTuple):
     seconds: dict[str, float]  # by word
     outages: tuple[Outage, ...]  # degraded and disabled times, too
     probes: Probes
-    slots: tuple[Slot, ...]
+    slots: tuple[TimeSlot, ...]
 
     @property
     def availability(self) -> float | None:
@@ -147,7 +147,7 @@ def _grouped(hours: Sequence[Hour], since: float, slot: float) -> dict[int, list
 def _line(hours: Sequence[Hour], line: Line, since: float, until: float, groups: dict[int, list[Hour]]) -> LineFigures:
     periods = outages.periods(hours, line, since, until)
     slots = tuple(
-        Slot(float(number), 0.0, outages.probes(group, line), *outages.moved(group, line[0]))
+        TimeSlot(float(number), 0.0, outages.probes(group, line), *outages.moved(group, line[0]))
         for number, group in sorted(groups.items())
     )
     trouble = outages.outages(periods, line)
