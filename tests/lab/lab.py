@@ -88,10 +88,6 @@ class Lab:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if threading.current_thread() is threading.main_thread():
             self._closing.callback(signal.signal, signal.SIGINT, signal.signal(signal.SIGINT, signal.SIG_IGN))
-        import shutil
-
-        shutil.rmtree("/tmp/kept", ignore_errors=True)
-        [shutil.copytree(r.root, "/tmp/kept", symlinks=True) for r in self.routers[:1]]  # DEBUG
         retold = [] if kind else [line for router in self.routers for line in router.retold()]
         if not self.keep or kind is not None:
             self.destroy()
