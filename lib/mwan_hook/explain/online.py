@@ -106,7 +106,7 @@ def standing_by(view: Situation, uplink: Uplink, found: Carriage) -> Reason:
     if uplink.draining:
         return drained(view, uplink, found)
     lead = found.members[0]
-    words = {"better": listed(found.names), "better_metric": str(metric_of(lead)), "metric": str(metric_of(uplink))}
+    words = {**named(found), "better_metric": str(metric_of(lead)), "metric": str(metric_of(uplink))}
     if family in uplink.behind and family not in lead.behind:
         return Reason(
             "degraded",
@@ -120,6 +120,14 @@ def standing_by(view: Situation, uplink: Uplink, found: Carriage) -> Reason:
         return Reason("over_quota", uplink.name, family, {**words, "used": used}, until)
     until = leads_from(view, lead, family) if family in uplink.second else None
     return Reason(_place(uplink, lead, family), uplink.name, family, {**words, "leader": words["better"]}, until)
+
+
+def named(found: Carriage) -> dict[str, str]:
+    """Those that carry, with what they do and what becomes of one that waits for all of them."""
+    several = len(found.members) > 1
+    better = listed(found.names)
+    gone = f"none of {better} is online any more" if several else f"{better} is no longer online"
+    return {"better": better, "carries": "carry" if several else "carries", "gone": gone}
 
 
 def _place(uplink: Uplink, lead: Uplink, family: Family) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mwan_hook.explain.families import REFUSED
 from mwan_hook.explain.online import listed
 from mwan_hook.explain.values import Reason, Situation
 from mwan_hook.explain.words import called
@@ -41,6 +42,8 @@ def explained(done: Trace, answer: KernelAnswer | None, names: Names, view: Situ
     rule = f"{step.rule.priority}: {words.rule(step.rule, names)}" if step else ""
     facts = {**to, "rule": rule, "why": outcome.why or "no route is found", "route": _route(outcome, names)}
     facts["table"] = names.table(outcome.table) if outcome.table else ""
+    resort = view.config.routing.last_resort
+    facts |= {"resort": resort.value, "refused": REFUSED.get(resort, resort.value)}
     facts["policy"] = _policy_of(step.rule, view) if step else ""
     facts["order"] = next((order.text(c.policy) for c in view.policies if c.policy.name == facts["policy"]), "")
     kinds = _kinds(step, outcome, view, names)
@@ -84,7 +87,8 @@ def _kinds(step: Step | None, outcome: Outcome, view: Situation, names: Names) -
     if outcome.error:
         if by == "refused_by_policy":
             return (by,)
-        return ("foreign_refusal",) if by == "foreign_rule" else ("no_way",)
+        kinds = {"foreign_rule": "foreign_refusal", "by_default": "refused_by_resort"}
+        return (kinds.get(by, "no_way"),)
     return ("leaves", by, "first_of_policy") if by == "by_policy" else ("leaves", by)
 
 

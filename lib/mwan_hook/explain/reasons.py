@@ -52,9 +52,9 @@ _CARRIES = {
 
 _STANDS_BY = {
     "behind": ReasonRow(
-        "{It} is online and stands by: {better} carries the {family} default, because a metric of {better_metric} is"
+        "{It} is online and stands by: {better} {carries} the {family} default, because a metric of {better_metric} is"
         " better than {metric}.",
-        "It takes over when {better} is no longer online",
+        "It takes over when {gone}",
     ),
     "follows": ReasonRow(
         "{It} is online and waits: {leader} has the same metric ({metric}) and leads, because prefer = latency takes"
@@ -62,12 +62,12 @@ _STANDS_BY = {
         f"It takes the lead {BETTER}",
     ),
     "degraded": ReasonRow(
-        "{It} is online but degraded, and so comes after all that are not: {reason}. {better} carries the {family}"
+        "{It} is online but degraded, and so comes after all that are not: {reason}. {better} {carries} the {family}"
         " default.",
         WINDOW,
     ),
     "over_quota": ReasonRow(
-        "{It} is online, and comes after all others because its quota is used up: {used}. {better} carries the"
+        "{It} is online, and comes after all others because its quota is used up: {used}. {better} {carries} the"
         " {family} default.",
         "It has its place again when a new period begins",
         WHEN,
@@ -80,7 +80,7 @@ _STANDS_BY = {
     "unshared": ReasonRow(
         "{It} is online and cannot share the {family} default with {better}: the kernel shares only among ways with a"
         " gateway of their own.",
-        "It takes over when {better} is no longer online",
+        "It takes over when {gone}",
     ),
     "online": ReasonRow("{It} is online{for}, and is not part of the default that the last run left."),
 }
@@ -219,6 +219,10 @@ _PACKETS = {
     "vrf": ReasonRow("It belongs to a VRF, whose table {table} answers."),
     "specific": ReasonRow("The main table has a route that is narrower than a default: {route}."),
     "main_default": ReasonRow("No rule of mwan-hook takes it: the main table answers with {route}."),
+    "refused_by_resort": ReasonRow(
+        "It is {refused}: no uplink is online for {family}, and last_resort = {resort}.",
+        "The first uplink that is online takes it",
+    ),
     "by_policy": ReasonRow("Policy {policy} takes it: {rule}."),
     "first_of_policy": ReasonRow("Of the uplinks in its order ({order}) this is the first that is online."),
     "refused_by_policy": ReasonRow("Policy {policy} takes it and refuses it: none of its uplinks is online ({rule})."),

@@ -170,8 +170,11 @@ def _default(view: Situation, family: str, reasons: Sequence[Reason]) -> str:
 def packet(view: Situation, seen: Packet) -> list[str]:
     """Which way a packet takes and by whose order, then why of those uplinks."""
     family, found = seen.family, carriages(view)
-    paragraphs = [words.sentences(seen.reasons, view, "It")]
+    reasons = [*seen.reasons]
+    if any(reason.kind == "main_default" for reason in reasons):
+        reasons += families.default(view, found[family])
+    paragraphs = [words.sentences(reasons, view, "It")]
     for uplink in [one for one in view.uplinks if one.name in seen.uplinks]:
-        reasons = whole(view, uplink, found[family])
-        paragraphs.append(words.sentences(reasons, view, words.called(view, uplink.name)))
+        subject = words.called(view, uplink.name)
+        paragraphs.append(words.sentences(whole(view, uplink, found[family]), view, subject))
     return paragraphs

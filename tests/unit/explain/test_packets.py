@@ -11,7 +11,7 @@ from mwan_hook.explain import packets, why, words
 from mwan_hook.explain.reasons import ROWS
 from mwan_hook.explain.values import Reason, Situation
 from mwan_hook.kernel.question import Question
-from mwan_hook.model import MAIN_TABLE, PROTOCOL, Family, Nexthop, Policy, Route, Routing
+from mwan_hook.model import MAIN_TABLE, PROTOCOL, Family, LastResort, Nexthop, Policy, Route, Routing
 from mwan_hook.policy.policies import BoundPolicy
 from mwan_hook.trace.values import AnyRule, Device, KernelAnswer, KernelState, Leg, RouteEntry
 from mwan_hook.trace.walk import trace
@@ -43,9 +43,10 @@ DEFAULT, MAIN = rule(1900, 1000), rule(32766, MAIN_TABLE, 2)
 SHARED = {1000: (route(1000, ONE),)}
 
 
-def seen(table: int = 1000) -> Situation:
+def seen(table: int = 1000, last_resort: LastResort = LastResort.MAIN) -> Situation:
     made = why.view_of(frame(LINES))
-    return made._replace(config=made.config._replace(routing=Routing(default_table=table)), policies=(POLICY,))
+    routing = Routing(default_table=table, last_resort=last_resort)
+    return made._replace(config=made.config._replace(routing=routing), policies=(POLICY,))
 
 
 def told(
@@ -123,6 +124,16 @@ CASES = (
         told((rule(500, 0, 0, action="prohibit"), DEFAULT), SHARED),
         "A rule of another program refuses it: 500: from all prohibit. `mwan-hook trace 192.0.2.9` shows each step,"
         " `mwan-hook doctor` what to do about such rules.",
+    ),
+    Case(
+        "refused_by_resort",
+        told(
+            (FIRST, DEFAULT),
+            {1000: (route(1000, kind="unreachable"),)},
+            view=seen(last_resort=LastResort.UNREACHABLE),
+        ),
+        "It is refused: no uplink is online for IPv4, and last_resort = unreachable. The first uplink that is online"
+        " takes it.",
     ),
     Case(
         "refused_by_policy",

@@ -180,6 +180,12 @@ CASES = (
         " than 200. It takes over when one is no longer online.",
     ),
     Case(
+        "behind",
+        view(one(), two(metric=100), line(3, "tre")),
+        "tre (eth3) is online and stands by: one and two carry the IPv4 and IPv6 default, because a metric of 100 is"
+        " better than 300. It takes over when none of one and two is online any more.",
+    ),
+    Case(
         "follows",
         view(one(), two(metric=100, second=FAMILIES), one={"leads": NOW - 100}),
         "two (eth2) is online and waits: one has the same metric (100) and leads, because prefer = latency takes the"
