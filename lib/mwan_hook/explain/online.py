@@ -123,7 +123,7 @@ def standing_by(view: Situation, uplink: Uplink, found: Carriage) -> Reason:
 
 
 def named(found: Carriage) -> dict[str, str]:
-    """Those that carry, with what they do and what becomes of one that waits for all of them."""
+    """The uplinks that carry, with what they do and what becomes of one that waits for all of them."""
     several = len(found.members) > 1
     better = listed(found.names)
     gone = f"none of {better} is online any more" if several else f"{better} is no longer online"

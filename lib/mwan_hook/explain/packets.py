@@ -9,6 +9,7 @@ from mwan_hook.explain.words import called
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import DEFAULT, LOOKUP, MAIN_TABLE
 from mwan_hook.policy import order
+from mwan_hook.routing.priorities import DISGUISED
 from mwan_hook.routing.words import quote
 from mwan_hook.trace import words
 from mwan_hook.trace.compare import agree
@@ -68,8 +69,11 @@ def ahead(done: Trace, names: Names, view: Situation) -> tuple[Reason, ...]:
     if "foreign_refusal" in kinds:
         why = f"a rule of another program refuses them ({words.rule(step.rule, names)})" if step else outcome.why
         return (Reason("ahead_refused", "", asked.family, {"why": why, "destination": asked.destination}),)
-    if step is None or not {"foreign_rule", "vrf"} & set(kinds) or kinds[0] != "leaves":
+    if step is None or not {"foreign_rule", "vrf", "pieces"} & set(kinds) or kinds[0] != "leaves":
         return ()
+    if "pieces" in kinds:
+        facts = {"route": _route(outcome, names), "ways": _ways(outcome.legs, names, view)}
+        return (Reason("ahead_in_pieces", "", asked.family, facts),)
     facts = {"rule": f"{step.rule.priority}: {words.rule(step.rule, names)}"}
     return (Reason("ahead", "", asked.family, {**facts, "ways": _ways(outcome.legs, names, view)}),)
 
@@ -106,9 +110,20 @@ def _order(step: Step | None, outcome: Outcome, view: Situation) -> str:
     default = route is not None and route.dst == DEFAULT
     if default and route and route.table == routing.default_table and route.protocol == routing.protocol:
         return "by_default"
-    if ours or rule.protocol == KERNEL:
-        return ("main_default" if default else "specific") if step.table == MAIN_TABLE else "by_rule"
-    return "foreign_rule"
+    return _in_main(step, outcome, default=default) if ours or rule.protocol == KERNEL else "foreign_rule"
+
+
+def _in_main(step: Step, outcome: Outcome, *, default: bool) -> str:
+    """The kind of a route of the main table, or of another one that a rule of ours or the kernel's leads to."""
+    if step.table != MAIN_TABLE:
+        return "by_rule"
+    return "main_default" if default else "pieces" if _is_piece(outcome) else "specific"
+
+
+def _is_piece(outcome: Outcome) -> bool:
+    """Whether the route is as wide as the halves of a default that VPNs lay."""
+    entry = outcome.entry
+    return entry is not None and entry.length <= DISGUISED[entry.route.family]
 
 
 def _policy_of(rule: AnyRule, view: Situation) -> str:

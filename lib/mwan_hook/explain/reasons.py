@@ -218,6 +218,11 @@ _PACKETS = {
     ),
     "vrf": ReasonRow("It belongs to a VRF, whose table {table} answers."),
     "specific": ReasonRow("The main table has a route that is narrower than a default: {route}."),
+    "pieces": ReasonRow("The main table has a default in pieces, as VPNs lay it, and that comes first: {route}."),
+    "ahead_in_pieces": ReasonRow(
+        "A default in pieces in the main table, as VPNs lay it, takes {family} packets before that: {route}. They leave"
+        " by {ways}."
+    ),
     "main_default": ReasonRow("No rule of mwan-hook takes it: the main table answers with {route}."),
     "refused_by_resort": ReasonRow(
         "It is {refused}: no uplink is online for {family}, and last_resort = {resort}.",

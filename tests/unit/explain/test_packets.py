@@ -89,6 +89,11 @@ CASES = (
         "The main table has a route that is narrower than a default: 192.0.2.0/24 dev br0.",
     ),
     Case(
+        "pieces",
+        told((FIRST, DEFAULT), {**SHARED, 254: (route(254, TUNNEL, dst="128.0.0.0/1", protocol=4),)}),
+        "The main table has a default in pieces, as VPNs lay it, and that comes first: 128.0.0.0/1 dev wg0.",
+    ),
+    Case(
         "outside",
         told((rule(500, 51820, 0),), {51820: (route(51820, TUNNEL),)}),
         "wg0 is no uplink, so no verdict of mwan-hook counts there.",
@@ -190,6 +195,11 @@ AHEAD = {
         "A rule of another program takes IPv4 packets of this machine before that: 500: from all lookup 51820. They"
         " leave by wg0.",
     ),
+    "ahead_in_pieces": (
+        FIRST,
+        "A default in pieces in the main table, as VPNs lay it, takes IPv4 packets before that: 128.0.0.0/1 dev wg0."
+        " They leave by wg0.",
+    ),
     "ahead_refused": (
         rule(500, 0, 0, action="prohibit"),
         "IPv4 packets of this machine do not get that far: a rule of another program refuses them (from all prohibit)."
@@ -201,7 +211,8 @@ AHEAD = {
 @pytest.mark.parametrize("kind", AHEAD)
 def test_what_takes_packets_before_the_default_is_said_of_that(kind: str) -> None:
     first, expected = AHEAD[kind]
-    tables = {**SHARED, 51820: (route(51820, TUNNEL),)}
+    half = route(254, TUNNEL, dst="128.0.0.0/1", protocol=4)
+    tables = {**SHARED, 51820: (route(51820, TUNNEL),), 254: (half,)}
     done = trace(Question(V4, DESTINATION), KernelState((first, DEFAULT), tables, DEVICES))
     found = packets.ahead(done, NAMES, seen())
     assert [(reason.kind, words.sentences([reason], seen(), "It")) for reason in found] == [(kind, expected)]
