@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.lab import replayed, starts
+from tests.lab import starts
 from tests.lab.inside import carrier
 from tests.lab.isp import Isp
 from tests.lab.netns import Netns
@@ -63,7 +63,7 @@ class Router:
         self.ns, self.root, self.register = ns, root, register
         self.python = sys.executable
         self.lines: dict[str, Line] = {}
-        self.told_by_hand = False  # what runs store: what is on record need not fit it then
+        self.told_by_hand = False  # what runs store was changed, or could not be stored: the record need not fit it
         for directory in ("etc/mwan-hook", "run", "var/lib", "etc/systemd/network"):
             (root / directory).mkdir(parents=True)
         self.ns.batch("link set lo up")
@@ -216,6 +216,8 @@ class Router:
 
     def retold(self) -> list[str]:
         """What is told otherwise when the record is played: nothing, unless a test has written what runs write."""
+        from tests.lab import replayed  # here, because the lab's own programs start without the program under test
+
         return [] if self.told_by_hand else replayed.differences(self.root)
 
     def start(self, *words: str, wrap: Sequence[str] = ()) -> subprocess.Popen[str]:

@@ -192,6 +192,7 @@ def test_a_full_disk_is_named_and_the_old_state_stays_whole(net: Network) -> Non
         f"dd if=/dev/zero of={run}/filler bs=4k 2>/dev/null || true"
     )
     net.isps[0].fault("blackhole")
+    net.router.told_by_hand = True  # that run is in the history, and neither its state nor its record is kept
     said = net.router.mwan("check", "--now", wrap=full, code=1).stderr
     assert "No space left" in said
     assert net.router.state_file.read_text() == before
