@@ -7,6 +7,8 @@ below with their headings.
 
 from __future__ import annotations
 
+from itertools import repeat
+
 from mwan_hook.commands.wrapping import Styled, clauses, columns, flow, stripped, width, words
 from mwan_hook.light import NamedTuple
 from mwan_hook.say import shown
@@ -125,28 +127,29 @@ class _Grid:
         return stripped([*self.cells(row, len(self.sizes)), *more])
 
     def row(self, place: int, room: int) -> Iterator[Line]:
-        """A row, with the last cell beside the others if there is room for it."""
+        """A row, with the last cell beside the others if there is room for it; its heading stands if any is there."""
         row = self.rows[place]
-        if self.end > room and room - self.start < max(READABLE, columns(row.cells[-1].text)):
-            yield from self.stacked(place, self.fitting(room), room)
-        else:
+        beside = map(self._is_beside, self.rows[self.heads :], repeat(room))
+        if any(beside) if place < self.heads else self._is_beside(row, room):
             yield stripped(self.cells(row, len(self.sizes)))
             yield from _sentences(row.below, room)
+        else:
+            yield from self.stacked(place, self.fitting(room), room)
+
+    def _is_beside(self, row: TableRow, room: int) -> bool:
+        return self.end <= room or room - self.start >= max(READABLE, columns(row.cells[-1].text))
 
     def stacked(self, place: int, count: int, room: int) -> Iterator[Line]:
         """A row with ``count`` cells in the first line; the others below, with their headings, then the last."""
         row = self.rows[place]
-        if count or len(row.cells) == 1:
-            yield from [stripped(self.cells(row, count))] if count else []
-        else:
-            yield from flow([[*words(row.cells[:1])]], room, 1)
+        yield from [stripped(self.cells(row, count))] if count else flow(clauses(row.cells[:1]), room, 1)
         if place < self.heads:
             return
         rest = range(max(1, count), len(row.cells) - 1)
         named = [[*words([*self._heading(one), row.cells[one]])] for one in rest if row.cells[one].text]
         indent = min(INDENT, room // 4)
         yield from (_indented(line, indent) for line in flow(named, room - indent, GAP) if line)
-        yield from _sentences((row.cells[-1:], *row.below), room)
+        yield from _sentences((*([row.cells[-1:]] if len(row.cells) > 1 else []), *row.below), room)
 
     def _heading(self, place: int) -> list[Styled]:
         return [Styled(f"{self.rows[0].cells[place].text} ", HEAD)] if self.heads else []

@@ -113,6 +113,11 @@ def test_what_is_too_wide_beside_the_others_stands_below_with_its_heading() -> N
     ]
 
 
+def test_a_sentence_alone_is_not_indented() -> None:
+    found = columns.lines(columns.plain((), [("all uplinks at once; upstream, power or this machine",)]), 40)
+    assert [said(line) for line in found] == ["all uplinks at once; upstream, power or", "this machine"]
+
+
 def test_numbers_stand_right() -> None:
     table = columns.plain(("NAME", "COUNT", "WHAT"), [("a", "5", "x"), ("b", "1000", "y")], right=[1])
     assert [said(line) for line in columns.lines(table, 80)] == [
