@@ -3,9 +3,9 @@
 
 # what starts runs, and the runs
 triggers="mwan-hook-chores.path mwan-hook-check.timer mwan-hook-event.path mwan-hook-netlink.socket mwan-hook-notify.path
-mwan-hook-hooks.path mwan-hook-mail.timer mwan-hook-webhook.timer"
+mwan-hook-hooks.path mwan-hook-mail.timer mwan-hook-webhook.timer mwan-hook-record.timer"
 runs="mwan-hook-check.service mwan-hook-event.service mwan-hook-netlink.service mwan-hook-notify.service
-mwan-hook-hooks.service mwan-hook-chores.service mwan-hook-repair.service mwan-hook-mail.service mwan-hook-webhook.service mwan-hook-report.service mwan-hook-bus.service mwan-hook-user.service"
+mwan-hook-hooks.service mwan-hook-chores.service mwan-hook-repair.service mwan-hook-mail.service mwan-hook-webhook.service mwan-hook-record.service mwan-hook-report.service mwan-hook-bus.service mwan-hook-user.service"
 boot="mwan-hook-boot.service mwan-hook-early.service"
 # What was replaced and not yet told; it goes with the boot, as what it is about does.
 pending=/run/mwan-hook-install

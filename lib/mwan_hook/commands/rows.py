@@ -153,6 +153,7 @@ def _started_by_others(add: Add) -> None:
     words = "only mail, the webhook and Prometheus, which need no root"
     step.add_argument("--books", dest="step", action="store_const", const="books", help=words)
     step.add_argument("--programs", dest="step", action="store_const", const="programs", help="only hooks and D-Bus")
+    add("record", "write to the disk what verdicts were made from; what the timer and a shutdown start")
     add("chores", "do what runs that are not root have asked for; what the path unit starts")
     one = add("modem", "dial the modem of an interface; what mwan-hook-modem@.service runs")
     one.add_argument("interface", metavar="IFACE")

@@ -161,7 +161,11 @@ def _channels(config: Config) -> frozenset[str]:
     """Timers that have something to send."""
     return frozenset(
         timer
-        for timer, there in ((doctorunits.MAIL, config.mail.to), (doctorunits.WEBHOOK, config.webhook.url))
+        for timer, there in (
+            (doctorunits.MAIL, config.mail.to),
+            (doctorunits.WEBHOOK, config.webhook.url),
+            (doctorunits.RECORD, config.record.keep and config.record.size),
+        )
         if there
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mwan_hook.explain.chain import frames_of
+from mwan_hook.explain.chain import LONGEST, frames_of
 from mwan_hook.explain.frame import Frame as Frame  # noqa: PLC0414 - where others look for it
 from mwan_hook.explain.frame import Seen as Seen  # noqa: PLC0414
 from mwan_hook.store import recording
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def frames(root: str, since: float, until: float) -> Iterator[Frame]:
     """All that is recorded between two moments, seconds since the epoch, the oldest first.  Raises MwanError."""
-    for frame in frames_of(recording.read(root), since):
+    for frame in frames_of(recording.read(root, since - LONGEST), since):
         if frame.wall > until:
             return
         if frame.wall >= since:

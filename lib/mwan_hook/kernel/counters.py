@@ -19,6 +19,11 @@ _BODY = 16 + 12  # the headers: nlmsghdr and if_stats_msg
 
 def read(indexes: Iterable[int]) -> dict[int, int]:
     """Bytes received and sent by each interface since it came to be; without those that are gone.  Raises MwanError."""
+    return {index: received + sent for index, (received, sent) in read_both(indexes).items()}
+
+
+def read_both(indexes: Iterable[int]) -> dict[int, tuple[int, int]]:
+    """The same, received and sent."""
     sock = netlink.connect()
     try:
         found = {}
@@ -35,9 +40,12 @@ def read(indexes: Iterable[int]) -> dict[int, int]:
         sock.close()
 
 
-def _carried(message: bytes) -> int | None:
+def _carried(message: bytes) -> tuple[int, int] | None:
     """``struct rtnl_link_stats64`` begins with packets received and sent, and then bytes."""
     if unpack_from("=H", message, 4)[0] != RTM_NEWSTATS:
         return None
     stats = wire.attributes(message, _BODY).get(IFLA_STATS_LINK_64)
-    return None if stats is None else sum(unpack_from("=QQ", stats, 16))
+    if stats is None:
+        return None
+    received, sent = unpack_from("=QQ", stats, 16)
+    return received, sent

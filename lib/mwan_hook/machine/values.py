@@ -97,7 +97,7 @@ class Installed(NamedTuple):
 
     systemd: bool = True  # there is one, or its files are below --root
     units: tuple[Unit, ...] = ()
-    channels: frozenset[str] = frozenset()  # of MAIL and WEBHOOK, those that are set up
+    channels: frozenset[str] = frozenset()  # of MAIL, WEBHOOK and RECORD, those that are set up
     spooler: str = ""  # path of hooks/spool-event; empty: not installed by install.sh or dpkg
     udev_rule: str = ""  # path; empty: there is none, or it is masked
     networkd: bool = False

@@ -135,7 +135,7 @@ class _Line:
         """What was sent and answered; a target that answers nothing while others do says nothing of the line."""
         answering = {self._target[token] for token in self._rtts}
         counted = [token for token in self._sent if not answering or self._target[token] in answering]
-        rtts = tuple([self._rtts[token] for token in counted if token in self._rtts])
+        rtts = tuple([round(self._rtts[token], 3) for token in counted if token in self._rtts])
         size = IP_HEADER[self._family] + plain.LENGTH
         return Measured(len(counted), rtts, self._series.burst, size * (len(self._sent) + len(self._rtts)))
 

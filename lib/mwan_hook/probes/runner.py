@@ -28,6 +28,12 @@ def run(jobs: Sequence[Job], *, root: str = "/", late: Late | None = None) -> li
     return _Run(jobs, root, late).results()
 
 
+def _result(job: Job, answer: ProbeAnswer) -> Result:
+    """An answer as it is kept: to a thousandth of a millisecond."""
+    rtt_ms = None if answer.rtt_ms is None else round(answer.rtt_ms, 3)
+    return Result(job, answer.connectivity, rtt_ms, answer.error, answer.wire_bytes)
+
+
 def _without_secrets(result: Result) -> Result:
     """Words of an error may repeat the URL that was asked for."""
     if not result.error or "?" not in result.job.target.path:
@@ -85,7 +91,7 @@ class _Run:
             self.loop.drain()
         finally:
             self.loop.close()
-        return [_without_secrets(Result(job, *self.answers[place])) for place, job in enumerate(self.jobs)]
+        return [_without_secrets(_result(job, self.answers[place])) for place, job in enumerate(self.jobs)]
 
     def _ask(self, place: int, addresses: Sequence[str], exchange: Exchange) -> None:
         """Begin one probe; the exchange knows since when the deadline runs."""

@@ -41,7 +41,7 @@ def _parted(results: Sequence[Result]) -> tuple[list[Result], list[Result]]:
 
 def ask(judged: Judged, asked: Sequence[Key], late: Late) -> list[ProbedRound]:
     """One round of each, all at once, and what each says."""
-    begun = time.clock_gettime(time.CLOCK_BOOTTIME)
+    begun = round(time.clock_gettime(time.CLOCK_BOOTTIME), 6)
     late.patience = max([late.patience, *(key.uplink.config.probe.timeout for key in asked)])
     questions = {key.name: questions_for(judged, key) for key in asked}
     root, beside = judged.scene.root, _beside(judged, asked)

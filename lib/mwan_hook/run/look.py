@@ -47,7 +47,7 @@ def to_write(root: str, loaded: Loaded, memory: State | None = None) -> Scene:
 def _look(reader: Reader, root: str, loaded: Loaded, memory: State | None, writes: bool) -> Scene:
     state, messages = (memory, ()) if memory else states.load(root, writes)
     allotment, more = allotments.load(root, writes)
-    now, wall = time.clock_gettime(time.CLOCK_BOOTTIME), time.time()
+    now, wall = round(time.clock_gettime(time.CLOCK_BOOTTIME), 6), round(time.time(), 3)  # as short as they are kept
     config = loaded.config
     with reader:
         outlines = _outlines(reader)

@@ -90,7 +90,7 @@ def _jobs(judged: Judged, key: Key, state: FamilyState) -> tuple[Job, ...]:
 
 def ask(judged: Judged, asked: Sequence[DueSeries]) -> list[ProbedRound]:
     """Ask them all, and what came of it."""
-    begun = time.clock_gettime(time.CLOCK_BOOTTIME)
+    begun = round(time.clock_gettime(time.CLOCK_BOOTTIME), 6)
     echoes = [one for one in asked if rounds.METHODS[one.jobs[0].target.method].samples == ECHOES]
     found = [*_echoes(echoes), *_questions(judged, [one for one in asked if one not in echoes])]
     return [ProbedRound(one.jobs[0], BESIDE, begun, measured=measured) for one, measured in found if measured.sent]

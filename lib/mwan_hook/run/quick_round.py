@@ -99,7 +99,7 @@ def ask(due: list[dict[str, Any]], state: dict[str, Any]) -> list[list[Result]]:
         asked.append([Asked(target, one) for target in chosen(one, memory)])
         longest = max(longest, min(one["timeout"], max(PATIENCE, ROUND_TRIPS * memory["srtt_ms"] / 1000)))
     _hear([question for questions in asked for question in questions], time.monotonic() + longest)
-    return [[(one.name, one.rtt_ms, one.wire_bytes) for one in questions] for questions in asked]
+    return [[(one.name, round(one.rtt_ms or 0.0, 3), one.wire_bytes) for one in questions] for questions in asked]
 
 
 def _hear(questions: list[Asked], until: float) -> None:

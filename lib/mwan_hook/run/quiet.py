@@ -114,12 +114,12 @@ class _Try:
 
     def _save(self, state: dict[str, Any]) -> None:
         now = _clock()
-        state.update(saved_at=now, saved_wall=time.time(), run_seconds=round(now - self.begun, 6))
+        state.update(saved_at=now, saved_wall=round(time.time(), 3), run_seconds=round(now - self.begun, 6))
         replace(under(self.root, STATE), plainjson.dumps(state).encode() + b"\n")
 
 
 def _clock() -> float:
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return round(time.clock_gettime(time.CLOCK_BOOTTIME), 6)
 
 
 # ---------------------------------------------------------------- what has to be as it was

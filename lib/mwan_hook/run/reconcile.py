@@ -134,7 +134,7 @@ class Run:
         changed = netlink.any_change(self._listeners)
         same = states.stamp(self.root) == self.stamp
         if self.last and self.memory and same and not changed and not self.last.bound.turns:
-            now, wall = time.clock_gettime(time.CLOCK_BOOTTIME), time.time()
+            now, wall = round(time.clock_gettime(time.CLOCK_BOOTTIME), 6), round(time.time(), 3)
             self.last = self.last._replace(state=self.memory, now=now, wall=wall, messages=())
         else:
             self.last = look.to_write(self.root, self.loaded, self.memory if same else None)

@@ -99,6 +99,7 @@ def _lines(judged: Judged, run: Plain, before: Plain, whole: bool) -> bytes:
 
         after = before["now"] if follows else 0.0
         lines = [recordlines.config(seen, config), *lines, recordlines.base(judged, after)]
+        recordlines.flush_if_due(seen)
     base = seen.now if begins else before["base"]
     at = {"v": VERSION, "boot": state.boot_id, "config": config, "facts": facts, "base": base}
     lines.append({**run, "at": {**at, "wall": seen.wall, "now": seen.now}})

@@ -5,7 +5,11 @@ Imported only by a run that writes one of them.
 
 from __future__ import annotations
 
+import time
+
+from mwan_hook import plainos as os
 from mwan_hook.model import FAMILIES, State, turn_key
+from mwan_hook.store import files, wake
 from mwan_hook.store.codec import plain
 
 TYPE_CHECKING = False
@@ -18,6 +22,7 @@ if TYPE_CHECKING:
 
     Plain = dict[str, Any]
 
+HOUR = 3600.0  # seconds after which the record goes to the disk where there is no timer for it
 HUNG_UP = "hung up: "  # model.BY_US, which brings all that is dialled
 
 
@@ -64,6 +69,22 @@ def base(judged: Judged, after: float) -> Plain:
     )
     found = {"k": "base", "boot": judged.state.boot_id, "now": seen.now, "wall": seen.wall}
     return {**found, "after": after, "state": plain(state)}
+
+
+def flush_if_due(seen: Scene) -> None:
+    """Have the record written to the disk, where no timer does it, once an hour.  Raises MwanError, OSError."""
+    if not seen.config.record.size or wake.watched(seen.root):
+        return
+    path = files.under(seen.root, files.RECORD_FLUSHED)
+    try:
+        due = not 0 <= time.time() - os.stat(path).st_mtime < HOUR
+    except FileNotFoundError:
+        due = False
+    if due:
+        wake.flush(seen.root)
+    else:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, files.FILE)
+        os.close(descriptor)
 
 
 def hung(judged: Judged) -> dict[str, dict[str, str]]:

@@ -50,7 +50,7 @@ def pause(key: Key) -> float:
 
 
 def clock() -> float:
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return round(time.clock_gettime(time.CLOCK_BOOTTIME), 6)
 
 
 def keys(judged: Judged, names: Sequence[str] = ()) -> list[Key]:

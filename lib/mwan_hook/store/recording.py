@@ -8,13 +8,14 @@ from __future__ import annotations
 from mwan_hook import plainjson
 from mwan_hook.model import (
     AnswerRecord,
+    At,
     BaseRecord,
     BytesRecord,
     ConfigRecord,
     FactsRecord,
     RunRecord,
 )
-from mwan_hook.store import codec, files
+from mwan_hook.store import codec, days, files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,30 +26,97 @@ if TYPE_CHECKING:
 
 VERSION = 1
 _BEGINNING = 40  # bytes of a line that have its kind
+AT = b'"at":{'
+SAMPLE = b'{"v":1,"k":"bytes"'  # how its line begins
 KINDS = {"config": ConfigRecord, "facts": FactsRecord, "base": BaseRecord, "run": RunRecord, "bytes": BytesRecord}
 
 
-def read(root: str) -> Iterator[Record]:
-    """All that is on record, the oldest first, in segments that can be played.  Raises MwanError."""
-    yield from playable(line for one in _contents(root) for line in one.splitlines())
+def read(root: str, since: float) -> Iterator[Record]:
+    """All that is on record, the oldest first, in segments that can be played.  Raises MwanError.
+
+    Days below /var that were over at ``since``, seconds since the epoch, are left out.
+    """
+    yield from playable(_lines(root, since))
+
+
+def _lines(root: str, since: float) -> Iterator[bytes]:
+    known, number = days.listed(root), 0
+    for day in known:
+        if day.end + days.DAY >= since or day is known[-1]:
+            if day.number != number + 1:
+                yield days.LOST
+            lines = days.content(day.path).lines
+            while lines[-1:] == [days.LOST] and day is known[-1]:
+                lines.pop()  # a torn flush: the ring has it still
+            yield from lines
+            number = 0 if day.around else day.number
+    yield from unflushed(root)
+
+
+def unflushed(root: str) -> list[bytes]:
+    """Lines of the ring that are not below /var yet, with samples in their places.  Raises MwanError."""
+    boot, now = flushed(root)
+    lines = _whole(root, files.RECORD)
+    found = [at_of(line) for line in lines]
+    known = [place for place, at in enumerate(found) if at and at["boot"] == boot and at["now"] <= now]
+    start = known[-1] + 1 if known else 0
+    return _with_samples(lines[start:], _whole(root, files.RECORD_SAMPLES), (boot, now))
+
+
+def flushed(root: str) -> tuple[str, float]:
+    """Boot and time of the last run that is below /var."""
+    for day in reversed(days.listed(root)):
+        for line in reversed(days.content(day.path).lines):
+            if at := at_of(line):
+                return at["boot"], at["now"]
+    return "", 0.0
+
+
+def at_of(line: bytes) -> dict[str, Any]:
+    """The last field of a run's line; empty of another one, or one that cannot be read."""
+    start = line.rfind(AT)
+    if start < 0 or line[-3:] != b"}}\n":
+        return {}
+    try:
+        found = plainjson.loads(line[start + len(AT) - 1 : -2])
+        return found if {*At._fields} <= {*found} else {}
+    except (ValueError, RecursionError, TypeError):
+        return {}
+
+
+def _with_samples(lines: list[bytes], samples: list[bytes], after: tuple[str, float]) -> list[bytes]:
+    """The lines with each sample behind the last run before it; those before ``after`` were flushed."""
+    found = list(lines)
+    for sample in samples:
+        one = parsed(sample)
+        if not isinstance(one, BytesRecord) or (one.boot == after[0] and one.now <= after[1]):
+            continue
+        runs = [(place, at_of(line)) for place, line in enumerate(found)]
+        before = [place for place, at in runs if at and at["boot"] == one.boot and at["now"] <= one.now]
+        if before:
+            found.insert(before[-1] + 1, sample)
+    return found
 
 
 def configs(root: str) -> Iterator[ConfigRecord]:
     """The configurations that are on record, without a look at what was judged under them.  Raises MwanError."""
-    for line in (line for one in _contents(root) for line in one.splitlines()):
+    for line in _lines(root, 0.0):
         if b'"config"' in line[:_BEGINNING] and isinstance(found := parsed(line), ConfigRecord):
             yield found
 
 
 def playable(lines: Iterable[bytes]) -> Iterator[Record]:
     """The records of these lines; after one that cannot be read, none before the next segment."""
-    whole = False
+    whole, boot, now = False, "", 0.0
     for line in lines:
         found = parsed(line)
         if isinstance(found, BytesRecord):
             yield found
             continue
         whole = found is not None and (whole or isinstance(found, ConfigRecord))
+        if isinstance(found, RunRecord):
+            whole = whole and not (found.at.boot == boot and found.at.now <= now)  # it was there before
+            boot, now = (found.at.boot, found.at.now) if whole else (boot, now)
         if whole and found is not None:
             yield found
 
@@ -75,8 +143,14 @@ def _rows(raw: dict[str, Any]) -> None:
         one["answers"] = [dict(zip(AnswerRecord._fields, row, strict=False)) for row in answers]
 
 
-def _contents(root: str) -> Iterator[bytes]:
-    path = files.under(root, files.RECORD)
+def _whole(root: str, place: str) -> list[bytes]:
+    """The lines of two files that are not torn."""
+    found = [line for one in _contents(root, place) for line in one.splitlines(keepends=True)]
+    return [line for line in found if line.endswith(b"\n")]
+
+
+def _contents(root: str, place: str) -> Iterator[bytes]:
+    path = files.under(root, place)
     for name in (f"{path}.1", path):
         try:
             yield files.read(name) or b""

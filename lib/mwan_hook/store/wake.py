@@ -72,6 +72,12 @@ def report(root: str) -> None:
         _start(root, "report", "--refresh")
 
 
+def flush(root: str) -> None:
+    """Have the record written to the disk by a process of its own, where no timer does it.  Raises MwanError."""
+    if not watched(root):
+        _start(root, "record")
+
+
 def repair(root: str) -> None:
     """Have the repair steps that are due done by a unit, or without systemd by a process of its own.
 

@@ -284,7 +284,7 @@ def test_each_unit_is_missed(name: str) -> None:
         ({"masked": True}, "unit-masked"),
         ({"active": False}, "unit-stopped"),
     ):
-        channels = frozenset({doctorunits.MAIL, doctorunits.WEBHOOK})
+        channels = frozenset({doctorunits.MAIL, doctorunits.WEBHOOK, doctorunits.RECORD})
         found = list(doctorunits.check(without(name, **values)._replace(channels=channels)))
         if name in (doctorunits.BOOT, doctorunits.EARLY) and code == "unit-stopped":
             assert found == []  # it has done its work
@@ -292,7 +292,7 @@ def test_each_unit_is_missed(name: str) -> None:
             assert [(one.code, one.about, one.severity) for one in found] == [(code, name, severity)]
 
 
-@pytest.mark.parametrize("timer", [doctorunits.MAIL, doctorunits.WEBHOOK])
+@pytest.mark.parametrize("timer", [doctorunits.MAIL, doctorunits.WEBHOOK, doctorunits.RECORD])
 def test_a_channel_s_timer_is_missed_only_where_something_is_sent(timer: str) -> None:
     assert list(doctorunits.check(without(timer, enabled=False))) == []
 

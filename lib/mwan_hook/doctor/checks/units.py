@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 INSTALL = "./install.sh, from a checkout, puts it back"
 TIMER, BOOT, MAIL = "mwan-hook-check.timer", "mwan-hook-boot.service", "mwan-hook-mail.timer"
-WEBHOOK = "mwan-hook-webhook.timer"
+WEBHOOK, RECORD = "mwan-hook-webhook.timer", "mwan-hook-record.timer"
 EARLY = "mwan-hook-early.service"
 # unit: what does not happen without it
 UNITS = {
@@ -25,6 +25,7 @@ UNITS = {
     BOOT: "routes come up to ten seconds later at boot",
     WEBHOOK: "posts that the webhook did not take at once are never sent",
     MAIL: "mails that could not be sent at once are never sent",
+    RECORD: "why, replay and report know only what fits into memory, and nothing from before a boot",
 }
 
 
@@ -44,7 +45,7 @@ def check(found: Installed) -> Iterator[Finding]:
         )
         return
     for unit in found.units:
-        if unit.name not in (MAIL, WEBHOOK) or unit.name in found.channels:
+        if unit.name not in (MAIL, WEBHOOK, RECORD) or unit.name in found.channels:
             yield from _unit(unit)
     yield from _user(found)
     yield from _udev(found)

@@ -1,0 +1,137 @@
+"""``mwan-hook record``: what verdicts were made from goes from the ring below /run to the disk; what the timer starts.
+
+One write an hour, and at shutdown.  A second one finds nothing new and writes nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from mwan_hook import config
+from mwan_hook.explain.frames import frames
+from mwan_hook.explain.summary import HOUR, summed
+from mwan_hook.model import Config, ConfigError, MwanError
+from mwan_hook.run import sampling
+from mwan_hook.say import complain
+from mwan_hook.store import days, files, hours, lock, recording, thinning
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mwan_hook.model import Recording
+
+WAIT = 10.0  # seconds for another one
+BEFORE = 3600.0  # seconds before an hour in which frames say how things stood when it began
+
+
+def run(root: str) -> int:
+    """0; 1 where it cannot be written, which is said once.  Raises MwanError."""
+    loaded = _configured(root)
+    if not loaded.config.record.keep:
+        return 0
+    with lock.Flock(files.under(root, files.RECORD_LOCK), WAIT, lock.LONGEST):
+        sampling.sample(root, loaded)
+        words = _flushed(root, loaded.config.record, time.time())
+        news = _noted(root, words)
+    complain([words] if words and news else ())
+    return 1 if words and news else 0
+
+
+def _configured(root: str) -> config.Loaded:
+    """A bad configuration loses nothing of the record: check runs say what is wrong with it."""
+    try:
+        return config.load(root)
+    except ConfigError:
+        return config.Loaded(Config(), (), "", (), root)
+
+
+def _flushed(root: str, record: Recording, now: float) -> str:
+    """What went wrong: nothing is lost by it as long as the ring has it."""
+    if not record.size:
+        return ""
+    try:
+        written = _append(root, record.size)
+        summed_up = _sum(root, record.keep, now)
+        if written or summed_up:
+            thinning.thin(root, record.keep, record.size, now, _size(files.under(root, hours.PLACE)))
+    except OSError as error:
+        return f"cannot write below {files.under(root, files.RECORDS)}: {files.why(error)}"
+    except MwanError as error:
+        return str(error)
+    return ""
+
+
+def _append(root: str, most: int) -> bool:
+    """Add what is new to the file of the day; whether there was anything."""
+    found = recording.unflushed(root)
+    runs = [place for place, line in enumerate(found) if recording.at_of(line)]
+    if not runs:
+        return False
+    end = runs[-1] + 1
+    while end < len(found) and found[end].startswith(recording.SAMPLE):
+        end += 1
+    wall = recording.at_of(found[runs[-1]])["wall"]
+    text = b"".join(found[:end])
+    while len(days.packed(text)) > most and (rest := _later(text)):
+        text = rest
+    days.append(root, time.strftime("%Y-%m-%d", time.gmtime(wall)), text)
+    return True
+
+
+def _later(text: bytes) -> bytes:
+    """The same without the first segment; empty if there is no other one."""
+    parts = list(thinning.segments(text.splitlines(keepends=True)))
+    return b"".join(line for part in parts[1:] for line in part)
+
+
+def _sum(root: str, keep: float, now: float) -> bool:
+    """Add the sums of hours that are over; whether there were any."""
+    path, end = files.under(root, hours.PLACE), now // HOUR * HOUR
+    oldest = end - thinning.LONGER * keep
+    known = hours.read(root, 0.0)
+    since = max((hour.until for hour in known), default=oldest)
+    if not end - since > 0:
+        return False
+    since = max(since, end - keep)
+    fresh = [hours.line(one) for one in summed(frames(root, since - BEFORE, end + BEFORE), since, end)]
+    if known and known[0].begin < oldest - keep / thinning.LONGER:
+        kept = [hours.line(one) for one in known if one.begin >= oldest]
+        files.replace(path, b"".join((*kept, *fresh)), durable=True)
+    elif fresh:
+        _add(path, b"".join(fresh))
+    return bool(fresh)
+
+
+def _add(path: str, lines: bytes) -> None:
+    files.make_directory(os.path.dirname(path))
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    descriptor = os.open(path, flags, files.FILE)
+    try:
+        size = os.fstat(descriptor).st_size
+        if not size:
+            os.fchmod(descriptor, files.FILE)
+            files.give(descriptor, path)
+        elif os.pread(descriptor, 1, size - 1) != b"\n":
+            lines = b"\n" + lines  # the last line was torn
+        os.write(descriptor, lines)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0
+
+
+def _noted(root: str, words: str) -> bool:
+    """Remember when this was, and what went wrong; whether that is news.  Raises MwanError."""
+    path = files.under(root, files.RECORD_FLUSHED)
+    try:
+        before = files.read(path)
+    except ValueError:
+        before = None
+    files.replace(path, words.encode(), durable=False)
+    return before != words.encode()

@@ -1,0 +1,167 @@
+"""The record below /var: a file for each day (more of much), of lines that are compressed an hour at a time.
+
+Files are named NUMBER-DATE.gz, so that their order is that in which they were written, whatever the clock said; what is
+left of one around transitions, when its time is over, is NUMBER-DATE.around.gz.  Each flush adds one gzip member at one
+stroke: a torn one is cut off by the next, which writes it again, and one that cannot be read is left out.
+"""
+
+from __future__ import annotations
+
+import calendar
+import errno
+import zlib
+
+from mwan_hook import plainos as os
+from mwan_hook.light import NamedTuple
+from mwan_hook.model import MwanError
+from mwan_hook.store import files
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+END, AROUND = ".gz", ".around.gz"
+MOST = 2 << 20  # bytes of a file, beyond which another one of the same day is begun
+DAY = 86400.0
+LOST = b"\n"  # a line that is none
+# How a member begins: deflate, without name and time, at best compression, by Unix.
+MAGIC = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03"
+_GZIP = 31  # window and header, for zlib
+
+
+class Day(NamedTuple):
+    """One file."""
+
+    number: int
+    date: str  # YYYY-MM-DD, UTC
+    end: float  # of that day, seconds since the epoch
+    around: bool  # what is around transitions alone is left
+    path: str
+    size: int
+
+
+class Content(NamedTuple):
+    """What a file says: the texts of all members that can be read, and where the last of these ends.
+
+    A LOST stands for what cannot be read.
+    """
+
+    members: tuple[bytes, ...]
+    end: int
+
+    @property
+    def lines(self) -> list[bytes]:
+        """All of them."""
+        return b"".join(self.members).splitlines(keepends=True)
+
+
+def listed(root: str) -> list[Day]:
+    """The files, the oldest first."""
+    directory = files.under(root, files.RECORDS)
+    try:
+        names = os.listdir(directory)
+    except OSError:
+        return []
+    return sorted(day for name in names if (day := _parsed(directory, name)) is not None)
+
+
+def _parsed(directory: str, name: str) -> Day | None:
+    number, _, rest = name.partition("-")
+    around = rest.endswith(AROUND)
+    date = rest.removesuffix(AROUND if around else END)
+    path = f"{directory}/{name}"
+    try:
+        if not (number.isascii() and number.isdigit() and rest.endswith(END)):
+            return None
+        year, month, day = map(int, date.split("-"))
+        end = calendar.timegm((year, month, day, 0, 0, 0)) + DAY
+        return Day(int(number), date, end, around, path, os.stat(path).st_size)
+    except (OSError, ValueError, OverflowError):
+        return None
+
+
+def content(path: str) -> Content:
+    """What a file says; nothing if it cannot be read."""
+    try:
+        raw = files.read(path) or b""
+    except (MwanError, ValueError):
+        return Content((), 0)
+    members, start, end = [], 0, 0
+    while 0 <= start < len(raw):
+        text, following = _member(raw, start)
+        if text is None:
+            start = raw.find(MAGIC, start + 1)
+            members.append(LOST)
+            continue
+        members.append(text)
+        start = end = following
+    return Content(tuple(members), end)
+
+
+def _member(raw: bytes, start: int) -> tuple[bytes | None, int]:
+    """The text of the member that begins there, and where it ends."""
+    try:
+        unpacked = zlib.decompressobj(_GZIP)
+        text = unpacked.decompress(raw[start:], files.LARGEST)
+    except zlib.error:
+        return None, start
+    if not unpacked.eof:
+        return None, start
+    return text, len(raw) - len(unpacked.unused_data)
+
+
+def packed(text: bytes) -> bytes:
+    """One member."""
+    packing = zlib.compressobj(9, zlib.DEFLATED, _GZIP)
+    return packing.compress(text) + packing.flush()
+
+
+def append(root: str, date: str, text: bytes) -> None:
+    """Add lines to the newest file, if that is of this date, or begin another one.  Raises OSError and MwanError."""
+    known = listed(root)
+    newest = known[-1] if known else Day(0, "", 0.0, True, "", 0)
+    if newest.date == date and not newest.around and newest.size < MOST:
+        _add(newest.path, packed(text), content(newest.path).end)
+        return
+    directory = files.under(root, files.RECORDS)
+    files.make_directory(directory)
+    if newest.size and (end := content(newest.path).end) < newest.size:
+        _add(newest.path, b"", end)
+    _add(f"{directory}/{newest.number + 1:06d}-{date}{END}", packed(text), 0)
+
+
+def _add(path: str, member: bytes, end: int) -> None:
+    """Write a member behind ``end``, and nothing of it if there is no room."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    descriptor = os.open(path, flags, files.FILE)
+    try:
+        if not end:
+            os.fchmod(descriptor, files.FILE)
+            files.give(descriptor, path)
+        os.ftruncate(descriptor, end)
+        if os.pwrite(descriptor, member, end) < len(member):
+            os.ftruncate(descriptor, end)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def keep_around(day: Day, lines: Sequence[bytes]) -> None:
+    """Put what is left of a file in its place, under its other name.  Raises MwanError."""
+    if lines:
+        files.replace(day.path.removesuffix(END) + AROUND, packed(b"".join(lines)), durable=True)
+    drop(day)
+
+
+def drop(day: Day) -> None:
+    """Remove a file."""
+    files.discard(day.path)
+
+
+def shorten(day: Day, most: int) -> None:
+    """Leave the newest members of a file, at least one, that take no more than ``most`` bytes.  Raises MwanError."""
+    members = [packed(one) for one in content(day.path).members if one != LOST]
+    while len(members) > 1 and sum(map(len, members)) > most:
+        del members[0]
+    files.replace(day.path, b"".join(members), durable=True)
