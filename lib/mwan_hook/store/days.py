@@ -1,6 +1,6 @@
 """The record below /var: a file for each day (more of much), of lines that are compressed an hour at a time.
 
-Files are named NUMBER-DATE.gz, so that their order is that in which they were written, whatever the clock said; what is
+Files are named NUMBER-DATE.gz, so that their order is that in which they were written, and no clock counts; what is
 left of one around transitions, when its time is over, is NUMBER-DATE.around.gz.  Each flush adds one gzip member at one
 stroke: a torn one is cut off by the next, which writes it again, and one that cannot be read is left out.
 """

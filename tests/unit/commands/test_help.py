@@ -7,7 +7,17 @@ import pytest
 from mwan_hook import cli
 from mwan_hook.commands.parsing import first_word
 
-OF_OTHERS = {"event", "track", "notify", "chores", "modem", "bus", "snmp", "complete"}  # systemd's, snmpd's, ...
+OF_OTHERS = {
+    "event",
+    "track",
+    "notify",
+    "chores",
+    "record",
+    "modem",
+    "bus",
+    "snmp",
+    "complete",
+}
 
 
 def test_the_help_has_every_command_of_people_in_a_group_and_no_other() -> None:

@@ -1,4 +1,4 @@
-"""What is on record comes out of the files below /var as it went in, whatever is killed, torn or too much."""
+"""The files below /var give the record back as it was, also where a flush was killed, or lines are damaged."""
 
 from __future__ import annotations
 
@@ -325,7 +325,7 @@ def test_the_oldest_go_first_where_there_is_too_much(tmp_path: Path) -> None:
     assert len(days.listed(root)) == 1
 
 
-def test_files_go_on_in_their_order_whatever_the_clock_says(tmp_path: Path) -> None:
+def test_files_go_on_in_their_order_under_any_clock(tmp_path: Path) -> None:
     for date in ("2031-01-01", "2026-11-30", "2026-11-30", "1970-01-01"):
         days.append(str(tmp_path), date, run_line(1.0))
     assert [one.date for one in days.listed(str(tmp_path))] == ["2031-01-01", "2026-11-30", "1970-01-01"]
