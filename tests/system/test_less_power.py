@@ -16,6 +16,7 @@ from tests.system.beds import Container
 from tests.system.beds.files import Files
 from tests.system.test_told import CONFIG
 
+PAGE = "/var/www/uplinks.html"
 TEXTFILE = "/var/lib/prometheus/node-exporter/mwan_hook.prom"
 MORE = f"""
 [router]
@@ -23,6 +24,8 @@ masquerade = yes
 [prometheus]
 textfile = {TEXTFILE}
 interval = 1
+[report]
+html = {PAGE}
 [mail]
 to = owner@example.org
 sendmail = /usr/local/bin/taken
@@ -50,6 +53,7 @@ class Taker(BaseHTTPRequestHandler):
 
 HTTPServer(("127.0.0.1", 8099), Taker).serve_forever()
 """
+PAGE_OF_ROOTS = ["root", "644", "others.html", "uplinks.html"]
 TELL = "#!/bin/sh\nid -u >>/run/told\n"
 FILES: Files = {
     "etc/mwan-hook/mwan-hook.conf": CONFIG + MORE,
@@ -63,6 +67,7 @@ FILES: Files = {
     "var/lib/mwan-hook/history.jsonl": "",
     "var/lib/mwan-hook/usage.json": "{}",
     "var/lib/prometheus/node-exporter/others.prom": "",
+    "var/www/others.html": "",
 }
 MODEM = "mwan-hook-modem@wwan0"
 # A container has no udev, so there is no unit of a device that this one could be bound to.
@@ -159,8 +164,8 @@ def test_a_lock_of_roots_and_a_stopped_run_of_roots_stop_nothing(bed: Container)
     assert "continued" in bed.sh("journalctl -b --no-pager -o cat -u mwan-hook-chores")
 
 
-def test_hooks_are_roots_and_mail_and_posts_go(bed: Container) -> None:
-    bed.sh("rm -f /run/told")
+def test_hooks_are_roots_and_mail_and_posts_go_and_the_page_is_made(bed: Container) -> None:
+    bed.sh(f"rm -f /run/told {PAGE}")
     bed.provider[1].fault("blackhole")
     bed.wait("the hook", lambda: bed.sh("cat /run/told", check=False) == "0\n0\n")
     bed.provider[1].heal()
@@ -168,6 +173,8 @@ def test_hooks_are_roots_and_mail_and_posts_go(bed: Container) -> None:
     bed.wait("the mail", lambda: "fiber" in bed.sh(mail, check=False), 20)
     post = "systemctl start mwan-hook-webhook; grep -c '^Bearer 4711 .*\"offline\".*fiber' /run/posts"
     bed.wait("the posts", lambda: int(bed.sh(post, check=False) or 0) >= 2, 20)
+    bed.wait("the page", lambda: bed.sh(f"stat -c '%U %a' {PAGE}; ls /var/www", check=False).split() == PAGE_OF_ROOTS)
+    assert "fiber" in bed.sh(f"cat {PAGE}")
     bed.wait("the files", lambda: theirs(bed))  # of root's for a moment
 
 

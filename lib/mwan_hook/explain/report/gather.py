@@ -12,7 +12,12 @@ from mwan_hook.store import hours as stored
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mwan_hook.explain.frame import Frame
     from mwan_hook.model import Config, Hour, LineHour, Moved
+
+NEAR = 120.0  # seconds
 
 
 class Gathered(NamedTuple):
@@ -36,9 +41,20 @@ def gathered(root: str, since: float, until: float | None) -> Gathered:
     hours = [hour for hour in stored.read(root, since) if hour.begin < end]
     covered = max([hour.until for hour in hours], default=since)
     if covered < end:
-        seen = frames(root, covered - UNPROBED, min(now, end + UNPROBED))
-        hours += summed(seen, max(since, covered), end)
+        hours += summed(_seen(root, covered, min(now, end + UNPROBED)), covered, end)
     return Gathered(since, end, tuple(hours))
+
+
+def _seen(root: str, since: float, until: float) -> Iterator[Frame]:
+    """Frames from the last one before a moment on: it says how things stood then.  Few are looked through at first."""
+    for before in (NEAR, UNPROBED):
+        found = frames(root, since - before, until)
+        first = next(found, None)
+        if first is None or first.wall <= since or before == UNPROBED:
+            break
+    if first is not None:
+        yield first
+        yield from found
 
 
 def of_one(found: Gathered, name: str) -> Gathered:
