@@ -256,8 +256,7 @@ class Demo:
             say(f"{isp}: {word} after {time.monotonic() - begun:.1f} s, in the table it had before.")
         self.mwan("status")
         self.ip("route show table 1000")
-        lines = self.router.mwan("history", first).stdout.splitlines()
-        shown(f"mwan-hook history {first}", "\n".join(line[:150] for line in lines))
+        self.mwan("history", first)
 
     def dial(self) -> None:
         """The backup that costs money."""
@@ -284,7 +283,7 @@ class Demo:
         self.timer("lte to be hung up", lambda: self.router.status()["uplinks"]["lte"]["activation"]["state"] == "idle")
         say("They are back, so it is hung up.")
         self.mwan("status")
-        shown("mwan-hook history lte", self.router.mwan("history", "lte").stdout)
+        self.mwan("history", "lte")
         self.router.lease(line)
         self.router.configure(self.config)
         self.router.check()

@@ -74,6 +74,15 @@ def test_a_table_has_the_width_of_its_terminal(net: Network, command: str, colum
     assert len(screen.text.rstrip().splitlines()) == whole.count("\n")
 
 
+def test_sentences_are_broken_between_words_and_only_for_a_terminal(net: Network) -> None:
+    piped = net.router.mwan("trace", "9.9.9.9", env={"COLUMNS": "60"}).stdout
+    with Terminal(net.router.argv("trace", "9.9.9.9"), 60, 60, net.router.environment()) as screen:
+        assert screen.ended() == 0
+        lines = screen.raw.decode().splitlines()
+    assert max(map(len, piped.splitlines())) > 60 >= max(map(len, lines))
+    assert " ".join(lines).split() == piped.split()
+
+
 @pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
 def test_colours_can_be_declined(net: Network, environment: dict[str, str]) -> None:
     with Terminal(net.router.argv("status"), 80, 24, {**net.router.environment(), **environment}) as screen:

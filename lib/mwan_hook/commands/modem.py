@@ -8,6 +8,8 @@ from __future__ import annotations
 import time
 
 from mwan_hook import config
+from mwan_hook.commands import screen
+from mwan_hook.commands.screen import Sentence
 from mwan_hook.dial import causes, modemkeys
 from mwan_hook.dial.causes import DialError
 from mwan_hook.kernel.reader import Reader
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from mwan_hook.model import Uplink
     from mwan_hook.modem.setup import Connected
 
+INDENT = 4  # of a line that a terminal is too narrow for
 MARGIN = 2.0  # seconds before ready_timeout: an exit status says more than being stopped does
 
 
@@ -74,7 +77,7 @@ def _dial(root: str, interface: str) -> int:
     attempt = Attempt(root, interface, settings, in_main(uplink.metric), password, pin, until)
     with Caller(root) as bus:
         done = dial(attempt, bus, Manager(bus))
-    say([f"{interface}: {', '.join(_told(settings.apn, done))}"])
+    screen.tell([Sentence(f"{interface}: {', '.join(_told(settings.apn, done))}", INDENT)])
     complain([f"{interface}: {done.trouble}"] if done.trouble else [])
     return 0
 

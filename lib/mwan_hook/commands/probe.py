@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 
 from mwan_hook import config
+from mwan_hook.commands import screen
+from mwan_hook.commands.screen import Sentence
 from mwan_hook.model import Connectivity, Family, Result, Round, Uplink
 from mwan_hook.probes import runner
 from mwan_hook.run import look
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+INDENT = 6  # of a line that a terminal is too narrow for
+
 
 def run(root: str, names: Sequence[str], as_json: bool) -> int:
     """0 if every family of every uplink named that can be used is full, else 1."""
@@ -28,7 +32,7 @@ def run(root: str, names: Sequence[str], as_json: bool) -> int:
         document = {"version": 1, "uplinks": {u.name: _document(u, rounds) for u in uplinks}}
         say(json.dumps(document, indent=1).split("\n"))
     else:
-        say(line for uplink in uplinks for line in _lines(uplink, rounds))
+        screen.tell(Sentence(line, INDENT) for uplink in uplinks for line in _lines(uplink, rounds))
     tested = [_verdict(uplink, rounds) for uplink in uplinks]
     complain(f"{name}: no interface matches it now" for name in names if not _meant(uplinks, name))
     return 0 if tested and all(tested) else 1
