@@ -56,7 +56,7 @@ def overview(known: Known, chosen: int, size: Size) -> list[Line]:
     """All uplinks, the chosen one marked, and below them what changed last."""
     count = len(known.look.seen.uplinks)
     room = max(0, size.lines - 2)
-    whole = _uplinks(known, size)
+    whole = _spaced(_uplinks(known, size), room)
     changes = _changes(known.happened, size, room - _lines(whole) - 1) if size.lines >= SPACIOUS else []
     room -= len(changes)
     heads, *rows = whole if _lines(whole) <= room else [[], *_short(known, size)]
@@ -66,6 +66,13 @@ def overview(known: Known, chosen: int, size: Size) -> list[Line]:
     filled: list[Line] = [()] * (room - len(body))
     footer = _footer(known, KEYS, f"{chosen + 1} of {count}" if count > 1 else "", size)
     return [_title(known, size), *body, *changes, *filled, footer][: size.lines]
+
+
+def _spaced(rows: list[list[Line]], room: int) -> list[list[Line]]:
+    """The same with a gap between uplinks, where the last changes have room all the same."""
+    heads, *others = rows
+    found = [heads, *([*lines, ()] for lines in others[:-1]), *others[-1:]]
+    return found if _lines(found) + FEWEST_CHANGES + 2 <= room else rows
 
 
 def _lines(rows: Sequence[Sequence[Line]]) -> int:
@@ -123,7 +130,7 @@ def _marked(rows: Sequence[Sequence[Line]], chosen: int) -> list[list[Line]]:
     """The same, with a mark before the first line of the chosen one."""
     marks = [Styled(CHOSEN if place == chosen else OTHER, "strong") for place in range(len(rows))]
     return [
-        [(mark if not number else Styled(OTHER), *line) for number, line in enumerate(lines)]
+        [(mark if not number else Styled(OTHER), *line) if line else () for number, line in enumerate(lines)]
         for mark, lines in zip(marks, rows, strict=True)
     ]
 

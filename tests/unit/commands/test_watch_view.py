@@ -65,7 +65,7 @@ def test_an_hour_of_round_trips_and_losses_stands_below_each_uplink() -> None:
     assert lines[2].split()[:3] == ["fiber", "fiber", "online"]
     assert lines[3].startswith("      round trip ▅") and lines[3].endswith("8.0 to 14 ms")
     assert lines[4].startswith("      loss       ") and lines[4].endswith("1.1 %")
-    assert lines[5].startswith("> cable")
+    assert lines[5] == "" and lines[6].startswith("> cable")
     assert "last changes" in lines and lines[-1].endswith("2 of 3")
 
 
