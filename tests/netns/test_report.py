@@ -101,3 +101,6 @@ def test_the_page_is_made_anew_after_a_transition(lab: Lab) -> None:
     assert oct(file.stat().st_mode & 0o777) == "0o644"
     assert os.listdir(file.parent) == [file.name]
     assert "report-failed" not in router.mwan("doctor", code=None).stdout
+    file.unlink()
+    router.mwan("record")
+    wait_for("the page of the hour", file.exists)

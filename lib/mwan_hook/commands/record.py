@@ -12,8 +12,8 @@ from mwan_hook import config
 from mwan_hook.explain.frames import frames
 from mwan_hook.explain.summary import HOUR, summed
 from mwan_hook.model import Config, ConfigError, MwanError
-from mwan_hook.run import sampling
-from mwan_hook.say import complain
+from mwan_hook.run import publishing, sampling
+from mwan_hook.say import attempted, complain
 from mwan_hook.store import days, files, hours, lock, recording, thinning
 
 TYPE_CHECKING = False
@@ -34,6 +34,8 @@ def run(root: str) -> int:
         words = _flushed(root, loaded.config.record, time.time())
         news = _noted(root, words)
     complain([words] if words and news else ())
+    if loaded.config.report.html:
+        complain(attempted(lambda: publishing.due(root)))
     return 1 if words and news else 0
 
 

@@ -13,7 +13,12 @@ if TYPE_CHECKING:
 
 
 def deliver(root: str, _loaded: Loaded, _notices: Sequence[Notice]) -> bool:
-    """Say that it is due; systemd looks when this process has ended.  Raises MwanError."""
+    """Tell that things have changed.  Raises MwanError."""
+    due(root)
+    return True
+
+
+def due(root: str) -> None:
+    """Have it made; systemd looks when this process has ended.  Raises MwanError."""
     published.wanted(root)
     wake.report(root)
-    return True

@@ -42,7 +42,7 @@ def _headline_rows(uplink: UplinkFigures, heads: list[str]) -> Iterator[str]:
     for number, line in enumerate(uplink.lines):
         cells = {**_figures(line), "Received": "", "Sent": ""}
         if number == 0:
-            cells |= {"Received": words.amount(uplink.received), "Sent": words.amount(uplink.sent)}
+            cells |= zip(("Received", "Sent"), words.carried(uplink.received, uplink.sent), strict=True)
         row = "".join(_cell(head, cells[head], "big" if head == "Available" else "") for head in heads[1:])
         yield f"<tr{'' if number == 0 else _SAME}>{_name(line)}{row}</tr>"
 

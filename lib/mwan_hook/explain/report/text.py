@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mwan_hook.explain import causes
+from mwan_hook.explain.outages import TROUBLE
 from mwan_hook.explain.report import words
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import DEGRADED, STANDBY, UNKNOWN
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 WIDTH = 80
 MOST_OUTAGES = 50
-# The worst first: of a part of the time the first of these that was seen is drawn.
+# The worst first: of a part of the time the first of TROUBLE that was seen is drawn, else what was most of it.
 MARKS = {"offline": "!", DEGRADED: "~", "disabled": "x", UNKNOWN: ".", STANDBY: "-", "online": "="}
 SAID = {
     "offline": "out",
@@ -84,13 +85,13 @@ def _shares(report: Report, about: About) -> list[tuple[str, ...]]:
 
 def _shares_of(uplink: UplinkFigures) -> Iterator[tuple[str, ...]]:
     for number, line in enumerate(uplink.lines):
-        moved = ("", "") if number else (words.amount(uplink.received), words.amount(uplink.sent))
+        moved = ("", "") if number else words.carried(uplink.received, uplink.sent)
         times = (line.seconds[DEGRADED], line.bridged, line.seconds[UNKNOWN])
         yield (_name(line), *map(words.length, times), *moved)
 
 
 def _bands(report: Report) -> Iterator[str]:
-    """A letter for each part of the time: the worst that was seen in it."""
+    """A letter for each part of the time: the worst trouble that was seen in it."""
     longest = max(len(_name(line)) for line in report.lines)
     room = max(20, WIDTH - longest - 2)
     seen = set()
@@ -102,15 +103,21 @@ def _bands(report: Report) -> Iterator[str]:
 
 
 def _band(periods: Sequence[Period], report: Report, room: int) -> str:
-    order = list(MARKS)
-    worst = [len(order)] * room
     size = (report.until - report.since) / room
+    parts: list[dict[str, float]] = [{} for _ in range(room)]
     for period in periods:
         first = int((period.begin - report.since) / size)
         last = min(room - 1, int((period.end - report.since) / size - 1e-9))
         for place in range(first, last + 1):
-            worst[place] = min(worst[place], order.index(period.word))
-    return "".join(MARKS[order[one]] if one < len(order) else " " for one in worst)
+            begin = report.since + place * size
+            inside = min(period.end, begin + size) - max(period.begin, begin)
+            parts[place][period.word] = parts[place].get(period.word, 0.0) + inside
+    return "".join(map(_mark, parts))
+
+
+def _mark(seconds: dict[str, float]) -> str:
+    worst = next((word for word in TROUBLE if word in seconds), "")
+    return MARKS[worst or max(seconds, key=lambda word: seconds[word])]
 
 
 def _outages(report: Report, about: About) -> Iterator[str]:

@@ -58,6 +58,11 @@ def amount(count: int) -> str:
     return f"{count} B"
 
 
+def carried(received: int, sent: int) -> tuple[str, str]:
+    """Amounts received and sent; none where nothing was counted at all."""
+    return (amount(received), amount(sent)) if received or sent else (NOTHING, NOTHING)
+
+
 def counted(count: int, what: str) -> str:
     """``1 outage``, ``3 outages``."""
     return f"{count:,} {what}{'' if count == 1 else 's'}"
