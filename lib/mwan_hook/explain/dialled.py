@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mwan_hook.explain.online import quota
 from mwan_hook.explain.values import Reason
-from mwan_hook.model import BY_US, FAMILIES, Activation, Dial, Phase, Uplink
+from mwan_hook.model import BY_US, FAMILIES, Activation, Dial, Phase, Status, Uplink
 from mwan_hook.routing.words import quote
 
 TYPE_CHECKING = False
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 FAR = 1e8  # CLOCK_BOOTTIME seconds that no machine sees: until it is told otherwise
 ABSENT = "its interface is not there"  # of `dial.course`: the facts say that better
+LOST = "the link was lost"  # of `dial.course`: why it is down, and not why it is not dialled
 OVER_QUOTA = "beyond its quota"  # of `dial.decide`
 PHASES = {Phase.STOPPING: "stopping", Phase.EXERCISING: "exercising", Phase.DIALLING: "dialling"}
 
@@ -54,7 +55,14 @@ def _resting(view: Situation, uplink: Uplink, record: Activation, dial: Dial) ->
         return Reason("refused", uplink.name, None, {**words, "used": used}, until)
     if record.wanted_since:
         return Reason("soon", uplink.name, None, words, max(view.now, record.wanted_since + dial.activate_delay))
-    return Reason("idle", uplink.name, None, words)
+    better = [] if record.reason != LOST else _online(view, uplink)
+    return Reason("idle", uplink.name, None, words | ({"reason": f"{better[0]} is online"} if better else {}))
+
+
+def _online(view: Situation, uplink: Uplink) -> list[str]:
+    """Names of others that are online."""
+    memories = {name: memory for name, memory in view.memories().items() if name != uplink.name}
+    return [name for name, one in memories.items() if Status.ONLINE in (one.ipv4.status, one.ipv6.status)]
 
 
 def _fails(record: Activation, dial: Dial) -> float | None:

@@ -58,7 +58,7 @@ def _family(view: Situation, uplink: Uplink, family: Family, reasons: Sequence[R
     """None for a family that it has nothing to do with."""
     if not reasons:
         return None
-    told = [*reasons, *notes.policies(view, uplink, family)]
+    told = [*reasons, *notes.besides(view, uplink, family)]
     return {"used": reasons[0].kind in CARRIES, "reasons": _reasons(view, told, uplink.name)}
 
 

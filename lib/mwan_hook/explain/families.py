@@ -70,5 +70,7 @@ def in_common(view: Situation) -> list[Reason]:
     if not view.state.dark_since:
         return []
     words = {"uplinks": ", ".join(view.state.dark)}
-    until = view.state.dark_since + dark.PATIENCE
-    return [Reason("dark", "", None, words, until if until > view.now else None, view.state.dark_since)]
+    found = [Reason("dark", "", None, words, None, view.state.dark_since)]
+    if dark.keeps_back(view.state, view.now) and any(uplink.config.repair for uplink in view.uplinks):
+        found.append(Reason("rests", "", None, {}, view.state.dark_since + dark.PATIENCE))
+    return found

@@ -76,9 +76,6 @@ def of_family(view: Situation, uplink: Uplink, found: Carriage) -> list[Reason]:
         return []
     if state.since:
         reasons.append(Reason("since", uplink.name, family, {"status": state.word}, None, state.since))
-    if state.probed_at is not None and state.status is Status.ONLINE and not state.bad and not state.by_facts:
-        words = {"reason": state.reason}
-        reasons.append(Reason("last_round", uplink.name, family, words, None, state.probed_at))
     online = state.status is Status.ONLINE
     flags = {
         "stood_in": online and state.reason.endswith(STOOD_IN),
@@ -112,6 +109,19 @@ def _turn(view: Situation, uplink: Uplink, family: Family) -> list[Reason]:
     if turn.failed:
         return [Reason("failed_turn", uplink.name, family, words | {"others": listed(turn.failed)})]
     return []
+
+
+def last_round(view: Situation, uplink: Uplink, family: Family) -> list[Reason]:
+    """What the last round saw of one that is online, if it was good."""
+    state = view.memory(uplink, family)
+    if state.probed_at is None or state.status is not Status.ONLINE or state.bad or state.by_facts:
+        return []
+    return [Reason("last_round", uplink.name, family, {"reason": state.reason}, None, state.probed_at)]
+
+
+def besides(view: Situation, uplink: Uplink, family: Family) -> list[Reason]:
+    """What a family has besides: it differs where the rest is the same."""
+    return [*last_round(view, uplink, family), *policies(view, uplink, family)]
 
 
 def policies(view: Situation, uplink: Uplink, family: Family) -> list[Reason]:

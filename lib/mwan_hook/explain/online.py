@@ -22,10 +22,10 @@ RESORTS = {
 }
 
 
-def listed(names: Iterable[str]) -> str:
+def listed(names: Iterable[str], word: str = "and") -> str:
     """``a, b and c``."""
     *most, last = names
-    return f"{', '.join(most)} and {last}" if most else last
+    return f"{', '.join(most)} {word} {last}" if most else last
 
 
 def carrying(view: Situation, uplink: Uplink, found: Carriage) -> Reason:

@@ -143,4 +143,4 @@ def _ways(legs: Sequence[Leg], names: Names, view: Situation) -> str:
     for leg in legs:
         name = names.uplinks.get(leg.index, ("", ""))[0]
         found.append(called(view, name) if name else names.device(leg.index))
-    return listed(dict.fromkeys(found)) if found else "nothing"
+    return listed(dict.fromkeys(found), "or") if found else "nothing"

@@ -191,9 +191,9 @@ _FAMILIES = {
     "in_main": ReasonRow("It stands in the main table (default_table = main)."),
     "dark": ReasonRow(
         "All uplinks went dead at once ({uplinks}), since {since}: what has failed is upstream of them all, the power,"
-        " or this machine.",
-        "If it lasts, lines that have a `repair` are repaired all the same",
+        " or this machine."
     ),
+    "rests": ReasonRow("No line is repaired meanwhile.", "If it lasts, repair begins all the same"),
     "ignored": ReasonRow(
         "{target} is dead behind every uplink since {since}: no {family} verdict follows from it.",
         "It counts when it answers again",
@@ -251,10 +251,10 @@ _NOTES = {
     "will_hold": ReasonRow(
         "It takes that long because it then has come back twice within {backoff}, and is held back for {delay}."
     ),
-    "only_degraded": ReasonRow("It is degraded, and no better one is online: {reason}.", WINDOW),
+    "only_degraded": ReasonRow("It is degraded, and there is no better uplink now: {reason}.", WINDOW),
     "kept_degraded": ReasonRow("It is degraded, and carries as before (degraded = keep): {reason}.", WINDOW),
     "only_over_quota": ReasonRow(
-        "Its quota is used up, and no other one is online: {used}.", "A new period begins", WHEN
+        "Its quota is used up, and there is no better uplink now: {used}.", "A new period begins", WHEN
     ),
     "quota": ReasonRow("Of its quota {used}."),
     "only_drained": ReasonRow(
@@ -275,7 +275,9 @@ _NOTES = {
     "silent": ReasonRow("New connections by it get no answer, so only an answer over TCP counts as a good round."),
     "policy": ReasonRow("Policy {policy} sends its {family} packets by it."),
     "policy_behind": ReasonRow("Policy {policy} lists it, and sends its {family} packets by {better}."),
-    "policy_out": ReasonRow("Policy {policy} lists it, and none of its uplinks is online for {family}: {fallback}."),
+    "policy_out": ReasonRow(
+        "Policy {policy} lists it, and none of its uplinks takes its {family} packets now: {fallback}."
+    ),
     "repair": ReasonRow("The next step of its repair is {step}{held}.", "It is done", EARLIEST),
     "lingers": ReasonRow("It is kept up for a while, though {reason}.", "It is hung up", EARLIEST),
     "dialled": ReasonRow("mwan-hook has dialled it: {reason}."),

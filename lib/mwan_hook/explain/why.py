@@ -121,10 +121,16 @@ def story(view: Situation, uplink: Uplink) -> list[str]:
     found = carriages(view)
     for family, reasons in words.merged(told(view, uplink, found, whole)):
         paragraphs.append(words.sentences(reasons, view, subject if not paragraphs else "It", family))
-    policies = words.merged([(family, notes.policies(view, uplink, family)) for family in view.families])
-    common = [words.sentences(reasons, view, "It", family) for family, reasons in policies]
-    common = [*filter(None, common), words.sentences(notes.of_both(view, uplink), view, "It")]
-    return [*paragraphs, " ".join(filter(None, common))] if any(common) else paragraphs
+    rest = besides(view, uplink, view.families)
+    return [*paragraphs, rest] if rest else paragraphs
+
+
+def besides(view: Situation, uplink: Uplink, own: Sequence[Family]) -> str:
+    """The last rounds, policies, and what is no family's alone."""
+    kinds = (notes.last_round, notes.policies)
+    stories = [words.merged([(family, tell(view, uplink, family)) for family in own]) for tell in kinds]
+    found = [words.sentences(reasons, view, "It", family) for merged in stories for family, reasons in merged]
+    return " ".join(filter(None, [*found, words.sentences(notes.of_both(view, uplink), view, "It")]))
 
 
 def brief(view: Situation, uplink: Uplink, found: Mapping[Family, Carriage]) -> str:
@@ -177,4 +183,5 @@ def packet(view: Situation, seen: Packet) -> list[str]:
     for uplink in [one for one in view.uplinks if one.name in seen.uplinks]:
         subject = words.called(view, uplink.name)
         paragraphs.append(words.sentences(whole(view, uplink, found[family]), view, subject))
+        paragraphs[-1] += f" {besides(view, uplink, (family,))}"
     return paragraphs

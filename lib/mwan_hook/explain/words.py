@@ -57,7 +57,7 @@ def _when(reason: Reason, row: ReasonRow, view: Situation) -> str:
         return ""
     left = reason.until - view.now
     if left <= 0 and row.bound != LATEST:
-        return ", at the earliest at once"
+        return ", at the earliest with the next run"
     moment = clock.spelled(view, reason.until) + (f" (in {duration(left)})" if left > 0 else "")
     if row.bound == WHEN:
         return f", at {moment}"

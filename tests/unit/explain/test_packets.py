@@ -186,7 +186,7 @@ def test_a_default_in_the_main_table_is_the_default_all_the_same() -> None:
 
 def test_a_packet_that_may_go_two_ways_names_both() -> None:
     found = told((DEFAULT,), {1000: (route(1000, ONE, TWO),)})
-    assert found[0] == "A packet of this machine to 192.0.2.9 leaves by one (eth1) and two (eth2)."
+    assert found[0] == "A packet of this machine to 192.0.2.9 leaves by one (eth1) or two (eth2)."
 
 
 AHEAD = {

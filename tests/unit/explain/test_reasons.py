@@ -441,8 +441,13 @@ CASES = (
         "dark",
         view(one(), two(), more=DARK, one=BAD, two=BAD),
         "All uplinks went dead at once (one, two), since 02:46:10 (30 s): what has failed is upstream of them all, the"
-        " power, or this machine. If it lasts, lines that have a `repair` are repaired all the same, at the earliest at"
-        " 03:46:10 (in 59 min 30 s).",
+        " power, or this machine.",
+    ),
+    Case(
+        "rests",
+        view(one(repair=(Rung("renew", 60),)), two(), more=DARK, one=BAD, two=BAD),
+        "No line is repaired meanwhile. If it lasts, repair begins all the same, at the earliest at 03:46:10 (in 59 min"
+        " 30 s).",
     ),
     Case(
         "ignored",
@@ -465,8 +470,9 @@ CASES = (
     Case(
         "only_degraded",
         view(one(probe=LIMITS, behind=FAMILIES), one=BEYOND),
-        "It is degraded, and no better one is online: loss 12 % of 100 (limit 5 %). It is good again after a window of"
-        " 60 s in which at least 100 probes keep to the low limits, at the earliest at 02:55:59 (in 9 min 19 s).",
+        "It is degraded, and there is no better uplink now: loss 12 % of 100 (limit 5 %). It is good again after a"
+        " window of 60 s in which at least 100 probes keep to the low limits, at the earliest at 02:55:59 (in 9 min"
+        " 19 s).",
     ),
     Case(
         "kept_degraded",
@@ -478,8 +484,8 @@ CASES = (
     Case(
         "only_over_quota",
         view(one(quota=20_000_000_000), more={"usage": {"one": FULL}}),
-        "Its quota is used up, and no other one is online: 21 GB of 20 GB used (105 %), resets on 2026-07-01. A new"
-        " period begins, at 2026-07-01 00:00 (in 9 d 21 h).",
+        "Its quota is used up, and there is no better uplink now: 21 GB of 20 GB used (105 %), resets on"
+        " 2026-07-01. A new period begins, at 2026-07-01 00:00 (in 9 d 21 h).",
     ),
     Case(
         "quota",
@@ -549,7 +555,7 @@ CASES = (
     Case(
         "policy_out",
         policed(Fallback.UNREACHABLE, "two", two=BAD),
-        "Policy voip lists it, and none of its uplinks is online for IPv4 and IPv6: they are refused.",
+        "Policy voip lists it, and none of its uplinks takes its IPv4 and IPv6 packets now: they are refused.",
     ),
     Case(
         "repair",
@@ -610,7 +616,7 @@ def reasons_of(seen: Situation) -> Iterator[tuple[str, Sequence[Reason]]]:
     for uplink in seen.uplinks:
         yield from words.merged(why.told(seen, uplink, found, why.whole))
         yield from words.merged(why._shortened(seen, uplink, why.told(seen, uplink, found, why.short)))
-        yield from words.merged([(family, notes.policies(seen, uplink, family)) for family in FAMILIES])
+        yield from words.merged([(family, notes.besides(seen, uplink, family)) for family in FAMILIES])
         yield "", notes.of_both(seen, uplink)
 
 
