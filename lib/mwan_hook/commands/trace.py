@@ -87,13 +87,9 @@ def ask_both(asked: Question) -> tuple[Trace, KernelAnswer | None]:
     return done._replace(outcome=merge_twins(done.outcome)), answer
 
 
-def plain(judged: Judged, destination: str) -> tuple[Trace, KernelAnswer | None, Names]:
-    """The walk of a packet of this machine that says nothing but where to, the kernel's answer, and names.
-
-    Raises MwanError for what is neither an address nor found by a name server.
-    """
+def plain(judged: Judged, address: str) -> tuple[Trace, KernelAnswer | None, Names]:
+    """The walk of a packet of this machine that says nothing but where to, the kernel's answer, and names."""
     devices = inquiry.devices(Question(Family.IPV4, "0.0.0.0"))
-    address = address_of(destination)
     asked = Question(Family.of(address), address, uid=os.getuid())
     done, answer = ask_both(asked)
     return done, answer, _names(judged, devices, asked)
@@ -143,9 +139,14 @@ def question(options: Namespace, devices: dict[int, Device]) -> tuple[Question, 
     return asked, notes
 
 
-def address_of(destination: str) -> str:
-    """An address as it is written, or found by a name server.  Raises MwanError."""
-    return _destination(destination, None)[0]
+def addresses_of(destination: str) -> list[str]:
+    """An address as it is written, or the first one of each family that a name has.  Raises MwanError."""
+    try:
+        ipaddress.ip_address(destination)
+    except ValueError:
+        known = {Family.of(address): address for address in reversed(_found(destination, socket.AF_UNSPEC))}
+        return [_destination(known[family], None)[0] for family in Family if family in known]
+    return [_destination(destination, None)[0]]
 
 
 def _destination(text: str, family: Family | None) -> tuple[str, list[str]]:
@@ -161,14 +162,17 @@ def _destination(text: str, family: Family | None) -> tuple[str, list[str]]:
 
 
 def _resolved(name: str, family: Family | None) -> tuple[str, list[str]]:
-    wanted = family.af if family else socket.AF_UNSPEC
+    addresses = _found(name, family.af if family else socket.AF_UNSPEC)
+    more = f", the first of {len(addresses)}: {', '.join(addresses)}" if len(addresses) > 1 else ""
+    return addresses[0], [f"{name} is {addresses[0]}{more}"]
+
+
+def _found(name: str, wanted: int) -> list[str]:
     try:
         found = socket.getaddrinfo(name, None, wanted, socket.SOCK_DGRAM)
     except (OSError, UnicodeError) as error:
         raise MwanError(f"{name}: {error}") from error
-    addresses = list(dict.fromkeys(str(one[4][0]).partition("%")[0] for one in found))
-    more = f", the first of {len(addresses)}: {', '.join(addresses)}" if len(addresses) > 1 else ""
-    return addresses[0], [f"{name} is {addresses[0]}{more}"]
+    return list(dict.fromkeys(str(one[4][0]).partition("%")[0] for one in found))
 
 
 def _address(text: str, option: str) -> str:

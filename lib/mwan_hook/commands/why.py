@@ -7,6 +7,7 @@ import json
 from mwan_hook.commands.asked import refuse_near_misses, width
 from mwan_hook.config import look as configured
 from mwan_hook.explain import why, words
+from mwan_hook.explain.online import listed
 from mwan_hook.explain.values import Situation
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import ConfigError, Family, MwanError, UsageError
@@ -41,19 +42,20 @@ def run(root: str, word: str | None, at: str | None, as_json: bool) -> int:
         return whythen.run(root, word, at, as_json)
     found = _live(root)
     uplinks = why.named(found.view, word) if word else []
-    packet = None
+    packets: Sequence[Packet] = ()
     if word and not uplinks:
         refuse_near_misses(word, found.view)
-        packet = _packet(word, found)
+        packets = _packets(word, found)
     ahead = {} if word else _ahead(found)
-    shown_uplinks = uplinks or ([u for u in found.view.uplinks if packet is None or u.name in packet.uplinks])
+    carrying = {name for packet in packets for name in packet.uplinks}
+    told = uplinks or [one for one in found.view.uplinks if not packets or one.name in carrying]
     if as_json:
         from mwan_hook.explain import document
 
-        made = document.document(found.view, shown_uplinks, ahead, packet, word or "")
+        made = document.document(found.view, told, ahead, packets, word or "")
         say(json.dumps(made, indent=1).split("\n"))
     else:
-        say(_text(found.view, uplinks, packet, ahead))
+        say(_text(found.view, uplinks, packets, ahead, word or ""))
     complain(found.messages)
     return 0
 
@@ -72,27 +74,38 @@ def _live(root: str) -> Live:
 
 
 def _text(
-    view: Situation, uplinks: Sequence[Uplink], packet: Packet | None, ahead: dict[Family, Sequence[Reason]]
+    view: Situation,
+    uplinks: Sequence[Uplink],
+    packets: Sequence[Packet],
+    ahead: dict[Family, Sequence[Reason]],
+    word: str,
 ) -> list[str]:
     if uplinks:
         return why.story_lines(view, uplinks, width())
-    if packet is None:
+    if not packets:
         return words.wrapped(why.overview(view, ahead), width())
-    return words.wrapped(why.packet(view, packet), width())
+    paragraphs = [text for packet in packets for text in why.packet(view, packet)]
+    addresses = [packet.address for packet in packets]
+    heading = [f"{word} is {listed(addresses)}."] if not _is_address(word) else []
+    return words.wrapped([*heading, *paragraphs], width())
 
 
-def _packet(word: str, found: Live) -> Packet:
-    """Which way a packet to a destination takes, by the walk of ``trace``."""
+def _is_address(word: str) -> bool:
+    return ":" in word or word.replace(".", "").isdigit()
+
+
+def _packets(word: str, found: Live) -> list[Packet]:
+    """Which way packets to a destination take, by the walk of ``trace``: one of each family that it has."""
     from mwan_hook.commands import trace
     from mwan_hook.explain import packets
 
     try:
-        walked = trace.plain(found.judged, word)
+        addresses = trace.addresses_of(word)
     except MwanError as error:
         cause = error.__cause__
         said = cause.strerror if isinstance(cause, OSError) and cause.strerror else str(error)
         raise UsageError(f"{word} is neither an uplink nor a destination: {said}") from error
-    return packets.explained(*walked, found.view)
+    return [packets.explained(*trace.plain(found.judged, address), found.view) for address in addresses]
 
 
 def _ahead(found: Live) -> dict[Family, Sequence[Reason]]:

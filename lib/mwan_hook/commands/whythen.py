@@ -39,7 +39,7 @@ def run(root: str, word: str | None, at: str, as_json: bool) -> int:
     uplinks = why.named(view, word) if word else []
     family = _family(word, view) if word and not uplinks else None
     if as_json:
-        made = document.document(view, uplinks or view.uplinks, {}, None, "")
+        made = document.document(view, uplinks or view.uplinks, {}, (), "")
         say(json.dumps({**made, "recorded": document.iso(found.frame.wall)}, indent=1).split("\n"))
     else:
         recorded = local(found.frame.wall, now)
@@ -66,9 +66,9 @@ def _text(view: Situation, uplinks: Sequence[Uplink], family: Family | None) -> 
 def _family(word: str, view: Situation) -> Family:
     """The family of a destination, as it is written or found by a name server now."""
     refuse_near_misses(word, view)
-    from mwan_hook.commands.trace import address_of
+    from mwan_hook.commands.trace import addresses_of
 
-    return Family.of(address_of(word))
+    return Family.of(addresses_of(word)[0])
 
 
 def _unknown(found: Recorded, moment: float, now: float) -> str:

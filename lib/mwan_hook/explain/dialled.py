@@ -47,7 +47,8 @@ def _resting(view: Situation, uplink: Uplink, record: Activation, dial: Dial) ->
     if record.final:
         return Reason("given_up", uplink.name, None, {**words, "reason": record.final})
     if record.phase is Phase.WAITING:
-        return Reason("waiting", uplink.name, None, words, record.next_at)
+        wanted = record.wanted_since + dial.activate_delay if record.wanted_since and not record.hand_until else 0.0
+        return Reason("waiting", uplink.name, None, words, max(record.next_at, wanted))
     if record.hung:
         return Reason("hung", uplink.name, None, words)
     if record.reason == OVER_QUOTA:

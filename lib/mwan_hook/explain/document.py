@@ -22,7 +22,7 @@ def document(
     view: Situation,
     uplinks: Sequence[Uplink],
     ahead: Mapping[Family, Sequence[Reason]],
-    packet: Packet | None,
+    packets: Sequence[Packet],
     destination: str,
 ) -> dict[str, Any]:
     """The explanation of these uplinks, of each family's default, and of a packet where one was asked of."""
@@ -41,7 +41,7 @@ def document(
         "default": defaults,
         "common": _reasons(view, families.in_common(view), ""),
         "uplinks": {uplink.name: _uplink(view, uplink, found) for uplink in uplinks},
-        "destination": _packet(view, packet, destination) if packet else None,
+        "destinations": [_packet(view, packet, destination) for packet in packets],
     }
 
 

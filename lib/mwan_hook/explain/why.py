@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mwan_hook.explain import dialled, families, notes, offline, online, words
 from mwan_hook.explain.carriage import carriages
-from mwan_hook.explain.frames import Frame
+from mwan_hook.explain.frame import Frame
 from mwan_hook.explain.reasons import CARRIES
 from mwan_hook.explain.values import Carriage, Reason, Situation
 from mwan_hook.model import Family, Status, Uplink

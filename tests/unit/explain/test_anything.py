@@ -174,7 +174,7 @@ def test_all_that_can_be_is_explained_with_a_reason_and_without_an_error(view: S
         assert why.story(view, uplink) and why.brief(view, uplink, found)
     text = "\n".join(words.wrapped(why.overview(view), 80))
     assert text and "{" not in text and not any(len(text_line) > 80 for text_line in text.splitlines())
-    made = document.document(view, view.uplinks, {}, None, "")
+    made = document.document(view, view.uplinks, {}, (), "")
     assert set(made["default"]) <= {family.value for family in FAMILIES}
     json.dumps(made, allow_nan=False)
 
