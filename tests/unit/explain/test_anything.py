@@ -106,7 +106,13 @@ memories = st.fixed_dictionaries(
         "degraded": st.booleans(),
         "quality": st.none()
         | st.builds(
-            Quality, st.just("w"), buckets=st.just(()), bursts=st.just(()), checked_at=moments, checking=st.booleans()
+            Quality,
+            st.just("w"),
+            buckets=st.just(()),
+            reason=st.sampled_from(("", "loss 12 %")),
+            bursts=st.just(()),
+            checked_at=moments,
+            checking=st.booleans(),
         ),
         "evidence": st.none() | st.just(Evidence(silent=True)),
     }
