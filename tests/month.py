@@ -28,11 +28,11 @@ SPELLS: dict[tuple[str, Family], tuple[Spell, ...]] = {
     ("fiber", V4): (
         (3.1318, 3.2229, "offline", "beyond the gateway", SILENT),
         (9.7604, 9.8871, "degraded", "loss", "loss 14 % of 118 (limit 5 %)"),
-        (21.40278, 21.4051, "offline", "link", "no carrier"),
+        (21.40278, 21.4051, "offline", "carrier", "no carrier"),
     ),
     ("fiber", V6): (
         (3.1318, 3.2229, "offline", "beyond the gateway", SILENT),
-        (21.40278, 21.4051, "offline", "link", "no carrier"),
+        (21.40278, 21.4051, "offline", "carrier", "no carrier"),
         (26.21, 26.2164, "offline", "gateway", SILENT),
     ),
     ("cable", V4): (
@@ -41,7 +41,7 @@ SPELLS: dict[tuple[str, Family], tuple[Spell, ...]] = {
     ),
     ("lte", V4): (
         (1.9, 2.4, "unknown", "", ""),
-        (8.1, 8.133, "offline", "link", "interface is gone"),
+        (8.1, 8.133, "offline", "interface", "interface is gone"),
         (24.0, 24.6, "unknown", "", ""),
     ),
     ("lte", V6): ((1.9, 2.4, "unknown", "", ""), (24.0, 24.6, "unknown", "", "")),

@@ -8,7 +8,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mwan_hook.model import FamilyState, Target, Uplink
 
-LINK = "link"
+CARRIER = "carrier"
+INTERFACE = "interface"
 ADDRESS = "address"
 GATEWAY = "gateway"
 BEYOND = "beyond the gateway"
@@ -22,7 +23,8 @@ DIAL = "not dialled"
 BY_HAND = "by hand"
 
 MEANINGS = {
-    LINK: "no carrier, switched off, or the interface was gone",
+    CARRIER: "the link had no carrier, or was switched off",
+    INTERFACE: "the interface was gone",
     ADDRESS: "the link was up without address or gateway",
     GATEWAY: "the gateway did not answer",
     BEYOND: "the gateway answered, what is behind it did not",
@@ -63,9 +65,9 @@ def _of_fact(uplink: Uplink, missing: str) -> str:
     link = uplink.link
     if uplink.config.dial and (link is None or not link.carrier or not link.up):
         return DIAL
-    if link is None or not link.up or not link.carrier or missing == "interface is gone":
-        return LINK
-    return ADDRESS
+    if link is None or missing == "interface is gone":
+        return INTERFACE
+    return ADDRESS if link.up and link.carrier else CARRIER
 
 
 def _of_round(uplink: Uplink, family: Family, one: FamilyState) -> str:

@@ -44,9 +44,9 @@ def died(link: Link | None = UP, missing: str = "", answered: str = "", word: st
 @pytest.mark.parametrize(
     ("link", "missing", "expected"),
     [
-        (UP._replace(carrier=False), "no carrier", "link"),
-        (UP._replace(up=False), "administratively down", "link"),
-        (None, "interface is gone", "link"),
+        (UP._replace(carrier=False), "no carrier", "carrier"),
+        (UP._replace(up=False), "administratively down", "carrier"),
+        (None, "interface is gone", "interface"),
         (UP, "no address", "address"),
         (UP, "no gateway", "address"),
     ],

@@ -137,7 +137,7 @@ def test_a_link_that_is_out_is_known_without_rounds() -> None:
     hours = summed(frames, T0, T0 + 5000)
     assert words(hours, "fiber", 0, 5000) == {"offline": 5000}
     (one,) = outages.outages(outages.periods(hours, ("fiber", V4), T0, T0 + 5000), ("fiber", V4))
-    assert one.causes == ("link",)
+    assert one.causes == ("interface",)
 
 
 def test_a_line_without_verdict_yet_is_unknown() -> None:
