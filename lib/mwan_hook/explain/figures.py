@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from mwan_hook.explain.standings import holds_for
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import FAMILIES, Status, WayOut
+from mwan_hook.model import FAMILIES, Status, UplinkState, WayOut
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from mwan_hook.explain.frame import Frame
     from mwan_hook.explain.replay import Played
@@ -19,7 +19,7 @@ class LineSum:
     """One uplink in one history."""
 
     def __init__(self) -> None:
-        self.failovers = 0  # the default left it for another one
+        self.failovers = 0  # the default left it for another one, other than back to a better one
         self.outages = 0  # it went offline in a family
         self.online = 0.0  # seconds, in any family
         self.offline = 0.0
@@ -41,7 +41,7 @@ class History:
         """One uplink's."""
         return self.uplinks.setdefault(name, LineSum())
 
-    def take(self, uplinks: Iterable[Uplink], before: State, state: State) -> None:
+    def take(self, uplinks: Sequence[Uplink], before: State, state: State) -> None:
         """What turned in one run."""
         for uplink in uplinks:
             line = self.of(uplink.name)
@@ -49,9 +49,9 @@ class History:
             for family in FAMILIES if was and now else ():
                 if was and now and was.family(family).status is Status.ONLINE:
                     line.outages += now.family(family).status is Status.OFFLINE
-        for old, new in _failovers(before, state):
+        for old in _failed_over(uplinks, before, state):
             self.failovers += 1
-            self.of(old).failovers += bool(new)
+            self.of(old).failovers += 1
 
     def last(self, uplinks: Iterable[Uplink], state: State, seconds: float) -> None:
         """How it stood for a while."""
@@ -70,11 +70,15 @@ class History:
         self.metered += seconds * metered
 
 
-def _failovers(before: State, state: State) -> Iterator[tuple[str, str]]:
+def _failed_over(uplinks: Sequence[Uplink], before: State, state: State) -> Iterator[str]:
+    """The uplinks from which the default of a family went to a lesser one, or to any because they are not online."""
+    metrics = {uplink.name: uplink.metric for uplink in uplinks}
     for family in FAMILIES:
-        old, new = before.best.get(family, WayOut()), state.best.get(family, WayOut())
-        if old.uplink and new.uplink and old.uplink != new.uplink:
-            yield old.uplink, new.uplink
+        old, new = (each.best.get(family, WayOut()).uplink for each in (before, state))
+        if old and new and old != new:
+            memory = state.uplinks.get(old, UplinkState()).family(family)
+            if memory.status is not Status.ONLINE or metrics.get(new, 0) > metrics.get(old, 0):
+                yield old
 
 
 class Compared(NamedTuple):
