@@ -34,6 +34,7 @@ class History:
         self.uplinks: dict[str, LineSum] = {}
         self.failovers = 0
         self.without = 0.0  # seconds in which nothing was online
+        self.failing = 0.0  # seconds in which the last round of what had the default of a family was bad
         self.metered = 0.0  # seconds in which a metered uplink had the default of a family
         self.metered_bytes = 0.0
 
@@ -68,6 +69,7 @@ class History:
             metered = metered or (uplink.config.metered and uplink.name in carrying)
         self.without += seconds * (not any_online)
         self.metered += seconds * metered
+        self.failing += seconds * _fails(state)
 
 
 def _failed_over(uplinks: Sequence[Uplink], before: State, state: State) -> Iterator[str]:
@@ -158,6 +160,12 @@ class Comparison:
         begin = self._first.wall if self._first else 0.0
         end = self._last.frame.wall if self._last else 0.0
         return Compared(self.recorded, self.replayed, begin, end, self._runs, self._gaps, self._observed, self._unknown)
+
+
+def _fails(state: State) -> bool:
+    """Whether a family has its default by an uplink that was not answered last."""
+    carrying = [(family, state.uplinks.get(way.uplink)) for family, way in state.best.items()]
+    return any(memory is not None and memory.family(family).bad > 0 for family, memory in carrying)
 
 
 def _carrier(state: State) -> str:

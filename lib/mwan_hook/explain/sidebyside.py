@@ -115,6 +115,7 @@ def _row(words: str, was: str, now: str) -> str:
 def _whole(was: History, now: History) -> Iterator[tuple[str, str, str]]:
     yield "failovers", str(was.failovers), str(now.failovers)
     yield "nothing online", duration(was.without), duration(now.without)
+    yield "default on a failing line", duration(was.failing), duration(now.failing)
     yield "on metered uplinks", duration(was.metered), duration(now.metered)
     yield "data on metered uplinks", shown(round(was.metered_bytes)), f"~{shown(round(now.metered_bytes))}"
 
@@ -193,6 +194,7 @@ def _sums(history: History, transitions: int) -> dict[str, Any]:
         "transitions": transitions,
         "failovers": history.failovers,
         "nothing_online_seconds": round(history.without, 3),
+        "failing_default_seconds": round(history.failing, 3),
         "metered_seconds": round(history.metered, 3),
         "metered_bytes": round(history.metered_bytes),
         "uplinks": {

@@ -240,6 +240,7 @@ def test_both_histories_are_summed_up() -> None:
     found, differ = compared(replayed(past((GOOD, GOOD), *[(BAD, GOOD)] * 5, *[(GOOD, GOOD)] * 4), "line1.fall=9"))
     assert (found.runs, found.gaps, found.observed, found.unknown) == (10, 0, 90.0, 0.0)
     was, now = found.recorded, found.replayed
+    assert (was.failing, now.failing) == (20.0, 50.0)  # until it is left
     assert [(each.failovers, each.without, each.metered) for each in (was, now)] == [(1, 0.0, 0.0), (0, 0.0, 0.0)]
     assert (was.of("line1").outages, was.of("line1").online, was.of("line1").offline) == (1, 40.0, 50.0)
     assert (was.of("line1").carried, was.of("line2").carried) == (40.0, 50.0)
