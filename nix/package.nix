@@ -18,7 +18,6 @@ let
     packages.jeepney
     packages.pyroute2
     packages.requests
-    packages.rich # only status --watch imports it
   ]);
   # what the scripts that udev, networkd-dispatcher and systemd start call by name
   tools = lib.makeBinPath [

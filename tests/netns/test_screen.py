@@ -27,9 +27,6 @@ metric = 100
 match = eth2
 metric = 200
 """
-WITHOUT_RICH = (
-    "import sys; sys.modules['rich'] = None; from mwan_hook.__main__ import main; sys.exit(main(sys.argv[1:]))"
-)
 STOPPED = 'set -m; "$@"; echo "stopped with $?"; read -r; fg >/dev/null; echo "ended with $?"'
 
 
@@ -161,14 +158,3 @@ def test_a_user_who_may_not_read_the_configuration_has_a_screen_too(net: Network
             assert screen.ended() == 0
     finally:
         file.chmod(0o644)
-
-
-def test_without_rich_there_are_pictures_and_a_word_of_it(net: Network) -> None:
-    command = net.router.argv("status", "--watch")
-    place = command.index("-m")
-    command[place : place + 2] = ["-c", WITHOUT_RICH]
-    with Terminal(command, 80, 24, net.router.environment()) as screen:
-        text = screen.until("a picture", lambda text: "python3-rich is not installed" in text)
-        assert "UPLINK" in text and not screen.modes[1]
-        screen.type(b"\x03")
-        assert os.WEXITSTATUS(screen.ended()) == 130

@@ -34,7 +34,6 @@ let
         "jeepney"
         "pyroute2"
         "requests"
-        "rich"
       ]
   );
 

@@ -102,7 +102,6 @@ LIBRARIES = {
     "filelock": ("store.filelocked",),
     "jeepney": ("notify.bus.link", "modem.bus"),
     "yaml": ("imports.yamltree",),
-    "rich": ("commands.watch",),
 }
 # Private modules of CPython, which cost less than the public ones that import them, and where they are named.
 PRIVATE = {

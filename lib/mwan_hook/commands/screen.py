@@ -8,7 +8,7 @@ import sys
 from mwan_hook.commands import columns
 from mwan_hook.commands.wrapping import Styled
 from mwan_hook.light import NamedTuple
-from mwan_hook.say import say, shown
+from mwan_hook.say import shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,12 +71,12 @@ def coloured(environment: Mapping[str, str], terminal: bool) -> bool:
         return False
     if environment.get("CLICOLOR_FORCE", "0") not in ("", "0"):
         return True
-    return terminal and environment.get("TERM", "dumb") != "dumb" and environment.get("CLICOLOR") != "0"
+    return terminal and environment.get("TERM") != "dumb" and environment.get("CLICOLOR") != "0"
 
 
 def is_interactive() -> bool:
     """Whether there is a terminal that can draw pictures, and a keyboard."""
-    return is_terminal() and bool(sys.stdin and sys.stdin.isatty()) and os.environ.get("TERM", "dumb") != "dumb"
+    return is_terminal() and bool(sys.stdin and sys.stdin.isatty()) and os.environ.get("TERM") != "dumb"
 
 
 def show(table: Table) -> None:
@@ -86,12 +86,11 @@ def show(table: Table) -> None:
 
 def put(lines: Iterable[Line]) -> None:
     """Print lines, in colours where they are wanted."""
-    if not coloured(os.environ, is_terminal()):
-        say("".join(span.text for span in line) for line in lines)
-        return
-    text = "".join(f"{painted(line)}\n" for line in lines)
+    inked = coloured(os.environ, is_terminal())
+    text = "".join(f"{spelled(line, inked)}\n" for line in lines)
     try:
-        sys.stdout.write(text)
+        if sys.stdout:
+            sys.stdout.write(text)
     except (OSError, ValueError):
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - for the rest of the run
 
@@ -114,9 +113,9 @@ def remark(texts: Iterable[str]) -> None:
         put((Styled(COMMENT), *line) for line in broken)
 
 
-def painted(line: Line) -> str:
-    """A line in the ink of its styles."""
-    return "".join(_inked(shown(text), style) for text, style in line)
+def spelled(line: Line, inked: bool) -> str:
+    """A line as it is printed: control characters spelled out, in the ink of its styles if that is wanted."""
+    return "".join(_inked(shown(text), style if inked else "") for text, style in line)
 
 
 def _inked(text: str, style: str) -> str:

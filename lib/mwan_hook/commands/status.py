@@ -15,7 +15,6 @@ from mwan_hook.say import complain, say
 
 CLEAR = "\x1b[H\x1b[2J"
 REFRESH = 2.0  # seconds between two pictures of --watch
-WITHOUT = "python3-rich is not installed: with it, --watch shows the last hour, the last changes, and why"
 
 
 def run(root: str, as_json: bool, watch: bool, header: bool, numbers: bool) -> int:
@@ -23,16 +22,14 @@ def run(root: str, as_json: bool, watch: bool, header: bool, numbers: bool) -> i
     looker = Looker(root)
     if watch:
         gc.enable()  # which a short run does without
-    interactive = watch and header and not as_json and screen.is_interactive()
-    if interactive:
+    if watch and header and not as_json and screen.is_interactive():
         from mwan_hook.commands import watch as watching
 
-        if watching.available():
-            return watching.run(root, looker)
-    return _printed(looker, as_json, watch, View(_room(header), header, numbers), WITHOUT if interactive else "")
+        return watching.run(root, looker)
+    return _printed(looker, as_json, watch, View(_room(header), header, numbers))
 
 
-def _printed(looker: Looker, as_json: bool, watch: bool, view: View, hint: str) -> int:
+def _printed(looker: Looker, as_json: bool, watch: bool, view: View) -> int:
     """Pictures below each other; a terminal is cleared before each."""
     clear = watch and not as_json and screen.is_terminal()
     while True:
@@ -40,8 +37,6 @@ def _printed(looker: Looker, as_json: bool, watch: bool, view: View, hint: str) 
         if clear:
             sys.stdout.write(CLEAR)
         _print(found, as_json, view)
-        if hint:
-            say((hint,))
         if sys.stdout:
             sys.stdout.flush()
         if not watch:

@@ -1,4 +1,4 @@
-"""``mwan-hook status --watch`` on a terminal: a screen with the last hour, drawn by rich, and keys.
+"""``mwan-hook status --watch`` on a terminal: a screen with the last hour, and keys.
 
 What ends or stops the program gives the terminal back as it was: q, ^C, ^Z, SIGTERM and SIGHUP alike.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import shutil
 import signal
 import sys
 import termios
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from mwan_hook.commands.wrapping import Line
     from mwan_hook.model import Transition
 
+SECOND_SCREEN, FIRST_SCREEN = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"  # the second without a cursor
+CLEAR = "\x1b[H\x1b[2J"
 REFRESH = 2.0  # seconds between two looks
 ENDING = (signal.SIGTERM, signal.SIGHUP)
 WAKING = (signal.SIGWINCH, signal.SIGCONT)
@@ -54,13 +57,6 @@ PATIENCE = 0.05  # seconds for the rest of a key
 STEPS = {UP: -1, DOWN: 1, PAGE_UP: -10, PAGE_DOWN: 10}
 
 
-def available() -> bool:
-    """Whether rich is installed."""
-    from importlib.util import find_spec
-
-    return find_spec("rich") is not None
-
-
 def run(root: str, looker: Looker) -> int:
     """Show it until the operator has seen enough.  Raises MwanError, KeyboardInterrupt."""
     watcher = Watcher(root, looker)
@@ -81,7 +77,8 @@ class Watcher:
     def __init__(self, root: str, looker: Looker) -> None:
         self._looker, self._pulse, self._past = looker, Pulse(root), Past(root)
         self.chosen = 0
-        self.told: Sequence[str] | None = None  # why the chosen one stands as it does, while that is shown
+        self.told: Sequence[str] | None = None  # why the chosen one stands as it does, while that is shown ...
+        self._told_for = 0  # ... in so many columns
         self.top = 0
         self.awake = True
         self.known = self._looked()
@@ -109,12 +106,18 @@ class Watcher:
         elif key in STEPS:
             self.chosen = max(0, min(self.chosen + STEPS[key], len(self.known.look.seen.uplinks) - 1))
         elif key == ENTER and self.told is None and self.known.look.seen.uplinks:
-            self.told, self.top = why(self.known.look, self.chosen, size.columns), 0
+            self._tell(size)
         else:
             self.told = None
 
+    def _tell(self, size: Size) -> None:
+        self.told, self.top = why(self.known.look, self.chosen, size.columns), 0
+        self._told_for = size.columns
+
     def picture(self, size: Size) -> list[Line]:
         """The lines of the screen."""
+        if self.told is not None and self._told_for != size.columns:
+            self._tell(size)
         if self.told is not None:
             return watch_view.story(self.known, self.told, self.top, size)
         return watch_view.overview(self.known, self.chosen, size)
@@ -151,23 +154,52 @@ def why(look: Look, chosen: int, room: int) -> list[str]:
 
 def _one_session(watcher: Watcher, signals: Signals) -> None:
     """Show pictures until the program is to end or to stop."""
-    from rich.console import Console
-    from rich.text import Text
-
-    plain = not screen.coloured(os.environ, terminal=True)
-    console = Console(color_system="standard", no_color=plain, highlight=False, markup=False, emoji=False)
-    with _keyboard(sys.stdin.fileno()), console.screen() as alternate:
+    with _keyboard(sys.stdin.fileno()), Canvas() as canvas:
         due = time.monotonic()
         while watcher.awake and not signals.caught:
             if time.monotonic() >= due:
                 watcher.again()
                 due = time.monotonic() + REFRESH
-            size = Size(console.width, console.height, console.encoding.lower().startswith("utf"))
-            lines = watcher.picture(size)
-            texts = [Text.assemble(*((text, screen.INK.get(style, "")) for text, style in line)) for line in lines]
-            alternate.update(Text("\n", no_wrap=True, overflow="crop", end="").join(texts))
+            size = canvas.size()
+            canvas.draw(watcher.picture(size), anew=signals.taken())
             for key in keys(signals.wait(max(0.0, due - time.monotonic()))):
                 watcher.press(key, size)
+
+
+class Canvas:
+    """The terminal's second screen: lines that differ from those that stand there are written, and no others."""
+
+    def __init__(self) -> None:
+        self._inked = screen.coloured(os.environ, terminal=True)
+        self._encoding = sys.stdout.encoding
+        self._there: list[str] = []
+
+    def __enter__(self) -> Canvas:
+        self._write(SECOND_SCREEN)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            self._write(FIRST_SCREEN)
+
+    def size(self) -> Size:
+        """How large it is now."""
+        columns, lines = shutil.get_terminal_size()
+        return Size(columns, lines, self._encoding.lower().startswith("utf"))
+
+    def draw(self, lines: Sequence[Line], anew: bool) -> None:
+        """Show these lines and no others; ``anew``: what stands there is not known."""
+        if anew or len(lines) != len(self._there):
+            self._there = []
+        wanted = [screen.spelled(line, self._inked) for line in lines]
+        begun, before = ("", self._there) if self._there else (CLEAR, [""] * len(lines))
+        self._there = wanted
+        pairs = enumerate(zip(before, wanted, strict=True), 1)
+        self._write(begun + "".join(f"\x1b[{row};1H\x1b[K{new}" for row, (old, new) in pairs if old != new))
+
+    def _write(self, text: str) -> None:
+        sys.stdout.buffer.write(text.encode(self._encoding, "replace"))
+        sys.stdout.buffer.flush()
 
 
 class Signals:
@@ -175,6 +207,7 @@ class Signals:
 
     def __init__(self) -> None:
         self.caught = 0
+        self._woken = True
         self._hears, self._wakes = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
     def __enter__(self) -> Signals:
@@ -195,6 +228,12 @@ class Signals:
     def _catch(self, number: int, _: FrameType | None) -> None:
         if number not in WAKING:
             self.caught = number
+        self._woken = True
+
+    def taken(self) -> bool:
+        """Whether the terminal may have become another since the last time this was asked."""
+        woken, self._woken = self._woken, False
+        return woken
 
     def wait(self, seconds: float) -> bytes:
         """What was typed within so long; empty where a signal came first.  The end of the terminal is that of us."""

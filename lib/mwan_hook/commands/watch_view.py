@@ -7,7 +7,7 @@ import time
 from mwan_hook.commands import sparks, status_table
 from mwan_hook.commands.columns import Table, TableRow, blocks, paragraph
 from mwan_hook.commands.status_table import NO_UPLINKS, View
-from mwan_hook.commands.wrapping import Styled, columns, flow, width
+from mwan_hook.commands.wrapping import Styled, columns, width
 from mwan_hook.explain.pulse import SPAN
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import Family, UplinkState
@@ -95,8 +95,7 @@ def _title(known: Known, size: Size) -> Line:
 def _footer(known: Known, keys: str, where: str, size: Size) -> Line:
     """Keys; a mistake in the configuration goes before them."""
     if known.look.mistakes:
-        text = known.look.mistakes[0]
-        return flow([[(Styled(text, "offline"),)]], size.columns, 1)[0]
+        return paragraph([Styled(known.look.mistakes[0], "offline")], size.columns, 0)[0]
     return _ends(keys, where, size, "dim")
 
 

@@ -133,7 +133,7 @@ def test_numbers_stand_right() -> None:
         ({"TERM": "xterm"}, True, True),
         ({"TERM": "xterm"}, False, False),
         ({"TERM": "dumb"}, True, False),
-        ({}, True, False),
+        ({}, True, True),
         ({"TERM": "xterm", "NO_COLOR": "1"}, True, False),
         ({"TERM": "xterm", "NO_COLOR": ""}, True, True),
         ({"TERM": "xterm", "CLICOLOR": "0"}, True, False),

@@ -83,8 +83,8 @@ def test_no_uplinks_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_mistake_in_the_configuration_takes_the_place_of_the_keys() -> None:
     of = known(MADE)
-    of = of._replace(look=of.look._replace(mistakes=("mwan-hook.conf: line 3: unknown key",)))
-    assert said(watch_view.overview(of, 0, Size(80, 24, True)))[-1] == "mwan-hook.conf: line 3: unknown key"
+    of = of._replace(look=of.look._replace(mistakes=("mwan-hook.conf: line 3: \x1b[2J unknown key",)))
+    assert said(watch_view.overview(of, 0, Size(80, 24, True)))[-1] == "mwan-hook.conf: line 3: \\x1b[2J unknown key"
 
 
 def test_an_uplink_whose_memory_is_gone_stands_there_all_the_same() -> None:
