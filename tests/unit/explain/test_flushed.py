@@ -137,7 +137,7 @@ def test_what_is_damaged_is_left_out_and_the_rest_plays(harm: str) -> None:
             flush(root)
         known = {(frame.now, frame.short): frame for frame in played(root)}
         ring = () if harm == "turned" else (Path(root, files.RECORD),)  # memory that turns bits is not mended
-        for path in (*ring, *Path(root, files.RECORDS).glob("*.gz")):
+        for path in (*ring, *Path(root, files.RECORDS).glob("*.xz")):
             for _ in range(5):
                 whole = path.read_bytes()
                 damaged(path, harm, lot)
