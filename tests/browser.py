@@ -144,8 +144,8 @@ def main() -> None:
     with browser() as one, tempfile.TemporaryDirectory() as directory:
         file = Path(directory, "report.html")
         file.write_text(page())
-        one.show(file, 1000)
-        (place / "report.png").write_bytes(one.picture(1000, 705))
+        one.show(file, 1120)
+        (place / "report.png").write_bytes(one.picture(1120, 740, 0.9))
         one.show(file, 360, "dark")
         (place / "report-phone.png").write_bytes(one.picture(360, 640))
 

@@ -43,7 +43,7 @@ th, td { padding: 0.5rem 0.875rem 0.5rem 0; text-align: right; vertical-align: b
 th:last-child, td:last-child { padding-right: 0; }
 thead th { color: var(--quiet); font-weight: 400; font-size: 0.8125rem; border-bottom: 1px solid var(--line); }
 tbody tr + tr > * { border-top: 1px solid var(--line); }
-tbody th { font-weight: 600; }
+tbody th { font-weight: 600; white-space: normal; min-width: 7rem; }
 th:first-child, td:first-child, .text { text-align: left; }
 .text { white-space: normal; }
 tbody th small { font-weight: 400; color: var(--quiet); font-size: inherit; }
@@ -88,16 +88,10 @@ dl { margin: 0; max-width: 46rem; }
 dt { font-weight: 600; } dd { margin: 0; color: var(--quiet); }
 footer { margin-top: 3rem; padding-top: 1rem; border-top: 1px solid var(--line); }
 
-@media (max-width: 50rem) {
-  body { padding: 1.25rem 1rem 2rem; }
-  h2 { margin-top: 2.25rem; }
-  .timeline { grid-template-columns: minmax(0, 1fr); gap: 0.125rem; }
-  .timeline .name:not(:first-child) { margin-top: 0.5rem; }
-  .timeline .axis { grid-column: 1; }
-  .plots { grid-template-columns: minmax(0, 1fr); }
+@media (max-width: 68rem) {
   thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
   table, tbody { display: block; }
-  tbody tr { display: grid; grid-template-columns: repeat(3, minmax(0, 1fr)); gap: 0.375rem 0.75rem; }
+  tbody tr { display: grid; grid-template-columns: repeat(auto-fill, minmax(6.25rem, 1fr)); gap: 0.375rem 0.75rem; }
   tbody tr { padding: 0.75rem 0; }
   tbody tr + tr { border-top: 1px solid var(--line); }
   tbody tr + tr > * { border-top: 0; }
@@ -105,18 +99,28 @@ footer { margin-top: 3rem; padding-top: 1rem; border-top: 1px solid var(--line);
   tbody th, tbody td.wide { grid-column: 1 / -1; }
   .headline tr.same > * { padding: 0; }
   .headline tbody th { grid-column: span 2; font-size: 1.0625rem; }
-  .headline tbody td.big { text-align: right; white-space: nowrap; font-size: 1.125rem; }
-  .outages tbody tr { grid-template-columns: repeat(2, minmax(0, 1fr)); font-size: 0.875rem; }
+  .headline tbody td.big { white-space: nowrap; font-size: 1.125rem; }
+  .outages tbody tr { grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); font-size: 0.875rem; }
   .key { display: block; color: var(--quiet); font-size: 0.75rem; }
   .big .key { display: none; }
+  td:empty { display: none; }
+}
+@media screen and (max-width: 50rem) {
+  body { padding: 1.25rem 1rem 2rem; }
+  h2 { margin-top: 2.25rem; }
+  .timeline { grid-template-columns: minmax(0, 1fr); gap: 0.125rem; }
+  .timeline .name:not(:first-child) { margin-top: 0.5rem; }
+  .timeline .axis { grid-column: 1; }
+  .plots { grid-template-columns: minmax(0, 1fr); }
   dl { grid-template-columns: minmax(0, 1fr); gap: 0; } dd { margin-bottom: 0.5rem; }
 }
+@media screen and (max-width: 30rem) { .headline tbody td.big { text-align: right; } }
 @media print {
   :root { color-scheme: light;"""
     + _LIGHT
     + """ }
   @page { margin: 15mm; }
-  body { padding: 0; max-width: none; font-size: 9.5pt; }
+  body { padding: 0; max-width: none; font-size: 9pt; }
   * { -webkit-print-color-adjust: exact; print-color-adjust: exact; }
   tr, figure, .legend { break-inside: avoid; } h2, h3 { break-after: avoid; }
   .hit { display: none; }
