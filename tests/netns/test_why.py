@@ -106,7 +106,7 @@ def test_a_hand_a_drain_and_the_only_way(net: Network) -> None:
         net.router.mwan("drain", "fiber")
         assert "It is drained (`mwan-hook drain`), and carries because no other one is online." in why(net, "fiber")
         net.router.mwan("disable", "fiber")
-        assert why(net).startswith("No uplink is online for IPv4 and IPv6. Packets take what the main table has, if")
+        assert why(net).startswith("No uplink is online for IPv4 or IPv6. Packets take what the main table has, if")
     finally:
         for name in names:
             net.router.mwan("enable", name)

@@ -83,6 +83,8 @@ ALSO_PURE = (
         "notify.webhook.book",
     ),
     "kernel.question",
+    *("explain.values", "explain.row", "explain.reasons", "explain.widereasons"),
+    *("explain.carriage", "explain.earliest", "explain.offline"),
     *("explain.summary", "explain.standings", "explain.causes", "explain.histogram", "explain.outages"),
     *("trace.values", "trace.walk", "trace.match", "trace.table", "trace.compare", "trace.marks", "trace.words"),
     *("modem.values", "modem.decide", "modem.place"),
@@ -245,6 +247,12 @@ def test_no_run_imports_what_reads_other_programs_files() -> None:
     assert {module for module in MODULES if any(within(name, ("imports",)) for name in ours(module))} <= {
         *("commands.import_", "commands.complete", *(module for module in MODULES if within(module, ("imports",))))
     }
+
+
+def test_only_commands_that_explain_import_what_explains() -> None:
+    explaining = {f"explain.{name}" for name in ("why", "reasons", "packets", "document")}
+    importers = {module for module in MODULES if explaining & {*ours(module)} and room_of(module) != "explain"}
+    assert importers == {"commands.why", "commands.whythen", "commands.watch"}
 
 
 @pytest.mark.parametrize("module", [module for module in MODULES if room_of(module) not in ("top", *PRINTING)])

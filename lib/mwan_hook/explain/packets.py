@@ -9,15 +9,18 @@ from mwan_hook.explain.words import called
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import DEFAULT, LOOKUP, MAIN_TABLE
 from mwan_hook.policy import order
+from mwan_hook.policy.policies import via
+from mwan_hook.policy.selectors import families
 from mwan_hook.routing.priorities import DISGUISED
 from mwan_hook.routing.words import quote
-from mwan_hook.trace import words
+from mwan_hook.trace import marks, words
 from mwan_hook.trace.compare import agree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from mwan_hook.kernel.question import Question
     from mwan_hook.model import Family
     from mwan_hook.trace.values import AnyRule, KernelAnswer, Leg, Outcome, Step, Trace
     from mwan_hook.trace.words import Names
@@ -49,6 +52,8 @@ def explained(done: Trace, answer: KernelAnswer | None, names: Names, view: Situ
     facts["order"] = next((order.text(c.policy) for c in view.policies if c.policy.name == facts["policy"]), "")
     kinds = _kinds(step, outcome, view, names)
     reasons = [Reason(kind, "", family, facts) for kind in kinds]
+    if "by_default" in kinds or "main_default" in kinds:
+        reasons += _passed(asked, view, names)
     if kinds[0] == "leaves":
         facts["ways"] = _ways(outcome.legs, names, view)
     if answer is not None and not agree(outcome, answer):
@@ -60,6 +65,19 @@ def explained(done: Trace, answer: KernelAnswer | None, names: Names, view: Situ
     interfaces = dict.fromkeys(names.device(leg.index) for leg in outcome.legs)
     uplinks = dict.fromkeys(names.uplinks[leg.index][0] for leg in outcome.legs if leg.index in names.uplinks)
     return Packet(family, asked.destination, tuple(reasons), tuple(interfaces), tuple(uplinks))
+
+
+def _passed(asked: Question, view: Situation, names: Names) -> list[Reason]:
+    """Policies that choose it, and have no uplink for it."""
+    routing, found = view.config.routing, list[Reason]()
+    for course in view.policies:
+        policy = course.policy
+        if policy.by_marks or asked.family not in families(policy) or via(course, asked.family, view.state):
+            continue
+        if marks.may_be(policy, asked, routing, names.devices):
+            facts = {"policy": policy.name, "order": order.text(policy)}
+            found.append(Reason("policy_passed", "", asked.family, facts))
+    return found
 
 
 def ahead(done: Trace, names: Names, view: Situation) -> tuple[Reason, ...]:

@@ -1,24 +1,14 @@
 """Every kind of reason, a row each: its sentence, and what would change it.
 
-``{It}`` is the uplink; ``{family}`` is ``IPv4`` or ``IPv6``, and ``{for}`` is `` for IPv4``, or nothing where it is of
-both; all else is what the reason brings along.  A sentence
+``{It}`` is the uplink; ``{family}`` is ``IPv4`` or ``IPv6``, ``{either}`` the same with "or", and ``{for}`` is
+`` for IPv4``, or nothing where it is of both; all else is what the reason brings along.  A sentence
 about what would change it has no full stop: where a clock tells, the time follows.
 """
 
 from __future__ import annotations
 
-from mwan_hook.light import NamedTuple
-
-EARLIEST, LATEST, WHEN = "earliest", "latest", "when"  # what a reason's time is
-
-
-class ReasonRow(NamedTuple):
-    """One kind of reason in words."""
-
-    says: str
-    change: str = ""
-    bound: str = EARLIEST
-
+from mwan_hook.explain.row import EARLIEST, LATEST, WHEN, ReasonRow
+from mwan_hook.explain.widereasons import FAMILIES, PACKETS
 
 BETTER = "when its round trip is shorter by 20 % and at least 5 ms"
 WINDOW = "It is good again after a window of {window} s in which at least 100 probes keep to the low limits"
@@ -97,7 +87,7 @@ _FACTS = {
         "It is used again when the carrier is back and probes get through",
     ),
     "no_address": ReasonRow(
-        "{It} is not used{for}: {interface} has no usable {family} address.",
+        "{It} is not used{for}: {interface} has no usable {either} address.",
         "A lease, an advertisement or a configured address brings one",
     ),
     "tentative": ReasonRow(
@@ -176,72 +166,6 @@ _DIALLED = {
     "exercising": ReasonRow("{It} is being dialled for an exercise, and hung up after it."),
 }
 
-_FAMILIES = {
-    "none": ReasonRow("No uplink is online for {family}."),
-    "unjudged": ReasonRow("No uplink has a verdict for {family} yet: its default stays as it was found."),
-    "unused": ReasonRow("No uplink has {family}."),
-    "no_uplinks": ReasonRow("There are no uplinks: none is configured, and no interface has a default route."),
-    "resort_main": ReasonRow(
-        "Packets take what the main table has, if anything (last_resort = main).",
-        "The first uplink that is online takes over",
-    ),
-    "resort_refused": ReasonRow(
-        "Packets are {refused} (last_resort = {resort}).", "The first uplink that is online takes over"
-    ),
-    "in_main": ReasonRow("It stands in the main table (default_table = main)."),
-    "dark": ReasonRow(
-        "All uplinks went dead at once ({uplinks}), since {since}: what has failed is upstream of them all, the power,"
-        " or this machine."
-    ),
-    "rests": ReasonRow("No line is repaired meanwhile.", "If it lasts, repair begins all the same"),
-    "ignored": ReasonRow(
-        "{target} is dead behind every uplink since {since}: no {family} verdict follows from it.",
-        "It counts when it answers again",
-    ),
-}
-
-_PACKETS = {
-    "foreign_rule": ReasonRow(
-        "A rule of another program comes first and takes it: {rule}.",
-        "`mwan-hook trace {destination}` shows each step, `mwan-hook doctor` what to do about such rules",
-    ),
-    "foreign_refusal": ReasonRow(
-        "A rule of another program refuses it: {rule}.",
-        "`mwan-hook trace {destination}` shows each step, `mwan-hook doctor` what to do about such rules",
-    ),
-    "ahead": ReasonRow(
-        "A rule of another program takes {family} packets of this machine before that: {rule}. They leave by {ways}."
-    ),
-    "ahead_refused": ReasonRow(
-        "{family} packets of this machine do not get that far: {why}.",
-        "`mwan-hook trace {destination}` shows each step",
-    ),
-    "vrf": ReasonRow("It belongs to a VRF, whose table {table} answers."),
-    "specific": ReasonRow("The main table has a route that is narrower than a default: {route}."),
-    "pieces": ReasonRow("The main table has a default in pieces, as VPNs lay it, and that comes first: {route}."),
-    "ahead_in_pieces": ReasonRow(
-        "A default in pieces in the main table, as VPNs lay it, takes {family} packets before that: {route}. They leave"
-        " by {ways}."
-    ),
-    "main_default": ReasonRow("No rule of mwan-hook takes it: the main table answers with {route}."),
-    "refused_by_resort": ReasonRow(
-        "It is {refused}: no uplink is online for {family}, and last_resort = {resort}.",
-        "The first uplink that is online takes it",
-    ),
-    "by_policy": ReasonRow("Policy {policy} takes it: {rule}."),
-    "first_of_policy": ReasonRow("Of the uplinks in its order ({order}) this is the first that is online."),
-    "refused_by_policy": ReasonRow("Policy {policy} takes it and refuses it: none of its uplinks is online ({rule})."),
-    "by_default": ReasonRow("No rule or route takes it before: it goes with the {family} default."),
-    "by_rule": ReasonRow("A rule of mwan-hook takes it: {rule}."),
-    "here": ReasonRow("It is an address of this machine: nothing leaves."),
-    "no_way": ReasonRow("It has no way: {why}.", "`mwan-hook trace {destination}` shows each step"),
-    "leaves": ReasonRow("A packet of this machine to {destination} leaves by {ways}."),
-    "outside": ReasonRow("{interface} is no uplink, so no verdict of mwan-hook counts there."),
-    "marked": ReasonRow("{note}."),
-    "differs": ReasonRow("The kernel says otherwise ({kernel}).", "`mwan-hook trace {destination}` shows each step"),
-    "unrecorded": ReasonRow("Rules and routes are not recorded: what follows is the {family} default of that time."),
-}
-
 _NOTES = {
     "since": ReasonRow("It has been {status}{for} since {since}."),
     "last_round": ReasonRow("Its last round{for}, {ago}: {reason}."),
@@ -292,8 +216,8 @@ ROWS: dict[str, ReasonRow] = {
     **_FACTS,
     **_OFFLINE,
     **_DIALLED,
-    **_FAMILIES,
-    **_PACKETS,
+    **FAMILIES,
+    **PACKETS,
     **_NOTES,
 }
 """All of them, by kind."""

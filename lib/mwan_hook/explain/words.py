@@ -6,7 +6,8 @@ import textwrap
 
 from mwan_hook.durations import duration
 from mwan_hook.explain import clock
-from mwan_hook.explain.reasons import LATEST, ROWS, WHEN
+from mwan_hook.explain.reasons import ROWS
+from mwan_hook.explain.row import LATEST, WHEN
 from mwan_hook.model import Family
 from mwan_hook.say import shown
 
@@ -14,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from mwan_hook.explain.reasons import ReasonRow
+    from mwan_hook.explain.row import ReasonRow
     from mwan_hook.explain.values import Reason, Situation
 
 NAMES = {Family.IPV4: "IPv4", Family.IPV6: "IPv6"}
@@ -49,7 +50,8 @@ def change(reason: Reason, view: Situation, family: str = "") -> str:
 def _filled(text: str, reason: Reason, more: Mapping[str, str], family: str) -> str:
     word = family or (NAMES[reason.family] if reason.family else BOTH)
     of_one = f" for {word}" if word != BOTH else ""
-    return text.format_map({**reason.words, **more, "family": word, "for": of_one})
+    either = word.replace(" and ", " or ")
+    return text.format_map({**reason.words, **more, "family": word, "either": either, "for": of_one})
 
 
 def _when(reason: Reason, row: ReasonRow, view: Situation) -> str:
@@ -86,7 +88,8 @@ def _alike(one: Sequence[Reason], other: Sequence[Reason]) -> bool:
 
 def _same(one: Reason, other: Reason) -> bool:
     moments = ((one.until, other.until), (one.at, other.at))
-    return (one.kind, one.words) == (other.kind, other.words) and all(_near(*pair) for pair in moments)
+    told, too = (one.kind, one.uplink, one.words), (other.kind, other.uplink, other.words)
+    return told == too and all(_near(*pair) for pair in moments)
 
 
 def _near(one: float | None, other: float | None) -> bool:

@@ -28,7 +28,7 @@ def notes(
     for course in courses:
         policy = course.policy
         able = policy.forwards if asked.iif else policy.marks_own
-        if course.mark and able and _may_be(policy, asked, routing, devices):
+        if course.mark and able and may_be(policy, asked, routing, devices):
             if policy.by_marks:
                 keys = " and ".join(key for key, given in (("mac", policy.macs), ("dscp", policy.dscp)) if given)
                 yield f"policy {policy.name} chooses by {keys}, in nft; what it chose: --mark {course.mark:#x}"
@@ -38,7 +38,8 @@ def notes(
                 yield f"policy {policy.name} is sticky: {words}: {held}"
 
 
-def _may_be(policy: Policy, asked: Question, routing: Routing, devices: Mapping[int, Device]) -> bool:
+def may_be(policy: Policy, asked: Question, routing: Routing, devices: Mapping[int, Device]) -> bool:
+    """Whether a policy chooses the packet, as far as the kernel's rules have words for it."""
     rules = selected(policy, asked.family, routing)
     return any(matches(_any_rule(rule), asked, devices)[0] for rule in rules)
 

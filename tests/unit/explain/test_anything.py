@@ -185,6 +185,13 @@ def test_all_that_can_be_is_explained_with_a_reason_and_without_an_error(view: S
     json.dumps(made, allow_nan=False)
 
 
+def test_families_that_different_lines_carry_are_told_apart() -> None:
+    seen = frame((line(1, "one", (Family.IPV4,)), line(2, "two", (Family.IPV6,))))
+    four, six, *_ = why.overview(why.view_of(seen))
+    assert four.startswith("one (eth1) carries the IPv4 default: no other uplink is online.")
+    assert six.startswith("two (eth2) carries the IPv6 default: no other uplink is online.")
+
+
 def test_every_sentence_ends_and_what_would_change_it_does_not() -> None:
     for row in ROWS.values():
         assert row.says.endswith(".") or row.says.endswith("}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -11,12 +11,12 @@ from mwan_hook.explain import packets, why, words
 from mwan_hook.explain.reasons import ROWS
 from mwan_hook.explain.values import Reason, Situation
 from mwan_hook.kernel.question import Question
-from mwan_hook.model import MAIN_TABLE, PROTOCOL, Family, LastResort, Nexthop, Policy, Route, Routing
+from mwan_hook.model import MAIN_TABLE, PROTOCOL, Family, LastResort, Nexthop, Policy, Route, Routing, Status
 from mwan_hook.policy.policies import BoundPolicy
 from mwan_hook.trace.values import AnyRule, Device, KernelAnswer, KernelState, Leg, RouteEntry
 from mwan_hook.trace.walk import trace
 from mwan_hook.trace.words import Names
-from tests.frames import frame, line
+from tests.frames import frame, line, state
 from tests.unit.explain.test_reasons import KINDS
 
 V4 = Family.IPV4
@@ -47,6 +47,12 @@ def seen(table: int = 1000, last_resort: LastResort = LastResort.MAIN) -> Situat
     made = why.view_of(frame(LINES))
     routing = Routing(default_table=table, last_resort=last_resort)
     return made._replace(config=made.config._replace(routing=routing), policies=(POLICY,))
+
+
+def without(name: str) -> Situation:
+    """The same while one line is offline."""
+    out: Any = {name: {"status": Status.OFFLINE, "good": 0}}
+    return seen()._replace(state=state(LINES, **out))
 
 
 def told(
@@ -129,6 +135,11 @@ CASES = (
         told((rule(500, 0, 0, action="prohibit"), DEFAULT), SHARED),
         "A rule of another program refuses it: 500: from all prohibit. `mwan-hook trace 192.0.2.9` shows each step,"
         " `mwan-hook doctor` what to do about such rules.",
+    ),
+    Case(
+        "policy_passed",
+        told((FIRST, DEFAULT), SHARED, view=without("two")),
+        "Policy voip would take it, and none of its uplinks (two) takes packets now: so it goes on.",
     ),
     Case(
         "refused_by_resort",

@@ -242,7 +242,7 @@ CASES = (
     Case(
         "no_address",
         view(gone(1, "one", "no address")),
-        "one (eth1) is not used: eth1 has no usable IPv4 and IPv6 address. A lease, an advertisement or a configured"
+        "one (eth1) is not used: eth1 has no usable IPv4 or IPv6 address. A lease, an advertisement or a configured"
         " address brings one.",
     ),
     Case(
@@ -408,12 +408,12 @@ CASES = (
     Case(
         "none",
         view(gone(1, "one", "no carrier"), one={"judged": True, "way": ""}),
-        "No uplink is online for IPv4 and IPv6.",
+        "No uplink is online for IPv4 or IPv6.",
     ),
     Case(
         "unjudged",
         view(one(), one={**BAD, "judged": False}),
-        "No uplink has a verdict for IPv4 and IPv6 yet: its default stays as it was found.",
+        "No uplink has a verdict for IPv4 or IPv6 yet: its default stays as it was found.",
     ),
     Case("unused", view(one(families=(Family.IPV4,))), "No uplink has IPv6."),
     Case(
