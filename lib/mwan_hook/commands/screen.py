@@ -25,6 +25,7 @@ class Sentence(NamedTuple):
     indent: int
 
 
+CLEAR = "\x1b[H\x1b[2J"
 COMMENT = "# "
 WIDTH = 80  # columns where there is no terminal
 INK = {  # the one table of styles: colours of the terminal's own palette, so that they fit a dark and a light one
@@ -87,7 +88,15 @@ def show(table: Table) -> None:
 def put(lines: Iterable[Line]) -> None:
     """Print lines, in colours where they are wanted."""
     inked = coloured(os.environ, is_terminal())
-    text = "".join(f"{spelled(line, inked)}\n" for line in lines)
+    _write("".join(f"{spelled(line, inked)}\n" for line in lines))
+
+
+def clear() -> None:
+    """Begin at the top of an empty terminal."""
+    _write(CLEAR)
+
+
+def _write(text: str) -> None:
     try:
         if sys.stdout:
             sys.stdout.write(text)

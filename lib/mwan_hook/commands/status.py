@@ -13,7 +13,6 @@ from mwan_hook.commands.status_json import document
 from mwan_hook.commands.status_table import View, picture
 from mwan_hook.say import complain, say
 
-CLEAR = "\x1b[H\x1b[2J"
 REFRESH = 2.0  # seconds between two pictures of --watch
 
 
@@ -35,7 +34,7 @@ def _printed(looker: Looker, as_json: bool, watch: bool, view: View) -> int:
     while True:
         found = looker.look()
         if clear:
-            sys.stdout.write(CLEAR)
+            screen.clear()
         _print(found, as_json, view)
         if sys.stdout:
             sys.stdout.flush()

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from mwan_hook.model import Transition
 
 SECOND_SCREEN, FIRST_SCREEN = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"  # the second without a cursor
-CLEAR = "\x1b[H\x1b[2J"
 REFRESH = 2.0  # seconds between two looks
 ENDING = (signal.SIGTERM, signal.SIGHUP)
 WAKING = (signal.SIGWINCH, signal.SIGCONT)
@@ -192,7 +191,7 @@ class Canvas:
         if anew or len(lines) != len(self._there):
             self._there = []
         wanted = [screen.spelled(line, self._inked) for line in lines]
-        begun, before = ("", self._there) if self._there else (CLEAR, [""] * len(lines))
+        begun, before = ("", self._there) if self._there else (screen.CLEAR, [""] * len(lines))
         self._there = wanted
         pairs = enumerate(zip(before, wanted, strict=True), 1)
         self._write(begun + "".join(f"\x1b[{row};1H\x1b[K{new}" for row, (old, new) in pairs if old != new))
