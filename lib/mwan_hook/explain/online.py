@@ -101,7 +101,7 @@ def _resort(view: Situation) -> str:
 def standing_by(view: Situation, uplink: Uplink, found: Carriage) -> Reason:
     """Why it is online and does not carry."""
     family = found.family
-    if not found.members or not view.readable:
+    if not found.members:
         return Reason("online", uplink.name, family)
     if uplink.draining:
         return drained(view, uplink, found)

@@ -72,6 +72,9 @@ _STANDS_BY = {
         " gateway of their own.",
         "It takes over when {gone}",
     ),
+    "unranked": ReasonRow(
+        "{It} is online{for}. Whether it shares the default or stands by, only the configuration tells."
+    ),
     "online": ReasonRow("{It} is online{for}, and is not part of the default that the last run left."),
 }
 

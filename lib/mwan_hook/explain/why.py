@@ -84,7 +84,7 @@ def _stored(view: Situation, uplink: Uplink, found: Carriage) -> Reason:
     """What the last run has left of one that is not the best way out."""
     state = view.memory(uplink, found.family)
     if state.status is Status.ONLINE:
-        return Reason("online", uplink.name, found.family)
+        return Reason("unranked", uplink.name, found.family)
     if state.status is Status.DISABLED or not state.way:
         return Reason("lacks", uplink.name, found.family, {"reason": state.reason or "nothing is known of it"})
     return offline.by_verdict(view, uplink, found.family)

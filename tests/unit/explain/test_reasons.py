@@ -220,8 +220,13 @@ CASES = (
     ),
     Case(
         "online",
+        view(one()._replace(link=None)),
+        "one (eth1) is online, and is not part of the default that the last run left.",
+    ),
+    Case(
+        "unranked",
         view(one(), two(), more={"readable": False}),
-        "two (eth2) is online, and is not part of the default that the last run left.",
+        "two (eth2) is online. Whether it shares the default or stands by, only the configuration tells.",
     ),
     Case(
         "gone",
