@@ -128,6 +128,11 @@ def theirs(bed: Container) -> bool:
     return bed.sh("find /run/mwan-hook /var/lib/mwan-hook ! -user mwan-hook") == ""
 
 
+def saved_at(bed: Container) -> float:
+    """When a run last stored the state."""
+    return float(json.loads(bed.sh("cat /run/mwan-hook/state.json"))["saved_at"])
+
+
 def test_what_an_earlier_version_left_is_theirs_and_closed_configuration_is_opened_to_them(bed: Container) -> None:
     bed.wait("the files", lambda: theirs(bed))
     seen = bed.sh("stat -c '%U %G %a' /etc/mwan-hook/conf.d/50-closed.conf /etc/mwan-hook/mwan-hook.conf").splitlines()
@@ -185,6 +190,20 @@ def dialled(bed: Container) -> list[str]:
         "ip route show default dev wwan0; resolvectl dns wwan0"
     )
     return [line.strip() for line in bed.sh(look, check=False).splitlines()]
+
+
+def test_the_record_goes_to_the_disk_by_its_unit_and_when_the_machine_goes_down(bed: Container) -> None:
+    """In the sandbox of the services, as their user; a stop of the boot's unit is what a shutdown does."""
+    assert "OnCalendar=hourly" in bed.sh("systemctl cat mwan-hook-record.timer")
+    bed.sh("systemctl start mwan-hook-record")
+    size = "cat /var/lib/mwan-hook/record/*.xz | wc -c"
+    first = int(bed.sh(size))
+    assert bed.sh("stat -c '%U %a' /var/lib/mwan-hook/record/*.xz") == "mwan-hook 644\n"
+    before = saved_at(bed)
+    bed.wait("another run", lambda: saved_at(bed) > before)
+    bed.sh("systemctl restart mwan-hook-boot")
+    assert int(bed.sh(size)) > first
+    assert theirs(bed)
 
 
 def test_the_unit_that_dials_has_one_capability_and_hangs_up_what_was_killed(bed: Container) -> None:
