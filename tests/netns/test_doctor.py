@@ -22,7 +22,7 @@ from tests.netns.test_router import PINNED, _asked, _served
 
 UNITS = "usr/lib/systemd/system"
 WANTS = {
-    "timers.target": ("mwan-hook-check.timer", "mwan-hook-mail.timer"),
+    "timers.target": ("mwan-hook-check.timer", "mwan-hook-mail.timer", "mwan-hook-record.timer"),
     "paths.target": tuple(f"mwan-hook-{name}.path" for name in ("chores", "event", "hooks", "notify")),
     "sockets.target": ("mwan-hook-netlink.socket",),
     "multi-user.target": (
