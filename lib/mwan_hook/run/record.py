@@ -49,7 +49,10 @@ def _keep(path: str, judged: Judged, run: Plain) -> None:
     try:
         size = os.fstat(descriptor).st_size
         tail = os.pread(descriptor, TAIL, max(0, size - TAIL))
-        lines = _lines(judged, run, last(tail), whole=not size)
+        try:
+            lines = _lines(judged, run, last(tail), whole=not size)
+        except (KeyError, TypeError):  # a line that is not ours
+            lines = _lines(judged, run, {}, whole=True)
         if size + len(lines) > LARGEST and size:
             os.rename(path, f"{path}.1")
             os.close(descriptor)

@@ -179,6 +179,19 @@ def test_a_torn_line_of_the_ring_takes_no_other_with_it(tmp_path: Path) -> None:
     assert found[-1].state == played(str(tmp_path))[-1].state
 
 
+@pytest.mark.parametrize(
+    "line", ['{"at":{"v":1}}', '{"at":{"v":1,"boot":"boot","now":"soon"}}', "", "[]", '{"at":{"v":2}}']
+)
+def test_behind_a_line_that_is_not_ours_a_segment_begins(tmp_path: Path, line: str) -> None:
+    (tmp_path / files.RUN).mkdir(parents=True)
+    made = Machine(Random(6), str(tmp_path))
+    first = list(made.live(2))
+    with (tmp_path / files.RECORD).open("a") as ring:
+        ring.write(f"{line}\n")
+    last = list(made.live(2))
+    assert [frame.now for frame in played(str(tmp_path))] == [one.at.now for one in (*first, *last)]
+
+
 def test_a_lost_line_another_boot_and_a_state_that_is_gone_are_gaps_and_no_more(tmp_path: Path) -> None:
     (tmp_path / files.RUN).mkdir(parents=True)
     made = Machine(Random(2), str(tmp_path))
