@@ -56,6 +56,7 @@ def test_an_outage_is_in_all_three_forms_for_any_user(lab: Lab, tmp_path: Path) 
     assert max(map(len, shown.stdout.splitlines())) <= 80
     table, page = tmp_path / "r.csv", tmp_path / "r.html"
     router.mwan("report", "--csv", str(table), "--html", str(page))
+    assert router.mwan("report", "--csv", "-").stdout.splitlines()[0] == table.read_text().splitlines()[0]
     rows = list(csv.DictReader(io.StringIO(table.read_text())))
     (outage,) = (row for row in rows if row["kind"] == "outage")
     assert (outage["uplink"], outage["cause"], outage["word"]) == ("one", "beyond the gateway", "offline")

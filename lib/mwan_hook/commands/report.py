@@ -19,6 +19,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mwan_hook.explain.report.gather import Gathered
 
+STDOUT = "-"
+
 
 def run(
     root: str,
@@ -53,7 +55,8 @@ def run(
         from mwan_hook.explain.report import sheet
 
         _write(csv, sheet.text(found.hours, made))
-    say(f"{path}: written" for path in (html, csv) if path)
+    if STDOUT not in (html, csv):
+        say(f"{path}: written" for path in (html, csv) if path)
     if not html and not csv:
         say(text.lines(made, about))
     return 0
@@ -89,6 +92,9 @@ def _nothing(root: str, known: Config, found: Gathered) -> str:
 
 def _write(path: str, content: str) -> None:
     """Replace a file at one stroke; what is no plain file, as a pipe, is written to.  Raises MwanError."""
+    if path == STDOUT:
+        say(content.splitlines())
+        return
     try:
         if os.path.exists(path) and not os.path.isfile(path):
             with open(path, "w", encoding="utf-8", errors="replace") as file:
