@@ -53,7 +53,7 @@ def _flushed(root: str, record: Recording, now: float) -> str:
         return ""
     try:
         written = _append(root, record.size)
-        summed_up = _sum(root, record.keep, now)
+        summed_up = _sum(root, record, now)
         if written or summed_up:
             thinning.thin(root, record.keep, record.size, now, _size(files.under(root, hours.PLACE)))
     except OSError as error:
@@ -86,21 +86,22 @@ def _later(text: bytes) -> bytes:
     return b"".join(line for part in parts[1:] for line in part)
 
 
-def _sum(root: str, keep: float, now: float) -> bool:
+def _sum(root: str, record: Recording, now: float) -> bool:
     """Add the sums of hours that are over; whether there were any."""
     path, end = files.under(root, hours.PLACE), now // HOUR * HOUR
-    oldest = end - thinning.LONGER * keep
+    oldest = end - thinning.LONGER * record.keep
     known = hours.read(root, 0.0)
-    since = max((hour.until for hour in known), default=oldest)
+    since = max((hour.until for hour in known if hour.until <= end), default=oldest)  # not by a clock that was wrong
     if not end - since > 0:
         return False
-    since = max(since, end - keep)
-    fresh = [hours.line(one) for one in summed(frames(root, since - BEFORE, end + BEFORE), since, end)]
-    if known and known[0].begin < oldest - keep / thinning.LONGER:
-        kept = [hours.line(one) for one in known if one.begin >= oldest]
-        files.replace(path, b"".join((*kept, *fresh)), durable=True)
+    since = max(since, end - record.keep)
+    fresh = summed(frames(root, since - BEFORE, end + BEFORE), since, end)
+    lines, most = b"".join(map(hours.line, fresh)), min(record.size // 2, hours.MOST)
+    if (known and known[0].begin < oldest - record.keep / thinning.LONGER) or _size(path) + len(lines) > most:
+        kept = [one for one in known if oldest <= one.begin < end]
+        files.replace(path, hours.fitting((*kept, *fresh), most - most // 4), durable=True)
     elif fresh:
-        _add(path, b"".join(fresh))
+        _add(path, lines)
     return bool(fresh)
 
 

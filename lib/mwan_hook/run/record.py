@@ -30,7 +30,6 @@ LARGEST = 2 << 20  # bytes; beyond that the file becomes the older of the two
 SEGMENT = 900.0  # seconds after which a segment begins that can be played alone
 TAIL = 320  # bytes; the last field of a run's line is no longer
 AT = b'"at":{'
-HUNG_UP = "hung up: "  # model.BY_US, which brings all that is dialled
 _FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 

@@ -18,10 +18,12 @@ from mwan_hook.store import files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator
 
 END, AROUND = ".xz", ".around.xz"
 MOST = 2 << 20  # bytes of a file, beyond which another one of the same day is begun
+LARGEST = 256 << 20  # bytes that a file may say: one that says more is not ours
+PART = 1 << 20  # bytes that a member says where a file is written anew
 DAY = 86400.0
 LOST = b"\n"  # a line that is none
 MAGIC = lzma.compress(b"", lzma.FORMAT_XZ, lzma.CHECK_CRC32)[:8]  # how a member begins
@@ -39,21 +41,6 @@ class Day(NamedTuple):
     around: bool  # what is around transitions alone is left
     path: str
     size: int
-
-
-class Content(NamedTuple):
-    """What a file says: the texts of all members that can be read, and where the last of these ends.
-
-    A LOST stands for what cannot be read.
-    """
-
-    members: tuple[bytes, ...]
-    end: int
-
-    @property
-    def lines(self) -> list[bytes]:
-        """All of them."""
-        return b"".join(self.members).splitlines(keepends=True)
 
 
 def listed(root: str) -> list[Day]:
@@ -81,29 +68,56 @@ def _parsed(directory: str, name: str) -> Day | None:
         return None
 
 
-def content(path: str) -> Content:
-    """What a file says; nothing if it cannot be read."""
-    try:
-        raw = files.read(path) or b""
-    except (MwanError, ValueError):
-        return Content((), 0)
-    members, start, end = [], 0, 0
-    while 0 <= start < len(raw):
+def members(path: str) -> Iterator[bytes]:
+    """The texts of a file's members, the oldest first; LOST for what cannot be read."""
+    raw, start, size = _raw(path), 0, 0
+    while 0 <= start < len(raw) and size <= LARGEST:
         text, following = _member(raw, start)
         if text is None:
-            start = raw.find(MAGIC, start + 1)
-            members.append(LOST)
+            start, size = raw.find(MAGIC, start + 1), size + PART
+            yield LOST
             continue
-        members.append(text)
-        start = end = following
-    return Content(tuple(members), end)
+        yield text
+        start, size = following, size + len(text)
+
+
+def latest(path: str) -> Iterator[tuple[bytes, int]]:
+    """The texts of the members that can be read, the newest first, and where each ends."""
+    raw, wrong = _raw(path), 0
+    start = raw.rfind(MAGIC)
+    while start >= 0 and wrong * PART <= LARGEST:
+        text, end = _member(raw, start)
+        if text is None:
+            wrong += 1
+        else:
+            yield text, end
+        start = raw.rfind(MAGIC, 0, start)
+
+
+def lines(path: str) -> Iterator[bytes]:
+    """All lines of a file, of which no more than one member is in memory."""
+    for text in members(path):
+        yield from text.splitlines(keepends=True)
+
+
+def end_of(path: str) -> int:
+    """Where the last member that can be read ends."""
+    return next(latest(path), (b"", 0))[1]
+
+
+def _raw(path: str) -> bytes:
+    """The file; nothing if it cannot be read."""
+    try:
+        return files.read(path) or b""
+    except (MwanError, ValueError):
+        return b""
 
 
 def _member(raw: bytes, start: int) -> tuple[bytes | None, int]:
     """The text of the member that begins there, and where it ends."""
     try:
         unpacked = lzma.LZMADecompressor(lzma.FORMAT_XZ, _MEMORY)
-        text = unpacked.decompress(raw[start:], files.LARGEST)
+        text = unpacked.decompress(memoryview(raw)[start:], files.LARGEST)
     except lzma.LZMAError:
         return None, start
     if not unpacked.eof:
@@ -121,11 +135,11 @@ def append(root: str, date: str, text: bytes) -> None:
     known = listed(root)
     newest = known[-1] if known else Day(0, "", 0.0, True, "", 0)
     if newest.date == date and not newest.around and newest.size < MOST:
-        _add(newest.path, packed(text), content(newest.path).end)
+        _add(newest.path, packed(text), end_of(newest.path))
         return
     directory = files.under(root, files.RECORDS)
     files.make_directory(directory)
-    if newest.size and (end := content(newest.path).end) < newest.size:
+    if newest.size and (end := end_of(newest.path)) < newest.size:
         _add(newest.path, b"", end)
     _add(f"{directory}/{newest.number + 1:06d}-{date}{END}", packed(text), 0)
 
@@ -147,10 +161,18 @@ def _add(path: str, member: bytes, end: int) -> None:
         os.close(descriptor)
 
 
-def keep_around(day: Day, lines: Sequence[bytes]) -> None:
+def keep_around(day: Day, kept: Iterable[bytes]) -> None:
     """Put what is left of a file in its place, under its other name.  Raises MwanError."""
-    if lines:
-        files.replace(day.path.removesuffix(END) + AROUND, packed(b"".join(lines)), durable=True)
+    found, part, size = [], [], 0
+    for line in kept:
+        part.append(line)
+        size += len(line)
+        if size > PART:
+            found.append(packed(b"".join(part)))
+            part, size = [], 0
+    found.append(packed(b"".join(part)) if part else b"")
+    if any(found):
+        files.replace(day.path.removesuffix(END) + AROUND, b"".join(found), durable=True)
     drop(day)
 
 
@@ -161,7 +183,7 @@ def drop(day: Day) -> None:
 
 def shorten(day: Day, most: int) -> None:
     """Leave the newest members of a file, at least one, that take no more than ``most`` bytes.  Raises MwanError."""
-    members = [packed(one) for one in content(day.path).members if one != LOST]
-    while len(members) > 1 and sum(map(len, members)) > most:
-        del members[0]
-    files.replace(day.path, b"".join(members), durable=True)
+    kept = [packed(text) for text in members(day.path) if text != LOST]
+    while len(kept) > 1 and sum(map(len, kept)) > most:
+        del kept[0]
+    files.replace(day.path, b"".join(kept), durable=True)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from mwan_hook import plainjson
-from mwan_hook.model import MwanError
 from mwan_hook.store import codec, files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from mwan_hook.model import Hour
 
 PLACE = files.LIB + "/record/hours"
 VERSION = 1
+MOST = files.LARGEST // 2  # bytes
 
 
 def line(hour: Hour) -> bytes:
@@ -21,15 +23,21 @@ def line(hour: Hour) -> bytes:
 
 def read(root: str, since: float) -> tuple[Hour, ...]:
     """Hours that cover anything after a moment; a line that cannot be read is left out.  Raises MwanError."""
-    path = files.under(root, PLACE)
     try:
-        with open(path, "rb") as file:
-            found = [hour for one in file if (hour := _parsed(one, since))]
-    except FileNotFoundError:
-        return ()
-    except OSError as error:
-        raise MwanError(f"cannot read {path}: {files.why(error)}") from error
+        text = files.read(files.under(root, PLACE)) or b""
+    except ValueError:
+        return ()  # not ours
+    found = [hour for one in text.split(b"\n") if (hour := _parsed(one, since))]
     return tuple(sorted(found, key=lambda hour: (hour.begin, hour.since)))
+
+
+def fitting(known: Iterable[Hour], most: int) -> bytes:
+    """The lines of the newest of these hours that take no more than ``most`` bytes."""
+    lines = [*map(line, known)]
+    size = sum(map(len, lines))
+    while lines and size > most:
+        size -= len(lines.pop(0))
+    return b"".join(lines)
 
 
 def _parsed(one: bytes, since: float) -> Hour | None:

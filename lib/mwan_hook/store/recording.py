@@ -5,10 +5,11 @@ What cannot be read (torn, foreign, of a newer version) is left out, and all tha
 
 from __future__ import annotations
 
+from bisect import bisect_right
+
 from mwan_hook import plainjson
 from mwan_hook.model import (
     AnswerRecord,
-    At,
     BaseRecord,
     BytesRecord,
     ConfigRecord,
@@ -45,11 +46,16 @@ def _lines(root: str, since: float) -> Iterator[bytes]:
         if day.end + days.DAY >= since or day is known[-1]:
             if day.number != number + 1:
                 yield days.LOST
-            lines = days.content(day.path).lines
-            while lines[-1:] == [days.LOST] and day is known[-1]:
-                lines.pop()  # a torn flush: the ring has it still
-            yield from lines
-            number = 0 if day.around else day.number
+            lost = False
+            for line in days.lines(day.path):
+                if lost and line != days.LOST:
+                    yield days.LOST
+                lost = line == days.LOST
+                if not lost:
+                    yield line
+            if lost and day is not known[-1]:  # else it is a torn flush: the ring has it still
+                yield days.LOST
+            number = day.number
     yield from unflushed(root)
 
 
@@ -66,9 +72,10 @@ def unflushed(root: str) -> list[bytes]:
 def flushed(root: str) -> tuple[str, float]:
     """Boot and time of the last run that is below /var."""
     for day in reversed(days.listed(root)):
-        for line in reversed(days.content(day.path).lines):
-            if at := at_of(line):
-                return at["boot"], at["now"]
+        for text, _ in days.latest(day.path):
+            for line in reversed(text.splitlines(keepends=True)):
+                if at := at_of(line):
+                    return at["boot"], at["now"]
     return "", 0.0
 
 
@@ -78,24 +85,28 @@ def at_of(line: bytes) -> dict[str, Any]:
     if start < 0 or line[-3:] != b"}}\n":
         return {}
     try:
-        found = plainjson.loads(line[start + len(AT) - 1 : -2])
-        return found if {*At._fields} <= {*found} else {}
-    except (ValueError, RecursionError, TypeError):
+        found: dict[str, Any] = plainjson.loads(line[start + len(AT) - 1 : -2])
+        codec.decoder("At")(found)
+    except (ValueError, RecursionError, TypeError, KeyError, AttributeError):
         return {}
+    return found
 
 
 def _with_samples(lines: list[bytes], samples: list[bytes], after: tuple[str, float]) -> list[bytes]:
     """The lines with each sample behind the last run before it; those before ``after`` were flushed."""
-    found = list(lines)
+    known: dict[str, list[tuple[float, int]]] = {}  # times of runs and their places, by boot
+    for place, line in enumerate(lines):
+        if at := at_of(line):
+            known.setdefault(at["boot"], []).append((at["now"], place))
+    behind: dict[int, list[bytes]] = {}
     for sample in samples:
         one = parsed(sample)
         if not isinstance(one, BytesRecord) or (one.boot == after[0] and one.now <= after[1]):
             continue
-        runs = [(place, at_of(line)) for place, line in enumerate(found)]
-        before = [place for place, at in runs if at and at["boot"] == one.boot and at["now"] <= one.now]
-        if before:
-            found.insert(before[-1] + 1, sample)
-    return found
+        runs = known.get(one.boot, ())
+        if before := bisect_right(runs, (one.now, len(lines))):
+            behind.setdefault(runs[before - 1][1], []).append(sample)
+    return [found for place, line in enumerate(lines) for found in (line, *behind.get(place, ()))]
 
 
 def configs(root: str) -> Iterator[ConfigRecord]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+
 from mwan_hook.store import days
 from mwan_hook.store.recording import at_of
 
@@ -39,9 +41,10 @@ def _age(known: Sequence[Day], place: int, age: float) -> None:
 def _reduce(known: Sequence[Day], place: int) -> None:
     """Leave of a file what is around transitions, those of the days beside it too."""
     near = known[max(0, place - 1) : place + 2]
-    texts = {day.number: days.content(day.path).lines for day in near}
-    moments = [at for lines in texts.values() for at in transitions(lines)]
-    days.keep_around(known[place], list(around(texts[known[place].number], moments)))
+    moments = sorted(moment for day in near for moment in transitions(days.lines(day.path)))
+    following = known[place + 1 : place + 2]
+    goes_on = any(not next(days.lines(day.path), BEGIN).startswith(BEGIN) for day in following)
+    days.keep_around(known[place], around(days.lines(known[place].path), moments, goes_on))
 
 
 def _shrink(root: str, most: int) -> None:
@@ -77,16 +80,25 @@ def segments(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
         yield part
 
 
-def around(lines: Iterable[bytes], moments: Sequence[float]) -> Iterator[bytes]:
-    """What is needed to play the time around these moments."""
+def around(lines: Iterable[bytes], moments: Sequence[float], goes_on: bool) -> Iterator[bytes]:
+    """What is needed to play the time around these moments, which are in order.
+
+    ``goes_on``: the next file begins with the rest of the last segment, and cannot be played without it.
+    """
+    last: list[bytes] = []
     for part in segments(lines):
-        if part[0].startswith(BEGIN):
-            yield from part[: _needed(part, moments)]
+        yield from _shortened(last, moments)
+        last = part
+    yield from last if goes_on else _shortened(last, moments)
 
 
-def _needed(part: Sequence[bytes], moments: Sequence[float]) -> int:
-    for place in range(len(part) - 1, -1, -1):
-        at = at_of(part[place])
-        if at and any(abs(at["wall"] - moment) <= AROUND for moment in moments):
-            return place + 1
-    return 0
+def _shortened(part: list[bytes], moments: Sequence[float]) -> list[bytes]:
+    """What is needed of a segment; LOST stands where it ends too early for what may follow."""
+    end = next((place + 1 for place in range(len(part) - 1, -1, -1) if _is_near(part[place], moments)), 0)
+    return [*part[:end], days.LOST] if end < len(part) else part
+
+
+def _is_near(line: bytes, moments: Sequence[float]) -> bool:
+    at = at_of(line)
+    place = bisect_left(moments, at["wall"] - AROUND) if at else len(moments)
+    return place < len(moments) and moments[place] <= at["wall"] + AROUND

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from mwan_hook import plainos
 from mwan_hook.commands import record as command
 from mwan_hook.explain.frames import Frame, frames
-from mwan_hook.model import Recording
-from mwan_hook.store import days, files, recording, thinning
+from mwan_hook.model import Family, Hour, LineHour, Recording, Stretch
+from mwan_hook.store import days, files, hours, recording, thinning
 from tests.unit.explain.pasts import Machine
 from tests.unit.explain.test_frames import without_loans
 
@@ -125,7 +125,7 @@ def test_killed_anywhere_the_next_flush_has_all_of_it(room: Recording) -> None:
             moment += 1
         assert moment > 2
         for day in days.listed(root):
-            assert days.content(day.path).end == day.size
+            assert days.end_of(day.path) == day.size
 
 
 @pytest.mark.parametrize("harm", ["cut", "turned", "foreign", "newer", "zeros", "twice"])
@@ -280,12 +280,7 @@ def day(root: str, begin: float, told: tuple[float, ...] = (), size: int = 0) ->
 
 def minutes(root: str, begin: float) -> list[int]:
     """The minutes of a day that are kept."""
-    walls = [
-        at["wall"]
-        for one in days.listed(root)
-        for line in days.content(one.path).lines
-        if (at := recording.at_of(line))
-    ]
+    walls = [at["wall"] for one in days.listed(root) for line in days.lines(one.path) if (at := recording.at_of(line))]
     return sorted(round((wall - begin) / 60) for wall in walls if begin <= wall < begin + 86400)
 
 
@@ -338,8 +333,117 @@ def test_the_oldest_go_first_where_there_is_too_much(tmp_path: Path) -> None:
     assert len(days.listed(root)) == 1
 
 
+def test_of_a_day_that_begins_within_a_segment_what_is_around_its_first_transition_is_kept(tmp_path: Path) -> None:
+    with machine(Random(8)) as (root, made):
+        lived(made, 3)
+        ring = Path(root, files.RECORD)
+        days.append(root, "2026-11-29", ring.read_bytes())
+        size = ring.stat().st_size
+        made.restless = 1.0
+        while not (frame := played(root)[-1]).happened:
+            lived(made, 1)
+        rest = ring.read_bytes()[size:]
+        assert not rest.startswith(thinning.BEGIN)
+        whole = played(root)
+        days.append(root, "2026-11-30", rest)
+        days.append(root, "2026-12-01", run_line(frame.wall + 9999))
+        without_ring(root)
+        for place in (0, 1):
+            thinning._reduce(days.listed(root), place)
+        assert [day.around for day in days.listed(root)] == [True, True, False]
+        assert played(root) == whole
+
+
+def test_what_is_kept_of_a_day_can_be_read_however_much_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    day(str(tmp_path), MIDNIGHT, told=tuple(600.0 * number for number in range(144)))
+    day(str(tmp_path), MIDNIGHT + DAY)
+    monkeypatch.setattr(days, "PART", 30_000)
+    thinning._reduce(days.listed(str(tmp_path)), 0)
+    monkeypatch.setattr(files, "LARGEST", 60_000)
+    assert minutes(str(tmp_path), MIDNIGHT) == list(range(1440))
+
+
+def test_a_small_file_that_says_very_much_is_not_read_to_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "000001-2026-11-30.xz"
+    monkeypatch.setattr(days, "LARGEST", 1_000_000)
+    for text in (b"x\n" * 30_000, bytes(files.LARGEST + 1)):
+        path.write_bytes(days.packed(text) * 200)
+        assert sum(map(len, days.members(str(path)))) <= 1_060_000
+        assert len([*days.latest(str(path))]) in (0, 200)
+
+
+@pytest.mark.parametrize("at", ['"wall":"x","now":1', '"wall":1e300,"now":1', '"wall":1,"now":[]', '"wall":1'])
+def test_a_run_whose_times_are_none_is_no_run(tmp_path: Path, at: str) -> None:
+    with machine(Random(9)) as (root, made):
+        lived(made, 2)
+        with Path(root, files.RECORD).open("a") as ring:
+            ring.write(f'{{"v":1,"k":"run","at":{{"v":1,"boot":"","config":1,"facts":1,"base":1,{at}}}}}\n')
+        lived(made, 2)
+        before = played(root)
+        assert flush(root) == ""
+        thinning._reduce(days.listed(root), 0)
+        without_ring(root)
+        assert len(before) == 4
+
+
+def test_samples_behind_one_run_stand_in_their_order(tmp_path: Path) -> None:
+    with machine(Random(10)) as (root, made):
+        lived(made, 2)
+        last = played(root)[-1]
+        with Path(root, files.RECORD_SAMPLES).open("wb") as samples:
+            for number in (1, 2, 3):
+                at = {"boot": last.boot, "now": last.now + number, "wall": last.wall + number}
+                line = {"v": 1, "k": "bytes", **at, "carried": {"one": [7, 1000 * number, 0]}}
+                samples.write(json.dumps(line, separators=(",", ":")).encode() + b"\n")
+        assert [frame.moved for frame in played(root) if not frame.ran][1:] == [{"one": (1000, 0)}] * 2
+
+
+# ---------------------------------------------------------------- the sums of hours
+
+
+def hour(begin: float) -> Hour:
+    lines = tuple([LineHour(f"uplink{number}", Family.IPV4, (Stretch(0.0, "online"),)) for number in range(50)])
+    return Hour(begin, begin, begin + 3600, lines)
+
+
+def test_hours_of_many_uplinks_take_no_more_than_half_of_the_size(tmp_path: Path) -> None:
+    with machine(Random(11)) as (root, made):
+        lived(made, 3)
+        place = Path(root, hours.PLACE)
+        place.parent.mkdir(parents=True)
+        place.write_bytes(b"".join(hours.line(hour(MIDNIGHT - 3600 * ago)) for ago in range(200, 0, -1)))
+        room = Recording(size=200_000)
+        assert flush(root, room, MIDNIGHT + 7200) == ""
+        assert 50_000 < place.stat().st_size <= 100_000
+        assert hours.read(root, 0.0)[-1].begin == MIDNIGHT - 3600
+
+
+def test_hours_of_a_clock_that_was_ahead_stop_no_later_sums() -> None:
+    with machine(Random(12)) as (root, made):
+        made.restless = 1.0
+        lived(made, 3)
+        first = played(root)[0].wall
+        place = Path(root, hours.PLACE)
+        place.parent.mkdir(parents=True)
+        place.write_bytes(hours.line(hour(first // 3600 * 3600 + 3600 * 24 * 3650)))
+        assert flush(root, ROOM, first + 7200) == ""
+        assert first // 3600 * 3600 in [one.begin for one in hours.read(root, 0.0)]
+
+
+def test_what_lies_where_hours_should_is_left_alone_by_readers(tmp_path: Path) -> None:
+    place = tmp_path / hours.PLACE
+    place.parent.mkdir(parents=True)
+    os.mkfifo(place)
+    assert hours.read(str(tmp_path), 0.0) == ()
+
+
+# ---------------------------------------------------------------- order
+
+
 def test_files_go_on_in_their_order_under_any_clock(tmp_path: Path) -> None:
     for date in ("2031-01-01", "2026-11-30", "2026-11-30", "1970-01-01"):
         days.append(str(tmp_path), date, run_line(1.0))
     assert [one.date for one in days.listed(str(tmp_path))] == ["2031-01-01", "2026-11-30", "1970-01-01"]
-    assert len(days.content(days.listed(str(tmp_path))[1].path).lines) == 2
+    assert len([*days.lines(days.listed(str(tmp_path))[1].path)]) == 2
