@@ -1,10 +1,8 @@
-"""What a word of ``mwan-hook why`` means, and how wide its answer may be."""
+"""What a word of ``mwan-hook why`` means."""
 
 from __future__ import annotations
 
 import difflib
-import shutil
-import sys
 
 from mwan_hook.model import UsageError
 
@@ -12,13 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mwan_hook.explain.values import Situation
 
-USUAL = 80  # columns, where there is no terminal
 CLOSE = 0.6  # of two words, as difflib measures it
-
-
-def width() -> int:
-    """Columns of the terminal, or the usual ones."""
-    return shutil.get_terminal_size((USUAL, 0)).columns if sys.stdout.isatty() else USUAL
 
 
 def refuse_near_misses(word: str, view: Situation) -> None:

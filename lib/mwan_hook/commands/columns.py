@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from itertools import repeat
 
-from mwan_hook.commands.wrapping import Styled, clauses, columns, flow, stripped, width, words
 from mwan_hook.light import NamedTuple
 from mwan_hook.say import shown
+from mwan_hook.wrapping import Styled, clauses, columns, flow, stripped, width, words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from mwan_hook.commands.wrapping import Line
+    from mwan_hook.wrapping import Line
 
     Sentence = tuple[Styled, ...]
 

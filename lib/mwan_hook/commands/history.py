@@ -7,10 +7,10 @@ import time
 
 from mwan_hook.commands import screen
 from mwan_hook.commands.columns import Table, TableRow
-from mwan_hook.commands.wrapping import Styled
 from mwan_hook.model import Transition
 from mwan_hook.say import say
 from mwan_hook.store import history
+from mwan_hook.wrapping import Styled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

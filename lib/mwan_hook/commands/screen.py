@@ -6,16 +6,16 @@ import os
 import sys
 
 from mwan_hook.commands import columns
-from mwan_hook.commands.wrapping import Styled
 from mwan_hook.light import NamedTuple
 from mwan_hook.say import shown
+from mwan_hook.wrapping import Styled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from mwan_hook.commands.columns import Table
-    from mwan_hook.commands.wrapping import Line
+    from mwan_hook.wrapping import Line
 
 
 class Sentence(NamedTuple):

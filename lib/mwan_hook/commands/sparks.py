@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from statistics import median
 
-from mwan_hook.commands.wrapping import Styled, joined
 from mwan_hook.light import NamedTuple
+from mwan_hook.wrapping import Styled, joined
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from mwan_hook.commands.asked import refuse_near_misses, width
+from mwan_hook.commands.asked import refuse_near_misses
+from mwan_hook.commands.screen import width
 from mwan_hook.config import look as configured
 from mwan_hook.explain import why, words
 from mwan_hook.explain.online import listed

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import time
 
-from mwan_hook.commands.asked import refuse_near_misses, width
+from mwan_hook.commands.asked import refuse_near_misses
+from mwan_hook.commands.screen import width
 from mwan_hook.explain import document, moments, why, words
 from mwan_hook.explain.clock import local
 from mwan_hook.explain.frames import frames

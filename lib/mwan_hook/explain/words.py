@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import textwrap
-
 from mwan_hook.durations import duration
 from mwan_hook.explain import clock
 from mwan_hook.explain.reasons import ROWS
 from mwan_hook.explain.row import LATEST, WHEN
 from mwan_hook.model import Family
 from mwan_hook.say import shown
+from mwan_hook.wrapping import filled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -103,13 +102,10 @@ def _earlier(one: Reason, other: Reason) -> Reason:
     return one._replace(until=min(one.until, other.until))
 
 
-def wrapped(paragraphs: Iterable[str], width: int, indent: str = "") -> list[str]:
-    """Lines of at most ``width`` columns, words whole where they fit; an empty line between paragraphs.
-
-    ``indent``: of all lines of a paragraph but the first.
-    """
+def wrapped(paragraphs: Iterable[str], width: int) -> list[str]:
+    """Lines of at most ``width`` columns, words whole where they fit; an empty line between paragraphs."""
     found: list[str] = []
     for text in paragraphs:
         found += [""] if found else []
-        found += textwrap.wrap(shown(text), max(width, NARROWEST), subsequent_indent=indent, break_on_hyphens=False)
+        found += filled(shown(text), max(width, NARROWEST))
     return found

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from mwan_hook.commands import columns, screen
 from mwan_hook.commands.columns import Table, TableRow
-from mwan_hook.commands.wrapping import Styled, width
 from mwan_hook.say import shown
+from mwan_hook.wrapping import Styled, width
 
 # Letters of every width, what is spelled out, and what is typed.
 LETTERS = st.characters(exclude_categories=["Cs"]) | st.sampled_from("ab ;:漢字é\u0301\u20dd\x1b\x00\u202e\t/")

@@ -44,6 +44,12 @@ def width(line: Iterable[Styled]) -> int:
     return sum(columns(span.text) for span in line)
 
 
+def filled(text: str, room: int) -> list[str]:
+    """A text in lines of at most ``room`` columns."""
+    lines = flow(([word] for word in words([Styled(text)])), room, 1)
+    return ["".join(span.text for span in line) for line in lines]
+
+
 def clauses(spans: Iterable[Styled]) -> list[Group]:
     """Words of a sentence, those between two semicolons together."""
     groups: list[Group] = [[]]
