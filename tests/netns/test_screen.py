@@ -106,7 +106,7 @@ def test_keys_choose_explain_and_quit_and_the_terminal_is_as_it_was(net: Network
         assert screen.modes == (screen.before[3], False)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
 def test_what_ends_it_gives_the_terminal_back(net: Network, number: signal.Signals) -> None:
     with watching(net) as screen:
         if number is signal.SIGINT:

@@ -6,21 +6,21 @@ import time
 
 from mwan_hook.commands.columns import Table, TableRow, lines, paragraph
 from mwan_hook.commands.status_json import best_tier
-from mwan_hook.commands.wrapping import Styled, columns
 from mwan_hook.durations import largest_unit
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import FAMILIES, Family, FamilyState, Uplink, UplinkState
+from mwan_hook.model import FAMILIES, Family, FamilyState, Status, Uplink, UplinkState
 from mwan_hook.verdict import words
 from mwan_hook.verdict.standing import uses
 from mwan_hook.verdict.words import Word
+from mwan_hook.wrapping import Styled, columns
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mwan_hook.commands.wrapping import Line
     from mwan_hook.model import Draining
     from mwan_hook.run.scene import Judged, Scene
+    from mwan_hook.wrapping import Line
 
 HEADS = ("UPLINK", "INTERFACE", "STATE", "IPV4", "IPV6", "SINCE", "REASON")
 NUMBERS = ("METRIC", "WEIGHT", "TABLE")  # with --all, behind the state
@@ -125,17 +125,24 @@ def clock(seen: Scene, moment: float) -> str:
 
 
 def _ways(seen: Scene, judged: Judged, family: Family, tier: Sequence[str]) -> list[str]:
-    """A cell an uplink: who carries the default and how much of it, and the round trip; each below the other."""
+    """A cell an uplink: who carries the default and how much of it, and :func:`_measured`; each below the other."""
     whole = sum(uplink.config.weight for uplink in seen.uplinks if uplink.name in tier) or 1
     marks, times = [], []
     for uplink in seen.uplinks:
         mark = MARK if uplink.name in tier else ""
         marks.append(f"{mark} {100 * uplink.config.weight / whole:.0f} %" if mark and len(tier) > 1 else mark)
         state = judged.state.uplinks.get(uplink.name, UplinkState()).family(family)
-        times.append(f"{state.latency_ms:.1f} ms" if state.latency_ms is not None else "-")
+        times.append(_measured(state))
     left, right = max(map(columns, marks)), max(map(columns, times))
     gap = " " if left else ""
     return [f"{mark.ljust(left)}{gap}{spent.rjust(right)}" for mark, spent in zip(marks, times, strict=True)]
+
+
+def _measured(state: FamilyState) -> str:
+    """The round trip; that it is online where none is measured, as by facts alone."""
+    if state.latency_ms is not None:
+        return f"{state.latency_ms:.1f} ms"
+    return Word.ONLINE.value if state.status is Status.ONLINE else "-"
 
 
 def story(seen: Scene, judged: Judged, uplink: Uplink, state: FamilyState) -> str:

@@ -1,6 +1,6 @@
 """``mwan-hook status --watch`` on a terminal: a screen with the last hour, and keys.
 
-What ends or stops the program gives the terminal back as it was: q, ^C, ^Z, SIGTERM and SIGHUP alike.
+What ends or stops the program gives the terminal back as it was: q, ^C, ^Z, ^\\, SIGTERM and SIGHUP alike.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from mwan_hook.commands.looking import Look, Looker
-    from mwan_hook.commands.wrapping import Line
     from mwan_hook.model import Transition
+    from mwan_hook.wrapping import Line
 
 SECOND_SCREEN, FIRST_SCREEN = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"  # the second without a cursor
 REFRESH = 2.0  # seconds between two looks
-ENDING = (signal.SIGTERM, signal.SIGHUP)
+ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 WAKING = (signal.SIGWINCH, signal.SIGCONT)
 QUIT, BACK, ENTER, UP, DOWN, PAGE_UP, PAGE_DOWN = "quit", "back", "enter", "up", "down", "page up", "page down"
 KEYS = {

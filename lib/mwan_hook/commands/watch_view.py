@@ -7,20 +7,20 @@ import time
 from mwan_hook.commands import sparks, status_table
 from mwan_hook.commands.columns import Table, TableRow, blocks, paragraph
 from mwan_hook.commands.status_table import NO_UPLINKS, View
-from mwan_hook.commands.wrapping import Styled, columns, width
 from mwan_hook.explain.pulse import SPAN
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import Family, UplinkState
 from mwan_hook.verdict import words
+from mwan_hook.wrapping import Styled, columns, width
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from mwan_hook.commands.looking import Look
-    from mwan_hook.commands.wrapping import Line
     from mwan_hook.explain.pulse import Sample
     from mwan_hook.model import Transition, Uplink
+    from mwan_hook.wrapping import Line
 
 CHOSEN, OTHER = "> ", "  "
 INDENT = len(OTHER)
@@ -28,6 +28,7 @@ MOST_SLOTS = 60  # a minute each
 FEWEST_SLOTS = 8
 LABELS = ("round trip", "loss")
 SHORT_LABELS = ("trip", "loss")
+ROOMY = 8  # lines of a screen that has room for what is wrong
 SPACIOUS = 16  # lines of a screen that has room for the last changes
 FEWEST_CHANGES = 4  # lines of them
 KEYS = "q quit  up/down choose  Enter why"
@@ -55,7 +56,8 @@ class Known(NamedTuple):
 def overview(known: Known, chosen: int, size: Size) -> list[Line]:
     """All uplinks, the chosen one marked, and below them what changed last."""
     count = len(known.look.seen.uplinks)
-    room = max(0, size.lines - 2)
+    notes = _notes(known, size)
+    room = max(0, size.lines - 2 - len(notes))
     whole = _spaced(_uplinks(known, size), room)
     changes = _changes(known.happened, size, room - _lines(whole) - 1) if size.lines >= SPACIOUS else []
     room -= len(changes)
@@ -65,7 +67,7 @@ def overview(known: Known, chosen: int, size: Size) -> list[Line]:
         body = paragraph([Styled(NO_UPLINKS)], size.columns, 0)[:room]
     filled: list[Line] = [()] * (room - len(body))
     footer = _footer(known, KEYS, f"{chosen + 1} of {count}" if count > 1 else "", size)
-    return [_title(known, size), *body, *changes, *filled, footer][: size.lines]
+    return [_title(known, size), *body, *changes, *filled, *notes, footer][: size.lines]
 
 
 def _spaced(rows: list[list[Line]], room: int) -> list[list[Line]]:
@@ -97,6 +99,16 @@ def _footer(known: Known, keys: str, where: str, size: Size) -> Line:
     if known.look.mistakes:
         return paragraph([Styled(known.look.mistakes[0], "offline")], size.columns, 0)[0]
     return _ends(keys, where, size, "dim")
+
+
+def _notes(known: Known, size: Size) -> list[Line]:
+    """The first line of what ``status`` says beside its table, where there is room; how many others there are."""
+    if not known.look.notes or size.lines < ROOMY:
+        return []
+    first, *others = known.look.notes
+    rest = f" (and {len(others)} more)" if others else ""
+    lines = paragraph([Styled(first, "degraded")], max(1, size.columns - columns(rest)), 0)
+    return [(*lines[0], Styled(rest, "dim"))] if rest else lines[:1]
 
 
 def _ends(left: str, right: str, size: Size, style: str) -> Line:

@@ -112,6 +112,15 @@ def test_a_family_that_stands_otherwise_gets_a_line_of_its_own() -> None:
     ]
 
 
+def test_a_family_that_is_online_without_a_round_trip_says_so() -> None:
+    by_facts = known("fiber", V6, latency_ms=None, by_facts=True)
+    made = judged({"fiber": (known("fiber", V4), by_facts), "cable": both("cable", **DEAD)})
+    assert [line.split("  1min")[0] for line in drawn(made, None)[1:3]] == [
+        "fiber   fiber      online   * 8.9 ms  * online",
+        "cable   cable      offline         -         -",
+    ]
+
+
 def test_nothing_that_carries_is_said_once() -> None:
     assert drawn(judged({"fiber": both("fiber", **DEAD)}))[-1] == "nothing carries the default route"
 

@@ -12,10 +12,10 @@ from mwan_hook.commands import screen, sparks, status_table, watch, watch_view
 from mwan_hook.commands.looking import Look
 from mwan_hook.commands.sparks import Slot
 from mwan_hook.commands.watch_view import Known, Size
-from mwan_hook.commands.wrapping import Styled, width
 from mwan_hook.explain.pulse import Sample
 from mwan_hook.model import Family, Transition, UplinkState
 from mwan_hook.run.scene import Judged
+from mwan_hook.wrapping import Styled, width
 from tests.unit.commands.test_status_table import DEAD, WALL, both, judged
 
 V4 = Family.IPV4
@@ -47,9 +47,13 @@ def said(lines: Sequence[Sequence[Styled]]) -> list[str]:
 SIZES = st.builds(Size, st.integers(20, 200), st.integers(3, 60), st.booleans())
 
 
-@given(st.integers(0, 30), st.data(), SIZES)
-def test_the_screen_is_full_and_never_wider(count: int, data: st.DataObject, size: Size) -> None:
+NOTES = st.lists(st.sampled_from(["cannot write /run/mwan-hook/state: no space \x1b[2J", "b" * 99]), max_size=3)
+
+
+@given(st.integers(0, 30), st.data(), SIZES, NOTES)
+def test_the_screen_is_full_and_never_wider(count: int, data: st.DataObject, size: Size, notes: list[str]) -> None:
     of = known(MADE, count)
+    of = of._replace(look=of.look._replace(notes=tuple(notes)))
     chosen = data.draw(st.integers(0, max(0, len(of.look.seen.uplinks) - 1)))
     lines = watch_view.overview(of, chosen, size)
     assert len(lines) == size.lines and all(width(line) <= size.columns for line in lines)
@@ -85,6 +89,15 @@ def test_a_mistake_in_the_configuration_takes_the_place_of_the_keys() -> None:
     of = known(MADE)
     of = of._replace(look=of.look._replace(mistakes=("mwan-hook.conf: line 3: \x1b[2J unknown key",)))
     assert said(watch_view.overview(of, 0, Size(80, 24, True)))[-1] == "mwan-hook.conf: line 3: \\x1b[2J unknown key"
+
+
+def test_what_status_says_beside_its_table_stands_above_the_keys() -> None:
+    of = known(MADE)
+    of = of._replace(look=of.look._replace(notes=("cannot set routes: \x1b[2J no permission", "another", "a third")))
+    lines = said(watch_view.overview(of, 0, Size(80, 24, True)))
+    assert lines[-2] == "cannot set routes: \\x1b[2J no permission (and 2 more)"
+    assert lines[-1].startswith("q quit")
+    assert not any("cannot" in line for line in said(watch_view.overview(of, 0, Size(80, 7, True))))
 
 
 def test_an_uplink_whose_memory_is_gone_stands_there_all_the_same() -> None:
