@@ -7,7 +7,7 @@ from mwan_hook.explain import dialled
 from mwan_hook.explain.carriage import is_over_quota, metric_of
 from mwan_hook.explain.earliest import good_again
 from mwan_hook.explain.offline import will_be_held
-from mwan_hook.explain.online import listed, quality, quota
+from mwan_hook.explain.online import has, listed, quality, quota
 from mwan_hook.explain.values import Reason
 from mwan_hook.model import KEEP, Connectivity, Fallback, Family, FamilyState, Status, Turn, Uplink, turn_key
 from mwan_hook.policy.policies import in_family, via
@@ -95,7 +95,7 @@ def _rank(view: Situation, uplink: Uplink, found: Carriage) -> list[Reason]:
     lead = found.members[0]
     if uplink.preference(found.family) <= lead.preference(found.family):
         return []
-    words = {"better": listed(found.names), "better_metric": str(metric_of(lead))}
+    words = {"better": listed(found.names), "has": has(found.names), "better_metric": str(metric_of(lead))}
     return [Reason("standby", uplink.name, found.family, words)]
 
 
@@ -103,7 +103,7 @@ def _turn(view: Situation, uplink: Uplink, family: Family) -> list[Reason]:
     turn = view.state.turns.get(turn_key(uplink.name, family), Turn(""))
     words = {"gateway": turn.gateway}
     if turn.silent:
-        words |= {"others": listed(turn.silent)}
+        words |= {"others": listed(turn.silent), "either_of": listed(turn.silent, "or")}
         until = max(turn.silent.values()) + uplink.config.probe.hysteresis_delay
         return [Reason("turn", uplink.name, family, words, max(until, view.now))]
     if turn.failed:

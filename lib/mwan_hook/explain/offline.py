@@ -60,7 +60,9 @@ def by_verdict(view: Situation, uplink: Uplink, family: Family) -> Reason:
 
 
 def will_be_held(view: Situation, uplink: Uplink, family: Family) -> bool:
-    """Whether its next good round begins a hold."""
+    """Whether its next good round begins a hold; one that has begun already is played no more."""
+    if view.memory(uplink, family).held_until is not None:
+        return False
     found = comeback(view, uplink, family)
     return found is not None and found.held
 

@@ -10,7 +10,7 @@ from mwan_hook.model import Family, LastResort, Uplink
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from mwan_hook.explain.values import Carriage, Situation
 
@@ -28,6 +28,11 @@ def listed(names: Iterable[str], word: str = "and") -> str:
     return f"{', '.join(most)} {word} {last}" if most else last
 
 
+def has(names: Sequence[str]) -> str:
+    """The verb of these names."""
+    return "have" if len(names) > 1 else "has"
+
+
 def carrying(view: Situation, uplink: Uplink, found: Carriage) -> Reason:
     """Why it is one of those that carry the default."""
     family = found.family
@@ -37,7 +42,7 @@ def carrying(view: Situation, uplink: Uplink, found: Carriage) -> Reason:
         return _sharing(uplink, found)
     led = [one.name for one in found.online if family in one.second and one.name != uplink.name]
     if view.memory(uplink, family).leads is not None and led:
-        words = {"others": listed(led), "metric": str(metric_of(uplink))}
+        words = {"others": listed(led), "has": has(led), "metric": str(metric_of(uplink))}
         return Reason("leads", uplink.name, family, words, leads_from(view, uplink, family))
     after = following(found)
     if after is None:

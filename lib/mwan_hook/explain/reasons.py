@@ -29,8 +29,8 @@ _CARRIES = {
         " New connections are spread by weight: {parts}.",
     ),
     "leads": ReasonRow(
-        "{It} carries the {family} default: {others} has the same metric ({metric}), and prefer = latency takes the"
-        " quicker one.",
+        "{It} carries the {family} default: {others} {has} the same metric ({metric}), and prefer = latency takes"
+        " the quickest one.",
         f"Another one takes the lead {BETTER}",
     ),
     "kept": ReasonRow(
@@ -47,8 +47,8 @@ _STANDS_BY = {
         "It takes over when {gone}",
     ),
     "follows": ReasonRow(
-        "{It} is online and waits: {leader} has the same metric ({metric}) and leads, because prefer = latency takes"
-        " the quicker one of the {family} defaults.",
+        "{It} is online and waits: {leader} has the same metric ({metric}) and carries the {family} default, because"
+        " prefer = latency takes the quickest one.",
         f"It takes the lead {BETTER}",
     ),
     "degraded": ReasonRow(
@@ -157,7 +157,7 @@ _DIALLED = {
         "`mwan-hook dial {uplink}` dials it, or the next outage after a better uplink was online",
     ),
     "dialling": ReasonRow(
-        "{It} is being dialled since {since}{tries}.",
+        "{It} is being dialled, since {since}{tries}.",
         "It is used when it has an address and a way and a probe gets through; else this dial has failed",
         LATEST,
     ),
@@ -192,7 +192,7 @@ _NOTES = {
     "portal_counts": ReasonRow("A portal stands before it in {family}, and counts as online (portal_is_online = yes)."),
     "switched_on": ReasonRow("`mwan-hook enable` has switched it on; the configuration says enabled = no."),
     "turn": ReasonRow(
-        "Its {family} gateway is {gateway}, because {others} did not answer.", "It goes back when {others} answers"
+        "Its {family} gateway is {gateway}, because {others} did not answer.", "It goes back when {either_of} answers"
     ),
     "failed_turn": ReasonRow(
         "Its {family} gateway is {gateway}, because probes got nothing behind {others}.",
@@ -210,7 +210,7 @@ _NOTES = {
     "dialled": ReasonRow("mwan-hook has dialled it: {reason}."),
     "not_ours": ReasonRow("It is up, and mwan-hook has not dialled it: it is left alone."),
     "by_hand": ReasonRow("`mwan-hook dial` keeps it up.", "That ends", WHEN),
-    "standby": ReasonRow("When it is online it stands by: {better} has a better metric ({better_metric})."),
+    "standby": ReasonRow("When it is online it stands by: {better} {has} a better metric ({better_metric})."),
 }
 
 ROWS: dict[str, ReasonRow] = {

@@ -23,7 +23,7 @@ FAMILIES = {
     ),
     "rests": ReasonRow("No line is repaired meanwhile.", "If it lasts, repair begins all the same"),
     "ignored": ReasonRow(
-        "{target} is dead behind every uplink since {since}: no {family} verdict follows from it.",
+        "{target} has been dead behind every uplink since {since}: no {family} verdict follows from it.",
         "It counts when it answers again",
     ),
 }

@@ -159,8 +159,15 @@ CASES = (
         "leads",
         view(one(), two(metric=100, second=FAMILIES), one={"leads": NOW - 100}),
         "one (eth1) carries the IPv4 and IPv6 default: two has the same metric (100), and prefer = latency takes the"
-        " quicker one. Another one takes the lead when its round trip is shorter by 20 % and at least 5 ms, at the"
+        " quickest one. Another one takes the lead when its round trip is shorter by 20 % and at least 5 ms, at the"
         " earliest at 02:50:00 (in 3 min 20 s).",
+    ),
+    Case(
+        "leads",
+        view(one(), two(metric=100, second=FAMILIES), line(3, "tre", metric=100, second=FAMILIES), one={"leads": NOW}),
+        "one (eth1) carries the IPv4 and IPv6 default: two and tre have the same metric (100), and prefer = latency"
+        " takes the quickest one. Another one takes the lead when its round trip is shorter by 20 % and at least 5 ms,"
+        " at the earliest at 02:51:40 (in 5 min).",
     ),
     Case(
         "kept",
@@ -188,8 +195,8 @@ CASES = (
     Case(
         "follows",
         view(one(), two(metric=100, second=FAMILIES), one={"leads": NOW - 100}),
-        "two (eth2) is online and waits: one has the same metric (100) and leads, because prefer = latency takes the"
-        " quicker one of the IPv4 and IPv6 defaults. It takes the lead when its round trip is shorter by 20 % and at"
+        "two (eth2) is online and waits: one has the same metric (100) and carries the IPv4 and IPv6 default, because"
+        " prefer = latency takes the quickest one. It takes the lead when its round trip is shorter by 20 % and at"
         " least 5 ms, at the earliest at 02:50:00 (in 3 min 20 s).",
     ),
     Case(
@@ -386,7 +393,7 @@ CASES = (
     Case(
         "dialling",
         dialled(Activation(Phase.DIALLING, asked_at=NOW - 12, tries=2)),
-        "two (eth2) is being dialled since 02:46:28 (12 s) (try 2). It is used when it has an address and a way and a"
+        "two (eth2) is being dialled, since 02:46:28 (12 s) (try 2). It is used when it has an address and a way and a"
         " probe gets through; else this dial has failed, at 02:47:28 (in 48 s) at the latest.",
     ),
     Case(
@@ -457,7 +464,7 @@ CASES = (
     Case(
         "ignored",
         view(one(), more={"ignored": {"ipv4 icmp://192.0.2.1": NOW - 60}}),
-        "icmp://192.0.2.1 is dead behind every uplink since 02:45:40 (1 min): no IPv4 verdict follows from it. It"
+        "icmp://192.0.2.1 has been dead behind every uplink since 02:45:40 (1 min): no IPv4 verdict follows from it. It"
         " counts when it answers again.",
     ),
     Case(
@@ -530,6 +537,12 @@ CASES = (
         view(one(), more={"turns": {"one/ipv4": Turn("10.0.1.3", {"10.0.1.1": NOW - 60})}}),
         "Its IPv4 gateway is 10.0.1.3, because 10.0.1.1 did not answer. It goes back when 10.0.1.1 answers, at the"
         " earliest at 02:48:40 (in 2 min).",
+    ),
+    Case(
+        "turn",
+        view(one(), more={"turns": {"one/ipv4": Turn("10.0.1.4", {"10.0.1.1": NOW - 60, "10.0.1.3": NOW - 60})}}),
+        "Its IPv4 gateway is 10.0.1.4, because 10.0.1.1 and 10.0.1.3 did not answer. It goes back when 10.0.1.1 or"
+        " 10.0.1.3 answers, at the earliest at 02:48:40 (in 2 min).",
     ),
     Case(
         "failed_turn",
@@ -608,6 +621,11 @@ CASES = (
         "standby",
         view(one(), two(), two=BAD),
         "When it is online it stands by: one has a better metric (100).",
+    ),
+    Case(
+        "standby",
+        view(one(), two(metric=100), line(3, "tre"), tre=BAD),
+        "When it is online it stands by: one and two have a better metric (100).",
     ),
 )
 KINDS = [case.kind for case in CASES]
