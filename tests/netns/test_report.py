@@ -7,6 +7,8 @@ import io
 import os
 from pathlib import Path
 
+import pytest
+
 from mwan_hook.store import published
 from tests.lab import Lab, topologies
 from tests.lab.process import wait_for
@@ -71,6 +73,26 @@ def test_an_outage_is_in_all_three_forms_for_any_user(lab: Lab, tmp_path: Path) 
     own = router.mwan("report", "--for", "one")
     assert "two" not in own.stdout
     assert "asked: gateway:, icmp://9.9.9.9" in own.stdout
+
+
+def test_a_file_is_replaced_and_what_a_link_leads_to_is_left_alone(lab: Lab, tmp_path: Path) -> None:
+    router = topologies.probed(lab, 2).router
+    router.configure(TWO)
+    router.check()
+    read, write = os.openpty()
+    for place, target in (("terminal", os.ttyname(write)), ("file", str(tmp_path / "theirs")), ("none", "nowhere")):
+        (tmp_path / "theirs").write_text("theirs")
+        link = tmp_path / place
+        link.symlink_to(target)
+        router.mwan("report", "--csv", str(link))
+        assert not link.is_symlink() and link.read_text().startswith("kind,")
+        assert (tmp_path / "theirs").read_text() == "theirs"
+    os.set_blocking(read, False)
+    with pytest.raises(BlockingIOError):
+        os.read(read, 1)
+    os.close(read)
+    os.close(write)
+    assert router.mwan("report", "--csv", "/dev/stdout").stdout.startswith("kind,")
 
 
 def test_without_a_record_it_says_why(lab: Lab) -> None:

@@ -122,7 +122,7 @@ def test_on_paper_all_of_it_is_dark_on_white(shown: Browser, files: dict[str, Pa
 
 def test_the_figures_are_those_of_the_table(shown: Browser, files: dict[str, Path]) -> None:
     hours = month.hours()
-    table = list(csv.DictReader(io.StringIO(sheet.text(hours, month.whole()))))
+    table = list(csv.DictReader(io.StringIO(sheet.text(hours, month.whole(), About("router1", "1.0", month.UNTIL)))))
     shown.show(files["all"], 1280)
     seen = [[cell.strip() for cell in row] for row in shown.value(ROWS)]
     totals = [row for row in table if row["kind"] == "total"]

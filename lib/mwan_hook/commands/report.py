@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import stat
 import time
 
 from mwan_hook import __version__, config
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from mwan_hook.explain.report.gather import Gathered
 
 STDOUT = "-"
+SYSTEMS_LINKS = ("/dev/std", "/dev/fd/", "/proc/")
 
 
 def run(
@@ -54,7 +56,7 @@ def run(
     if csv:
         from mwan_hook.explain.report import sheet
 
-        _write(csv, sheet.text(found.hours, made))
+        _write(csv, sheet.text(found.hours, made, about))
     if STDOUT not in (html, csv):
         say(f"{path}: written" for path in (html, csv) if path)
     if not html and not csv:
@@ -90,13 +92,25 @@ def _nothing(root: str, known: Config, found: Gathered) -> str:
     return f"{words}: check runs write it down ({files.under(root, files.RECORD)})"
 
 
+def _is_stream(path: str) -> bool:
+    """Whether it is written to instead of replaced: a pipe, a terminal, ``/dev/null``.
+
+    A link is followed only where the system makes them: elsewhere it may be another user's, and lead to a disk.
+    """
+    try:
+        mode = os.stat(path, follow_symlinks=os.path.abspath(path).startswith(SYSTEMS_LINKS)).st_mode
+    except FileNotFoundError:
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode) or stat.S_ISDIR(mode)
+
+
 def _write(path: str, content: str) -> None:
     """Replace a file at one stroke; what is no plain file, as a pipe, is written to.  Raises MwanError."""
     if path == STDOUT:
         say(content.splitlines())
         return
     try:
-        if os.path.exists(path) and not os.path.isfile(path):
+        if _is_stream(path):
             with open(path, "w", encoding="utf-8", errors="replace") as file:
                 file.write(content)
             return

@@ -33,7 +33,7 @@ MEANINGS = {
     PORTAL: "a captive portal stood in the way",
     LOSS: "more loss than its limit",
     LATENCY: "longer round trips than the limit",
-    JITTER: "round trips less even than the limit",
+    JITTER: "round trips that differ more than the limit allows",
     DIAL: "wanted, and not dialled or not up yet",
     BY_HAND: "taken out by a command or the configuration",
 }

@@ -72,18 +72,19 @@ def test_what_comes_from_outside_is_escaped() -> None:
     assert "<b>fiber" not in made
     assert "\x07" not in made
     assert "&lt;i&gt;&amp;" in made
-    row = sheet.text([hour], figures.report([hour], 0.0, 3600.0, ()))
+    row = sheet.text([hour], figures.report([hour], 0.0, 3600.0, ()), ABOUT)
     assert spelled.replace('"', '""') in row, "as it was, in quotes"
 
 
-def test_a_reason_is_no_formula() -> None:
-    stretch = Stretch(0.0, "offline", reason="=1+1")
+@pytest.mark.parametrize("first", ["=", "+", "-", "@", "\uff1d", "\uff20"])
+def test_a_reason_is_no_formula(first: str) -> None:
+    stretch = Stretch(0.0, "offline", reason=f"{first}1+1")
     hour = Hour(0.0, 0.0, 3600.0, (LineHour("fiber", V4, (stretch,)),))
-    assert ",'=1+1," in sheet.text([hour], figures.report([hour], 0.0, 3600.0, ()))
+    assert f",'{first}1+1," in sheet.text([hour], figures.report([hour], 0.0, 3600.0, ()), ABOUT)
 
 
 def test_the_seconds_of_all_words_are_the_whole_time_in_each_row(recorded: tuple[Hour, ...]) -> None:
-    rows = list(csv.DictReader(io.StringIO(sheet.text(recorded, month.whole()))))
+    rows = list(csv.DictReader(io.StringIO(sheet.text(recorded, month.whole(), ABOUT))))
     totals: dict[tuple[str, str], dict[str, float]] = {}
     for row in rows:
         if row["kind"] != "outage":
@@ -101,7 +102,7 @@ def test_the_seconds_of_all_words_are_the_whole_time_in_each_row(recorded: tuple
 def test_beyond_three_months_a_row_is_a_day() -> None:
     until = month.SINCE + 94 * 86400
     made = figures.report(month.hours(until=month.SINCE + 86400), month.SINCE, until, ())
-    rows = list(csv.DictReader(io.StringIO(sheet.text(month.hours(until=month.SINCE + 86400), made))))
+    rows = list(csv.DictReader(io.StringIO(sheet.text(month.hours(until=month.SINCE + 86400), made, ABOUT))))
     assert sum(row["kind"] == "day" for row in rows) == 94 * len(month.LINES)
 
 
@@ -123,9 +124,9 @@ def test_a_provider_reads_nothing_of_other_lines(recorded: tuple[Hour, ...]) -> 
     found = gather.of_one(gather.Gathered(month.SINCE, month.UNTIL, tuple(told)), "fiber")
     made = figures.report(found.hours, found.since, found.until, ())
     about = About("fiber", "1.0", month.UNTIL, True, ("icmp://9.9.9.9",))
-    forms = (page.page(made, about), "\n".join(text.lines(made, about)), sheet.text(found.hours, made))
+    forms = (page.page(made, about), "\n".join(text.lines(made, about)), sheet.text(found.hours, made, about))
     for form in forms:
-        assert not re.search(r"cable|lte|router1|bridged, |5 h 16 min", form, re.IGNORECASE)
+        assert not re.search(r"cable|lte|router1|bridged|carried|5 h 16 min", form, re.IGNORECASE)
     assert "2026-11-03T10:09:47Z" in forms[0]
     assert "2026-11-03 11:09:47" in forms[0]
     assert "235,440" in forms[0]
@@ -155,6 +156,28 @@ def test_figures_are_never_better_than_they_were() -> None:
     assert words.percent(100.0) == "100 %"
     assert words.loss(0.004) == "< 0.01 %"
     assert words.loss(0.0) == "0 %"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        ((("online", 12.0),), "100 % of 12s"),
+        ((("online", 1800.0), ("offline", 600.0)), "75.000 % of 40min"),
+        ((("standby", 3000.0), ("online", 600.0)), "100 % of 10min"),
+        ((("online", 2700.0),), "100 %"),
+        ((("disabled", 3599.0),), words.NOTHING),
+    ],
+)
+def test_a_share_of_little_time_says_of_how_much(seconds: tuple[tuple[str, float], ...], said: str) -> None:
+    edges = [sum(length for _, length in seconds[:number]) for number in range(len(seconds) + 1)]
+    told = [*(word for word, _ in seconds), "unknown"]
+    stretches = map(Stretch, edges, told)
+    hour = Hour(0.0, 0.0, 3600.0, (LineHour("fiber", V4, tuple(stretches)),))
+    made = figures.report([hour], 0.0, 3600.0, ())
+    (line,) = made.lines
+    assert words.available(line.availability, line.judged, line.whole) == said
+    assert f"  {said.replace(words.NOTHING, '-')}  " in "\n".join(text.lines(made, ABOUT))
+    assert f">{said}</td>" in page.page(made, ABOUT)
 
 
 @pytest.mark.parametrize("days", [0.1, 1, 2, 7, 30, 61, 365, 3000])

@@ -42,7 +42,8 @@ def band(line: LineFigures, span: Across) -> str:
     told = ", ".join(
         f"{MEANING[word]} {words.length(seconds)}" for word, seconds in line.seconds.items() if seconds >= 1
     )
-    return plot("band", BAND, f"{name}: availability {words.percent(line.availability)}", told, boxes)
+    share = words.available(line.availability, line.judged, line.whole)
+    return plot("band", BAND, f"{name}: availability {share}", told, boxes)
 
 
 def _drawn(periods: Sequence[Period], span: Across) -> Iterator[Period]:

@@ -7,7 +7,7 @@ import math
 from mwan_hook.explain import outages
 from mwan_hook.explain.outages import OFFLINE, Outage, Period, Probes
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import UNKNOWN, Family
+from mwan_hook.model import Family
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,6 +47,16 @@ class LineFigures(NamedTuple):
         return outages.availability(self.seconds)
 
     @property
+    def judged(self) -> float:
+        """Seconds that the availability is a share of."""
+        return sum(self.seconds[word] for word in outages.JUDGED)
+
+    @property
+    def whole(self) -> float:
+        """Seconds of the report."""
+        return sum(self.seconds.values())
+
+    @property
     def out(self) -> tuple[Outage, ...]:
         """Outages proper."""
         return tuple(one for one in self.outages if one.word == OFFLINE)
@@ -65,11 +75,6 @@ class LineFigures(NamedTuple):
     def bridged(self) -> float:
         """Seconds in which it was out and another one stood in."""
         return sum(one.seconds for one in self.periods if one.bridged)
-
-    @property
-    def observed(self) -> float:
-        """Seconds."""
-        return sum(self.seconds.values()) - self.seconds[UNKNOWN]
 
 
 class UplinkFigures(NamedTuple):

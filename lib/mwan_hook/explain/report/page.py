@@ -114,7 +114,8 @@ def _notes(report: Report) -> str:
     return (
         "<section><h2>How this was counted</h2>"
         "<p>Available is the share of the observed time in which a line was online or degraded; time in which it was "
-        "taken out by hand, stood by or was not observed counts neither way. Time is observed as long as runs are "
+        "taken out by hand, stood by or was not observed counts neither way; where that is more than a quarter, the "
+        "share says of how much time it is. Time is observed as long as runs are "
         "recorded as often as the configuration asks for probes; three in a row that are missing, another boot or a "
         "hole in the record make it unknown. Loss is that of probes while the line was up; percentiles are of rounds "
         "of probes, within 5 %. Data is what the interface counted.</p>"

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from mwan_hook.explain.outages import Outage, Probes
+    from mwan_hook.explain.report.about import About
     from mwan_hook.explain.report.figures import LineFigures, Report
     from mwan_hook.model import Hour
 
@@ -31,13 +32,15 @@ COLUMNS = (
     *("probes", "lost", "loss_percent", "probes_while_out", "lost_while_out", "p50_ms", "p95_ms"),
     *("received_bytes", "sent_bytes"),
 )
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would compute
+_OF_OTHERS = ("carried_s", "bridged_s")  # what only several uplinks tell
+_FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")  # what a spreadsheet would compute, wide ones too
 
 
-def text(hours: Sequence[Hour], whole: Report) -> str:
+def text(hours: Sequence[Hour], whole: Report, about: About) -> str:
     """The file.  ``whole``: what those hours say in total."""
+    columns = [name for name in COLUMNS if not (about.one and name in _OF_OTHERS)]
     file = io.StringIO()
-    writer = csv.DictWriter(file, COLUMNS, restval="", lineterminator="\r\n")
+    writer = csv.DictWriter(file, columns, restval="", extrasaction="ignore", lineterminator="\r\n")
     writer.writeheader()
     writer.writerows(_rows(hours, whole))
     return file.getvalue()

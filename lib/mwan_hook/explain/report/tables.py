@@ -49,7 +49,7 @@ def _headline_rows(uplink: UplinkFigures, heads: list[str]) -> Iterator[str]:
 
 def _figures(line: LineFigures) -> dict[str, str]:
     return {
-        "Available": words.percent(line.availability),
+        "Available": words.available(line.availability, line.judged, line.whole),
         "Outages": str(len(line.out)),
         "Longest": words.length(line.longest),
         "Median": words.milliseconds(line.probes.percentile(50)),

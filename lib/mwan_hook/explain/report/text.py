@@ -68,7 +68,7 @@ def _figures(report: Report) -> list[tuple[str, ...]]:
 def _figures_of(line: LineFigures) -> tuple[str, ...]:
     return (
         _name(line),
-        words.percent(line.availability),
+        words.available(line.availability, line.judged, line.whole),
         str(len(line.out)),
         words.length(line.longest),
         words.milliseconds(line.probes.percentile(50)),

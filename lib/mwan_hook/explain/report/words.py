@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 
-from mwan_hook.durations import DAY, duration
+from mwan_hook.durations import DAY, duration, largest_unit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _UNITS = (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3))
 NOTHING = "–"  # where there is no figure  # noqa: RUF001
+MOST = 0.75  # of the time: a share of less says of how much it is one
 FAMILIES = {"ipv4": "IPv4", "ipv6": "IPv6"}
 WORDS = {"offline": "out", "degraded": "degraded", "disabled": "taken out"}  # of a time of trouble
 
@@ -28,6 +29,12 @@ def percent(value: float | None) -> str:
     if value is None:
         return NOTHING
     return "100 %" if value >= 100 else f"{math.floor(value * 1000 + 1e-9) / 1000:.3f} %"
+
+
+def available(share: float | None, judged: float, whole: float) -> str:
+    """A share of the time; where less than most of it was judged, of how much: a minute that was seen is no month."""
+    found = percent(share)
+    return found if share is None or judged >= MOST * whole else f"{found} of {largest_unit(judged)}"
 
 
 def loss(value: float | None) -> str:
