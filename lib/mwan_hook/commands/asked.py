@@ -1,9 +1,10 @@
-"""What a word of ``mwan-hook why`` means."""
+"""What words of the commands that explain mean."""
 
 from __future__ import annotations
 
 import difflib
 
+from mwan_hook.explain.moments import moment
 from mwan_hook.model import UsageError
 
 TYPE_CHECKING = False
@@ -11,6 +12,22 @@ if TYPE_CHECKING:
     from mwan_hook.explain.values import Situation
 
 CLOSE = 0.6  # of two words, as difflib measures it
+
+
+def moment_of(option: str, text: str, now: float) -> float:
+    """Seconds since the epoch of what was given with an option.  Raises UsageError."""
+    try:
+        return moment(text, now)
+    except ValueError as error:
+        raise UsageError(f"{option}: {error}") from None
+
+
+def span(since: str, until: str | None, now: float) -> tuple[float, float | None]:
+    """The time between two such moments; no end: now.  Raises UsageError."""
+    begin, end = moment_of("--since", since, now), moment_of("--until", until, now) if until else None
+    if begin >= (now if end is None else end):
+        raise UsageError("--since is not before --until")
+    return begin, end
 
 
 def refuse_near_misses(word: str, view: Situation) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-AT = "--at"
+TIMES = ("--at", "--since", "--until")
 COLUMN = 22  # where the words of a command begin
 WIDEST = 100
 MORE = "mwan-hook COMMAND --help tells the options of a command; mwan-hook(8) has what systemd, snmpd and others start."
@@ -62,8 +62,8 @@ def joined(args: Sequence[str]) -> list[str]:
     """The words, with a time that lies back, as in ``--at -2h``, in one with its option: it looks like another one."""
     found: list[str] = []
     for word in args:
-        if found and found[-1] == AT and word[:1] == "-" and word[1:2].isdigit():
-            found[-1] = f"{AT}={word}"
+        if found and found[-1] in TIMES and word[:1] == "-" and word[1:2].isdigit():
+            found[-1] = f"{found[-1]}={word}"
         else:
             found.append(word)
     return found

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 import json
-import re
 import time
 
-from mwan_hook.commands import arguments
-from mwan_hook.explain import changes, moments, sidebyside
+from mwan_hook.commands.asked import span
+from mwan_hook.explain import changes, sidebyside
 from mwan_hook.explain.figures import Comparison
 from mwan_hook.explain.frames import frames
 from mwan_hook.explain.recorded import config_of
 from mwan_hook.explain.replay import played
-from mwan_hook.model import MwanError, UsageError
+from mwan_hook.model import MwanError
 from mwan_hook.say import say
 from mwan_hook.store import files, recording
 
@@ -24,21 +22,16 @@ if TYPE_CHECKING:
     from mwan_hook.explain.changes import Option
 
 
-_DAY = re.compile(r"\d{4}-\d{1,2}-\d{1,2}")
-
-
 def run(root: str, since: str, until: str | None, options: Sequence[str], as_json: bool) -> int:
     """Play what is on record, and show both histories; 1 if the same configuration made another one.
 
     Raises MwanError.
     """
     now = time.time()
-    begin, end = moment(since, now), moment(until, now) if until else now
-    if begin >= end:
-        raise UsageError("--since is not before --until")
+    begin, end = span(since, until, now)
     wanted = changes.parsed(options, _names(root)) if options else ()
     both, told = Comparison(), sidebyside.Told(exact=not wanted)
-    for one in played(frames(root, begin, end), wanted):
+    for one in played(frames(root, begin, now if end is None else end), wanted):
         both.add(one)
         told.add(one)
     found, differ = both.done(), told.done()
@@ -70,15 +63,3 @@ def _notes(root: str, wanted: Sequence[Option]) -> Iterator[str]:
 def _nothing(root: str) -> str:
     places = f"in {files.under(root, files.RECORD)} and below {files.under(root, files.LIB)}"
     return f"no run of that time is on record ({places}); `[record] keep` says whether runs are recorded, and how long"
-
-
-def moment(text: str, now: float) -> float:
-    """Seconds since the epoch of a time so long ago, or of a day or a moment in local time.  Raises UsageError."""
-    try:
-        return now - arguments.duration(text.removeprefix("-"))
-    except argparse.ArgumentTypeError:
-        pass
-    try:
-        return moments.moment(f"{text}T00:00" if _DAY.fullmatch(text) else text, now)
-    except ValueError as error:
-        raise UsageError(str(error)) from None

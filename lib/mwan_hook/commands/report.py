@@ -8,7 +8,7 @@ import stat
 import time
 
 from mwan_hook import __version__, config
-from mwan_hook.commands.replay import moment
+from mwan_hook.commands.asked import span
 from mwan_hook.explain.report import figures, gather, publish, text
 from mwan_hook.explain.report.about import About
 from mwan_hook.explain.report.page import page
@@ -38,11 +38,8 @@ def run(
         words = publish.refreshed(root, config.load(root))
         complain(words)
         return int(bool(words))
-    now = time.time()
     known = _configuration(root)
-    begin, end = moment(since, now), moment(until, now) if until else None
-    if begin >= (now if end is None else end):
-        raise UsageError("--since is not before --until")
+    begin, end = span(since, until, time.time())
     found = gather.gathered(root, begin, end)
     if only:
         _refuse_stranger(only, known, found)

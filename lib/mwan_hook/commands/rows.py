@@ -74,7 +74,7 @@ def _explaining(add: Add) -> None:
     one.add_argument(
         "word", nargs="?", metavar="UPLINK", help="an uplink, a template, or the address or name of a destination"
     )
-    one.add_argument("--at", metavar="TIME", help="as it was, by the record: 03:12, 2026-11-30T03:12 or -2h")
+    one.add_argument("--at", metavar="TIME", help="as it was, by the record: 03:12, 2026-11-30T03:12, or 2h ago")
     _as_json(one)
     _as_json(add("plan", "the changes a run would make, in ip(8) syntax; changes nothing"))
     words = "which rules a packet passes, which table answers, which uplink it is; 1 if the kernel says otherwise"

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import time
 
-from mwan_hook.commands.asked import refuse_near_misses
+from mwan_hook.commands.asked import moment_of, refuse_near_misses
 from mwan_hook.commands.screen import width
 from mwan_hook.explain import document, moments, why, words
 from mwan_hook.explain.clock import local
 from mwan_hook.explain.frames import frames
 from mwan_hook.explain.values import Reason
 from mwan_hook.light import partial
-from mwan_hook.model import Family, MwanError, UsageError
+from mwan_hook.model import Family, MwanError
 from mwan_hook.say import say
 from mwan_hook.store import state as states
 
@@ -29,10 +29,7 @@ if TYPE_CHECKING:
 def run(root: str, word: str | None, at: str, as_json: bool) -> int:
     """Explain how it was.  Raises MwanError where nothing was recorded then."""
     now = time.time()
-    try:
-        moment = moments.moment(at, now)
-    except ValueError as error:
-        raise UsageError(f"--at: {error}") from None
+    moment = moment_of("--at", at, now)
     found = moments.recorded(partial(frames, root), moment, states.boot_id())
     if found.frame is None:
         raise MwanError(_unknown(found, moment, now))

@@ -36,7 +36,12 @@ class History:
         self.without = 0.0  # seconds in which nothing was online
         self.failing = 0.0  # seconds in which the last round of what had the default of a family was bad
         self.metered = 0.0  # seconds in which a metered uplink had the default of a family
-        self.metered_bytes = 0.0
+        self.metered_names: set[str] = set()  # of uplinks that were metered at any time
+
+    @property
+    def metered_bytes(self) -> float:
+        """Bytes of metered uplinks, both ways."""
+        return sum(self.of(name).moved for name in self.metered_names)
 
     def of(self, name: str) -> LineSum:
         """One uplink's."""
@@ -44,6 +49,7 @@ class History:
 
     def take(self, uplinks: Sequence[Uplink], before: State, state: State) -> None:
         """What turned in one run."""
+        self.metered_names |= {uplink.name for uplink in uplinks if uplink.config.metered}
         for uplink in uplinks:
             line = self.of(uplink.name)
             was, now = before.uplinks.get(uplink.name), state.uplinks.get(uplink.name)
@@ -106,7 +112,6 @@ class Comparison:
         self._runs = self._gaps = 0
         self._observed = self._unknown = 0.0
         self._shifts: dict[tuple[str, str], float] = {}  # seconds by who had the default, and who would have had it
-        self._metered: set[str] = set()
 
     def add(self, one: Played) -> None:
         """Take one more frame."""
@@ -119,7 +124,6 @@ class Comparison:
             self._runs += 1
             self.recorded.take(frame.uplinks, frame.before, frame.state)
             self.replayed.take(one.uplinks, one.before, one.state)
-            self._metered |= {uplink.name for uplink in one.uplinks if uplink.config.metered}
         if frame.moved:
             self._move(frame)
         self._last = one
@@ -155,8 +159,6 @@ class Comparison:
 
     def done(self) -> Compared:
         """The two histories."""
-        for history in (self.recorded, self.replayed):
-            history.metered_bytes = sum(history.of(name).moved for name in self._metered)
         begin = self._first.wall if self._first else 0.0
         end = self._last.frame.wall if self._last else 0.0
         return Compared(self.recorded, self.replayed, begin, end, self._runs, self._gaps, self._observed, self._unknown)

@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 
     Read = Callable[[float, float], Iterable[Frame]]
 
-EXPECTED = "expected a time, as in 03:12, 2026-11-30T03:12 or -2h"
+EXPECTED = "expected a time, as in 03:12, 2026-11-30, 2026-11-30T03:12 or 2h (ago)"
 _UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
-_AGO = re.compile(r"-((?:\d+(?:\.\d+)?(?:min|[smhd])\s*)+)")
+_PART = r"(\d+(?:\.\d+)?)(min|[smhd])"
+_AGO = re.compile(rf"-?(?:(?:{_PART}\s*)+|(\d+))")
+_DAY = re.compile(r"\d{4}-\d{1,2}-\d{1,2}")
 _CLOCK = re.compile(r"(?:(\d{4})-(\d{1,2})-(\d{1,2})[T ])?(\d{1,2}):(\d{2})(?::(\d{2}))?")
 DAY = 86400.0
 NEAR = (3600.0, DAY)  # seconds around a moment that are read, one after the other
@@ -27,13 +29,15 @@ FOREVER = 1e11  # seconds
 def moment(text: str, now: float) -> float:
     """Seconds since the epoch.  Raises ValueError with words.
 
-    A time of the day is the last one that is past: today's, or yesterday's; so is an hour that the clocks repeat.
+    A time with units (or seconds) lies so far back, a day is its beginning, and a time of the day is the last one that
+    is past: today's, or yesterday's; so is an hour that the clocks repeat.
     """
     text = text.strip()
     if ago := _AGO.fullmatch(text):
-        parts = re.findall(r"(\d+(?:\.\d+)?)(min|[smhd])", ago[1])
-        return now - sum(float(number) * _UNITS[unit] for number, unit in parts)
-    found = _CLOCK.fullmatch(text)
+        parts = re.findall(_PART, text)
+        back = sum(float(number) * _UNITS[unit] for number, unit in parts) if parts else float(ago[3])
+        return max(0.0, now - back)
+    found = _CLOCK.fullmatch(f"{text}T00:00" if _DAY.fullmatch(text) else text)
     if not found:
         raise ValueError(f"{EXPECTED}, not {text}")
     year, month, day, hour, minute, second = (int(part) if part else 0 for part in found.groups())

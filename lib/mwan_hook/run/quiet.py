@@ -200,7 +200,9 @@ def record(path: str, rounds: list[dict[str, Any]], at: dict[str, Any]) -> None:
     """Add a run to the record, after its state was stored; without room for it the run is none the worse."""
     line = plainjson.dumps({"v": 1, "k": "run", "short": True, "rounds": rounds, "at": at}).encode() + b"\n"
     try:
-        descriptor = posix.open(path, posix.O_WRONLY | posix.O_APPEND | posix.O_CLOEXEC | posix.O_NOFOLLOW)
+        descriptor = posix.open(
+            path, posix.O_WRONLY | posix.O_APPEND | posix.O_CLOEXEC | posix.O_NOFOLLOW | posix.O_NONBLOCK
+        )
         try:
             posix.write(descriptor, line)
         finally:

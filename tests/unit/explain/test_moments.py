@@ -8,10 +8,13 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import pytest
 
+from mwan_hook.commands.asked import moment_of
+from mwan_hook.commands.parsing import joined
 from mwan_hook.explain import moments
 from mwan_hook.explain.clock import day
 from mwan_hook.explain.frames import Frame
 from mwan_hook.explain.why import view_of
+from mwan_hook.model import UsageError
 from tests.frames import BOOT, BOOTED, frame, line
 
 NEW_YORK = "EST5EDT,M3.2.0,M11.1.0"
@@ -52,19 +55,36 @@ def at(text: str) -> float:
         ("-1d2h", "2026-11-29 05:00:00"),
         ("-30s", "2026-11-30 06:59:30"),
         ("-1.5h", "2026-11-30 05:30:00"),
+        ("2h", "2026-11-30 05:00:00"),
+        ("1d 2h", "2026-11-29 05:00:00"),
+        ("3600", "2026-11-30 06:00:00"),
+        ("2026-11-29", "2026-11-29 00:00:00"),
     ],
 )
 def test_a_moment_is_the_last_one_that_is_past(text: str, expected: str) -> None:
     assert moments.moment(text, at("2026-11-30 07:00:00")) == at(expected)
 
 
+@pytest.mark.parametrize("words", [("why", "--at"), ("replay", "--since"), ("report", "--until")])
+def test_all_that_take_a_moment_take_one_that_lies_back(words: tuple[str, str]) -> None:
+    assert joined([*words, "-90m"]) == [words[0], f"{words[1]}=-90m"]
+    assert moment_of(words[1], "-90m", 1e9) == 1e9 - 5400
+    with pytest.raises(UsageError, match=f"{words[1]}: expected a time"):
+        moment_of(words[1], "soon", 1e9)
+
+
+def test_what_is_further_back_than_time_goes_is_its_beginning() -> None:
+    assert moments.moment("999999999d", 1e9) == 0
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("soon", "expected a time, as in 03:12, 2026-11-30T03:12 or -2h, not soon"),
-        ("24:00", "expected a time, as in 03:12, 2026-11-30T03:12 or -2h, not 24:00"),
-        ("2h", "expected a time, as in 03:12, 2026-11-30T03:12 or -2h, not 2h"),
-        ("-2x", "expected a time, as in 03:12, 2026-11-30T03:12 or -2h, not -2x"),
+        ("soon", "expected a time, as in 03:12, 2026-11-30, 2026-11-30T03:12 or 2h (ago), not soon"),
+        ("24:00", "expected a time, as in 03:12, 2026-11-30, 2026-11-30T03:12 or 2h (ago), not 24:00"),
+        ("2h5", "expected a time, as in 03:12, 2026-11-30, 2026-11-30T03:12 or 2h (ago), not 2h5"),
+        ("2026-12-01", "2026-12-01 is yet to come"),
+        ("-2x", "expected a time, as in 03:12, 2026-11-30, 2026-11-30T03:12 or 2h (ago), not -2x"),
         ("2026-11-30T07:01", "2026-11-30T07:01 is yet to come"),
         ("2026-02-30T07:01", "there is no such time: 2026-02-30T07:01"),
     ],

@@ -253,10 +253,13 @@ def test_bytes_move_with_the_time_of_the_default() -> None:
     frames_ = past(
         (GOOD, GOOD), *[(BAD, GOOD)] * 5, *[(GOOD, GOOD)] * 4, moved={"line1": (400, 0), "line2": (400, 100)}
     )
-    found, _ = compared(replayed(frames_, "line1.fall=9", "line2.metered=yes"))
+    found, _ = compared(replayed(frames_, "line1.fall=9", "line1.metered=yes"))
     assert [found.recorded.of(f"line{number}").moved for number in (1, 2)] == [400, 500]
     assert [found.replayed.of(f"line{number}").moved for number in (1, 2)] == [900, 0]
-    assert (found.recorded.metered_bytes, found.replayed.metered_bytes) == (500, 0)
+    was, now = found.recorded, found.replayed
+    assert (was.metered_bytes, now.metered_bytes) == (0, 900)
+    assert (was.metered, now.metered) == (0, now.of("line1").carried)  # each by its own configuration
+    assert now.metered > 0
     same, _ = compared(replayed(frames_, "line1.portal_is_online=yes"))
     assert [same.replayed.of(f"line{number}").moved for number in (1, 2)] == [400, 500]
 
