@@ -7,6 +7,7 @@ state is stored; a run that cannot write it is none the worse.
 from __future__ import annotations
 
 from binascii import crc32
+from errno import EACCES, ELOOP, ENXIO
 
 from mwan_hook import plainjson
 from mwan_hook import plainos as os
@@ -68,11 +69,28 @@ def _keep(path: str, judged: Judged, run: Plain) -> None:
 
 def _opened(path: str) -> int:
     """0644 without regard to the umask, where it is made."""
-    descriptor = os.open(path, _FLAGS, files.FILE)
+    descriptor = _ours(path)
+    if descriptor < 0:
+        os.unlink(path)
+        descriptor = os.open(path, _FLAGS, files.FILE)
     if not os.fstat(descriptor).st_size:
         os.fchmod(descriptor, files.FILE)
         files.give(descriptor, path)
     return descriptor
+
+
+def _ours(path: str) -> int:
+    """The file, opened; negative where a link, a pipe or what another user keeps for himself lies in its place."""
+    try:
+        descriptor = os.open(path, _FLAGS, files.FILE)
+    except OSError as error:
+        if error.errno not in (ELOOP, EACCES, ENXIO):
+            raise
+        return -1
+    if os.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    return -1
 
 
 def last(tail: bytes) -> Plain:

@@ -192,6 +192,25 @@ def test_behind_a_line_that_is_not_ours_a_segment_begins(tmp_path: Path, line: s
     assert [frame.now for frame in played(str(tmp_path))] == [one.at.now for one in (*first, *last)]
 
 
+@pytest.mark.parametrize("kind", ["link", "pipe", "too large", "closed"])
+def test_what_lies_in_the_place_of_the_ring_is_put_aside_and_harms_nothing(tmp_path: Path, kind: str) -> None:
+    (tmp_path / files.RUN).mkdir(parents=True)
+    made, ring, precious = Machine(Random(7), str(tmp_path)), tmp_path / files.RECORD, tmp_path / "precious"
+    precious.write_text("precious")
+    if kind == "link":
+        ring.symlink_to(precious)
+    elif kind == "pipe":
+        os.mkfifo(ring)
+    elif kind == "closed":
+        ring.mkdir()  # what cannot be put aside: no record, and no harm
+    else:
+        with ring.open("wb") as file:
+            file.truncate(1 << 40)
+    lived(made, 3)
+    assert precious.read_text() == "precious"
+    assert [frame.gap for frame in played(str(tmp_path))] == ([] if kind == "closed" else [True, False, False])
+
+
 def test_a_lost_line_another_boot_and_a_state_that_is_gone_are_gaps_and_no_more(tmp_path: Path) -> None:
     (tmp_path / files.RUN).mkdir(parents=True)
     made = Machine(Random(2), str(tmp_path))
