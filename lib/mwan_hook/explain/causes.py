@@ -77,6 +77,8 @@ def _of_round(uplink: Uplink, family: Family, one: FamilyState) -> str:
         return LATENCY
     if one.degraded:
         return _measured(one)
+    if one.good or (one.probed_at is None and not one.targets):
+        return ""  # it answers again and is not trusted yet, or was not asked yet: nothing else died
     answers = {answer.target: answer.connectivity for answer in one.targets}
     asked = [(target, answers[target.name]) for target in uplink.config.probe.targets if target.name in answers]
     good = [target for target, seen in asked if seen is Connectivity.FULL]

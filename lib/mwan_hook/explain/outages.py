@@ -162,7 +162,7 @@ def _begun(line: Line, period: Period, before: str, after: str) -> Outage:
 
 
 def _longer(outage: Outage, period: Period, after: str) -> Outage:
-    causes = tuple(dict.fromkeys((*outage.causes, period.cause)))
+    causes = tuple(dict.fromkeys(filter(None, (*outage.causes, period.cause))))
     bridged = outage.bridged + (period.seconds if period.bridged else 0.0)
     return outage._replace(end=period.end, causes=causes, bridged=bridged, over=after != UNKNOWN)
 

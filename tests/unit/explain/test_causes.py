@@ -62,11 +62,17 @@ def test_a_missing_fact_is_what_died(link: Link | None, missing: str, expected: 
         (".xxx", "beyond the gateway"),
         ("..x.", "beyond the gateway"),
         ("...x", "names only"),
-        ("", "no answer"),
     ],
 )
 def test_who_answered_tells_how_far_it_went(answered: str, expected: str) -> None:
     assert died(answered=answered) == expected
+
+
+def test_one_that_answers_again_or_was_not_asked_has_died_of_nothing_else() -> None:
+    assert died(answered="....", good=1) == "", "rising, or held back"
+    assert died(answered="") == "", "enabled a moment ago"
+    assert died(answered="", probed_at=1.0, bad=3) == "no answer"
+    assert died(answered="....", good=3, degraded=True, quality=Quality(reason="loss 9 % of 100")) == "loss"
 
 
 def test_nothing_but_silence_is_no_guess_about_the_gateway() -> None:
@@ -86,7 +92,7 @@ def test_what_is_measured_a_portal_and_a_hand_have_words_of_their_own() -> None:
 
 def test_every_word_is_explained() -> None:
     seen = {
-        *(died(answered=answered) for answered in ("xxxx", ".xxx", "...x", "")),
+        *(died(answered=answered) for answered in ("xxxx", ".xxx", "...x")),
         *(died(UP, missing) for missing in ("no address",)),
     }
     assert seen <= {*MEANINGS}

@@ -143,6 +143,20 @@ def test_of_a_template_all_are_found_and_its_targets() -> None:
     assert gather.targets(own, "stick@eth5") == ()
 
 
+def test_a_line_that_answers_again_has_died_of_nothing_else() -> None:
+    told = (
+        ("online", ""),
+        ("offline", "gateway"),
+        ("offline", ""),
+        ("online", ""),
+        ("offline", ""),
+        ("offline", "loss"),
+    )
+    stretches = tuple(Stretch(60.0 * place, word, cause=cause) for place, (word, cause) in enumerate(told))
+    made = figures.report([Hour(0.0, 0.0, 3600.0, (LineHour("fiber", V4, stretches),))], 0.0, 3600.0, ())
+    assert [(one.causes, one.seconds) for one in made.lines[0].out] == [(("gateway",), 120.0), (("loss",), 3360.0)]
+
+
 def test_a_line_that_flaps_is_drawn_by_the_worst_of_each_part() -> None:
     stretches = tuple(Stretch(float(at), ("online", "offline")[at % 2]) for at in range(3600))
     made = figures.report([Hour(0.0, 0.0, 3600.0, (LineHour("fiber", V4, stretches),))], 0.0, 3600.0, ())
