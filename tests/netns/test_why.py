@@ -127,7 +127,9 @@ def test_a_destination_and_by_whose_order(net: Network) -> None:
     assert f"to 2606:4700:4700::1111 {by_default.format(6)}" in why(net, "2606:4700:4700::1111")
     said = why(net, "9.9.9.9")
     assert "leaves by lte (eth3). Policy voip takes it: 1400: from all to 9.9.9.9 lookup policy-voip. Of the" in said
-    assert "its order (lte, cable) this is the first that is online. lte (eth3) is online and stands by" in said
+    assert (
+        "its order (lte, cable) this is the first that is online. lte (eth3) is online for IPv4 and stands by" in said
+    )
     assert "Policy voip sends its IPv4 packets by it." in why(net, "lte")
     assert "Policy voip lists it, and sends its IPv4 packets by lte." in why(net, "cable")
 

@@ -53,7 +53,7 @@ def cause(uplink: Uplink, family: Family, memory: UplinkState, word: str) -> str
         return ""
     if missing := uplink.way(family).missing:
         return _of_fact(uplink, missing)
-    return _of_round(uplink, family, one)
+    return _of_round(uplink, one)
 
 
 def _measured(one: FamilyState) -> str:
@@ -70,15 +70,23 @@ def _of_fact(uplink: Uplink, missing: str) -> str:
     return ADDRESS if link.up and link.carrier else CARRIER
 
 
-def _of_round(uplink: Uplink, family: Family, one: FamilyState) -> str:
+def _of_round(uplink: Uplink, one: FamilyState) -> str:
     if one.connectivity is Connectivity.PORTAL:
         return PORTAL
     if one.reason.startswith("latency of"):
         return LATENCY
     if one.degraded:
         return _measured(one)
-    if one.good or (one.probed_at is None and not one.targets):
-        return ""  # it answers again and is not trusted yet, or was not asked yet: nothing else died
+    return "" if _is_well(one) else _by_answers(uplink, one)
+
+
+def _is_well(one: FamilyState) -> bool:
+    """Whether nothing else has died: it answers again and is not trusted yet, or was not asked yet."""
+    return bool(one.good) or (one.probed_at is None and not one.targets)
+
+
+def _by_answers(uplink: Uplink, one: FamilyState) -> str:
+    """How far its probes went."""
     answers = {answer.target: answer.connectivity for answer in one.targets}
     asked = [(target, answers[target.name]) for target in uplink.config.probe.targets if target.name in answers]
     good = [target for target, seen in asked if seen is Connectivity.FULL]

@@ -79,7 +79,7 @@ def of_family(view: Situation, uplink: Uplink, found: Carriage) -> list[Reason]:
     online = state.status is Status.ONLINE
     flags = {
         "stood_in": online and state.reason.endswith(STOOD_IN),
-        "by_facts": state.by_facts or state.reason == BY_FACTS,
+        "by_facts": uplink.enabled and (state.by_facts or state.reason == BY_FACTS),
         "portal_counts": online and state.connectivity is Connectivity.PORTAL,
         "silent": bool(state.evidence and state.evidence.silent),
     }

@@ -42,8 +42,8 @@ _CARRIES = {
 
 _STANDS_BY = {
     "behind": ReasonRow(
-        "{It} is online and stands by: {better} {carries} the {family} default, because a metric of {better_metric} is"
-        " better than {metric}.",
+        "{It} is online{for} and stands by: {better} {carries} the {family} default, because a metric of"
+        " {better_metric} is better than {metric}.",
         "It takes over when {gone}",
     ),
     "follows": ReasonRow(
@@ -52,12 +52,12 @@ _STANDS_BY = {
         f"It takes the lead {BETTER}",
     ),
     "degraded": ReasonRow(
-        "{It} is online but degraded, and so comes after all that are not: {reason}. {better} {carries} the {family}"
-        " default.",
+        "{It} is online{for} but degraded, and so comes after all that are not: {reason}. {better} {carries} the"
+        " {family} default.",
         WINDOW,
     ),
     "over_quota": ReasonRow(
-        "{It} is online, and comes after all others because its quota is used up: {used}. {better} {carries} the"
+        "{It} is online{for}, and comes after all others because its quota is used up: {used}. {better} {carries} the"
         " {family} default.",
         "It has its place again when a new period begins",
         WHEN,

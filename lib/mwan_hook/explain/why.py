@@ -158,14 +158,14 @@ def defaults(view: Situation, found: Mapping[Family, Carriage]) -> Stories:
 
 
 def overview(view: Situation, ahead: Mapping[Family, Sequence[Reason]] | None = None) -> list[str]:
-    """Each family's default, and each uplink shortly.  ``ahead``: what takes packets before the default."""
+    """Each family's default, and each uplink shortly, no sentence twice.  ``ahead``: what goes before the default."""
     found = carriages(view)
     stories = [(family, [*reasons, *(ahead or {}).get(family, ())]) for family, reasons in defaults(view, found)]
     paragraphs = [_default(view, family, reasons) for family, reasons in words.merged(stories)]
     common = families.in_common(view)
     if common:
         paragraphs.append(words.sentences(common, view, "It"))
-    return [*paragraphs, *(brief(view, uplink, found) for uplink in view.uplinks)]
+    return list(dict.fromkeys([*paragraphs, *(brief(view, uplink, found) for uplink in view.uplinks)]))
 
 
 def _default(view: Situation, family: str, reasons: Sequence[Reason]) -> str:

@@ -657,3 +657,20 @@ def spelled(seen: Situation, kind: str) -> list[str]:
 @pytest.mark.parametrize("case", CASES, ids=KINDS)
 def test_a_reason_in_full(case: Case) -> None:
     assert case.words in spelled(case.view, case.kind)
+
+
+def test_one_that_is_taken_out_is_judged_by_nothing() -> None:
+    taken = view(one(enabled=False), one={"status": Status.DISABLED, "by_facts": True})
+    assert "alone decide" not in "\n".join(why.story(taken, taken.uplinks[0]))
+
+
+def test_nothing_is_said_twice() -> None:
+    told = why.overview(view(one(), two(), more={"readable": False}))
+    assert sum("one (eth1) carries" in text for text in told) == 1
+
+
+def test_one_that_is_out_in_a_family_and_stands_by_in_the_other_names_both() -> None:
+    seen = view(one(), two(), two_ipv4=BAD)
+    told = why.brief(seen, seen.uplinks[1], carriages(seen))
+    assert "two (eth2) is offline for IPv4: " in told
+    assert " It is online for IPv6 and stands by: one carries the IPv6 default" in told
