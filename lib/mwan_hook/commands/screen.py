@@ -18,6 +18,14 @@ if TYPE_CHECKING:
     from mwan_hook.wrapping import Line
 
 
+class Size(NamedTuple):
+    """Size of the terminal.  ``unicode``: whether it shows more than ASCII."""
+
+    columns: int
+    lines: int
+    unicode: bool
+
+
 class Sentence(NamedTuple):
     """Words that may be broken over lines.  ``indent``: blanks before all lines but the first."""
 

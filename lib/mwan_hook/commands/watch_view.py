@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from mwan_hook.commands.looking import Look
+    from mwan_hook.commands.screen import Size
     from mwan_hook.explain.pulse import Sample
     from mwan_hook.model import Transition, Uplink
     from mwan_hook.wrapping import Line
@@ -35,14 +36,6 @@ KEYS = "q quit  up/down choose  Enter why"
 WHY_KEYS = "q quit  up/down scroll  Enter back"
 TITLE = "mwan-hook: the last hour"
 CHANGES = "last changes"
-
-
-class Size(NamedTuple):
-    """Size of the terminal.  ``unicode``: whether it shows more than ASCII."""
-
-    columns: int
-    lines: int
-    unicode: bool
 
 
 class Known(NamedTuple):

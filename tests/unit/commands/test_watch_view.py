@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mwan_hook.commands import screen, sparks, status_table, watch, watch_view
+from mwan_hook.commands import screen, sparks, status_table, terminal, watch_view
 from mwan_hook.commands.looking import Look
+from mwan_hook.commands.screen import Size
 from mwan_hook.commands.sparks import Slot
-from mwan_hook.commands.watch_view import Known, Size
+from mwan_hook.commands.watch_view import Known
 from mwan_hook.explain.pulse import Sample
 from mwan_hook.model import Family, Transition, UplinkState
 from mwan_hook.run.scene import Judged
@@ -130,12 +131,12 @@ def test_each_sample_is_in_one_column(moments: list[float], count: int) -> None:
         (b"\x1b", ["back"]),
         (b"\x1b[6~\x1b[5~ ", ["page down", "page up", "page down"]),
         (b"xyz\xff\x1b[Aq", ["up", "quit"]),
-        (watch.END, ["quit"]),
+        (terminal.END, ["quit"]),
         (b"", []),
     ],
 )
 def test_bytes_are_keys(typed: bytes, expected: list[str]) -> None:
-    assert [*watch.keys(typed)] == expected
+    assert [*terminal.keys(typed)] == expected
 
 
 def test_every_style_has_its_ink() -> None:
