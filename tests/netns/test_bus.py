@@ -147,7 +147,7 @@ def test_no_call_is_lost_while_processes_leave(two: PrivateBus) -> None:
 
 
 def test_two_processes_do_not_disturb_each_other(two: PrivateBus) -> None:
-    first = two.serve("--idle", "1")
+    first = two.serve("--idle", "3")
     two.owned()
     owner = two.owner("eth0")
     two.serve("--idle", "30")

@@ -37,7 +37,7 @@ from mwan_hook.model import (
 from mwan_hook.policy.policies import BoundPolicy
 from tests.frames import BOOTED, NOW, PROBE, frame, line, state, way
 
-NAMES = ("one", "two", "tre", "for")
+NAMES = ("one", "two", "dsl", "for")
 MISSING = ("", "", "", "interface is gone", "administratively down", "no carrier", "no address", "no gateway", "?")
 REASONS = ("", "2 of 2 targets answered", "not probed yet", "hung up: one is online", "no carrier")
 

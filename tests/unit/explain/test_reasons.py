@@ -164,8 +164,8 @@ CASES = (
     ),
     Case(
         "leads",
-        view(one(), two(metric=100, second=FAMILIES), line(3, "tre", metric=100, second=FAMILIES), one={"leads": NOW}),
-        "one (eth1) carries the IPv4 and IPv6 default: two and tre have the same metric (100), and prefer = latency"
+        view(one(), two(metric=100, second=FAMILIES), line(3, "dsl", metric=100, second=FAMILIES), one={"leads": NOW}),
+        "one (eth1) carries the IPv4 and IPv6 default: two and dsl have the same metric (100), and prefer = latency"
         " takes the quickest one. Another one takes the lead when its round trip is shorter by 20 % and at least 5 ms,"
         " at the earliest at 02:51:40 (in 5 min).",
     ),
@@ -188,8 +188,8 @@ CASES = (
     ),
     Case(
         "behind",
-        view(one(), two(metric=100), line(3, "tre")),
-        "tre (eth3) is online and stands by: one and two carry the IPv4 and IPv6 default, because a metric of 100 is"
+        view(one(), two(metric=100), line(3, "dsl")),
+        "dsl (eth3) is online and stands by: one and two carry the IPv4 and IPv6 default, because a metric of 100 is"
         " better than 300. It takes over when none of one and two is online any more.",
     ),
     Case(
@@ -624,7 +624,7 @@ CASES = (
     ),
     Case(
         "standby",
-        view(one(), two(metric=100), line(3, "tre"), tre=BAD),
+        view(one(), two(metric=100), line(3, "dsl"), dsl=BAD),
         "When it is online it stands by: one and two have a better metric (100).",
     ),
 )

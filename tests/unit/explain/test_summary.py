@@ -167,8 +167,8 @@ def test_probes_are_counted_by_whether_the_line_was_up() -> None:
         frame(10, rounds=(round_of("fiber", None, None),), fiber=OFFLINE),
         frame(20, rounds=(round_of("fiber", 8.0)._replace(measured=Measured(20, (9.0,) * 15)),), fiber=ONLINE),
     ]
-    befores = (frames[2].state, frames[0].state, frames[1].state)  # online, online, offline
-    told = [one._replace(before=before) for one, before in zip(frames, befores, strict=True)]
+    earlier = (frames[2].state, frames[0].state, frames[1].state)  # online, online, offline
+    told = [one._replace(before=before) for one, before in zip(frames, earlier, strict=True)]
     found = outages.probes(summed(told, T0, T0 + 30), ("fiber", V4))
     assert (found.sent, found.lost, found.out_sent, found.out_lost) == (4, 3, 20, 5)
     assert sum(found.round_trips.values()) == 2
