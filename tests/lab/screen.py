@@ -19,6 +19,7 @@ import pyte
 from tests.lab.process import PATIENCE, LabError
 
 LIMIT = 20.0  # seconds that a word is waited for
+INHERITED = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTSTP)
 
 
 class Terminal:
@@ -36,6 +37,8 @@ class Terminal:
         if not self.pid:
             try:
                 fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+                for number in INHERITED:  # ignored where the tests were started in the background
+                    signal.signal(number, signal.SIG_DFL)
                 os.execvpe(command[0], [*command], {**kept, "TERM": "xterm", **(environment or {})})
             finally:
                 os._exit(127)
