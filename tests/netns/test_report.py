@@ -104,6 +104,7 @@ def test_without_a_record_it_says_why(lab: Lab) -> None:
     router.check()
     assert "`keep = no` in [record]" in router.mwan("report", code=1).stderr
     assert "there are: one, two" in router.mwan("report", "--for", "three", code=2).stderr
+    assert "name a file for one" in router.mwan("report", "--html", "-", "--csv", "-", code=2).stderr
 
 
 def test_the_page_is_made_anew_after_a_transition(lab: Lab) -> None:

@@ -148,6 +148,8 @@ def test_a_rule_of_another_program(net: Network) -> None:
 def test_words_that_mean_nothing(net: Network) -> None:
     assert "fibre is neither an uplink nor a destination; did you mean fiber?" in why(net, "fibre", code=2)
     assert "224.0.0.1 is neither an uplink nor a destination" in why(net, "224.0.0.1", code=2)
+    assert "fe80::2%eth1 leaves by eth1" in why(net, "fe80::2%eth1", code=2)
+    assert "192.0.2.0/24 is neither an uplink nor" in why(net, "192.0.2.0/24", "--at", "0s", code=2)
     assert "--at: expected a time, as in 03:12," in why(net, "--at", "25:00", code=2)
 
 

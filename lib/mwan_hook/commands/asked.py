@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 
 from mwan_hook.explain.moments import moment
-from mwan_hook.model import UsageError
+from mwan_hook.model import MwanError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,11 +31,13 @@ def span(since: str, until: str | None, now: float) -> tuple[float, float | None
 
 
 def refuse_near_misses(word: str, view: Situation) -> None:
-    """A word that is no destination: raise UsageError with what may be meant.
+    """A word that is no destination: raise UsageError with what may be meant, MwanError for an idle template.
 
     A name without a dot that is close to an uplink's is taken for that one mistyped, before any name server is asked:
     that takes its time when a line is down.
     """
+    if any(entry.name == word for entry in view.config.uplinks):
+        raise MwanError(f"{word} is not used: no interface matches it")
     names = dict.fromkeys(name for one in view.uplinks for name in (one.name, one.interface, one.config.name) if name)
     close = difflib.get_close_matches(word, names, n=1, cutoff=CLOSE)
     if "." in word or ":" in word or (not close and _resolves(word)):
@@ -43,6 +45,18 @@ def refuse_near_misses(word: str, view: Situation) -> None:
     known = ", ".join(uplink.name for uplink in view.uplinks) or "none"
     meant = f"did you mean {close[0]}?" if close else f"uplinks are: {known}"
     raise UsageError(f"{word} is neither an uplink nor a destination; {meant}")
+
+
+def destinations(word: str) -> list[str]:
+    """An address of each family that a destination has.  Raises UsageError where it is none."""
+    from mwan_hook.commands.trace import addresses_of
+
+    try:
+        return addresses_of(word)
+    except MwanError as error:
+        cause = error.__cause__
+        said = cause.strerror if isinstance(cause, OSError) and cause.strerror else str(error)
+        raise UsageError(f"{word} is neither an uplink nor a destination: {said}") from error
 
 
 def _resolves(word: str) -> bool:

@@ -38,6 +38,8 @@ def run(
         words = publish.refreshed(root, config.load(root))
         complain(words)
         return int(bool(words))
+    if html == csv == STDOUT:
+        raise UsageError("--html and --csv cannot both go to standard output: name a file for one of them")
     known = _configuration(root)
     begin, end = span(since, until, time.time())
     found = gather.gathered(root, begin, end)

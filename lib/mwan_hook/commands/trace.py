@@ -158,6 +158,11 @@ def _destination(text: str, family: Family | None) -> tuple[str, list[str]]:
     what = ipaddress.ip_address(address)
     if what.is_multicast or what.is_unspecified or address == "255.255.255.255":
         raise UsageError(f"{text} is no address of one machine")
+    plain, zone, interface = address.partition("%")
+    if zone:
+        raise UsageError(
+            f"{text} leaves by {interface}, as it says itself; to ask of it: trace {plain} --oif {interface}"
+        )
     return address, notes
 
 
@@ -177,9 +182,12 @@ def _found(name: str, wanted: int) -> list[str]:
 
 def _address(text: str, option: str) -> str:
     try:
-        return str(ipaddress.ip_address(text))
+        address = str(ipaddress.ip_address(text))
     except ValueError:
-        raise UsageError(f"{option} {text}: expected an address") from None
+        address = "%"
+    if "%" in address:
+        raise UsageError(f"{option} {text}: expected an address, without an interface")
+    return address
 
 
 def _protocol(text: str | None, family: Family) -> int:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 
-from mwan_hook.commands.asked import refuse_near_misses
+from mwan_hook.commands.asked import destinations, refuse_near_misses
 from mwan_hook.commands.screen import width
 from mwan_hook.config import look as configured
 from mwan_hook.explain import why, words
 from mwan_hook.explain.online import listed
 from mwan_hook.explain.values import Situation
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import ConfigError, Family, MwanError, UsageError
+from mwan_hook.model import ConfigError, Family
 from mwan_hook.run import judge, look
 from mwan_hook.say import complain, say
 
@@ -100,13 +100,7 @@ def _packets(word: str, found: Live) -> list[Packet]:
     from mwan_hook.commands import trace
     from mwan_hook.explain import packets
 
-    try:
-        addresses = trace.addresses_of(word)
-    except MwanError as error:
-        cause = error.__cause__
-        said = cause.strerror if isinstance(cause, OSError) and cause.strerror else str(error)
-        raise UsageError(f"{word} is neither an uplink nor a destination: {said}") from error
-    return [packets.explained(*trace.plain(found.judged, address), found.view) for address in addresses]
+    return [packets.explained(*trace.plain(found.judged, address), found.view) for address in destinations(word)]
 
 
 def _ahead(found: Live) -> dict[Family, Sequence[Reason]]:

@@ -7,7 +7,7 @@ import pytest
 from mwan_hook.commands import asked
 from mwan_hook.commands.parsing import joined
 from mwan_hook.explain.why import named, view_of
-from mwan_hook.model import UsageError
+from mwan_hook.model import MwanError, UplinkConfig, UsageError
 from tests.frames import frame, line
 
 TEMPLATE = [line(number, f"usb@eth{number}") for number in (3, 4)]
@@ -69,3 +69,32 @@ def test_what_is_neither_is_answered_with_the_uplinks(monkeypatch: pytest.Monkey
     monkeypatch.setattr(asked, "_resolves", lambda _: False)
     with pytest.raises(UsageError, match=r"printer is neither .*; uplinks are: fiber, cable, usb@eth3, usb@eth4"):
         asked.refuse_near_misses("printer", SEEN)
+
+
+@pytest.mark.parametrize("word", ["spare", "cable2"])  # the second one is close to a name that is there
+def test_a_template_that_no_interface_matches_is_an_uplink_all_the_same(word: str) -> None:
+    config = SEEN.config._replace(uplinks=(*SEEN.config.uplinks, UplinkConfig(name=word)))
+    with pytest.raises(MwanError, match=f"{word} is not used: no interface matches it") as failed:
+        asked.refuse_near_misses(word, SEEN._replace(config=config))
+    assert failed.value.code == 1
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("192.0.2.0/24", "."),
+        ("192.0.2.1:80", "."),
+        ("ff02::1", "no address of one machine"),
+        ("0.0.0.0", "no address of one machine"),
+        ("fe80::2%eth4", "fe80::2%eth4 leaves by eth4, .* trace fe80::2 --oif eth4"),
+    ],
+)
+def test_a_destination_is_one_machine(word: str, said: str) -> None:
+    with pytest.raises(UsageError, match=f"^{word} is neither an uplink nor a destination: .*{said}") as failed:
+        asked.destinations(word)
+    assert failed.value.code == 2
+
+
+@pytest.mark.parametrize("word", ["192.0.2.1", "2001:db8::1"])
+def test_an_address_stands_for_itself(word: str) -> None:
+    assert asked.destinations(word) == [word]
