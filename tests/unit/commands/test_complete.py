@@ -65,6 +65,14 @@ def offered(root: Path, *words: str) -> list[str]:
         (["replay", "--with", "probe.ri"], {"probe.rise="}),
         (["replay", "--with", "probe.fall=5", "--with", f"{STICK}.met"], {f"{STICK}.metric=", f"{STICK}.metered="}),
         (["replay", "--with", "routing."], {"routing.prefer="}),
+        (["why", "fi"], {"fiber", "fixed"}),
+        (["why", "--at", ""], set()),
+        (["why", "fiber", "--"], {"--at", "--json", "--help"}),
+        (["report", "--for", "lt"], {STICK}),
+        (["report", "--csv", ""], {"/"}),
+        (["report", "--re"], set()),  # what a service starts
+        (["rec"], set()),
+        (["rep"], {"repair", "replay", "report"}),
         (["trace", ""], set()),
         (["frobnicate", ""], set()),
         (["flush", ""], set()),
@@ -132,6 +140,8 @@ def said(*argv: str, home: Path) -> set[str]:
         ("mwan-hook history lte@en", "en", {"enp0s20u1"}),  # bash breaks words at @
         ("mwan-hook repair --step re", "re", {"renew", "reconfigure", "replug"}),
         ("mwan-hook replay --with probe.rise", "probe.rise", {"probe.rise="}),
+        ("mwan-hook why fi", "fi", {"fiber", "fixed"}),
+        ("mwan-hook report --c", "--c", {"--csv"}),
     ],
 )
 def test_bash(scripts: Path, tmp_path: Path, line: str, current: str, wanted: set[str]) -> None:
@@ -153,6 +163,7 @@ def test_bash_completes_files_by_itself(scripts: Path, tmp_path: Path) -> None:
         ("mwan-hook stat", {"status\tshow how the uplinks stand"}),
         ("mwan-hook history ", {"fiber\tif-fib", "fixed\tif-fix", f"{STICK}\tif-lte"}),
         ("mwan-hook history lte@en", {f"{STICK}\tif-lte"}),
+        ("mwan-hook report --for fib", {"fiber\tif-fib"}),
     ],
 )
 def test_fish(scripts: Path, tmp_path: Path, line: str, wanted: set[str]) -> None:
@@ -165,6 +176,7 @@ def test_fish(scripts: Path, tmp_path: Path, line: str, wanted: set[str]) -> Non
     [
         ("mwan-hook stat", "status"),
         ("mwan-hook history lt", f"history {STICK}"),
+        ("mwan-hook report --for lt", f"report --for {STICK}"),
         ("mwan-hook replay --with probe.ris", "replay --with probe.rise="),
         ("mwan-hook --vers", "--version"),
     ],

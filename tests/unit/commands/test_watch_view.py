@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mwan_hook.commands import screen, sparks, status_table, terminal, watch_view
@@ -111,9 +111,12 @@ def test_bars_say_how_long_and_how_much() -> None:
     assert "".join(text for text, _ in sparks.trips(seen, True)) == " ▁▅x█"
     assert "".join(text for text, _ in sparks.losses(seen, True)) == " ▁▂█▁"
     assert "".join(text for text, _ in sparks.losses(seen, False)) == " ._#."
+    rare = (Slot(100, 1, 1.0), Slot(100, 0, 1.0))
+    assert "".join(text for text, _ in sparks.losses(rare, True)) == "▂▁", "one of a hundred is seen"
 
 
 @given(st.lists(st.floats(-10, 110), max_size=50), st.integers(1, 80))
+@example([0.0, 50.0, 100.0], 3)
 def test_each_sample_is_in_one_column(moments: list[float], count: int) -> None:
     samples = [Sample(at, 2, 1, 5.0) for at in moments]
     seen = sparks.slots(samples, 0.0, 100.0, count)

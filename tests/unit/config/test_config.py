@@ -10,7 +10,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from mwan_hook import config
-from mwan_hook.config import build
+from mwan_hook.config import build, values_record
 from mwan_hook.model import (
     Config,
     ConfigError,
@@ -359,6 +359,19 @@ def test_a_link_to_dev_null_masks_a_file(tmp_path: Path) -> None:
         ("[mail]\nbackoff_max = 0\n", "2: [mail] backoff_max: expected backoff_min (60) to be at most"),
         ("[prometheus]\ntextfile = /var/lib/x.txt\n", "expected a path that ends in .prom"),
         ("[prometheus]\ntextfile = x.prom\n", "expected the absolute path of a file"),
+        *(
+            (f"[record]\nkeep = {value}\n", f"2: [record] keep = {value}: expected a time from 1h to 3650d")
+            for value in ("30", "59m", "3651d", "-1d", "1.5d", "2w", "soon", "yes")
+        ),
+        ("[record]\nkeep = 1h, 2h\n", "2: [record] keep = 1h, 2h: expected one value, not a list"),
+        *(
+            (f"[record]\nsize = {value}\n", f"2: [record] size = {value}: expected an amount")
+            for value in ("no", "-1", "8X", "much")
+        ),
+        ("[record]\nkep = 30d\n", "2: [record] kep: unknown key (did you mean keep?)"),
+        ("[report]\nhtml = page.html\n", "2: [report] html = page.html: expected the absolute path of a file"),
+        ("[report]\nhtml = /srv/page\n", "2: [report] html = /srv/page: expected a path that ends in .html"),
+        ("[report]\ncsv = /srv/x.csv\n", "2: [report] csv: unknown key (expected one of html)"),
         ("[snmp]\noid = iso.3.6\n", "2: [snmp] oid = iso.3.6: expected an object identifier in numbers"),
         ("[snmp]\noid = 1.40.1\n", "expected an object identifier"),
         ("[snmp]\noid = 3.1.1\n", "expected an object identifier"),
@@ -714,3 +727,16 @@ def test_the_example_says_nothing_and_is_good_when_its_lines_are_uncommented(tmp
     assert config.load(str(tmp_path)).warnings == ()
     for word in ("latency_low", "metered_interval", "last_resort", "fiber", "lte"):
         assert re.search(rf"(?m)^\W*{word}\b", lines)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds", "spelled"),
+    [
+        *(("0", 0, "no"), ("no", 0, "no"), ("OFF", 0, "no"), ("1h", 3600, "1h"), ("90m", 5400, "90m")),
+        *(("48h", 172800, "2d"), ("3601s", 3601, "3601s"), ("3650d", 3650 * 86400, "3650d")),
+    ],
+)
+def test_a_record_is_kept_for_so_long(text: str, seconds: int, spelled: str) -> None:
+    assert values_record.keep(text) == seconds
+    assert values_record.spelled(seconds) == spelled
+    assert values_record.keep(spelled) == seconds

@@ -31,12 +31,19 @@ PROBE = Probe(tuple(map(parse, ("gateway:", "icmp://192.0.2.7", "tcp://192.0.2.8
 NAMES = tuple(target.name for target in PROBE.targets)
 
 
-def died(link: Link | None = UP, missing: str = "", answered: str = "", word: str = "offline", **memory: Any) -> str:
+def died(
+    link: Link | None = UP,
+    missing: str = "",
+    answered: str = "",
+    word: str = "offline",
+    probe: Probe = PROBE,
+    **memory: Any,
+) -> str:
     """The word for an uplink; ``answered``: a letter for each target, x for one that did not."""
-    config = UplinkConfig("line", probe=PROBE, dial=Dial() if memory.pop("dialled", False) else None)
+    config = UplinkConfig("line", probe=probe, dial=Dial() if memory.pop("dialled", False) else None)
     uplink = Uplink(config, "line", "eth2", 2, 1001, 1, 0, 0, True, link, ipv4=Way(V4, missing=missing))
     seen = [Connectivity.LIMITED if letter == "x" else Connectivity.FULL for letter in answered]
-    targets = tuple(map(TargetResult, NAMES, seen))
+    targets = tuple(map(TargetResult, (target.name for target in probe.targets), seen))
     one = FamilyState(Status(word) if word != DEGRADED else Status.ONLINE, targets=targets)._replace(**memory)
     return cause(uplink, V4, UplinkState("eth2", 2, one), word)
 
@@ -66,6 +73,20 @@ def test_a_missing_fact_is_what_died(link: Link | None, missing: str, expected: 
 )
 def test_who_answered_tells_how_far_it_went(answered: str, expected: str) -> None:
     assert died(answered=answered) == expected
+
+
+@pytest.mark.parametrize(
+    ("targets", "answered", "expected"),
+    [
+        (("icmp://[2001:db8::7]", "tcp://a.example:443"), ".x", "names only"),
+        (("tcp://b.example:443", "tcp://a.example:443"), ".x", "beyond the gateway"),
+        (("dns://192.0.2.7/a.example", "icmp://192.0.2.8"), ".x", "beyond the gateway"),
+    ],
+)
+def test_names_alone_have_died_where_addresses_answer_and_no_name_does(
+    targets: tuple[str, ...], answered: str, expected: str
+) -> None:
+    assert died(answered=answered, probe=Probe(tuple(map(parse, targets)))) == expected
 
 
 def test_one_that_answers_again_or_was_not_asked_has_died_of_nothing_else() -> None:

@@ -136,6 +136,8 @@ def test_lines_of_others_and_of_newer_versions_are_left_out(tmp_path: Path) -> N
     record = tmp_path / files.RECORD
     record.write_bytes(b'{"v":2,"k":"run"}\nnonsense\n[]\n\xff\n' + record.read_bytes() + b'{"v":2,"k":"run"}\n')
     assert len(recorded(str(tmp_path))) == 3
+    record.write_bytes(record.read_bytes().replace(b'{"v":1,"k"', b'{"v":2,"k"'))
+    assert recorded(str(tmp_path)) == [], "although all of it could be read"
 
 
 def sample(boot: str, now: float, **carried: tuple[int, ...]) -> BytesRecord:

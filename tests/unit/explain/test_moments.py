@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import pytest
 
-from mwan_hook.commands.asked import moment_of
+from mwan_hook.commands.asked import moment_of, span
 from mwan_hook.commands.parsing import joined
 from mwan_hook.explain import moments
 from mwan_hook.explain.clock import day
@@ -71,6 +71,13 @@ def test_all_that_take_a_moment_take_one_that_lies_back(words: tuple[str, str]) 
     assert moment_of(words[1], "-90m", 1e9) == 1e9 - 5400
     with pytest.raises(UsageError, match=f"{words[1]}: expected a time"):
         moment_of(words[1], "soon", 1e9)
+
+
+@pytest.mark.parametrize(("since", "until"), [("0s", None), ("1h", "1h"), ("1h", "2h")])
+def test_a_span_without_length_is_none(since: str, until: str | None) -> None:
+    assert span("2h", "1h", 1e9) == (1e9 - 7200, 1e9 - 3600)
+    with pytest.raises(UsageError, match="--since is not before --until"):
+        span(since, until, 1e9)
 
 
 def test_what_is_further_back_than_time_goes_is_its_beginning() -> None:

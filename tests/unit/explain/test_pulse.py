@@ -64,6 +64,19 @@ def test_nothing_is_lost_or_told_twice_when_the_file_is_begun_anew(tmp_path: Pat
     assert len(taken(found)) == 3
 
 
+def test_a_file_that_was_there_before_is_not_told_again_when_the_one_that_was_read_is_gone(
+    tmp_path: Path, ring: Path
+) -> None:
+    ring.with_name(ring.name + ".1").write_bytes(line(50, GOOD))
+    ring.write_bytes(line(40, GOOD))
+    found = Pulse(str(tmp_path))
+    taken(found)
+    other = ring.with_name("other")  # so that it has another inode
+    other.write_bytes(line(20, GOOD))
+    other.rename(ring)
+    assert [one.wall - WALL for one in taken(found)] == [-50, -40, -20]
+
+
 def test_portals_are_left_out_and_measured_echoes_count(tmp_path: Path, ring: Path) -> None:
     portal = ["http://portal.example", 300.0, 500, 4, None, True]
     ring.write_bytes(line(9, portal) + line(8, measured={"sent": 20, "rtts": [7.0, 9.0]}) + line(7, GOOD, portal))

@@ -324,6 +324,16 @@ CASES = (
         " was too slow. 3 good rounds in a row make it online, at the earliest at 02:47:03 (in 23 s).",
     ),
     Case(
+        "bad",
+        view(
+            one(probe=PROBE._replace(latency_high=200, latency_low=50)),
+            two(),
+            one={**BAD, "latency_ms": 120.0},
+        ),
+        "one (eth1) is offline: 0 of 2 targets answered: timed out. 3 good rounds in a row make it online, at the"
+        " earliest at 02:47:03 (in 23 s).",
+    ),
+    Case(
         "portal",
         view(one(), two(), one={**BAD, "connectivity": Connectivity.PORTAL, "portal": True}),
         "one (eth1) is offline: a portal stands between it and the internet. Log in on a page that a browser opens"
@@ -340,6 +350,12 @@ CASES = (
         view(one(), two(), more={"readable": False}, one={**BETTER, "good": 4, "held_until": NOW + 100}),
         "one (eth1) answers again and is held back. If it stays good, it is online, at the earliest at 02:48:20 (in 1"
         " min 40 s).",
+    ),
+    Case(
+        "rising",
+        view(one(), two(), one={**BETTER, "good": 4, "held_until": NOW - 1}),
+        "one (eth1) answers again, and is not trusted yet: 3 of 3 good rounds in a row. One good round makes it"
+        " online, at the earliest with the next run.",
     ),
     Case(
         "rising",

@@ -119,6 +119,11 @@ def test_another_boot_a_gap_or_a_leap_of_the_clock_hides_what_was_between() -> N
         assert of([frame(0, fiber=ONLINE), second], 0, 20) == {"unknown": 10, "online": 10}
 
 
+def test_time_that_the_clock_was_set_on_by_was_not_observed() -> None:
+    frames = [frame(0, fiber=ONLINE), frame(10, fiber=ONLINE)._replace(wall=T0 + 5000)]
+    assert of(frames, 0, 5010) == {"unknown": 5000, "online": 10}
+
+
 def test_a_clock_that_was_set_back_counts_no_second_twice() -> None:
     frames = [
         frame(100, fiber=ONLINE),
