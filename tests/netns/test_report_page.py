@@ -145,8 +145,8 @@ def test_the_figures_are_those_of_the_table(shown: Browser, files: dict[str, Pat
     outages = [row for row in table if row["kind"] == "outage"]
     told = shown.value("[...document.querySelectorAll('.outages tbody tr')].map(row => row.innerText)")
     keys = ("begin", "end", "seconds", "uplink", "word", "cause", "reason")
-    wanted = {tuple(row[key] for key in keys) for row in outages}  # both families of a line are one row
-    assert len(told) == len(wanted) > 2
-    for text, (begin, end, seconds, *said) in zip(told, sorted(wanted, reverse=True), strict=True):
+    rows = {tuple(row[key] for key in keys) for row in outages}  # both families of a line are one row
+    assert len(told) == len(rows) > 2
+    for text, (begin, end, seconds, *said) in zip(told, sorted(rows, reverse=True), strict=True):
         moments = [moment.replace("T", " ").rstrip("Z") for moment in (begin, end)]
         assert all(part in text for part in (*moments, words.length(float(seconds)), said[0], *said[2:])), text
