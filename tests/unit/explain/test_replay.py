@@ -289,6 +289,16 @@ def test_the_same_configuration_is_said_to_lead_to_the_same() -> None:
     assert "the history differs from the recorded one" in " ".join(sidebyside.lines(found, differ, [], []))
 
 
+def test_other_words_are_another_history_only_under_the_same_configuration() -> None:
+    other = [
+        frame._replace(happened=tuple(one._replace(reason="in other words") for one in frame.happened))
+        for frame in DIES
+    ]
+    for exact in (True, False):
+        _, differ = compared(replayed(other), exact=exact)
+        assert (len(differ.gone), len(differ.new)) == ((13, 13) if exact else (0, 0))
+
+
 def test_as_values_there_are_the_same_figures() -> None:
     found, differ = compared(replayed(DIES, "line1.fall=9"))
     made = sidebyside.document(found, differ, ["line1.fall=9"], [])

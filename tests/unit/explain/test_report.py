@@ -99,6 +99,23 @@ def test_the_seconds_of_all_words_are_the_whole_time_in_each_row(recorded: tuple
             assert sums == pytest.approx(totals["hour", line], abs=1)
 
 
+def test_the_last_row_ends_with_the_report() -> None:
+    hour = Hour(0.0, 0.0, 1800.0, (LineHour("fiber", V4, (Stretch(0.0, "online"),)),))
+    made = sheet.text([hour], figures.report([hour], 0.0, 5400.0, ()), ABOUT)
+    rows = [row for row in csv.DictReader(io.StringIO(made)) if row["kind"] == "hour"]
+    assert [(row["end"], row["seconds"]) for row in rows] == [
+        ("1970-01-01T01:00:00Z", "3600"),
+        ("1970-01-01T01:30:00Z", "1800"),
+    ]
+
+
+def test_an_hour_that_is_stored_twice_counts_once(recorded: tuple[Hour, ...]) -> None:
+    line = outages.lines(recorded)[0]
+    once, twice = (outages.periods(hours, line, month.SINCE, month.UNTIL) for hours in (recorded, recorded * 2))
+    assert outages.seconds(twice) == pytest.approx(outages.seconds(once))
+    assert sum(outages.seconds(twice).values()) == pytest.approx(month.UNTIL - month.SINCE)
+
+
 def test_beyond_three_months_a_row_is_a_day() -> None:
     until = month.SINCE + 94 * 86400
     made = figures.report(month.hours(until=month.SINCE + 86400), month.SINCE, until, ())
