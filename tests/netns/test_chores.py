@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 
 from mwan_hook import config, plainos
 from mwan_hook.commands import chores as command
+from mwan_hook.explain.report import publish
 from mwan_hook.machine import names
 from mwan_hook.model import State, Transition
 from mwan_hook.store import chores, filelocked, files, history, lock, spool, state, wake
@@ -157,6 +159,29 @@ def test_where_etc_is_left_alone_nothing_is_written_there(root: Path, capfd: pyt
     assert path.stat().st_mode & 0o777 == 0o600
     assert f"{path} cannot be read by the services (write_etc = no)" in capfd.readouterr().err
     assert [one.name for one in (root / "etc").iterdir()] == ["mwan-hook"]
+
+
+def test_no_chore_waits_for_the_page_of_the_report(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(place: str, _loaded: config.Loaded) -> tuple[str, ...]:
+        for kind, content in ((chores.REPORT, {}), (chores.NAMES, {"protocol": 172, "tables": {"1001": "fiber"}})):
+            spool.add(str(root / files.CHORES), content, kind)
+        wait_for("the names", (root / names.TABLES).exists, timeout=5)
+        (root / "page").write_text(str(os.getpid()))
+        return ()
+
+    monkeypatch.setattr(publish, "refreshed", slow)
+    assert ask(root, chores.REPORT) == 0
+    assert (root / "page").read_text() != str(os.getpid())
+    assert [path.name for path in (root / files.CHORES).iterdir()] == [chores.REPORT], "another start makes that one"
+
+
+def test_a_page_that_does_not_end_is_given_up(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command, "LONGEST", 0.1)
+    monkeypatch.setattr(publish, "refreshed", lambda *_: time.sleep(60))
+    assert ask(root, chores.REPORT) == 1
+    assert "the page took longer than" in capfd.readouterr().err
 
 
 def test_files_of_names_that_are_links_are_another_programs(root: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import stat
 import time
 
@@ -18,27 +19,74 @@ if TYPE_CHECKING:
     from mwan_hook.store.spool import SpoolFile
 
 BACKOFF = 1.0  # seconds before a spool that cannot be emptied makes systemd start us again
+POLL = 0.1  # seconds between two looks while a page is made
+LONGEST = 45.0  # seconds that it may take: less than the unit, so that no other chore is cut off
 
 
 def run(root: str) -> int:
-    """0, or 1 if something could not be done; that is said, and not tried again before it is asked for again."""
+    """0, or 1 if something could not be done; that is said, and not tried again before it is asked for again.
+
+    A page takes seconds on a small machine, and a failover may wait for another chore: the page is made beside them,
+    one at a time.  Another one that is asked for meanwhile stays in the spool, for which systemd starts us again.
+    """
     directory = files.under(root, files.CHORES)
     files.make_directory(directory)
     user = files.owner_of(files.under(root, files.RUN))
-    code = 0
+    code, page = 0, _Page(root)
     while True:
         entries, messages = spool.entries_of(directory)
         complain(messages)
         for place in (files.RUN, files.LIB) if user else ():
             _give(files.under(root, place))
-        if not entries:
-            time.sleep(BACKOFF if messages else 0)
-            return code
-        for entry in entries:
+        others = [entry for entry in entries if entry.name != chores.REPORT]
+        for entry in others:
             spool.drop(directory, entry.name)
             failed = _done(root, entry, user[1] if user else 0)
             complain(failed)
             code |= bool(failed)
+        if len(others) < len(entries) and not page.child:
+            spool.drop(directory, chores.REPORT)
+            page.begin()
+        code |= page.look()
+        if not (page.runs or others):
+            time.sleep(BACKOFF if messages else 0)
+            return code
+        time.sleep(0 if others else BACKOFF if messages else POLL)
+
+
+class _Page:
+    """The page of the report, made by a process of its own, after all others that want the processor."""
+
+    def __init__(self, root: str) -> None:
+        self._root, self._until = root, 0.0
+        self.child, self.runs = 0, False
+
+    def begin(self) -> None:
+        """Have it made."""
+        self._until = time.monotonic() + LONGEST
+        self.child, self.runs = os.fork(), True
+        if not self.child:
+            self._make()
+
+    def _make(self) -> None:
+        try:
+            os.nice(10)
+            failed = _done(self._root, spool.SpoolFile(chores.REPORT, {}), 0)
+        except BaseException as error:  # noqa: BLE001 - nothing of the parent's is to be done twice
+            failed = [f"{chores.REPORT}: {error!r}"]
+        finally:
+            complain(failed)
+            os._exit(bool(failed))
+
+    def look(self) -> bool:
+        """Whether it has failed just now.  It is given up when its time is over."""
+        found, status = os.waitpid(self.child, os.WNOHANG) if self.runs else (0, 0)
+        if self.runs and not found and time.monotonic() > self._until:
+            os.kill(self.child, signal.SIGKILL)
+            complain([f"{chores.REPORT}: the page took longer than {LONGEST:.0f} s, and was given up"])
+            found, status = os.waitpid(self.child, 0)
+        self.runs = self.runs and not found
+        return bool(status)
 
 
 def _done(root: str, entry: SpoolFile, group: int) -> list[str]:
