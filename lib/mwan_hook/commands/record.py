@@ -18,7 +18,9 @@ from mwan_hook.store import days, files, hours, lock, recording, thinning
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from mwan_hook.model import Recording
+    from collections.abc import Sequence
+
+    from mwan_hook.model import Hour, Recording
 
 WAIT = 10.0  # seconds for another one
 BEFORE = 3600.0  # seconds before an hour in which frames say how things stood when it began
@@ -52,10 +54,12 @@ def _flushed(root: str, record: Recording, now: float) -> str:
     if not record.size:
         return ""
     try:
-        written = _append(root, record.size)
-        summed_up = _sum(root, record, now)
-        if written or summed_up:
-            thinning.thin(root, record.keep, record.size, now, _size(files.under(root, hours.PLACE)))
+        written, summed_up = _append(root, record.size), True
+        try:
+            summed_up = _sum(root, record, now)
+        finally:  # what cannot be summed up must not fill the disk
+            if written or summed_up:
+                thinning.thin(root, record.keep, record.size, now, _size(files.under(root, hours.PLACE)))
     except OSError as error:
         return f"cannot write below {files.under(root, files.RECORDS)}: {files.why(error)}"
     except MwanError as error:
@@ -97,12 +101,19 @@ def _sum(root: str, record: Recording, now: float) -> bool:
     since = max(since, end - record.keep)
     fresh = summed(frames(root, since - BEFORE, end + BEFORE), since, end)
     lines, most = b"".join(map(hours.line, fresh)), min(record.size // 2, hours.MOST)
-    if (known and known[0].begin < oldest - record.keep / thinning.LONGER) or _size(path) + len(lines) > most:
-        kept = [one for one in known if oldest <= one.begin < end]
+    kept = _within(known, oldest, end)
+    aged = len(kept) < len(known) and known[0].begin < oldest - record.keep / thinning.LONGER
+    if aged or _size(path) + len(lines) > most:
         files.replace(path, hours.fitting((*kept, *fresh), most - most // 4), durable=True)
     elif fresh:
         _add(path, lines)
     return bool(fresh)
+
+
+def _within(known: Sequence[Hour], since: float, until: float) -> Sequence[Hour]:
+    """Hours between two moments; all, if few are: the clock may be wrong."""
+    kept = [one for one in known if since <= one.begin < until]
+    return kept if 2 * len(kept) > len(known) else known
 
 
 def _add(path: str, lines: bytes) -> None:

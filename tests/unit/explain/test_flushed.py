@@ -451,6 +451,28 @@ def test_hours_of_a_clock_that_was_ahead_stop_no_later_sums() -> None:
         assert first // 3600 * 3600 in [one.begin for one in hours.read(root, 0.0)]
 
 
+@pytest.mark.parametrize("years", [-56, 10])
+def test_a_clock_that_is_wrong_takes_no_hours_away(years: int) -> None:
+    with machine(Random(12)) as (root, made):
+        lived(made, 3)
+        place = Path(root, hours.PLACE)
+        place.parent.mkdir(parents=True)
+        known = [hour(MIDNIGHT - 3600 * ago) for ago in range(20, 0, -1)]
+        place.write_bytes(b"".join(map(hours.line, known)))
+        room = Recording(size=place.stat().st_size)  # some have to go: the oldest
+        assert flush(root, room, MIDNIGHT + years * 365 * 86400) == ""
+        assert {one.begin for one in known[-5:]} <= {one.begin for one in hours.read(root, 0.0)}
+
+
+def test_a_record_that_cannot_be_summed_up_stays_within_its_size() -> None:
+    with machine(Random(12)) as (root, made):
+        Path(root, hours.PLACE).mkdir(parents=True)
+        for _ in range(4):
+            lived(made, 60)
+            assert "is a directory" in flush(root, Recording(size=16_000)).lower()
+            assert sum(map(len, below(root).values())) <= 16_000
+
+
 def test_what_lies_where_hours_should_is_left_alone_by_readers(tmp_path: Path) -> None:
     place = tmp_path / hours.PLACE
     place.parent.mkdir(parents=True)

@@ -34,7 +34,7 @@ from mwan_hook.model import (
 from mwan_hook.quota import usage
 from mwan_hook.routing.desired import Desired
 from mwan_hook.routing.uplinks import Bound
-from mwan_hook.run import change, judge, look, metering, reconcile, ruleset, tell
+from mwan_hook.run import change, judge, look, metering, reconcile, record, ruleset, tell
 from mwan_hook.run.reconcile import Run
 from mwan_hook.run.scene import Judged, Scene
 from mwan_hook.store import allotment, files, history, spool
@@ -143,6 +143,18 @@ def test_a_run_that_finds_all_in_order_writes_its_state_once_and_never_again(wor
     for run in (world.run, world.another()):
         assert run.reconcile().stamp == stamp == states.stamp(world.root)
     assert world.steps == ["look", "look"], "no kernel was touched, and nothing was read anew without news"
+
+
+def test_no_run_fails_by_its_record(world: World) -> None:
+    tried: list[object] = []
+
+    def failing(*words: object) -> None:
+        tried.append(words)
+        raise RuntimeError("a fault of the program")
+
+    world.patch(record, "_seen", failing)
+    assert world.run.reconcile().stamp == states.stamp(world.root)
+    assert len(tried) == 1 and world.stored().config == "print"
 
 
 def test_what_the_run_was_asked_for_lasts_until_it_is_stored(world: World) -> None:
