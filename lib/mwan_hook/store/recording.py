@@ -29,15 +29,40 @@ VERSION = 1
 _BEGINNING = 40  # bytes of a line that have its kind
 AT = b'"at":{'
 SAMPLE = b'{"v":1,"k":"bytes"'  # how its line begins
+BEGIN = b'{"v":1,"k":"config"'  # how the line of a configuration does, with which each segment begins
 KINDS = {"config": ConfigRecord, "facts": FactsRecord, "base": BaseRecord, "run": RunRecord, "bytes": BytesRecord}
 
 
 def read(root: str, since: float) -> Iterator[Record]:
     """All that is on record, the oldest first, in segments that can be played.  Raises MwanError.
 
-    Days below /var that were over at ``since``, seconds since the epoch, are left out.
+    Days below /var that were over at ``since``, seconds since the epoch, are left out, and of the others segments that
+    begin before it, but the last one: two days of many uplinks are dear to parse, and are looked at every hour.
     """
-    yield from playable(_lines(root, since))
+    yield from playable(_needed(_lines(root, since), since))
+
+
+def _needed(lines: Iterable[bytes], since: float) -> Iterator[bytes]:
+    """The lines but those of segments that begin before a moment as the next one does; of these the samples alone."""
+    held: list[bytes] = []
+    early = False
+    for part in segments(lines):
+        before, early = early, next((at["wall"] for line in part if (at := at_of(line))), since) < since
+        yield from [line for line in held if line.startswith(SAMPLE)] if before and early else held
+        held = part
+    yield from held
+
+
+def segments(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
+    """The lines in parts that can be played alone; what is before the first is one, too."""
+    part: list[bytes] = []
+    for line in lines:
+        if line.startswith(BEGIN) and part:
+            yield part
+            part = []
+        part.append(line)
+    if part:
+        yield part
 
 
 def _lines(root: str, since: float) -> Iterator[bytes]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 
 from mwan_hook.store import days
-from mwan_hook.store.recording import at_of
+from mwan_hook.store.recording import BEGIN, at_of, segments
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 LONGER = 4  # times as long as the rest what is around transitions is kept
 AROUND = 600.0  # seconds before and after a transition
 HAPPENED = b'"happened":[{'
-BEGIN = b'{"v":1,"k":"config"'
 
 
 def thin(root: str, keep: float, size: int, now: float, more: int) -> None:
@@ -66,18 +65,6 @@ def _shrink(root: str, most: int) -> None:
 def transitions(lines: Iterable[bytes]) -> list[float]:
     """When anything happened, seconds since the epoch."""
     return [at["wall"] for line in lines if HAPPENED in line and (at := at_of(line))]
-
-
-def segments(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
-    """The lines in parts that can be played alone; what is before the first is one, too."""
-    part: list[bytes] = []
-    for line in lines:
-        if line.startswith(BEGIN) and part:
-            yield part
-            part = []
-        part.append(line)
-    if part:
-        yield part
 
 
 def around(lines: Iterable[bytes], moments: Sequence[float], goes_on: bool) -> Iterator[bytes]:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings
@@ -18,9 +19,11 @@ from hypothesis import strategies as st
 
 from mwan_hook import plainos
 from mwan_hook.commands import record as command
+from mwan_hook.explain import chain
 from mwan_hook.explain.frames import Frame, frames
-from mwan_hook.model import Family, Hour, LineHour, Recording, Stretch
-from mwan_hook.store import days, files, hours, recording, thinning
+from mwan_hook.model import BytesRecord, Family, Hour, LineHour, Recording, Stretch
+from mwan_hook.run import sampling
+from mwan_hook.store import codec, days, files, hours, recording, thinning
 from tests.unit.explain.pasts import Machine
 from tests.unit.explain.test_frames import without_loans
 
@@ -53,6 +56,15 @@ def below(root: str) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in sorted(Path(root, files.RECORDS).glob("*")) if path.is_file()}
 
 
+def sampled(root: str, made: Machine) -> None:
+    carried: dict[str, tuple[int, ...]] = {"fiber": (2, int(made.now), int(made.now) * 2)}
+    sampling._append(f"{root}/{files.RECORD_SAMPLES}", recorded(BytesRecord("boot", made.now, made.wall, carried)))
+
+
+def recorded(one: BytesRecord) -> bytes:
+    return json.dumps({"v": 1, "k": "bytes", **codec.plain(one)}, separators=(",", ":")).encode() + b"\n"
+
+
 def without_ring(root: str) -> None:
     for path in Path(root, files.RUN).glob("record*"):
         path.unlink()
@@ -73,6 +85,27 @@ def test_flushed_in_parts_and_without_the_ring_it_plays_the_same(lot: Random, pa
         whole = played(root)
         without_ring(root)
         assert played(root) == whole
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_past_is_left_out_without_a_look_at_each_run_and_nothing_else_is(seed: int) -> None:
+    lot = Random(seed)
+    with machine(lot) as (root, made):
+        for turn in range(6):
+            lived(made, 10)
+            if turn % 2:
+                sampled(root, made)
+                flush(root, now=made.wall)
+            made.now, made.wall = made.now + 1100, made.wall + lot.choice((1100, 1100, 5000, -5000))
+        known = played(root)
+        for since in (one.wall for one in (*lot.sample(known, 3), known[-1])):
+            every = chain.frames_of(recording.playable(recording._lines(root, since - chain.LONGEST)), since)
+            assert list(frames(root, since, EVER)) == [one for one in every if since <= one.wall]
+        segments = list(recording.segments(recording._lines(root, 0.0)))
+        with patch.object(recording, "parsed", wraps=recording.parsed) as parsed:
+            assert list(frames(root, 2e9, EVER)) == []
+        runs = [one for one in parsed.call_args_list if b'"k":"run"' in one.args[0]]
+        assert len(runs) <= max(map(len, segments))
 
 
 class Killed(BaseException):
@@ -362,7 +395,7 @@ def test_of_a_day_that_begins_within_a_segment_what_is_around_its_first_transiti
         while not (frame := played(root)[-1]).happened:
             lived(made, 1)
         rest = ring.read_bytes()[size:]
-        assert not rest.startswith(thinning.BEGIN)
+        assert not rest.startswith(recording.BEGIN)
         whole = played(root)
         days.append(root, "2026-11-30", rest)
         days.append(root, "2026-12-01", run_line(frame.wall + 9999))
