@@ -16,6 +16,7 @@ import time
 
 from mwan_hook import __version__, plainjson
 from mwan_hook.kernel import frames, netlink
+from mwan_hook.run import quick_record
 from mwan_hook.run.alike import LARGEST, Doubt, compare_files, compare_generic, compare_kernel, content, stamp, under
 from mwan_hook.run.quick_round import after_good, ask
 
@@ -28,7 +29,7 @@ else:
 
 FORMAT = 4
 RUN = "run/mwan-hook"
-MEMO, STATE, RECORD = RUN + "/quiet", RUN + "/state.json", RUN + "/record"
+MEMO, STATE = RUN + "/quiet", RUN + "/state.json"
 EVENTS = RUN + "/events"
 PROBE_LOCK, STATE_LOCK = RUN + "/probe.lock", STATE + ".lock"
 STOPS = (_signal.SIGTSTP, _signal.SIGTTIN, _signal.SIGTTOU)
@@ -74,7 +75,7 @@ class _Try:
         stamped = stamp(under(self.root, STATE))
         state = plainjson.loads(content(under(self.root, STATE)))
         due = due_rounds(memo, state, self.begun, self.now)
-        at = recorded(under(self.root, RECORD), state) if memo["record"] else None
+        at = quick_record.last(self.root, state) if memo["record"] else None
         compare_files(memo)
         compare_kernel(memo["dumps"], replies, self._known_same(memo))
         if memo["generic"]:
@@ -90,8 +91,8 @@ class _Try:
         if due:
             self._save(state)
             if at:
-                rounds = [_round(one, results, asked) for one, results in zip(due, answers, strict=True)]
-                record(under(self.root, RECORD), rounds, {**at, "wall": state["saved_wall"], "now": state["saved_at"]})
+                rounds = [quick_record.round_of(one, told, asked) for one, told in zip(due, answers, strict=True)]
+                quick_record.add(self.root, rounds, {**at, "wall": state["saved_wall"], "now": state["saved_at"]})
 
     def _is_ours(self, memo: dict[str, Any]) -> None:
         """Raise unless it was kept by this program, as this user, in this boot, a short while ago."""
@@ -170,45 +171,6 @@ def no_event(root: str) -> bool:
         return not posix.listdir(under(root, EVENTS))
     except FileNotFoundError:
         return True
-
-
-# ---------------------------------------------------------------- the record, as :mod:`mwan_hook.run.record` has it
-
-AT, TAIL = b'"at":{', 320
-
-
-def recorded(path: str, state: dict[str, Any]) -> dict[str, Any]:
-    """What the last run on record builds on.  Raises Doubt unless that is the one that has stored this state."""
-    descriptor = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NOFOLLOW | posix.O_NONBLOCK)
-    try:
-        size = posix.fstat(descriptor).st_size
-        tail = posix.pread(descriptor, TAIL, max(0, size - TAIL))
-    finally:
-        posix.close(descriptor)
-    at: dict[str, Any] = plainjson.loads(tail[tail.rindex(AT) + len(AT) - 1 : -2])
-    if tail[-3:] != b"}}\n" or at["v"] != 1 or (at["boot"], at["now"]) != (state["boot_id"], state["saved_at"]):
-        raise Doubt
-    return at
-
-
-def _round(one: dict[str, Any], results: list[Any], begun: float) -> dict[str, Any]:
-    found = {"uplink": one["uplink"], "family": one["family"], "begun": begun, "answers": results}
-    return {**found, "partial": True} if one["spares"] else found
-
-
-def record(path: str, rounds: list[dict[str, Any]], at: dict[str, Any]) -> None:
-    """Add a run to the record, after its state was stored; without room for it the run is none the worse."""
-    line = plainjson.dumps({"v": 1, "k": "run", "short": True, "rounds": rounds, "at": at}).encode() + b"\n"
-    try:
-        descriptor = posix.open(
-            path, posix.O_WRONLY | posix.O_APPEND | posix.O_CLOEXEC | posix.O_NOFOLLOW | posix.O_NONBLOCK
-        )
-        try:
-            posix.write(descriptor, line)
-        finally:
-            posix.close(descriptor)
-    except OSError:
-        return
 
 
 # ---------------------------------------------------------------- files and locks
