@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,6 +33,13 @@ AS_NOBODY = (
 def with_mounts(script: str) -> tuple[str, ...]:
     """A wrapper that runs a command in a mount namespace of its own, after `script`."""
     return ("unshare", "--mount", "--", "sh", "-ec", f'{script}\nexec "$@"', "sh")
+
+
+def up_for(seconds: int) -> tuple[str, ...]:
+    """A wrapper that runs a command on a machine that was started so long ago, by CLOCK_BOOTTIME."""
+    own = dict(line.split()[:2] for line in Path("/proc/self/timens_offsets").read_text().splitlines())
+    offset = seconds - int(time.clock_gettime(time.CLOCK_BOOTTIME)) + int(own["boottime"])
+    return ("unshare", "--time", f"--boottime={offset}", "--")
 
 
 class Line(NamedTuple):
@@ -62,6 +70,7 @@ class Router:
     def __init__(self, ns: Netns, root: Path, register: Callable[[int], None]) -> None:
         self.ns, self.root, self.register = ns, root, register
         self.python = sys.executable
+        self.wrap: tuple[str, ...] = ()  # around every command
         self.lines: dict[str, Line] = {}
         self.told_by_hand = False  # what runs store was changed, or could not be stored: the record need not fit it
         for directory in ("etc/mwan-hook", "run", "var/lib", "etc/systemd/network"):
@@ -166,7 +175,7 @@ class Router:
 
     def argv(self, *words: str, wrap: Sequence[str] = ()) -> list[str]:
         """The command line of `mwan-hook WORDS` inside the namespace."""
-        return self.ns.argv(*wrap, self.python, "-m", "mwan_hook", "--root", str(self.root), *words)
+        return self.ns.argv(*(wrap or self.wrap), self.python, "-m", "mwan_hook", "--root", str(self.root), *words)
 
     def environment(self) -> dict[str, str]:
         """The program from this checkout."""
@@ -188,7 +197,7 @@ class Router:
         environment = {**os.environ, **self.environment(), **(env or {})}
         done = (
             self._truly(words, wrap, timeout, environment)
-            if fresh or wrap
+            if fresh or wrap or self.wrap
             else self._forked(words, timeout, environment)
         )
         if (code is not None and done.returncode != code) or "Traceback" in done.stderr:

@@ -16,7 +16,7 @@ import pytest
 
 from mwan_hook.repair import ladder
 from mwan_hook.store import files
-from tests.lab import Lab, Line, Network, topologies, wait_for
+from tests.lab import Lab, Line, Network, router, topologies, wait_for
 from tests.lab.process import run
 from tests.netns import dying, operators
 
@@ -241,6 +241,7 @@ def test_a_process_that_is_killed_anywhere_does_no_step_twice_and_loses_none(lin
 def test_a_step_stored_before_a_reboot_is_not_done_again_and_the_next_one_is(lines: Lines) -> None:
     lines.hook('echo "$REASON" >>"$MWAN_HOOK_ROOT/told"')
     lines.router.reboot_files()
+    lines.router.wrap = router.up_for(1000)  # a step counts for a day, and is no younger than the boot after it
     lines.fault(2)
     ladder_of_two = f"repair = hook@{SOON}, hook@0.4, hook@0.6\nrepair_max = 2"
     lines.configure(lte=ladder_of_two)
