@@ -105,6 +105,8 @@ LIBRARIES = {
     "jeepney": ("notify.bus.link", "modem.bus"),
     "yaml": ("imports.yamltree",),
 }
+# Where flock(2) is called; docs/decisions.md says why it is not filelock that does.
+LOCKING = {"store.lock", "store.history", "run.quiet", "machine.detached"}
 # Private modules of CPython, which cost less than the public ones that import them, and where they are named.
 PRIVATE = {
     "_collections": ("light",),
@@ -258,6 +260,13 @@ def test_only_commands_that_explain_import_what_explains() -> None:
 @pytest.mark.parametrize("module", [module for module in MODULES if room_of(module) not in ("top", *PRINTING)])
 def test_below_a_run_nothing_prints_but_what_tells(module: str) -> None:
     assert not {"mwan_hook.say.say", "mwan_hook.say.complain"} & set(imported(module))
+
+
+def test_a_lock_is_filelocks_where_no_run_on_an_event_pays_for_it() -> None:
+    callers = {module for module, path in MODULES.items() if "fcntl.flock(" in path.read_text()}
+    assert callers == LOCKING
+    makers = {module for module, path in MODULES.items() if re.search(r"\bFlock\(", path.read_text())}
+    assert makers == {"store.lock", "store.filelocked", "run.prometheus", "machine.dialler"}
 
 
 def test_the_nouns_import_nothing_of_ours_but_the_tuple() -> None:

@@ -42,7 +42,7 @@ def run(root: str, interface: str, hang_up: bool) -> int:
     if not interface or "/" in interface or interface in (".", ".."):
         raise DialError(causes.CONFIGURATION, f"{interface!r} is no interface's name")
     try:
-        with memory.OneAtATime(root, interface):
+        with memory.one_at_a_time(root, interface):
             return _hang_up(root, interface) if hang_up else _dial(root, interface)
     except AnsweredError as error:
         raise DialError(causes.NO_NETWORK, f"{interface}: {error}") from None

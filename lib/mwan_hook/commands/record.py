@@ -14,7 +14,8 @@ from mwan_hook.explain.summary import HOUR, summed
 from mwan_hook.model import Config, ConfigError, MwanError
 from mwan_hook.run import publishing, sampling
 from mwan_hook.say import attempted, complain
-from mwan_hook.store import days, files, hours, lock, recording, thinning
+from mwan_hook.store import days, files, hours, recording, thinning
+from mwan_hook.store.filelocked import FileLocked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def run(root: str) -> int:
     loaded = _configured(root)
     if not loaded.config.record.keep:
         return 0
-    with lock.Flock(files.under(root, files.RECORD_LOCK), WAIT, lock.LONGEST):
+    with FileLocked(files.under(root, files.RECORD_LOCK), WAIT):
         sampling.sample(root, loaded)
         words = _flushed(root, loaded.config.record, time.time())
         news = _noted(root, words)

@@ -6,15 +6,13 @@ have a SIM locked.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
-import time
 
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import Busy
 from mwan_hook.modem.decide import PinTry
 from mwan_hook.store import codec, files
+from mwan_hook.store.filelocked import FileLocked
 
 PLACE = files.ROOTS + "/modem"
 PINS = files.ROOTS_LIB + "/pins.json"
@@ -42,32 +40,9 @@ class PinTries(NamedTuple):
 codec.teach(Dialled, PinTry, PinTries)
 
 
-class OneAtATime:
-    """A lock of an interface.  A context manager.  Raises Busy."""
-
-    def __init__(self, root: str, interface: str) -> None:
-        files.make_directory(files.under(root, PLACE))
-        path = files.under(root, f"{PLACE}/{interface}.lock")
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        end = time.monotonic() + WAIT
-        while not self._taken():
-            if time.monotonic() > end:
-                os.close(self._descriptor)
-                raise Busy(f"another mwan-hook modem is at {interface}")
-            time.sleep(0.1)
-
-    def _taken(self) -> bool:
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
-
-    def __enter__(self) -> OneAtATime:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self._descriptor)
+def one_at_a_time(root: str, interface: str) -> FileLocked:
+    """The lock of an interface: only one process dials on it or hangs up."""
+    return FileLocked(files.under(root, f"{PLACE}/{interface}.lock"), WAIT)
 
 
 def dialled(root: str, interface: str) -> Dialled | None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from mwan_hook.model import Busy, MwanError, State
+from mwan_hook.modem import memory
 from mwan_hook.store import filelocked, files, lock, state
 
 WORKER = Path(__file__).with_name("lock_worker.py")
@@ -290,3 +291,14 @@ def test_a_fifo_in_place_of_a_file_of_ours_is_refused_and_not_waited_for(tmp_pat
     assert found == State()
     assert len(messages) == 1
     assert "no plain file" in messages[0]
+
+
+def test_one_process_at_a_time_dials_on_an_interface(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "WAIT", 0.05)
+    with memory.one_at_a_time(str(tmp_path), "wwan0"):
+        with memory.one_at_a_time(str(tmp_path), "wwan1"):
+            pass
+        with pytest.raises(Busy, match=r"/wwan0\.lock is held by .* gave up after 0\.05 s"):
+            memory.one_at_a_time(str(tmp_path), "wwan0").__enter__()
+    with memory.one_at_a_time(str(tmp_path), "wwan0"):
+        pass

@@ -11,7 +11,8 @@ from mwan_hook.explain.report import figures, gather
 from mwan_hook.explain.report.about import About
 from mwan_hook.explain.report.page import page
 from mwan_hook.model import Busy, MwanError
-from mwan_hook.store import chores, files, lock, published
+from mwan_hook.store import chores, files, published
+from mwan_hook.store.filelocked import FileLocked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def write(root: str, loaded: Loaded) -> str:
     try:
         if not os.access(os.path.dirname(path), os.W_OK) and chores.ask(root, chores.REPORT, {}):
             return published.failure(root)  # of the last time: root's process will say how it goes
-        with lock.Flock(files.under(root, LOCK), WAIT, lock.LONGEST):
+        with FileLocked(files.under(root, LOCK), WAIT):
             if not os.path.isdir(os.path.dirname(path)):
                 raise MwanError(f"there is no directory {os.path.dirname(path)}; make it, or name another one")
             files.replace_among_others(path, content(root, loaded).encode("utf-8", "replace"))
