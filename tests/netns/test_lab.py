@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab import Isp, Lab, Packet, ledger, starts, topologies, wait_for
-from tests.lab.router import PROJECT
+from tests.lab.router import PROJECT, up_for
 
 OWNER = """
 import time
@@ -144,6 +144,16 @@ def test_the_lab_of_a_killed_owner_is_collected_later() -> None:
     ledger.gc()
     assert not namespaces(tag)
     assert not (ledger.STATE / tag).exists()
+
+
+def test_a_lab_whose_owner_lives_is_no_leftover_to_one_with_another_clock(lab: Lab) -> None:
+    lab.netns("bare")
+    collect = "from tests.lab import ledger; print(ledger.gc())"
+    words = [*up_for(1_000_000), sys.executable, "-c", collect]
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=True)
+    assert lab.ledger.tag not in done.stdout
+    assert namespaces(lab.ledger.tag)
 
 
 STARTS = [("mwan_hook.run.tick", "exit"), ("json", "raise"), ("pyroute2", "die"), ("mwan_hook.config", "print")]
