@@ -10,9 +10,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pyfakefs.fake_filesystem import FakeFilesystem
+from pyfakefs.fake_filesystem_unittest import Pause
 
 from mwan_hook import plainos
 
+FAKE = 64  # files that are open at once, at most, before those of the test below
 PATHS = st.text(alphabet="a./ é", max_size=8)
 HERE = Path(__file__).resolve()
 LIB = Path(plainos.__file__).parents[1]
@@ -53,3 +56,18 @@ def test_a_variable_is_told_without_os() -> None:
     ]
     done = subprocess.run(words, env={"A": "x"}, capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout == "x\n"
+
+
+def test_what_is_done_to_a_fake_file_reaches_no_real_one_of_the_same_descriptor(fs: FakeFilesystem) -> None:
+    *_, fake = (plainos.open(f"/made{n}", os.O_CREAT | os.O_WRONLY, 0o600) for n in range(FAKE))
+    with Pause(fs):
+        place = os.open("/tmp", os.O_TMPFILE | os.O_RDWR, 0o600)
+        real = os.dup2(place, fake)
+    plainos.fchmod(fake, 0o640)
+    with pytest.raises(AttributeError):
+        plainos.fchown(fake, 1, 1)
+    with Pause(fs):
+        assert os.fstat(real).st_mode & 0o777 == 0o600
+        os.close(real)
+        os.close(place)
+    assert os.stat(f"/made{FAKE - 1}").st_mode & 0o777 == 0o640
