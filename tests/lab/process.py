@@ -14,6 +14,7 @@ from typing import TypeVar
 T = TypeVar("T")
 # What is waited for ends the wait; on a machine that may be slow nothing is given up sooner than it must be.
 PATIENCE = float(os.environ.get("MWAN_LAB_PATIENCE", "1"))
+LONGEST_STEP = 0.2  # seconds between two questions, unless more is asked for
 Done = subprocess.CompletedProcess[str]
 
 
@@ -75,16 +76,21 @@ def interruptible_children() -> None:
 
 
 def wait_for(what: str, probe: Callable[[], T], timeout: float = 10, step: float = 0.02) -> T:
-    """Ask `probe` until its answer is true, and return that; LabError after `timeout` seconds."""
+    """Ask `probe` until its answer is true, and return that; LabError after `timeout` seconds.
+
+    Between two questions is at least `step`, and the time that one takes, so that starts of a program leave room.
+    """
     timeout *= PATIENCE
     end = time.monotonic() + timeout
     while True:
+        asked = time.monotonic()
         answer = probe()
         if answer:
             return answer
-        if time.monotonic() > end:
+        now = time.monotonic()
+        if now > end:
             raise LabError(f"waited {timeout:g} s for {what}; last answer: {answer!r}")
-        time.sleep(step)
+        time.sleep(max(step, min(now - asked, LONGEST_STEP)))
 
 
 def started(pid: int) -> str | None:

@@ -20,6 +20,7 @@ from tests.lab.uplinks import ONE_TWO
 EXAMPLE = PROJECT / "docs/examples/keepalived/keepalived.conf"
 SHARED = "192.168.2.1"
 NOBODY = 65534
+STEP = 0.2  # seconds between two looks at a router, each of them a start of the program or two of ip(8)
 CONFIG = f"""
 [probe]
 interval = 1
@@ -56,7 +57,7 @@ class Pair(NamedTuple):
             words = ["keepalived", "--vrrp", "--dont-fork", "--dont-respawn", "--log-console", "--no-syslog"]
             words += ["-f", str(file), "-i", name, "-p", f"{file}.pid", "-r", f"{file}.vrrp.pid"]
             self.lab.spawn(router.ns.argv(*words), f"keepalived-{name}")
-        wait_for("one of the two to take the address", self.holders, 20)
+        wait_for("one of the two to take the address", self.holders, 20, STEP)
 
     def _adapted(self, router: Router) -> str:
         """The example with this laboratory's program and an ordinary user that is on every machine."""
@@ -83,11 +84,11 @@ class Pair(NamedTuple):
 
     def online(self, router: Router) -> None:
         """Wait until a router has a way out again."""
-        wait_for("a way out", lambda: router.mwan("track", code=None).returncode == 0, 30)
+        wait_for("a way out", lambda: router.mwan("track", code=None).returncode == 0, 30, STEP)
 
     def moves_to(self, name: str) -> None:
         """Wait until that one, and it alone, has the address."""
-        wait_for(f"the address to be at {name} alone", lambda: self.holders() == [name], 40)
+        wait_for(f"the address to be at {name} alone", lambda: self.holders() == [name], 40, STEP)
 
     def stays_at(self, name: str, flow: Flow, answers: int = 140) -> None:
         """Through so many answers to the client, about seven seconds, the address is there alone."""
@@ -97,7 +98,7 @@ class Pair(NamedTuple):
             assert self.holders() == [name]
             return len(flow.answers()) >= until
 
-        wait_for("answers", over, 60, step=0.2)
+        wait_for("answers", over, 60, STEP)
 
     def carried_by(self, flow: Flow, name: str) -> None:
         """Wait until that router's line carries the client's flow."""
@@ -182,7 +183,7 @@ def pair(routers: Pair) -> Iterator[Pair]:
     for router in (routers.a, routers.b):
         for isp in isps(router):
             isp.heal()
-        wait_for("both lines", lambda router=router: well(router), 30)  # type: ignore[misc]
+        wait_for("both lines", lambda router=router: well(router), 30, STEP)  # type: ignore[misc]
     before = len(routers.lab.children)
     yield routers
     started = routers.lab.children[before:]
@@ -227,7 +228,7 @@ def test_when_both_have_lost_the_internet_the_address_stays_with_one(pair: Pair)
 
 def test_with_equal_priorities_the_address_stays_until_it_has_to_move(pair: Pair) -> None:
     pair.start(lambda text: re.sub(r"^@router-a .*\n", "", text, flags=re.M).replace("@router-b", ""))
-    wait_for("one alone to have it", lambda: len(pair.holders()) == 1, 20)
+    wait_for("one alone to have it", lambda: len(pair.holders()) == 1, 20, STEP)
     (first,) = pair.holders()
     routers = {"a": pair.a, "b": pair.b}
     second = "b" if first == "a" else "a"
@@ -257,4 +258,4 @@ def test_as_a_fault_with_nopreempt_it_stays_and_no_router_has_it_when_both_have_
     pair.stays_at("b", flow)
     for isp in (*isps(pair.a), *isps(pair.b)):
         isp.fault("blackhole")
-    wait_for("no router to have the address", lambda: not pair.holders(), 40)
+    wait_for("no router to have the address", lambda: not pair.holders(), 40, STEP)
