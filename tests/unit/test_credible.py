@@ -153,13 +153,15 @@ def test_what_a_run_can_have_stored_is_believed(tmp_path: Path, stored: State) -
     assert (found._replace(boot_id=""), messages) == (stored, ())
 
 
-@pytest.mark.parametrize("number", range(257))
-def test_a_stored_protocol_is_ours_just_where_the_configuration_may_name_it(number: int) -> None:
-    try:
-        named = protocol(str(number)) == number
-    except ValueError:
-        named = False
-    assert (credible.state(State(protocols=(number,))) == "") is named
+def test_a_stored_protocol_is_ours_just_where_the_configuration_may_name_it() -> None:
+    def may_be_named(number: int) -> bool:
+        try:
+            return protocol(str(number)) == number
+        except ValueError:
+            return False
+
+    for number in range(257):
+        assert (credible.state(State(protocols=(number,))) == "") is may_be_named(number), number
 
 
 @pytest.mark.parametrize(
