@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -141,12 +143,24 @@ def wire(switch: Netns, ns: Netns, interface: str, address: str, port: str) -> N
     ns.batch("link set lo up", f"link set {interface} up", f"addr add {address} dev {interface}")
 
 
-def timer(lab: Lab, router: Router, name: str) -> None:
-    """What systemd's timer does, as often as the lines are to be probed."""
-    loop = 'while :; do "$@"; sleep 1; done'
-    program = [*router.argv("check")[len(router.ns.argv()) :]]
-    environment = [f"{key}={value}" for key, value in router.environment().items()]
-    lab.spawn(router.ns.argv("env", *environment, "sh", "-c", loop, "sh", *program), f"timer-{name}")
+@contextlib.contextmanager
+def timers(*routers: Router) -> Iterator[None]:
+    """What systemd's timer does, on each router, as often as the lines are to be probed."""
+    over = threading.Event()
+
+    def run(router: Router) -> None:
+        while not over.wait(1):
+            router.mwan("check", code=None)
+
+    running = [threading.Thread(target=run, args=(router,)) for router in routers]
+    for thread in running:
+        thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        for thread in running:
+            thread.join()
 
 
 def program(lab: Lab) -> None:
@@ -171,10 +185,10 @@ def routers() -> Iterator[Pair]:
         client.ip(f"route add default via {SHARED}")
         lab.serve(tls=False)
         program(lab)
-        for name, router in (("a", a), ("b", b)):
+        for router in (a, b):
             router.check()
-            timer(lab, router, name)
-        yield Pair(lab, a, b, client)
+        with timers(a, b):
+            yield Pair(lab, a, b, client)
 
 
 @pytest.fixture
