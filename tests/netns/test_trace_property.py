@@ -5,10 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import random
-import subprocess
-import sys
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
@@ -16,10 +13,10 @@ from mwan_hook.kernel.question import Question
 from mwan_hook.model import Family
 from mwan_hook.trace.compare import agree
 from mwan_hook.trace.values import KernelAnswer, Trace
-from tests.lab import Lab, Netns, wait_for
+from tests.lab import Lab, Netns, starts, wait_for
 from tests.netns.kernel import LIB
 
-AGENT = Path(__file__).with_name("trace_agent.py")
+AGENT = "tests.netns.trace_agent:main"
 QUESTIONS = 60
 SEEDS = range(20)
 IPV4, IPV6 = Family.IPV4, Family.IPV6
@@ -185,10 +182,7 @@ def question(world: World, rng: random.Random, index: dict[str, int]) -> Questio
 def ask(ns: Netns, asked: list[Question]) -> list[tuple[Trace, KernelAnswer]]:
     """What we say and what the kernel says."""
     environment = {**os.environ, "PYTHONPATH": str(LIB)}
-    argv = ns.argv(sys.executable, str(AGENT))
-    done = subprocess.run(
-        argv, input=pickle.dumps(asked), capture_output=True, env=environment, check=False, timeout=60
-    )
+    done = starts.run(AGENT, [], namespace=ns.name, environment=environment, text=pickle.dumps(asked))
     assert done.returncode == 0, done.stderr.decode()
     found: list[tuple[Trace, KernelAnswer]] = pickle.loads(done.stdout)
     return found

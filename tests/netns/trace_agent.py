@@ -12,7 +12,3 @@ from mwan_hook.kernel.question import Question
 def main() -> None:
     asked: list[Question] = pickle.load(sys.stdin.buffer)
     pickle.dump([ask_both(one) for one in asked], sys.stdout.buffer)
-
-
-if __name__ == "__main__":
-    main()
