@@ -43,10 +43,14 @@ class Parser(argparse.ArgumentParser):
         args = joined(sys.argv[1:] if args is None else args)
         word = first_word(args)
         if word and word not in self.commands:
-            close = difflib.get_close_matches(word, self.commands, n=1)
+            close = difflib.get_close_matches(word, self.shown(), n=1)
             meant = f"did you mean {close[0]}?" if close else "see mwan-hook --help"
             self.error(f"there is no command {word}; {meant}")
         return super().parse_args(args, namespace)
+
+    def shown(self) -> list[str]:
+        """The commands that the help shows: what others start is no guess at what a person meant."""
+        return [name for rows in self.groups.values() for name, _ in rows]
 
     def format_help(self) -> str:
         """The usage, people's commands by what they are for, and the options that all of them have."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from mwan_hook import cli
@@ -22,9 +24,8 @@ OF_OTHERS = {
 
 def test_the_help_has_every_command_of_people_in_a_group_and_no_other() -> None:
     top = cli.parser()
-    grouped = [name for rows in top.groups.values() for name, _ in rows]
     assert list(top.groups) == ["look", "change", "explain", "set up"]
-    assert sorted(grouped) == sorted({*top.commands} - OF_OTHERS)
+    assert sorted(top.shown()) == sorted({*top.commands} - OF_OTHERS)
 
 
 @pytest.mark.parametrize("columns", [40, 80, 200])
@@ -50,6 +51,15 @@ def test_a_mistyped_command_gets_a_guess(args: list[str], words: str, capsys: py
     told = capsys.readouterr()
     assert (left.value.code, told.out) == (2, "")
     assert told.err.splitlines()[-1] == f"mwan-hook: error: {words}"
+
+
+@pytest.mark.parametrize("name", sorted(OF_OTHERS))
+def test_what_others_start_is_no_guess(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for mistyped in (f"{name}x", name[1:], f"{name[0]}{name[2:]}"):
+        with pytest.raises(SystemExit):
+            cli.run([mistyped])
+        guess = re.search(r"did you mean (\S+)\?$", capsys.readouterr().err)
+        assert not guess or guess[1] in cli.parser().shown()
 
 
 @pytest.mark.parametrize(
