@@ -202,6 +202,19 @@ def test_the_exit_codes_are_those_of_the_errors() -> None:
     assert codes == raised | {"0", "3", "130"}
 
 
+def codes(text: str) -> set[str]:
+    """The exit codes that the entry of a command names."""
+    said = re.findall(r"[Ee]xit (?:code|status|with) (\d.*?)(?:\.\n|\.$|\))", plain(text), re.S)
+    return {code for one in said for code in re.findall(r"(?:^|else|[;,]) ?(?:with )?(\d+)(?= |$|:|;|,)", one)}
+
+
+@pytest.mark.parametrize("code", ["1", "3"])
+def test_the_list_of_exit_codes_has_every_command_whose_entry_says_it_and_no_other(code: str) -> None:
+    [text] = re.findall(rf"^\.TP\n\.B {code}\n(.*?)^\.TP", below(PAGE8, "EXIT STATUS"), re.M | re.S)
+    listed = {plain(name) for name in re.findall(r"^\.BR (\S+) :$", text, re.M)}
+    assert listed == {name for name, entry in headings().items() if code in codes(entry)}
+
+
 # ---------------------------------------------------------------- mwan-hook.conf(5)
 
 
