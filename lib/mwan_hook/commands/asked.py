@@ -30,39 +30,54 @@ def span(since: str, until: str | None, now: float) -> tuple[float, float | None
     return begin, end
 
 
-def refuse_near_misses(word: str, view: Situation) -> None:
-    """A word that is no destination: raise UsageError with what may be meant, MwanError for an idle template.
+def destinations(word: str, view: Situation) -> list[str]:
+    """An address of each family that a destination has; the word is no uplink.  Raises MwanError, UsageError.
 
     A name without a dot that is close to an uplink's is taken for that one mistyped, before any name server is asked:
     that takes its time when a line is down.
     """
-    if any(entry.name == word for entry in view.config.uplinks):
-        raise MwanError(f"{word} is not used: no interface matches it")
-    names = dict.fromkeys(name for one in view.uplinks for name in (one.name, one.interface, one.config.name) if name)
-    close = difflib.get_close_matches(word, names, n=1, cutoff=CLOSE)
-    if "." in word or ":" in word or (not close and _resolves(word)):
-        return
-    known = ", ".join(uplink.name for uplink in view.uplinks) or "none"
-    meant = f"did you mean {close[0]}?" if close else f"uplinks are: {known}"
-    raise UsageError(f"{word} is neither an uplink nor a destination; {meant}")
-
-
-def destinations(word: str) -> list[str]:
-    """An address of each family that a destination has.  Raises UsageError where it is none."""
+    from mwan_hook.commands.lookup import UnansweredError
     from mwan_hook.commands.trace import addresses_of
 
+    dotted = "." in word or ":" in word
+    _refuse_idle(word, view)
+    if not dotted:
+        _refuse_near_misses(word, view)
+    more = "" if dotted else f"; {_known(view)}"
     try:
         return addresses_of(word)
+    except UnansweredError as error:
+        raise MwanError(f"{word} is no uplink, and may be a destination: {_said(error, word)}{more}") from error
     except MwanError as error:
-        cause = error.__cause__
-        said = cause.strerror if isinstance(cause, OSError) and cause.strerror else str(error)
-        raise UsageError(f"{word} is neither an uplink nor a destination: {said}") from error
+        raise UsageError(f"{word} is neither an uplink nor a destination: {_said(error, word)}{more}") from error
 
 
-def _resolves(word: str) -> bool:
+def _refuse_idle(word: str, view: Situation) -> None:
+    if any(entry.name == word for entry in view.config.uplinks):
+        raise MwanError(f"{word} is not used: no interface matches it")
+
+
+def _refuse_near_misses(word: str, view: Situation) -> None:
+    """A name that is close to an uplink's, or that of another interface."""
+    names = dict.fromkeys(name for one in view.uplinks for name in (one.name, one.interface, one.config.name) if name)
+    if close := difflib.get_close_matches(word, names, n=1, cutoff=CLOSE):
+        raise UsageError(f"{word} is neither an uplink nor a destination; did you mean {close[0]}?")
+    if _is_interface(word):
+        raise UsageError(f"{word} is an interface that no uplink has; {_known(view)}")
+
+
+def _is_interface(word: str) -> bool:
     import socket
 
     try:
-        return bool(socket.getaddrinfo(word, None, type=socket.SOCK_DGRAM))
-    except (OSError, UnicodeError):
+        return socket.if_nametoindex(word) > 0
+    except (OSError, ValueError):
         return False
+
+
+def _said(error: MwanError, word: str) -> str:
+    return str(error).removeprefix(f"{word}: ")
+
+
+def _known(view: Situation) -> str:
+    return f"uplinks are: {', '.join(uplink.name for uplink in view.uplinks) or 'none'}"

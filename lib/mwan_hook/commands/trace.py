@@ -6,7 +6,7 @@ import ipaddress
 import os
 import socket
 
-from mwan_hook.commands import kept, screen
+from mwan_hook.commands import kept, lookup, screen
 from mwan_hook.commands.screen import Sentence
 from mwan_hook.kernel.question import UDP, Question
 from mwan_hook.machine.names import SHARED
@@ -144,7 +144,7 @@ def addresses_of(destination: str) -> list[str]:
     try:
         ipaddress.ip_address(destination)
     except ValueError:
-        known = {Family.of(address): address for address in reversed(_found(destination, socket.AF_UNSPEC))}
+        known = {Family.of(address): address for address in reversed(lookup.addresses(destination, socket.AF_UNSPEC))}
         return [_destination(known[family], None)[0] for family in Family if family in known]
     return [_destination(destination, None)[0]]
 
@@ -167,17 +167,9 @@ def _destination(text: str, family: Family | None) -> tuple[str, list[str]]:
 
 
 def _resolved(name: str, family: Family | None) -> tuple[str, list[str]]:
-    addresses = _found(name, family.af if family else socket.AF_UNSPEC)
+    addresses = lookup.addresses(name, family.af if family else socket.AF_UNSPEC)
     more = f", the first of {len(addresses)}: {', '.join(addresses)}" if len(addresses) > 1 else ""
     return addresses[0], [f"{name} is {addresses[0]}{more}"]
-
-
-def _found(name: str, wanted: int) -> list[str]:
-    try:
-        found = socket.getaddrinfo(name, None, wanted, socket.SOCK_DGRAM)
-    except (OSError, UnicodeError) as error:
-        raise MwanError(f"{name}: {error}") from error
-    return list(dict.fromkeys(str(one[4][0]).partition("%")[0] for one in found))
 
 
 def _address(text: str, option: str) -> str:

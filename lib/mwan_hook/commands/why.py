@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from mwan_hook.commands.asked import destinations, refuse_near_misses
+from mwan_hook.commands.asked import destinations
 from mwan_hook.commands.screen import width
 from mwan_hook.config import look as configured
 from mwan_hook.explain import why, words
@@ -45,7 +45,6 @@ def run(root: str, word: str | None, at: str | None, as_json: bool) -> int:
     uplinks = why.named(found.view, word) if word else []
     packets: Sequence[Packet] = ()
     if word and not uplinks:
-        refuse_near_misses(word, found.view)
         packets = _packets(word, found)
     ahead = {} if word else _ahead(found)
     carrying = {name for packet in packets for name in packet.uplinks}
@@ -100,7 +99,8 @@ def _packets(word: str, found: Live) -> list[Packet]:
     from mwan_hook.commands import trace
     from mwan_hook.explain import packets
 
-    return [packets.explained(*trace.plain(found.judged, address), found.view) for address in destinations(word)]
+    addresses = destinations(word, found.view)
+    return [packets.explained(*trace.plain(found.judged, address), found.view) for address in addresses]
 
 
 def _ahead(found: Live) -> dict[Family, Sequence[Reason]]:

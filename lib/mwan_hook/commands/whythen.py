@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 
-from mwan_hook.commands.asked import destinations, moment_of, refuse_near_misses
+from mwan_hook.commands.asked import destinations, moment_of
 from mwan_hook.commands.screen import width
 from mwan_hook.explain import document, moments, why, words
 from mwan_hook.explain.clock import local
@@ -63,8 +63,7 @@ def _text(view: Situation, uplinks: Sequence[Uplink], family: Family | None) -> 
 
 def _family(word: str, view: Situation) -> Family:
     """The family of a destination, as it is written or found by a name server now."""
-    refuse_near_misses(word, view)
-    return Family.of(destinations(word)[0])
+    return Family.of(destinations(word, view)[0])
 
 
 def _unknown(found: Recorded, moment: float, now: float) -> str:

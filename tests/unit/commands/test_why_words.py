@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
-from mwan_hook.commands import asked
+from mwan_hook.commands import asked, lookup
 from mwan_hook.commands.parsing import joined
 from mwan_hook.explain.why import named, view_of
 from mwan_hook.model import MwanError, UplinkConfig, UsageError
@@ -46,36 +51,78 @@ def test_uplinks_are_named_by_name_interface_or_template(word: str, names: list[
 
 @pytest.mark.parametrize(
     ("word", "meant"),
-    [("fibre", "did you mean fiber?"), ("cabel", "did you mean cable?"), ("usb@eth", "did you mean usb@eth4?")],
+    [
+        ("fibre", "fibre is neither an uplink nor a destination; did you mean fiber?"),
+        ("cabel", "cabel is neither an uplink nor a destination; did you mean cable?"),
+        ("usb@eth", "usb@eth is neither an uplink nor a destination; did you mean usb@eth4?"),
+        ("lo", "lo is an interface that no uplink has; uplinks are: fiber, cable, usb@eth3, usb@eth4"),
+    ],
 )
 def test_a_mistyped_uplink_is_guessed_before_a_name_server_is_asked(
     word: str, meant: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(asked, "_resolves", lambda _: pytest.fail("a name server was asked"))
-    with pytest.raises(UsageError, match=rf"{word} is neither an uplink nor a destination; {meant[:-1]}\?") as failed:
-        asked.refuse_near_misses(word, SEEN)
-    assert failed.value.code == 2
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: pytest.fail("a name server was asked"))
+    with pytest.raises(UsageError) as failed:
+        asked.destinations(word, SEEN)
+    assert (str(failed.value), failed.value.code) == (meant, 2)
+
+
+UPLINKS = "uplinks are: fiber, cable, usb@eth3, usb@eth4"
+
+
+def answers(error: OSError | None, seconds: float = 0.0) -> Callable[..., list[tuple[object, ...]]]:
+    """The system's resolver."""
+
+    def asked_for(*_: object) -> list[tuple[object, ...]]:
+        time.sleep(seconds)
+        if error:
+            raise error
+        return [(None, None, None, "", ("192.0.2.9", 0)), (None, None, None, "", ("2001:db8::9", 0, 0, 0))]
+
+    return asked_for
+
+
+@pytest.mark.parametrize("word", ["www.example.org", "printer"])
+def test_a_name_stands_for_an_address_of_each_family(word: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", answers(None))
+    assert asked.destinations(word, SEEN) == ["192.0.2.9", "2001:db8::9"]
 
 
 @pytest.mark.parametrize(
-    ("word", "known"), [("192.0.2.1", False), ("2001:db8::1", False), ("www.example.org", False), ("printer", True)]
+    ("word", "number", "words", "code"),
+    [
+        ("printer", socket.EAI_NONAME, f"printer is neither an uplink nor a destination: no; {UPLINKS}", 2),
+        ("www.example.org", socket.EAI_NONAME, "www.example.org is neither an uplink nor a destination: no", 2),
+        ("printer", socket.EAI_AGAIN, f"printer is no uplink, and may be a destination: no; {UPLINKS}", 1),
+        ("www.example.org", socket.EAI_AGAIN, "www.example.org is no uplink, and may be a destination: no", 1),
+    ],
 )
-def test_a_destination_is_none_of_these(word: str, known: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asked, "_resolves", lambda _: known)
-    asked.refuse_near_misses(word, SEEN)
+def test_what_is_neither_is_answered_with_the_uplinks(
+    word: str, number: int, words: str, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", answers(socket.gaierror(number, "no")))
+    with pytest.raises(MwanError) as failed:
+        asked.destinations(word, SEEN)
+    assert (str(failed.value), failed.value.code) == (words, code)
 
 
-def test_what_is_neither_is_answered_with_the_uplinks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asked, "_resolves", lambda _: False)
-    with pytest.raises(UsageError, match=r"printer is neither .*; uplinks are: fiber, cable, usb@eth3, usb@eth4"):
-        asked.refuse_near_misses("printer", SEEN)
+def test_a_name_server_that_is_dead_is_not_waited_for_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    servers = tmp_path / "resolv.conf"
+    servers.write_text("nameserver 192.0.2.53\n")
+    monkeypatch.setattr(lookup, "RESOLV_CONF", str(servers))
+    monkeypatch.setattr(lookup, "PATIENCE", 0.1)
+    monkeypatch.setattr(socket, "getaddrinfo", answers(None, 1.0))
+    begun = time.monotonic()
+    with pytest.raises(MwanError, match=r"printer is no uplink, and may be .* within 0.1 s \(192.0.2.53\); uplinks"):
+        asked.destinations("printer", SEEN)
+    assert time.monotonic() - begun < 0.9
 
 
 @pytest.mark.parametrize("word", ["spare", "cable2"])  # the second one is close to a name that is there
 def test_a_template_that_no_interface_matches_is_an_uplink_all_the_same(word: str) -> None:
     config = SEEN.config._replace(uplinks=(*SEEN.config.uplinks, UplinkConfig(name=word)))
     with pytest.raises(MwanError, match=f"{word} is not used: no interface matches it") as failed:
-        asked.refuse_near_misses(word, SEEN._replace(config=config))
+        asked.destinations(word, SEEN._replace(config=config))
     assert failed.value.code == 1
 
 
@@ -91,10 +138,10 @@ def test_a_template_that_no_interface_matches_is_an_uplink_all_the_same(word: st
 )
 def test_a_destination_is_one_machine(word: str, said: str) -> None:
     with pytest.raises(UsageError, match=f"^{word} is neither an uplink nor a destination: .*{said}") as failed:
-        asked.destinations(word)
+        asked.destinations(word, SEEN)
     assert failed.value.code == 2
 
 
 @pytest.mark.parametrize("word", ["192.0.2.1", "2001:db8::1"])
 def test_an_address_stands_for_itself(word: str) -> None:
-    assert asked.destinations(word) == [word]
+    assert asked.destinations(word, SEEN) == [word]
