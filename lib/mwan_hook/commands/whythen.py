@@ -8,7 +8,7 @@ import time
 from mwan_hook.commands.asked import destinations, moment_of
 from mwan_hook.commands.screen import width
 from mwan_hook.explain import document, moments, why, words
-from mwan_hook.explain.clock import local
+from mwan_hook.explain.clock import exact
 from mwan_hook.explain.frames import frames
 from mwan_hook.explain.values import Reason
 from mwan_hook.light import partial
@@ -40,8 +40,8 @@ def run(root: str, word: str | None, at: str, as_json: bool) -> int:
         made = document.document(view, uplinks or view.uplinks, {}, (), "")
         say(json.dumps({**made, "recorded": document.iso(found.frame.wall)}, indent=1).split("\n"))
     else:
-        recorded = local(found.frame.wall, now)
-        say([f"As it was at {local(moment, now)}, by what was recorded at {recorded}:", ""])
+        recorded = exact(found.frame.wall, now)
+        say([f"As it was at {exact(moment, now)}, by what was recorded at {recorded}:", ""])
         say(_text(view, uplinks, family))
     return 0
 
@@ -68,6 +68,6 @@ def _family(word: str, view: Situation) -> Family:
 
 def _unknown(found: Recorded, moment: float, now: float) -> str:
     """Where the record has something, if not of this moment."""
-    times = [f"{word} {local(at, now)}" for word, at in (("before it", found.before), ("after it", found.after)) if at]
+    times = [f"{word} {exact(at, now)}" for word, at in (("before it", found.before), ("after it", found.after)) if at]
     there = f"the nearest that is: {' and '.join(times)}" if times else "nothing is recorded at all"
-    return f"what was at {local(moment, now)} is not recorded; {there}"
+    return f"what was at {exact(moment, now)} is not recorded; {there}"

@@ -17,19 +17,27 @@ def wall_of(view: Situation, moment: float) -> float:
 
 
 def spelled(view: Situation, moment: float) -> str:
-    """``12:04:30`` within an hour, ``12:04`` of the same day, or the date too."""
+    """``12:04:30`` within an hour, else ``12:04``; of another day the date, too."""
     return local(wall_of(view, moment), view.wall)
 
 
 def local(wall: float, today: float) -> str:
     """A moment (seconds since the epoch) as it is written on the day of another one."""
+    return _written(wall, today, abs(wall - today) < HOUR)
+
+
+def exact(wall: float, today: float) -> str:
+    """The same with its seconds, however long ago it was; a full minute has none."""
+    return _written(wall, today, wall % 60 >= 1)
+
+
+def _written(wall: float, today: float, seconds: bool) -> str:
     try:
         there, here = time.localtime(wall), time.localtime(today)
     except (OverflowError, OSError, ValueError):
         return f"{wall:.0f} s after 1970"  # no calendar has such a year
-    if there[:3] != here[:3]:
-        return time.strftime("%Y-%m-%d %H:%M", there)
-    return time.strftime("%H:%M:%S" if abs(wall - today) < HOUR else "%H:%M", there)
+    date = "" if there[:3] == here[:3] else "%Y-%m-%d "
+    return time.strftime(f"{date}{'%H:%M:%S' if seconds else '%H:%M'}", there)
 
 
 def since(view: Situation, moment: float) -> str:

@@ -6,7 +6,7 @@ import time
 from itertools import chain
 from textwrap import wrap
 
-from mwan_hook.durations import duration
+from mwan_hook.durations import HOUR, duration
 from mwan_hook.light import NamedTuple
 from mwan_hook.quota.words import shown
 
@@ -91,7 +91,8 @@ def lines(found: Compared, differ: Differences, options: Sequence[str], notes: I
 
 
 def _span(found: Compared) -> str:
-    words = f"{_local(found.begin)} to {_local(found.end)}: {_many(found.runs, 'run')} in {duration(found.observed)}"
+    begin, end = (_local(at, seconds=found.end - found.begin < HOUR) for at in (found.begin, found.end))
+    words = f"{begin} to {end}: {_many(found.runs, 'run')} in {duration(found.observed)}"
     if found.gaps:
         words += f"; {_many(found.gaps, 'gap')} in the record, {duration(found.unknown)} unknown"
     return words

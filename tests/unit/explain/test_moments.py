@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
 import pytest
 
+from mwan_hook.commands import whythen
 from mwan_hook.commands.asked import moment_of, span
 from mwan_hook.commands.parsing import joined
 from mwan_hook.explain import moments
-from mwan_hook.explain.clock import day
+from mwan_hook.explain.clock import day, exact, local
 from mwan_hook.explain.frames import Frame
 from mwan_hook.explain.why import view_of
-from mwan_hook.model import UsageError
+from mwan_hook.model import MwanError, UsageError
 from tests.frames import BOOT, BOOTED, frame, line
 
 NEW_YORK = "EST5EDT,M3.2.0,M11.1.0"
@@ -107,6 +109,38 @@ def test_of_an_hour_that_clocks_repeat_the_last_one_is_meant() -> None:
     assert after - moments.moment("01:30", after) == 5400
     assert after - moments.moment("2026-11-01T01:30", after) == 5400
     assert after - 7200 - moments.moment("01:30", after - 7200) == 1800  # in the first of the two
+
+
+@pytest.mark.parametrize(
+    ("moment", "short", "whole"),
+    [
+        ("2026-11-30 03:12:05", "03:12", "03:12:05"),
+        ("2026-11-30 03:12:00", "03:12", "03:12"),
+        ("2026-11-30 06:59:05", "06:59:05", "06:59:05"),
+        ("2026-11-30 06:59:00", "06:59:00", "06:59"),
+        ("2026-11-28 03:12:05", "2026-11-28 03:12", "2026-11-28 03:12:05"),
+        ("2026-11-28 03:12:00", "2026-11-28 03:12", "2026-11-28 03:12"),
+    ],
+)
+def test_a_moment_that_is_looked_up_has_its_seconds_however_long_ago_it_was(
+    moment: str, short: str, whole: str
+) -> None:
+    now = at("2026-11-30 07:00:00")
+    assert (local(at(moment), now), exact(at(moment), now)) == (short, whole)
+    assert exact(at(moment) + 0.9, now) == whole
+
+
+def test_what_is_said_of_a_moment_can_be_asked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now, known = at("2026-11-30 07:00:00"), at("2026-11-29 03:12:04")
+    monkeypatch.setattr(time, "time", lambda: now)
+    seen = frame(LINES, known - BOOTED)
+    monkeypatch.setattr(whythen, "frames", lambda root, *span: Record(seen)(*span))
+    assert whythen.run(str(tmp_path), None, "2026-11-29T03:12:04", as_json=False) == 0
+    assert "As it was at 2026-11-29 03:12:04, by what was recorded at 2026-11-29 03:12:04:" in capsys.readouterr().out
+    with pytest.raises(MwanError, match=r"at 03:12:05 is not recorded; .* before it 2026-11-29 03:12:04$"):
+        whythen.run(str(tmp_path), None, "03:12:05", as_json=False)
 
 
 def test_a_day_begins_when_it_does_here() -> None:

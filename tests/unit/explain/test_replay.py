@@ -270,6 +270,14 @@ def test_time_without_runs_is_unknown() -> None:
     assert (found.gaps, found.unknown, found.observed) == (1, 3610.0, 80.0)
 
 
+@pytest.mark.parametrize(("seconds", "colons"), [(90, 4), (3600, 2)])
+def test_less_than_an_hour_is_said_to_the_second(seconds: int, colons: int) -> None:
+    last = DIES[-1]._replace(now=DIES[0].now + seconds, wall=DIES[0].wall + seconds)
+    found, differ = compared(replayed([*DIES[:-1], last]))
+    when = next(iter(sidebyside.lines(found, differ, [], []))).partition(": ")[0]
+    assert when.count(":") == colons, when
+
+
 def test_for_people_all_fits_80_columns_and_says_what_replay_cannot_know() -> None:
     found, differ = compared(replayed(DIES, "line1.fall=9"))
     text = list(sidebyside.lines(found, differ, ["line1.fall=9"], ["A note."]))
