@@ -81,8 +81,8 @@ def _of_round(uplink: Uplink, one: FamilyState) -> str:
 
 
 def _is_well(one: FamilyState) -> bool:
-    """Whether nothing else has died: it answers again and is not trusted yet, or was not asked yet."""
-    return bool(one.good) or (one.probed_at is None and not one.targets)
+    """Whether nothing else has died: it answers again and is not trusted yet, or was not asked since it is back."""
+    return bool(one.good) or not (one.bad or one.targets)
 
 
 def _by_answers(uplink: Uplink, one: FamilyState) -> str:

@@ -92,6 +92,7 @@ def test_names_alone_have_died_where_addresses_answer_and_no_name_does(
 def test_one_that_answers_again_or_was_not_asked_has_died_of_nothing_else() -> None:
     assert died(answered="....", good=1) == "", "rising, or held back"
     assert died(answered="") == "", "enabled a moment ago"
+    assert died(answered="", probed_at=1.0) == "", "its carrier is back, and no round was made since"
     assert died(answered="", probed_at=1.0, bad=3) == "no answer"
     assert died(answered="....", good=3, degraded=True, quality=Quality(reason="loss 9 % of 100")) == "loss"
 
