@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mwan_hook.model import Connectivity, Family, MwanError
+from mwan_hook.model import NO_NEXTHOP, Connectivity, Family, MwanError
 from mwan_hook.probes import runner
 from tests.netns.probe_lab import ALIVE, BLACK_HOLE, UNREACHABLE, ProbeLab, Provider, inside
 from tests.netns.probe_servers import CLOSED, OPEN, Internet, make_keys
@@ -74,6 +74,23 @@ def test_an_unreachable_error_ends_an_echo_at_once_and_names_who_sent_it(
     assert result.error is not None and result.error.endswith(f"unreachable, says {teller}")
     seen = [packet for packet in packets if packet.protocol in (socket.IPPROTO_ICMP, socket.IPPROTO_ICMPV6)]
     assert result.wire_bytes == sum(p.size for p in seen if UNREACHABLE[family] == p.destination or p.source == teller)
+
+
+def test_a_next_hop_that_does_not_answer_on_the_link_is_told_apart(lab: ProbeLab, uplink: Provider) -> None:
+    """Of IPv4 the kernel sends that error by ``lo``, where no socket that is bound to the line hears it."""
+    uplink.ip("link set lan arp off")
+    with inside(lab.machine):
+        wait = Path(f"/proc/sys/net/ipv6/neigh/{uplink.interface}/retrans_time_ms")
+        usual = wait.read_text()
+        wait.write_text("40")
+    try:
+        lab.ip(f"neigh flush dev {uplink.interface}")
+        result = lab.one(uplink.job(f"icmp://{ALIVE[Family.IPV6]}", Family.IPV6, timeout=30))
+    finally:
+        uplink.ip("link set lan arp on")
+        with inside(lab.machine):
+            wait.write_text(usual)
+    assert (result.connectivity, result.error, result.wire_bytes) == (LIMITED, NO_NEXTHOP, 0), "no packet has left"
 
 
 def checksum(data: bytes) -> int:

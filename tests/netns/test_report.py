@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mwan_hook.store import published
-from tests.lab import Lab, topologies
+from tests.lab import Lab, Router, topologies
 from tests.lab.process import wait_for
 from tests.lab.topologies import Network
 
@@ -73,6 +73,31 @@ def test_an_outage_is_in_all_three_forms_for_any_user(lab: Lab, tmp_path: Path) 
     own = router.mwan("report", "--for", "one")
     assert "two" not in own.stdout
     assert "asked: gateway:, icmp://9.9.9.9" in own.stdout
+
+
+def test_a_gateway_that_is_dead_is_named_once_the_kernel_has_found_it(lab: Lab) -> None:
+    net = topologies.probed(lab, 2)
+    router = net.router
+    router.configure(TWO.replace("gateway:, ", "").replace("required = 2", "required = 1"))
+    router.check()
+    net.isps[0].fault("gwdead")
+    router.mwan("check", "--now")
+    assert router.verdict("one") == "offline"
+    assert causes(router) == ["no answer"]
+    router.ns.sysctl({"ipv4/neigh/eth1/retrans_time_ms": 50})  # else it takes its time: a minute at most
+    router.ns.ip("neigh flush dev eth1")
+    router.mwan("check", "--now")
+    assert "no answer on the link from the next hop" in " ".join(router.mwan("why", "one").stdout.split())
+    net.isps[0].heal()
+    router.mwan("check", "--now")
+    assert causes(router) == ["gateway"]
+    assert "the recorded one, exactly" in " ".join(router.mwan("replay").stdout.split())
+
+
+def causes(router: Router) -> list[str]:
+    """What died in each outage."""
+    rows = csv.DictReader(io.StringIO(router.mwan("report", "--csv", "-").stdout))
+    return [row["cause"] for row in rows if row["kind"] == "outage"]
 
 
 def test_a_file_is_replaced_and_what_a_link_leads_to_is_left_alone(lab: Lab, tmp_path: Path) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from mwan_hook.model import DEGRADED, Connectivity, Family, Method, Status, UplinkState
+from mwan_hook.addresses import holds, is_address
+from mwan_hook.model import DEGRADED, NO_NEXTHOP, Connectivity, Family, Method, Status, UplinkState
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from mwan_hook.model import FamilyState, Target, Uplink
+    from collections.abc import Iterable
+
+    from mwan_hook.model import FamilyState, Target, Uplink, Way
 
 CARRIER = "carrier"
 INTERFACE = "interface"
@@ -28,7 +31,7 @@ MEANINGS = {
     ADDRESS: "the link was up without address or gateway",
     GATEWAY: "the gateway did not answer",
     BEYOND: "the gateway answered, what is behind it did not",
-    SILENT: "no target answered; the gateway was not asked (`gateway` among the targets tells them apart)",
+    SILENT: "no target answered, and nothing told whether the gateway did (`gateway` among the targets does at once)",
     NAMES: "addresses answered, names were not resolved",
     PORTAL: "a captive portal stood in the way",
     LOSS: "more loss than its limit",
@@ -53,7 +56,7 @@ def cause(uplink: Uplink, family: Family, memory: UplinkState, word: str) -> str
         return ""
     if missing := uplink.way(family).missing:
         return _of_fact(uplink, missing)
-    return _of_round(uplink, one)
+    return _of_round(uplink, uplink.way(family), one)
 
 
 def _measured(one: FamilyState) -> str:
@@ -70,14 +73,14 @@ def _of_fact(uplink: Uplink, missing: str) -> str:
     return ADDRESS if link.up and link.carrier else CARRIER
 
 
-def _of_round(uplink: Uplink, one: FamilyState) -> str:
+def _of_round(uplink: Uplink, way: Way, one: FamilyState) -> str:
     if one.connectivity is Connectivity.PORTAL:
         return PORTAL
     if one.reason.startswith("latency of"):
         return LATENCY
     if one.degraded:
         return _measured(one)
-    return "" if _is_well(one) else _by_answers(uplink, one)
+    return "" if _is_well(one) else _by_answers(uplink, way, one)
 
 
 def _is_well(one: FamilyState) -> bool:
@@ -85,7 +88,7 @@ def _is_well(one: FamilyState) -> bool:
     return bool(one.good) or not (one.bad or one.targets)
 
 
-def _by_answers(uplink: Uplink, one: FamilyState) -> str:
+def _by_answers(uplink: Uplink, way: Way, one: FamilyState) -> str:
     """How far its probes went."""
     answers = {answer.target: answer.connectivity for answer in one.targets}
     asked = [(target, answers[target.name]) for target in uplink.config.probe.targets if target.name in answers]
@@ -93,10 +96,22 @@ def _by_answers(uplink: Uplink, one: FamilyState) -> str:
     bad = [target for target, seen in asked if seen is not Connectivity.FULL]
     if any(target.method is Method.GATEWAY for target in bad):
         return GATEWAY
+    if not good and _is_nexthop_dead(way, one, bad):
+        return GATEWAY
     beyond = [target for target in good if target.method is not Method.GATEWAY]
     if beyond:
         return NAMES if bad and all(map(_by_name, bad)) and not any(map(_by_name, beyond)) else BEYOND
     return BEYOND if good else SILENT
+
+
+def _is_nexthop_dead(way: Way, one: FamilyState, bad: Iterable[Target]) -> bool:
+    """Whether the kernel has found that the gateway does not answer, when it was to send a probe by it."""
+    given_up = {answer.target for answer in one.targets if answer.error == NO_NEXTHOP}
+    return any(target.name in given_up and not _is_on_link(target, way) for target in bad)
+
+
+def _is_on_link(target: Target, way: Way) -> bool:
+    return is_address(target.host) and any(holds(own, target.host) for own in way.addresses)
 
 
 def _by_name(target: Target) -> bool:

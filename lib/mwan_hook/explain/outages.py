@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mwan_hook.explain import histogram
+from mwan_hook.explain.causes import GATEWAY, SILENT
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import DEGRADED, FAMILIES, STANDBY, UNKNOWN, Family, Status
 
@@ -163,6 +164,8 @@ def _begun(line: Line, period: Period, before: str, after: str) -> Outage:
 
 def _longer(outage: Outage, period: Period, after: str) -> Outage:
     causes = tuple(dict.fromkeys(filter(None, (*outage.causes, period.cause))))
+    if GATEWAY in causes:  # which the kernel finds out later than probes that nothing answers
+        causes = tuple(one for one in causes if one != SILENT)
     bridged = outage.bridged + (period.seconds if period.bridged else 0.0)
     return outage._replace(end=period.end, causes=causes, bridged=bridged, over=after != UNKNOWN)
 

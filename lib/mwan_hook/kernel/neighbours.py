@@ -33,6 +33,14 @@ def answers(reader: Reader, family: Family, link: Link, gateways: Sequence[str])
     return {one: _answer(found.get(one, 0)) for one in gateways}
 
 
+def is_silent(reader: Reader, family: Family, link: Link, gateway: str) -> bool:
+    """Whether a gateway that packets were just sent to has given no answer on the link, nor one before."""
+    if link.noarp:
+        return False
+    found = {**_states(reader, family, link.index), **_states_via_ipv6(reader, link.index, (gateway,))}
+    return bool(found.get(gateway, 0) & (_INCOMPLETE | _FAILED))
+
+
 def ask(uplinks: Iterable[Uplink], turns: Mapping[str, Turn]) -> bool:
     """Have the kernel ask every gateway that it knows nothing of, or that was silent; whether anything is known anew.
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from mwan_hook.light import Enum, NamedTuple
 from mwan_hook.model.base import Connectivity, Family
 
+NO_NEXTHOP = "no answer on the link from the next hop"  # the kernel's word: to ARP or neighbour discovery
+
 
 class Method(str, Enum):
     """How a target is probed."""

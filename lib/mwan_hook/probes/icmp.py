@@ -6,10 +6,11 @@ import _socket
 import _struct
 import select
 import time
+from errno import EHOSTUNREACH
 
 from mwan_hook import plainos as os
 from mwan_hook.light import TYPE_CHECKING
-from mwan_hook.model import Connectivity, Family
+from mwan_hook.model import NO_NEXTHOP, Connectivity, Family
 from mwan_hook.probes import plain
 from mwan_hook.probes.bound import (
     IP_HEADER,
@@ -77,6 +78,9 @@ def _unreachable(sock: BoundSocket, job: Job, token: bytes) -> ProbeAnswer | Non
         if (level, kind) == RECVERR[job.family]:
             where = slice(20, 24) if job.family is Family.IPV4 else slice(24, 40)
             offender = _socket.inet_ntop(job.family.af, data[where]) if any(data[where]) else ""
+            (number,) = _struct.unpack_from("=I", data)
+            if offender == job.source and number == EHOSTUNREACH:
+                return ProbeAnswer(Connectivity.LIMITED, None, NO_NEXTHOP)  # no packet has left; IPv6 alone says so
             size = IP_HEADER[job.family] + plain.LENGTH
-            return failed(_struct.unpack_from("=I", data)[0], size + IP_HEADER[job.family] + 8 + size, offender)
+            return failed(number, size + IP_HEADER[job.family] + 8 + size, offender)
     return None

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from mwan_hook.probes.loop import Late
     from mwan_hook.run.scene import Judged, Key
 
+    Results = dict[tuple[str, Family], list[Result]]
+
 
 class Questions(NamedTuple):
     """What one round may ask: as little as will do while all is well (empty: it would save nothing), or everything."""
@@ -54,6 +56,7 @@ def ask(judged: Judged, asked: Sequence[Key], late: Late) -> list[ProbedRound]:
         first, others = evidence.parted(first, beside)
     more = {name: questions[name].after(results) for name, results in first.items()}
     second = answers(root, [job for jobs in more.values() for job in jobs], late)
+    first, second = _explained(judged, asked, first, second)
     required = {key.name: key.uplink.config.probe.required for key in asked}
     found = [
         ProbedRound(
@@ -65,6 +68,21 @@ def ask(judged: Judged, asked: Sequence[Key], late: Late) -> list[ProbedRound]:
         for name, results in first.items()
     ]
     return _decided(judged, found)
+
+
+def _explained(judged: Judged, asked: Sequence[Key], *answers: Results) -> tuple[Results, ...]:
+    """The answers; of lines that are out, and give none, with what the kernel knows of the gateway."""
+    silent = [
+        key
+        for key in asked
+        if memory_of(judged, key).status is Status.OFFLINE
+        and not any(r.connectivity is Connectivity.FULL for one in answers for r in one.get(key.name, ()))
+    ]
+    if not silent:
+        return answers
+    from mwan_hook.run import silence
+
+    return silence.explained(silent, answers)
 
 
 def _beside(judged: Judged, asked: Sequence[Key]) -> dict[tuple[str, Family], tuple[Job, ...]]:

@@ -10,6 +10,8 @@ from mwan_hook.config.targets import parse
 from mwan_hook.explain.causes import MEANINGS, cause
 from mwan_hook.model import (
     DEGRADED,
+    NO_NEXTHOP,
+    Address,
     Connectivity,
     Dial,
     Family,
@@ -100,6 +102,26 @@ def test_one_that_answers_again_or_was_not_asked_has_died_of_nothing_else() -> N
 def test_nothing_but_silence_is_no_guess_about_the_gateway() -> None:
     only = (TargetResult(NAMES[1], Connectivity.LIMITED),)
     assert died(targets=only) == "no answer"
+
+
+NOT_ON_LINK = Way(V4, missing="")
+
+
+def test_the_kernel_tells_that_the_gateway_does_not_answer_once_it_has_given_up_asking() -> None:
+    def silent(*targets: str, way: Way = NOT_ON_LINK, answered: bool = False) -> str:
+        probe = Probe(tuple(map(parse, targets)))
+        seen = [TargetResult(one.name, Connectivity.LIMITED, error=NO_NEXTHOP) for one in probe.targets]
+        if answered:
+            seen[0] = TargetResult(probe.targets[0].name, Connectivity.FULL)
+        uplink = Uplink(UplinkConfig("line", probe=probe), "line", "eth2", 2, 1001, 1, 0, 0, True, UP, ipv4=way)
+        one = FamilyState(Status.OFFLINE, targets=tuple(seen), bad=3)
+        return cause(uplink, V4, UplinkState("eth2", 2, one), "offline")
+
+    own = Way(V4, (Address(2, V4, "192.0.2.2", 24, True),), "192.0.2.1", missing="")
+    assert silent("icmp://198.51.100.1") == "gateway"
+    assert silent("icmp://198.51.100.1", "icmp://198.51.100.2", answered=True) == "beyond the gateway"
+    assert silent("icmp://192.0.2.7", way=own) == "no answer", "that one's own silence, on the same link"
+    assert silent("icmp://192.0.2.7", "icmp://198.51.100.1", way=own) == "gateway"
 
 
 def test_what_is_measured_a_portal_and_a_hand_have_words_of_their_own() -> None:
