@@ -9,8 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from mwan_hook import plainos
+from mwan_hook.commands.chores import run as chores_run
 from mwan_hook.explain.frames import Frame, frames
-from mwan_hook.store import files, recording
+from mwan_hook.model import Allotment, Config, Recording, Snapshot, State
+from mwan_hook.routing.uplinks import Bound
+from mwan_hook.run import record, recordlines
+from mwan_hook.run.scene import Scene
+from mwan_hook.store import chores, files, recording, wake
 from mwan_hook.store import state as states
 from tests.lab import Lab, Router, process, topologies
 
@@ -39,8 +45,8 @@ def router() -> Iterator[Router]:
         yield topologies.probed(lab, 2).router
 
 
-def configure(router: Router, record: str = "keep = 3d") -> None:
-    router.configure(CONFIG.format(record=record))
+def configure(router: Router, lines: str = "keep = 3d") -> None:
+    router.configure(CONFIG.format(record=lines))
 
 
 def played(router: Router) -> list[Frame]:
@@ -148,3 +154,46 @@ def test_a_disk_that_takes_nothing_is_named_once_and_the_ring_goes_on(router: Ro
     router.mwan("record")
     ring(router).unlink()
     assert [frame.now for frame in played(router) if frame.ran][-1] == last
+
+
+def full(router: Router) -> None:
+    """Leave no room in the ring's file for another run; what fills it is of a later version."""
+    configure(router)
+    router.check()
+    with ring(router).open("ab") as file:
+        file.write(b'{"v":99}\n' * ((record.LARGEST - file.tell()) // 9))
+
+
+def test_a_ring_that_is_half_full_is_written_before_its_hour_is_over(router: Router) -> None:
+    router.mwan("record")
+    full(router)
+    last = played(router)[-1].now
+    kept = disk(router)
+    router.check()
+    assert ring(router).stat().st_size < record.LARGEST / 2
+    process.wait_for("the flush", lambda: disk(router) != kept, timeout=30)
+    process.wait_for("its end", lambda: recording.flushed(str(router.root))[1] >= last, timeout=30)
+    for name in ("record", "record.1"):
+        (ring(router).parent / name).unlink()
+    assert last in [frame.now for frame in played(router)]
+
+
+def test_under_systemd_the_unit_writes_it_and_the_chores_start_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = tmp_path / "started"
+    monkeypatch.setattr(wake, "watched", lambda _: True)
+    monkeypatch.setattr(wake, "SYSTEMCTL", str(fake := tmp_path / "systemctl"))
+    fake.write_text(f'#!/bin/sh\necho "$@" >>{started}\n')
+    fake.chmod(0o755)
+    seen = Scene(str(tmp_path), Config(), "", State(), Allotment(), Bound((), Allotment()), Snapshot(), 0.0, 0.0)
+    recordlines.flush(seen._replace(config=Config(record=Recording(size=0))))
+    assert not started.exists()
+    recordlines.flush(seen)
+    assert started.read_text() == "start --no-block mwan-hook-record.service\n"
+    monkeypatch.setattr(os, "geteuid", lambda: 4242)
+    monkeypatch.setattr(plainos, "geteuid", lambda: 4242)
+    recordlines.flush(seen)
+    assert os.listdir(tmp_path / files.CHORES) == [chores.RECORD]
+    assert chores_run(str(tmp_path)) == 0
+    assert started.read_text() == "start --no-block mwan-hook-record.service\n" * 2

@@ -101,6 +101,8 @@ def _done(root: str, entry: SpoolFile, group: int) -> list[str]:
             return names.asked_for(root, entry.content) if _may_write(root) else []
         elif entry.name == chores.REPAIR:
             wake.repair(root)
+        elif entry.name == chores.RECORD:
+            wake.flush(root)
         elif entry.name == chores.TEXTFILE:
             from mwan_hook.run import prometheus
 

@@ -39,12 +39,16 @@ def keep(judged: Judged, rounds: Sequence[ProbedRound], asked: frozenset[str], h
     path = files.under(judged.scene.root, files.RECORD)
     try:
         run = _seen(judged, rounds, asked)
-        _keep(path, judged, {**run, "happened": [plain(one) for one in happened]} if happened else run)
+        if _keep(path, judged, {**run, "happened": [plain(one) for one in happened]} if happened else run):
+            from mwan_hook.run import recordlines
+
+            recordlines.flush(judged.scene)
     except Exception:  # noqa: BLE001 - routes stand, and the next failover depends on this run's probes
         return  # the state was written beside it: where there is no room that has said so
 
 
-def _keep(path: str, judged: Judged, run: Plain) -> None:
+def _keep(path: str, judged: Judged, run: Plain) -> bool:
+    """Add the lines; whether a file of the ring was full, and another one begins."""
     descriptor = _opened(path)
     try:
         size = os.fstat(descriptor).st_size
@@ -53,7 +57,7 @@ def _keep(path: str, judged: Judged, run: Plain) -> None:
             lines = _lines(judged, run, last(tail), whole=not size)
         except (KeyError, TypeError):  # a line that is not ours
             lines = _lines(judged, run, {}, whole=True)
-        if size + len(lines) > LARGEST and size:
+        if full := size > 0 and size + len(lines) > LARGEST:
             os.rename(path, f"{path}.1")
             os.close(descriptor)
             descriptor = -1
@@ -65,6 +69,7 @@ def _keep(path: str, judged: Judged, run: Plain) -> None:
     finally:
         if descriptor >= 0:
             os.close(descriptor)
+    return full
 
 
 def _opened(path: str) -> int:

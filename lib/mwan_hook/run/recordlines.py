@@ -9,7 +9,7 @@ import time
 
 from mwan_hook import plainos as os
 from mwan_hook.model import FAMILIES, State, turn_key
-from mwan_hook.store import files, wake
+from mwan_hook.store import chores, files, wake
 from mwan_hook.store.codec import plain
 
 TYPE_CHECKING = False
@@ -85,6 +85,15 @@ def flush_if_due(seen: Scene) -> None:
     else:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, files.FILE)
         os.close(descriptor)
+
+
+def flush(seen: Scene) -> None:
+    """Have it written at once: half of the ring is full, and the other half is written over next.
+
+    Raises MwanError, OSError.
+    """
+    if seen.config.record.size and not chores.ask(seen.root, chores.RECORD, {}):
+        wake.flush(seen.root)
 
 
 def hung(judged: Judged) -> dict[str, dict[str, str]]:

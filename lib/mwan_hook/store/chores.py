@@ -22,6 +22,7 @@ NAMES = "names"  # of tables and the protocol, below /etc/iproute2
 TEXTFILE = "textfile"  # in a directory of others
 REPAIR = "repair"  # a step of a repair ladder is due
 REPORT = "report"  # its page, in a directory of others
+RECORD = "record"  # the ring of it is half full
 DIALS = "dials"  # what units and programs are asked that dial
 PATIENCE = 5.0  # seconds until what is waited for is done
 POLL = 0.05

@@ -14,7 +14,7 @@ from mwan_hook.model import MwanError
 from mwan_hook.store import files
 
 SYSTEMD = "/run/systemd/system"  # there while systemd is the manager
-SYSTEMCTL, REPAIR_UNIT = "systemctl", "mwan-hook-repair.service"
+SYSTEMCTL, REPAIR_UNIT, RECORD_UNIT = "systemctl", "mwan-hook-repair.service", "mwan-hook-record.service"
 LARGEST_LOG = 1 << 16  # bytes of what hooks said; beyond that it is begun anew
 # The same interpreter, the same modules, and nothing of the directory that the run stands in.
 _CODE = "import sys; sys.path[:] = sys.argv.pop(1).split(':'); from mwan_hook.__main__ import start; start()"
@@ -73,8 +73,13 @@ def report(root: str) -> None:
 
 
 def flush(root: str) -> None:
-    """Have the record written to the disk by a process of its own, where no timer does it.  Raises MwanError."""
-    if not watched(root):
+    """Have the record written to the disk by its unit, or without systemd by a process of its own.
+
+    As :func:`repair` does.  Raises MwanError.
+    """
+    if watched(root):
+        _start_unit(RECORD_UNIT)
+    else:
         _start(root, "record")
 
 
@@ -83,15 +88,19 @@ def repair(root: str) -> None:
 
     It is not waited for, but systemctl is: what a service leaves behind is killed with its end.  Raises MwanError.
     """
-    if not watched(root):
+    if watched(root):
+        _start_unit(REPAIR_UNIT)
+    else:
         _start(root, "repair", "--due")
-        return
+
+
+def _start_unit(unit: str) -> None:
     try:
-        pid = os.posix_spawnp(SYSTEMCTL, (SYSTEMCTL, "start", "--no-block", REPAIR_UNIT), os.environ)
+        pid = os.posix_spawnp(SYSTEMCTL, (SYSTEMCTL, "start", "--no-block", unit), os.environ)
         if os.waitpid(pid, 0)[1]:
-            raise MwanError(f"cannot start {REPAIR_UNIT}; is it installed?")
+            raise MwanError(f"cannot start {unit}; is it installed?")
     except OSError as error:
-        raise MwanError(f"cannot start {REPAIR_UNIT}: {error.strerror}") from error
+        raise MwanError(f"cannot start {unit}: {error.strerror}") from error
 
 
 def _start(root: str, *words: str) -> None:
