@@ -7,7 +7,7 @@ that ask for it.  So one answer to a buffer is enough, and answers never outgrow
 from __future__ import annotations
 
 from _socket import MSG_DONTWAIT
-from _struct import pack_into, unpack_from
+from _struct import pack, unpack_from
 from errno import EHOSTUNREACH, ENETUNREACH
 
 from mwan_hook.kernel import frames, netlink, wire
@@ -15,7 +15,7 @@ from mwan_hook.kernel import frames, netlink, wire
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from _socket import socket
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
 CHUNK = 8192  # bytes; its refusals fit into any receive buffer
 _LATER = (EHOSTUNREACH, ENETUNREACH)  # the route to the gateway may come after the one that needs it
@@ -42,33 +42,33 @@ def send(messages: Sequence[bytes]) -> Refusals:
 
 def _send(sock: socket, messages: Sequence[bytes], positions: Sequence[int]) -> Refusals:
     refused: Refusals = {}
-    for start, end in _chunks(messages, positions):
-        chosen = positions[start:end]
-        buffer = bytearray(b"".join([messages[position] for position in chosen]))
-        at = 0
-        for position in chosen:
-            pack_into("=I", buffer, at + 8, position)
-            last, at = at, at + len(messages[position])
-        buffer[last + 6] |= wire.NLM_F_ACK
-        sock.send(buffer)
-        refused.update(_answers(sock))
+    most = max(1, CHUNK // max([len(messages[position]) for position in positions]))
+    for start in range(0, len(positions), most):
+        chosen = positions[start : start + most]
+        sock.send(numbered([messages[position] for position in chosen]))
+        refused.update((chosen[place], reason) for place, reason in _answers(sock).items())
     return refused
 
 
-def _chunks(messages: Sequence[bytes], positions: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Ranges of ``positions`` whose messages fit into one buffer."""
-    start, size = 0, 0
-    for place, position in enumerate(positions):
-        length = len(messages[position])
-        if size and size + length > CHUNK:
-            yield start, place
-            start, size = place, 0
-        size += length
-    if size:
-        yield start, len(positions)
+def numbered(messages: Sequence[bytes]) -> bytearray:
+    """A buffer of messages, each with its place as sequence number; the last one asks for an answer."""
+    buffer = bytearray(b"".join(messages))
+    numbers = pack(f"={len(messages)}I", *range(len(messages)))
+    step = frames.stride(buffer)
+    if step:
+        for byte in range(4):
+            buffer[8 + byte :: step] = numbers[byte::4]
+    else:
+        at = 8
+        for place, message in enumerate(messages):
+            buffer[at : at + 4] = numbers[4 * place : 4 * place + 4]
+            at += len(message)
+    buffer[len(buffer) - len(messages[-1]) + 6] |= wire.NLM_F_ACK
+    return buffer
 
 
 def _answers(sock: socket) -> Refusals:
+    """What was refused, by place in the buffer."""
     refused: Refusals = {}
     while True:
         try:

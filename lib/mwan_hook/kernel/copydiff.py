@@ -6,18 +6,20 @@ from _socket import AF_INET6
 from _struct import unpack_from
 
 from mwan_hook.kernel import canonical, frames, wire
-from mwan_hook.light import tally
+from mwan_hook.light import defaultdict, tally
 from mwan_hook.model import Copies, Family
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Sequence
 
     from mwan_hook.kernel.copies import CanonicalRoutes
 
 _ADD = wire.NLM_F_CREATE | wire.NLM_F_EXCL
 _APPEND = wire.NLM_F_CREATE | wire.NLM_F_APPEND
 _REPLACE = wire.NLM_F_CREATE | wire.NLM_F_REPLACE
+_PLACED = (20, 21, 32, 33, 34, 35)  # in a message: what a writer puts into struct rtmsg and RTA_TABLE
+_AT_ONCE = 400  # messages: what is larger is fresh memory of the kernel's
 _IPV6_GATEWAY = b"\x14\0\x05\0"  # header of RTA_GATEWAY
 
 
@@ -26,23 +28,23 @@ def difference(family: Family, table: int, source: CanonicalRoutes, have: Canoni
 
     A foreign IPv6 route in the table would become one multipath route with ours, so its place is left alone.
     """
-    others, there = source.others, set(have.ours)
-    if family is Family.IPV6:
-        others = merged(others)
-    wanted = set(others)
-    missing = [route for route in dict.fromkeys(others) if route not in there]
-    kept, extra = len(wanted) - len(missing), sorted(there - wanted - set(source.dead))
+    others, there = [*dict.fromkeys(source.others)], set(have.ours)
+    places = destinations(others)
+    several = repeated(places)
+    if family is Family.IPV6 and several:
+        others, several = merged(others, places, several)
+    missing = [route for route in others if route not in there]
+    kept, extra = len(others) - len(missing), sorted(there.difference(others, source.dead))
     if have.others and family is Family.IPV6:
         taken = set(map(key, (*have.others, *have.dead)))
         missing = [route for route in missing if key(route) not in taken]
     replace: list[bytes] = []
     if missing and any(map(length, extra)):
         missing, extra, replace = _replaceable(missing, extra, have)
-    missing.sort(key=_connected_first(family))
     return Copies(
         family,
         table,
-        add=_added(missing, have, table, protocol),
+        add=_added(_connected_first(family, missing), several, have, table, protocol),
         replace=tuple(map(canonical.writer(table, protocol, _REPLACE), replace)),
         extra=canonical.decoded(extra, table, protocol),
         kept=kept,
@@ -56,31 +58,59 @@ def beside(source: CanonicalRoutes, more: CanonicalRoutes) -> CanonicalRoutes:
     return source._replace(others=[*source.others, *others], dead=[*source.dead, *more.dead])
 
 
-def _added(missing: list[bytes], have: CanonicalRoutes, table: int, protocol: int) -> tuple[bytes, ...]:
+def _added(
+    missing: list[bytes], several: set[bytes], have: CanonicalRoutes, table: int, protocol: int
+) -> tuple[bytes, ...]:
     """Main may hold several routes of one destination (two modems with one subnet): these are appended."""
-    everything = (*missing, *have.ours, *have.others, *have.dead)
-    counted = tally(map(destination, everything))
-    add, append = canonical.writer(table, protocol, _ADD), canonical.writer(table, protocol, _APPEND)
-    if len(counted) == len(everything):
-        return tuple(map(add, missing))
-    return tuple([add(route) if counted[destination(route)] == 1 else append(route) for route in missing])
+    made = messages(missing, table, protocol, _ADD)
+    beside = several.union(destinations((*have.ours, *have.others, *have.dead)))
+    if beside:
+        append = canonical.writer(table, protocol, _APPEND)
+        for number, place in enumerate(destinations(missing)):
+            if place in beside:
+                made[number] = append(missing[number])
+    return tuple(made)
 
 
-def merged(routes: list[bytes]) -> list[bytes]:
-    """IPv6: routes with a gateway and one key are one multipath route, as soon as a program puts them in."""
-    counted = tally(map(destination, routes))
-    if len(counted) == len(routes):
-        return routes
-    joined = [route for route in routes if counted[destination(route)] == 1]
-    by_key: dict[object, list[bytes]] = {}
+def messages(routes: Sequence[bytes], table: int, protocol: int, flags: int) -> list[bytes]:
+    """What :func:`canonical.writer` makes of each of many, by columns of those that have one length."""
+    by_length: dict[int, list[bytes]] = defaultdict(list)
     for route in routes:
-        if counted[destination(route)] > 1:
-            by_key.setdefault(key(route), []).append(route)
+        by_length[len(route)].append(route)
+    head = canonical.writer(table, protocol, flags)
+    made = {length: iter(_columns(same, head(same[0]))) for length, same in by_length.items()}
+    return [next(made[len(route)]) for route in routes]
+
+
+def _columns(routes: Sequence[bytes], first: bytes) -> list[bytes]:
+    """Messages for routes of one length, as the first of them has it: its header, table and protocol are theirs."""
+    size, header = len(first), first[: wire.HEADER]
+    found: list[bytes] = []
+    for at in range(0, len(routes), _AT_ONCE):
+        some = routes[at : at + _AT_ONCE]
+        made = bytearray(header + header.join(some))
+        for place in _PLACED:
+            made[place::size] = first[place : place + 1] * len(some)
+        ready = bytes(made)
+        found += [ready[start : start + size] for start in range(0, len(ready), size)]
+    return found
+
+
+def merged(routes: list[bytes], places: list[bytes], several: set[bytes]) -> tuple[list[bytes], set[bytes]]:
+    """IPv6: routes with a gateway and one key are one multipath route, as soon as a program puts them in.
+
+    ``places``: their destinations, and ``several``: those that are there more than once, which are given back as well.
+    """
+    by_key: dict[object, list[bytes]] = {}
+    for route in [route for route, place in zip(routes, places, strict=True) if place in several]:
+        by_key.setdefault(key(route), []).append(route)
+    joined: list[bytes] = []
     for same in by_key.values():
         with_gateway = [route for route in same if has_gateway(route)]
         joined += [route for route in same if route not in with_gateway]
         joined += [join(with_gateway)] if len(with_gateway) > 1 else with_gateway
-    return joined
+    alone = [route for route, place in zip(routes, places, strict=True) if place not in several]
+    return [*alone, *joined], repeated(destinations(joined))
 
 
 def _replaceable(
@@ -103,24 +133,33 @@ def _replaceable(
     )
 
 
-def _connected_first(family: Family) -> Callable[[bytes], int]:
-    """A gateway must be reachable before a route leads there."""
+def _connected_first(family: Family, routes: list[bytes]) -> list[bytes]:
+    """A gateway must be reachable before a route leads there: IPv4's widest scopes last, IPv6's gateways."""
     if family is Family.IPV4:
-        return _widest_scope_last
-    return _gateways_last
+        return [
+            route for scope in sorted({one[6] for one in routes}, reverse=True) for route in routes if route[6] == scope
+        ]
+    if _IPV6_GATEWAY not in b"".join(routes):
+        return routes
+    return sorted(routes, key=_has_gateway_header)
 
 
-def _widest_scope_last(route: bytes) -> int:
-    return -route[6]
-
-
-def _gateways_last(route: bytes) -> int:
+def _has_gateway_header(route: bytes) -> bool:
     return _IPV6_GATEWAY in route
 
 
-def destination(route: bytes) -> bytes:
-    """Family, prefix lengths, tos and destination; the kernel puts that right behind the table."""
-    return route[:4] + route[20 : 40 if route[0] == AF_INET6 else 28]
+def destinations(routes: Sequence[bytes]) -> list[bytes]:
+    """Family, prefix lengths, tos and destination of each: the kernel puts that right behind the table."""
+    end = 40 if routes and routes[0][0] == AF_INET6 else 28
+    return [route[:4] + route[20:end] for route in routes]
+
+
+def repeated(places: list[bytes]) -> set[bytes]:
+    """What is there more than once."""
+    counted = tally(places)
+    if len(counted) == len(places):
+        return set()
+    return {place for place, number in counted.items() if number > 1}
 
 
 def key(route: bytes) -> tuple[bytes, bytes, bytes, bytes]:

@@ -23,7 +23,7 @@ class InterruptedDumpError(Exception):
     """The kernel says that a dump is not of one moment."""
 
 
-def stride(buffer: bytes) -> int:
+def stride(buffer: bytes | bytearray) -> int:
     """The padded length of every message if it is the same; 0 if it is not."""
     length = buffer[0] | buffer[1] << 8 if len(buffer) > 1 else 0
     if length < 16 or length & 3 or len(buffer) % length:

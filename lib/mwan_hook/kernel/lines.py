@@ -33,6 +33,6 @@ def shortened(links: Sequence[Link], changes: Sequence[Change]) -> Iterator[str]
         yield from spelled(links, changes)
         return
     yield from spelled(links, bulk[:MOST_COPIES])
-    tables = ", ".join(str(table) for table in dict.fromkeys(change.table for change in bulk))
+    tables = ", ".join(str(table) for table in {change.table: None for change in bulk})
     yield f"... and {len(bulk) - MOST_COPIES} more routes of main copied (tables {tables})"
     yield from spelled(links, [change for change in changes if not isinstance(change.what, bytes)])

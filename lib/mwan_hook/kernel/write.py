@@ -54,11 +54,13 @@ def apply(changes: Sequence[Change]) -> list[str]:
 def _runs(changes: Sequence[Change]) -> list[tuple[Callable[[Sequence[Change]], Refused], list[Change]]]:
     """The changes in their order, those together that are made in one way and follow each other."""
     found: list[tuple[Callable[[Sequence[Change]], Refused], list[Change]]] = []
+    last = None
     for change in changes:
         way = _way(change)
-        if not found or found[-1][0] is not way:
-            found.append((way, []))
-        found[-1][1].append(change)
+        if way is not last:
+            found.append((way, run := []))
+            last = way
+        run.append(change)
     return found
 
 
@@ -82,9 +84,12 @@ def _names() -> dict[int, str]:
 
 def _way(change: Change) -> Callable[[Sequence[Change]], Refused]:
     """What makes this kind of change; those that follow each other are made together."""
+    way = _WAYS.get(type(change.what))
+    if way:
+        return way
     if isinstance(change.what, Route):
         return {Op.DELETE: _deletions, Op.REPLACE: _replacements}.get(change.op, _additions)
-    return _WAYS.get(type(change.what), _objects)
+    return _objects
 
 
 def _copies(changes: Sequence[Change]) -> Refused:

@@ -65,6 +65,8 @@ def _with_room(put: Iterable[Change], former: Iterable[Route]) -> _Diff:
     there: dict[object, list[Route]] = {}
     for route in former:
         there.setdefault(_key(route), []).append(route)
+    if not there:
+        return _Diff(list(put), [])
     changes: list[Change] = []
     for change in put:
         if isinstance(change.what, Route):
@@ -93,7 +95,7 @@ def _tables(desired: Desired, snapshot: Snapshot) -> _Diff:
     for copies in snapshot.copies:
         fixed = _routes(wanted.pop((copies.family, copies.table), ()), copies.extra)
         for op, raws in ((Op.ADD, copies.add), (Op.REPLACE, copies.replace)):
-            all_of_them.put.extend(Change(op, raw, copies.table, copies.family) for raw in raws)
+            all_of_them.put.extend([Change(op, raw, copies.table, copies.family) for raw in raws])
         all_of_them.put.extend(fixed.put)
         all_of_them.drop.extend(fixed.drop)
     for routes in wanted.values():

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mwan_hook.addresses import packed
-from mwan_hook.kernel import build, canonical, copies, copywords, frames, wire
+from mwan_hook.kernel import build, bulk, canonical, copies, copydiff, copywords, frames, wire
 from mwan_hook.model import GUARD_METRIC, Address, Change, Family, Link, Nexthop, Op, Route, Rule, Sysctl
 from mwan_hook.routing import words
 
@@ -198,6 +198,23 @@ def test_main_and_its_copies_become_the_same_bytes(size: int) -> None:
     have = copies.collect(in_buffers(copy, size), OURS)
     assert (len(set(main.others)), main.ours, have.others) == (400, [], [])
     assert set(have.ours) == set(main.others)
+
+
+@pytest.mark.parametrize("table", [7, 254, 1001, 0x12345678])
+def test_many_routes_are_written_as_one_is(table: int) -> None:
+    routes = copies.collect([b"".join(many(3000))], OURS).others
+    flags = wire.NLM_F_CREATE | wire.NLM_F_EXCL
+    assert len({len(route) for route in routes}) > 2
+    assert copydiff.messages(routes, table, OURS, flags) == [*map(canonical.writer(table, OURS, flags), routes)]
+    assert copydiff.messages([], table, OURS, flags) == []
+
+
+@pytest.mark.parametrize("made", [[route_message(n) for n in range(300)], many(300), [route_message(1)]])
+def test_each_message_of_a_buffer_has_its_place_and_the_last_one_asks_for_an_answer(made: list[bytes]) -> None:
+    sent = frames.split(bytes(bulk.numbered(made)))
+    assert [one[:6] + one[12:] for one in sent] == [one[:6] + one[12:] for one in made]
+    assert [struct.unpack_from("=HI", one, 6) for one in sent[:-1]] == [(2, n) for n in range(len(made) - 1)]
+    assert struct.unpack_from("=HI", sent[-1], 6) == (2 | wire.NLM_F_ACK, len(made) - 1)
 
 
 def test_messages_one_by_one_and_in_one_buffer_give_the_same() -> None:
