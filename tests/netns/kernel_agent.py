@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from mwan_hook.kernel import bulk, copywords, write
-from mwan_hook.kernel.copies import Copier
+from mwan_hook.kernel.copies import Copier, collect
 from mwan_hook.kernel.reader import Reader
+from mwan_hook.kernel.rereader import Rereader
+from mwan_hook.light import partial
 from mwan_hook.model import DEFAULT, PROTOCOL, Change, Copies, CopyRoutes, Family, Op
 from mwan_hook.routing import words
 
@@ -44,6 +47,34 @@ def settle(mode: CopyRoutes, family: Family, table: int, index: int) -> tuple[li
     return errors, compare(mode, family, table, index)
 
 
+def reread(family: Family, table: int, turns: Sequence[Sequence[str]]) -> list[tuple[bool, bool, int, int]]:
+    """After each turn of lines for ip(8) a look of one reader.
+
+    What it tells: whether the table and main's defaults were taken as they had been read before, and how many routes
+    and defaults there are.
+    """
+    reader, told = Rereader(PROTOCOL), []
+    before: tuple[object, object] = (None, None)
+    for turn in turns:
+        subprocess.run(["ip", family.flag, "-batch", "-"], input="\n".join(turn) + "\n", text=True, check=True)
+        with reader:
+            defaults = reader.defaults_of_main(family, reader.links())
+            routes = reader.whole(family, table, partial(collect, protocol=PROTOCOL))
+        told.append((routes is before[0], defaults is before[1], sum(map(len, routes)), len(defaults)))
+        before = routes, defaults
+    return told
+
+
+def strewn(family: Family, turns: Sequence[tuple[Sequence[str], Sequence[int]]]) -> list[list[int]]:
+    """After each turn of lines for ip(8) the tables, but for those known, in which one reader finds routes of ours."""
+    reader, told = Rereader(PROTOCOL), []
+    for turn, known in turns:
+        subprocess.run(["ip", family.flag, "-batch", "-"], input="\n".join(turn) + "\n", text=True, check=True)
+        with reader:
+            told.append(sorted({route.table for route in reader.ours_anywhere(family, but=known)}))
+    return told
+
+
 def lines(changes: Sequence[Change]) -> list[str]:
     """Changes in words."""
     with Reader(PROTOCOL) as reader:
@@ -64,7 +95,7 @@ def version() -> str:
 
 
 CALLS: dict[str, Callable[..., Any]] = {
-    call.__name__: call for call in (apply, read, compare, settle, lines, send, version)
+    call.__name__: call for call in (apply, read, compare, settle, reread, strewn, lines, send, version)
 }
 
 

@@ -87,14 +87,15 @@ class Copier:
         source = self._source(family, index)
         for home in homes:
             source = self._with_home(source, family, home, index)
-        have = self._reader.routes(family, table, partial(collect, protocol=self._reader.protocol))
-        wanted, there = set(source.others), set(have.ours)
-        if not wanted <= there:
+        have = self._reader.whole(family, table, partial(collect, protocol=self._reader.protocol))
+        there = set(have.ours)
+        if not there.issuperset(source.others):
             from mwan_hook.kernel import copydiff
 
             return copydiff.difference(family, table, source, have, self._reader.protocol)
-        extra = canonical.decoded(sorted(there - wanted - set(source.dead)), table, self._reader.protocol)
-        return Copies(family, table, extra=extra, kept=len(wanted))
+        unwanted = there.difference(source.others)
+        extra = canonical.decoded(sorted(unwanted.difference(source.dead)), table, self._reader.protocol)
+        return Copies(family, table, extra=extra, kept=len(there) - len(unwanted))
 
     def _source(self, family: Family, index: int) -> CanonicalRoutes:
         sort = partial(collect, protocol=self._reader.protocol, defaults=False)
@@ -103,7 +104,7 @@ class Copier:
             return self._reader.unicast(family, MAIN_TABLE, index, own)
         if family not in self._main:
             own = partial(sort, disguised=DISGUISED[family])
-            self._main[family] = self._reader.routes(family, MAIN_TABLE, own)
+            self._main[family] = self._reader.whole(family, MAIN_TABLE, own)
         return self._main[family]
 
     def _with_home(self, source: CanonicalRoutes, family: Family, home: int, index: int) -> CanonicalRoutes:

@@ -27,6 +27,9 @@ class Dumps:
     """A socket of the network namespace it is opened in, and one that hears whether IPv6 routes change meanwhile."""
 
     def __init__(self) -> None:
+        self._open()
+
+    def _open(self) -> None:
         self._socket = netlink.connect()
         self._watch = netlink.connect(netlink.RTMGRP_IPV6_ROUTE)
 
@@ -37,7 +40,7 @@ class Dumps:
         self.close()
 
     def close(self) -> None:
-        """Give the socket back."""
+        """Give the sockets back."""
         self._socket.close()
         self._watch.close()
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import TypeVar
 
+    from mwan_hook.kernel.copies import CanonicalRoutes
+
     T = TypeVar("T")
 
 MOST = 64  # routes of one uplink that may be of tunnels
@@ -150,6 +152,10 @@ class Reader(MainTable):
     def routes(self, family: Family, table: int, use: Callable[[Iterable[bytes]], T]) -> T:
         """The same for all routes of a table."""
         return self._dump(wire.RTM_GETROUTE, request(family, table), use)
+
+    def whole(self, family: Family, table: int, use: Callable[[Iterable[bytes]], CanonicalRoutes]) -> CanonicalRoutes:
+        """The same for a table that is compared with another; it may have thousands."""
+        return self.routes(family, table, use)
 
 
 def _narrowest(message: bytes) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mwan_hook.kernel import write
 from mwan_hook.kernel.lines import shortened
 from mwan_hook.machine import names
-from mwan_hook.model import Ruleset, State
+from mwan_hook.model import Ruleset, State, Sysctl
 from mwan_hook.run import judge
 from mwan_hook.say import attempted, brief, complain, say
 from mwan_hook.store import allotment
@@ -32,13 +32,19 @@ def settle(run: Run, judged: Judged, rounds: Sequence[ProbedRound]) -> tuple[Jud
             break
         errors = _applied(judged)
         complaints += _rule_set(run, judged, rounds) if run.table_due(judged) else []
-        run.last = None
+        run.last, run.reader = None, None if _moves_the_dead(judged) else run.reader
         tried, judged = judged.changes, run.judged(rounds)
-        if not {*tried} & {*judged.changes}:
+        if errors and not {*tried} & {*judged.changes}:
             errors = ()  # what could not be done is not wanted any more: its interface went under it
         if judged.changes == tried:
             break
     return judged, (*errors, *complaints)
+
+
+def _moves_the_dead(judged: Judged) -> bool:
+    """Whether settings may change, without a word, which routes the kernel calls dead: those without a carrier."""
+    without = any(link.up and not link.carrier for link in judged.scene.snapshot.links)
+    return without and any(isinstance(change.what, Sysctl) for change in judged.changes)
 
 
 def _prepare(run: Run, judged: Judged) -> tuple[str, ...]:

@@ -41,7 +41,19 @@ def to_write(root: str, loaded: Loaded, memory: State | None = None) -> Scene:
 
     Files that cannot be used are set aside.
     """
-    return _look(Reader(loaded.config.routing.protocol), root, loaded, memory, writes=True)
+    return again(Reader(loaded.config.routing.protocol), root, loaded, memory)
+
+
+def rereader(loaded: Loaded) -> Reader:
+    """A reader for several looks of one run."""
+    from mwan_hook.kernel.rereader import Rereader
+
+    return Rereader(loaded.config.routing.protocol)
+
+
+def again(reader: Reader, root: str, loaded: Loaded, memory: State | None) -> Scene:
+    """The same by a reader that may have looked before."""
+    return _look(reader, root, loaded, memory, writes=True)
 
 
 def _look(reader: Reader, root: str, loaded: Loaded, memory: State | None, writes: bool) -> Scene:

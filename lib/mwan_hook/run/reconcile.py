@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from mwan_hook.kernel import netlink
-from mwan_hook.model import UNREAD, MwanError, Ruleset, State
+from mwan_hook.model import UNREAD, CopyRoutes, MwanError, Ruleset, State
 from mwan_hook.run import judge, look
 from mwan_hook.run.rating import turned
 from mwan_hook.run.scene import Judged, ProbedRound, Scene, dialling_rests
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from mwan_hook.config import Loaded
     from mwan_hook.dial.values import DialRequest
+    from mwan_hook.kernel.reader import Reader
 
 SAID_TWICE = 4.0  # seconds after which hosts hear again what has changed
 
@@ -34,6 +35,7 @@ class Run:
         # What they do not hear of need not be looked at again.
         self._listeners = (netlink.connect(netlink.EVERYTHING), *told)
         self.last: Scene | None = None
+        self.reader: Reader | None = None  # one that knows tables from the last look
         self._judged: Judged | None = None
         self.memory: State | None = None  # what the last look led to; the disk has it too unless it was full
         self.stamp = (0, 0)
@@ -137,14 +139,22 @@ class Run:
             now, wall = round(time.clock_gettime(time.CLOCK_BOOTTIME), 6), round(time.time(), 3)
             self.last = self.last._replace(state=self.memory, now=now, wall=wall, messages=())
         else:
-            self.last = look.to_write(self.root, self.loaded, self.memory if same else None)
+            self.last = self._anew(same)
             if self.last.bound.turns and self._asks_gateways():
-                self.last = look.to_write(self.root, self.loaded, self.memory if same else None)
+                self.last = self._anew(same)
         if self.loaded.config.router.evidence != "no":
             from mwan_hook.run import evidence
 
             self.last = evidence.looked(self.last)
         return self.last
+
+    def _anew(self, same: bool) -> Scene:
+        """Everything but, where all of main is copied, large tables that have not changed since the last look."""
+        memory = self.memory if same else None
+        if self.loaded.config.routing.copy_routes is not CopyRoutes.MAIN:
+            return look.to_write(self.root, self.loaded, memory)
+        self.reader = (same and self.reader) or look.rereader(self.loaded)
+        return look.again(self.reader, self.root, self.loaded, memory)
 
     def _asks_gateways(self) -> bool:
         """Have the kernel ask, once in a run, the gateways that are waiting for their turn."""

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mwan_hook import config
-from mwan_hook.kernel import neighbours, netlink, nft, write
+from mwan_hook.kernel import neighbours, netlink, nft, rereader, write
 from mwan_hook.machine import names
 from mwan_hook.model import (
     PROTOCOL,
@@ -17,11 +17,15 @@ from mwan_hook.model import (
     Allotment,
     Change,
     Config,
+    CopyRoutes,
     Family,
     Firewall,
+    Link,
     MwanError,
     Notice,
     Op,
+    Routing,
+    Rule,
     Ruleset,
     Snapshot,
     State,
@@ -59,6 +63,7 @@ class World:
         self.given = Allotment()
         self.firewall: Firewall | None = None
         self.turns: dict[str, Any] = {}
+        self.links: tuple[Link, ...] = ()
         self.nft: list[Firewall] = []
         self.now = 100.0
         self.steps: list[str] = []
@@ -87,7 +92,7 @@ class World:
         state = memory or states.load(root, writes=True)[0]
         bound = Bound((), self.given, turns=self.turns)
         known = allotment.load(root, writes=True)[0]
-        there = Snapshot(firewall=self.firewall)
+        there = Snapshot(firewall=self.firewall, links=self.links)
         return Scene(root, loaded.config, "print", state, known, bound, there, self.now, 2000.0, ("seen",))
 
     def _judge(
@@ -297,6 +302,41 @@ def test_only_news_of_the_kernel_or_of_another_run_make_it_look_anew(world: Worl
     world.steps.clear()
     world.run.reconcile()
     assert world.steps == ["look"] and world.run.last and world.run.last.state.tables == (7,)
+
+
+UNPLUGGED = Link(4, "eth4", up=True, carrier=False)
+
+
+@pytest.mark.parametrize(
+    ("change", "links", "kept"),
+    [
+        (ONE, (UNPLUGGED._replace(carrier=True), UNPLUGGED._replace(up=False)), True),
+        (ONE, (UNPLUGGED,), False),  # the setting may have made its routes dead
+        (Change(Op.ADD, Rule(Family.IPV4, 1, 1)), (UNPLUGGED,), True),
+    ],
+)
+def test_where_all_of_main_is_copied_one_reader_looks_as_long_as_nothing_changes_unheard(
+    world: World, change: Change, links: tuple[Link, ...], kept: bool
+) -> None:
+    readers: list[object] = []
+
+    def again(reader: object, root: str, loaded: config.Loaded, memory: State | None) -> Scene:
+        readers.append(reader)
+        return world._look(root, loaded, memory)
+
+    world.patch(rereader, "Rereader", lambda _: object())
+    world.patch(look, "again", again)
+    copying = Config()._replace(routing=Routing(copy_routes=CopyRoutes.MAIN))
+    run = Run(world.root, config.Loaded(copying, (), "print", (), "/"), world.another()._listeners[1:])
+    world.links, world.todo = links, [change]
+    run.reconcile()
+    assert (readers[1] is readers[0]) == kept and len(readers) == 2
+    world.moved = True
+    run.reconcile()
+    assert readers[2] is readers[1]
+    states.save(world.root, world.stored()._replace(tables=(7,)))
+    run.reconcile()
+    assert readers[3] is not readers[2], "another run may have left routes anywhere"
 
 
 @pytest.mark.parametrize(("asks", "looks"), [(True, 2), (False, 1)])

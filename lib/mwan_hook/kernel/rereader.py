@@ -1,0 +1,94 @@
+"""A reader for all looks of a run that copies all of main: large tables are read again only where they changed.
+
+A look after changes finds main as the one before did, unless another program was at it meanwhile; and once the uplinks'
+tables are right, what follows from verdicts does not touch them.  Imported only where ``copy_routes = main``.
+"""
+
+from __future__ import annotations
+
+from mwan_hook.kernel import netlink, watch
+from mwan_hook.kernel.reader import Reader
+from mwan_hook.light import NamedTuple
+from mwan_hook.model import MAIN_TABLE, Family
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from _socket import socket
+    from collections.abc import Callable, Iterable
+    from typing import Self
+
+    from mwan_hook.kernel.copies import CanonicalRoutes
+    from mwan_hook.model import Link, Route
+
+FEW = 500  # routes that are sooner read again than listened to
+
+
+class _Kept(NamedTuple):
+    """What was made of a table, each as a list of one or none; it holds until the socket has news."""
+
+    watch: socket
+    routes: list[CanonicalRoutes]
+    defaults: list[tuple[Route, ...]]
+
+
+class Rereader(Reader):
+    """A reader that keeps what it has made of large tables; it asks whether they changed before it reads."""
+
+    def __init__(self, protocol: int) -> None:
+        super().__init__(protocol)
+        self._kept: dict[tuple[Family, int], _Kept] = {}
+        self._searched: dict[Family, set[int]] = {}
+        self._closed = False
+
+    def __enter__(self) -> Self:
+        if self._closed:
+            self._open()
+        return self
+
+    def close(self) -> None:
+        """Leave open what hears of kept tables, and no more: the kernel tells every open socket what is written."""
+        super().close()
+        self._closed = True
+
+    def whole(self, family: Family, table: int, use: Callable[[Iterable[bytes]], CanonicalRoutes]) -> CanonicalRoutes:
+        """The same; ``use`` is always the same for a table."""
+        kept = self._unchanged(family, table)
+        if kept.routes:
+            return kept.routes[0]
+        found = super().whole(family, table, use)
+        kept.routes.append(found)
+        if sum(map(len, found)) < FEW:
+            self._kept.pop((family, table)).watch.close()
+        return found
+
+    def defaults_of_main(self, family: Family, links: Iterable[Link] = (), dead: bool = False) -> tuple[Route, ...]:
+        """The same, with all that the search has come past; the search for IPv4's costs next to nothing."""
+        if family is Family.IPV4 or dead:
+            return super().defaults_of_main(family, links, dead)
+        kept = self._unchanged(family, MAIN_TABLE)
+        if not kept.defaults:
+            self._through.clear()
+            kept.defaults.append(super().defaults_of_main(family, links))
+        return kept.defaults[0]
+
+    def ours_anywhere(self, family: Family, but: Iterable[int] = ()) -> tuple[Route, ...]:
+        """The same: all tables once, then those in which something was found and those that were left out."""
+        but = {*but}
+        if family in self._searched:
+            tables = sorted(self._searched[family] - but)
+            found = tuple([route for table in tables for route in self.ours(family, table)])
+        else:
+            found = super().ours_anywhere(family, but)
+        self._searched.setdefault(family, set()).update(but, [route.table for route in found])
+        return found
+
+    def _unchanged(self, family: Family, table: int) -> _Kept:
+        """What was made of a table that is as it was."""
+        place = family, table
+        if place not in self._kept:
+            self._kept[place] = _Kept(watch.table(family, table), [], [])
+        kept = self._kept[place]
+        if netlink.any_change((kept.watch,)):
+            kept.routes.clear()
+            kept.defaults.clear()
+        return kept

@@ -1,0 +1,57 @@
+"""A socket that hears of all that can change what a dump of one table tells, and of no other table.
+
+A run fills the tables of its uplinks while it keeps what it has read of main, so it must not hear itself.  IPv4 routes
+that go with a device, an address or a nexthop object go unsaid, so these are listened to as well.
+"""
+
+from __future__ import annotations
+
+from _socket import SOL_SOCKET
+from _struct import pack
+from array import array
+
+from mwan_hook.kernel import netlink, wire
+from mwan_hook.model import Family
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from _socket import socket
+
+_ROUTES = {Family.IPV4: 0x40, Family.IPV6: netlink.RTMGRP_IPV6_ROUTE}
+_BESIDE = 0x1 | 0x10 | 0x100 | 0x80000000  # links, addresses of both families, nexthop objects
+_SO_ATTACH_FILTER = 26
+_LOAD_HALF, _LOAD_WORD, _IF_EQUAL, _RETURN = 0x28, 0x20, 0x15, 0x06  # of BPF, with offsets in a message
+_TYPE, _FIRST_ATTRIBUTE, _ITS_VALUE = 4, 28, 32
+_HEAR, _DROP = 0xFFFFFFFF, 0
+
+
+def table(family: Family, number: int) -> socket:
+    """A socket that hears of changes of a table's routes of one family."""
+    sock = netlink.connect(_ROUTES[family] | _BESIDE)
+    code = array("B", program(number))
+    try:  # noqa: SIM105 - contextlib is dear
+        sock.setsockopt(SOL_SOCKET, _SO_ATTACH_FILTER, pack("HP", len(code) // 8, code.buffer_info()[0]))
+    except OSError:
+        pass  # it hears of every table then, and what was read is read again
+    return sock
+
+
+def program(number: int) -> bytes:
+    """What drops routes of every table but one; the kernel tells a route's table in its first attribute."""
+    steps = (
+        (_LOAD_HALF, 0, 0, _TYPE),
+        (_IF_EQUAL, 1, 0, _loaded("=H", wire.RTM_NEWROUTE)),
+        (_IF_EQUAL, 0, 4, _loaded("=H", wire.RTM_DELROUTE)),
+        (_LOAD_WORD, 0, 0, _FIRST_ATTRIBUTE),
+        (_IF_EQUAL, 0, 2, int.from_bytes(pack("=HH", 8, wire.RTA_TABLE), "big")),
+        (_LOAD_WORD, 0, 0, _ITS_VALUE),
+        (_IF_EQUAL, 0, 1, _loaded("=I", number)),
+        (_RETURN, 0, 0, _HEAR),
+        (_RETURN, 0, 0, _DROP),
+    )
+    return b"".join([pack("=HBBI", *step) for step in steps])
+
+
+def _loaded(form: str, value: int) -> int:
+    """A number of the machine's byte order as BPF loads it, which takes all for the network's."""
+    return int.from_bytes(pack(form, value), "big")
