@@ -20,7 +20,19 @@ MODULES = {
     for path in sorted(PROGRAM.rglob("*.py"))
 }
 
-GROUND = ("model", "light", "plainjson", "plainos", "addresses", "credible", "durations", "redact", "say", "wrapping")
+GROUND = (
+    "model",
+    "light",
+    "plainjson",
+    "plainos",
+    "addresses",
+    "credible",
+    "dates",
+    "durations",
+    "redact",
+    "say",
+    "wrapping",
+)
 PURE = ("verdict", "quota", "routing", "others", "policy", "firewall", "dial", "repair", "connections")
 ABOVE = ("cli", "__main__")
 # Each room from the top down, and the rooms that it may import besides itself and the ground.

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from datetime import UTC, datetime
-
+from mwan_hook import dates
 from mwan_hook.dial.words import described
 from mwan_hook.model import Activation, Phase
 
@@ -22,7 +20,7 @@ def words(seen: Scene, record: Activation) -> str:
     """How far one is, for people; empty while its verdict says it all."""
 
     def clock(moment: float) -> str:
-        return time.strftime("%H:%M", time.localtime(seen.wall - seen.now + moment))
+        return dates.local(seen.wall - seen.now + moment, dates.CLOCK)
 
     return described(record, seen.now, clock)
 
@@ -32,7 +30,7 @@ def document(seen: Scene, judged: Judged, uplink: Uplink) -> dict[str, Any]:
     record, dial = judged.state.dials.get(uplink.name, Activation()), uplink.config.dial
 
     def when(moment: float) -> str | None:
-        return _iso(seen.wall - seen.now + moment) if 0 < moment < 1e9 else None
+        return dates.utc(seen.wall - seen.now + moment) if 0 < moment < 1e9 else None
 
     return {
         "state": record.phase.value,
@@ -42,11 +40,7 @@ def document(seen: Scene, judged: Judged, uplink: Uplink) -> dict[str, Any]:
         "asked_at": when(record.asked_at),
         "next_at": when(record.next_at),
         "linger_until": when(record.linger_until),
-        "exercised_at": _iso(record.exercised_at) if record.exercised_at else None,
+        "exercised_at": dates.utc(record.exercised_at) if record.exercised_at else None,
         "exercise": dial.exercise.value if dial else None,
         "ours": record.ours,
     }
-
-
-def _iso(wall: float) -> str:
-    return datetime.fromtimestamp(wall, UTC).isoformat(timespec="seconds")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import time
 
+from mwan_hook import dates
 from mwan_hook.commands import screen
 from mwan_hook.commands.columns import Table, TableRow
 from mwan_hook.model import Transition
@@ -14,7 +14,7 @@ from mwan_hook.wrapping import Styled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
 HEADS = ("TIME", "UPLINK", "INTERFACE", "FAMILY", "CHANGE", "REASON")
 INK = {one: one for one in ("online", "offline", "degraded", "portal")}
@@ -35,7 +35,11 @@ def _is_of(one: Transition, uplink: str) -> bool:
 
 
 def _record(one: Transition) -> dict[str, object]:
-    return {**one._asdict(), "family": one.family.value if one.family else None, "at": _utc(one.at)}
+    return {
+        **one._asdict(),
+        "family": one.family.value if one.family else None,
+        "at": dates.utc(one.at) or f"{one.at:.0f}",
+    }
 
 
 def table(found: Iterable[Transition]) -> Table:
@@ -49,21 +53,5 @@ def _row(one: Transition) -> TableRow:
     named = one.event != one.new
     change, reason = (one.event, f"{values}: {one.reason}") if named else (values, one.reason)
     family = one.family.value if one.family else "-"
-    cells = (_local(one.at), one.uplink or "-", one.interface or "-", family)
+    cells = (dates.local(one.at, dates.SECOND), one.uplink or "-", one.interface or "-", family)
     return TableRow((*map(Styled, cells), Styled(change, INK.get(one.new, "")), Styled(reason)))
-
-
-def _utc(at: float) -> str:
-    return _time("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime, at)
-
-
-def _local(at: float) -> str:
-    return _time("%Y-%m-%d %H:%M:%S", time.localtime, at)
-
-
-def _time(form: str, broken_down: Callable[[float], time.struct_time], at: float) -> str:
-    """The seconds themselves where their year is beyond the C library's."""
-    try:
-        return time.strftime(form, broken_down(at))
-    except (OverflowError, OSError, ValueError):
-        return f"{at:.0f}"

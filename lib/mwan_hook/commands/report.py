@@ -7,7 +7,7 @@ import socket
 import stat
 import time
 
-from mwan_hook import __version__, config
+from mwan_hook import __version__, config, dates
 from mwan_hook.commands.asked import span
 from mwan_hook.explain.report import figures, gather, publish, text
 from mwan_hook.explain.report.about import About
@@ -84,8 +84,7 @@ def _refuse_stranger(only: str, known: Config, found: Gathered) -> None:
 
 
 def _nothing(root: str, known: Config, found: Gathered) -> str:
-    when = f"{time.strftime('%Y-%m-%d %H:%M', time.localtime(found.since))}"
-    words = f"nothing is on record since {when}"
+    words = f"nothing is on record since {dates.local(found.since, dates.MINUTE)}"
     if not known.record.keep:
         return f"{words}: `keep = no` in [record]"
     return f"{words}: check runs write it down ({files.under(root, files.RECORD)})"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
+from mwan_hook import dates
 from mwan_hook.model import FAMILIES, Connectivity, Family, FamilyState, Sharing, Uplink, UplinkState
 from mwan_hook.verdict.events import best_connectivity
 
@@ -19,7 +18,7 @@ def document(seen: Scene, judged: Judged) -> dict[str, Any]:
     """``status --json`` as a value."""
     return {
         "version": 1,
-        "time": _iso(seen.wall),
+        "time": dates.utc(seen.wall),
         "default": {family.value: best_tier(seen.uplinks, judged, family) for family in FAMILIES},
         "uplinks": {
             uplink.name: {
@@ -43,7 +42,7 @@ def _common(seen: Scene, judged: Judged) -> dict[str, Any]:
         return {"ignored": [], "common": None}
     from mwan_hook.commands import common
 
-    return common.document(judged.state, lambda at: _iso(seen.wall - seen.now + at))
+    return common.document(judged.state, lambda at: dates.utc(seen.wall - seen.now + at))
 
 
 def _policies(seen: Scene, judged: Judged) -> dict[str, Any]:
@@ -76,7 +75,7 @@ def _repair(seen: Scene, judged: Judged, uplink: Uplink) -> dict[str, Any] | Non
     from mwan_hook.repair import words
     from mwan_hook.run.ladders import standing
 
-    return words.document(*next(standing(seen.root, judged, uplink.name)), seen.wall - seen.now, _iso)
+    return words.document(*next(standing(seen.root, judged, uplink.name)), seen.wall - seen.now)
 
 
 def _prefixes(seen: Scene, judged: Judged, uplink: Uplink) -> list[dict[str, Any]]:
@@ -108,7 +107,7 @@ def _uplink(seen: Scene, uplink: Uplink, memory: UplinkState) -> dict[str, Any]:
         "carrier": bool(link and link.up and link.carrier),
         "enabled": uplink.enabled,
         "draining": uplink.draining,
-        "draining_until": _iso(seen.wall - seen.now + drained.ends) if drained else None,
+        "draining_until": dates.utc(seen.wall - seen.now + drained.ends) if drained else None,
         "connections": drained.connections if drained else None,
         "enabled_by": "configuration" if uplink.switched is None else "command",
         "metered": uplink.config.metered,
@@ -125,7 +124,7 @@ def _family(seen: Scene, uplink: Uplink, family: Family, state: FamilyState) -> 
     way = uplink.way(family)
 
     def when(at: float | None) -> str | None:
-        return _iso(seen.wall - seen.now + at) if at else None
+        return dates.utc(seen.wall - seen.now + at) if at else None
 
     return {
         "status": state.word,
@@ -177,7 +176,3 @@ def _evidence(state: FamilyState, when: Callable[[float | None], str | None]) ->
 
 def _rounded(ms: float | None) -> float | None:
     return None if ms is None else round(ms, 2)
-
-
-def _iso(wall: float) -> str:
-    return datetime.fromtimestamp(wall, UTC).isoformat(timespec="seconds")

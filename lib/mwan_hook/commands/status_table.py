@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-
+from mwan_hook import dates
 from mwan_hook.commands.columns import Table, TableRow, lines, paragraph
 from mwan_hook.commands.status_json import best_tier
 from mwan_hook.durations import largest_unit
@@ -119,9 +118,8 @@ def spelled(seen: Scene, word: Word, state: FamilyState) -> str:
 
 def clock(seen: Scene, moment: float) -> str:
     """A CLOCK_BOOTTIME moment as people say it today."""
-    when = time.localtime(seen.wall - seen.now + moment)
-    today = when[:3] == time.localtime(seen.wall)[:3]
-    return time.strftime("%H:%M" if today else "%Y-%m-%d %H:%M", when)
+    at = seen.wall - seen.now + moment
+    return dates.local(at, dates.CLOCK if dates.same_day(at, seen.wall) else dates.MINUTE)
 
 
 def _ways(seen: Scene, judged: Judged, family: Family, tier: Sequence[str]) -> list[str]:

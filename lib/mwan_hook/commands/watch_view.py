@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-
+from mwan_hook import dates
 from mwan_hook.commands import sparks, status_table
 from mwan_hook.commands.columns import Table, TableRow, blocks, paragraph
 from mwan_hook.commands.status_table import NO_UPLINKS, View
@@ -84,7 +83,7 @@ def story(known: Known, told: Sequence[str], top: int, size: Size) -> list[Line]
 
 
 def _title(known: Known, size: Size) -> Line:
-    return _ends(TITLE, time.strftime("%H:%M:%S", time.localtime(known.look.seen.wall)), size, "strong")
+    return _ends(TITLE, dates.local(known.look.seen.wall, dates.CLOCK_SECOND), size, "strong")
 
 
 def _footer(known: Known, keys: str, where: str, size: Size) -> Line:
@@ -229,7 +228,4 @@ def _changes(happened: Sequence[Transition], size: Size, spare: int) -> list[Lin
 
 
 def _clock(one: Transition) -> Styled:
-    try:
-        return Styled(time.strftime("%H:%M:%S", time.localtime(one.at)))
-    except (OverflowError, OSError, ValueError):
-        return Styled("-")
+    return Styled(dates.local(one.at, dates.CLOCK_SECOND))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 
+from mwan_hook import dates
 from mwan_hook.commands.asked import destinations, moment_of
 from mwan_hook.commands.screen import width
 from mwan_hook.explain import document, moments, why, words
@@ -38,7 +39,7 @@ def run(root: str, word: str | None, at: str, as_json: bool) -> int:
     family = _family(word, view) if word and not uplinks else None
     if as_json:
         made = document.document(view, uplinks or view.uplinks, {}, (), "")
-        say(json.dumps({**made, "recorded": document.iso(found.frame.wall)}, indent=1).split("\n"))
+        say(json.dumps({**made, "recorded": dates.utc(found.frame.wall)}, indent=1).split("\n"))
     else:
         recorded = exact(found.frame.wall, now)
         say([f"As it was at {exact(moment, now)}, by what was recorded at {recorded}:", ""])

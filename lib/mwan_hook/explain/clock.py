@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from mwan_hook import dates
 from mwan_hook.durations import HOUR, duration
 
 TYPE_CHECKING = False
@@ -32,12 +33,9 @@ def exact(wall: float, today: float) -> str:
 
 
 def _written(wall: float, today: float, seconds: bool) -> str:
-    try:
-        there, here = time.localtime(wall), time.localtime(today)
-    except (OverflowError, OSError, ValueError):
-        return f"{wall:.0f} s after 1970"  # no calendar has such a year
-    date = "" if there[:3] == here[:3] else "%Y-%m-%d "
-    return time.strftime(f"{date}{'%H:%M:%S' if seconds else '%H:%M'}", there)
+    if dates.same_day(wall, today):
+        return dates.local(wall, dates.CLOCK_SECOND if seconds else dates.CLOCK)
+    return dates.local(wall, dates.SECOND if seconds else dates.MINUTE)
 
 
 def since(view: Situation, moment: float) -> str:

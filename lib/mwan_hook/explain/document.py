@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
+from mwan_hook import dates
 from mwan_hook.explain import clock, families, notes, why, words
 from mwan_hook.explain.carriage import carriages
 from mwan_hook.explain.reasons import CARRIES
@@ -36,7 +35,7 @@ def document(
     }
     return {
         "version": 1,
-        "time": iso(view.wall),
+        "time": dates.utc(view.wall),
         "readable": view.readable,
         "default": defaults,
         "common": _reasons(view, families.in_common(view), ""),
@@ -85,13 +84,5 @@ def _reason(view: Situation, reason: Reason, name: str) -> dict[str, Any]:
         "family": reason.family.value if reason.family else None,
         "says": words.says(reason, view, subject),
         "change": words.change(reason, view) or None,
-        "until": iso(clock.wall_of(view, reason.until)) if reason.until is not None else None,
+        "until": dates.utc(clock.wall_of(view, reason.until)) if reason.until is not None else None,
     }
-
-
-def iso(wall: float) -> str | None:
-    """A moment (seconds since the epoch) in UTC; None where no calendar has its year."""
-    try:
-        return datetime.fromtimestamp(wall, UTC).isoformat(timespec="seconds")
-    except (OverflowError, OSError, ValueError):
-        return None

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from itertools import chain
 from textwrap import wrap
 
+from mwan_hook import dates
 from mwan_hook.durations import HOUR, duration
 from mwan_hook.light import NamedTuple
 from mwan_hook.quota.words import shown
@@ -91,7 +91,8 @@ def lines(found: Compared, differ: Differences, options: Sequence[str], notes: I
 
 
 def _span(found: Compared) -> str:
-    begin, end = (_local(at, seconds=found.end - found.begin < HOUR) for at in (found.begin, found.end))
+    form = dates.SECOND if found.end - found.begin < HOUR else dates.MINUTE
+    begin, end = (dates.local(at, form) for at in (found.begin, found.end))
     words = f"{begin} to {end}: {_many(found.runs, 'run')} in {duration(found.observed)}"
     if found.gaps:
         words += f"; {_many(found.gaps, 'gap')} in the record, {duration(found.unknown)} unknown"
@@ -139,7 +140,7 @@ def _transitions(differ: Differences) -> Iterator[str]:
     for one, sign in both[:MOST]:
         what = f"{one.old or '-'} -> {one.new or '-'}"
         change = what if one.event == one.new else f"{one.event}: {what}"
-        words = [_local(one.at, seconds=True), one.uplink, one.family.value if one.family else "", change]
+        words = [dates.local(one.at, dates.SECOND), one.uplink, one.family.value if one.family else "", change]
         yield from _folded(f"{sign} {' '.join(filter(None, words))} ({one.reason})", "    ")
     if len(both) > MOST:
         yield f"... and {len(both) - MOST} more; --json has all"
@@ -158,10 +159,6 @@ def _many(number: int, word: str) -> str:
     return f"{number} {word}{'s' * (number != 1)}"
 
 
-def _local(at: float, seconds: bool = False) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S" if seconds else "%Y-%m-%d %H:%M", time.localtime(at))
-
-
 # ---------------------------------------------------------------- for programs
 
 
@@ -169,8 +166,8 @@ def document(found: Compared, differ: Differences, options: Sequence[str], notes
     """The same as values; docs/replay.md has the fields."""
     return {
         "version": 1,
-        "since": _utc(found.begin),
-        "until": _utc(found.end),
+        "since": dates.utc(found.begin),
+        "until": dates.utc(found.end),
         "runs": found.runs,
         "gaps": found.gaps,
         "observed_seconds": round(found.observed, 3),
@@ -213,8 +210,4 @@ def _sums(history: History, transitions: int) -> dict[str, Any]:
 
 
 def _plain(one: Transition) -> dict[str, Any]:
-    return {**one._asdict(), "family": one.family.value if one.family else None, "at": _utc(one.at)}
-
-
-def _utc(at: float) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime(at))
+    return {**one._asdict(), "family": one.family.value if one.family else None, "at": dates.utc(one.at)}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from mwan_hook import dates
 from mwan_hook.repair.steps import line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
     from mwan_hook.model import Uplink
@@ -39,17 +39,15 @@ def _when(due: Due, now: float) -> str:
     return f"in {due.at - now:.0f} s" if due.at > now else "is due"
 
 
-def document(
-    uplink: Uplink, climb: Climb, due: Due | None, epoch: float, iso: Callable[[float], str]
-) -> dict[str, Any]:
-    """The part of ``status --json``.  ``epoch`` makes a boot time seconds since the epoch, which ``iso`` spells."""
+def document(uplink: Uplink, climb: Climb, due: Due | None, epoch: float) -> dict[str, Any]:
+    """The part of ``status --json``.  ``epoch`` makes a boot time seconds since the epoch."""
     return {
         "steps": list(spelled(uplink)),
         "next": due.rung.step if due else None,
-        "next_at": iso(epoch + due.at) if due else None,
+        "next_at": dates.utc(epoch + due.at) if due else None,
         "held": due.why or None if due else None,
         "last": climb.step or None,
-        "last_at": iso(climb.wall) if climb.wall else None,
+        "last_at": dates.utc(climb.wall) if climb.wall else None,
         "outcome": climb.outcome or None,
         "climbs": climb.climbs,
         "counts": climb.counts,

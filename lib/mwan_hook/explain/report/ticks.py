@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from mwan_hook import dates
 from mwan_hook.durations import DAY, HOUR
 
 MOST = 7
@@ -16,7 +17,7 @@ def ticks(since: float, until: float) -> list[tuple[float, str]]:
     length = until - since
     hours = next((step for step in _HOURS if length / (step * HOUR) <= MOST), 0)
     if hours:
-        return [(at, time.strftime("%H:%M", time.localtime(at))) for at in _of_hours(since, until, hours)]
+        return [(at, dates.local(at, dates.CLOCK)) for at in _of_hours(since, until, hours)]
     days = next((step for step in _DAYS if length / (step * DAY) <= MOST), _DAYS[-1])
     return [(at, _date(at, days)) for at in _of_days(since, until, days)]
 

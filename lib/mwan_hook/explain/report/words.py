@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 
+from mwan_hook import dates
 from mwan_hook.durations import DAY, duration, largest_unit
 
 TYPE_CHECKING = False
@@ -93,12 +94,12 @@ def lasted(outage: Outage) -> str:
 
 def local(at: float) -> str:
     """``2026-11-30 08:00``."""
-    return time.strftime("%Y-%m-%d %H:%M", time.localtime(at))
+    return dates.local(at, dates.MINUTE)
 
 
 def to_the_second(at: float) -> str:
     """``2026-11-30 08:00:12``."""
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
+    return dates.local(at, dates.SECOND)
 
 
 def utc(at: float) -> str:

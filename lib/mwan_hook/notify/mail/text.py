@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import time
 
+from mwan_hook import dates
 from mwan_hook.durations import duration
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import FAMILIES, WayOut
@@ -155,13 +155,9 @@ def _times(count: int) -> str:
 
 def clock(at: float, seen_from: float) -> str:
     """Local time with its zone; the day only where it is another one."""
-    try:
-        there, here = time.localtime(at), time.localtime(seen_from)
-        form = "%H:%M:%S %Z" if there[:3] == here[:3] else "%a %d %b %Y %H:%M:%S %Z"
-        return time.strftime(form, there)
-    except (OverflowError, OSError, ValueError):
-        return f"{at:.0f}"
+    form = "%H:%M:%S %Z" if dates.same_day(at, seen_from) else "%a %d %b %Y %H:%M:%S %Z"
+    return dates.local(at, form)
 
 
 def _moment(at: float) -> str:
-    return time.strftime("%a %d %b %Y %H:%M:%S %Z (%z)", time.localtime(at))
+    return dates.local(at, "%a %d %b %Y %H:%M:%S %Z (%z)")
