@@ -21,17 +21,8 @@ MODULES = {
 }
 
 GROUND = (
-    "model",
-    "light",
-    "plainjson",
-    "plainos",
-    "addresses",
-    "credible",
-    "dates",
-    "durations",
-    "redact",
-    "say",
-    "wrapping",
+    *("model", "light", "plainjson", "plainos", "addresses", "credible", "dates", "durations"),
+    *("redact", "say", "wrapping"),
 )
 PURE = ("verdict", "quota", "routing", "others", "policy", "firewall", "dial", "repair", "connections")
 ABOVE = ("cli", "__main__")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 from mwan_hook import config
 from mwan_hook.commands import screen
 from mwan_hook.commands.screen import Sentence
@@ -13,7 +11,7 @@ from mwan_hook.doctor.finding import Severity, spelled
 from mwan_hook.doctor.look import findings
 from mwan_hook.kernel import sysctl
 from mwan_hook.model import ConfigError, MwanError
-from mwan_hook.say import complain, say
+from mwan_hook.say import complain
 from mwan_hook.store.files import under
 
 TYPE_CHECKING = False
@@ -49,7 +47,7 @@ def run(root: str, fix: bool, as_json: bool) -> int:
         if done.files or done.links or done.sysctls:
             found, good = findings(root)
     if as_json:
-        say(_document(found, done).split("\n"))
+        screen.document(_document(found, done))
     else:
         screen.tell(_lines(root, found, done))
     complain(done.failed if done else ())
@@ -160,7 +158,7 @@ def _summary(found: Sequence[Finding], done: Fixes | None) -> str:
 # ---------------------------------------------------------------- for programs
 
 
-def _document(found: Sequence[Finding], done: Fixes | None) -> str:
+def _document(found: Sequence[Finding], done: Fixes | None) -> dict[str, Any]:
     """Stable; fields may be added."""
     values: dict[str, Any] = {"version": 1, "findings": [_one(finding) for finding in found], "fixed": None}
     if done:
@@ -171,7 +169,7 @@ def _document(found: Sequence[Finding], done: Fixes | None) -> str:
             "commands": done.commands,
             "failed": done.failed,
         }
-    return json.dumps(values, indent=1)
+    return values
 
 
 def _one(finding: Finding) -> dict[str, Any]:

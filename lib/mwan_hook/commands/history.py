@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 from mwan_hook import dates
 from mwan_hook.commands import screen
 from mwan_hook.commands.columns import Table, TableRow
 from mwan_hook.model import Transition
-from mwan_hook.say import say
 from mwan_hook.store import history
 from mwan_hook.wrapping import Styled
 
@@ -24,7 +21,7 @@ def run(root: str, uplink: str | None, as_json: bool) -> int:
     """Print the transitions, the newest last; of one uplink, or of all of a template by its name.  Raises MwanError."""
     found = [one for one in history.read(root) if uplink is None or _is_of(one, uplink)]
     if as_json:
-        say(json.dumps([_record(one) for one in found], indent=1).split("\n"))
+        screen.document([_record(one) for one in found])
     elif found:
         screen.show(table(found))
     return 0

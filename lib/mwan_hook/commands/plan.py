@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 from mwan_hook import config
 from mwan_hook.commands import screen
 from mwan_hook.kernel import nft
@@ -52,7 +50,7 @@ def run(root: str, as_json: bool) -> int:
     repairs = _repairs(judged)
     if as_json:
         told = {"version": 1, "changes": lines, "warnings": warnings, **({"repairs": repairs} if repairs else {})}
-        say(json.dumps(told, indent=1).split("\n"))
+        screen.document(told)
         return 0
     say(lines)  # whole: they are there to be copied
     screen.remark((*repairs, *warnings))

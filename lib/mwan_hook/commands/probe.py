@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 from mwan_hook import config
 from mwan_hook.commands import screen
 from mwan_hook.commands.screen import Sentence
@@ -11,7 +9,7 @@ from mwan_hook.model import Connectivity, Family, Result, Round, Uplink
 from mwan_hook.probes import runner
 from mwan_hook.run import look
 from mwan_hook.run.naming import chosen
-from mwan_hook.say import complain, say
+from mwan_hook.say import complain
 from mwan_hook.verdict.rounds import jobs_for, summarise
 
 TYPE_CHECKING = False
@@ -29,8 +27,7 @@ def run(root: str, names: Sequence[str], as_json: bool) -> int:
     uplinks = chosen(seen, names)
     rounds = _ask(root, uplinks)
     if as_json:
-        document = {"version": 1, "uplinks": {u.name: _document(u, rounds) for u in uplinks}}
-        say(json.dumps(document, indent=1).split("\n"))
+        screen.document({"version": 1, "uplinks": {one.name: _document(one, rounds) for one in uplinks}})
     else:
         screen.tell(Sentence(line, INDENT) for uplink in uplinks for line in _lines(uplink, rounds))
     tested = [_verdict(uplink, rounds) for uplink in uplinks]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import time
 
+from mwan_hook.commands import screen
 from mwan_hook.commands.asked import span
 from mwan_hook.explain import changes, sidebyside
 from mwan_hook.explain.figures import Comparison
@@ -40,7 +40,7 @@ def run(root: str, since: str, until: str | None, options: Sequence[str], as_jso
     notes = [*_notes(root, wanted)]
     texts = [option.text for option in wanted]
     if as_json:
-        say(json.dumps(sidebyside.document(found, differ, texts, notes), indent=1).split("\n"))
+        screen.document(sidebyside.document(found, differ, texts, notes))
     else:
         say(sidebyside.lines(found, differ, texts, notes))
     return 1 if not wanted and (differ.gone or differ.new) else 0

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 
 from mwan_hook.commands import columns
 from mwan_hook.light import NamedTuple
-from mwan_hook.say import shown
+from mwan_hook.say import say, shown
 from mwan_hook.wrapping import Styled
 
 TYPE_CHECKING = False
@@ -110,6 +111,11 @@ def _write(text: str) -> None:
             sys.stdout.write(text)
     except (OSError, ValueError):
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - for the rest of the run
+
+
+def document(value: object) -> None:
+    """Print what programs read."""
+    say(json.dumps(value, indent=1).split("\n"))
 
 
 def tell(lines: Iterable[str | Sentence]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
 import sys
 import time
 
@@ -11,7 +10,7 @@ from mwan_hook.commands import from_state, screen
 from mwan_hook.commands.looking import Look, Looker
 from mwan_hook.commands.status_json import document
 from mwan_hook.commands.status_table import View, picture
-from mwan_hook.say import complain, say
+from mwan_hook.say import complain
 
 REFRESH = 2.0  # seconds between two pictures of --watch
 
@@ -51,7 +50,7 @@ def _print(found: Look, as_json: bool, view: View) -> None:
     if as_json:
         whole = document(found.seen, found.judged)
         known = whole if found.known else from_state.without_configuration(whole)
-        say(json.dumps(known, indent=1).split("\n"))
+        screen.document(known)
     else:
         screen.put(picture(found.seen, found.judged, view._replace(known=found.known)))
 

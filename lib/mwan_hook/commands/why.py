@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-
+from mwan_hook.commands import screen
 from mwan_hook.commands.asked import destinations
-from mwan_hook.commands.screen import width
 from mwan_hook.config import look as configured
 from mwan_hook.explain import why, words
 from mwan_hook.explain.online import listed
@@ -53,7 +51,7 @@ def run(root: str, word: str | None, at: str | None, as_json: bool) -> int:
         from mwan_hook.explain import document
 
         made = document.document(found.view, told, ahead, packets, word or "")
-        say(json.dumps(made, indent=1).split("\n"))
+        screen.document(made)
     else:
         say(_text(found.view, uplinks, packets, ahead, word or ""))
     complain(found.messages)
@@ -81,13 +79,13 @@ def _text(
     word: str,
 ) -> list[str]:
     if uplinks:
-        return why.story_lines(view, uplinks, width())
+        return why.story_lines(view, uplinks, screen.width())
     if not packets:
-        return words.wrapped(why.overview(view, ahead), width())
+        return words.wrapped(why.overview(view, ahead), screen.width())
     paragraphs = [text for packet in packets for text in why.packet(view, packet)]
     addresses = [packet.address for packet in packets]
     heading = [f"{word} is {listed(addresses)}."] if not _is_address(word) else []
-    return words.wrapped([*heading, *paragraphs], width())
+    return words.wrapped([*heading, *paragraphs], screen.width())
 
 
 def _is_address(word: str) -> bool:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import time
 
 from mwan_hook import dates
+from mwan_hook.commands import screen
 from mwan_hook.commands.asked import destinations, moment_of
-from mwan_hook.commands.screen import width
 from mwan_hook.explain import document, moments, why, words
 from mwan_hook.explain.clock import exact
 from mwan_hook.explain.frames import frames
@@ -39,7 +38,7 @@ def run(root: str, word: str | None, at: str, as_json: bool) -> int:
     family = _family(word, view) if word and not uplinks else None
     if as_json:
         made = document.document(view, uplinks or view.uplinks, {}, (), "")
-        say(json.dumps({**made, "recorded": dates.utc(found.frame.wall)}, indent=1).split("\n"))
+        screen.document({**made, "recorded": dates.utc(found.frame.wall)})
     else:
         recorded = exact(found.frame.wall, now)
         say([f"As it was at {exact(moment, now)}, by what was recorded at {recorded}:", ""])
@@ -55,11 +54,11 @@ def _then(frame: Frame, moment: float) -> Situation:
 
 def _text(view: Situation, uplinks: Sequence[Uplink], family: Family | None) -> list[str]:
     if uplinks:
-        return why.story_lines(view, uplinks, width())
+        return why.story_lines(view, uplinks, screen.width())
     if family is None:
-        return words.wrapped(why.overview(view), width())
+        return words.wrapped(why.overview(view), screen.width())
     unrecorded = words.sentences([Reason("unrecorded", "", family)], view, "It")
-    return words.wrapped([unrecorded, *why.overview(view._replace(families=(family,)))], width())
+    return words.wrapped([unrecorded, *why.overview(view._replace(families=(family,)))], screen.width())
 
 
 def _family(word: str, view: Situation) -> Family:
