@@ -1,8 +1,14 @@
-"""How long something took or will take, in words.  Pure."""
+"""How long something takes, in words, and words of it.  Pure."""
 
 from __future__ import annotations
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
+UNITS = {"d": DAY, "h": HOUR, "m": MINUTE, "s": 1}  # as options and files spell them, the largest first
+
+
+def measured(text: str) -> tuple[str, int]:
+    """The number of ``90s`` or ``30d``, still as text, and the seconds of its unit; without one it is of seconds."""
+    return (text[:-1], UNITS[text[-1]]) if text[-1:] in UNITS else (text, 1)
 
 
 def duration(seconds: float) -> str:

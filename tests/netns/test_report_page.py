@@ -14,6 +14,9 @@ from mwan_hook.explain.report import gather, sheet, words
 from mwan_hook.explain.report import page as pages
 from mwan_hook.explain.report.about import About
 from mwan_hook.explain.report.figures import report
+from mwan_hook.model import Family
+from mwan_hook.phrases import FAMILIES
+from mwan_hook.quota.words import shown as shown_bytes
 from tests import month
 from tests.browser import Browser, browser
 
@@ -128,7 +131,7 @@ def test_the_figures_are_those_of_the_table(shown: Browser, files: dict[str, Pat
     totals = [row for row in table if row["kind"] == "total"]
     assert len(seen) == len(totals) == len(month.LINES)
     for cells, row in zip(seen, totals, strict=True):
-        assert cells[0] == f"{row['uplink']} {words.FAMILIES[row['family']]}"
+        assert cells[0] == f"{row['uplink']} {FAMILIES[Family(row['family'])]}"
         wanted = {
             "Available": words.percent(float(row["availability_percent"])),
             "Outages": row["outages"],
@@ -138,8 +141,8 @@ def test_the_figures_are_those_of_the_table(shown: Browser, files: dict[str, Pat
             "Loss": words.loss(float(row["loss_percent"])),
             "Bridged": words.length(float(row["bridged_s"])),
             "Not observed": words.length(float(row["unknown_s"])),
-            "Received": words.amount(int(row["received_bytes"])) if row["received_bytes"] else "",
-            "Sent": words.amount(int(row["sent_bytes"])) if row["sent_bytes"] else "",
+            "Received": shown_bytes(int(row["received_bytes"])) if row["received_bytes"] else "",
+            "Sent": shown_bytes(int(row["sent_bytes"])) if row["sent_bytes"] else "",
         }
         assert cells[1:] == [f"{head}{value}" if value else "" for head, value in wanted.items()]
     outages = [row for row in table if row["kind"] == "outage"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mwan_hook.durations import duration, largest_unit
+from mwan_hook.durations import duration, largest_unit, measured
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,18 @@ def test_a_duration_has_its_two_largest_units(seconds: float, words: str) -> Non
 )  # fmt: skip
 def test_a_column_has_whole_numbers_of_the_largest_unit(seconds: float, words: str) -> None:
     assert largest_unit(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("90s", ("90", 1)),
+        ("1.5h", ("1.5", 3600)),
+        ("30d", ("30", 86400)),
+        ("7", ("7", 1)),
+        ("m", ("", 60)),
+        ("", ("", 1)),
+    ],
+)
+def test_a_number_without_a_unit_is_of_seconds(text: str, found: tuple[str, int]) -> None:
+    assert measured(text) == found

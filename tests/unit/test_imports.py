@@ -22,7 +22,7 @@ MODULES = {
 
 GROUND = (
     *("model", "light", "plainjson", "plainos", "addresses", "credible", "dates", "durations"),
-    *("redact", "say", "wrapping"),
+    *("markup", "phrases", "redact", "say", "wrapping"),
 )
 PURE = ("verdict", "quota", "routing", "others", "policy", "firewall", "dial", "repair", "connections")
 ABOVE = ("cli", "__main__")
@@ -70,7 +70,8 @@ ROOMS: dict[str, tuple[str, ...]] = {
 PRINTING = ("commands", "run", "notify")
 # Modules of other rooms that decide nothing outside either: no input, no output, no clock.
 ALSO_PURE = (
-    *("model", "addresses", "credible", "durations", "redact", "config.build", "config.targets", "config.consistency"),
+    *("model", "addresses", "credible", "durations", "phrases", "redact"),
+    *("config.build", "config.targets", "config.consistency"),
     *("config.probechecks", "config.contradictions"),
     *(
         "config.policychecks",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from mwan_hook.durations import measured
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,10 +51,9 @@ def seconds(text: str) -> float:
 
 def duration(text: str) -> float:
     """A time with its unit, as in ``90s``."""
-    units = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-    number, unit = (text[:-1], text[-1]) if text[-1:] in units else (text, "s")
+    number, unit = measured(text)
     try:
-        value = float(number) * units[unit]
+        value = float(number) * unit
     except ValueError:
         value = -1.0
     if not 0 < value < LONGEST:

@@ -11,6 +11,7 @@ from mwan_hook.doctor.finding import Severity, spelled
 from mwan_hook.doctor.look import findings
 from mwan_hook.kernel import sysctl
 from mwan_hook.model import ConfigError, MwanError
+from mwan_hook.phrases import many
 from mwan_hook.say import complain
 from mwan_hook.store.files import under
 
@@ -147,7 +148,7 @@ def _labelled(label: str, text: str) -> Sentence:
 
 def _summary(found: Sequence[Finding], done: Fixes | None) -> str:
     counts = [(sum(one.severity is severity for one in found), severity.word) for severity in reversed(Severity)]
-    words = ", ".join(f"{count} {word}{'s' if count > 1 else ''}" for count, word in counts if count)
+    words = ", ".join(many(count, word) for count, word in counts if count)
     if not words:
         return "nothing found that would hurt"
     able = sum(one.fix.written for one in found)

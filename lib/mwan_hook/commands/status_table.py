@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mwan_hook import dates
+from mwan_hook import dates, phrases
 from mwan_hook.commands.columns import Table, TableRow, lines, paragraph
 from mwan_hook.commands.status_json import best_tier
 from mwan_hook.durations import largest_unit
@@ -27,7 +27,6 @@ MARK = "*"
 CARRIES = f"{MARK} carries the default route"
 NOTHING = "nothing carries the default route"
 NO_UPLINKS = "no uplinks: nothing configured, and no interface has a default route"
-NAMES = {Family.IPV4: "IPv4", Family.IPV6: "IPv6"}
 
 
 class View(NamedTuple):
@@ -96,7 +95,7 @@ def _row(
     others = [family for family in FAMILIES if family is not lead and uses(uplink, family, judged.state)]
     below = tuple([found for family in others if (found := _other(seen, uplink, memory, family, lead))])
     reason = story(seen, judged, uplink, state)
-    return TableRow((*cells, Styled(f"{NAMES[lead]}: {reason}" if below and reason else reason)), below)
+    return TableRow((*cells, Styled(f"{phrases.FAMILIES[lead]}: {reason}" if below and reason else reason)), below)
 
 
 def _other(seen: Scene, uplink: Uplink, memory: UplinkState, family: Family, lead: Family) -> tuple[Styled, ...]:
@@ -106,7 +105,7 @@ def _other(seen: Scene, uplink: Uplink, memory: UplinkState, family: Family, lea
         return ()
     state = memory.family(family)
     said = Styled(spelled(seen, word, state), word.value)
-    return (Styled(f"{NAMES[family]} "), said, Styled(f": {state.reason}" if state.reason else ""))
+    return (Styled(f"{phrases.FAMILIES[family]} "), said, Styled(f": {state.reason}" if state.reason else ""))
 
 
 def spelled(seen: Scene, word: Word, state: FamilyState) -> str:

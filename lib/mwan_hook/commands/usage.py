@@ -7,6 +7,7 @@ import time
 from mwan_hook import config
 from mwan_hook.commands import columns, screen
 from mwan_hook.model import Stage, UsageError
+from mwan_hook.phrases import many
 from mwan_hook.quota import usage as quota
 from mwan_hook.quota import words
 from mwan_hook.quota.words import shown
@@ -87,7 +88,7 @@ def _row(judged: Judged, uplink: Uplink) -> tuple[str, ...]:
     usage, limit = judged.state.usage[uplink.name], uplink.config.quota
     resets, left, expected = _outlook(judged, usage)
     percent = 100 * quota.used(usage) // limit
-    ends = f"{resets} ({left:.0f} day{'s' * (round(left) != 1)})" if resets else "-"
+    ends = f"{resets} ({many(round(left), 'day')})" if resets else "-"
     more = "exceeded: used last" if usage.stage is Stage.EXCEEDED else ""
     if expected is not None and expected > limit and not more:
         more = "will be exceeded"

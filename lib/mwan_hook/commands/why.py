@@ -6,10 +6,10 @@ from mwan_hook.commands import screen
 from mwan_hook.commands.asked import destinations
 from mwan_hook.config import look as configured
 from mwan_hook.explain import why, words
-from mwan_hook.explain.online import listed
 from mwan_hook.explain.values import Situation
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import ConfigError, Family
+from mwan_hook.phrases import listed
 from mwan_hook.run import judge, look
 from mwan_hook.say import complain, say
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from mwan_hook.config.values import one
+from mwan_hook.durations import DAY, HOUR, UNITS, measured
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mwan_hook.config.values import Value
 
-UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
-SHORTEST, LONGEST = 3600, 3650 * 86400
+SHORTEST, LONGEST = HOUR, 3650 * DAY
 
 
 def keep(value: Value) -> float:
@@ -17,8 +17,8 @@ def keep(value: Value) -> float:
     text = one(value).strip().lower()
     if text in ("0", "no", "off", "false"):
         return 0
-    number, unit = (text[:-1], text[-1]) if text[-1:] in UNITS else (text, "s")
-    seconds = int(number) * UNITS[unit] if number.isascii() and number.isdigit() and len(number) < 10 else 0
+    number, unit = measured(text)
+    seconds = int(number) * unit if number.isascii() and number.isdigit() and len(number) < 10 else 0
     if not SHORTEST <= seconds <= LONGEST:
         raise ValueError("expected a time from 1h to 3650d, as in 30d or 12h, or `no`")
     return seconds

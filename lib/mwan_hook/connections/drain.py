@@ -7,6 +7,7 @@ meanwhile makes no drain longer or shorter.
 from __future__ import annotations
 
 from mwan_hook.model import FAMILIES, Draining
+from mwan_hook.phrases import many
 from mwan_hook.verdict import switches
 from mwan_hook.verdict.standing import is_online
 
@@ -82,16 +83,11 @@ def _why(what: Drain, known: Sequence[Draining], wall: float, now: float) -> str
         return "no connection is left"
     if all(now >= one.ends for one in known):
         left = sum(filter(None, counts))
-        return f"the time is up, with {connections(left)}" if left else "the time is up"
+        return f"the time is up, with {many(left, 'connection')}" if left else "the time is up"
     return ""
-
-
-def connections(count: int) -> str:
-    """How many, in words."""
-    return f"{count} connection{'' if count == 1 else 's'}"
 
 
 def words(one: Draining, until: str, now: float) -> str:
     """What ``status`` says of a drained uplink: ``draining (37 connections) until 12:04``."""
-    counted = "draining" if one.connections is None else f"draining ({connections(one.connections)})"
+    counted = "draining" if one.connections is None else f"draining ({many(one.connections, 'connection')})"
     return f"{counted} until {until}" if now < one.ends else f"{counted}, {NO_OTHER}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from mwan_hook.addresses import covered
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import TCP
+from mwan_hook.phrases import many
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -93,5 +94,5 @@ def line(left: Left, chosen: Sequence[Socket], spared: Iterable[Kept]) -> str:
     words = " or ".join(f"src {filtered(one)}" for one in sources)
     words = f"( {words} )" if len(sources) > 1 else words
     but = " or ".join(dict.fromkeys(one.filter for one in spared))
-    number = f"{len(chosen)} socket{'s' * (len(chosen) > 1)}"
+    number = many(len(chosen), "socket")
     return f"ss -K -tu '{words}{f' and not ( {but} )' if but else ''}'  # {number}: {left.why}"

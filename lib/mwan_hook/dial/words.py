@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mwan_hook.model import Phase
+from mwan_hook.phrases import many
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ def described(record: Activation, now: float, clock: Callable[[float], str]) -> 
         tried = f", try {record.tries}" if record.tries else ""
         return f"{what}dialling for {max(0.0, now - record.asked_at):.0f} s{tried}"
     if record.phase is Phase.WAITING:
-        failed = f"{record.tries} failed dial{'s' * (record.tries != 1)} ({record.reason})"
+        failed = f"{many(record.tries, 'failed dial')} ({record.reason})"
         return f"{failed}, not tried again" if record.final else f"{failed}, next at {clock(record.next_at)}"
     if record.phase is Phase.LINGERING:
         return f"kept until {clock(record.linger_until)}: {record.reason}"

@@ -6,6 +6,7 @@ from enum import IntEnum
 
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import FAMILIES, Config, Family, Snapshot, State, Sysctl, Uplink
+from mwan_hook.phrases import listed
 from mwan_hook.verdict.standing import is_online, uses
 
 TYPE_CHECKING = False
@@ -116,9 +117,3 @@ def without_systemd(one: Finding) -> Finding:
 def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """The worst first, else as they were found; each once."""
     return tuple(sorted(dict.fromkeys(findings), key=lambda one: -one.severity))
-
-
-def listed(words: Iterable[object]) -> str:
-    """``a, b and c``."""
-    *most, last = [str(word) for word in words] or [""]
-    return f"{', '.join(most)} and {last}" if most else last

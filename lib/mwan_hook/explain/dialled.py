@@ -5,6 +5,7 @@ from __future__ import annotations
 from mwan_hook.explain.online import quota
 from mwan_hook.explain.values import Reason
 from mwan_hook.model import BY_US, FAMILIES, Activation, Dial, Phase, Status, Uplink
+from mwan_hook.phrases import many
 from mwan_hook.routing.words import quote
 
 TYPE_CHECKING = False
@@ -76,7 +77,7 @@ def _words(uplink: Uplink, record: Activation) -> dict[str, str]:
     if record.phase is Phase.DIALLING:
         tries = f" (try {count})" if count > 1 else ""
     else:
-        tries = f"{count} dial{'' if count == 1 else 's'} failed"
+        tries = f"{many(count, 'dial')} failed"
     return {
         "reason": record.reason.partition("; dialled in ")[0] or "no better uplink is online",
         "uplink": quote(uplink.name),

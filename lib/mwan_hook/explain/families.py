@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from mwan_hook.explain.carriage import metric_of
-from mwan_hook.explain.online import carrying, listed, percent
+from mwan_hook.explain.online import carrying, percent
 from mwan_hook.explain.values import Reason
 from mwan_hook.model import MAIN_TABLE, Family, LastResort
+from mwan_hook.phrases import listed
 from mwan_hook.verdict import dark
 from mwan_hook.verdict.standing import unjudged
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 
+from mwan_hook.durations import DAY, HOUR, MINUTE, UNITS
 from mwan_hook.light import NamedTuple
 
 TYPE_CHECKING = False
@@ -16,13 +17,12 @@ if TYPE_CHECKING:
     Read = Callable[[float, float], Iterable[Frame]]
 
 EXPECTED = "expected a time, as in 03:12, 2026-11-30, 2026-11-30T03:12 or 2h (ago)"
-_UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
+_UNITS = {**UNITS, "min": MINUTE}
 _PART = r"(\d+(?:\.\d+)?)(min|[smhd])"
 _AGO = re.compile(rf"-?(?:(?:{_PART}\s*)+|(\d+))")
 _DAY = re.compile(r"\d{4}-\d{1,2}-\d{1,2}")
 _CLOCK = re.compile(r"(?:(\d{4})-(\d{1,2})-(\d{1,2})[T ])?(\d{1,2}):(\d{2})(?::(\d{2}))?")
-DAY = 86400.0
-NEAR = (3600.0, DAY)  # seconds around a moment that are read, one after the other
+NEAR = (HOUR, DAY)  # seconds around a moment that are read, one after the other
 FOREVER = 1e11  # seconds
 
 

@@ -7,9 +7,10 @@ from mwan_hook.explain import dialled
 from mwan_hook.explain.carriage import is_over_quota, metric_of
 from mwan_hook.explain.earliest import good_again
 from mwan_hook.explain.offline import will_be_held
-from mwan_hook.explain.online import has, listed, quality, quota
+from mwan_hook.explain.online import has, quality, quota
 from mwan_hook.explain.values import Reason
 from mwan_hook.model import KEEP, Connectivity, Fallback, Family, FamilyState, Status, Turn, Uplink, turn_key
+from mwan_hook.phrases import either, listed
 from mwan_hook.policy.policies import in_family, via
 from mwan_hook.policy.selectors import families
 from mwan_hook.verdict.decide import STOOD_IN
@@ -103,7 +104,7 @@ def _turn(view: Situation, uplink: Uplink, family: Family) -> list[Reason]:
     turn = view.state.turns.get(turn_key(uplink.name, family), Turn(""))
     words = {"gateway": turn.gateway}
     if turn.silent:
-        words |= {"others": listed(turn.silent), "either_of": listed(turn.silent, "or")}
+        words |= {"others": listed(turn.silent), "either_of": either(turn.silent)}
         until = max(turn.silent.values()) + uplink.config.probe.hysteresis_delay
         return [Reason("turn", uplink.name, family, words, max(until, view.now))]
     if turn.failed:

@@ -7,10 +7,11 @@ from mwan_hook.explain.carriage import following, is_over_quota, metric_of
 from mwan_hook.explain.earliest import good_again, leads_from
 from mwan_hook.explain.values import Reason
 from mwan_hook.model import Family, LastResort, Uplink
+from mwan_hook.phrases import listed, many
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from mwan_hook.explain.values import Carriage, Situation
 
@@ -20,12 +21,6 @@ RESORTS = {
     LastResort.UNREACHABLE: "packets are refused (last_resort = unreachable)",
     LastResort.BLACKHOLE: "packets are dropped (last_resort = blackhole)",
 }
-
-
-def listed(names: Iterable[str], word: str = "and") -> str:
-    """``a, b and c``."""
-    *most, last = names
-    return f"{', '.join(most)} {word} {last}" if most else last
 
 
 def has(names: Sequence[str]) -> str:
@@ -154,9 +149,8 @@ def drained(view: Situation, uplink: Uplink, found: Carriage) -> Reason:
     """What it waits for until it is disabled."""
     known = view.state.drains.get(uplink.name)
     count = known.connections if known else None
-    words = {"better": listed(found.names), "connections": "the connections that it has"}
-    if count:
-        words["connections"] = f"the {count} connection{'' if count == 1 else 's'} that it has"
+    what = many(count, "connection") if count else "connections"
+    words = {"better": listed(found.names), "connections": f"the {what} that it has"}
     return Reason("drained", uplink.name, found.family, words, known.ends if known else None)
 
 

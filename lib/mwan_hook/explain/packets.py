@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from mwan_hook.explain.families import REFUSED
-from mwan_hook.explain.online import listed
 from mwan_hook.explain.values import Reason, Situation
 from mwan_hook.explain.words import called
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import DEFAULT, LOOKUP, MAIN_TABLE
+from mwan_hook.phrases import either
 from mwan_hook.policy import order
 from mwan_hook.policy.policies import via
 from mwan_hook.policy.selectors import families
@@ -161,4 +161,4 @@ def _ways(legs: Sequence[Leg], names: Names, view: Situation) -> str:
     for leg in legs:
         name = names.uplinks.get(leg.index, ("", ""))[0]
         found.append(called(view, name) if name else names.device(leg.index))
-    return listed(dict.fromkeys(found), "or") if found else "nothing"
+    return either(dict.fromkeys(found)) if found else "nothing"

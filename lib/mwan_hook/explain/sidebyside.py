@@ -8,6 +8,7 @@ from textwrap import wrap
 from mwan_hook import dates
 from mwan_hook.durations import HOUR, duration
 from mwan_hook.light import NamedTuple
+from mwan_hook.phrases import many
 from mwan_hook.quota.words import shown
 
 TYPE_CHECKING = False
@@ -75,7 +76,7 @@ def lines(found: Compared, differ: Differences, options: Sequence[str], notes: I
         yield from _folded(f"with {option}")
     if not options:
         words = "differs from the recorded one" if differ.gone or differ.new else "is the recorded one, exactly"
-        yield from _folded(f"same configuration: the history {words} ({_many(differ.recorded, 'transition')})")
+        yield from _folded(f"same configuration: the history {words} ({many(differ.recorded, 'transition')})")
     if options:
         yield ""
         yield from _table(found)
@@ -93,9 +94,9 @@ def lines(found: Compared, differ: Differences, options: Sequence[str], notes: I
 def _span(found: Compared) -> str:
     form = dates.SECOND if found.end - found.begin < HOUR else dates.MINUTE
     begin, end = (dates.local(at, form) for at in (found.begin, found.end))
-    words = f"{begin} to {end}: {_many(found.runs, 'run')} in {duration(found.observed)}"
+    words = f"{begin} to {end}: {many(found.runs, 'run')} in {duration(found.observed)}"
     if found.gaps:
-        words += f"; {_many(found.gaps, 'gap')} in the record, {duration(found.unknown)} unknown"
+        words += f"; {many(found.gaps, 'gap')} in the record, {duration(found.unknown)} unknown"
     return words
 
 
@@ -136,7 +137,7 @@ def _transitions(differ: Differences) -> Iterator[str]:
     if not both:
         return
     yield ""
-    yield from _folded(f"{_many(len(both), 'transition')} only recorded (-) or only replayed (+):")
+    yield from _folded(f"{many(len(both), 'transition')} only recorded (-) or only replayed (+):")
     for one, sign in both[:MOST]:
         what = f"{one.old or '-'} -> {one.new or '-'}"
         change = what if one.event == one.new else f"{one.event}: {what}"
@@ -153,10 +154,6 @@ def _place(one: tuple[Transition, str]) -> tuple[float, str]:
 
 def _folded(text: str, indent: str = "") -> list[str]:
     return wrap(text, WIDTH, subsequent_indent=indent, break_on_hyphens=False) or [""]
-
-
-def _many(number: int, word: str) -> str:
-    return f"{number} {word}{'s' * (number != 1)}"
 
 
 # ---------------------------------------------------------------- for programs

@@ -7,6 +7,7 @@ from mwan_hook.explain import clock
 from mwan_hook.explain.reasons import ROWS
 from mwan_hook.explain.row import LATEST, WHEN
 from mwan_hook.model import Family
+from mwan_hook.phrases import FAMILIES
 from mwan_hook.say import shown
 from mwan_hook.wrapping import filled
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from mwan_hook.explain.row import ReasonRow
     from mwan_hook.explain.values import Reason, Situation
 
-NAMES = {Family.IPV4: "IPv4", Family.IPV6: "IPv6"}
 BOTH = "IPv4 and IPv6"
 NARROWEST = 20  # columns; below that nothing can be read anyway
 SAME = 5.0  # seconds: times of both families that differ by no more are one
@@ -47,7 +47,7 @@ def change(reason: Reason, view: Situation, family: str = "") -> str:
 
 
 def _filled(text: str, reason: Reason, more: Mapping[str, str], family: str) -> str:
-    word = family or (NAMES[reason.family] if reason.family else BOTH)
+    word = family or (FAMILIES[reason.family] if reason.family else BOTH)
     of_one = f" for {word}" if word != BOTH else ""
     either = word.replace(" and ", " or ")
     return text.format_map({**reason.words, **more, "family": word, "either": either, "for": of_one})
@@ -78,7 +78,7 @@ def merged(stories: Sequence[tuple[Family, Sequence[Reason]]]) -> list[tuple[str
     """Stories of families, those that are the same told once for both, with the word for the family."""
     if len(stories) == 2 and _alike(stories[0][1], stories[1][1]):
         return [(BOTH, [_earlier(*pair) for pair in zip(stories[0][1], stories[1][1], strict=True)])]
-    return [(NAMES[family], reasons) for family, reasons in stories]
+    return [(FAMILIES[family], reasons) for family, reasons in stories]
 
 
 def _alike(one: Sequence[Reason], other: Sequence[Reason]) -> bool:

@@ -7,11 +7,10 @@ so no library is needed; every name is escaped.
 from __future__ import annotations
 
 import textwrap
-from xml.sax.saxutils import escape
 
 from mwan_hook.light import NamedTuple
+from mwan_hook.markup import escaped
 from mwan_hook.model import MwanError
-from mwan_hook.say import shown
 from mwan_hook.trace import words
 from mwan_hook.trace.compare import agree, shares
 
@@ -77,7 +76,7 @@ def svg(done: Trace, answer: KernelAnswer | None, names: Names) -> str:
         y = _box(parts, MARGIN, y + 2 * GAP, WIDTH - 2 * MARGIN, _wide("taken" if same else "refused", word))
     height = y + MARGIN
     head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}">'
-    title = f"<title>{_escaped(words.question(done.question, names))}</title>"
+    title = f"<title>{escaped(words.question(done.question, names))}</title>"
     ground = f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>'
     return "\n".join([head, title, f"<style>{STYLE}</style><defs>{MARKER}</defs>", ground, *parts, "</svg>", ""])
 
@@ -145,13 +144,8 @@ def _texts(x: int, y: int, colour: str, lines: Sequence[str], bold: int) -> Iter
     for number, line in enumerate(lines):
         weight = ' class="bold"' if number < bold else ""
         place = f'x="{x + 10}" y="{y + PAD + LINE * number + 13}"'
-        yield f'<text {place} fill="{colour}"{weight} xml:space="preserve">{_escaped(line)}</text>'
+        yield f'<text {place} fill="{colour}"{weight} xml:space="preserve">{escaped(line)}</text>'
 
 
 def _line(x1: int, y1: int, x2: int, y2: int) -> str:
     return f'<line x1="{x1}" y1="{y1}" x2="{x2}" y2="{y2}" stroke="#555555" marker-end="url(#tip)"/>'
-
-
-def _escaped(text: str) -> str:
-    """XML knows no control characters at all, not even escaped."""
-    return escape(shown(text))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from mwan_hook import durations
 from mwan_hook.commands import whythen
 from mwan_hook.commands.asked import moment_of, span
 from mwan_hook.commands.parsing import joined
@@ -191,7 +192,7 @@ def test_what_lies_between_is_unknown_where_something_is_missing(changed: dict[s
 
 def test_what_is_near_is_read_first_and_what_is_far_found_all_the_same() -> None:
     far = Record(frame(LINES, 100))
-    assert moments.recorded(far, BOOTED + 100 + 3 * moments.DAY, BOOT).frame == far.frames[0]
+    assert moments.recorded(far, BOOTED + 100 + 3 * durations.DAY, BOOT).frame == far.frames[0]
     assert far.asked == 3  # an hour, a day, all
     near = Record(frame(LINES, 100), frame(LINES, 200))
     assert moments.recorded(near, BOOTED + 150, BOOT).frame == near.frames[0]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from itertools import combinations
 
-from mwan_hook.doctor.finding import Finding, Fix, Severity, listed
+from mwan_hook.doctor.finding import Finding, Fix, Severity
 from mwan_hook.durations import duration
+from mwan_hook.phrases import listed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from mwan_hook.addresses import holds
 from mwan_hook.doctor.checks.rules import has_default
-from mwan_hook.doctor.finding import Finding, Fix, Severity, listed
+from mwan_hook.doctor.finding import Finding, Fix, Severity
 from mwan_hook.model import DEFAULT, FAMILIES, MAIN_TABLE, Family
 from mwan_hook.others import claims, servers
 from mwan_hook.others.claims import BY
 from mwan_hook.others.foreign import Here
+from mwan_hook.phrases import listed
 from mwan_hook.routing import samenetwork
 from mwan_hook.routing.rules import shared_addresses
 from mwan_hook.verdict.standing import is_online

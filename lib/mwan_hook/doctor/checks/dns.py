@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from mwan_hook.doctor.finding import Finding, Fix, Severity, listed
+from mwan_hook.doctor.finding import Finding, Fix, Severity
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import Family, Status, UplinkState
+from mwan_hook.phrases import listed
 from mwan_hook.verdict.standing import is_online
 
 TYPE_CHECKING = False

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from mwan_hook.doctor.finding import Finding, Fix, Severity, listed
+from mwan_hook.doctor.finding import Finding, Fix, Severity
 from mwan_hook.light import NamedTuple
 from mwan_hook.machine.values import DHCLIENT, DHCPCD, IFUPDOWN, NETWORK_MANAGER, NETWORKD
 from mwan_hook.model import Family
+from mwan_hook.phrases import listed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from mwan_hook.doctor import known
 from mwan_hook.doctor.checks.rules import is_foreign, named
-from mwan_hook.doctor.finding import Finding, Fix, Severity, listed
+from mwan_hook.doctor.finding import Finding, Fix, Severity
 from mwan_hook.light import NamedTuple
+from mwan_hook.phrases import listed
 from mwan_hook.routing.allotting import room
 from mwan_hook.routing.priorities import ALL_BITS, MARK_MASKS, WIDER_MARK_MASKS
 

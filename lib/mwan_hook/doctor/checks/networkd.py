@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from mwan_hook.doctor.finding import NAME, NETWORKD, WAIT_ONLINE, Finding, Fix, Severity, listed
+from mwan_hook.doctor.finding import NAME, NETWORKD, WAIT_ONLINE, Finding, Fix, Severity
 from mwan_hook.machine.values import KEYS, Networkd, Setting, WaitOnline, effective
+from mwan_hook.phrases import listed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

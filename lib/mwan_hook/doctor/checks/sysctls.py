@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from mwan_hook.doctor.finding import Finding, Severity, listed, spelled, sysctl_fix
+from mwan_hook.doctor.finding import Finding, Severity, spelled, sysctl_fix
 from mwan_hook.model import FAMILIES, LATENCY, Family, Nat6, Sysctl
+from mwan_hook.phrases import listed
 from mwan_hook.verdict.standing import uses
 
 TYPE_CHECKING = False

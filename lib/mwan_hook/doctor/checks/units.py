@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from mwan_hook.doctor.finding import Finding, Fix, Severity, listed
+from mwan_hook.doctor.finding import Finding, Fix, Severity
 from mwan_hook.machine.values import DISPATCHER, STATES, Installed, Unit
+from mwan_hook.phrases import listed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from mwan_hook.explain.report import words
 from mwan_hook.explain.report.charts import plot
-from mwan_hook.explain.report.markup import escaped
+from mwan_hook.markup import escaped
 from mwan_hook.model import DEGRADED, UNKNOWN
+from mwan_hook.phrases import FAMILIES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ HATCH = (
 def band(line: LineFigures, span: Across) -> str:
     """How a line stood, as a band: out the whole height, online less, standing by little, unknown hatched."""
     boxes = "".join(_box(period, span) for period in _drawn(line.periods, span))
-    name = f"{line.uplink} {words.family(line.family)}"
+    name = f"{line.uplink} {FAMILIES[line.family]}"
     told = ", ".join(
         f"{MEANING[word]} {words.length(seconds)}" for word, seconds in line.seconds.items() if seconds >= 1
     )

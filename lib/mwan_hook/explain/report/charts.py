@@ -9,8 +9,10 @@ from __future__ import annotations
 import math
 
 from mwan_hook.explain.report import words
-from mwan_hook.explain.report.markup import escaped
 from mwan_hook.light import NamedTuple
+from mwan_hook.markup import escaped
+from mwan_hook.phrases import FAMILIES
+from mwan_hook.quota.words import shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,7 +56,7 @@ def round_trips(line: LineFigures, span: Across) -> str:
     inside = _rules(marks) + _areas(known, span, y) + _hits(line.slots, span, TRIPS)
     total = line.probes
     told = f"median {words.milliseconds(total.percentile(50))}, 95 % within {words.milliseconds(total.percentile(95))}"
-    title = f"{line.uplink} {words.family(line.family)}: round trips"
+    title = f"{line.uplink} {FAMILIES[line.family]}: round trips"
     return _scales(TRIPS, marks) + plot("trips", TRIPS, title, told, inside)
 
 
@@ -96,7 +98,7 @@ def loss(line: LineFigures, span: Across) -> str:
     )
     marks = [(0.0, f"{top:g} %"), (float(LOSS), "0")]
     inside = _rules(marks) + bars + _hits(line.slots, span, LOSS)
-    title = f"{line.uplink} {words.family(line.family)}: loss"
+    title = f"{line.uplink} {FAMILIES[line.family]}: loss"
     told = f"{words.loss(line.probes.loss)} of {line.probes.sent} probes"
     return _scales(LOSS, marks) + plot("loss", LOSS, title, told, inside)
 
@@ -117,9 +119,9 @@ def data(uplink: UplinkFigures, span: Across) -> str:
         for slot in slots
         if slot.received or slot.sent
     )
-    marks = [(0.0, words.amount(above)), (middle, "0")]
+    marks = [(0.0, shown(above)), (middle, "0")]
     hits = "".join(_hit(slot, span, DATA, _carried(slot)) for slot in slots)
-    told = f"{words.amount(uplink.received)} received, {words.amount(uplink.sent)} sent"
+    told = f"{shown(uplink.received)} received, {shown(uplink.sent)} sent"
     return _scales(DATA, marks) + plot("data", DATA, f"{uplink.name}: data", told, bars + _rules(marks) + hits)
 
 
@@ -177,7 +179,7 @@ def _asked(slot: TimeSlot) -> str:
 
 
 def _carried(slot: TimeSlot) -> str:
-    return f"{words.amount(slot.received)} received, {words.amount(slot.sent)} sent"
+    return f"{shown(slot.received)} received, {shown(slot.sent)} sent"
 
 
 def _scale(low: float, high: float) -> tuple[float, float]:

@@ -6,10 +6,12 @@ from mwan_hook.explain import causes
 from mwan_hook.explain.report import bands, charts, words
 from mwan_hook.explain.report.bands import BAND, MEANING, SHAPE
 from mwan_hook.explain.report.charts import Across
-from mwan_hook.explain.report.markup import escaped
 from mwan_hook.explain.report.style import CSS
 from mwan_hook.explain.report.tables import coverage, headline, moment, outages
 from mwan_hook.explain.report.ticks import ticks
+from mwan_hook.markup import escaped
+from mwan_hook.phrases import FAMILIES, many
+from mwan_hook.quota.words import shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,7 +52,7 @@ def _body(report: Report, about: About, span: Across) -> Iterator[str]:
 
 
 def _header(report: Report, about: About) -> str:
-    what = "one line" if about.one else words.counted(len(report.uplinks), "uplink")
+    what = "one line" if about.one else many(len(report.uplinks), "uplink")
     zone = words.zone(report.until)
     when = f"{moment(report.since, words.local)} to {moment(report.until, words.local)} {escaped(zone)}"
     extra = f"<p>{moment(report.since, words.utc)} to {moment(report.until, words.utc)}</p>" if about.one else ""
@@ -91,14 +93,14 @@ def _plots(report: Report, span: Across) -> str:
 def _plots_of(uplink: UplinkFigures, span: Across, axis: str) -> str:
     figures = [_plot_of(line, span, axis) for line in uplink.lines]
     if drawn := charts.data(uplink, span):
-        told = f"<b>Data</b> {words.amount(uplink.received)} received, {words.amount(uplink.sent)} sent"
+        told = f"<b>Data</b> {shown(uplink.received)} received, {shown(uplink.sent)} sent"
         figures.append(f'<figure class="graph"><figcaption>{told}</figcaption>{drawn}{axis}</figure>')
     return f'<h3>{escaped(uplink.name)}</h3><div class="plots">{"".join(figures)}</div>'
 
 
 def _plot_of(line: LineFigures, span: Across, axis: str) -> str:
     told = (
-        f"<b>{words.family(line.family)}</b> median {words.milliseconds(line.probes.percentile(50))}, "
+        f"<b>{FAMILIES[line.family]}</b> median {words.milliseconds(line.probes.percentile(50))}, "
         f"95 % {words.milliseconds(line.probes.percentile(95))}, loss {words.loss(line.probes.loss)}"
     )
     plots = charts.round_trips(line, span) + charts.loss(line, span)
@@ -128,4 +130,4 @@ def _footer(about: About) -> str:
 
 
 def _label(line: LineFigures) -> str:
-    return f'<div class="name">{escaped(line.uplink)} <small>{words.family(line.family)}</small></div>'
+    return f'<div class="name">{escaped(line.uplink)} <small>{FAMILIES[line.family]}</small></div>'

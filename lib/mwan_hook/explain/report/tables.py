@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from mwan_hook.explain.report import words
 from mwan_hook.explain.report.bands import MEANING
-from mwan_hook.explain.report.markup import escaped
+from mwan_hook.markup import escaped
+from mwan_hook.phrases import FAMILIES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -79,9 +80,7 @@ def _outage(found: tuple[Outage, ...], about: About) -> str:
     times = (("Begin", before, one.begin), ("End", after, one.end))
     row = "".join(_raw(head, f"{doubt}{_moment(at, about)}") for head, doubt, at in times)
     row += _cell("Duration", words.lasted(one))
-    line = (
-        f'{escaped(one.uplink)} <small class="quiet">{", ".join(words.family(each.family) for each in found)}</small>'
-    )
+    line = f'{escaped(one.uplink)} <small class="quiet">{", ".join(FAMILIES[each.family] for each in found)}</small>'
     mark = f'<span class="mark {one.word}"></span>'
     reason = "" if not one.reason else f'<span class="reason">{escaped(one.reason)}</span>'
     died = f"{mark}{words.WORDS[one.word]}: {escaped(words.died(one))}{reason}"
@@ -133,7 +132,7 @@ def _head(heads: Iterable[str]) -> str:
 
 
 def _name(line: LineFigures) -> str:
-    return f'<th scope="row">{escaped(line.uplink)} <small>{words.family(line.family)}</small></th>'
+    return f'<th scope="row">{escaped(line.uplink)} <small>{FAMILIES[line.family]}</small></th>'
 
 
 def _cell(head: str, text: str, kind: str = "") -> str:

@@ -7,6 +7,7 @@ from mwan_hook.explain.outages import TROUBLE
 from mwan_hook.explain.report import words
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import DEGRADED, STANDBY, UNKNOWN
+from mwan_hook.phrases import FAMILIES, many
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def _head(report: Report, about: About) -> list[str]:
 
 
 def _name(line: LineFigures) -> str:
-    return f"{line.uplink} {words.family(line.family)}"
+    return f"{line.uplink} {FAMILIES[line.family]}"
 
 
 def _figures(report: Report) -> list[tuple[str, ...]]:
@@ -133,7 +134,7 @@ def _outages(report: Report, about: About) -> Iterator[str]:
 
 def _outage(found: Sequence[Outage], about: About) -> tuple[str, ...]:
     one = found[0]
-    families = ", ".join(words.family(each.family) for each in found)
+    families = ", ".join(FAMILIES[each.family] for each in found)
     line = families if about.one else f"{one.uplink} {families}"
     died = words.died(one) if one.word == "offline" else f"{SAID[one.word]}: {words.died(one)}"
     return (
@@ -159,7 +160,7 @@ def _coverage(report: Report, about: About) -> Iterator[str]:
     for line in report.lines:
         known = [one for one in line.periods if one.word != UNKNOWN]
         first, last = words.utc(known[0].begin), words.utc(known[-1].end)
-        yield f"{words.family(line.family)}: {words.counted(line.probes.asked, 'probe')} from {first} to {last}"
+        yield f"{FAMILIES[line.family]}: {many(line.probes.asked, 'probe')} from {first} to {last}"
     if about.targets:
         yield f"asked: {', '.join(about.targets)}"
     for cause in dict.fromkeys(cause for outage in report.outages for cause in outage.causes):

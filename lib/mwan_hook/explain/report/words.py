@@ -7,22 +7,16 @@ import time
 
 from mwan_hook import dates
 from mwan_hook.durations import DAY, duration, largest_unit
+from mwan_hook.phrases import many
+from mwan_hook.quota.words import shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mwan_hook.explain.outages import Outage
-    from mwan_hook.model import Family
 
-_UNITS = (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3))
 NOTHING = "–"  # where there is no figure  # noqa: RUF001
 MOST = 0.75  # of the time: a share of less says of how much it is one
-FAMILIES = {"ipv4": "IPv4", "ipv6": "IPv6"}
 WORDS = {"offline": "out", "degraded": "degraded", "disabled": "taken out"}  # of a time of trouble
-
-
-def family(one: Family) -> str:
-    """``IPv4``."""
-    return FAMILIES[one.value]
 
 
 def percent(value: float | None) -> str:
@@ -55,25 +49,9 @@ def milliseconds(value: float | None) -> str:
     return f"{value:.{places}f} ms"
 
 
-def amount(count: int) -> str:
-    """``3.4 GB``, thousands as carriers count."""
-    for unit, size in _UNITS:
-        if count >= size:
-            value = count / size
-            return (
-                f"{value:.2f} {unit}" if value < 10 else f"{value:.1f} {unit}" if value < 100 else f"{value:.0f} {unit}"
-            )
-    return f"{count} B"
-
-
 def carried(received: int, sent: int) -> tuple[str, str]:
     """Amounts received and sent; none where nothing was counted at all."""
-    return (amount(received), amount(sent)) if received or sent else (NOTHING, NOTHING)
-
-
-def counted(count: int, what: str) -> str:
-    """``1 outage``, ``3 outages``."""
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
+    return (shown(received), shown(sent)) if received or sent else (NOTHING, NOTHING)
 
 
 def length(seconds: float) -> str:
@@ -119,4 +97,4 @@ def days(since: float, until: float) -> str:
     """``30 days``, or the duration of what is no whole number of them."""
     whole = round((until - since) / DAY)
     near = whole and abs(until - since - whole * DAY) < DAY / 24
-    return f"{whole} day{'s' * (whole != 1)}" if near else duration(until - since)
+    return many(whole, "day") if near else duration(until - since)
