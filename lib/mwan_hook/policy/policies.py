@@ -12,8 +12,8 @@ from mwan_hook.light import NamedTuple
 from mwan_hook.model import RESERVED_TABLES, Config, Fallback, Family, Policy, Route, Routing, Rule, Snapshot, State
 from mwan_hook.policy.selectors import families, selected
 from mwan_hook.routing import priorities
-from mwan_hook.routing.desired import stacked, tagged
-from mwan_hook.routing.rules import LOOPBACK, main_first
+from mwan_hook.routing.desired import stacked
+from mwan_hook.routing.rules import LOOPBACK, main_first, tagged
 from mwan_hook.verdict.standing import is_online, only_drained, recovering, taking, unjudged, uses
 
 TYPE_CHECKING = False

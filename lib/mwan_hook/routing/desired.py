@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from mwan_hook.addresses import holds
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import (
     BEST_METRIC,
@@ -28,7 +27,9 @@ from mwan_hook.routing.rules import (
     Standing,
     addresses,
     best_tier,
+    share_a_network,
     shared_addresses,
+    tagged,
     wanted_rules,
 )
 from mwan_hook.verdict.standing import by_preference, online_of, taking, unjudged, used_in, was_judged
@@ -36,11 +37,8 @@ from mwan_hook.verdict.standing import by_preference, online_of, taking, unjudge
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from typing import TypeVar
 
     from mwan_hook.model import NexthopObject
-
-    Thing = TypeVar("Thing", Route, Rule)
 
 
 class Desired(NamedTuple):
@@ -68,25 +66,11 @@ def desire(config: Config, uplinks: Sequence[Uplink], state: State, snapshot: Sn
     rules: list[Rule] = []
     online: dict[Family, tuple[str, ...]] = {}
     for family in snapshot.families:
-        used = used_in(family, uplinks, state)
-        carrying = online_of(family, used, state)
-        open_to_new = taking(carrying)
-        online[family] = tuple(uplink.name for uplink in open_to_new)
-        ways_out = _placed(_shared(family, config.routing, used, open_to_new, state), snapshot, uplinks)
-        if not carrying and any(unjudged(uplink, family, state) for uplink in used):
-            ways_out = _standing(family, config.routing, len(uplinks), snapshot) or ways_out
-        tables += [route for uplink in used for route in _table(family, uplink, snapshot)]
-        shared += ways_out
-        leading = [uplink for uplink in used if _has_way(uplink, family, state, snapshot)]
-        rules += wanted_rules(family, config, Standing(used, leading, carrying, open_to_new, ways_out), snapshot)
-        if _share_a_network(leading, family):
-            from mwan_hook.routing import samenetwork
-
-            rules += samenetwork.rules(family, config.routing, leading, carrying, shared_addresses(leading, family))
-        if family is Family.IPV6 and snapshot.delegated:
-            from mwan_hook.routing import prefixes
-
-            rules += prefixes.rules(config, uplinks, open_to_new, state, snapshot)
+        standing = _standing_of(family, config, uplinks, state, snapshot)
+        online[family] = tuple(uplink.name for uplink in standing.open_to_new)
+        tables += [route for uplink in standing.used for route in _table(family, uplink, snapshot)]
+        shared += standing.ways_out
+        rules += _rules(family, config, uplinks, standing, state, snapshot)
     sysctls = wanted_sysctls(uplinks, snapshot)
     desired = Desired(
         tables=tagged(tables, config.routing),
@@ -98,22 +82,39 @@ def desire(config: Config, uplinks: Sequence[Uplink], state: State, snapshot: Sn
     )
     if not state.foreign and all(uplink.config.metrics == Metrics() for uplink in uplinks):
         return desired
-    from mwan_hook.routing.metrics import own_defaults
+    from mwan_hook.routing.metrics import with_own_defaults
 
-    metrics = own_defaults(config, uplinks, state, snapshot)
-    return desired._replace(
-        main=tagged(metrics.wanted, config.routing),
-        displaced=metrics.displaced,
-        foreign=metrics.foreign,
-        restored=metrics.restored,
-    )
+    return with_own_defaults(desired, config, uplinks, state, snapshot)
 
 
-def _share_a_network(uplinks: Sequence[Uplink], family: Family) -> bool:
-    """Whether any address of one is in a network of another."""
-    own = [[one for one in uplink.way(family).addresses if one.usable] for uplink in uplinks]
-    pairs = ((left, right) for place, left in enumerate(own) for right in own[place + 1 :])
-    return any(holds(one, other.address) for left, right in pairs for one in left for other in right)
+def _standing_of(
+    family: Family, config: Config, uplinks: Sequence[Uplink], state: State, snapshot: Snapshot
+) -> Standing:
+    used = used_in(family, uplinks, state)
+    carrying = online_of(family, used, state)
+    open_to_new = taking(carrying)
+    ways_out = _placed(_shared(family, config.routing, used, open_to_new, state), snapshot, uplinks)
+    if not carrying and any(unjudged(uplink, family, state) for uplink in used):
+        ways_out = _left_standing(family, config.routing, len(uplinks), snapshot) or ways_out
+    leading = [uplink for uplink in used if _has_way(uplink, family, state, snapshot)]
+    return Standing(used, leading, carrying, open_to_new, ways_out)
+
+
+def _rules(
+    family: Family, config: Config, uplinks: Sequence[Uplink], standing: Standing, state: State, snapshot: Snapshot
+) -> list[Rule]:
+    rules = [*wanted_rules(family, config, standing, snapshot)]
+    leading = standing.leading
+    if share_a_network(leading, family):
+        from mwan_hook.routing import samenetwork
+
+        twins = shared_addresses(leading, family)
+        rules += samenetwork.rules(family, config.routing, leading, standing.carrying, twins)
+    if family is Family.IPV6 and snapshot.delegated:
+        from mwan_hook.routing import prefixes
+
+        rules += prefixes.rules(config, uplinks, standing.open_to_new, state, snapshot)
+    return rules
 
 
 def _has_way(uplink: Uplink, family: Family, state: State, snapshot: Snapshot) -> bool:
@@ -124,7 +125,7 @@ def _has_way(uplink: Uplink, family: Family, state: State, snapshot: Snapshot) -
     return any(source in guarded for source in addresses(uplink, family))
 
 
-def _standing(family: Family, routing: Routing, count: int, snapshot: Snapshot) -> list[Route]:
+def _left_standing(family: Family, routing: Routing, count: int, snapshot: Snapshot) -> list[Route]:
     """The shared default as an earlier run left it: it stays until there are verdicts (the state file was lost)."""
     there = snapshot.defaults if routing.default_table == MAIN_TABLE else snapshot.shared
     last = BEST_METRIC + count  # beside a foreign metric 0 the best stands at 0
@@ -134,7 +135,13 @@ def _standing(family: Family, routing: Routing, count: int, snapshot: Snapshot) 
 def wanted_sysctls(uplinks: Sequence[Uplink], snapshot: Snapshot) -> tuple[Sysctl, ...]:
     """What the uplinks' interfaces are set to."""
     there = [uplink for uplink in uplinks if uplink.present]
-    return (*(sysctl for uplink in there for sysctl in linkdown(uplink, snapshot)), *_loose_rp_filter(there))
+    # carrier loss shall move traffic inside the kernel
+    linkdown = (
+        Sysctl(f"net/{family.value}/conf/{uplink.interface}/ignore_routes_with_linkdown", "1", uplink.index)
+        for uplink in there
+        for family in snapshot.families
+    )
+    return (*linkdown, *_loose_rp_filter(there))
 
 
 def _loose_rp_filter(uplinks: Sequence[Uplink]) -> list[Sysctl]:
@@ -144,24 +151,10 @@ def _loose_rp_filter(uplinks: Sequence[Uplink]) -> list[Sysctl]:
     return [Sysctl(f"net/ipv4/conf/{holder.interface}/rp_filter", "2", holder.index) for holder in holders]
 
 
-def linkdown(uplink: Uplink, snapshot: Snapshot) -> tuple[Sysctl, ...]:
-    """Carrier loss shall move traffic inside the kernel."""
-    return tuple(
-        Sysctl(f"net/{family.value}/conf/{uplink.interface}/ignore_routes_with_linkdown", "1", uplink.index)
-        for family in snapshot.families
-    )
-
-
 def leftover_sysctls(wanted: Iterable[Sysctl], state: State, snapshot: Snapshot) -> tuple[Sysctl, ...]:
     """Remembered values of interfaces that nothing is wanted of: they are put back."""
     keys = {sysctl.key for sysctl in wanted}
     return tuple(old for old in after_renames(state.sysctls, snapshot.links) if old.key not in keys)
-
-
-def tagged(things: Iterable[Thing], routing: Routing) -> tuple[Thing, ...]:
-    """Routes or rules with the protocol that marks them as ours."""
-    number = routing.protocol
-    return tuple([one if one.protocol == number else one._replace(protocol=number) for one in things])
 
 
 def _table(family: Family, uplink: Uplink, snapshot: Snapshot) -> list[Route]:

@@ -27,10 +27,13 @@ from mwan_hook.model import (
     UplinkState,
 )
 from mwan_hook.routing.gateways import canonical_metric, still_valid
+from mwan_hook.routing.rules import tagged
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from mwan_hook.routing.desired import Desired
 
 
 class OwnDefaults(NamedTuple):
@@ -71,6 +74,19 @@ def fallback_metrics(family: Family, snapshot: Snapshot, uplinks: Sequence[Uplin
 
 def _joined(route: Route, ways: set[tuple[int, str | None]]) -> bool:
     return len(route.nexthops) > 1 and not ways.issuperset((hop.index, hop.gateway) for hop in route.nexthops)
+
+
+def with_own_defaults(
+    desired: Desired, config: Config, uplinks: Sequence[Uplink], state: State, snapshot: Snapshot
+) -> Desired:
+    """The same with the defaults that main should hold."""
+    found = own_defaults(config, uplinks, state, snapshot)
+    return desired._replace(
+        main=tagged(found.wanted, config.routing),
+        displaced=found.displaced,
+        foreign=found.foreign,
+        restored=found.restored,
+    )
 
 
 def own_defaults(config: Config, uplinks: Sequence[Uplink], state: State, snapshot: Snapshot) -> OwnDefaults:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mwan_hook.addresses import holds
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import LOCAL_TABLE, MAIN_TABLE, Config, Family, Route, Routing, Rule, Snapshot, Uplink
 from mwan_hook.routing import priorities
@@ -10,6 +11,9 @@ from mwan_hook.verdict.standing import by_preference
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from typing import TypeVar
+
+    Thing = TypeVar("Thing", Route, Rule)
 
 REFUSED = "unreachable"
 LOOPBACK = "lo"  # what the rules of packets of our own programs name as iif
@@ -21,7 +25,7 @@ class Standing(NamedTuple):
     used: Sequence[Uplink]  # present, with an address or gateway now or earlier in this boot
     leading: Sequence[Uplink]  # of them those with a way out, now or earlier in this boot
     carrying: Sequence[Uplink]  # online, by preference
-    taking: Sequence[Uplink]  # of them those that get new connections
+    open_to_new: Sequence[Uplink]  # of them those that get new connections
     ways_out: Sequence[Route]
 
 
@@ -138,6 +142,13 @@ def shared_addresses(uplinks: Iterable[Uplink], family: Family) -> dict[str, Non
     return dict.fromkeys(source for source, holders in _holders(uplinks, family).items() if len(holders) > 1)
 
 
+def share_a_network(uplinks: Sequence[Uplink], family: Family) -> bool:
+    """Whether any address of one is in a network of another."""
+    own = [[one for one in uplink.way(family).addresses if one.usable] for uplink in uplinks]
+    pairs = ((left, right) for place, left in enumerate(own) for right in own[place + 1 :])
+    return any(holds(one, other.address) for left, right in pairs for one in left for other in right)
+
+
 def _holders(uplinks: Iterable[Uplink], family: Family) -> dict[str, list[Uplink]]:
     """The uplinks that have each address."""
     found: dict[str, list[Uplink]] = {}
@@ -149,6 +160,12 @@ def _holders(uplinks: Iterable[Uplink], family: Family) -> dict[str, list[Uplink
 
 def addresses(uplink: Uplink, family: Family) -> tuple[str, ...]:
     return tuple(dict.fromkeys(address.address for address in uplink.way(family).addresses if address.usable))
+
+
+def tagged(things: Iterable[Thing], routing: Routing) -> tuple[Thing, ...]:
+    """Routes or rules with the protocol that marks them as ours."""
+    number = routing.protocol
+    return tuple([one if one.protocol == number else one._replace(protocol=number) for one in things])
 
 
 def numbered(family: Family, priority: int) -> str:
