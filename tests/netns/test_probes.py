@@ -341,7 +341,7 @@ def test_without_the_capability_the_error_names_root(lab: ProbeLab, uplink: Prov
     if not child:
         os.setuid(65534)
         try:
-            runner.run([job])
+            runner.run([job], root="/")
         except MwanError as error:
             os._exit(0 if "root" in str(error) else 2)
         os._exit(1)

@@ -46,7 +46,7 @@ def _idle(record: Activation, at: Occasion) -> Move:
     if reason:
         return Move(into(record, Phase.IDLE, at, reason))
     if is_wanted(record, at):
-        return dial(record, at, at.need.why)
+        return dial(record, at, at.need.why, Phase.DIALLING)
     return dial(record, at, "an exercise", Phase.EXERCISING)
 
 
@@ -78,7 +78,7 @@ def _waiting(record: Activation, at: Occasion) -> Move:
         return asked
     if at.now < record.next_at or _why_not(record, at):
         return Move(record)
-    return dial(record, at, at.need.why)
+    return dial(record, at, at.need.why, Phase.DIALLING)
 
 
 def _by_hand(record: Activation) -> str:
@@ -135,7 +135,7 @@ def _dropped(record: Activation, at: Occasion, why: str) -> Move:
     if record.spent:
         return failed(record._replace(tries=record.tries + 1), at, why)
     record = record._replace(spent=True)
-    return hang_up(record, at, why, Verb.ABORT, at.now) if there else dial(record, at, why)
+    return hang_up(record, at, why, Verb.ABORT, at.now) if there else dial(record, at, why, Phase.DIALLING)
 
 
 def _stopping(record: Activation, at: Occasion) -> Move:

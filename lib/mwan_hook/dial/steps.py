@@ -39,7 +39,7 @@ def into(record: Activation, phase: Phase, at: Occasion, reason: str) -> Activat
     return record._replace(phase=phase, since=at.now, reason=reason)
 
 
-def dial(record: Activation, at: Occasion, reason: str, phase: Phase = Phase.DIALLING) -> Move:
+def dial(record: Activation, at: Occasion, reason: str, phase: Phase) -> Move:
     """Ask for it; an exercise is no try."""
     after = into(record, phase, at, reason)._replace(
         asked_at=at.now,

@@ -33,7 +33,7 @@ ABSENT = (f"add table {TABLE}", f"delete table {TABLE}")
 def translations(config: Config, uplinks: Sequence[Uplink], snapshot: Snapshot) -> tuple[str, ...]:
     """The commands that make the table with nothing but what hangs on no verdict: sources that become ours."""
     lines = [line for uplink in uplinks for line in translation.rules(config.router, uplink, uplinks, snapshot)]
-    return _commands({"srcnat": lines}) if lines else ()
+    return _commands({"srcnat": lines}, (), ()) if lines else ()
 
 
 class Translation(NamedTuple):
@@ -45,19 +45,10 @@ class Translation(NamedTuple):
 
 
 def wanted(
-    config: Config, uplinks: Sequence[Uplink], state: State, snapshot: Snapshot, courses: Sequence[BoundPolicy] = ()
+    config: Config, uplinks: Sequence[Uplink], state: State, snapshot: Snapshot, courses: Sequence[BoundPolicy]
 ) -> tuple[str, ...]:
     """The commands that make the table, or none where nothing needs it.  ``courses``: the policies."""
-    mask = config.routing.mark_mask
-    able = [uplink for uplink in uplinks if not uplink.mark & ~mask and (uplink.mark or uplink.present)]
-    pinned = able if config.router.pin else []
-    rules: dict[str, list[str]] = {}
-    if any(uplink.mark for uplink in pinned):
-        free = tunnelled(config, uplinks, snapshot)
-        again = [line for one in pinned for line in _restoring(one, mask, uplinks, state, snapshot, free)]
-        rules["prerouting"] = [line for uplink in pinned for line in _arriving(uplink, mask)] + again
-        rules["output"] = again
-        rules["postrouting"] = [_leaving(uplink, mask) for uplink in pinned]
+    rules = _pinning(config, uplinks, state, snapshot) if config.router.pin else {}
     translated = [line for uplink in uplinks for line in translation.rules(config.router, uplink, uplinks, snapshot)]
     if translated:
         rules["srcnat"] = translated
@@ -79,6 +70,21 @@ def wanted(
     if rules and (lowering := segments.rules(config.router, uplinks, snapshot, state.firewall.commands)):
         rules[segments.CHAIN] = list(lowering)
     return _commands(rules, sets, counters) if rules else ()
+
+
+def _pinning(config: Config, uplinks: Sequence[Uplink], state: State, snapshot: Snapshot) -> dict[str, list[str]]:
+    """Chains that keep connections on the uplink by which they came."""
+    mask = config.routing.mark_mask
+    pinned = [uplink for uplink in uplinks if not uplink.mark & ~mask and (uplink.mark or uplink.present)]
+    if not any(uplink.mark for uplink in pinned):
+        return {}
+    free = tunnelled(config, uplinks, snapshot)
+    again = [line for one in pinned for line in _restoring(one, mask, uplinks, state, snapshot, free)]
+    return {
+        "prerouting": [line for uplink in pinned for line in _arriving(uplink, mask)] + again,
+        "output": again,
+        "postrouting": [_leaving(uplink, mask) for uplink in pinned],
+    }
 
 
 def deprecated(config: Config, uplinks: Sequence[Uplink], state: State, snapshot: Snapshot) -> tuple[str, ...]:
@@ -104,7 +110,7 @@ def _with_policies(rules: dict[str, list[str]], made: Marked) -> dict[str, list[
     return {**policies.chains(made), **rules, **last}
 
 
-def _commands(rules: dict[str, list[str]], sets: Sequence[str] = (), counters: Sequence[str] = ()) -> tuple[str, ...]:
+def _commands(rules: dict[str, list[str]], sets: Sequence[str], counters: Sequence[str]) -> tuple[str, ...]:
     kinds = {
         "prerouting": ("filter", "prerouting", priorities.CHAIN_MANGLE),
         "output": ("route", "output", priorities.CHAIN_MANGLE),

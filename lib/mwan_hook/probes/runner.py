@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mwan_hook.probes.resolve import Resolved
 
 
-def run(jobs: Sequence[Job], *, root: str = "/", late: Late | None = None) -> list[Result]:
+def run(jobs: Sequence[Job], *, root: str, late: Late | None = None) -> list[Result]:
     """Results in the order of the jobs, as soon as all have answered and at the latest ``job.timeout`` seconds, for
     each, after its first packet has left.
 

@@ -134,7 +134,7 @@ def sysctls(one: Case, values: Mapping[str, str], places: Mapping[str, str] = {}
     read = doctorsysctls.keys(one)
     assert set(values) <= set(read)
     known = {key: value for key, value in {**GOOD, **values}.items() if key in read}
-    return list(doctorsysctls.check(one, known, places))
+    return list(doctorsysctls.check(one, known, places, frozenset()))
 
 
 def test_good_values_are_passed_over() -> None:
@@ -222,12 +222,12 @@ def test_a_forwarding_kernel_that_takes_advertisements_itself_needs_accept_ra_2(
     both = case(families=(V4, V6))
     both = both._replace(snapshot=both.snapshot._replace(defaults=tuple(_by(r, 9) for r in both.snapshot.defaults)))
     values = {**GOOD, **{f"net/ipv6/conf/{name}/forwarding": "1" for name in ("fiber", "cable")}}
-    assert codes(doctorsysctls.check(both, values, {})) == ["accept-ra", "accept-ra"]
+    assert codes(doctorsysctls.check(both, values, {}, frozenset())) == ["accept-ra", "accept-ra"]
     assert codes(doctorsysctls.check(both, values, {}, frozenset((2,)))) == ["accept-ra"]
     static = both._replace(snapshot=both.snapshot._replace(defaults=tuple(_by(r, 4) for r in both.snapshot.defaults)))
-    assert codes(doctorsysctls.check(static, values, {})) == []
+    assert codes(doctorsysctls.check(static, values, {}, frozenset())) == []
     values |= {f"net/ipv6/conf/{name}/accept_ra": "2" for name in ("fiber", "cable")}
-    assert codes(doctorsysctls.check(both, values, {})) == []
+    assert codes(doctorsysctls.check(both, values, {}, frozenset())) == []
 
 
 # ---------------------------------------------------------------- rules

@@ -22,7 +22,7 @@ def uplinks(made: Config, snapshot: Snapshot) -> tuple[Uplink, ...]:
 
 def commands(made: Config, snapshot: Snapshot, known: tuple[str, ...] = ()) -> tuple[str, ...]:
     state = ALL._replace(firewall=ALL.firewall._replace(commands=known))
-    return table.wanted(made, uplinks(made, snapshot), state, snapshot)
+    return table.wanted(made, uplinks(made, snapshot), state, snapshot, ())
 
 
 def test_each_family_of_each_uplink_has_its_counters_which_are_there_before_the_rules() -> None:

@@ -46,7 +46,7 @@ def bound(config: Config, snapshot: Snapshot, state: State) -> Bound:
 def commands(config: Config, state: State | None = None, snapshot: Snapshot | None = None) -> tuple[str, ...]:
     memory = state or b.state(fiber=ON, lte=ON)
     seen = snapshot or b.snapshot("fiber", "lte", families=BOTH)
-    return table.wanted(config, bound(config, seen, memory).uplinks, memory, seen)
+    return table.wanted(config, bound(config, seen, memory).uplinks, memory, seen, ())
 
 
 def two(router: Router, **lte: object) -> Config:

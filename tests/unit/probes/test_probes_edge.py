@@ -48,7 +48,7 @@ def test_what_a_probe_raises_is_limited_with_its_words(
         return ProbeAnswer(Connectivity.FULL, 1.0)
 
     monkeypatch.setattr(icmp, "probe", probe)
-    bad, good = runner.run([job("icmp://192.0.2.66"), job("icmp://192.0.2.67")])
+    bad, good = runner.run([job("icmp://192.0.2.66"), job("icmp://192.0.2.67")], root="/")
     assert bad.connectivity is LIMITED
     assert (bad.error or "").startswith(f"the probe failed: {type(error).__name__}: {error}")
     assert (good.connectivity, good.error) == (Connectivity.FULL, None)
@@ -65,7 +65,7 @@ def test_a_library_that_is_missing_fails_those_who_need_it_alone(monkeypatch: py
         monkeypatch.delattr(probes, name.rpartition(".")[2], raising=False)
     monkeypatch.setitem(sys.modules, "dns", None)
     asked = [job("dns://192.0.2.1/a.test"), job("tcp://named.test:80"), job("tcp://127.0.0.1:1")]
-    direct, named, other = runner.run(asked)
+    direct, named, other = runner.run(asked, root="/")
     assert direct.connectivity is LIMITED and "ModuleNotFoundError" in (direct.error or "")
     assert named.connectivity is LIMITED and "ModuleNotFoundError" in (named.error or "")
     assert "ModuleNotFoundError" not in (other.error or "")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 RESTART = "systemctl restart systemd-networkd"
 
 
-def check(networkd: Networkd, own_nexthops: bool = False) -> Iterator[Finding]:
+def check(networkd: Networkd, own_nexthops: bool) -> Iterator[Finding]:
     """Whether it leaves what is ours alone.  ``own_nexthops``: the kernel holds nexthop objects of ours."""
     waiting: dict[str, Setting] = {}
     for key, code, things, since in KEYS:

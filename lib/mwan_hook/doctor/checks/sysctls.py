@@ -46,7 +46,7 @@ def _doors(case: Case) -> tuple[str, ...]:
 
 
 def check(
-    case: Case, values: Mapping[str, str], places: Mapping[str, str], managed: frozenset[int] = frozenset()
+    case: Case, values: Mapping[str, str], places: Mapping[str, str], managed: frozenset[int]
 ) -> Iterator[Finding]:
     """``places``: which sysctl.d file sets a key; ``managed``: interfaces whose advertisements networkd takes."""
     wanted = dict(_forwarding(case))
