@@ -16,7 +16,11 @@ from mwan_hook.store import chores, files, holder, spool, wake
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from mwan_hook.store.spool import SpoolFile
+
+    Content = dict[str, object]
 
 BACKOFF = 1.0  # seconds before a spool that cannot be emptied makes systemd start us again
 POLL = 0.1  # seconds between two looks while a page is made
@@ -39,11 +43,7 @@ def run(root: str) -> int:
         for place in (files.RUN, files.LIB) if user else ():
             _give(files.under(root, place))
         others = [entry for entry in entries if entry.name != chores.REPORT]
-        for entry in others:
-            spool.drop(directory, entry.name)
-            failed = _done(root, entry, user[1] if user else 0)
-            complain(failed)
-            code |= bool(failed)
+        code |= _all_done(root, others, user[1] if user else 0)
         if len(others) < len(entries) and not page.child:
             spool.drop(directory, chores.REPORT)
             page.begin()
@@ -52,6 +52,16 @@ def run(root: str) -> int:
             time.sleep(BACKOFF if messages else 0)
             return code
         time.sleep(0 if others else BACKOFF if messages else POLL)
+
+
+def _all_done(root: str, entries: Sequence[SpoolFile], group: int) -> int:
+    code = 0
+    for entry in entries:
+        spool.drop(files.under(root, files.CHORES), entry.name)
+        failed = _done(root, entry, group)
+        complain(failed)
+        code |= bool(failed)
+    return code
 
 
 class _Page:
@@ -89,40 +99,71 @@ class _Page:
         return bool(status)
 
 
-def _done(root: str, entry: SpoolFile, group: int) -> list[str]:
+def _done(root: str, entry: SpoolFile, group: int) -> Sequence[str]:
     """Do one; what went wrong."""
     try:
-        if entry.name == chores.HOLDERS:
-            _attend(root)
-        elif entry.name == chores.CONFIGURATION:
-            opened = _opened if _may_write(root) else _closed
-            return [words for path in read.places(root) if (words := opened(path, group))]
-        elif entry.name == chores.NAMES:
-            return names.asked_for(root, entry.content) if _may_write(root) else []
-        elif entry.name == chores.REPAIR:
-            wake.repair(root)
-        elif entry.name == chores.RECORD:
-            wake.flush(root)
-        elif entry.name == chores.TEXTFILE:
-            from mwan_hook.run import prometheus
-
-            complain(prometheus.write(root, config.load(root)))
-        elif entry.name == chores.REPORT:
-            from mwan_hook.explain.report import publish
-
-            complain(publish.refreshed(root, config.load(root)))
-        elif entry.name == chores.DIALS:
-            from mwan_hook.run import activation
-
-            activation.serve(root, config.load(root))
+        return _KINDS[entry.name](root, entry.content, group) if entry.name in _KINDS else ()
     except (MwanError, ConfigError, OSError, ValueError) as error:
-        return [f"{entry.name}: {error}"]
-    return []
+        return (f"{entry.name}: {error}",)
 
 
-def _attend(root: str) -> None:
+def _attend(root: str, _content: Content, _group: int) -> Sequence[str]:
     for path in (files.STATE_LOCK, files.PROBE_LOCK):
         complain([words for words in (holder.attend(files.under(root, path)).words,) if words])
+    return ()
+
+
+def _open(root: str, _content: Content, group: int) -> Sequence[str]:
+    opened = _opened if _may_write(root) else _closed
+    return [words for path in read.places(root) if (words := opened(path, group))]
+
+
+def _name(root: str, content: Content, _group: int) -> Sequence[str]:
+    return names.asked_for(root, content) if _may_write(root) else ()
+
+
+def _repair(root: str, _content: Content, _group: int) -> Sequence[str]:
+    wake.repair(root)
+    return ()
+
+
+def _record(root: str, _content: Content, _group: int) -> Sequence[str]:
+    wake.flush(root)
+    return ()
+
+
+def _textfile(root: str, _content: Content, _group: int) -> Sequence[str]:
+    from mwan_hook.run import prometheus
+
+    complain(prometheus.write(root, config.load(root)))
+    return ()
+
+
+def _report(root: str, _content: Content, _group: int) -> Sequence[str]:
+    from mwan_hook.explain.report import publish
+
+    complain(publish.refreshed(root, config.load(root)))
+    return ()
+
+
+def _dial(root: str, _content: Content, _group: int) -> Sequence[str]:
+    from mwan_hook.run import activation
+
+    activation.serve(root, config.load(root))
+    return ()
+
+
+# What is done for each kind; the owners of files are put right with all of them.
+_KINDS: dict[str, Callable[[str, Content, int], Sequence[str]]] = {
+    chores.HOLDERS: _attend,
+    chores.CONFIGURATION: _open,
+    chores.NAMES: _name,
+    chores.TEXTFILE: _textfile,
+    chores.REPAIR: _repair,
+    chores.RECORD: _record,
+    chores.REPORT: _report,
+    chores.DIALS: _dial,
+}
 
 
 def _may_write(root: str) -> bool:

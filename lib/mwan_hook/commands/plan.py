@@ -11,6 +11,8 @@ from mwan_hook.say import say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from mwan_hook.run.scene import Judged
 
 
@@ -23,6 +25,18 @@ def _repairs(judged: Judged) -> list[str]:
     from mwan_hook.run.ladders import standing
 
     return [words for one in standing(seen.root, judged) if (words := planned(one.uplink, one.due, seen.now))]
+
+
+def _besides(judged: Judged) -> Iterator[str]:
+    """What follows the routes: connections that end or go on, and drains that are over."""
+    if judged.state.follow_at is not None:
+        from mwan_hook.run import follow
+
+        yield from follow.planned(judged)
+    if judged.state.drains:
+        from mwan_hook.run import draining
+
+        yield from draining.planned(judged)
 
 
 def run(root: str, as_json: bool) -> int:
@@ -38,14 +52,7 @@ def run(root: str, as_json: bool) -> int:
 
         judged, request = activation.judged(judged, free=True, writes=False)
         lines += [activation.line(judged, request)] if request else []
-    if judged.state.follow_at is not None:
-        from mwan_hook.run import follow
-
-        lines += follow.planned(judged)
-    if judged.state.drains:
-        from mwan_hook.run import draining
-
-        lines += draining.planned(judged)
+    lines += _besides(judged)
     warnings = [*loaded.warnings, *judged.scene.bound.told, *judged.desired.notes]
     repairs = _repairs(judged)
     if as_json:

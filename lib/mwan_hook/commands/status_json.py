@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
+    from mwan_hook.model import TargetResult
     from mwan_hook.run.scene import Judged, Scene
 
 
@@ -144,15 +145,16 @@ def _family(seen: Scene, uplink: Uplink, family: Family, state: FamilyState) -> 
         "probe_bytes": state.probe_bytes,
         "aborted": state.aborted,
         "evidence": _evidence(state, when),
-        "targets": [
-            {
-                "target": t.target,
-                "connectivity": Connectivity(t.connectivity).word,
-                "rtt_ms": t.rtt_ms,
-                "error": t.error,
-            }
-            for t in state.targets
-        ],
+        "targets": list(map(_target, state.targets)),
+    }
+
+
+def _target(one: TargetResult) -> dict[str, Any]:
+    return {
+        "target": one.target,
+        "connectivity": Connectivity(one.connectivity).word,
+        "rtt_ms": one.rtt_ms,
+        "error": one.error,
     }
 
 

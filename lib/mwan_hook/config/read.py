@@ -12,7 +12,7 @@ from mwan_hook.store.files import under
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import Any
 
     from configobj import ConfigObj
@@ -106,12 +106,17 @@ def _parse(file: Source, problems: Problems) -> dict[str, Any]:
     results = parsed.validate(validator, preserve_errors=True)
     for sections, key, mistake in flatten_errors(parsed, results):
         if key is not None and mistake:
-            holder = parsed
-            for name in sections:
-                holder = holder[name]
+            holder = _section(parsed, sections)
             problems.at(file, (*sections, key), str(mistake), key=True, value=holder[key])
             del holder[key]
     return _plain(parsed)
+
+
+def _section(parsed: ConfigObj, names: Iterable[str]) -> Any:
+    found = parsed
+    for name in names:
+        found = found[name]
+    return found
 
 
 def _checked(check: Callable[..., object]) -> Callable[..., object]:

@@ -50,6 +50,12 @@ def decide(
         found[uplink.name] = _named(old, taken, uplink.interface, clock)
         request = request or _request(uplink.name, old, found[uplink.name], taken)
         moments += [course.due_at(found[uplink.name], at), *_later(uplink, field, at)]
+    return _without_strangers(Decision(found, request, min(moments)), field, sights, free)
+
+
+def _without_strangers(known: Decision, field: Field, sights: Mapping[str, Sight], free: bool) -> Decision:
+    """The same for records of uplinks that the configuration does not dial any more."""
+    found, request, at = dict(known.records), known.request, known.due_at
     mine = {uplink.name for uplink in field.uplinks if uplink.config.dial}
     for name in [name for name in found if name not in mine]:
         taken = _left_over(found[name], sights.get(name, Sight()), field, free and request is None)
@@ -57,8 +63,8 @@ def decide(
         found[name] = taken.record
         if taken.record.phase is Phase.IDLE:
             del found[name]
-        moments.append(0.0)
-    return Decision(found, request, min(moments))
+        at = min(at, 0.0)
+    return Decision(found, request, at)
 
 
 def _occasion(

@@ -55,33 +55,41 @@ class Element(NamedTuple):
 
 def parse(text: str) -> Element:
     """The root element.  ValueError says what is wrong, and in which line."""
-    root = Element("", {}, [], [])
-    levels = [root]
-    count = 0
-    parser = ParserCreate()
-
-    def start(tag: str, attributes: dict[str, str]) -> None:
-        nonlocal count
-        count += 1
-        if len(levels) > DEEPEST or count > MOST:
-            raise ValueError(f"expected {DEEPEST} levels and {MOST} elements at most")
-        one = Element(tag, attributes, [], [])
-        levels[-1].children.append(one)
-        levels.append(one)
-
-    def characters(data: str) -> None:
-        levels[-1].pieces.append(data)
-
-    def refuse(*_: object) -> None:
-        raise ValueError(DTD)
-
-    parser.StartElementHandler = start
-    parser.EndElementHandler = lambda _: levels.pop()
-    parser.CharacterDataHandler = characters
-    parser.StartDoctypeDeclHandler = parser.EntityDeclHandler = refuse
+    tree, parser = _Tree(), ParserCreate()
+    parser.StartElementHandler = tree.start
+    parser.EndElementHandler = tree.end
+    parser.CharacterDataHandler = tree.characters
+    parser.StartDoctypeDeclHandler = parser.EntityDeclHandler = _refuse
     parser.buffer_text = True
     try:
         parser.Parse(text, True)
     except ExpatError as error:
         raise ValueError(f"line {error.lineno}: expected XML, whole ({error})") from None
-    return root.children[0]
+    return tree.root.children[0]
+
+
+class _Tree:
+    """Elements, as the parser comes past them."""
+
+    def __init__(self) -> None:
+        self.root = Element("", {}, [], [])
+        self._levels = [self.root]
+        self._count = 0
+
+    def start(self, tag: str, attributes: dict[str, str]) -> None:
+        self._count += 1
+        if len(self._levels) > DEEPEST or self._count > MOST:
+            raise ValueError(f"expected {DEEPEST} levels and {MOST} elements at most")
+        one = Element(tag, attributes, [], [])
+        self._levels[-1].children.append(one)
+        self._levels.append(one)
+
+    def end(self, _: str) -> None:
+        self._levels.pop()
+
+    def characters(self, data: str) -> None:
+        self._levels[-1].pieces.append(data)
+
+
+def _refuse(*_: object) -> None:
+    raise ValueError(DTD)

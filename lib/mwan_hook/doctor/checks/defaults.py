@@ -141,19 +141,10 @@ def check_addresses(case: Case) -> Iterator[Finding]:
     uplinks = {uplink.index: uplink for uplink in case.present}
     names = {link.index: link.name for link in case.snapshot.links}
     usable = [one for one in case.snapshot.addresses if one.usable and one.prefixlen and one.index != 1]
-    for at, one in enumerate(usable):
-        for other in usable[at + 1 :]:
-            if (
-                one.index == other.index
-                or one.family is not other.family
-                or not {one.index, other.index} & set(uplinks)
-            ):
-                continue
-            if {one.index, other.index} <= set(uplinks):
-                continue
-            outside, inside = (one, other) if one.index in uplinks else (other, one)
-            gateway = uplinks[outside.index].way(one.family).gateway
-            if one.prefixlen == other.prefixlen and holds(inside, outside.address):
+    for outside in (one for one in usable if one.index in uplinks):
+        gateway = uplinks[outside.index].way(outside.family).gateway
+        for inside in (one for one in usable if one.index not in uplinks and one.family is outside.family):
+            if outside.prefixlen == inside.prefixlen and holds(inside, outside.address):
                 yield _twice(outside, inside, names)
             elif gateway and inside.prefixlen > outside.prefixlen and holds(inside, gateway):
                 yield _hidden(outside, inside, gateway, names)
