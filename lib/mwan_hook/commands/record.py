@@ -119,14 +119,10 @@ def _within(known: Sequence[Hour], since: float, until: float) -> Sequence[Hour]
 
 def _add(path: str, lines: bytes) -> None:
     files.make_directory(os.path.dirname(path))
-    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-    descriptor = os.open(path, flags, files.FILE)
+    descriptor = files.appending(path)
     try:
         size = os.fstat(descriptor).st_size
-        if not size:
-            os.fchmod(descriptor, files.FILE)
-            files.give(descriptor, path)
-        elif os.pread(descriptor, 1, size - 1) != b"\n":
+        if size and os.pread(descriptor, 1, size - 1) != b"\n":
             lines = b"\n" + lines  # the last line was torn
         os.write(descriptor, lines)
         os.fsync(descriptor)

@@ -14,7 +14,7 @@ from mwan_hook.explain.report.about import About
 from mwan_hook.explain.report.page import page
 from mwan_hook.model import Config, ConfigError, MwanError, UsageError
 from mwan_hook.say import complain, say
-from mwan_hook.store import files
+from mwan_hook.store import files, shared
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -114,4 +114,4 @@ def _write(path: str, content: str) -> None:
             return
     except OSError as error:
         raise MwanError(f"cannot write {path}: {error.strerror}") from error
-    files.replace_among_others(os.path.abspath(path), content.encode("utf-8", "replace"))
+    shared.replace(os.path.abspath(path), content.encode("utf-8", "replace"))

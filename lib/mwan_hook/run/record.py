@@ -31,7 +31,6 @@ LARGEST = 2 << 20  # bytes; beyond that the file becomes the older of the two
 SEGMENT = 900.0  # seconds after which a segment begins that can be played alone
 TAIL = 320  # bytes; the last field of a run's line is no longer
 AT = b'"at":{'
-_FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 def keep(judged: Judged, rounds: Sequence[ProbedRound], asked: frozenset[str], happened: Sequence[Transition]) -> None:
@@ -73,29 +72,17 @@ def _keep(path: str, judged: Judged, run: Plain) -> bool:
 
 
 def _opened(path: str) -> int:
-    """0644 without regard to the umask, where it is made."""
-    descriptor = _ours(path)
-    if descriptor < 0:
-        os.unlink(path)
-        descriptor = os.open(path, _FLAGS, files.FILE)
-    if not os.fstat(descriptor).st_size:
-        os.fchmod(descriptor, files.FILE)
-        files.give(descriptor, path)
-    return descriptor
-
-
-def _ours(path: str) -> int:
-    """The file, opened; negative where a link, a pipe or what another user keeps for himself lies in its place."""
+    """The file; what lies in its place, a link, a pipe or what another user keeps for himself, goes."""
     try:
-        descriptor = os.open(path, _FLAGS, files.FILE)
+        descriptor = files.appending(path)
+        if os.S_ISREG(os.fstat(descriptor).st_mode):
+            return descriptor
+        os.close(descriptor)
     except OSError as error:
         if error.errno not in (ELOOP, EACCES, ENXIO):
             raise
-        return -1
-    if os.S_ISREG(os.fstat(descriptor).st_mode):
-        return descriptor
-    os.close(descriptor)
-    return -1
+    os.unlink(path)
+    return files.appending(path)
 
 
 def last(tail: bytes) -> Plain:

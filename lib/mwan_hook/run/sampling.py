@@ -46,13 +46,9 @@ def _line(boot: str, carried: dict[str, tuple[int, ...]]) -> bytes:
 
 
 def _append(path: str, line: bytes) -> None:
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-    descriptor = os.open(path, flags, files.FILE)
+    descriptor = files.appending(path)
     try:
         size = os.fstat(descriptor).st_size
-        if not size:
-            os.fchmod(descriptor, files.FILE)
-            files.give(descriptor, path)
         os.write(descriptor, line)
     finally:
         os.close(descriptor)

@@ -44,6 +44,7 @@ LARGEST = 8 << 20  # bytes; nothing of ours comes near
 DIRECTORY, FILE = 0o755, 0o644  # modes, without regard to the umask
 TEMPORARY = ".new"  # end of the names of files that are not whole yet
 _ANEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_APPENDING = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 OURS = tuple(f"/{path}" for path in (RUN, LIB, EVENTS, NOTIFY, HOOKS, CHORES, ROOTS, DIALS))  # directories
 
 
@@ -176,7 +177,7 @@ def replace(path: str, content: bytes, *, durable: bool, mode: int = FILE) -> No
     killed in the midst leaves at most one.  ``durable`` survives a power cut; below /run nothing has to.
     """
     make_directory(os.path.dirname(path))
-    _replace(path, f"{path}{TEMPORARY}", content, durable, mode)
+    replace_by(f"{path}{TEMPORARY}", path, content, durable=durable, mode=mode)
 
 
 def keep(path: str, content: bytes, *, durable: bool) -> bool:
@@ -190,22 +191,8 @@ def keep(path: str, content: bytes, *, durable: bool) -> bool:
     return True
 
 
-def replace_among_others(path: str, content: bytes) -> None:
-    """The same in a directory that others may write to, who cannot guess the temporary file's name.
-
-    What killed runs have left there is removed.  The caller holds the lock that guards ``path``.  Raises MwanError.
-    """
-    directory, name = os.path.split(path)
-    try:
-        for left in os.listdir(directory):
-            if left.startswith(f"{name}.") and left.endswith(TEMPORARY):
-                discard(os.path.join(directory, left))
-    except OSError as error:
-        raise MwanError(f"cannot write {path}: {why(error)}") from error
-    _replace(path, f"{path}.{os.urandom(8).hex()}{TEMPORARY}", content, False, FILE)
-
-
-def _replace(path: str, temporary: str, content: bytes, durable: bool, mode: int) -> None:
+def replace_by(temporary: str, path: str, content: bytes, *, durable: bool, mode: int) -> None:
+    """Put a new file in the place of another by the name that it has until it is whole.  Raises MwanError."""
     try:
         write(temporary, content, durable=durable, mode=mode)
         os.rename(temporary, path)
@@ -244,6 +231,15 @@ def write(path: str, content: bytes, *, durable: bool, mode: int = FILE) -> None
             os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def appending(path: str) -> int:
+    """Open a file of ours to add to it; a new one is 0644 without regard to the umask.  Raises OSError."""
+    descriptor = os.open(path, _APPENDING, FILE)
+    if not os.fstat(descriptor).st_size:
+        os.fchmod(descriptor, FILE)
+        give(descriptor, path)
+    return descriptor
 
 
 def _sync(directory: str) -> None:

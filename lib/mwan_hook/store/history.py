@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 LARGEST = 256 << 10  # bytes; beyond that the file becomes the older of the two
-_FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 def append(root: str, happened: Iterable[Transition]) -> tuple[str, ...]:
@@ -53,11 +52,11 @@ def read(root: str) -> tuple[Transition, ...]:
 
 def _append(path: str, lines: bytes) -> None:
     """One write(2) with O_APPEND: lines of runs at the same time do not mix."""
-    descriptor = _opened(path)
+    descriptor = files.appending(path)
     try:
         size = os.fstat(descriptor).st_size
         if size + len(lines) > LARGEST and size and _rotated(descriptor, path):
-            fresh = _opened(path)
+            fresh = files.appending(path)
             os.close(descriptor)
             descriptor = fresh
             size = os.fstat(descriptor).st_size
@@ -67,15 +66,6 @@ def _append(path: str, lines: bytes) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     finally:
         os.close(descriptor)
-
-
-def _opened(path: str) -> int:
-    """0644 without regard to the umask, where it is made."""
-    descriptor = os.open(path, _FLAGS, files.FILE)
-    if not os.fstat(descriptor).st_size:
-        os.fchmod(descriptor, files.FILE)
-        files.give(descriptor, path)
-    return descriptor
 
 
 def _rotated(descriptor: int, path: str) -> bool:
