@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mwan_hook.connections import own
+from mwan_hook.durations import duration
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import Failback, Family, Status
 
@@ -51,6 +52,6 @@ def _foretold_offline(
         return Fate(True, f"{uplink.name} is offline, and so is every other uplink: ended when one is online")
     if one.local not in own.alone(uplink, family, uplinks, state):
         return Fate(True, f"{uplink.name} is offline, and an uplink that is not has the address, too")
-    when = f"in {at - now:.0f} s" if at - now >= 1 else "by the next run"
+    when = f"in {duration(at - now)}" if at - now >= 1 else "by the next run"
     left = own.Left(uplink, family, (one.local,))
     return Fate(False, f"{when}: {left.why}", left)

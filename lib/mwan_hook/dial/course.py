@@ -9,6 +9,7 @@ from __future__ import annotations
 from mwan_hook.dial import steps
 from mwan_hook.dial.steps import NEVER, again, counted, dial, failed, failure, hang_up, into, is_wanted, may_go
 from mwan_hook.dial.values import COMMAND, Move, Occasion, Outlook, Verb
+from mwan_hook.durations import duration
 from mwan_hook.model import Activation, Phase
 
 TYPE_CHECKING = False
@@ -66,7 +67,7 @@ def _why_not(record: Activation, at: Occasion) -> str:
     if first or exercise or record.hand_until:
         return first
     left = record.wanted_since + at.dial.activate_delay - at.now
-    return f"{at.need.why}; dialled in {left:.0f} s" if left > 0 else ""
+    return f"{at.need.why}; dialled in {duration(left)}" if left > 0 else ""
 
 
 def _waiting(record: Activation, at: Occasion) -> Move:

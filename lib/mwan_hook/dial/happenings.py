@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mwan_hook.durations import duration
 from mwan_hook.model import Activation, Phase, Transition
 from mwan_hook.verdict.notices import DIALLED as EVENTS
 
@@ -39,7 +40,7 @@ def _of(was: Activation, now: Activation) -> Iterator[tuple[str, str]]:
     if now.exercise_failed != was.exercise_failed:
         yield EXERCISE_FAILED, now.reason
     if now.dialled != was.dialled:
-        yield DIALLED, f"it has an address and a way, {max(0.0, now.ready_at - now.asked_at):.0f} s after it was asked"
+        yield DIALLED, f"it has an address and a way, {duration(now.ready_at - now.asked_at)} after it was asked"
     if now.hung_up != was.hung_up:
         yield HUNG_UP, now.reason
     if now.asked_at != was.asked_at and now.phase in (Phase.DIALLING, Phase.EXERCISING):

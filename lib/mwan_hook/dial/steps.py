@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mwan_hook.dial.causes import Remedy, cause
 from mwan_hook.dial.values import COMMAND, MODEM, UNIT, Move, Occasion, Outlook, Verb
+from mwan_hook.durations import duration
 from mwan_hook.model import Activation, Phase
 
 TYPE_CHECKING = False
@@ -86,7 +87,7 @@ def failure(record: Activation, at: Occasion) -> str:
     if sight.code or sight.final:
         return sight.said or _coded(sight.code or 0)
     if age >= at.dial.ready_timeout:
-        return f"no address and way after {age:.0f} s"
+        return f"no address and way after {duration(age)}"
     ended = sight.sent and not sight.alive
     if ended and at.dial.kind in (UNIT, MODEM) and age >= (GRACE if sight.code == 0 else 0):
         return "the unit ended without an address"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mwan_hook.durations import duration
 from mwan_hook.model import Phase
 from mwan_hook.phrases import many
 
@@ -17,7 +18,7 @@ def described(record: Activation, now: float, clock: Callable[[float], str]) -> 
     if record.phase in (Phase.DIALLING, Phase.EXERCISING) and not record.ready_at:
         what = "exercise: " if record.phase is Phase.EXERCISING else ""
         tried = f", try {record.tries}" if record.tries else ""
-        return f"{what}dialling for {max(0.0, now - record.asked_at):.0f} s{tried}"
+        return f"{what}dialling for {duration(now - record.asked_at)}{tried}"
     if record.phase is Phase.WAITING:
         failed = f"{many(record.tries, 'failed dial')} ({record.reason})"
         return f"{failed}, not tried again" if record.final else f"{failed}, next at {clock(record.next_at)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mwan_hook import dates
+from mwan_hook.durations import duration
 from mwan_hook.repair.steps import line
 
 TYPE_CHECKING = False
@@ -36,7 +37,7 @@ def planned(uplink: Uplink, due: Due | None, now: float) -> str:
 
 
 def _when(due: Due, now: float) -> str:
-    return f"in {due.at - now:.0f} s" if due.at > now else "is due"
+    return f"in {duration(due.at - now)}" if due.at > now else "is due"
 
 
 def document(uplink: Uplink, climb: Climb, due: Due | None, epoch: float) -> dict[str, Any]:

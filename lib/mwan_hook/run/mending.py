@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mwan_hook.durations import duration
 from mwan_hook.model import FAMILIES, Connectivity, MwanError, Phase, Transition, UplinkState
 from mwan_hook.repair import ladder
 from mwan_hook.run import judge, look
@@ -64,7 +65,7 @@ class Mender:
             self._stored(uplink, lambda climb, now: ladder.kept_back(climb, why, now))
             return 0
         now, step = repairs.moment(), STEPS[due.rung.step]
-        reason = f"out for {now.now - one.climb.since:.0f} s, step {due.number} of {len(uplink.config.repair)}"
+        reason = f"out for {duration(now.now - one.climb.since)}, step {due.number} of {len(uplink.config.repair)}"
         work = Work(self._root, self._loaded, uplink, reason)
         refusal = step.refusal(work)
         if refusal:
