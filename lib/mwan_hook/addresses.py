@@ -103,7 +103,7 @@ def leading(address: str, length: int) -> int:
 
 
 def first_bits(number: bytes, length: int) -> int:
-    """The same of its bytes."""
+    """The first bits of an address in bytes."""
     return int.from_bytes(number, "big") >> 8 * len(number) - length
 
 

@@ -32,7 +32,7 @@ def tables(state: State, now: float) -> list[Table]:
 
 
 def document(state: State, when: Callable[[float], str | None]) -> dict[str, Any]:
-    """The same in ``status --json``."""
+    """Ignored targets and a common outage in ``status --json``."""
     targets = [(*_parts(key), since) for key, since in state.ignored.items()]
     return {
         "ignored": [{"target": name, "family": family, "since": when(at)} for family, name, at in targets],

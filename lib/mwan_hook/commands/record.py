@@ -86,7 +86,7 @@ def _append(root: str, most: int) -> bool:
 
 
 def _later(text: bytes) -> bytes:
-    """The same without the first segment; empty if there is no other one."""
+    """The lines without the first segment; empty if there is no other one."""
     parts = list(recording.segments(text.splitlines(keepends=True)))
     return b"".join(line for part in parts[1:] for line in part)
 

@@ -34,7 +34,7 @@ def has_peer(one: Socket) -> bool:
 
 
 def by_port(why: Kept, one: Socket) -> Kept:
-    """The same of one socket alone, where others with its destination are ended."""
+    """The reason for one socket alone, where others with its destination are ended."""
     return why._replace(filter=f"( {why.filter} and sport = :{one.sport} )") if "dst " in why.filter else why
 
 

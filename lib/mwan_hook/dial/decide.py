@@ -54,7 +54,7 @@ def decide(
 
 
 def _without_strangers(known: Decision, field: Field, sights: Mapping[str, Sight], free: bool) -> Decision:
-    """The same for records of uplinks that the configuration does not dial any more."""
+    """The decision with records of uplinks that the configuration does not dial any more."""
     found, request, at = dict(known.records), known.request, known.due_at
     mine = {uplink.name for uplink in field.uplinks if uplink.config.dial}
     for name in [name for name in found if name not in mine]:

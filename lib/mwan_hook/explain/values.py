@@ -27,7 +27,7 @@ class Situation(NamedTuple):
     readable: bool = True  # False: the configuration is not known, and only the state speaks
 
     def uplink(self, name: str) -> Uplink:
-        """The uplink of a name."""
+        """The uplink that is called so."""
         return next(uplink for uplink in self.uplinks if uplink.name == name)
 
     def memory(self, uplink: Uplink, family: Family) -> FamilyState:

@@ -97,7 +97,7 @@ def deprecated(config: Config, uplinks: Sequence[Uplink], state: State, snapshot
 
 
 def _with_policies(rules: dict[str, list[str]], made: Marked) -> dict[str, list[str]]:
-    """The same with what policies need; where a connection is pinned to both, the policy's mark tells more."""
+    """The chains with what policies need; where a connection is pinned to both, the policy's mark tells more."""
     from mwan_hook.firewall import policies
 
     if made.config.router.pin:

@@ -90,7 +90,6 @@ def _tail(path: str) -> bytes:
 
 
 def _read(path: str) -> bytes:
-    """The end of a file."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         return os.pread(descriptor, _LARGEST, max(0, os.fstat(descriptor).st_size - _LARGEST))

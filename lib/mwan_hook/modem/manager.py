@@ -37,7 +37,7 @@ class Manager:
         return modems(told)
 
     def bearer(self, path: str) -> BearerSeen:
-        """A bearer."""
+        """What ModemManager tells of a bearer now."""
         return bearer(path, self._bus.properties(NAME, path, f"{NAME}.Bearer"))
 
     def bearers(self, modem: ModemSeen) -> list[BearerSeen]:

@@ -56,7 +56,7 @@ def converse(action: Callable[[Hear], None], timeout: float, doubtful: str, tell
 
 
 def _child(action: Callable[[Hear], None], writing: int) -> None:
-    """Never returns."""
+    """Never return: the child ends here."""
     code = 1
     try:
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # its parent is gone: the outcome is not heard

@@ -226,7 +226,7 @@ def _chosen(course: BoundPolicy, family: Family, routing: Routing) -> Iterator[R
 
 
 def _early(refused: Sequence[Rule], routing: Routing) -> list[Rule]:
-    """The same refusal before the rules of uplinks' addresses: a refused IPv6 lookup is repeated with such a source."""
+    """The refusal before the rules of uplinks' addresses, too: a refused IPv6 lookup is repeated with such a source."""
     priority = routing.rule_priority + priorities.REFUSE_EARLY
     return [rule._replace(priority=priority, iif=LOOPBACK) for rule in refused if rule.iif in (None, LOOPBACK)]
 

@@ -79,7 +79,7 @@ def _joined(route: Route, ways: set[tuple[int, str | None]]) -> bool:
 def with_own_defaults(
     desired: Desired, config: Config, uplinks: Sequence[Uplink], state: State, snapshot: Snapshot
 ) -> Desired:
-    """The same with the defaults that main should hold."""
+    """What is desired, with the defaults that main should hold of uplinks' own."""
     found = own_defaults(config, uplinks, state, snapshot)
     return desired._replace(
         main=tagged(found.wanted, config.routing),

@@ -37,7 +37,7 @@ def ask(root: str, kind: str, content: Mapping[str, object]) -> bool:
 
 
 def ask_for(path: str, kind: str) -> bool:
-    """The same for what is wrong with a file of the live system's; False where it could not be asked for."""
+    """Ask for what puts a file of the live system's right; False where it could not be asked for."""
     try:
         return path.startswith(files.under("/", files.RUN)) and ask("/", kind, {})
     except MwanError:

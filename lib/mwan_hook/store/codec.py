@@ -72,7 +72,7 @@ def load(
 def load_always(
     path: str, kind: str, nothing: Any, doubt: Callable[[Any], str] | None, writes: bool
 ) -> tuple[Any, tuple[str, ...]]:
-    """The same for what routing must not wait for: a caller that ``writes`` sets aside what cannot be read, too.
+    """Load what routing must not wait for: a caller that ``writes`` sets aside what cannot be read, too.
 
     Raises MwanError where only looking is meant, or another try may read it.
     """

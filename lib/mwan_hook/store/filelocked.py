@@ -18,7 +18,7 @@ def notifier(root: str) -> FileLocked:
 
 
 def hooks(root: str) -> FileLocked:
-    """The same of the second spool, for hooks and the bus."""
+    """The lock of the process that takes notices out of the second spool, for hooks and the bus."""
     return FileLocked(under(root, HOOKS_LOCK), 0)
 
 

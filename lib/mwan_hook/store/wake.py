@@ -60,7 +60,7 @@ def wake(root: str) -> None:
 
 
 def remind(root: str) -> None:
-    """The same for mail and posts that wait until they may go, where no timer looks after them."""
+    """Start what sends mail and posts that wait until they may go, where no timer looks after them."""
     for command, mark in (("mail", files.MAIL_WAITING), ("webhook", files.WEBHOOK_WAITING)):
         if os.path.exists(files.under(root, mark)) and not watched(root):
             _start(root, command, "--send")

@@ -122,7 +122,7 @@ def _judged(quality: Quality, probe: Probe, now: float) -> tuple[Quality, bool]:
 
 
 def _checked(quality: Quality, seen: Measured, probe: Probe, now: float) -> tuple[Quality, bool]:
-    """The same when it is degraded: not any more, if a whole window was good."""
+    """Whether a degraded one still is: not any more, if a whole window was good."""
     stale = not 0 <= now - quality.checked_at < windows.KEPT * probe.window
     if stale or not quality.checking:
         if not seen.burst or 0 <= now - quality.checked_at < probe.window:

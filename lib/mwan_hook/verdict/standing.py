@@ -32,7 +32,7 @@ def is_online(uplink: Uplink, family: Family, state: State) -> bool:
 
 
 def carries(uplink: Uplink, family: Family, memory: UplinkState) -> bool:
-    """The same with what is remembered of the uplink."""
+    """Whether it is online by what is remembered, as far as the facts still allow it."""
     online = memory.family(family).status is Status.ONLINE
     return online and uplink.enabled and not uplink.way(family).missing
 

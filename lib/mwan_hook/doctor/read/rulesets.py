@@ -87,7 +87,7 @@ def _copies(value: Any) -> bool:
 
 
 def saved_markers(program: str, listing: str) -> Iterator[Marker]:
-    """The same of iptables-save: ``-j MARK --set-xmark VALUE/MASK`` is how it spells all that sets marks."""
+    """What iptables-save shows of marks: ``-j MARK --set-xmark VALUE/MASK`` is how it spells all that sets them."""
     table = ""
     for line in listing.splitlines():
         if line.startswith("*"):

@@ -63,7 +63,7 @@ class Client(smtplib.SMTP):
 
 
 class SecureClient(Client, smtplib.SMTP_SSL):
-    """The same over TLS."""
+    """An SMTP client that speaks TLS from the first byte."""
 
 
 class MailServer(NamedTuple):
