@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from mwan_hook.imports.draft import NotUnderstood
-from mwan_hook.imports.guard import lines
+from mwan_hook.imports.guard import NotUnderstood, lines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

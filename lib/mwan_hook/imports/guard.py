@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from mwan_hook.imports.draft import NotUnderstood
-
 LARGEST = 8 << 20  # bytes; backups of firewalls hold certificates and graphs
 LONGEST_LINE = 1 << 16
+
+
+class NotUnderstood(Exception):  # noqa: N818 - what it is, not that it is one
+    """A file that is not of the kind that it should be, with the words why."""
 
 
 def text(content: bytes) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 
 from mwan_hook.imports import guard, settle
-from mwan_hook.imports.draft import Draft, NotUnderstood
+from mwan_hook.imports.draft import Draft
+from mwan_hook.imports.guard import NotUnderstood
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import UsageError
 

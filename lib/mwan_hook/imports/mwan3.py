@@ -7,7 +7,7 @@ policy, and the rule for all that is left the order of the shared default (:mod:
 from __future__ import annotations
 
 from mwan_hook.imports import mwan3lines, mwan3policies, mwan3rules, uci
-from mwan_hook.imports.draft import NotUnderstood
+from mwan_hook.imports.guard import NotUnderstood
 from mwan_hook.imports.mwan3courses import Rules
 from mwan_hook.model import Family
 

@@ -10,8 +10,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from mwan_hook.imports.draft import Draft, DraftSection
+    from mwan_hook.imports.draft import Draft
     from mwan_hook.imports.mwan3lines import WanLine
+    from mwan_hook.imports.section import DraftSection
     from mwan_hook.imports.uci import UciSection
 
     Tier = list[tuple[DraftSection, int]]

@@ -9,7 +9,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from mwan_hook.imports.draft import Draft, DraftSection, Value
+    from mwan_hook.imports.draft import Draft
+    from mwan_hook.imports.section import DraftSection, Value
     from mwan_hook.imports.uci import UciSection
 
 KNOWN = {

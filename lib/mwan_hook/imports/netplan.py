@@ -7,7 +7,7 @@ runs find by themselves, as gateways.
 from __future__ import annotations
 
 from mwan_hook.imports import netplanroutes, yamltree
-from mwan_hook.imports.draft import NotUnderstood
+from mwan_hook.imports.guard import NotUnderstood
 from mwan_hook.imports.yamltree import items, mapping, on, word
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import UsageError
@@ -16,8 +16,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mwan_hook.imports.draft import Draft, DraftSection
+    from mwan_hook.imports.draft import Draft
     from mwan_hook.imports.netplanroutes import Ways
+    from mwan_hook.imports.section import DraftSection
     from mwan_hook.imports.yamltree import Map
 
 TYPES = (

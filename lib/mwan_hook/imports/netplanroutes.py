@@ -10,7 +10,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mwan_hook.imports.draft import Draft, DraftSection
+    from mwan_hook.imports.draft import Draft
+    from mwan_hook.imports.section import DraftSection
     from mwan_hook.imports.yamltree import Map
 
 MAIN = ("", "254", "main")

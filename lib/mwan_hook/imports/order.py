@@ -9,7 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from mwan_hook.imports.draft import DraftSection
+    from mwan_hook.imports.section import DraftSection
 
     Tiers = Sequence[Sequence[tuple[DraftSection, int]]]
 

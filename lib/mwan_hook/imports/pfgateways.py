@@ -16,8 +16,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from mwan_hook.imports.draft import DraftSection
     from mwan_hook.imports.pfconfig import Backup
+    from mwan_hook.imports.section import DraftSection
     from mwan_hook.imports.xmltree import Element
 
 LATENCY, LOSS, LOSS_LOW, PERIOD = 500, 20, 10, 60  # limits by default: ms, %, % and s

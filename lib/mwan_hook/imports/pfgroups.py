@@ -9,8 +9,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mwan_hook.imports.draft import DraftSection
     from mwan_hook.imports.pfconfig import Backup
+    from mwan_hook.imports.section import DraftSection
     from mwan_hook.imports.xmltree import Element
 
 _TRIGGERS = {

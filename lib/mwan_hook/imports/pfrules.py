@@ -14,8 +14,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from mwan_hook.imports.draft import DraftSection
     from mwan_hook.imports.pfconfig import Backup
+    from mwan_hook.imports.section import DraftSection
 
     Tiers = list[list[tuple[DraftSection, int]]]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mwan_hook.imports import pfconfig, pfgateways, pfgroups, pfstack
-from mwan_hook.imports.draft import NotUnderstood
+from mwan_hook.imports.guard import NotUnderstood
 from mwan_hook.imports.pfconfig import FAMILIES, present
 from mwan_hook.imports.pfgateways import Dpinger, Gateway
 

@@ -10,10 +10,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from mwan_hook.imports.draft import DraftSection
     from mwan_hook.imports.pfconfig import Backup, Interface
     from mwan_hook.imports.pfgroups import Group
     from mwan_hook.imports.pfrules import End, PassRule
+    from mwan_hook.imports.section import DraftSection
     from mwan_hook.imports.xmltree import Element
 
 NOT_QUICK = "it is not quick: the last such rule that fits counts there, the first policy here"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from mwan_hook.config import read
 from mwan_hook.config.places import heading
-from mwan_hook.imports.draft import Draft, DraftSection, Entry, NotUnderstood, Remark
+from mwan_hook.imports.draft import Draft
+from mwan_hook.imports.guard import NotUnderstood
+from mwan_hook.imports.section import DraftSection, Entry, Remark
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 
-from mwan_hook.imports.draft import NotUnderstood
-from mwan_hook.imports.guard import lines
+from mwan_hook.imports.guard import NotUnderstood, lines
 from mwan_hook.light import NamedTuple
 
 TYPE_CHECKING = False

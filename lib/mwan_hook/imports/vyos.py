@@ -7,14 +7,15 @@ policies.  All of it is IPv4 there.
 from __future__ import annotations
 
 from mwan_hook.imports import order, traffic, vyosfailover, vyostree
-from mwan_hook.imports.draft import NotUnderstood
+from mwan_hook.imports.guard import NotUnderstood
 from mwan_hook.light import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mwan_hook.imports.draft import Draft, DraftSection
+    from mwan_hook.imports.draft import Draft
+    from mwan_hook.imports.section import DraftSection
     from mwan_hook.imports.vyostree import Tree
 
     Uplinks = dict[str, DraftSection]

@@ -9,7 +9,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from mwan_hook.imports.draft import Draft, DraftSection
+    from mwan_hook.imports.draft import Draft
+    from mwan_hook.imports.section import DraftSection
     from mwan_hook.imports.vyostree import Tree
 
 DEFAULT = "0.0.0.0/0"

@@ -11,7 +11,8 @@ import pytest
 from mwan_hook import cli
 from mwan_hook.config import read
 from mwan_hook.imports import guard, order, settle
-from mwan_hook.imports.draft import MOST, MOST_REMARKS, Draft, NotUnderstood
+from mwan_hook.imports.draft import MOST, MOST_REMARKS, Draft
+from mwan_hook.imports.guard import NotUnderstood
 from mwan_hook.imports.kinds import KINDS
 from mwan_hook.model import UsageError
 from tests.unit.imports.made import made, plain

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mwan_hook.imports import uci
-from mwan_hook.imports.draft import NotUnderstood
+from mwan_hook.imports.guard import NotUnderstood
 
 
 def found(text: str) -> list[tuple[str, str, dict[str, list[str]]]]:
