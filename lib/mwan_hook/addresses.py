@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 GLOBAL = ("2", "3")  # how IPv6 addresses of the internet begin; others (ULA) are understood nearby only
 VIA_IPV6 = "inet6 "  # before an IPv6 gateway of an IPv4 route, as ip(8) writes it
-_LINK_LOCAL = ("fe8", "fe9", "fea", "feb")
+LOCAL_USE = ("fc", "fd")  # how ULAs begin
+LINK_LOCAL = ("fe8", "fe9", "fea", "feb")  # and addresses of a link, of IPv6
 
 
 def preferred(addresses: Sequence[Address], default: Route | None) -> tuple[Address, ...]:
@@ -71,7 +72,7 @@ def network_of(addresses: Sequence[Address]) -> str:
 
 def near(gateway: str) -> bool:
     """Whether a gateway needs no network: a link-local one is on every link."""
-    return gateway.removeprefix(VIA_IPV6).lower().startswith(_LINK_LOCAL)
+    return gateway.removeprefix(VIA_IPV6).lower().startswith(LINK_LOCAL)
 
 
 def is_address(text: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mwan_hook.addresses import covers, network, network_of
+from mwan_hook.addresses import GLOBAL, LOCAL_USE, covers, network, network_of
 from mwan_hook.firewall.match import interface
 from mwan_hook.model import Family, Nat6
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from mwan_hook.model import Router, Snapshot, Uplink
 
-GLOBAL6 = ("2", "3", "fc", "fd")  # how global and local-use prefixes begin
+_NETWORKS = (*GLOBAL, *LOCAL_USE)  # how prefixes begin that hosts have
 
 
 def rules(router: Router, uplink: Uplink, uplinks: Sequence[Uplink], snapshot: Snapshot) -> Iterator[str]:
@@ -42,6 +42,6 @@ def _inside(uplinks: Sequence[Uplink], snapshot: Snapshot) -> list[str]:
             network(address.address, address.prefixlen)
             for address in snapshot.addresses
             if address.family is Family.IPV6 and address.usable and address.index not in outside
-            if address.prefixlen <= 64 and address.address.startswith(GLOBAL6)
+            if address.prefixlen <= 64 and address.address.startswith(_NETWORKS)
         }
     )

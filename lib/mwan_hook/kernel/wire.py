@@ -10,7 +10,7 @@ from _socket import AF_INET6, inet_ntop
 from _struct import Struct, unpack_from
 from sys import byteorder
 
-from mwan_hook.addresses import VIA_IPV6
+from mwan_hook.addresses import LINK_LOCAL, VIA_IPV6
 from mwan_hook.kernel import frames
 from mwan_hook.model import DEFAULT, LOOKUP, Address, Family, Link, Nexthop, Route, Rule
 from mwan_hook.routing.gateways import IPV6_METRIC
@@ -58,7 +58,7 @@ _IFA_ADDRESS, _IFA_LOCAL, _IFA_FLAGS = 1, 2, 8
 _IFA_F_OPTIMISTIC, _IFA_F_DADFAILED, _IFA_F_DEPRECATED, _IFA_F_TENTATIVE = 0x04, 0x08, 0x20, 0x40
 _IFA_F_TEMPORARY, _IFA_F_NOPREFIXROUTE = 0x01, 0x200  # the first of IPv6; IPv4 calls it secondary
 _SCOPE_LINK = 253
-_LINK_LOCAL = ("169.254.", "fe8", "fe9", "fea", "feb")
+_OF_A_LINK = ("169.254.", *LINK_LOCAL)
 FRA_DST, FRA_SRC, FRA_IIFNAME, FRA_GOTO, FRA_PRIORITY, FRA_FWMARK = 1, 2, 3, 4, 6, 10
 FRA_SUPPRESS_PREFIXLEN, FRA_TABLE, FRA_FWMASK, FRA_OIFNAME, FRA_PROTOCOL = 14, 15, 16, 17, 21
 FRA_UID_RANGE, FRA_IP_PROTO, FRA_SPORT_RANGE, FRA_DPORT_RANGE = 20, 22, 23, 24
@@ -120,7 +120,7 @@ def address(message: bytes) -> Address:
     flags = int.from_bytes(found.get(_IFA_FLAGS, bytes((flags,))), "little")
     text = inet_ntop(family, found.get(_IFA_LOCAL) or found[_IFA_ADDRESS])
     tentative = bool(flags & _IFA_F_TENTATIVE) and not flags & _IFA_F_OPTIMISTIC
-    local = scope >= _SCOPE_LINK or text.startswith(_LINK_LOCAL)
+    local = scope >= _SCOPE_LINK or text.startswith(_OF_A_LINK)
     usable = not (local or tentative or flags & _IFA_F_DADFAILED)
     return Address(
         index,
