@@ -226,7 +226,7 @@ def features(said: Trace) -> set[str]:
     if outcome.entry:
         found |= {outcome.entry.route.kind, *(["nhid"] if outcome.entry.nhid else [])}
     found |= {"multipath"} if len(outcome.legs) > 1 else set()
-    found |= {"assumed"} if outcome.assumed else set()
+    found |= {"assumed"} if outcome.why.startswith("taken to be on the link") else set()
     found |= {"rp_filter"} if "rp_filter" in outcome.why else set()
     return found | ({"nothing"} if "no rule" in outcome.why else set())
 

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 PERIOD = 5  # seconds between two rounds of tests
 COUNT, RESPONSE = 1, 5  # defaults: rounds that change the state, seconds for an answer
-IGNORED = ("description",)
 _EITHER = "load-balancing wan or protocols failover route"
 
 

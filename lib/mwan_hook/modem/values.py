@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     Objects = Mapping[str, Mapping[str, Properties]]
 
 MODEM = "org.freedesktop.ModemManager1.Modem"
-GPP = f"{MODEM}.Modem3gpp"
 NET_PORT = 2
 NO_OBJECT = "/"
 

@@ -156,7 +156,6 @@ class Outcome(NamedTuple):
     table: int = 0
     entry: RouteEntry | None = None
     legs: tuple[Leg, ...] = ()
-    assumed: bool = False  # no route: taken to be on the link of --oif
     otherwise: Outcome | None = None  # where the kernel may choose: another leg, another default
 
 

@@ -133,7 +133,7 @@ def _refused_sending(walked: Trace, ground: KernelState) -> Outcome | None:
     if device and not device.up:
         return outcome._replace(error=ENETUNREACH, why=f"{device.name} is down")
     if outcome.error and device and not domain(asked, ground.devices):
-        return Outcome(why="taken to be on the link: IPv4 believes an oif", legs=(Leg(asked.oif),), assumed=True)
+        return Outcome(why="taken to be on the link: IPv4 believes an oif", legs=(Leg(asked.oif),))
     return None
 
 
