@@ -41,14 +41,14 @@ else:
             return _type(mcs, name, bases, body)
 
         def __getattr__(cls, name):
-            """Make what is needed once a tuple is made without all of its values."""
-            if name == "_needed":
-                cls._needed = len(cls._fields) - len(cls._field_defaults)  # these come first
-                return cls._needed
-            if name == "_blank":
-                cls._blank = (*[_MISSING] * cls._needed, *cls._field_defaults.values())
-                return cls._blank
-            raise AttributeError(f"{cls.__name__} has no {name}")
+            """Make what is needed once a tuple is made without all of its values, or is copied."""
+            if name != "_known":
+                raise AttributeError(f"{cls.__name__} has no {name}")
+            fields, defaults = cls._fields, cls._field_defaults
+            needed = len(fields) - len(defaults)  # these come first
+            places = dict(zip(fields, range(len(fields)), strict=True))
+            cls._known = places, needed, (*[_MISSING] * needed, *defaults.values())
+            return cls._known
 
     class NamedTuple(tuple, metaclass=_Made):
         """Base of every value in :mod:`mwan_hook.model`."""
@@ -67,15 +67,16 @@ else:
         def _filled(cls, values, named):
             """All values in order, defaults included; TypeError as for any call with wrong arguments."""
             fields, given = cls._fields, len(values)
-            filled = [*values, *cls._blank[given:]]
-            try:
-                for name in named:
-                    filled[fields.index(name, given)] = named[name]
-            except ValueError:
-                raise TypeError(f"{cls.__name__}() takes {', '.join(fields)}; not {name}") from None
+            places, needed, blank = cls._known
+            filled = [*values, *blank[given:]]
+            for name, value in named.items():
+                place = places.get(name, -1)
+                if place < given:
+                    raise TypeError(f"{cls.__name__}() takes {', '.join(fields)}; not {name}")
+                filled[place] = value
             if given > len(fields):
                 raise TypeError(f"{cls.__name__}() takes {', '.join(fields)}; not more")
-            if _MISSING in filled[given : cls._needed]:
+            if given < needed and _MISSING in filled[given:needed]:
                 raise TypeError(f"{cls.__name__}() needs {fields[filled.index(_MISSING)]!r}")
             return filled
 
@@ -86,10 +87,13 @@ else:
 
         def _replace(self, **changed):
             """A copy with some fields changed."""
-            copy = tuple.__new__(type(self), map(changed.pop, self._fields, self))
-            if changed:
-                raise ValueError(f"{type(self).__name__} has no {', '.join(changed)}")
-            return copy
+            values, (places, _, _) = [*self], type(self)._known
+            try:
+                for name, value in changed.items():
+                    values[places[name]] = value
+            except KeyError:
+                raise ValueError(f"{type(self).__name__} has no {name}") from None
+            return tuple.__new__(type(self), values)
 
         def _asdict(self):
             """Field names to values."""

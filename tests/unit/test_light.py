@@ -119,6 +119,20 @@ def test_a_value_with_wrong_fields_is_a_type_error(values: tuple[int, ...], name
             kind(*values, **named)
 
 
+def test_a_value_that_was_given_all_of_its_fields_is_copied() -> None:
+    class Fresh(light.NamedTuple):
+        x: int
+        y: int = 2
+
+    assert Fresh(1, 3)._replace(y=4) == (1, 4)
+
+
+def test_a_copy_with_a_field_that_is_not_there_is_a_value_error() -> None:
+    for point in (LightPoint(1), HeavyPoint(1)):
+        with pytest.raises(ValueError, match="z"):
+            point._replace(y=1, z=3)  # type: ignore[call-arg]
+
+
 @given(st.lists(st.text(max_size=1)))
 def test_a_tally_counts_as_a_counter_does(things: list[str]) -> None:
     assert light.tally(iter(things)) == Counter(things)
