@@ -10,7 +10,7 @@ from _struct import Struct, pack
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 NLMSG_DONE = 3
 NLM_F_REQUEST, NLM_F_DUMP_INTR = 0x1, 0x10
@@ -35,23 +35,21 @@ def stride(buffer: bytes | bytearray) -> int:
 
 def split(buffer: bytes) -> list[bytes]:
     """The messages of a buffer, the padding after them left out."""
-    if not buffer:
-        return []
-    step = stride(buffer)
-    if step:
-        return [buffer[start : start + step] for start in range(0, len(buffer), step)]
-    return [buffer[start:end] for start, end in _bounds(buffer)]
+    return _cut(buffer, stride(buffer))
 
 
 def messages(buffer: bytes) -> list[bytes]:
     """The messages of a buffer; InterruptedDumpError if any of them says that the dump is not of one moment."""
     step = stride(buffer)
-    if step:
-        return split(checked(buffer))
-    found = split(buffer)
-    if any(message[6] & NLM_F_DUMP_INTR for message in found):
-        raise InterruptedDumpError
+    found = _cut(buffer, step)
+    calm(buffer[6::step] if step else [message[6] for message in found])
     return found
+
+
+def _cut(buffer: bytes, step: int) -> list[bytes]:
+    if step:
+        return [buffer[start : start + step] for start in range(0, len(buffer), step)]
+    return [buffer[start:end] for start, end in _bounds(buffer)]
 
 
 def _bounds(buffer: bytes) -> Iterator[tuple[int, int]]:
@@ -67,10 +65,14 @@ def _bounds(buffer: bytes) -> Iterator[tuple[int, int]]:
 def checked(buffer: bytes) -> bytes:
     """The buffer; InterruptedDumpError if any of its messages says that the dump is not of one moment."""
     step = stride(buffer)
-    flags = set(buffer[6::step]) if step else {buffer[start + 6] for start, _ in _bounds(buffer)}
-    if any(flag & NLM_F_DUMP_INTR for flag in flags):
-        raise InterruptedDumpError
+    calm(buffer[6::step] if step else [buffer[start + 6] for start, _ in _bounds(buffer)])
     return buffer
+
+
+def calm(flags: Iterable[int]) -> None:
+    """InterruptedDumpError if one of these, the low bytes of messages' flags, says that a dump is not of one moment."""
+    if any(flag & NLM_F_DUMP_INTR for flag in {*flags}):
+        raise InterruptedDumpError
 
 
 def done(buffer: bytes) -> int:

@@ -131,7 +131,7 @@ def _sequence() -> int:
 
 def _check(message: bytes) -> None:
     """Raise for a refusal; what is not there has nothing to show."""
-    frames.checked(message)
+    frames.calm(message[6:7])
     if unpack_from("=i", message, 16)[0]:
         code, words = refusal(message)
         if code > 0 and code not in _ABSENT:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import random
 import shlex
+import socket
 import struct
+from contextlib import nullcontext
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mwan_hook.addresses import packed
-from mwan_hook.kernel import build, bulk, canonical, copies, copydiff, copywords, frames, wire
+from mwan_hook.kernel import build, bulk, canonical, copies, copydiff, copywords, frames, netlink, wire
 from mwan_hook.model import GUARD_METRIC, Address, Change, Family, Link, Nexthop, Op, Route, Rule, Sysctl
 from mwan_hook.routing import words
 
@@ -241,6 +243,18 @@ def test_an_interrupted_dump_is_noticed_wherever_it_says_so(place: int, mixed: b
         copies.collect([b"".join(messages)], OURS)
     with pytest.raises(frames.InterruptedDumpError):
         frames.checked(b"".join(messages))
+
+
+@pytest.mark.parametrize("flags", [0x02, 0x12])
+@pytest.mark.parametrize("apart", [False, True])
+def test_a_dump_is_as_interrupted_as_its_end_says(flags: int, apart: bool) -> None:
+    done = message(3, bytes(4), flags)
+    ours, kernel = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with ours, kernel:
+        for buffer in (route_message(1), done) if apart else (route_message(1) + done,):
+            kernel.send(buffer)
+        with pytest.raises(frames.InterruptedDumpError) if flags & frames.NLM_F_DUMP_INTR else nullcontext():
+            assert list(netlink.dump(ours, wire.RTM_GETROUTE, bytes(12))) == [route_message(1)]
 
 
 def test_the_end_of_a_dump_is_found_behind_messages_and_alone() -> None:
