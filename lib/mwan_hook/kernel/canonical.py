@@ -34,7 +34,7 @@ def rewrite(body: bytes, oif: int) -> tuple[bool, bytes]:
     flags = body[8]
     alive, onlink = not flags & wire.RTNH_F_DEAD, flags & wire.RTNH_F_ONLINK
     found = list(wire.each_attribute(body, ATTRIBUTES))
-    by_object = any(kind == wire.RTA_NH_ID for kind, _ in found)
+    by_object = wire.RTA_NH_ID in dict(found)
     made = body[:4] + b"\0\0" + body[6:8] + bytes(4) + TABLE
     for kind, value in found:
         if kind in (wire.RTA_TABLE, wire.RTA_CACHEINFO) or (by_object and kind in OF_A_HOP):

@@ -9,8 +9,8 @@ MPTCP = "net/mptcp/enabled"
 def read(key: str) -> str | None:
     """The value of a key written with slashes; None where there is no such file (no IPv6, interface gone)."""
     try:
-        with open(ROOT + key, encoding="utf-8", errors="surrogateescape") as file:
-            return file.read().strip()
+        with open(ROOT + key, "rb", buffering=0) as file:  # layers for text and for buffers cost more than the reading
+            return file.read().decode("utf-8", "surrogateescape").strip()
     except OSError:
         return None
 
