@@ -2,8 +2,9 @@
 
 A peer sends from the address at which its last packet came in, and a rule of ours leads what comes from an uplink's
 address by that uplink.  So a tunnel that went by the backup in an outage would stay there after it, as long as the
-backup works.  Setting the same endpoint again makes the kernel forget that address.  The kernel does not show it, so
-what is remembered is the way that each endpoint had when it was looked at last.
+backup works.  Setting the same endpoint again makes the kernel forget that address
+(tests/system/test_machine_profiles.py).  The kernel does not show it, so what is remembered is the way that each
+endpoint had when it was looked at last.
 
 Whether that was enough is not shown either: an answer that was under way by the old line brings the old address back.
 So peers that leave a line that works are set twice, some seconds apart; what is remembered of them begins with MOVING

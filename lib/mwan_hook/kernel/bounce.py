@@ -1,8 +1,8 @@
 """Taking a link down and up, and putting back what others had there and the kernel has thrown away.
 
-With a link that goes down the kernel drops its IPv6 addresses and every route through it (IPv4 addresses stay).  Ours
-are laid again by the next run, and what leases and advertisements brought comes by itself; the rest is read before and
-put back after.
+With a link that goes down the kernel drops its IPv6 addresses and every route through it (IPv4 addresses stay;
+tests/netns/test_repair.py).  Ours are laid again by the next run, and what leases and advertisements brought comes by
+itself; the rest is read before and put back after.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 PATIENCE = 15.0  # seconds in which the gateways of routes are there again
 SETTLED = 2.0  # seconds for which it has to stay: who has a lease there takes the address away when the carrier goes, a
-# moment after it is back, and with its last IPv4 address a link loses all IPv4 routes (fib_disable_ip)
+# moment after it is back, and with its last IPv4 address a link loses all IPv4 routes (tests/netns/test_repair.py)
 STEP = 0.25
 BY_ITSELF = frozenset((1, 2, 9, 16))  # protocols of what comes back: redirects, the kernel's own, RA, DHCP
 _IFF_UP = 1

@@ -1,4 +1,7 @@
-"""Values to rtnetlink messages; the other direction is :mod:`wire`."""
+"""Values to rtnetlink messages; the other direction is :mod:`wire`.
+
+What the kernel gives back, and what it compares when it deletes, is shown by tests/netns/test_kernel.py.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Sending many ready route messages to the kernel at once.
 
 The kernel handles a buffer of messages inside send(), one after the other, and answers only those that fail and those
-that ask for it.  So one answer to a buffer is enough, and answers never outgrow the socket.
+that ask for it (tests/netns/test_kernel.py).  So one answer to a buffer is enough, and answers never outgrow the
+socket.
 """
 
 from __future__ import annotations

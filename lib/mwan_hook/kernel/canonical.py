@@ -1,7 +1,7 @@
 """Routes as bytes that compare equal when the routes are equal but for their table and protocol.
 
 A canonical route is the message without its netlink header, with table, protocol and what the kernel tells but does
-not take back (state of the nexthops, age, counters) taken out:
+not take back (state of the nexthops, age, counters; tests/netns/test_kernel_copies.py) taken out:
 
     family dst_len src_len tos  0 0  scope type  onlink 0 0 0  RTA_TABLE = 0  other attributes
 """

@@ -25,7 +25,8 @@ _METRICS = {
     15: "quickack",
     17: "fastopen_no_cookie",
 }
-_UNITS = {4: (8, "ms"), 5: (4, "ms"), 13: (1, "ms")}  # what the kernel counts in, and how it is written
+# What the kernel counts in, and how it is written (tests/netns/test_kernel_messages.py).
+_UNITS = {4: (8, "ms"), 5: (4, "ms"), 13: (1, "ms")}
 _PREFERENCES = {1: "high", 3: "low"}
 _LOCK, _FEATURES, _ALGORITHM = 1, 12, 16  # RTAX_*
 _LOCKABLE = frozenset((2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 14))  # the word rto_min locks by itself

@@ -30,7 +30,8 @@ def read_both(indexes: Iterable[int]) -> dict[int, tuple[int, int]]:
         for index in indexes:
             request = pack("=BBHII", 0, 0, 0, index, 1 << (IFLA_STATS_LINK_64 - 1))
             sock.send(frames.request(RTM_GETSTATS, 0, request))
-            carried = _carried(sock.recv(netlink.RECEIVE, MSG_DONTWAIT))  # the kernel answers within send
+            # The kernel answers within send (since Linux 2.6.24; tests/netns/test_kernel_messages.py).
+            carried = _carried(sock.recv(netlink.RECEIVE, MSG_DONTWAIT))
             if carried is not None:
                 found[index] = carried
         return found

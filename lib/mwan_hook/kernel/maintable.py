@@ -64,7 +64,7 @@ class MainTable(Dumps):
         counts, because it is to be replaced.  One for some sources only (IPv6's ``from``) is no way out.
         IPv4: the dump begins with the defaults.  IPv6: it ends with them, so a table that is not small is asked
         through each of ``links`` (all devices if none is named) that has an address, which the kernel filters
-        without copying; the loopback stands for null routes.
+        without copying; the loopback stands for null routes (tests/netns/test_kernel_reader.py).
         """
         ask = self._defaults4 if family is Family.IPV4 else partial(self._defaults6, links, dead)
         found = (

@@ -24,7 +24,8 @@ EVERYTHING = 0x1 | 0x10 | 0x40 | 0x80 | 0x100 | RTMGRP_IPV6_ROUTE | 0x40000 | 0x
 NETLINK_NO_ENOBUFS, NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK = 5, 10, 11, 12
 # A socket with groups is asked whether there was news, not which: of 10,000 copied routes that is read in a moment.
 ENOUGH_TO_KNOW = 4096
-RECEIVE = 65536  # the kernel never makes a dump's buffer larger than 32 KiB
+# The kernel makes no buffer of a dump larger than 32 KiB (since Linux 4.9; tests/netns/test_kernel_messages.py).
+RECEIVE = 65536
 
 _HEADER = Struct("=IHHII")
 _NLMSGERR_ATTR_MSG = 1
@@ -97,8 +98,9 @@ def dump(sock: socket, kind: int, body: bytes, watch: socket | None = None) -> I
 
     MwanError for what the kernel refuses, InterruptedDumpError if the dump's end is marked so; the marks on other
     messages are for the caller to see (:func:`frames.calm`).  A dump of IPv6 routes has no marks: after each buffer
-    the kernel goes on by counting routes, and if one was deleted meanwhile it leaves another out.  So a dump of
-    several buffers counts as interrupted if ``watch``, a socket that hears of changes, heard of one.
+    the kernel goes on by counting routes, and if one was deleted meanwhile it leaves another out (fib6_dump_table() of
+    net/ipv6/ip6_fib.c; tests/netns/test_kernel_reader.py).  So a dump of several buffers counts as interrupted if
+    ``watch``, a socket that hears of changes, heard of one.
     """
     if watch:
         _drained(watch)
@@ -106,7 +108,8 @@ def dump(sock: socket, kind: int, body: bytes, watch: socket | None = None) -> I
     last, buffer, count = -1, b"", 0
     while last < 0:
         try:
-            # The kernel fills the next buffer while it hands this one out, so there is never a wait.
+            # The kernel fills the next buffer while it hands this one out (netlink_recvmsg() of af_netlink.c;
+            # tests/netns/test_kernel_messages.py), so there is never a wait.
             following = sock.recv(RECEIVE, MSG_DONTWAIT)
         except BlockingIOError:
             last = frames.done_with_words(buffer)

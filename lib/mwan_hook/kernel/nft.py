@@ -94,7 +94,7 @@ def listing(until: float) -> str:
 
 
 def _listed(until: float) -> str:
-    """Terse: what sets hold changes all the time.  Newer kernels have nft say how much it is."""
+    """Terse: what sets hold changes all the time.  Since Linux 6.16 nft says how much it is, too."""
     code, text, _ = _run("-s", "-t", "list", "table", FAMILY, TABLE, until=until)
     if "# count " in text:
         text = "".join(f"{line.partition('# count ')[0].rstrip()}\n" for line in text.splitlines())

@@ -72,7 +72,7 @@ def _links(asked: bytes) -> list[bytes]:
 
 
 def _name_of_wireguard(message: bytes) -> str:
-    """The kernel shows all interfaces where it does not know the kind."""
+    """The kernel shows all interfaces where it does not know the kind (tests/netns/test_kernel_routes.py)."""
     found = frames.attributes(message, 32)
     kind = frames.attributes(found.get(_LINKINFO, b""), 0).get(_INFO_KIND, b"")
     return _text(found.get(_IFNAME, b"")) if kind.rstrip(b"\0") == KIND else ""
@@ -109,7 +109,10 @@ def _shown(interface: str, last: bool) -> list[bytes]:
 
 
 def _family() -> generic.Generic:
-    """A socket for WireGuard, once there is such an interface: asked for a family, the kernel loads its module."""
+    """A socket for WireGuard, once there is such an interface.
+
+    Asked for a family, the kernel loads its module (ctrl_getfamily() of net/netlink/genetlink.c).
+    """
     try:
         return generic.Generic(FAMILY, VERSION)
     except generic.Refused as refused:

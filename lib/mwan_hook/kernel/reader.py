@@ -114,7 +114,8 @@ class Reader(MainTable):
 
     def ours_anywhere(self, family: Family, but: Iterable[int] = ()) -> tuple[Route, ...]:
         """Our routes of every table, those ``but`` left out before they are decoded: they may hold thousands."""
-        known = {frames.number(wire.RTA_TABLE, table) for table in but}  # the kernel's first attribute
+        # The kernel tells the table in the first attribute (tests/netns/test_kernel_messages.py).
+        known = {frames.number(wire.RTA_TABLE, table) for table in but}
         found = self._dump(wire.RTM_GETROUTE, request(family, 0, 0, self.protocol), split)
         routes = (wire.route(raw) for raw in found if raw[28:36] not in known)
         return tuple(self._known(route) for route in routes if route)

@@ -70,11 +70,14 @@ def still_there(changes: Sequence[Change]) -> list[Change]:
 
 
 def _is_loose(route: Route) -> bool:
-    """True if a delete may hit another: IPv4's metric 0 is any; IPv6 takes the route for all sources, too."""
+    """True if a delete may hit another (tests/netns/test_kernel_routes.py).
+
+    IPv4's metric 0 is any; IPv6 takes the route for all sources, too.
+    """
     return bool(route.from_) or (route.family is Family.IPV4 and not route.metric)
 
 
 def _named(route: Route) -> tuple[object, ...]:
-    """What the kernel looks at; of nexthops only the first, as it does itself where one is named."""
+    """What the kernel compares; of nexthops only the first, as it does itself where one is named (test_kernel.py)."""
     hop = route.nexthops[0] if route.nexthops else Nexthop(0)
     return route.protocol, route.dst, route.from_, route.metric, route.tos, route.kind, hop.index, hop.gateway

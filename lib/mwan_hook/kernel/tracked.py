@@ -1,6 +1,7 @@
 """How many forwarded connections carry a mark, by the kernel (linux/netfilter/nfnetlink_conntrack.h).
 
-Without pyroute2, which takes a second for some thousand entries; the kernel leaves out other marks by itself.
+Without pyroute2, which takes a second for some thousand entries; the kernel leaves out other marks by itself
+(nf_conntrack_netlink.c).
 """
 
 from __future__ import annotations

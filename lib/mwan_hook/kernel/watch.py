@@ -1,7 +1,8 @@
 """A socket that hears of all that can change what a dump of one table tells, and of no other table.
 
 A run fills the tables of its uplinks while it keeps what it has read of main, so it must not hear itself.  IPv4 routes
-that go with a device, an address or a nexthop object go unsaid, so these are listened to as well.
+that go with a device, an address or a nexthop object go unsaid (tests/netns/test_kernel_rereader.py), so these are
+listened to as well.
 """
 
 from __future__ import annotations
@@ -37,7 +38,10 @@ def table(family: Family, number: int) -> socket:
 
 
 def program(number: int) -> bytes:
-    """What drops routes of every table but one; the kernel tells a route's table in its first attribute."""
+    """What drops routes of every table but one.
+
+    The kernel tells a route's table in its first attribute (tests/netns/test_kernel_messages.py).
+    """
     steps = (
         (_LOAD_HALF, 0, 0, _TYPE),
         (_IF_EQUAL, 1, 0, _loaded("=H", wire.RTM_NEWROUTE)),

@@ -143,7 +143,8 @@ def is_deprecated(message: bytes) -> bool:
 def route(message: bytes, keep_dead: bool = True) -> Route | None:
     """RTM_NEWROUTE in canonical form; None if ``keep_dead`` is false and no nexthop is alive.
 
-    The kernel calls a nexthop dead when its device is down, or without carrier under ignore_routes_with_linkdown.
+    The kernel calls a nexthop dead when its device is down, or without carrier under ignore_routes_with_linkdown
+    (tests/netns/test_kernel_copies.py).
     """
     af, length, sources, tos, table, protocol, scope, kind, flags = unpack_from("=BBBBBBBBI", message, 16)
     found = attributes(message, 28)
@@ -214,7 +215,7 @@ def rule(message: bytes) -> Rule:
     af, dst_len, src_len = message[16], message[17], message[18]
     found = attributes(message, 28)
     suppress = _u32(found.get(FRA_SUPPRESS_PREFIXLEN, b"\xff\xff\xff\xff"))
-    # The kernel leaves a mark of 0 out, and tells its mask alone.
+    # The kernel leaves a mark of 0 out, and tells its mask alone (tests/netns/test_kernel_messages.py).
     mark = found.get(FRA_FWMARK, b"" if FRA_FWMASK in found else None)
     return Rule(
         FAMILY_OF_AF[af],

@@ -1,4 +1,7 @@
-"""Making changes: routes, rules and nexthop objects by raw messages (:mod:`build`, :mod:`bulk`), sysctls by files."""
+"""Making changes: routes, rules and nexthop objects by raw messages (:mod:`build`, :mod:`bulk`), sysctls by files.
+
+Which route the kernel replaces, and which it joins, is shown by tests/netns/test_kernel_routes.py.
+"""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ def _solicit(job: Job, gateway: str, exchange: Exchange) -> Steps[ProbeAnswer]:
         ns.setsockopt(_socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         option = SOURCE_LINK_ADDRESS + mac if mac else b""
         sent = time.monotonic()
-        # The kernel fills in the checksum.
+        # The kernel fills in the checksum (RFC 3542, 3.1).
         ns.sendto(_struct.pack("!BBHI", SOLICITATION, 0, 0, 0) + asked + option, (group, 0, 0, job.index))
         exchange.begin()
         exchange.spent = 72

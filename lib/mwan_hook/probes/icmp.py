@@ -39,7 +39,7 @@ def probe(job: Job, addresses: Sequence[str], exchange: Exchange) -> Steps[Probe
         with raw(job, plain.REPLY[job.family.af]) as sock:
             sock.setsockopt(*RECVERR[job.family], 1)
             sock.setsockopt(_socket.SOL_SOCKET, plain.SO_TIMESTAMPNS, 1)
-            # Connected, the kernel hands over packets of the asked address alone.
+            # Connected, the kernel hands over packets of the asked address alone (raw(7); tests/netns/test_probes.py).
             sock.connect(endpoint(job, addresses[0]))
             request = plain.echo_request(job.family.af, token)
             sent = time.monotonic()

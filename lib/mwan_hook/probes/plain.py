@@ -53,7 +53,7 @@ def hear_only(sock: _socket.socket, af: int, wanted: int) -> None:
 
 
 def echo_request(af: int, token: bytes) -> bytes:
-    """An echo request; for IPv6 the kernel fills in the checksum."""
+    """An echo request; for IPv6 the kernel fills in the checksum (RFC 3542, 3.1)."""
     kind = REQUEST[af]
     checksum = checksum_of(_struct.pack("!BBH", kind, 0, 0) + token) if af == AF_INET else 0
     return _struct.pack("!BBH", kind, 0, checksum) + token
@@ -104,7 +104,8 @@ def tcp_bytes(sock: _socket.socket, af: int) -> int:
     """Bytes that a TCP socket has put on the wire and taken from it so far, IP headers included.
 
     ``struct tcp_info`` of linux/tcp.h: state at 0, options at 5, bytes_received at 128, segs_out and segs_in at 136,
-    bytes_sent at 200.  A SYN of Linux has 20 bytes of options, later segments 12 where time stamps are agreed on.
+    bytes_sent at 200.  A SYN of Linux has 20 bytes of options, later segments 12 where time stamps are agreed on
+    (tests/netns/test_probes.py); bytes_sent is there since Linux 4.19.
     """
     info = sock.getsockopt(_socket.IPPROTO_TCP, _socket.TCP_INFO, 232)
     if len(info) < 208:

@@ -1,7 +1,7 @@
 """How large a packet reaches a target through one uplink: echoes that no router may cut, of falling size.
 
 What is answered counts, not what routers say, since many say nothing.  The kernel forgets what it has heard of the way
-(IP_PMTUDISC_PROBE), so that each size leaves.
+(IP_PMTUDISC_PROBE of ip(7); tests/netns/test_segments.py), so that each size leaves.
 """
 
 from __future__ import annotations

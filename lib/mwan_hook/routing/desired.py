@@ -161,7 +161,9 @@ def _table(family: Family, uplink: Uplink, snapshot: Snapshot) -> list[Route]:
     """The uplink's default."""
     way, link = uplink.way(family), uplink.link
     if way.default is None or link is None or not link.up or not _routable(way) or uplink.table in way.homes:
-        return []  # the kernel takes no route through a device that is down or to a gateway without a subnet
+        # The kernel takes no route through a device that is down, or to a gateway without a subnet
+        # (tests/netns/test_kernel_routes.py).
+        return []
     own = way.default._replace(table=uplink.table, metric=canonical_metric(family, way.default.metric))
     if not link.carrier and own._replace(protocol=snapshot.protocol) not in _standing_in(uplink.table, snapshot):
         return []  # nor to one that only a network without carrier reaches: it comes with the carrier
@@ -169,7 +171,10 @@ def _table(family: Family, uplink: Uplink, snapshot: Snapshot) -> list[Route]:
 
 
 def _routable(way: Way) -> bool:
-    """Whether the kernel takes a default: an IPv6 one needs no more than the interface's own address."""
+    """Whether the kernel takes a default (tests/netns/test_kernel_routes.py).
+
+    An IPv6 one needs no more than the interface's own address.
+    """
     if way.lent or any(one.usable or one.tentative for one in way.addresses):
         return True
     return way.family is Family.IPV6 and bool(way.addresses)
@@ -235,8 +240,8 @@ def last_known(family: Family, used: Sequence[Uplink], state: State) -> list[Upl
 def _best(family: Family, table: int, tier: Sequence[Uplink]) -> Route:
     """One multipath route.
 
-    The kernel shares an IPv6 one only among nexthops with a gateway, and gives it one source for all of them: an uplink
-    that sends from an address of another interface needs its own.
+    The kernel shares an IPv6 one only among nexthops with a gateway (tests/netns/test_kernel_routes.py), and gives it
+    one source for all of them: an uplink that sends from an address of another interface needs its own.
     """
     if family is Family.IPV6 and any(uplink.ipv6.gateway is None or uplink.ipv6.lent for uplink in tier):
         tier = [uplink for uplink in tier if uplink.ipv6.gateway and not uplink.ipv6.lent] or tier[:1]

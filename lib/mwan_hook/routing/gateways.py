@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mwan_hook.model import State, Uplink
 
 SCOPE_LINK = 253  # of an IPv4 route without gateway, as ip(8) makes it
-IPV6_METRIC = 1024  # what the kernel makes of an IPv6 route without metric
+IPV6_METRIC = 1024  # what the kernel makes of an IPv6 route without metric (IP6_RT_PRIO_USER of linux/ipv6_route.h)
 LAST_METRIC = 1024  # of an uplink that neither the configuration nor a route gives one
 
 
@@ -121,7 +121,7 @@ def fits(leg: Route, addresses: Iterable[Address]) -> bool:
 
 
 def _reached(place: Place, leg: Route, *, in_main: bool) -> Route:
-    """A default that the kernel takes in any table.
+    """A default that the kernel takes in any table (tests/netns/test_ways.py).
 
     ``in_main``: main reaches its gateway, or did when it was put there.  Otherwise only a network does whose route the
     kernel has made itself; who makes them himself (networkd) may have put it into another table.
@@ -147,7 +147,8 @@ def _through(place: Place, gateway: str, at_hand: Iterable[Route]) -> Route:
 def _legs(routes: Iterable[Route], place: Place) -> list[Route]:
     """The legs through one interface of defaults, each a route of its own, in the kernel's order of preference.
 
-    Among equal metrics the kernel takes the first that it lists; a route for one type of service is no default.
+    Among equal metrics the kernel takes the first that it lists (tests/netns/test_routing_defects.py); a route for one
+    type of service is no default.
     """
     legs = [
         single(route, hop)
@@ -176,7 +177,7 @@ def _metric(leg: Route) -> int:
 
 
 def still_valid(remembered: Iterable[Route], addresses: Iterable[Address]) -> list[Route]:
-    """What the kernel would have left of routes when addresses went.
+    """What the kernel would have left of routes of main when addresses went (tests/netns/test_kernel_routes.py).
 
     It takes out IPv4 routes from an address that is gone, and lets IPv6 ones forget it.
     """

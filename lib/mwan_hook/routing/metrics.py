@@ -166,7 +166,8 @@ def _one(
 def _occupied(family: Family, snapshot: Snapshot, index: int, managed: frozenset[int]) -> set[int]:
     """IPv6 metrics of foreign defaults through other interfaces: ours would become one route with them.
 
-    The kernel shows such a route with the protocol of its first leg, so one of ours may have foreign legs.
+    The kernel shows such a route with the protocol of its first leg (tests/netns/test_kernel_routes.py), so one of ours
+    may have foreign legs.
     """
     if family is Family.IPV4:
         return set()

@@ -30,7 +30,7 @@ EACH_POLICY = 2  # its own, and its fallback's
 DEFAULT = 900
 
 KERNEL_MAIN, KERNEL_DEFAULT = 32766, 32767
-KERNEL_VRFS = 1000  # where the kernel puts its rule for VRFs when the first of them is made
+KERNEL_VRFS = 1000  # where the kernel puts its rule for VRFs when the first of them is made (drivers/net/vrf.c)
 LAST = KERNEL_MAIN - 1  # beyond it the kernel's main answers first
 
 LAST_BASE = LAST - DEFAULT

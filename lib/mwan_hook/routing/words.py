@@ -38,7 +38,8 @@ def line(change: Change, names: Mapping[int, str], decode: Decode | None = None)
     """
     verb, what, more = change.op.value, change.what, ""
     if change.op is Op.PREPEND and change.family is Family.IPV6:
-        verb = Op.ADD.value  # no order there: the kernel would join it with what stands at its metric
+        # There is no order there: the kernel would join it with what stands at its metric (test_kernel_routes.py).
+        verb = Op.ADD.value
     if isinstance(what, bytes):
         if decode is None:
             return f"{_ip(change.family)} route {change.op.value} ({len(what)} bytes) table {change.table}"
