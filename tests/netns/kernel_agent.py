@@ -59,7 +59,7 @@ def reread(family: Family, table: int, turns: Sequence[Sequence[str]]) -> list[t
         subprocess.run(["ip", family.flag, "-batch", "-"], input="\n".join(turn) + "\n", text=True, check=True)
         with reader:
             defaults = reader.defaults_of_main(family, reader.links())
-            routes = reader.whole(family, table, partial(collect, protocol=PROTOCOL))
+            routes = reader.whole(family, table, partial(collect, protocol=PROTOCOL, oif=0, defaults=True, disguised=0))
         told.append((routes is before[0], defaults is before[1], sum(map(len, routes)), len(defaults)))
         before = routes, defaults
     return told

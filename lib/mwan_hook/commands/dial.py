@@ -100,7 +100,7 @@ def _tell(root: str, loaded: Loaded, name: str, word: Word) -> tuple[Uplink, Act
         if len(able) != 1:
             words = "is not dialled: it has no `start`" if not able else f"means {', '.join(u.name for u in able)}"
             raise NotDialledError(f"uplink {name} {words}")
-        found = activation.judged(found, free=False)[0]
+        found = activation.judged(found, free=False, writes=True)[0]
         record = found.state.dials[able[0].name]
         records = {**found.state.dials, able[0].name: word(found, able[0], record)}
         stored = found.scene.state._replace(dials=records, begun=found.state.begun, rest="")

@@ -31,7 +31,7 @@ def run(root: str, since: str, until: str | None, options: Sequence[str], as_jso
     begin, end = span(since, until, now)
     wanted = changes.parsed(options, _names(root)) if options else ()
     both, told = Comparison(), sidebyside.Told(exact=not wanted)
-    for one in played(frames(root, begin, now if end is None else end), wanted):
+    for one in played(frames(root, begin, now if end is None else end), wanted, hurry=True):
         both.add(one)
         told.add(one)
     found, differ = both.done(), told.done()

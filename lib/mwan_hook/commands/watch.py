@@ -134,7 +134,7 @@ def why(look: Look, chosen: int, room: int) -> list[str]:
     """The story of an uplink in lines of at most ``room`` columns."""
     from mwan_hook.explain import why as explained
 
-    view = explained.view_of(look.judged, look.known)
+    view = explained.view_of(look.judged, readable=look.known)
     return explained.story_lines(view, [look.seen.uplinks[chosen]], room)
 
 

@@ -68,7 +68,7 @@ def _live(root: str) -> Live:
         judged = from_state.judged(seen)
         return Live(judged, why.view_of(judged, readable=False), (from_state.MISSING, *seen.messages))
     judged = judge.judge(look.to_read(root, loaded))
-    return Live(judged, why.view_of(judged), (*judged.scene.messages, *loaded.warnings))
+    return Live(judged, why.view_of(judged, readable=True), (*judged.scene.messages, *loaded.warnings))
 
 
 def _text(

@@ -48,7 +48,7 @@ def run(root: str, word: str | None, at: str, as_json: bool) -> int:
 
 def _then(frame: Frame, moment: float) -> Situation:
     """How things stood at a moment at which the frame held."""
-    view = why.view_of(frame)
+    view = why.view_of(frame, readable=True)
     return view._replace(now=view.now + moment - frame.wall, wall=moment)
 
 

@@ -112,9 +112,7 @@ def _network(one: Address) -> str:
     return network(one.address, one.prefixlen)
 
 
-def difference(
-    wanted: Wanted, there: Sequence[Endpoint], limit: int, memory: PathManager, on: bool = True
-) -> EndpointWork:
+def difference(wanted: Wanted, there: Sequence[Endpoint], limit: int, memory: PathManager, on: bool) -> EndpointWork:
     """What makes the kernel's endpoints and its limit of subflows as they should be.  ``on``: MPTCP is configured."""
     ours = [one for one in there if is_ours(one, memory.ids)]
     made, left_out = _fitting(wanted, there, ours)

@@ -41,7 +41,7 @@ JUDGED = frozenset(
 )
 
 
-def played(frames: Iterable[Frame], options: Sequence[Option] = (), hurry: bool = True) -> Iterator[Played]:
+def played(frames: Iterable[Frame], options: Sequence[Option], hurry: bool) -> Iterator[Played]:
     """Each frame with what follows from it; the same as was told, where there are no ``options``.  Raises ConfigError.
 
     What follows a break in the record follows from what was stored then.  Without ``hurry`` every run is judged whole.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def lines(seen: Judged | Frame, name: str, width: int) -> list[str]:
     """The whole story of an uplink, or of all of a template, for so many columns."""
-    view = view_of(seen)
+    view = view_of(seen, readable=True)
     return story_lines(view, named(view, name), width)
 
 
@@ -33,7 +33,7 @@ def story_lines(view: Situation, uplinks: Sequence[Uplink], width: int) -> list[
     return words.wrapped(paragraphs, width)
 
 
-def view_of(seen: Judged | Frame, readable: bool = True) -> Situation:
+def view_of(seen: Judged | Frame, readable: bool) -> Situation:
     """What is explained: how things stand, or stood.  ``readable``: whether the configuration is known."""
     if isinstance(seen, Frame):
         return Situation(seen.config, seen.uplinks, seen.state, seen.now, seen.wall, families=seen.seen.families)

@@ -28,9 +28,7 @@ class CanonicalRoutes(NamedTuple):
     dead: list[bytes]  # of other programs, with no nexthop that is alive
 
 
-def collect(
-    buffers: Iterable[bytes], protocol: int, oif: int = 0, defaults: bool = True, disguised: int = 0
-) -> CanonicalRoutes:
+def collect(buffers: Iterable[bytes], protocol: int, oif: int, defaults: bool, disguised: int) -> CanonicalRoutes:
     """Sort the routes of a dump; InterruptedDumpError if it is not of one moment.
 
     Of multipath routes only the legs through ``oif`` are taken, if it is given; of other programs' default routes
@@ -87,7 +85,8 @@ class Copier:
         source = self._source(family, index)
         for home in homes:
             source = self._with_home(source, family, home, index)
-        have = self._reader.whole(family, table, partial(collect, protocol=self._reader.protocol))
+        all_kinds = partial(collect, protocol=self._reader.protocol, oif=0, defaults=True, disguised=0)
+        have = self._reader.whole(family, table, all_kinds)
         there = set(have.ours)
         if not there.issuperset(source.others):
             from mwan_hook.kernel import copydiff
@@ -100,16 +99,16 @@ class Copier:
     def _source(self, family: Family, index: int) -> CanonicalRoutes:
         sort = partial(collect, protocol=self._reader.protocol, defaults=False)
         if self._mode is CopyRoutes.OWN:
-            own = partial(sort, oif=index)
+            own = partial(sort, oif=index, disguised=0)
             return self._reader.unicast(family, MAIN_TABLE, index, own)
         if family not in self._main:
-            own = partial(sort, disguised=DISGUISED[family])
+            own = partial(sort, oif=0, disguised=DISGUISED[family])
             self._main[family] = self._reader.whole(family, MAIN_TABLE, own)
         return self._main[family]
 
     def _with_home(self, source: CanonicalRoutes, family: Family, home: int, index: int) -> CanonicalRoutes:
         """Main's routes come before those of another table."""
-        own = partial(collect, protocol=self._reader.protocol, defaults=False, oif=index)
+        own = partial(collect, protocol=self._reader.protocol, oif=index, defaults=False, disguised=0)
         more = self._reader.unicast(family, home, index, own)
         from mwan_hook.kernel import copydiff
 

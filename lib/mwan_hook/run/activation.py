@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from mwan_hook.run.scene import Judged
 
 
-def judged(found: Judged, free: bool, writes: bool = True) -> tuple[Judged, DialRequest | None]:
+def judged(found: Judged, free: bool, writes: bool) -> tuple[Judged, DialRequest | None]:
     """What follows for dialled uplinks, with the request that the caller sends once the state is stored.
 
-    Without ``free`` this run has asked something already.
+    Without ``free`` this run has asked something already; without ``writes`` nothing is set aside on the disk.
     """
     seen, state = found.scene, _begun(found, writes)
     records = _mended(found, state)

@@ -91,7 +91,7 @@ def _work(judged: Judged) -> EndpointWork | None:
     made = tuple([one for one in wanted.made if Family.of(one.address) not in waiting])
     held = tuple([one for one in wanted.made if one not in made])
     wanted = wanted._replace(made=made, kept=(*wanted.kept, *held))
-    return endpoints.difference(wanted, paths.endpoints, paths.limit, memory)
+    return endpoints.difference(wanted, paths.endpoints, paths.limit, memory, on=True)
 
 
 def _names(judged: Judged) -> dict[int, str]:

@@ -49,13 +49,20 @@ class Run:
         self.drained: dict[str, str] = {}  # uplinks that this run has disabled, and why
         self._started = time.clock_gettime(time.CLOCK_BOOTTIME)
 
-    def reconcile(
-        self, rounds: Sequence[ProbedRound] = (), asked: Iterable[str] = (), take_events: bool = False
-    ) -> Judged:
-        """Look, judge, and change what differs.  ``asked``: interfaces that are to be probed, with those of events."""
+    def reconcile(self, rounds: Sequence[ProbedRound] = ()) -> Judged:
+        """Look, judge, and change what differs."""
+        return self._locked(rounds, take_events=False)
+
+    def take_events(self, asked: Iterable[str]) -> Judged:
+        """Take what is spooled, and reconcile.  ``asked``: interfaces that are to be probed, with those of events."""
+        self.asked |= {*asked}
+        return self._locked((), take_events=True)
+
+    def _locked(self, rounds: Sequence[ProbedRound], take_events: bool) -> Judged:
         held = lock.look(self.root)
         with held:
-            self.asked |= {*asked, *(_spooled(self.root) if take_events else ())}
+            if take_events:
+                self.asked |= {*_spooled(self.root)}
             judged = self._reconciled(held, rounds)
         if self.request:
             self._send(self.request, judged)
@@ -88,7 +95,7 @@ class Run:
         if (self.loaded.config.dials or judged.state.dials) and not dialling_rests(judged):
             from mwan_hook.run import activation
 
-            judged, self.request = activation.judged(judged, free=not self.sent)
+            judged, self.request = activation.judged(judged, free=not self.sent, writes=True)
         if self._table_waits(judged.scene):
             return judged._replace(changes=tuple(one for one in judged.changes if not isinstance(one.what, Ruleset)))
         return judged

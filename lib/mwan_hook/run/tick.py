@@ -107,7 +107,7 @@ def tick(root: str, loaded: Loaded, wish: Request) -> int:
     from mwan_hook.probes.loop import Late  # here, because what tells facts alone needs no probes
 
     started, run, late = clock(), Run(root, loaded), Late()
-    judged = run.reconcile(asked=wish.interfaces, take_events=True)
+    judged = run.take_events(wish.interfaces)
     refuse_strangers(judged, wish.names)
     _say_again(judged)
     while what_is_due(judged, wish, clock()):

@@ -23,7 +23,8 @@ SEEN = view_of(
             line(2, "cable"),
             *(one._replace(config=one.config._replace(name="usb")) for one in TEMPLATE),
         )
-    )
+    ),
+    readable=True,
 )
 
 

@@ -159,26 +159,26 @@ def done(work: EndpointWork, there: tuple[Endpoint, ...]) -> tuple[Endpoint, ...
 
 
 def test_what_is_wanted_is_made_once() -> None:
-    work = difference(want(point(1), point(2, LTE, flags=SUBFLOW | BACKUP)), (), 2, PathManager())
+    work = difference(want(point(1), point(2, LTE, flags=SUBFLOW | BACKUP)), (), 2, PathManager(), on=True)
     assert [(one.id, one.index, one.flags) for one in work.add] == [(172, FIBER, 2), (173, LTE, 6)]
     assert work.limit is None
-    again = difference(want(point(1), point(2, LTE, flags=6)), done(work, ()), 2, work.memory)
+    again = difference(want(point(1), point(2, LTE, flags=6)), done(work, ()), 2, work.memory, on=True)
     assert again.idle
     assert again.memory == work.memory
 
 
 def test_what_is_not_wanted_any_more_goes_and_has_its_id_again() -> None:
-    first = difference(want(point(1), point(2)), (), 2, PathManager())
+    first = difference(want(point(1), point(2)), (), 2, PathManager(), on=True)
     there = done(first, ())
-    fallen = difference(want(point(2)), there, 2, first.memory)
+    fallen = difference(want(point(2)), there, 2, first.memory, on=True)
     assert [one.address for one in fallen.delete] == ["192.0.2.1"]
-    risen = difference(want(point(1), point(2)), done(fallen, there), 2, fallen.memory)
+    risen = difference(want(point(1), point(2)), done(fallen, there), 2, fallen.memory, on=True)
     assert [(one.address, one.id) for one in risen.add] == [("192.0.2.1", 172)]
 
 
 def test_what_another_program_made_is_left_alone() -> None:
     theirs = (point(1, number=1), point(9, number=2, flags=0x1), point(2, number=172))
-    work = difference(want(point(1), point(2), point(3)), theirs, 8, PathManager())
+    work = difference(want(point(1), point(2), point(3)), theirs, 8, PathManager(), on=True)
     assert [(one.address, one.id) for one in work.add] == [("192.0.2.3", 173)]
     assert not work.delete
     gone = left(done(work, theirs), 8, work.memory)
@@ -193,32 +193,32 @@ def test_one_with_our_address_and_another_id_or_device_is_not_ours() -> None:
 
 def test_the_flag_is_changed_in_place() -> None:
     memory = PathManager({key(point(1)): 172})
-    work = difference(want(point(1, flags=6)), (point(1, number=172),), 2, memory)
+    work = difference(want(point(1, flags=6)), (point(1, number=172),), 2, memory, on=True)
     assert [(one.id, one.flags) for one in work.change] == [(172, 6)]
     assert not work.add
     assert not work.delete
-    back = difference(want(point(1)), (point(1, number=172, flags=6 | 0x8),), 2, memory)
+    back = difference(want(point(1)), (point(1, number=172, flags=6 | 0x8),), 2, memory, on=True)
     assert [(one.id, one.flags) for one in back.change] == [(172, SUBFLOW | 0x8)]  # fullmesh is the operator's
 
 
 def test_one_that_the_kernel_has_made_is_replaced_and_keeps_its_id() -> None:
-    work = difference(want(point(1)), (point(1, index=0, number=5, flags=IMPLICIT),), 2, PathManager())
+    work = difference(want(point(1)), (point(1, index=0, number=5, flags=IMPLICIT),), 2, PathManager(), on=True)
     assert [(one.id, one.flags & IMPLICIT) for one in work.add] == [(5, IMPLICIT)]
     assert work.memory.ids == {key(point(1)): 5}
     assert lines(work, {FIBER: "eth1"}) == ["ip mptcp endpoint add 192.0.2.1 dev eth1 subflow"]
 
 
 def test_an_address_on_two_uplinks_is_an_endpoint_of_the_first_and_moves_after_a_deletion() -> None:
-    first = difference(want(point(1), point(1, LTE)), (), 2, PathManager())
+    first = difference(want(point(1), point(1, LTE)), (), 2, PathManager(), on=True)
     assert [one.index for one in first.add] == [FIBER]
-    moved = difference(want(point(1, LTE)), done(first, ()), 2, first.memory)
+    moved = difference(want(point(1, LTE)), done(first, ()), 2, first.memory, on=True)
     assert moved.crowded
     assert [one.index for one in (*moved.delete, *moved.add)] == [FIBER, LTE]
 
 
 def test_beyond_what_the_kernel_holds_the_rest_is_left_out() -> None:
     theirs = (point(100, number=1), point(101, number=2))
-    work = difference(want(*(point(n) for n in range(1, 10))), theirs, 2, PathManager())
+    work = difference(want(*(point(n) for n in range(1, 10))), theirs, 2, PathManager(), on=True)
     assert len(work.add) == MOST - len(theirs)
     assert work.left_out == ("192.0.2.7", "192.0.2.8", "192.0.2.9")
     assert work.limit == MOST - 1
@@ -226,8 +226,8 @@ def test_beyond_what_the_kernel_holds_the_rest_is_left_out() -> None:
 
 def test_what_is_deprecated_stays_while_it_stands_and_is_not_made() -> None:
     old = Wanted((), (point(1),))
-    assert difference(old, (), 2, PathManager()).idle
-    assert difference(old, (point(1, number=172),), 2, PathManager({key(point(1)): 172})).idle
+    assert difference(old, (), 2, PathManager(), on=True).idle
+    assert difference(old, (point(1, number=172),), 2, PathManager({key(point(1)): 172}), on=True).idle
 
 
 # ---------------------------------------------------------------- the limit
@@ -237,13 +237,13 @@ def test_what_is_deprecated_stays_while_it_stands_and_is_not_made() -> None:
 def test_the_limit_is_raised_to_the_number_less_one_and_never_lowered(
     limit: int, count: int, found: int | None
 ) -> None:
-    assert difference(want(*(point(n) for n in range(count))), (), limit, PathManager()).limit == found
+    assert difference(want(*(point(n) for n in range(count))), (), limit, PathManager(), on=True).limit == found
 
 
 def test_the_limit_is_put_back_to_what_was_before_us() -> None:
-    first = difference(want(*(point(n) for n in range(4))), (), 2, PathManager())
+    first = difference(want(*(point(n) for n in range(4))), (), 2, PathManager(), on=True)
     there = done(first, ())
-    second = difference(want(*(point(n) for n in range(6))), there, 3, first.memory)
+    second = difference(want(*(point(n) for n in range(6))), there, 3, first.memory, on=True)
     assert (second.limit, second.memory.before) == (5, 2)
     # killed before it was set: the limit is still the earlier one of ours
     for limit, found in ((5, 2), (3, 2), (2, None), (6, None)):
@@ -252,7 +252,7 @@ def test_the_limit_is_put_back_to_what_was_before_us() -> None:
 
 def test_a_limit_that_another_program_lowered_meanwhile_is_what_was_before_us() -> None:
     memory = PathManager(before=2, raised=(5,))
-    work = difference(want(*(point(n) for n in range(6))), (), 4, memory)
+    work = difference(want(*(point(n) for n in range(6))), (), 4, memory, on=True)
     assert (work.limit, work.memory.before, work.memory.raised) == (5, 4, (5,))
 
 
@@ -294,14 +294,14 @@ def test_after_any_order_of_events_ours_are_as_wanted_and_others_stay(seed: int)
                 theirs, there = [*theirs, one], (*there, one)
         chosen = [point(n, dice.choice((FIBER, LTE)), flags=dice.choice((2, 6))) for n in range(12)]
         wish = want(*dice.sample(chosen, dice.randrange(len(chosen))))
-        work = difference(wish, there, limit, memory)
+        work = difference(wish, there, limit, memory, on=True)
         memory = work.memory  # stored before anything is done
         if dice.random() < 0.3:  # killed after some of it
             work = work._replace(add=work.add[: dice.randrange(len(work.add) + 1)], change=(), limit=None)
             there = done(work, there)
             continue
         there, limit = done(work, there), limit if work.limit is None else work.limit
-        assert difference(wish, there, limit, memory).idle
+        assert difference(wish, there, limit, memory, on=True).idle
         assert {one for one in there if memory.ids.get(key(one)) != one.id} == {*theirs}
         assert len({one.id for one in there}) == len(there)
     work = left(there, limit, memory)

@@ -154,7 +154,7 @@ def views(draw: st.DrawFn) -> Situation:
         dark_since=draw(st.just(0.0) | moments),
         dark=("one",),
     )
-    made = why.view_of(frame(lines, known=known))
+    made = why.view_of(frame(lines, known=known), readable=True)
     order = tuple((one,) for one in lines if draw(st.booleans()))
     policy = Policy("p", order=tuple((one.name,) for (one,) in order), fallback=draw(st.sampled_from(tuple(Fallback))))
     return made._replace(
@@ -187,7 +187,7 @@ def test_all_that_can_be_is_explained_with_a_reason_and_without_an_error(view: S
 
 def test_families_that_different_lines_carry_are_told_apart() -> None:
     seen = frame((line(1, "one", (Family.IPV4,)), line(2, "two", (Family.IPV6,))))
-    four, six, *_ = why.overview(why.view_of(seen))
+    four, six, *_ = why.overview(why.view_of(seen, readable=True))
     assert four.startswith("one (eth1) carries the IPv4 default: no other uplink is online.")
     assert six.startswith("two (eth2) carries the IPv6 default: no other uplink is online.")
 

@@ -82,7 +82,7 @@ class Machine:
         self.judge([ProbedRound(jobs[0], whole, self.now, tuple(results))])
 
     def view(self) -> Situation:
-        return why.view_of(frame(self.uplinks, self.now, known=self.state, config=self.config))
+        return why.view_of(frame(self.uplinks, self.now, known=self.state, config=self.config), readable=True)
 
 
 def lived(uplinks: Sequence[Uplink], pasts: Sequence[Past]) -> Machine:
@@ -173,7 +173,7 @@ def test_a_degraded_line_is_good_again_not_before_the_time_that_was_said(
     known = Quality(one.ipv4.key, NOW - ago, lost, checked_at=NOW - ago, checking=checking and ago < window)
     uplinks = (one, line(2, "two", (V4,)))
     made = state(uplinks, one={"degraded": True, "quality": known})
-    said = good_again(why.view_of(frame(uplinks, known=made)), one, V4)
+    said = good_again(why.view_of(frame(uplinks, known=made), readable=True), one, V4)
     assert said is not None
     now, memory = NOW, made.uplinks["one"].ipv4
     while memory.degraded and now < said + 5 * window:
@@ -188,7 +188,7 @@ def test_a_degraded_line_is_good_again_not_before_the_time_that_was_said(
 def test_a_quicker_line_takes_the_lead_at_the_time_that_was_said(since: float) -> None:
     uplinks = (line(1, "one"), line(2, "two", metric=100))
     made = state(uplinks, one={"leads": since, "srtt_ms": 90.0})
-    said = leads_from(why.view_of(frame(uplinks, known=made)), uplinks[0], V4)
+    said = leads_from(why.view_of(frame(uplinks, known=made), readable=True), uplinks[0], V4)
     assert said is not None
 
     def leader(now: float) -> str:
@@ -196,4 +196,4 @@ def test_a_quicker_line_takes_the_lead_at_the_time_that_was_said(since: float) -
         return next(name for name, memory in memories.items() if memory.ipv4.leads is not None)
 
     assert (leader(said - 0.5), leader(said)) == ("one", "two")
-    assert leads_from(why.view_of(frame(uplinks, NOW + 1000, known=made)), uplinks[0], V4) is None
+    assert leads_from(why.view_of(frame(uplinks, NOW + 1000, known=made), readable=True), uplinks[0], V4) is None

@@ -145,7 +145,7 @@ def test_what_is_said_of_a_moment_can_be_asked_for_again(
 
 
 def test_a_day_begins_when_it_does_here() -> None:
-    view = view_of(frame(LINES))
+    view = view_of(frame(LINES), readable=True)
     begins = day(view, "2026-07-01")
     assert begins is not None
     assert begins - view.now + view.wall == at("2026-07-01 00:00:00")

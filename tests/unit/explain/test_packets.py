@@ -44,7 +44,7 @@ SHARED = {1000: (route(1000, ONE),)}
 
 
 def seen(table: int = 1000, last_resort: LastResort = LastResort.MAIN) -> Situation:
-    made = why.view_of(frame(LINES))
+    made = why.view_of(frame(LINES), readable=True)
     routing = Routing(default_table=table, last_resort=last_resort)
     return made._replace(config=made.config._replace(routing=routing), policies=(POLICY,))
 

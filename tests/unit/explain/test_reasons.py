@@ -75,7 +75,7 @@ def view(*uplinks: Uplink, more: Mapping[str, Any] | None = None, **changes: Any
     routing = Routing(**{key: given.pop(key) for key in tuple(given) if key in Routing._fields})
     own = {key: given.pop(key) for key in tuple(given) if key in Situation._fields and key != "state"}
     known = state(uplinks, **changes)._replace(**given)
-    made = why.view_of(frame(uplinks, known=known))
+    made = why.view_of(frame(uplinks, known=known), readable=True)
     return made._replace(config=Config(routing, PROBE, tuple(u.config for u in uplinks)), **own)
 
 

@@ -73,7 +73,7 @@ def past(*runs: Sequence[Sequence[str]], moved: dict[str, tuple[int, int]] | Non
 
 
 def replayed(found: Sequence[Frame], *options: str) -> list[Played]:
-    return list(played(found, changes.parsed(options, ("line1", "line2"))))
+    return list(played(found, changes.parsed(options, ("line1", "line2")), hurry=True))
 
 
 def events(found: Sequence[Played], uplink: str) -> list[tuple[int, str]]:
@@ -333,4 +333,4 @@ def test_what_is_only_counted_is_what_a_whole_judgement_makes_of_it(seed: int, o
         whole = list(played(found, wanted, hurry=False))
     except ConfigError:
         return  # two are required of one target
-    assert list(played(found, wanted)) == whole
+    assert list(played(found, wanted, hurry=True)) == whole

@@ -55,7 +55,7 @@ def standing_by(record: Activation, *, up: bool) -> Situation:
     if not up:
         four, six = (way(2, family, "interface is gone") for family in FAMILIES)
         lines[1] = lines[1]._replace(link=None, ipv4=four, ipv6=six)
-    return why.view_of(frame(lines, known=state(lines)._replace(dials={"two": record})))
+    return why.view_of(frame(lines, known=state(lines)._replace(dials={"two": record})), readable=True)
 
 
 def asked(record: Activation, now: float, outlook: Outlook, *, up: bool) -> Verb | None:
@@ -89,7 +89,7 @@ def test_a_drain_ends_then_at_the_latest() -> None:
     lines = (line(1, "one", draining=True), line(2, "two"))
     known = Draining(1.0, NOW + 90, 7)
     made = state(lines)._replace(drains={"one": known})
-    until = said(why.view_of(frame(lines, known=made)), "drained")
+    until = said(why.view_of(frame(lines, known=made), readable=True), "drained")
     allotment = Allotment(draining={"one": Drain(1.0, 600)})
 
     def over(now: float) -> bool:
@@ -102,7 +102,7 @@ def test_a_new_period_of_a_quota_begins_then() -> None:
     usage = Usage(period="2026-06-01", periods={"2026-06-01": 2000}, stage=Stage.EXCEEDED, first="2026-05-01")
     lines = (line(1, "one", quota=1000), line(2, "two"))
     lines = (lines[0]._replace(metric=301), lines[1])
-    view = why.view_of(frame(lines, known=state(lines)._replace(usage={"one": usage})))
+    view = why.view_of(frame(lines, known=state(lines)._replace(usage={"one": usage})), readable=True)
     until = said(view, "over_quota")
 
     def stage(now: float) -> Stage:
@@ -115,7 +115,7 @@ def test_a_new_period_of_a_quota_begins_then() -> None:
 
 def test_a_gateway_that_answers_again_is_used_then() -> None:
     lines, before = (line(1, "one"),), Turn("10.0.1.3", {"10.0.1.1": NOW - 60})
-    view = why.view_of(frame(lines, known=state(lines)._replace(turns={"one/ipv4": before})))
+    view = why.view_of(frame(lines, known=state(lines)._replace(turns={"one/ipv4": before})), readable=True)
     until, memory = said(view, "turn"), view.memory(lines[0], Family.IPV4)
     answers = {"10.0.1.1": True, "10.0.1.3": True}
 
@@ -129,6 +129,6 @@ def test_repair_begins_then_although_all_lines_are_out() -> None:
     lines = (line(1, "one", repair=(Rung("renew", 60),)), line(2, "two"))
     out = {"status": Status.OFFLINE, "good": 0}
     made = state(lines, one=out, two=out)._replace(dark_since=NOW - 30, dark=("one", "two"))
-    until = said(why.view_of(frame(lines, known=made)), "rests")
+    until = said(why.view_of(frame(lines, known=made), readable=True), "rests")
     keeps: Callable[[float], bool] = lambda now: dark.keeps_back(made, now)  # noqa: E731
     assert (keeps(until - JUST), keeps(until)) == (True, False)

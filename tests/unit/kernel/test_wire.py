@@ -188,23 +188,28 @@ def many(count: int, protocol: int = THEIRS, table: int = 254) -> list[bytes]:
     return [route_message(n, *chance.choice(shapes_), table=table, protocol=protocol) for n in range(count)]
 
 
+def collected(buffers: list[bytes]) -> copies.CanonicalRoutes:
+    """All routes of a dump."""
+    return copies.collect(buffers, OURS, oif=0, defaults=True, disguised=0)
+
+
 def in_buffers(messages: list[bytes], size: int) -> list[bytes]:
     return [b"".join(messages[start : start + size]) for start in range(0, len(messages), size)]
 
 
 @pytest.mark.parametrize("size", [1, 7, 400])
 def test_main_and_its_copies_become_the_same_bytes(size: int) -> None:
-    main = copies.collect(in_buffers(many(400), size), OURS)
+    main = collected(in_buffers(many(400), size))
     write = canonical.writer(100000, OURS, 0)
     copy = [message(wire.RTM_NEWROUTE, write(route)[16:]) for route in main.others]
-    have = copies.collect(in_buffers(copy, size), OURS)
+    have = collected(in_buffers(copy, size))
     assert (len(set(main.others)), main.ours, have.others) == (400, [], [])
     assert set(have.ours) == set(main.others)
 
 
 @pytest.mark.parametrize("table", [7, 254, 1001, 0x12345678])
 def test_many_routes_are_written_as_one_is(table: int) -> None:
-    routes = copies.collect([b"".join(many(3000))], OURS).others
+    routes = collected([b"".join(many(3000))]).others
     flags = wire.NLM_F_CREATE | wire.NLM_F_EXCL
     assert len({len(route) for route in routes}) > 2
     assert copydiff.messages(routes, table, OURS, flags) == [*map(canonical.writer(table, OURS, flags), routes)]
@@ -222,7 +227,7 @@ def test_each_message_of_a_buffer_has_its_place_and_the_last_one_asks_for_an_ans
 def test_messages_one_by_one_and_in_one_buffer_give_the_same() -> None:
     messages = [*many(50), *many(50, OURS), route_message(9, flags=wire.RTNH_F_DEAD), route_message(8, flags=0x14)]
     random.Random(3).shuffle(messages)
-    alone, together = copies.collect(messages, OURS), copies.collect([b"".join(messages)], OURS)
+    alone, together = collected(messages), collected([b"".join(messages)])
     assert [set(routes) for routes in alone] == [set(routes) for routes in together]
     assert len(together.dead) == 1
 
@@ -230,7 +235,7 @@ def test_messages_one_by_one_and_in_one_buffer_give_the_same() -> None:
 def test_bytes_that_look_like_a_header_do_not_break_a_route() -> None:
     mark = struct.pack("=HHI", wire.RTM_NEWROUTE, 2, SEQUENCE)
     messages = [*many(20), route_message(77, (wire.RTA_METRICS, mark + mark)), *many(5, OURS)]
-    alone, together = copies.collect(messages, OURS), copies.collect([b"".join(messages)], OURS)
+    alone, together = collected(messages), collected([b"".join(messages)])
     assert [set(routes) for routes in alone] == [set(routes) for routes in together]
 
 
@@ -240,7 +245,7 @@ def test_an_interrupted_dump_is_noticed_wherever_it_says_so(place: int, mixed: b
     messages = many(50) if mixed else [route_message(n) for n in range(50)]
     messages[place] = messages[place][:6] + b"\x12" + messages[place][7:]
     with pytest.raises(frames.InterruptedDumpError):
-        copies.collect([b"".join(messages)], OURS)
+        collected([b"".join(messages)])
     with pytest.raises(frames.InterruptedDumpError):
         frames.checked(b"".join(messages))
 
@@ -313,7 +318,7 @@ def test_changes_are_written_as_an_operator_would_type_them(change: Change, line
 
 def test_a_raw_copy_is_shown_with_what_it_keeps() -> None:
     kept = (wire.RTA_METRICS, frames.number(2, 1400) + frames.number(8, 1360))
-    (route,) = copies.collect([route_message(1, metric(7), kept)], OURS).others
+    (route,) = collected([route_message(1, metric(7), kept)]).others
     for flags, verb in ((wire.NLM_F_EXCL, "add"), (wire.NLM_F_APPEND, "append"), (wire.NLM_F_REPLACE, "replace")):
         raw = canonical.writer(1001, OURS, wire.NLM_F_CREATE | flags)(route)
         shown = words.line(Change(Op.ADD, raw, 1001), {3: "wan1"}, copywords.describe)
@@ -321,7 +326,7 @@ def test_a_raw_copy_is_shown_with_what_it_keeps() -> None:
 
 
 def test_a_raw_copy_through_a_nexthop_object_names_that_and_no_device() -> None:
-    (route,) = copies.collect([route_message(1, (wire.RTA_NH_ID, (7).to_bytes(4, "little")))], OURS).others
+    (route,) = collected([route_message(1, (wire.RTA_NH_ID, (7).to_bytes(4, "little")))]).others
     raw = canonical.writer(1001, OURS, wire.NLM_F_CREATE | wire.NLM_F_EXCL)(route)
     shown = words.line(Change(Op.ADD, raw, 1001), {3: "wan1"}, copywords.describe)
     assert shown == "ip route add 10.0.1.0/24 nhid 7 table 1001 proto 172 scope link"

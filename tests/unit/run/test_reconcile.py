@@ -164,19 +164,19 @@ def test_no_run_fails_by_its_record(world: World) -> None:
 
 def test_what_the_run_was_asked_for_lasts_until_it_is_stored(world: World) -> None:
     world.run.asked = frozenset({"eth1"})
-    world.run.reconcile(asked=["eth2"])
+    world.run.take_events(["eth2"])
     assert world.asked == {"eth1", "eth2"} and not world.run.asked
 
 
 def test_events_are_taken_out_of_the_spool_by_a_run_that_is_to_take_them_only(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    world.run.reconcile(take_events=True)
+    world.run.take_events(())
     spool.put(world.root, "add", "eth7")
     (Path(world.root) / files.EVENTS / "torn").write_text("{")
     world.run.reconcile()
     assert world.asked == frozenset() and "torn" not in capsys.readouterr().err
-    world.run.reconcile(take_events=True)
+    world.run.take_events(())
     assert world.asked == {"eth7"} and "torn" in capsys.readouterr().err
 
 
