@@ -21,7 +21,7 @@ MODULES = {
 }
 
 GROUND = (
-    *("model", "light", "plainjson", "plainos", "addresses", "credible", "dates", "durations"),
+    *("model", "light", "plainjson", "plainos", "addresses", "columns", "credible", "dates", "durations"),
     *("markup", "phrases", "redact", "say", "wrapping"),
 )
 PURE = ("verdict", "quota", "routing", "others", "policy", "firewall", "dial", "repair", "connections")

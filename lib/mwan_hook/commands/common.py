@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mwan_hook.commands import columns
+from mwan_hook import columns
 from mwan_hook.durations import largest_unit
 from mwan_hook.verdict import dark
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from mwan_hook.commands.columns import Table
+    from mwan_hook.columns import Table
     from mwan_hook.model import State
 
 HEADER = ("TARGET", "FAMILY", "SINCE", "IGNORED")

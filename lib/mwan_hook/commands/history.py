@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from mwan_hook import dates
+from mwan_hook.columns import Table, TableRow
 from mwan_hook.commands import screen
-from mwan_hook.commands.columns import Table, TableRow
 from mwan_hook.model import Transition
 from mwan_hook.store import history
 from mwan_hook.wrapping import Styled

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mwan_hook.commands import columns
+from mwan_hook import columns
 from mwan_hook.model import FAMILIES, Family, State
 from mwan_hook.policy import order
 from mwan_hook.policy.policies import BoundPolicy, via
@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from mwan_hook.commands.columns import Table
+    from mwan_hook.columns import Table
     from mwan_hook.run.scene import Judged, Scene
 
 HEADER = ("POLICY", "UPLINKS", "IPV4", "IPV6", "FALLBACK")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import time
 
-from mwan_hook import config
-from mwan_hook.commands import columns, screen
+from mwan_hook import columns, config
+from mwan_hook.commands import screen
 from mwan_hook.model import MwanError
 from mwan_hook.repair import words
 from mwan_hook.repair.steps import NAMES

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 
-from mwan_hook.commands import columns
+from mwan_hook import columns
 from mwan_hook.light import NamedTuple
 from mwan_hook.say import say, shown
 from mwan_hook.wrapping import Styled
@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from mwan_hook.commands.columns import Table
+    from mwan_hook.columns import Table
     from mwan_hook.wrapping import Line
 
 

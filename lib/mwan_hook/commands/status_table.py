@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mwan_hook import dates, phrases
-from mwan_hook.commands.columns import Table, TableRow, lines, paragraph
+from mwan_hook.columns import Table, TableRow, lines, paragraph
 from mwan_hook.commands.status_json import best_tier
 from mwan_hook.durations import largest_unit
 from mwan_hook.light import NamedTuple

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
-from mwan_hook import config
-from mwan_hook.commands import columns, screen
+from mwan_hook import columns, config
+from mwan_hook.commands import screen
 from mwan_hook.model import Stage, UsageError
 from mwan_hook.phrases import many
 from mwan_hook.quota import usage as quota
@@ -22,7 +22,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from mwan_hook.commands.columns import Table
+    from mwan_hook.columns import Table
     from mwan_hook.config import Loaded
     from mwan_hook.model import Uplink, Usage
     from mwan_hook.run.scene import Judged

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from mwan_hook import dates
+from mwan_hook.columns import Table, TableRow, blocks, paragraph
 from mwan_hook.commands import sparks, status_table
-from mwan_hook.commands.columns import Table, TableRow, blocks, paragraph
 from mwan_hook.commands.status_table import NO_UPLINKS, View
 from mwan_hook.explain.pulse import SPAN
 from mwan_hook.light import NamedTuple

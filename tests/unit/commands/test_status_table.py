@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from mwan_hook.columns import lines
 from mwan_hook.commands import status_table
-from mwan_hook.commands.columns import lines
 from mwan_hook.commands.status_json import document
 from mwan_hook.commands.status_table import View
 from mwan_hook.config.targets import parse

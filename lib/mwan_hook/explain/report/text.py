@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from mwan_hook import columns
 from mwan_hook.explain import causes
 from mwan_hook.explain.outages import TROUBLE
 from mwan_hook.explain.report import words
-from mwan_hook.light import NamedTuple
 from mwan_hook.model import DEGRADED, STANDBY, UNKNOWN
 from mwan_hook.phrases import FAMILIES, many
 
@@ -31,19 +31,12 @@ SAID = {
 }
 
 
-class Grid(NamedTuple):
-    """A table: the first columns are words, the others figures."""
-
-    rows: Sequence[Sequence[str]]
-    texts: int  # columns of words
-
-
 def lines(report: Report, about: About) -> list[str]:
     """All of it."""
     found = [*_head(report, about), ""]
     if not report.lines:
         return [*found, "Nothing is on record of this time."]
-    found += [*_grid(Grid(_figures(report), 1)), "", *_grid(Grid(_shares(report, about), 1)), ""]
+    found += [*_grid(_figures(report), 1), "", *_grid(_shares(report, about), 1), ""]
     found += [*_bands(report), ""]
     return [line.replace(words.NOTHING, "-") for line in (*found, *_outages(report, about), *_coverage(report, about))]
 
@@ -127,7 +120,7 @@ def _outages(report: Report, about: About) -> Iterator[str]:
         yield "No outage was seen."
         return
     heads = ("BEGIN", *(("UTC",) if about.one else ()), "DURATION", "LINE", "WHAT DIED")
-    yield from _grid(Grid([heads, *(_outage(one, about) for one in found[:MOST_OUTAGES])], len(heads)))
+    yield from _grid([heads, *(_outage(one, about) for one in found[:MOST_OUTAGES])], len(heads))
     if len(found) > MOST_OUTAGES:
         yield f"... and {len(found) - MOST_OUTAGES} before these"
 
@@ -167,20 +160,19 @@ def _coverage(report: Report, about: About) -> Iterator[str]:
         yield f"{cause}: {causes.MEANINGS.get(cause, '')}"
 
 
-def _grid(grid: Grid) -> list[str]:
-    """Columns below each other; where they are too wide together, the first one has a line of its own."""
-    widths = [max(len(row[place]) for row in grid.rows) for place in range(len(grid.rows[0]))]
-    if sum(widths) + 2 * (len(widths) - 1) <= WIDTH:
-        return [_row(row, widths, grid.texts) for row in grid.rows]
-    found = []
-    for row in grid.rows:
-        found += [row[0], f"  {_row(row[1:], widths[1:], grid.texts - 1)}"]
-    return found
+def _grid(rows: Sequence[Sequence[str]], texts: int) -> list[str]:
+    """Columns below each other, the first ``texts`` of words and the others of figures.
+
+    Where they are too wide together, the first one has a line of its own.
+    """
+    found = _beside(rows, texts)
+    if max(map(len, found)) <= WIDTH:
+        return found
+    rest = _beside([row[1:] for row in rows], texts - 1)
+    return [line for row, more in zip(rows, rest, strict=True) for line in (row[0], f"  {more}")]
 
 
-def _row(row: Sequence[str], widths: Sequence[int], texts: int) -> str:
-    cells = [
-        cell.ljust(width) if place < texts else cell.rjust(width)
-        for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-    ]
-    return "  ".join(cells).rstrip()
+def _beside(rows: Sequence[Sequence[str]], texts: int) -> list[str]:
+    """A line a row, however long."""
+    table = columns.plain((), rows, range(texts, len(rows[0])))
+    return ["".join(span.text for span in line) for line in columns.lines(table, None)]

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mwan_hook.commands import columns, screen
-from mwan_hook.commands.columns import Table, TableRow
+from mwan_hook import columns
+from mwan_hook.columns import Table, TableRow
+from mwan_hook.commands import screen
 from mwan_hook.say import shown
 from mwan_hook.wrapping import Styled, width
 

@@ -99,7 +99,7 @@ class _Grid:
         self.rows, self.heads = rows, heads
         cells = zip(*(row.cells for row in rows), strict=True)
         self.sizes = [max(columns(cell.text) for cell in column) for column in cells]
-        self.right = right - {len(self.sizes) - 1}
+        self.right = right
         self.start = sum(self.sizes[:-1]) + GAP * (len(self.sizes) - 1)  # of the last column
         self.end = self.start + (self.sizes[-1] if self.sizes else 0)
 
@@ -137,7 +137,8 @@ class _Grid:
             yield from self.stacked(place, self.fitting(room), room)
 
     def _is_beside(self, row: TableRow, room: int) -> bool:
-        return self.end <= room or room - self.start >= max(READABLE, columns(row.cells[-1].text))
+        sentences = len(self.sizes) - 1 not in self.right
+        return self.end <= room or (sentences and room - self.start >= max(READABLE, columns(row.cells[-1].text)))
 
     def stacked(self, place: int, count: int, room: int) -> Iterator[Line]:
         """A row with ``count`` cells in the first line; the others below, with their headings, then the last."""
