@@ -227,5 +227,3 @@ ROWS: dict[str, ReasonRow] = {
 
 CARRIES = frozenset(_CARRIES)
 """What says that an uplink is used."""
-AGAINST = frozenset((*_STANDS_BY, *_FACTS, *_OFFLINE, *_DIALLED))
-"""What says that it is not."""

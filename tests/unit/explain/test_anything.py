@@ -8,9 +8,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mwan_hook.explain import document, why, words
+from mwan_hook.explain import document, reasons, why, words
 from mwan_hook.explain.carriage import carriages
-from mwan_hook.explain.reasons import AGAINST, CARRIES, ROWS
+from mwan_hook.explain.reasons import CARRIES, ROWS
 from mwan_hook.explain.values import Situation
 from mwan_hook.model import (
     FAMILIES,
@@ -38,6 +38,8 @@ from mwan_hook.policy.policies import BoundPolicy
 from tests.frames import BOOTED, NOW, PROBE, frame, line, state, way
 
 NAMES = ("one", "two", "dsl", "for")
+# What says that an uplink is not used.
+AGAINST = {*reasons._STANDS_BY, *reasons._FACTS, *reasons._OFFLINE, *reasons._DIALLED}
 MISSING = ("", "", "", "interface is gone", "administratively down", "no carrier", "no address", "no gateway", "?")
 REASONS = ("", "2 of 2 targets answered", "not probed yet", "hung up: one is online", "no carrier")
 
@@ -173,10 +175,10 @@ def views(draw: st.DrawFn) -> Situation:
 def test_all_that_can_be_is_explained_with_a_reason_and_without_an_error(view: Situation) -> None:
     found = carriages(view)
     for uplink in view.uplinks:
-        for family, reasons in why.told(view, uplink, found, why.whole):
+        for family, told in why.told(view, uplink, found, why.whole):
             used = uplink.name in found[family].names or uplink in found[family].kept
-            assert reasons[0].kind in (CARRIES if used else AGAINST)
-            assert reasons[0].uplink == uplink.name
+            assert told[0].kind in (CARRIES if used else AGAINST)
+            assert told[0].uplink == uplink.name
         assert why.story(view, uplink) and why.brief(view, uplink, found)
     text = "\n".join(words.wrapped(why.overview(view), 80))
     assert text and "{" not in text and not any(len(text_line) > 80 for text_line in text.splitlines())
