@@ -41,6 +41,22 @@ def loads(text: str | bytes) -> Any:
     return json.loads(text)
 
 
+def last_object(text: bytes, name: bytes) -> dict[str, Any]:
+    """The object that is the last field of the last line, by its name; the rest of the line is not read.
+
+    Empty where the last line has no such field there, is torn, or is no JSON.
+    """
+    opening = b'"%s":{' % name
+    start = text.rfind(opening)
+    if start < 0 or text[-3:] != b"}}\n" or text.find(b"\n", start) != len(text) - 1:
+        return {}
+    try:
+        found: dict[str, Any] = loads(text[start + len(opening) - 1 : -2])
+    except (ValueError, RecursionError):
+        return {}
+    return found
+
+
 def dumps(value: object) -> str:
     """``value`` in ASCII without spaces.  Raises TypeError if JSON has no word for it, ValueError for a loop."""
     if not HALVES:

@@ -81,3 +81,25 @@ def test_what_holds_itself_is_a_value_error() -> None:
 def test_reading_and_writing_are_each_others_opposite() -> None:
     value = {"a": [1, 2.5, None, True, "\u00e4\udc80"], "b": {}}
     assert plainjson.loads(plainjson.dumps(value)) == value
+
+
+@pytest.mark.usefixtures("halves")
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (b'{"a":1,"at":{"v":1}}\n', {"v": 1}),
+        (b'{"at":{"v":1}}\n{"a":[],"at":{"v":2,"w":{}}}\n', {"v": 2, "w": {}}),
+        (b'orn":"}}","at":{"v":1}}\n', {"v": 1}),
+        (b'{"at":{"v":1}}\n{"a":1}\n', {}),
+        (b'{"at":{"v":1}}\n{"a":{"b":1}}\n', {}),
+        (b'{"a":1,"at":{"v":1}}', {}),
+        (b'{"a":1,"at":{"v":1}\n', {}),
+        (b'{"a":1,"at":{"v":}}\n', {}),
+        (b'{"a":1,"at":{"v":"\xff\xfe}}\n', {}),
+        (b'{"a":1,"at":{"v":1},"b":{}}\n', {}),
+        (b'{"at":' + b'{"a":' * 100_000 + b"}}\n", {}),
+        (b"", {}),
+    ],
+)
+def test_the_last_object_of_a_line_is_read_alone(text: bytes, found: object) -> None:
+    assert plainjson.last_object(text, b"at") == found

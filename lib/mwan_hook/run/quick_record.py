@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 RECORD = "run/mwan-hook/record"
-AT, TAIL = b'"at":{', 320
+TAIL = 320
 
 
 def last(root: str, state: dict[str, Any]) -> dict[str, Any]:
@@ -23,8 +23,8 @@ def last(root: str, state: dict[str, Any]) -> dict[str, Any]:
         tail = posix.pread(descriptor, TAIL, max(0, size - TAIL))
     finally:
         posix.close(descriptor)
-    at: dict[str, Any] = plainjson.loads(tail[tail.rindex(AT) + len(AT) - 1 : -2])
-    if tail[-3:] != b"}}\n" or at["v"] != 1 or (at["boot"], at["now"]) != (state["boot_id"], state["saved_at"]):
+    at = plainjson.last_object(tail, b"at")
+    if at.get("v") != 1 or (at["boot"], at["now"]) != (state["boot_id"], state["saved_at"]):
         raise Doubt
     return at
 

@@ -30,7 +30,6 @@ VERSION = 1
 LARGEST = 2 << 20  # bytes; beyond that the file becomes the older of the two
 SEGMENT = 900.0  # seconds after which a segment begins that can be played alone
 TAIL = 320  # bytes; the last field of a run's line is no longer
-AT = b'"at":{'
 
 
 def keep(judged: Judged, rounds: Sequence[ProbedRound], asked: frozenset[str], happened: Sequence[Transition]) -> None:
@@ -87,13 +86,7 @@ def _opened(path: str) -> int:
 
 def last(tail: bytes) -> Plain:
     """The last field of the last line, where that is one of a run; empty where it is not, or is torn."""
-    start = tail.rfind(AT)
-    if start < 0 or tail[-3:] != b"}}\n" or tail.find(b"\n", start) != len(tail) - 1:
-        return {}
-    try:
-        found = plainjson.loads(tail[start + len(AT) - 1 : -2])
-    except (ValueError, RecursionError):
-        return {}
+    found = plainjson.last_object(tail, b"at")
     return found if found.get("v") == VERSION else {}
 
 

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 VERSION = 1
 _BEGINNING = 40  # bytes of a line that have its kind
-AT = b'"at":{'
 SAMPLE = b'{"v":1,"k":"bytes"'  # how its line begins
 BEGIN = b'{"v":1,"k":"config"'  # how the line of a configuration does, with which each segment begins
 KINDS = {"config": ConfigRecord, "facts": FactsRecord, "base": BaseRecord, "run": RunRecord, "bytes": BytesRecord}
@@ -106,13 +105,10 @@ def flushed(root: str) -> tuple[str, float]:
 
 def at_of(line: bytes) -> dict[str, Any]:
     """The last field of a run's line; empty of another one, or one that cannot be read."""
-    start = line.rfind(AT)
-    if start < 0 or line[-3:] != b"}}\n":
-        return {}
+    found = plainjson.last_object(line, b"at")
     try:
-        found: dict[str, Any] = plainjson.loads(line[start + len(AT) - 1 : -2])
         codec.decoder("At")(found)
-    except (ValueError, RecursionError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError):
         return {}
     return found
 
