@@ -144,7 +144,13 @@ def literal(text: str, family: Family) -> bool:
 
 def timed_out(job: Job) -> ProbeAnswer:
     """Nothing came until the deadline."""
-    return ProbeAnswer(Connectivity.LIMITED, None, f"timed out after {round(job.timeout, 3):g} s")
+    return ProbeAnswer(Connectivity.LIMITED, None, f"{_WORDS[errno.ETIMEDOUT]} after {round(job.timeout, 3):g} s")
+
+
+def is_silence(error: str | None) -> bool:
+    """Whether these words of a Result say that nothing at all came back."""
+    words = error or ""
+    return _WORDS[errno.ETIMEDOUT] in words or words.endswith(_WORDS[errno.EHOSTUNREACH])
 
 
 def not_sent(error: OSError) -> ProbeAnswer:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from mwan_hook.kernel import neighbours
 from mwan_hook.kernel.reader import Reader
 from mwan_hook.model import NO_NEXTHOP, PROTOCOL, Family, Result
+from mwan_hook.probes.bound import is_silence
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,4 +36,5 @@ def _is_dead(reader: Reader, key: Key) -> bool:
 
 
 def _said(one: Result) -> Result:
-    return one._replace(error=NO_NEXTHOP)
+    """What was heard stays: a host that refuses a connection has answered, and that may decide."""
+    return one._replace(error=NO_NEXTHOP) if is_silence(one.error) else one
