@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,6 +40,15 @@ match = eth2
 metric = 20
 """
 EVER = float("inf")
+# The program under a service manager, as far as the flush of the record asks for one.
+UNDER_SYSTEMD = """
+import os, sys
+from mwan_hook.store import wake
+wake.watched, wake.SYSTEMCTL = lambda _: True, os.environ["SYSTEMCTL"]
+sys.argv[0] = "mwan-hook"
+from mwan_hook.__main__ import main
+sys.exit(main())
+"""
 
 
 @pytest.fixture(scope="module")
@@ -176,6 +188,46 @@ def test_a_ring_that_is_half_full_is_written_before_its_hour_is_over(router: Rou
     for name in ("record", "record.1"):
         (ring(router).parent / name).unlink()
     assert last in [frame.now for frame in played(router)]
+
+
+@pytest.mark.parametrize("words", [("check", "--now"), ("event", "--facts"), ("disable", "cable")], ids=" ".join)
+def test_a_service_manager_that_hangs_holds_up_neither_routes_nor_runs(
+    router: Router, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    full(router)
+    started, systemctl = tmp_path / "started", tmp_path / "systemctl"
+    systemctl.write_text(f'#!/bin/sh\necho "$@" >{started}.new && mv {started}.new {started}\nexec sleep 20\n')
+    systemctl.chmod(0o755)
+    router.ns.ip("link set eth1 down")
+    argv = router.ns.argv(router.python, "-c", UNDER_SYSTEMD, "--root", str(router.root), *words)
+    waiting = subprocess.Popen(
+        argv, env={**os.environ, **router.environment(), "SYSTEMCTL": str(systemctl)}, start_new_session=True
+    )
+    try:
+        process.wait_for("the flush", started.exists)
+        assert waiting.poll() is None
+        assert router.way_out() == ["radio"]
+        for lock in (files.STATE_LOCK, files.PROBE_LOCK):
+            with (router.root / lock).open("r+b") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        router.ns.ip("link set eth1 up")
+        router.check()
+        assert waiting.poll() is None, "it still waits"
+    finally:
+        os.killpg(waiting.pid, signal.SIGKILL)
+        waiting.wait()
+        router.mwan("enable", "cable")
+
+
+def test_two_flushes_at_once_write_it_once(router: Router) -> None:
+    configure(router)
+    router.mwan("record")
+    router.check()
+    last = played(router)[-1].now
+    both = [router.start("record") for _ in range(2)]
+    assert [one.wait(30) for one in both] == [0, 0]
+    ring(router).unlink()
+    assert [frame.now for frame in played(router)].count(last) == 1
 
 
 def test_under_systemd_the_unit_writes_it_and_the_chores_start_that(

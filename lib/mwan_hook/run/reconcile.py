@@ -46,6 +46,7 @@ class Run:
         self.moved = False  # something was changed, or has happened
         self.request: DialRequest | None = None  # what is asked of what dials once the state is stored
         self.sent = False  # one was: a run asks one thing
+        self.ring_full = False  # a file of the record's ring is, and the disk has not all of it yet
         self.drained: dict[str, str] = {}  # uplinks that this run has disabled, and why
         self._started = time.clock_gettime(time.CLOCK_BOOTTIME)
 
@@ -221,7 +222,7 @@ class Run:
         if fresh and not failed and self.loaded.config.record.keep and self.memory:
             from mwan_hook.run import record
 
-            record.keep(judged._replace(state=self.memory), rounds, self.asked, happened)
+            self.ring_full |= record.keep(judged._replace(state=self.memory), rounds, self.asked, happened)
         self.asked = frozenset()
         return judged._replace(state=state, stamp=self.stamp)
 

@@ -32,17 +32,17 @@ SEGMENT = 900.0  # seconds after which a segment begins that can be played alone
 TAIL = 320  # bytes; the last field of a run's line is no longer
 
 
-def keep(judged: Judged, rounds: Sequence[ProbedRound], asked: frozenset[str], happened: Sequence[Transition]) -> None:
-    """Write down what has led to the state that is stored now.  ``judged``: as it was, its state as it is stored."""
+def keep(judged: Judged, rounds: Sequence[ProbedRound], asked: frozenset[str], happened: Sequence[Transition]) -> bool:
+    """Write down what has led to the state that is stored now; whether a file of the ring was full.
+
+    ``judged``: as it was, its state as it is stored.
+    """
     path = files.under(judged.scene.root, files.RECORD)
     try:
         run = _seen(judged, rounds, asked)
-        if _keep(path, judged, {**run, "happened": [plain(one) for one in happened]} if happened else run):
-            from mwan_hook.run import recordlines
-
-            recordlines.flush(judged.scene)
+        return _keep(path, judged, {**run, "happened": [plain(one) for one in happened]} if happened else run)
     except Exception:  # noqa: BLE001 - routes stand, and the next failover depends on this run's probes
-        return  # the state was written beside it: where there is no room that has said so
+        return False  # the state was written beside it: where there is no room that has said so
 
 
 def _keep(path: str, judged: Judged, run: Plain) -> bool:

@@ -89,13 +89,16 @@ def facts(root: str) -> int:
     code = _said(run.finish(judged), run.failed)
     if told and not code:
         complain(attempted(lambda: listening.over(root, told)))
+    _flush(run, judged)
     return code
 
 
 def at_once(root: str, loaded: Loaded) -> int:
     """Look and change what differs; no probe, so that a command need not wait for one.  Raises MwanError."""
     run = Run(root, loaded)
-    return _said(run.finish(run.reconcile()), run.failed)
+    judged = run.finish(run.reconcile())
+    _flush(run, judged)
+    return _said(judged, run.failed)
 
 
 def tick(root: str, loaded: Loaded, wish: Request) -> int:
@@ -134,6 +137,7 @@ def tick(root: str, loaded: Loaded, wish: Request) -> int:
         from mwan_hook.run import remember
 
         complain(attempted(lambda: remember.keep(root, loaded)))
+    _flush(run, judged)
     return code
 
 
@@ -147,6 +151,14 @@ def _say_again(judged: Judged) -> None:
 def _said(judged: Judged, failed: bool) -> int:
     complain(judged.state.errors)
     return 1 if judged.state.errors or failed else 0
+
+
+def _flush(run: Run, judged: Judged) -> None:
+    """Have a ring that is half full written: last and without a lock, since that waits for the service manager."""
+    if run.ring_full:
+        from mwan_hook.run import recordlines
+
+        complain(attempted(lambda: recordlines.flush(judged.scene)))
 
 
 def _look_after(root: str, loaded: Loaded, judged: Judged) -> None:

@@ -79,6 +79,7 @@ class Machine:
         self.lot, self.root = lot, root
         self.restless = lot.choice((0.0, 0.1, 1.0))
         self.state = State("boot")
+        self.full = 0  # files of the record's ring
         self.now, self.wall = 1000.0, 1_700_000_000.0
         self.dead: set[str] = set()  # targets that answer by no uplink
         self.links = {name: Plug() for name in NAMES}
@@ -147,7 +148,7 @@ class Machine:
         )
         self.state = after._replace(saved_at=self.now, saved_wall=self.wall, firewall=Firewall())
         if self.root:
-            record.keep(judged._replace(state=self.state), made, asked, told)
+            self.full += record.keep(judged._replace(state=self.state), made, asked, told)
         return Lived(self.config, seen_then, made, Instant(self.now, self.wall), scene.state, after, uplinks, told)
 
     def _short_runs(self) -> Iterator[Lived]:

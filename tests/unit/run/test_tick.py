@@ -338,7 +338,7 @@ def run_of(monkeypatch: pytest.MonkeyPatch, prober: Prober, wish: Request) -> tu
     site.run(0)
 
     class Run:
-        failed = False
+        failed = ring_full = False
 
         def __init__(self, *_: Any) -> None:
             pass
