@@ -3,18 +3,24 @@
 A run imports up to ninety modules.  Python's own finder looks for each in a listing of its directory, by five endings,
 and its loader works out twice where the bytecode is, asks for the source once more and reads through three layers;
 here the name says where both are, which saves one in ten of a run's instructions.  What is not there, or is not as it
-should be, is left to Python's own (tests/unit/test_finder.py).
+should be, is left to Python's own (tests/unit/test_finder.py); so is all where that has no such parts any more.
 """
 
 import sys
-from _frozen_importlib import ModuleSpec
-from _frozen_importlib_external import (  # type: ignore[attr-defined]
-    MAGIC_NUMBER,
-    SourceFileLoader,
-    _compile_bytecode,
-    cache_from_source,
-)
 from posix import O_CLOEXEC, O_RDONLY, close, open, read, stat
+
+try:
+    from _frozen_importlib import ModuleSpec
+    from _frozen_importlib_external import (  # type: ignore[attr-defined]
+        MAGIC_NUMBER,
+        SourceFileLoader,
+        _compile_bytecode,
+        cache_from_source,
+    )
+
+    KNOWN = sys.implementation.cache_tag is not None  # else there is no bytecode
+except ImportError:
+    SourceFileLoader, KNOWN = object, False  # type: ignore[misc,assignment]
 
 __version__ = "0.1.0"
 
@@ -31,6 +37,8 @@ HEADER = 16  # bytes of it before the code
 class Loader(SourceFileLoader):
     """Load a module from its bytecode, if that is of the source that the finder has seen."""
 
+    broken = False  # the bytecode is not there, or is none
+
     def __init__(self, name: str, file: str, bytecode: str, source: "stat_result") -> None:
         super().__init__(name, file)
         self.bytecode, self.source = bytecode, source
@@ -43,15 +51,25 @@ class Loader(SourceFileLoader):
         return module
 
     def get_code(self, fullname: str) -> "CodeType | None":
-        """See importlib.abc.InspectLoader."""
+        """See importlib.abc.InspectLoader.
+
+        Bytecode that was torn, by a power cut say, is made anew; Python's own would raise, and so would every run.
+        """
         try:
             content = _read(self.bytecode)
-        except OSError:
-            content = b""
-        if not content.startswith(_header(self.source)) or len(content) == AT_ONCE:
+            if content.startswith(_header(self.source)) and len(content) < AT_ONCE:
+                code: CodeType = _compile_bytecode(memoryview(content)[HEADER:], fullname, self.bytecode, self.path)
+                return code
             return super().get_code(fullname)
-        code: CodeType = _compile_bytecode(memoryview(content)[HEADER:], fullname, self.bytecode, self.path)
-        return code
+        except Exception:  # noqa: BLE001 - of many kinds; if the source is to blame, that is raised below
+            self.broken = True
+        return super().get_code(fullname)
+
+    def get_data(self, path: str) -> bytes:
+        """See importlib.abc.ResourceLoader."""
+        if self.broken and path == self.bytecode:
+            raise OSError(path)
+        return super().get_data(path)
 
 
 def _read(path: str) -> bytes:
@@ -103,4 +121,5 @@ class Finder:
         return f"{before}{stem}{after}"
 
 
-sys.meta_path.insert(0, Finder)
+if KNOWN:
+    sys.meta_path.insert(0, Finder)

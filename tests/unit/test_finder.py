@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import marshal
 import os
 import pkgutil
 import py_compile
 import sys
+from collections.abc import Callable
 from importlib.machinery import PathFinder, SourceFileLoader
 from importlib.util import module_from_spec
 from pathlib import Path
@@ -92,6 +94,53 @@ def test_bytecode_that_is_none_is_made_anew(tmp_path: Path, content: bytes) -> N
     bytecode.write_bytes(content)
     assert loaded(tmp_path).SAID == 1
     assert bytecode.read_bytes() == right
+
+
+TORN: dict[str, Callable[[bytes], bytes]] = {
+    "header": lambda right: right[:16],
+    "first byte": lambda right: right[:17],
+    "half": lambda right: right[: len(right) // 2],
+    "all but one": lambda right: right[:-1],
+    "zeros": lambda right: right[:16] + bytes(len(right) - 16),
+    "noise": lambda right: right[:16] + b"\xff" * 64,
+    "another object": lambda right: right[:16] + marshal.dumps("SAID"),
+}
+
+
+@pytest.mark.parametrize("torn", TORN)
+def test_bytecode_that_is_torn_behind_its_header_is_made_anew(tmp_path: Path, torn: str) -> None:
+    """As a power cut leaves it.  Python's own would raise, at each start."""
+    _, bytecode = written(tmp_path, "SAID = 1\n")
+    loaded(tmp_path)
+    right = bytecode.read_bytes()
+    bytecode.write_bytes(TORN[torn](right))
+    assert loaded(tmp_path).SAID == 1
+    assert bytecode.read_bytes() == right
+
+
+def test_torn_bytecode_that_cannot_be_replaced_does_no_harm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, bytecode = written(tmp_path, "SAID = 1\n")
+    loaded(tmp_path)
+    bytecode.write_bytes(torn := bytecode.read_bytes()[:-1])
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    assert loaded(tmp_path).SAID == 1
+    assert bytecode.read_bytes() == torn
+
+
+def test_torn_bytecode_that_names_its_source_by_content_is_made_anew(tmp_path: Path) -> None:
+    path, bytecode = written(tmp_path, "SAID = 1\n")
+    py_compile.compile(str(path), str(bytecode), invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
+    bytecode.write_bytes(bytecode.read_bytes()[:-1])
+    assert loaded(tmp_path).SAID == 1
+
+
+def test_a_mistake_in_a_source_is_said_in_pythons_words(tmp_path: Path) -> None:
+    written(tmp_path, "SAID = \n")
+    with pytest.raises(SyntaxError, match="invalid syntax"):
+        loaded(tmp_path)
+    written(tmp_path, "raise ValueError('mine')\n")
+    with pytest.raises(ValueError, match="mine"):
+        loaded(tmp_path)
 
 
 def test_what_cannot_be_read_is_left_to_python(tmp_path: Path) -> None:
