@@ -20,7 +20,10 @@ def addresses(name: str, wanted: int) -> list[str]:
     """Addresses, each once and without a zone.  ``wanted``: an address family.  Raises MwanError, UnansweredError."""
     found: list[list[str] | MwanError] = []
     asking = Thread(target=lambda: found.append(_asked(name, wanted)), daemon=True)
-    asking.start()
+    try:
+        asking.start()
+    except RuntimeError as error:  # no room for another thread
+        raise UnansweredError(f"{name}: {error}") from error
     asking.join(PATIENCE)
     if not found:
         servers = ", ".join(nameservers(RESOLV_CONF)) or "none is configured"

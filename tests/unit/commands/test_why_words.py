@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
+import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -117,6 +121,30 @@ def test_a_name_server_that_is_dead_is_not_waited_for_long(tmp_path: Path, monke
     with pytest.raises(MwanError, match=r"printer is no uplink, and may be .* within 0.1 s \(192.0.2.53\); uplinks"):
         asked.destinations("printer", SEEN)
     assert time.monotonic() - begun < 0.9
+
+
+def test_where_no_thread_can_be_begun_the_name_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", full)
+    with pytest.raises(MwanError, match="printer is no uplink, and may be a destination: can't start") as failed:
+        asked.destinations("printer", SEEN)
+    assert failed.value.code == 1
+
+
+def test_a_name_server_that_is_dead_does_not_hold_up_the_end_of_the_program() -> None:
+    code = (
+        "import socket, sys, time\n"
+        "from mwan_hook.commands import lookup\n"
+        "socket.getaddrinfo, lookup.PATIENCE = lambda *_: time.sleep(30), 0.1\n"
+        "lookup.addresses('printer', 0)\n"
+    )
+    env = {**os.environ, "PYTHONPATH": str(Path(lookup.__file__).parents[2])}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=20, check=False
+    )
+    assert "no name server has answered" in done.stderr
 
 
 @pytest.mark.parametrize("word", ["spare", "cable2"])  # the second one is close to a name that is there
