@@ -5,11 +5,11 @@ Exit codes: 0 done, 1 something failed, 2 usage, 75 busy.
 
 from __future__ import annotations
 
-import argparse
 import os
 from importlib import import_module
 
 from mwan_hook import __version__
+from mwan_hook.commands.english import argparse
 from mwan_hook.commands.parsing import Parser
 from mwan_hook.commands.rows import GROUPS
 

@@ -106,6 +106,7 @@ LIBRARIES = {
     "filelock": ("store.filelocked",),
     "jeepney": ("notify.bus.link", "modem.bus"),
     "yaml": ("imports.yamltree",),
+    "argparse": ("commands.english",),
 }
 # Where flock(2) is called; docs/decisions.md says why it is not filelock that does.
 LOCKING = {"store.lock", "store.history", "run.quiet", "machine.detached"}

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
-
+from mwan_hook.commands.english import argparse
 from mwan_hook.durations import measured
 
 TYPE_CHECKING = False

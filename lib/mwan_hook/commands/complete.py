@@ -6,9 +6,9 @@ then the line is a slash.
 
 from __future__ import annotations
 
-import argparse
 import os
 
+from mwan_hook.commands.english import argparse
 from mwan_hook.model import MwanError
 from mwan_hook.say import say
 from mwan_hook.store import state as states

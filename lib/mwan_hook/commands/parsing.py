@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import difflib
 import shutil
 import sys
 import textwrap
+
+from mwan_hook.commands.english import argparse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

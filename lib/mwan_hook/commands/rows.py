@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
-
 from mwan_hook.commands import arguments
+from mwan_hook.commands.english import argparse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

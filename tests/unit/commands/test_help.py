@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
+import struct
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -68,3 +73,57 @@ def test_what_others_start_is_no_guess(name: str, capsys: pytest.CaptureFixture[
 )
 def test_the_value_of_root_is_no_command(args: list[str], word: str) -> None:
     assert first_word(args) == word
+
+
+def catalogue(words: dict[str, str]) -> bytes:
+    """A .mo file, as gettext(3) has them."""
+    given = sorted({"": "Content-Type: text/plain; charset=UTF-8\n", **words}.items())
+    count, tables, texts = len(given), [b"", b""], b""
+    for which in (0, 1):
+        for pair in given:
+            text = pair[which].encode()
+            tables[which] += struct.pack("<II", len(text), 28 + 16 * count + len(texts))
+            texts += text + b"\0"
+    return struct.pack("<7I", 0x950412DE, 0, count, 28, 28 + 8 * count, 0, 0) + b"".join(tables) + texts
+
+
+SPEAKS = """
+import gettext, os, sys
+before, opened = dict(os.environ), []
+gettext.bindtextdomain("messages", sys.argv[1])
+sys.addaudithook(lambda event, given: opened.append(str(given[0])) if event == "open" else None)
+from mwan_hook import cli
+try:
+    cli.run(sys.argv[2:])
+except SystemExit:
+    pass
+assert not [path for path in opened if path.endswith(".mo")]
+assert gettext.gettext("usage: ") == "Aufruf: ", "others have it as ever"
+assert dict(os.environ) == before, "hooks inherit it"
+"""
+SEARCHES = """
+import sys
+from mwan_hook import cli
+cli.parser().parse_args(["status"])
+assert not {"gettext", "locale"} & {*sys.modules}
+"""
+
+
+def in_german(*argv: str) -> subprocess.CompletedProcess[str]:
+    """Run Python where the operator's language is German."""
+    env = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[1]), "LANG": "de_DE.UTF-8", "LANGUAGE": "de"}
+    return subprocess.run([sys.executable, "-c", *argv], env=env, capture_output=True, text=True, check=True)
+
+
+@pytest.mark.parametrize("args", [["status", "--help"], ["status", "--frob"], ["trace"]])
+def test_all_words_are_english_although_there_is_a_catalogue(tmp_path: Path, args: list[str]) -> None:
+    place = tmp_path / "de" / "LC_MESSAGES"
+    place.mkdir(parents=True)
+    (place / "messages.mo").write_bytes(catalogue({"usage: ": "Aufruf: ", "options": "Optionen"}))
+    done = in_german(SPEAKS, str(tmp_path), *args)
+    said = done.stdout + done.stderr
+    assert said.startswith("usage: ") and "Optionen" not in said
+
+
+def test_no_catalogue_is_looked_for() -> None:
+    in_german(SEARCHES)
