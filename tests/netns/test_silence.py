@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from mwan_hook.addresses import VIA_IPV6
 from mwan_hook.config.targets import parse
 from mwan_hook.kernel import neighbours
 from mwan_hook.kernel.reader import Reader
@@ -74,6 +75,14 @@ def test_what_is_known_on_another_link_or_said_by_proxy_is_nothing(machine: Netn
     machine.ip(f"neigh add proxy {gateway} dev line")
     assert not is_silent(machine, family, gateway)
     machine.ip(f"neigh del proxy {gateway} dev line")
+
+
+def test_an_ipv4_route_by_an_ipv6_gateway_has_a_neighbour_too(machine: Netns) -> None:
+    machine.ip("neigh replace fe80::1 dev line nud failed")
+    assert is_silent(machine, Family.IPV4, f"{VIA_IPV6}fe80::1")
+    machine.ip(f"neigh replace fe80::1 dev line {LLADDR} nud reachable")
+    assert not is_silent(machine, Family.IPV4, f"{VIA_IPV6}fe80::1")
+    machine.ip("neigh flush dev line nud all")
 
 
 WORDS = [
