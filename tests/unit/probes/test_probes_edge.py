@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
+import socket
+import struct
 import sys
 import time
 from collections.abc import Generator
@@ -12,7 +15,7 @@ import pytest
 
 from mwan_hook import probes
 from mwan_hook.config import targets
-from mwan_hook.model import Connectivity, Family, Job, MwanError
+from mwan_hook.model import NO_NEXTHOP, Connectivity, Family, Job, MwanError
 from mwan_hook.probes import icmp, runner
 from mwan_hook.probes.bound import ProbeAnswer, guarded
 
@@ -86,3 +89,26 @@ def test_what_is_wrong_with_this_machine_is_not_said_of_a_target() -> None:
 
     with pytest.raises(MwanError):
         guarded(fail)
+
+
+@pytest.mark.parametrize(
+    ("number", "offender", "words"),
+    [
+        (errno.EHOSTUNREACH, "2001:db8::2", NO_NEXTHOP),
+        (errno.EHOSTUNREACH, "2001:db8::1", "host unreachable, says 2001:db8::1"),
+        (errno.EACCES, "2001:db8::2", "prohibited, says 2001:db8::2"),
+    ],
+)
+def test_only_an_address_that_is_not_found_is_the_next_hops_silence(number: int, offender: str, words: str) -> None:
+    """A route or filter of this machine may refuse a packet that is under way, too."""
+    token = bytes(range(12))
+
+    class Queue:
+        def recvmsg(self, *_: int) -> tuple[object, ...]:
+            place = struct.pack("=HHI", socket.AF_INET6, 0, 0) + socket.inet_pton(socket.AF_INET6, offender)
+            said = struct.pack("=IBBBBII", number, 3, 1, 3, 0, 0, 0) + place
+            return bytes((128, 0, 0, 0)) + token, [(socket.IPPROTO_IPV6, 25, said)], 0, None
+
+    asked = job("icmp://2001:db8::9")._replace(family=Family.IPV6, source="2001:db8::2")
+    answer = icmp._unreachable(Queue(), asked, token)  # type: ignore[arg-type]
+    assert answer is not None and (answer.connectivity, answer.error) == (LIMITED, words)
