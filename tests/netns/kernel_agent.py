@@ -5,14 +5,15 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+import time
+from _socket import SO_RCVBUF, SOL_SOCKET, socket
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from mwan_hook.kernel import bulk, copywords, write
-from mwan_hook.kernel.copies import Copier, collect
+from mwan_hook.kernel import bulk, copywords, netlink, watch, write
+from mwan_hook.kernel.copies import CanonicalRoutes, Copier, collect
 from mwan_hook.kernel.reader import Reader
 from mwan_hook.kernel.rereader import Rereader
-from mwan_hook.light import partial
 from mwan_hook.model import DEFAULT, PROTOCOL, Change, Copies, CopyRoutes, Family, Op
 from mwan_hook.routing import words
 
@@ -59,10 +60,56 @@ def reread(family: Family, table: int, turns: Sequence[Sequence[str]]) -> list[t
         subprocess.run(["ip", family.flag, "-batch", "-"], input="\n".join(turn) + "\n", text=True, check=True)
         with reader:
             defaults = reader.defaults_of_main(family, reader.links())
-            routes = reader.whole(family, table, partial(collect, protocol=PROTOCOL, oif=0, defaults=True, disguised=0))
+            routes = reader.whole(family, table, _all_kinds)
         told.append((routes is before[0], defaults is before[1], sum(map(len, routes)), len(defaults)))
         before = routes, defaults
     return told
+
+
+def _all_kinds(buffers: Iterable[bytes]) -> CanonicalRoutes:
+    return collect(buffers, PROTOCOL, oif=0, defaults=True, disguised=0)
+
+
+def stale(family: Family, table: int, turns: Sequence[Sequence[str]]) -> list[Sequence[str]]:
+    """The turns of lines for ip(8) after which one reader tells of a table otherwise than another that reads it.
+
+    The kernel goes on for a moment after some of them, between one reader's dump and the other's.
+    """
+    reader, found = Rereader(PROTOCOL), []
+    for turn in turns:
+        subprocess.run(["ip", "-batch", "-"], input="\n".join(turn) + "\n", text=True, check=True)
+        for patience in (0, 0.02, 0.05, 0.1):
+            time.sleep(patience)
+            with reader, Reader(PROTOCOL) as fresh:
+                told, right = (_told(one, family, table) for one in (reader, fresh))
+            if told == right:
+                break
+        else:
+            found.append(turn)
+    return found
+
+
+def _told(reader: Reader, family: Family, table: int) -> tuple[object, ...]:
+    links = reader.links()
+    defaults = reader.defaults_of_main(family, links)
+    hosts = [reader.hosts_of_main(family, link.index) for link in links]
+    return defaults, hosts, reader.whole(family, table, _all_kinds)
+
+
+def changed_while_read(family: Family, table: int, line: str) -> list[int]:
+    """How many routes one reader finds in a table, and then, where ip(8) had its turn right after it was read."""
+    reader = Rereader(PROTOCOL)
+    found: list[int] = []
+
+    def use(buffers: Iterable[bytes]) -> CanonicalRoutes:
+        read = _all_kinds(buffers)
+        subprocess.run(["ip", *line.split()], check=not found)
+        return read
+
+    for _ in range(2):
+        with reader:
+            found.append(sum(map(len, reader.whole(family, table, use))))
+    return found
 
 
 def strewn(family: Family, turns: Sequence[tuple[Sequence[str], Sequence[int]]]) -> list[list[int]]:
@@ -87,6 +134,25 @@ def send(messages: Sequence[bytes]) -> dict[int, tuple[int, str]]:
     return bulk.send(messages)
 
 
+def send_cramped(messages: Sequence[bytes]) -> dict[int, tuple[int, str]]:
+    """The same by a socket that holds few answers, as where net.core.rmem_max was made small."""
+    connect = netlink.connect
+
+    def small(groups: int = 0) -> socket:
+        sock = connect(groups)
+        sock.setsockopt(SOL_SOCKET, SO_RCVBUF, 4096)
+        return sock
+
+    netlink.connect = small
+    return bulk.send(messages)
+
+
+def unfiltered(family: Family, table: int, turns: Sequence[Sequence[str]]) -> list[tuple[bool, bool, int, int]]:
+    """What :func:`reread` tells where the kernel takes no filter."""
+    watch.program = lambda number: bytes(8)
+    return reread(family, table, turns)
+
+
 def version() -> str:
     """Which pyroute2 this is."""
     from importlib.metadata import version as of
@@ -95,7 +161,22 @@ def version() -> str:
 
 
 CALLS: dict[str, Callable[..., Any]] = {
-    call.__name__: call for call in (apply, read, compare, settle, reread, strewn, lines, send, version)
+    call.__name__: call
+    for call in (
+        apply,
+        read,
+        compare,
+        settle,
+        reread,
+        unfiltered,
+        stale,
+        changed_while_read,
+        strewn,
+        lines,
+        send,
+        send_cramped,
+        version,
+    )
 }
 
 

@@ -112,6 +112,7 @@ LIBRARIES = {
 LOCKING = {"store.lock", "store.history", "run.quiet", "machine.detached"}
 # Private modules of CPython, which cost less than the public ones that import them, and where they are named.
 PRIVATE = {
+    "_bisect": ("kernel.bulk",),
     "_collections": ("light",),
     "_frozen_importlib": ("",),
     "_frozen_importlib_external": ("",),

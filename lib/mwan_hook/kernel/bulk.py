@@ -1,15 +1,17 @@
 """Sending many ready route messages to the kernel at once.
 
 The kernel handles a buffer of messages inside send(), one after the other, and answers only those that fail and those
-that ask for it (tests/netns/test_kernel.py).  So one answer to a buffer is enough, and answers never outgrow the
-socket.
+that ask for it (tests/netns/test_kernel.py).  So one answer to a buffer is enough, and answers do not outgrow a socket
+of the usual size.
 """
 
 from __future__ import annotations
 
+from _bisect import bisect_right
 from _socket import MSG_DONTWAIT
 from _struct import pack, unpack_from
-from errno import EHOSTUNREACH, ENETUNREACH
+from errno import EHOSTUNREACH, ENETUNREACH, ENOBUFS
+from itertools import accumulate
 
 from mwan_hook.kernel import frames, netlink, wire
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from _socket import socket
     from collections.abc import Sequence
 
-CHUNK = 8192  # bytes; its refusals fit into any receive buffer
+CHUNK = 8192  # bytes; its refusals fit into a receive buffer of the usual size
 _LATER = (EHOSTUNREACH, ENETUNREACH)  # the route to the gateway may come after the one that needs it
 
 Refusals = dict[int, tuple[int, str]]
@@ -43,9 +45,10 @@ def send(messages: Sequence[bytes]) -> Refusals:
 
 def _send(sock: socket, messages: Sequence[bytes], positions: Sequence[int]) -> Refusals:
     refused: Refusals = {}
-    most = max(1, CHUNK // max([len(messages[position]) for position in positions]))
-    for start in range(0, len(positions), most):
-        chosen = positions[start : start + most]
+    ends, start = [0, *accumulate([len(messages[position]) for position in positions])], 0
+    while start < len(positions):
+        end = max(start + 1, bisect_right(ends, ends[start] + CHUNK) - 1)
+        chosen, start = positions[start:end], end
         sock.send(numbered([messages[position] for position in chosen]))
         refused.update((chosen[place], reason) for place, reason in _answers(sock).items())
     return refused
@@ -76,6 +79,10 @@ def _answers(sock: socket) -> Refusals:
             buffer = sock.recv(netlink.RECEIVE, MSG_DONTWAIT)
         except BlockingIOError:
             return refused
+        except OSError as error:
+            if error.errno != ENOBUFS:
+                raise
+            continue  # of what the socket could not hold, the next look finds that it is not there
         for message in frames.split(buffer):
             code, words = netlink.refusal(message)
             if code:
