@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mwan_hook.model import MAIN_TABLE, Family
-from tests.lab import Lab
+from tests.lab import Lab, wait_for
 from tests.netns.kernel import Kernel
 from tests.netns.test_kernel import BOTH, GATEWAYS, Bed
 
@@ -16,8 +16,10 @@ UNIT, OTHERS = 1001, 1002
 @pytest.fixture
 def bed(lab: Lab) -> Bed:
     made = Bed(lab.netns("kernel"))
+    made.ns.sysctl({"ipv6/conf/default/accept_dad": 0})  # its end would be news
     made.one = made.link("wan1", "192.168.1.80/24", "2001:db8:1::80/64")
     made.two = made.link("wan2", "192.168.3.2/24", "2001:db8:3::2/64")
+    wait_for("the last news of the links", lambda: made.ns.ip("link").count("state UP") == 4)
     return made
 
 
@@ -63,14 +65,82 @@ def test_a_large_table_is_read_again_once_its_own_routes_have_changed(
         "link set wan2-p down",
         "link set wan2 down",
         "address del {address} dev wan2",
+        "address add {host} dev wan2",
         "nexthop del id 5",
     ],
 )
 def test_what_may_take_routes_along_without_a_word_has_them_read_again(bed: Bed, family: Family, line: str) -> None:
-    address = "192.168.3.2/24" if family is Family.IPV4 else "2001:db8:3::2/64"
+    address, host = (
+        ("192.168.3.2/24", "192.0.2.1/32") if family is Family.IPV4 else ("2001:db8:3::2/64", "2001:db8::1/128")
+    )
     bed.ns.ip(f"nexthop add id 5 via {GATEWAYS[family][0]} dev wan1")
-    told = looks(bed, family, MAIN_TABLE, many(family, MAIN_TABLE), [], [line.format(address=address)])
+    told = looks(bed, family, MAIN_TABLE, many(family, MAIN_TABLE), [], [line.format(address=address, host=host)])
     assert [same for same, *_ in told] == [False, True, False]
+
+
+@BOTH
+def test_what_was_read_while_routes_may_still_go_is_read_once_more(bed: Bed, family: Family) -> None:
+    """With a nexthop object thousands go after the kernel has told of it, and a dump comes in between."""
+    bed.ns.ip(f"nexthop add id 5 via {GATEWAYS[family][0]} dev wan1")
+    told = looks(bed, family, MAIN_TABLE, many(family, MAIN_TABLE), [], ["nexthop del id 5"], [], [])
+    assert [same for same, *_ in told] == [False, True, False, False, True]
+
+
+@BOTH
+def test_what_changes_while_a_table_is_read_is_read_by_the_next_look(bed: Bed, family: Family) -> None:
+    one = "192.0.2.0/24" if family is Family.IPV4 else "2001:db8:77::/48"
+    looks(bed, family, UNIT, many(family, UNIT))
+    assert bed.call("changed_while_read", family, UNIT, f"route add {one} dev wan2 table {UNIT}") == [MANY, MANY + 1]
+
+
+@BOTH
+def test_without_a_filter_news_of_every_table_has_all_read_again(bed: Bed, family: Family) -> None:
+    one = "192.0.2.0/24" if family is Family.IPV4 else "2001:db8:77::/48"
+    more = [f"route add {one} dev wan2 table {UNIT}"], [f"route add {one} dev wan2"]
+    turns: list[list[str]] = [many(family, MAIN_TABLE), [], *more]
+    told = bed.call("unfiltered", family, MAIN_TABLE, turns)
+    assert [same for same, *_ in told] == [False, True, False, False]
+    assert told[3][2] == told[2][2] + 1
+
+
+@BOTH
+@pytest.mark.parametrize("ignores_dead", [0, 1])
+@pytest.mark.parametrize("table", [MAIN_TABLE, 7, 255, 256, UNIT, 0xFFFFFFFE])
+def test_what_is_kept_is_what_a_dump_tells(bed: Bed, family: Family, table: int, ignores_dead: int) -> None:
+    """Through all that happens to routes."""
+    bed.ns.sysctl(
+        {f"{family.value}/conf/{name}/ignore_routes_with_linkdown": ignores_dead for name in ("wan1", "wan2")}
+    )
+    a, b = GATEWAYS[family]
+    form = "192.0.{}.0/24" if family is Family.IPV4 else "2001:db8:7{}::/48"
+    first, second, third = (f"{form.format(n)} table {table}" for n in range(3))
+    source, length = ("192.168.3.7", 24) if family is Family.IPV4 else ("2001:db8:3::7", 64)
+    by_object = [f"route add {first} nhid 5", f"route add {second} nhid 9"]
+    turns = [
+        many(family, table),
+        [f"nexthop add id 5 via {b} dev wan2", f"nexthop add id 6 via {a} dev wan1", "nexthop add id 9 group 5/6"],
+        *([line] for line in by_object),
+        [f"nexthop replace id 5 via {a} dev wan1"],
+        [f"nexthop replace id 5 via {b} dev wan2"],
+        [f"route add {third} via {b} dev wan2"],
+        [f"route replace {third} via {b} dev wan2 mtu 1400"],
+        [f"route append {third} via {a} dev wan1"],
+        [f"route del {third} via {a} dev wan1"],
+        [f"route replace {third} nexthop via {a} dev wan1 nexthop via {b} dev wan2"],
+        ["link set wan2-p down"],
+        ["link set wan2-p up"],
+        ["nexthop del id 9"],
+        ["link set wan2 down"],
+        ["link set wan2 up"],
+        [f"address add {source}/{length} dev wan2" + (" nodad" if family is Family.IPV6 else "")],
+        [f"route add {first} dev wan2 src {source} metric 77"],
+        [f"address del {source}/{length} dev wan2"],
+        [f"route replace {first} dev wan2 metric 78"],
+        ["link add bridge0 type bridge", "link set wan2 master bridge0"],
+        ["link del wan2"],
+        [line.replace("route add", "route del") for line in many(family, table)[:9]],
+    ]
+    assert bed.call("stale", family, table, turns) == []
 
 
 @BOTH

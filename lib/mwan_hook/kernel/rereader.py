@@ -24,11 +24,16 @@ FEW = 500  # routes that are sooner read again than listened to
 
 
 class _Kept(NamedTuple):
-    """What was made of a table, each as a list of one or none; it holds until the socket has news."""
+    """What was made of a table, each as a list of one or none; it holds until there is news."""
 
     watch: socket
     routes: list[CanonicalRoutes]
     defaults: list[tuple[Route, ...]]
+
+    def forget(self) -> None:
+        """Have it read again."""
+        self.routes.clear()
+        self.defaults.clear()
 
 
 class Rereader(Reader):
@@ -37,12 +42,18 @@ class Rereader(Reader):
     def __init__(self, protocol: int) -> None:
         super().__init__(protocol)
         self._kept: dict[tuple[Family, int], _Kept] = {}
+        self._beside = watch.beside()
+        self._doubtful = False  # what this look reads: the kernel tells of a nexthop object before its routes go
         self._searched: dict[Family, set[int]] = {}
         self._closed = False
 
     def __enter__(self) -> Self:
+        """Look once more; what may be of a moment between two is forgotten."""
         if self._closed:
             self._open()
+        if self._doubtful:
+            self._forget()
+        self._doubtful = False
         return self
 
     def close(self) -> None:
@@ -88,7 +99,13 @@ class Rereader(Reader):
         if place not in self._kept:
             self._kept[place] = _Kept(watch.table(family, table), [], [])
         kept = self._kept[place]
-        if netlink.any_change((kept.watch,)):
-            kept.routes.clear()
-            kept.defaults.clear()
+        if netlink.any_change((self._beside,)):
+            self._forget()
+            self._doubtful = True
+        elif netlink.any_change((kept.watch,)):
+            kept.forget()
         return kept
+
+    def _forget(self) -> None:
+        for kept in self._kept.values():
+            kept.forget()
