@@ -175,6 +175,17 @@ def test_foreign_routes_in_the_table_are_neither_replaced_nor_joined(bed: Bed, f
     assert {route for route in bed.routes(family, 1001) if route.protocol != 172} == foreign
 
 
+def test_a_copy_is_put_beside_a_foreign_route_that_is_dead(bed: Bed) -> None:
+    a, b = GATEWAYS[V4]
+    bed.ns.sysctl({"ipv4/conf/wan2/ignore_routes_with_linkdown": 1})
+    ip(bed, V4, f"route add 10.1.0.0/16 via {b} table 1001 proto static", f"route add 10.1.0.0/16 via {a}")
+    bed.ns.ip("link set wan2-p down")
+    wait_for("the kernel to notice", lambda: "dead" in bed.ns.ip("route show table 1001"))
+    copied(bed, V4, 1001, bed.one)
+    found = [route for route in bed.routes(V4, 1001) if route.dst == "10.1.0.0/16"]
+    assert {(route.protocol, route.nexthops[0].index) for route in found} == {(4, bed.two), (172, bed.one)}
+
+
 @BOTH
 def test_copies_survive_a_lost_carrier_and_dead_routes_are_not_copied(bed: Bed, family: Family) -> None:
     a = GATEWAYS[family][0]
@@ -243,6 +254,9 @@ def test_a_gateway_behind_another_route_is_copied_in_any_order(bed: Bed, family:
     gateway = GATEWAYS[family][0]
     first, behind = ("10.200.0.1", "10.1.0.0/16") if family is V4 else ("2001:db8:f00::1", "2001:db8:a1::/48")
     ip(bed, family, f"route add {first} dev wan1", f"route add {behind} via {first} dev wan1")
+    header = b"\x08\0\x05\0" if family is V4 else b"\x14\0\x05\0"
+    through_gateways = [header in raw for raw in bed.call("compare", OWN, family, 1001, bed.one).add]
+    assert through_gateways == sorted(through_gateways)
     copied(bed, family, 1001, bed.one)
     assert of_one(listed(bed, family, "1001")) == of_one(listed(bed, family, "main"))
     assert gateway

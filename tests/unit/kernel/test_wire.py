@@ -216,6 +216,26 @@ def test_many_routes_are_written_as_one_is(table: int) -> None:
     assert copydiff.messages([], table, OURS, flags) == []
 
 
+def test_what_an_uplinks_table_lacks_is_added_once_and_what_gateways_need_comes_first() -> None:
+    behind = [bytearray(route_message(n, (wire.RTA_GATEWAY, bytes((10, 0, 9, 1))))) for n in range(1, 4)]
+    for one in behind:
+        one[22] = 0  # the scope of the world, not the link's
+    main = collected([*map(bytes, behind), route_message(9), route_message(9, protocol=THEIRS + 1)])
+    nothing = collected([])
+    found = copydiff.difference(Family.IPV4, 1001, main, nothing, OURS)
+    assert [one[42] for one in found.add] == [9, 1, 2, 3]
+    assert (found.kept, found.extra, found.replace) == (0, (), ())
+
+
+def test_a_copy_of_what_is_dead_stays_while_others_are_added() -> None:
+    dead = route_message(1, flags=wire.RTNH_F_DEAD)
+    main = collected([dead, route_message(2)])
+    have = collected([route_message(n, table=1001, protocol=OURS) for n in (1, 3)])
+    found = copydiff.difference(Family.IPV4, 1001, main, have, OURS)
+    assert [one[42] for one in found.add] == [2]
+    assert [route.dst for route in found.extra] == ["10.0.3.0/24"]
+
+
 @pytest.mark.parametrize("made", [[route_message(n) for n in range(300)], many(300), [route_message(1)]])
 def test_each_message_of_a_buffer_has_its_place_and_the_last_one_asks_for_an_answer(made: list[bytes]) -> None:
     sent = frames.split(bytes(bulk.numbered(made)))
