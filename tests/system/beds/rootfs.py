@@ -26,7 +26,7 @@ PACKAGES = (
 # unit tests run in Debian 13's image, too
 MORE = {
     "trixie": (
-        *("python3-pytest", "python3-pytest-xdist", "python3-pytest-rerunfailures", "python3-hypothesis"),
+        *("python3-pytest", "python3-pytest-xdist", "python3-hypothesis"),
         *("python3-pyfakefs", "python3-aiosmtpd", "python3-prometheus-client", "groff-base", "openssl"),
     )
 }
