@@ -27,7 +27,7 @@ HEADER = ("UPLINK", "INTERFACE", "STEP", "AFTER", "NEXT", "WHY NOT")
 
 
 class RepairUsageError(MwanError):
-    """A step that there is not, or a name that means several uplinks."""
+    """A step that is unknown, or a name that means several uplinks."""
 
     code = 2
 
