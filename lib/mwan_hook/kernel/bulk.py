@@ -7,11 +7,9 @@ of the usual size.
 
 from __future__ import annotations
 
-from _bisect import bisect_right
 from _socket import MSG_DONTWAIT
 from _struct import pack, unpack_from
 from errno import EHOSTUNREACH, ENETUNREACH, ENOBUFS
-from itertools import accumulate
 
 from mwan_hook.kernel import frames, netlink, wire
 
@@ -45,13 +43,26 @@ def send(messages: Sequence[bytes]) -> Refusals:
 
 def _send(sock: socket, messages: Sequence[bytes], positions: Sequence[int]) -> Refusals:
     refused: Refusals = {}
-    ends, start = [0, *accumulate([len(messages[position]) for position in positions])], 0
-    while start < len(positions):
-        end = max(start + 1, bisect_right(ends, ends[start] + CHUNK) - 1)
-        chosen, start = positions[start:end], end
+    for chosen in _parted(messages, positions):
         sock.send(numbered([messages[position] for position in chosen]))
         refused.update((chosen[place], reason) for place, reason in _answers(sock).items())
     return refused
+
+
+def _parted(messages: Sequence[bytes], positions: Sequence[int]) -> list[Sequence[int]]:
+    """Positions of what goes into a buffer each, one message at least."""
+    lengths = [len(messages[position]) for position in positions]
+    if sum(lengths) <= CHUNK:
+        return [positions] if positions else []
+    from _bisect import bisect_right  # here, because an event has no need of them
+    from itertools import accumulate
+
+    ends, start, found = [0, *accumulate(lengths)], 0, []
+    while start < len(positions):
+        end = max(start + 1, bisect_right(ends, ends[start] + CHUNK) - 1)
+        found.append(positions[start:end])
+        start = end
+    return found
 
 
 def numbered(messages: Sequence[bytes]) -> bytearray:
