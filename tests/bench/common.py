@@ -61,7 +61,7 @@ def _in_peace(lab: Lab, router: Router, what: str, limited: bool) -> Iterator[Ro
             _count(router.ns, _counted(run)[0]),
             bare_count,
             "M",
-            2.9 if limited else None,
+            2.75 if limited else None,
         )
     peaks = [statistics.median(memory(router.ns, argv) for _ in range(COUNTED)) for argv in _counted(run)]
     yield against(f"{what}: peak memory", peaks[0], peaks[1], "MiB", 1.7 if limited else None)
@@ -107,7 +107,7 @@ def _event(router: Router) -> Row:
         router.check()
     bare = _count(router.ns, subject.NOTHING)
     what = "event with one address of three uplinks changed: instructions"
-    return against(what, statistics.median(counts), bare, "M", 3.5)
+    return against(what, statistics.median(counts), bare, "M", 3.3)
 
 
 def _recorded(router: Router) -> Row:

@@ -58,7 +58,7 @@ def rows() -> Iterator[Row]:
             for kind in KINDS:
                 took = [_once(net, spawner, log, kind) for _ in range(REPETITIONS)]
                 what = f"{kind.name} to right tables: median of {REPETITIONS}"
-                yield at_most(what, statistics.median(took), "ms", 100)
+                yield at_most(what, statistics.median(took), "ms", 40)
 
 
 def _listen(lab: Lab, net: Network) -> Path:
