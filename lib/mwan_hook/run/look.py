@@ -52,7 +52,7 @@ def rereader(loaded: Loaded) -> Reader:
 
 
 def again(reader: Reader, root: str, loaded: Loaded, memory: State | None) -> Scene:
-    """The same by a reader that may have looked before."""
+    """Look in order to write by a reader that may have looked before."""
     return _look(reader, root, loaded, memory, writes=True)
 
 
