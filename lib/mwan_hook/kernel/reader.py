@@ -155,7 +155,7 @@ class Reader(MainTable):
         return self._dump(wire.RTM_GETROUTE, request(family, table), use)
 
     def whole(self, family: Family, table: int, use: Callable[[Iterable[bytes]], CanonicalRoutes]) -> CanonicalRoutes:
-        """The same for a table that is compared with another; it may have thousands."""
+        """What ``use`` makes of a table that is compared with another; it may have thousands of routes."""
         return self.routes(family, table, use)
 
 

@@ -62,7 +62,7 @@ class Rereader(Reader):
         self._closed = True
 
     def whole(self, family: Family, table: int, use: Callable[[Iterable[bytes]], CanonicalRoutes]) -> CanonicalRoutes:
-        """The same; ``use`` is always the same for a table."""
+        """What ``use`` makes of a table, read again after news alone; ``use`` is the same one for each table."""
         kept = self._unchanged(family, table)
         if kept.routes:
             return kept.routes[0]
@@ -73,7 +73,7 @@ class Rereader(Reader):
         return found
 
     def defaults_of_main(self, family: Family, links: Iterable[Link] = (), dead: bool = False) -> tuple[Route, ...]:
-        """The same, with all that the search has come past; the search for IPv4's costs next to nothing."""
+        """Main's defaults, IPv6's kept with all that the search has come past; IPv4's cost next to nothing."""
         if family is Family.IPV4 or dead:
             return super().defaults_of_main(family, links, dead)
         kept = self._unchanged(family, MAIN_TABLE)
@@ -83,7 +83,7 @@ class Rereader(Reader):
         return kept.defaults[0]
 
     def ours_anywhere(self, family: Family, but: Iterable[int] = ()) -> tuple[Route, ...]:
-        """The same: all tables once, then those in which something was found and those that were left out."""
+        """Our routes of all tables once, then of those in which something was found and those left out."""
         but = {*but}
         if family in self._searched:
             tables = sorted(self._searched[family] - but)
