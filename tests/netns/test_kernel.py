@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from mwan_hook.kernel.build import canonical
@@ -23,6 +21,14 @@ class Bed(Kernel):
 
     one: int
     two: int
+
+    @classmethod
+    def with_two_links(cls, lab: Lab) -> Bed:
+        """Both of them with an address of each family."""
+        made = cls(lab.netns("kernel"))
+        made.one = made.link("wan1", "192.168.1.80/24", "2001:db8:1::80/64")
+        made.two = made.link("wan2", "192.168.3.2/24", "2001:db8:3::2/64")
+        return made
 
     def hops(self, family: Family, weight: int = 3) -> tuple[Route, ...]:
         """Routes of every kind that the program makes."""
@@ -68,11 +74,8 @@ class Bed(Kernel):
 
 
 @pytest.fixture
-def bed(lab: Lab) -> Iterator[Bed]:
-    made = Bed(lab.netns("kernel"))
-    made.one = made.link("wan1", "192.168.1.80/24", "2001:db8:1::80/64")
-    made.two = made.link("wan2", "192.168.3.2/24", "2001:db8:3::2/64")
-    yield made
+def bed(lab: Lab) -> Bed:
+    return Bed.with_two_links(lab)
 
 
 @BOTH

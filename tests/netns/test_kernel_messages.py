@@ -19,10 +19,7 @@ LARGEST = 32 * 1024
 
 @pytest.fixture
 def bed(lab: Lab) -> Bed:
-    made = Bed(lab.netns("kernel"))
-    made.one = made.link("wan1", "192.168.1.80/24", "2001:db8:1::80/64")
-    made.two = made.link("wan2", "192.168.3.2/24", "2001:db8:3::2/64")
-    return made
+    return Bed.with_two_links(lab)
 
 
 def read(bed: Bed, kind: int, body: bytes) -> list[bytes]:

@@ -16,10 +16,7 @@ MANY = 3000  # routes: too many for the first buffers of a dump
 
 @pytest.fixture
 def bed(lab: Lab) -> Bed:
-    made = Bed(lab.netns("kernel"))
-    made.one = made.link("wan1", "192.168.1.80/24", "2001:db8:1::80/64")
-    made.two = made.link("wan2", "192.168.3.2/24", "2001:db8:3::2/64")
-    return made
+    return Bed.with_two_links(lab)
 
 
 def fill(kernel: Kernel, family: Family, device: str, count: int = MANY) -> None:

@@ -13,10 +13,7 @@ from tests.netns.test_kernel import A4, A6, B4, B6, Bed
 
 @pytest.fixture
 def bed(lab: Lab) -> Bed:
-    made = Bed(lab.netns("kernel"))
-    made.one = made.link("wan1", "192.168.1.80/24", "2001:db8:1::80/64")
-    made.two = made.link("wan2", "192.168.3.2/24", "2001:db8:3::2/64")
-    return made
+    return Bed.with_two_links(lab)
 
 
 def table(bed: Bed, flag: str, number: int = 77) -> list[str]:

@@ -14,10 +14,7 @@ ODD = ("wan$1", "a;b", "it's", "x.100", "-e0", "wan 2"[:3] + "*", "ü", "[w]", "
 
 @pytest.fixture
 def bed(lab: Lab) -> Bed:
-    made = Bed(lab.netns("kernel"))
-    made.one = made.link("wan1", "192.168.1.80/24", "2001:db8:1::80/64")
-    made.two = made.link("wan2", "192.168.3.2/24", "2001:db8:3::2/64")
-    return made
+    return Bed.with_two_links(lab)
 
 
 def type_in(kernel: Kernel, done: list[Change]) -> list[str]:
