@@ -23,7 +23,7 @@ def read(indexes: Iterable[int]) -> dict[int, int]:
 
 
 def read_both(indexes: Iterable[int]) -> dict[int, tuple[int, int]]:
-    """The same, received and sent."""
+    """Bytes received and sent of interfaces, by index; one that is gone is left out.  Raises MwanError."""
     sock = netlink.connect()
     try:
         found = {}

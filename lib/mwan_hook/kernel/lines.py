@@ -27,7 +27,7 @@ def _copied(raw: bytes) -> tuple[str, Route, str]:
 
 
 def shortened(links: Sequence[Link], changes: Sequence[Change]) -> Iterator[str]:
-    """The same, with no more than a handful of copied routes."""
+    """Spell changes, with no more than a handful of copied routes."""
     bulk = [change for change in changes if isinstance(change.what, bytes)]
     if len(bulk) <= MOST_COPIES:
         yield from spelled(links, changes)
