@@ -34,16 +34,15 @@ def run(root: str, since: str, until: str | None, options: Sequence[str], as_jso
     for one in played(frames(root, begin, now if end is None else end), wanted, hurry=True):
         both.add(one)
         told.add(one)
-    found, differ = both.done(), told.done()
-    if not found.runs:
+    if not both.runs:
         raise MwanError(_nothing(root))
     notes = [*_notes(root, wanted)]
     texts = [option.text for option in wanted]
     if as_json:
-        screen.document(sidebyside.document(found, differ, texts, notes))
+        screen.document(sidebyside.document(both, told, texts, notes))
     else:
-        say(sidebyside.lines(found, differ, texts, notes))
-    return 1 if not wanted and (differ.gone or differ.new) else 0
+        say(sidebyside.lines(both, told, texts, notes))
+    return 0 if wanted or told.same else 1
 
 
 def _names(root: str) -> set[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from mwan_hook.explain.standings import holds_for
-from mwan_hook.light import NamedTuple
 from mwan_hook.model import FAMILIES, Status, UplinkState, WayOut
 
 TYPE_CHECKING = False
@@ -21,10 +20,10 @@ class LineSum:
     def __init__(self) -> None:
         self.failovers = 0  # the default left it for another one, other than back to a better one
         self.outages = 0  # it went offline in a family
-        self.online = 0.0  # seconds, in any family
-        self.offline = 0.0
-        self.carried = 0.0  # seconds in which it had the default of a family
-        self.moved = 0.0  # bytes, both ways
+        self.online_seconds = 0.0  # in any family
+        self.offline_seconds = 0.0
+        self.default_seconds = 0.0  # in which it had the default of a family
+        self.bytes = 0.0  # both ways
 
 
 class History:
@@ -33,15 +32,15 @@ class History:
     def __init__(self) -> None:
         self.uplinks: dict[str, LineSum] = {}
         self.failovers = 0
-        self.without = 0.0  # seconds in which nothing was online
-        self.failing = 0.0  # seconds in which the last round of what had the default of a family was bad
-        self.metered = 0.0  # seconds in which a metered uplink had the default of a family
+        self.nothing_online_seconds = 0.0
+        self.failing_default_seconds = 0.0  # in which the last round of what had the default of a family was bad
+        self.metered_seconds = 0.0  # in which a metered uplink had the default of a family
         self.metered_names: set[str] = set()  # of uplinks that were metered at any time
 
     @property
     def metered_bytes(self) -> float:
         """Bytes of metered uplinks, both ways."""
-        return sum(self.of(name).moved for name in self.metered_names)
+        return sum(self.of(name).bytes for name in self.metered_names)
 
     def of(self, name: str) -> LineSum:
         """One uplink's."""
@@ -69,13 +68,13 @@ class History:
             words = [memory.family(family).status for family in FAMILIES] if memory else []
             online = Status.ONLINE in words
             any_online = any_online or online
-            line.online += seconds * online
-            line.offline += seconds * (not online and Status.DISABLED not in words)
-            line.carried += seconds * (uplink.name in carrying)
+            line.online_seconds += seconds * online
+            line.offline_seconds += seconds * (not online and Status.DISABLED not in words)
+            line.default_seconds += seconds * (uplink.name in carrying)
             metered = metered or (uplink.config.metered and uplink.name in carrying)
-        self.without += seconds * (not any_online)
-        self.metered += seconds * metered
-        self.failing += seconds * _fails(state)
+        self.nothing_online_seconds += seconds * (not any_online)
+        self.metered_seconds += seconds * metered
+        self.failing_default_seconds += seconds * _fails(state)
 
 
 def _failed_over(uplinks: Sequence[Uplink], before: State, state: State) -> Iterator[str]:
@@ -89,44 +88,31 @@ def _failed_over(uplinks: Sequence[Uplink], before: State, state: State) -> Iter
                 yield old
 
 
-class Compared(NamedTuple):
-    """Two histories of the same time."""
-
-    recorded: History
-    replayed: History
-    begin: float  # seconds since the epoch
-    end: float
-    runs: int
-    gaps: int  # breaks in the record
-    observed: float  # seconds
-    unknown: float
-
-
 class Comparison:
-    """Two histories while they are played."""
+    """Two histories of the same time."""
 
     def __init__(self) -> None:
         self.recorded, self.replayed = History(), History()
-        self._first: Frame | None = None
+        self.begin = self.end = 0.0  # seconds since the epoch
+        self.runs = self.gaps = 0  # gaps: breaks in the record
+        self.observed = self.unknown = 0.0  # seconds
         self._last: Played | None = None
-        self._runs = self._gaps = 0
-        self._observed = self._unknown = 0.0
         self._shifts: dict[tuple[str, str], float] = {}  # seconds by who had the default, and who would have had it
 
     def add(self, one: Played) -> None:
         """Take one more frame."""
         frame = one.frame
-        if self._first is None:
-            self._first = frame
-        elif self._last is not None:
+        if self._last is None:
+            self.begin = frame.wall
+        else:
             self._pass(self._last, frame)
         if frame.ran:
-            self._runs += 1
+            self.runs += 1
             self.recorded.take(frame.uplinks, frame.before, frame.state)
             self.replayed.take(one.uplinks, one.before, one.state)
         if frame.moved:
             self._move(frame)
-        self._last = one
+        self._last, self.end = one, frame.wall
 
     def _pass(self, last: Played, frame: Frame) -> None:
         """The time up to a frame."""
@@ -134,10 +120,10 @@ class Comparison:
             max(0.0, frame.now - last.frame.now) if frame.boot == last.frame.boot else frame.wall - last.frame.wall
         )
         if frame.gap or frame.boot != last.frame.boot or seconds > holds_for(last.frame):
-            self._gaps += 1
-            self._unknown += max(0.0, seconds)
+            self.gaps += 1
+            self.unknown += max(0.0, seconds)
             return
-        self._observed += seconds
+        self.observed += seconds
         self.recorded.last(last.frame.uplinks, last.frame.state, seconds)
         self.replayed.last(last.uplinks, last.state, seconds)
         places = _carrier(last.frame.state), _carrier(last.state)
@@ -147,21 +133,15 @@ class Comparison:
         """What was carried since the last sample; what another one would have carried moves with the time."""
         total, seconds = sum(map(sum, frame.moved.values())), sum(self._shifts.values())
         for name, ways in frame.moved.items():
-            self.recorded.of(name).moved += sum(ways)
-            self.replayed.of(name).moved += sum(ways)
+            self.recorded.of(name).bytes += sum(ways)
+            self.replayed.of(name).bytes += sum(ways)
         for (was, would), share in self._shifts.items():
             if was != would and was and would:
                 line = self.replayed.of(was)
-                shifted = min(line.moved, total * share / seconds)
-                line.moved -= shifted
-                self.replayed.of(would).moved += shifted
+                shifted = min(line.bytes, total * share / seconds)
+                line.bytes -= shifted
+                self.replayed.of(would).bytes += shifted
         self._shifts = {}
-
-    def done(self) -> Compared:
-        """The two histories."""
-        begin = self._first.wall if self._first else 0.0
-        end = self._last.frame.wall if self._last else 0.0
-        return Compared(self.recorded, self.replayed, begin, end, self._runs, self._gaps, self._observed, self._unknown)
 
 
 def _fails(state: State) -> bool:

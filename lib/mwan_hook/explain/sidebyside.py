@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import chain
 from textwrap import wrap
 
 from mwan_hook import dates
@@ -13,10 +12,10 @@ from mwan_hook.quota.words import shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any
 
-    from mwan_hook.explain.figures import Compared, History, LineSum
+    from mwan_hook.explain.figures import Comparison, History, LineSum
     from mwan_hook.explain.replay import Played
     from mwan_hook.model import Transition
 
@@ -28,55 +27,82 @@ HONESTY = (
 _NUMBER = 14  # columns of a figure
 
 
-class Differences(NamedTuple):
-    """Transitions of two histories of the same time."""
+def amount(value: float) -> str:
+    """Bytes for people."""
+    return shown(round(value))
 
-    recorded: int
-    replayed: int
-    gone: tuple[Transition, ...]  # recorded, and not replayed
-    new: tuple[Transition, ...]
+
+class Row(NamedTuple):
+    """One figure: in words, its name as an attribute and in JSON, and what spells it."""
+
+    words: str
+    name: str
+    spelled: Callable[[float], str] = str
+
+    def plain(self, history: History | LineSum) -> float:
+        """The figure in JSON."""
+        value: float = getattr(history, self.name)
+        return round(value, 3) if self.spelled is duration else round(value)
+
+
+WHOLE = (
+    Row("failovers", "failovers"),
+    Row("nothing online", "nothing_online_seconds", duration),
+    Row("default on a failing line", "failing_default_seconds", duration),
+    Row("on metered uplinks", "metered_seconds", duration),
+    Row("data on metered uplinks", "metered_bytes", amount),
+)
+UPLINK = (
+    Row("failovers from it", "failovers"),
+    Row("outages", "outages"),
+    Row("online", "online_seconds", duration),
+    Row("offline", "offline_seconds", duration),
+    Row("had the default", "default_seconds", duration),
+    Row("data", "bytes", amount),
+)
 
 
 class Told:
-    """What both histories tell, while they are played."""
+    """Transitions of both histories."""
 
     def __init__(self, exact: bool) -> None:
         """``exact``: other words make another transition."""
         self._exact = exact
-        self._recorded = self._replayed = 0
-        self._gone: list[Transition] = []
-        self._new: list[Transition] = []
+        self.recorded = self.replayed = 0
+        self.gone: list[Transition] = []  # recorded, and not replayed
+        self.new: list[Transition] = []
+
+    @property
+    def same(self) -> bool:
+        """Whether both tell the same."""
+        return not (self.gone or self.new)
 
     def add(self, one: Played) -> None:
         """Take one more frame."""
         was, now = list(one.frame.happened), list(one.happened)
-        self._recorded += len(was)
-        self._replayed += len(now)
+        self.recorded += len(was)
+        self.replayed += len(now)
         if was == now:
             return
         known, others = {self._key(each) for each in now}, {self._key(each) for each in was}
-        self._gone += [each for each in was if self._key(each) not in known]
-        self._new += [each for each in now if self._key(each) not in others]
+        self.gone += [each for each in was if self._key(each) not in known]
+        self.new += [each for each in now if self._key(each) not in others]
 
     def _key(self, one: Transition) -> Transition:
         return one if self._exact else one._replace(reason="")
-
-    def done(self) -> Differences:
-        """What differs."""
-        return Differences(self._recorded, self._replayed, tuple(self._gone), tuple(self._new))
 
 
 # ---------------------------------------------------------------- for people
 
 
-def lines(found: Compared, differ: Differences, options: Sequence[str], notes: Iterable[str]) -> Iterator[str]:
+def lines(found: Comparison, told: Told, options: Sequence[str], notes: Iterable[str]) -> Iterator[str]:
     """All of it in 80 columns."""
     yield from _folded(_span(found))
     for option in options:
         yield from _folded(f"with {option}")
     if not options:
-        words = "differs from the recorded one" if differ.gone or differ.new else "is the recorded one, exactly"
-        yield from _folded(f"same configuration: the history {words} ({many(differ.recorded, 'transition')})")
+        words = "is the recorded one, exactly" if told.same else "differs from the recorded one"
+        yield from _folded(f"same configuration: the history {words} ({many(told.recorded, 'transition')})")
     if options:
         yield ""
         yield from _table(found)
@@ -84,14 +110,14 @@ def lines(found: Compared, differ: Differences, options: Sequence[str], notes: I
         yield from _folded(
             "~ is an estimate: what the uplink that had the default carried moves with it, hour by hour."
         )
-    yield from _transitions(differ)
+    yield from _transitions(told)
     if options:
         yield from _folded(HONESTY)
     for note in notes:
         yield from _folded(note)
 
 
-def _span(found: Compared) -> str:
+def _span(found: Comparison) -> str:
     form = dates.SECOND if found.end - found.begin < HOUR else dates.MINUTE
     begin, end = (dates.local(at, form) for at in (found.begin, found.end))
     words = f"{begin} to {end}: {many(found.runs, 'run')} in {duration(found.observed)}"
@@ -100,40 +126,27 @@ def _span(found: Compared) -> str:
     return words
 
 
-def _table(found: Compared) -> Iterator[str]:
-    yield _row("", "RECORDED", "REPLAYED")
-    for words, was, now in _whole(found.recorded, found.replayed):
-        yield _row(words, was, now)
+def _table(found: Comparison) -> Iterator[str]:
+    yield _line("", "RECORDED", "REPLAYED")
+    yield from _lines(WHOLE, "", found.recorded, found.replayed)
     for name in dict.fromkeys((*found.recorded.uplinks, *found.replayed.uplinks)):
         yield ""
         yield from wrap(name, WIDTH) or [name]
-        for words, was, now in _one(found.recorded.of(name), found.replayed.of(name)):
-            yield _row(f"  {words}", was, now)
+        yield from _lines(UPLINK, "  ", found.recorded.of(name), found.replayed.of(name))
 
 
-def _row(words: str, was: str, now: str) -> str:
+def _lines(rows: Sequence[Row], indent: str, was: History | LineSum, now: History | LineSum) -> Iterator[str]:
+    for row in rows:
+        recorded, replayed = (row.spelled(getattr(one, row.name)) for one in (was, now))
+        yield _line(indent + row.words, recorded, f"~{replayed}" if row.spelled is amount else replayed)
+
+
+def _line(words: str, was: str, now: str) -> str:
     return f"{words:<30}{was:>{_NUMBER}}{now:>{_NUMBER}}".rstrip()
 
 
-def _whole(was: History, now: History) -> Iterator[tuple[str, str, str]]:
-    yield "failovers", str(was.failovers), str(now.failovers)
-    yield "nothing online", duration(was.without), duration(now.without)
-    yield "default on a failing line", duration(was.failing), duration(now.failing)
-    yield "on metered uplinks", duration(was.metered), duration(now.metered)
-    yield "data on metered uplinks", shown(round(was.metered_bytes)), f"~{shown(round(now.metered_bytes))}"
-
-
-def _one(was: LineSum, now: LineSum) -> Iterator[tuple[str, str, str]]:
-    yield "failovers from it", str(was.failovers), str(now.failovers)
-    yield "outages", str(was.outages), str(now.outages)
-    yield "online", duration(was.online), duration(now.online)
-    yield "offline", duration(was.offline), duration(now.offline)
-    yield "had the default", duration(was.carried), duration(now.carried)
-    yield "data", shown(round(was.moved)), f"~{shown(round(now.moved))}"
-
-
-def _transitions(differ: Differences) -> Iterator[str]:
-    both = sorted(chain(((one, "-") for one in differ.gone), ((one, "+") for one in differ.new)), key=_place)
+def _transitions(told: Told) -> Iterator[str]:
+    both = sorted([*((one, "-") for one in told.gone), *((one, "+") for one in told.new)], key=_place)
     if not both:
         return
     yield ""
@@ -159,7 +172,7 @@ def _folded(text: str, indent: str = "") -> list[str]:
 # ---------------------------------------------------------------- for programs
 
 
-def document(found: Compared, differ: Differences, options: Sequence[str], notes: Iterable[str]) -> dict[str, Any]:
+def document(found: Comparison, told: Told, options: Sequence[str], notes: Iterable[str]) -> dict[str, Any]:
     """The same as values; docs/replay.md has the fields."""
     return {
         "version": 1,
@@ -170,11 +183,11 @@ def document(found: Compared, differ: Differences, options: Sequence[str], notes
         "observed_seconds": round(found.observed, 3),
         "unknown_seconds": round(found.unknown, 3),
         "with": dict(map(_pair, options)),
-        "same": not (differ.gone or differ.new),
-        "recorded": _sums(found.recorded, differ.recorded),
-        "replayed": _sums(found.replayed, differ.replayed),
-        "only_recorded": [_plain(one) for one in differ.gone],
-        "only_replayed": [_plain(one) for one in differ.new],
+        "same": told.same,
+        "recorded": _sums(found.recorded, told.recorded),
+        "replayed": _sums(found.replayed, told.replayed),
+        "only_recorded": list(map(_plain, told.gone)),
+        "only_replayed": list(map(_plain, told.new)),
         "notes": [*([HONESTY] if options else ()), *notes],
     }
 
@@ -187,22 +200,8 @@ def _pair(option: str) -> tuple[str, str]:
 def _sums(history: History, transitions: int) -> dict[str, Any]:
     return {
         "transitions": transitions,
-        "failovers": history.failovers,
-        "nothing_online_seconds": round(history.without, 3),
-        "failing_default_seconds": round(history.failing, 3),
-        "metered_seconds": round(history.metered, 3),
-        "metered_bytes": round(history.metered_bytes),
-        "uplinks": {
-            name: {
-                "failovers": line.failovers,
-                "outages": line.outages,
-                "online_seconds": round(line.online, 3),
-                "offline_seconds": round(line.offline, 3),
-                "default_seconds": round(line.carried, 3),
-                "bytes": round(line.moved),
-            }
-            for name, line in history.uplinks.items()
-        },
+        **{row.name: row.plain(history) for row in WHOLE},
+        "uplinks": {name: {row.name: row.plain(line) for row in UPLINK} for name, line in history.uplinks.items()},
     }
 
 

@@ -233,18 +233,21 @@ def compared(found: Sequence[Played], exact: bool = False) -> tuple[Any, Any]:
     for one in found:
         both.add(one)
         told.add(one)
-    return both.done(), told.done()
+    return both, told
 
 
 def test_both_histories_are_summed_up() -> None:
     found, differ = compared(replayed(past((GOOD, GOOD), *[(BAD, GOOD)] * 5, *[(GOOD, GOOD)] * 4), "line1.fall=9"))
     assert (found.runs, found.gaps, found.observed, found.unknown) == (10, 0, 90.0, 0.0)
     was, now = found.recorded, found.replayed
-    assert (was.failing, now.failing) == (20.0, 50.0)  # until it is left
-    assert [(each.failovers, each.without, each.metered) for each in (was, now)] == [(1, 0.0, 0.0), (0, 0.0, 0.0)]
-    assert (was.of("line1").outages, was.of("line1").online, was.of("line1").offline) == (1, 40.0, 50.0)
-    assert (was.of("line1").carried, was.of("line2").carried) == (40.0, 50.0)
-    assert (now.of("line1").outages, now.of("line1").online, now.of("line2").carried) == (0, 90.0, 0.0)
+    assert (was.failing_default_seconds, now.failing_default_seconds) == (20.0, 50.0)  # until it is left
+    assert [(each.failovers, each.nothing_online_seconds, each.metered_seconds) for each in (was, now)] == [
+        (1, 0.0, 0.0),
+        (0, 0.0, 0.0),
+    ]
+    assert (was.of("line1").outages, was.of("line1").online_seconds, was.of("line1").offline_seconds) == (1, 40.0, 50.0)
+    assert (was.of("line1").default_seconds, was.of("line2").default_seconds) == (40.0, 50.0)
+    assert (now.of("line1").outages, now.of("line1").online_seconds, now.of("line2").default_seconds) == (0, 90.0, 0.0)
     assert [(one.event, one.uplink) for one in differ.gone][:2] == [("offline", "line1"), ("default-route", "line2")]
     assert not [one for one in differ.new if one.event == "offline"]
 
@@ -254,14 +257,17 @@ def test_bytes_move_with_the_time_of_the_default() -> None:
         (GOOD, GOOD), *[(BAD, GOOD)] * 5, *[(GOOD, GOOD)] * 4, moved={"line1": (400, 0), "line2": (400, 100)}
     )
     found, _ = compared(replayed(frames_, "line1.fall=9", "line1.metered=yes"))
-    assert [found.recorded.of(f"line{number}").moved for number in (1, 2)] == [400, 500]
-    assert [found.replayed.of(f"line{number}").moved for number in (1, 2)] == [900, 0]
+    assert [found.recorded.of(f"line{number}").bytes for number in (1, 2)] == [400, 500]
+    assert [found.replayed.of(f"line{number}").bytes for number in (1, 2)] == [900, 0]
     was, now = found.recorded, found.replayed
     assert (was.metered_bytes, now.metered_bytes) == (0, 900)
-    assert (was.metered, now.metered) == (0, now.of("line1").carried)  # each by its own configuration
-    assert now.metered > 0
+    assert (was.metered_seconds, now.metered_seconds) == (
+        0,
+        now.of("line1").default_seconds,
+    )  # by its own configuration
+    assert now.metered_seconds > 0
     same, _ = compared(replayed(frames_, "line1.portal_is_online=yes"))
-    assert [same.replayed.of(f"line{number}").moved for number in (1, 2)] == [400, 500]
+    assert [same.replayed.of(f"line{number}").bytes for number in (1, 2)] == [400, 500]
 
 
 def test_time_without_runs_is_unknown() -> None:
