@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from mwan_hook.config.targets import parse
-from mwan_hook.explain.frames import Frame
+from mwan_hook.explain.frame import Frame
 from mwan_hook.model import (
     FAMILIES,
     MAIN_TABLE,

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from mwan_hook.explain import histogram
 from mwan_hook.explain.report import figures
 from mwan_hook.explain.report import page as pages
-from mwan_hook.explain.report.about import About
+from mwan_hook.explain.report.figures import About
 from mwan_hook.model import Family, Hour, LineHour, Moved, Stretch
 
 V4, V6 = Family.IPV4, Family.IPV6

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from mwan_hook.explain.chain import alike
-from mwan_hook.explain.frames import Frame, frames
+from mwan_hook.explain.frame import Frame
+from mwan_hook.explain.frames import alike, frames
 from mwan_hook.explain.judging import verdicts_of
 from mwan_hook.explain.replay import JUDGED, played
 from mwan_hook.model import FAMILIES, FamilyState, State, Transition

@@ -14,7 +14,8 @@ import pytest
 
 from mwan_hook import plainos
 from mwan_hook.commands.chores import run as chores_run
-from mwan_hook.explain.frames import Frame, frames
+from mwan_hook.explain.frame import Frame
+from mwan_hook.explain.frames import frames
 from mwan_hook.model import Allotment, Config, Recording, Snapshot, State
 from mwan_hook.routing.uplinks import Bound
 from mwan_hook.run import record, recordlines

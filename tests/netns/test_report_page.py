@@ -12,8 +12,7 @@ import pytest
 
 from mwan_hook.explain.report import gather, sheet, words
 from mwan_hook.explain.report import page as pages
-from mwan_hook.explain.report.about import About
-from mwan_hook.explain.report.figures import report
+from mwan_hook.explain.report.figures import About, report
 from mwan_hook.model import Family
 from mwan_hook.phrases import FAMILIES
 from mwan_hook.quota.words import shown as shown_bytes

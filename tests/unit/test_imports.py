@@ -85,7 +85,7 @@ ALSO_PURE = (
         "notify.webhook.book",
     ),
     "kernel.question",
-    *("explain.values", "explain.row", "explain.reasons", "explain.widereasons"),
+    *("explain.values", "explain.reasons", "explain.widereasons"),
     *("explain.carriage", "explain.earliest", "explain.offline"),
     *("explain.summary", "explain.standings", "explain.causes", "explain.histogram", "explain.outages"),
     *("trace.values", "trace.walk", "trace.match", "trace.table", "trace.compare", "trace.marks", "trace.words"),

@@ -9,8 +9,9 @@ import os
 import time
 
 from mwan_hook import config
+from mwan_hook.durations import HOUR
 from mwan_hook.explain.frames import frames
-from mwan_hook.explain.summary import HOUR, summed
+from mwan_hook.explain.summary import summed
 from mwan_hook.model import Config, ConfigError, MwanError
 from mwan_hook.run import publishing, sampling
 from mwan_hook.say import attempted, complain

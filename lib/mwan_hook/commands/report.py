@@ -10,7 +10,7 @@ import time
 from mwan_hook import __version__, config, dates
 from mwan_hook.commands.asked import span
 from mwan_hook.explain.report import figures, gather, publish, text
-from mwan_hook.explain.report.about import About
+from mwan_hook.explain.report.figures import About
 from mwan_hook.explain.report.page import page
 from mwan_hook.model import Config, ConfigError, MwanError, UsageError
 from mwan_hook.say import complain, say

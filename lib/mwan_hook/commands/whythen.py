@@ -20,7 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mwan_hook.explain.frames import Frame
+    from mwan_hook.explain.frame import Frame
     from mwan_hook.explain.moments import Recorded
     from mwan_hook.explain.values import Situation
     from mwan_hook.model import Uplink

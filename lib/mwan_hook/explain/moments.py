@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from mwan_hook.explain.frames import Frame
+    from mwan_hook.explain.frame import Frame
 
     Read = Callable[[float, float], Iterable[Frame]]
 

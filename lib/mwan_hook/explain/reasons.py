@@ -7,7 +7,7 @@ about what would change it has no full stop: where a clock tells, the time follo
 
 from __future__ import annotations
 
-from mwan_hook.explain.row import EARLIEST, LATEST, WHEN, ReasonRow
+from mwan_hook.explain.values import EARLIEST, LATEST, WHEN, ReasonRow
 from mwan_hook.explain.widereasons import FAMILIES, PACKETS
 
 BETTER = "when its round trip is shorter by 20 % and at least 5 ms"

@@ -6,11 +6,13 @@ where a whole judgement finds nothing to do now and in REST seconds: as in a run
 
 from __future__ import annotations
 
-from mwan_hook.explain import changes, rounds
+from mwan_hook.explain import changes
 from mwan_hook.explain.judging import Instant, counted, in_peace, judged
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import LATENCY, Status
+from mwan_hook.model import LATENCY, Job, Result, Status, UplinkState
 from mwan_hook.run.rating import turned
+from mwan_hook.verdict.facts import probed
+from mwan_hook.verdict.rounds import applies, summarise
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +20,8 @@ if TYPE_CHECKING:
 
     from mwan_hook.explain.changes import Option
     from mwan_hook.explain.frame import Frame, Seen
-    from mwan_hook.model import Config, State, Transition, Uplink
+    from mwan_hook.model import Config, State, TargetResult, Transition, Uplink
+    from mwan_hook.run.scene import ProbedRound
 
 
 class Played(NamedTuple):
@@ -84,7 +87,7 @@ class _Other:
         if state is not None:
             self._state = state
             return Played(frame, self._uplinks, before, state, ())
-        found = rounds.under(frame.rounds, frame.config, seen.uplinks, before)
+        found = _read_anew(frame, seen.uplinks, before)
         verdict = judged(before, config, seen, found, Instant(frame.now, frame.wall))
         self._state, self._uplinks = verdict.state, verdict.uplinks
         if frame.short and self._hurry:
@@ -108,7 +111,7 @@ class _Other:
         state, known, until = self._rests
         if state is not before or known is not seen or frame.now >= until or not in_peace(before, frame.rounds):
             return None
-        found = rounds.under(frame.rounds, frame.config, seen.uplinks, before)
+        found = _read_anew(frame, seen.uplinks, before)
         after = counted(before, seen, found, frame.now)
         for one in found:
             was, now = (each.uplinks[one.job.uplink].family(one.job.family) for each in (before, after))
@@ -143,3 +146,62 @@ def _under(seen: Seen, before: Config, config: Config) -> Seen:
             enabled = now.enabled
         uplinks.append(uplink._replace(config=now, metric=metric, enabled=enabled))
     return seen._replace(uplinks=tuple(uplinks))
+
+
+def _read_anew(frame: Frame, uplinks: Sequence[Uplink], state: State) -> list[ProbedRound]:
+    """The rounds as these uplinks' configurations read them, summed up again from their answers.
+
+    Those that would not have been made are left out.  ``state``: what is remembered when they are judged.
+    """
+    old, new = {one.name: one for one in frame.config.uplinks}, {one.name: one for one in uplinks}
+    found = []
+    for one in frame.rounds:
+        uplink, was = new.get(one.job.uplink), old.get(one.job.uplink)
+        if uplink is None or was is None or uplink.config.probe == was.probe:
+            found.append(one)
+        elif uplink.enabled and probed(uplink, one.job.family):
+            same = all(getattr(uplink.config.probe, key) == getattr(was.probe, key) for key in ("targets", "required"))
+            memory = state.uplinks.get(uplink.name, UplinkState()).family(one.job.family)
+            known = [target.name for target in was.probe.targets]
+            again = one if same else _again(one, uplink, known, memory.targets)
+            if again is not None and (one.measured is None or uplink.config.probe.measured):
+                found.append(again)
+    return found
+
+
+def _again(
+    one: ProbedRound, uplink: Uplink, known: Sequence[str], memory: Sequence[TargetResult]
+) -> ProbedRound | None:
+    """One round; None where nothing is left of it.  ``known``: names of its targets when it was asked."""
+    if one.measured is not None or one.witness:
+        return one
+    own = {target.name: target for target in uplink.config.probe.targets if applies(target, uplink, one.job.family)}
+    gone = {name for name in known if name not in own}
+    kept = [result for result in one.results if result.job.portal or result.job.target.name not in gone]
+    judging = [result for result in kept if result.job.portal or result.job.target.name in own]
+    more = [*_remembered(one, uplink, judging, memory)] if one.round.partial else []
+    if not any(not result.job.portal for result in (*judging, *more)):
+        return None
+    seen = summarise([*judging, *more], uplink.config.probe.required)
+    seen = seen._replace(
+        targets=summarise(judging, 1).targets,
+        wire_bytes=one.round.wire_bytes,
+        partial=one.round.partial,
+        lost=tuple(name for name in one.round.lost if name not in gone),
+    )
+    return one._replace(round=seen, results=tuple(kept))
+
+
+def _remembered(
+    one: ProbedRound, uplink: Uplink, asked: Sequence[Result], memory: Sequence[TargetResult]
+) -> Iterator[Result]:
+    """What other targets answered last, where fewer were asked now than must answer."""
+    names = {result.job.target.name for result in asked if not result.job.portal}
+    lacking = uplink.config.probe.required - len(names)
+    last = {known.target: known for known in memory}
+    for target in uplink.config.probe.targets:
+        known = last.get(target.name)
+        if lacking > 0 and known and target.name not in names and applies(target, uplink, one.job.family):
+            lacking -= 1
+            job: Job = one.job._replace(target=target, portal=False)
+            yield Result(job, known.connectivity, known.rtt_ms, known.error)

@@ -32,7 +32,7 @@ def amount(value: float) -> str:
     return shown(round(value))
 
 
-class Row(NamedTuple):
+class ReplayRow(NamedTuple):
     """One figure: in words, its name as an attribute and in JSON, and what spells it."""
 
     words: str
@@ -46,19 +46,19 @@ class Row(NamedTuple):
 
 
 WHOLE = (
-    Row("failovers", "failovers"),
-    Row("nothing online", "nothing_online_seconds", duration),
-    Row("default on a failing line", "failing_default_seconds", duration),
-    Row("on metered uplinks", "metered_seconds", duration),
-    Row("data on metered uplinks", "metered_bytes", amount),
+    ReplayRow("failovers", "failovers"),
+    ReplayRow("nothing online", "nothing_online_seconds", duration),
+    ReplayRow("default on a failing line", "failing_default_seconds", duration),
+    ReplayRow("on metered uplinks", "metered_seconds", duration),
+    ReplayRow("data on metered uplinks", "metered_bytes", amount),
 )
 UPLINK = (
-    Row("failovers from it", "failovers"),
-    Row("outages", "outages"),
-    Row("online", "online_seconds", duration),
-    Row("offline", "offline_seconds", duration),
-    Row("had the default", "default_seconds", duration),
-    Row("data", "bytes", amount),
+    ReplayRow("failovers from it", "failovers"),
+    ReplayRow("outages", "outages"),
+    ReplayRow("online", "online_seconds", duration),
+    ReplayRow("offline", "offline_seconds", duration),
+    ReplayRow("had the default", "default_seconds", duration),
+    ReplayRow("data", "bytes", amount),
 )
 
 
@@ -135,7 +135,7 @@ def _table(found: Comparison) -> Iterator[str]:
         yield from _lines(UPLINK, "  ", found.recorded.of(name), found.replayed.of(name))
 
 
-def _lines(rows: Sequence[Row], indent: str, was: History | LineSum, now: History | LineSum) -> Iterator[str]:
+def _lines(rows: Sequence[ReplayRow], indent: str, was: History | LineSum, now: History | LineSum) -> Iterator[str]:
     for row in rows:
         recorded, replayed = (row.spelled(getattr(one, row.name)) for one in (was, now))
         yield _line(indent + row.words, recorded, f"~{replayed}" if row.spelled is amount else replayed)

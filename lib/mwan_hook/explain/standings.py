@@ -11,7 +11,7 @@ from mwan_hook.verdict.standing import another_online, is_online
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from mwan_hook.explain.frames import Frame
+    from mwan_hook.explain.frame import Frame
     from mwan_hook.model import Uplink
 
     Line = tuple[str, Family]

@@ -6,6 +6,7 @@ recorded (:func:`standings.holds_for`), in the same boot.  Otherwise all of it i
 
 from __future__ import annotations
 
+from mwan_hook.durations import HOUR
 from mwan_hook.explain import histogram
 from mwan_hook.explain.standings import NOT_OBSERVED, Condition, holds_for, standings
 from mwan_hook.light import NamedTuple
@@ -15,11 +16,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from mwan_hook.explain.frames import Frame
+    from mwan_hook.explain.frame import Frame
     from mwan_hook.explain.standings import Line
     from mwan_hook.run.scene import ProbedRound
 
-HOUR = 3600
 _UNANSWERED = (Connectivity.NONE, Connectivity.LIMITED)
 
 

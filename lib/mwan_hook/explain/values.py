@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from mwan_hook.policy.policies import BoundPolicy
     from mwan_hook.repair.ladder import Due
 
+EARLIEST, LATEST, WHEN = "earliest", "latest", "when"  # what a reason's time is
+
 
 class Situation(NamedTuple):
     """How things stood at one moment: now, or as it was recorded."""
@@ -48,6 +50,14 @@ class Reason(NamedTuple):
     words: Mapping[str, str] = {}  # what the row's sentences name
     until: float | None = None  # CLOCK_BOOTTIME seconds of what would change it; None: no clock tells
     at: float | None = None  # since when it is so, which `{since}` and `{ago}` spell
+
+
+class ReasonRow(NamedTuple):
+    """One kind of reason in words: what it says, what would change it, and what its time is."""
+
+    says: str
+    change: str = ""
+    bound: str = EARLIEST
 
 
 class Carriage(NamedTuple):

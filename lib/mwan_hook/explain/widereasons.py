@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mwan_hook.explain.row import ReasonRow
+from mwan_hook.explain.values import ReasonRow
 
 FAMILIES = {
     "none": ReasonRow("No uplink is online for {either}."),

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from mwan_hook import plainjson
 from mwan_hook.config.targets import parse
-from mwan_hook.explain.frames import Seen
+from mwan_hook.explain.frame import Seen
 from mwan_hook.explain.judging import Instant
 from mwan_hook.model import (
     FAMILIES,

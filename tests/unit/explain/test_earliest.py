@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mwan_hook.config.targets import parse
 from mwan_hook.explain import judging, why
 from mwan_hook.explain.earliest import comeback, good_again, leads_from
-from mwan_hook.explain.frames import Seen
+from mwan_hook.explain.frame import Seen
 from mwan_hook.explain.values import Situation
 from mwan_hook.model import (
     Bucket,

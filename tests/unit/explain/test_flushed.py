@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 
 from mwan_hook import plainos
 from mwan_hook.commands import record as command
-from mwan_hook.explain import chain
-from mwan_hook.explain.frames import Frame, frames
+from mwan_hook.explain.frame import Frame
+from mwan_hook.explain.frames import LONGEST, frames, frames_of
 from mwan_hook.model import BytesRecord, Family, Hour, LineHour, Recording, Stretch
 from mwan_hook.run import sampling
 from mwan_hook.store import codec, days, files, hours, recording, thinning
@@ -99,7 +99,7 @@ def test_a_past_is_left_out_without_a_look_at_each_run_and_nothing_else_is(seed:
             made.now, made.wall = made.now + 1100, made.wall + lot.choice((1100, 1100, 5000, -5000))
         known = played(root)
         for since in (one.wall for one in (*lot.sample(known, 3), known[-1])):
-            every = chain.frames_of(recording.playable(recording._lines(root, since - chain.LONGEST)), since)
+            every = frames_of(recording.playable(recording._lines(root, since - LONGEST)), since)
             assert list(frames(root, since, EVER)) == [one for one in every if since <= one.wall]
         segments = list(recording.segments(recording._lines(root, 0.0)))
         with patch.object(recording, "parsed", wraps=recording.parsed) as parsed:

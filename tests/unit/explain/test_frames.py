@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mwan_hook.explain.chain import frames_of
-from mwan_hook.explain.frames import Frame, frames
+from mwan_hook.explain.frame import Frame
+from mwan_hook.explain.frames import frames, frames_of
 from mwan_hook.explain.judging import verdicts_of
 from mwan_hook.explain.replay import played
 from mwan_hook.model import FAMILIES, At, BaseRecord, BytesRecord, ConfigRecord, FactsRecord, RunRecord, State

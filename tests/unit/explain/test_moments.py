@@ -15,7 +15,7 @@ from mwan_hook.commands.asked import moment_of, span
 from mwan_hook.commands.parsing import joined
 from mwan_hook.explain import moments
 from mwan_hook.explain.clock import day, exact, local
-from mwan_hook.explain.frames import Frame
+from mwan_hook.explain.frame import Frame
 from mwan_hook.explain.why import view_of
 from mwan_hook.model import MwanError, UsageError
 from tests.frames import BOOT, BOOTED, frame, line

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from mwan_hook.explain import changes, sidebyside
 from mwan_hook.explain.figures import Comparison
-from mwan_hook.explain.frames import Frame, Seen, frames
+from mwan_hook.explain.frame import Frame, Seen
+from mwan_hook.explain.frames import frames
 from mwan_hook.explain.judging import Instant, judged
 from mwan_hook.explain.replay import Played, played
 from mwan_hook.model import Config, ConfigError, Connectivity, Family, Job, Result, State, Transition, Uplink

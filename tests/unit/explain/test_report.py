@@ -13,8 +13,8 @@ import pytest
 
 from mwan_hook.explain import outages
 from mwan_hook.explain.report import bands, charts, figures, gather, page, sheet, text, words
-from mwan_hook.explain.report.about import About
-from mwan_hook.explain.report.ticks import MOST, ticks
+from mwan_hook.explain.report.figures import About
+from mwan_hook.explain.report.page import MOST_TICKS, ticks
 from mwan_hook.model import Config, Family, Hour, LineHour, Probe, Stretch, UplinkConfig
 from mwan_hook.store import files, hours
 from tests import month
@@ -216,7 +216,7 @@ def test_an_axis_has_few_marks_and_days_begin_at_midnight(days: float) -> None:
     """Through the end of summer time, on 25 October 2026."""
     until = 1_793_200_000.0
     found = ticks(until - days * 86400, until)
-    assert 1 <= len(found) <= MOST + 1
+    assert 1 <= len(found) <= MOST_TICKS + 1
     assert all(until - days * 86400 <= at <= until for at, _ in found)
     if days >= 7:
         assert all(time.localtime(at)[3:5] == (0, 0) for at, _ in found)

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from mwan_hook.durations import HOUR
 from mwan_hook.explain import histogram, outages
-from mwan_hook.explain.frames import Frame
-from mwan_hook.explain.summary import HOUR, summed
+from mwan_hook.explain.frame import Frame
+from mwan_hook.explain.summary import summed
 from mwan_hook.model import (
     Config,
     Connectivity,

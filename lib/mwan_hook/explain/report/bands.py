@@ -6,7 +6,6 @@ from mwan_hook.explain.report import words
 from mwan_hook.explain.report.charts import plot
 from mwan_hook.markup import escaped
 from mwan_hook.model import DEGRADED, UNKNOWN
-from mwan_hook.phrases import FAMILIES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,14 +18,7 @@ if TYPE_CHECKING:
 BAND = 26  # height
 FINEST = 900  # parts of a band that can be told apart
 WORST = ("offline", DEGRADED, "disabled", UNKNOWN, "standby", "online")
-MEANING = {
-    "online": "online",
-    DEGRADED: "degraded",
-    "offline": "out",
-    "disabled": "taken out by hand",
-    "standby": "standing by",
-    UNKNOWN: "not observed",
-}
+MEANING = {**words.WORDS, "disabled": "taken out by hand"}
 # How much of a band's height each word fills, from where: shapes tell them apart where colours do not.
 SHAPE = {"online": (7, 19), DEGRADED: (7, 19), "offline": (0, 26), "disabled": (16, 10), "standby": (16, 10)}
 HATCH = (
@@ -39,12 +31,11 @@ HATCH = (
 def band(line: LineFigures, span: Across) -> str:
     """How a line stood, as a band: out the whole height, online less, standing by little, unknown hatched."""
     boxes = "".join(_box(period, span) for period in _drawn(line.periods, span))
-    name = f"{line.uplink} {FAMILIES[line.family]}"
     told = ", ".join(
         f"{MEANING[word]} {words.length(seconds)}" for word, seconds in line.seconds.items() if seconds >= 1
     )
     share = words.available(line.availability, line.judged, line.whole)
-    return plot("band", BAND, f"{name}: availability {share}", told, boxes)
+    return plot("band", BAND, f"{line.name}: availability {share}", told, boxes)
 
 
 def _drawn(periods: Sequence[Period], span: Across) -> Iterator[Period]:

@@ -11,7 +11,6 @@ import math
 from mwan_hook.explain.report import words
 from mwan_hook.light import NamedTuple
 from mwan_hook.markup import escaped
-from mwan_hook.phrases import FAMILIES
 from mwan_hook.quota.words import shown
 
 TYPE_CHECKING = False
@@ -54,10 +53,7 @@ def round_trips(line: LineFigures, span: Across) -> str:
 
     marks = [(y(tick), words.milliseconds(tick).replace(".0", "")) for tick in _ticks(low, high)]
     inside = _rules(marks) + _areas(known, span, y) + _hits(line.slots, span, TRIPS)
-    total = line.probes
-    told = f"median {words.milliseconds(total.percentile(50))}, 95 % within {words.milliseconds(total.percentile(95))}"
-    title = f"{line.uplink} {FAMILIES[line.family]}: round trips"
-    return _scales(TRIPS, marks) + plot("trips", TRIPS, title, told, inside)
+    return _scales(TRIPS, marks) + plot("trips", TRIPS, f"{line.name}: round trips", words.trips(line.probes), inside)
 
 
 def _areas(known: Sequence[tuple[TimeSlot, float, float]], span: Across, y: Callable[[float], float]) -> str:
@@ -98,9 +94,8 @@ def loss(line: LineFigures, span: Across) -> str:
     )
     marks = [(0.0, f"{top:g} %"), (float(LOSS), "0")]
     inside = _rules(marks) + bars + _hits(line.slots, span, LOSS)
-    title = f"{line.uplink} {FAMILIES[line.family]}: loss"
     told = f"{words.loss(line.probes.loss)} of {line.probes.sent} probes"
-    return _scales(LOSS, marks) + plot("loss", LOSS, title, told, inside)
+    return _scales(LOSS, marks) + plot("loss", LOSS, f"{line.name}: loss", told, inside)
 
 
 def data(uplink: UplinkFigures, span: Across) -> str:
@@ -120,9 +115,8 @@ def data(uplink: UplinkFigures, span: Across) -> str:
         if slot.received or slot.sent
     )
     marks = [(0.0, shown(above)), (middle, "0")]
-    hits = "".join(_hit(slot, span, DATA, _carried(slot)) for slot in slots)
-    told = f"{shown(uplink.received)} received, {shown(uplink.sent)} sent"
-    return _scales(DATA, marks) + plot("data", DATA, f"{uplink.name}: data", told, bars + _rules(marks) + hits)
+    inside = bars + _rules(marks) + "".join(_hit(slot, span, DATA, words.moved(slot)) for slot in slots)
+    return _scales(DATA, marks) + plot("data", DATA, f"{uplink.name}: data", words.moved(uplink), inside)
 
 
 def axis(span: Across, ticks: Iterable[tuple[float, str]]) -> str:
@@ -162,7 +156,8 @@ def _bar(kind: str, span: Across, slot: TimeSlot, y: float, height: float) -> st
 
 
 def _hits(slots: Iterable[TimeSlot], span: Across, height: int) -> str:
-    return "".join(_hit(slot, span, height, _asked(slot)) for slot in slots)
+    told = ((slot, f"{words.trips(slot.probes)}, loss {words.loss(slot.probes.loss)}") for slot in slots)
+    return "".join(_hit(slot, span, height, title) for slot, title in told)
 
 
 def _hit(slot: TimeSlot, span: Across, height: int, title: str) -> str:
@@ -170,16 +165,6 @@ def _hit(slot: TimeSlot, span: Across, height: int, title: str) -> str:
     when = f"{words.local(slot.begin)}, {words.length(slot.end - slot.begin)}"
     place = f'{span.across(slot.begin, slot.end)} height="{height}"'
     return f'<rect class="hit" {place}><title>{escaped(f"{when}: {title}")}</title></rect>'
-
-
-def _asked(slot: TimeSlot) -> str:
-    one = slot.probes
-    trips = f"median {words.milliseconds(one.percentile(50))}, 95 % within {words.milliseconds(one.percentile(95))}"
-    return f"{trips}, loss {words.loss(one.loss)}"
-
-
-def _carried(slot: TimeSlot) -> str:
-    return f"{shown(slot.received)} received, {shown(slot.sent)} sent"
 
 
 def _scale(low: float, high: float) -> tuple[float, float]:

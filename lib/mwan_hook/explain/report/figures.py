@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 
+from mwan_hook.durations import DAY, HOUR
 from mwan_hook.explain import outages
 from mwan_hook.explain.outages import OFFLINE, Outage, Period, Probes
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import Family
+from mwan_hook.model import UNKNOWN, Family
+from mwan_hook.phrases import FAMILIES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,8 +18,17 @@ if TYPE_CHECKING:
     from mwan_hook.explain.standings import Line
     from mwan_hook.model import Hour
 
-HOUR, DAY = 3600, 86400
 MOST_SLOTS = 186  # that a plot shows: of a month, of four hours each
+
+
+class About(NamedTuple):
+    """What a report is about, and who made it."""
+
+    title: str  # the machine, or the uplink of one that goes to a provider
+    version: str
+    made: float  # seconds since the epoch
+    one: bool = False  # of one uplink alone, for others to read
+    targets: tuple[str, ...] = ()  # that its probes asked
 
 
 class TimeSlot(NamedTuple):
@@ -40,6 +51,17 @@ class LineFigures(NamedTuple):
     outages: tuple[Outage, ...]  # degraded and disabled times, too
     probes: Probes
     slots: tuple[TimeSlot, ...]
+
+    @property
+    def name(self) -> str:
+        """``fiber IPv4``."""
+        return f"{self.uplink} {FAMILIES[self.family]}"
+
+    @property
+    def seen(self) -> tuple[float, float]:
+        """The first and the last moment of which anything is known."""
+        known = [one for one in self.periods if one.word != UNKNOWN]
+        return known[0].begin, known[-1].end
 
     @property
     def availability(self) -> float | None:
@@ -124,16 +146,16 @@ def report(hours: Sequence[Hour], since: float, until: float, order: Sequence[st
     slot = slot or slot_for(until - since)
     names = list(dict.fromkeys(uplink for uplink, _ in outages.lines(hours)))
     names.sort(key=lambda name: order.index(name) if name in order else len(order))
-    groups = _grouped(hours, since, slot)
+    slots = _slots(hours, since, until, slot)
     found = [
         UplinkFigures(
             name,
-            tuple(_line(hours, line, since, until, groups) for line in outages.lines(hours) if line[0] == name),
+            tuple(_line(hours, line, since, until, slots) for line in outages.lines(hours) if line[0] == name),
             *outages.moved(hours, name),
         )
         for name in names
     ]
-    return Report(since, until, tuple(_with_edges(one, since, until, slot) for one in found), slot)
+    return Report(since, until, tuple(found), slot)
 
 
 def slot_for(length: float) -> float:
@@ -142,31 +164,21 @@ def slot_for(length: float) -> float:
     return next((one * HOUR for one in (1, 2, 3, 4, 6, 8, 12, 24) if one >= hours), math.ceil(hours / 24) * DAY)
 
 
-def _grouped(hours: Sequence[Hour], since: float, slot: float) -> dict[int, list[Hour]]:
-    found: dict[int, list[Hour]] = {}
-    for hour in hours:
-        found.setdefault(int((hour.begin - since) // slot), []).append(hour)
+def _slots(hours: Sequence[Hour], since: float, until: float, slot: float) -> dict[tuple[float, float], list[Hour]]:
+    """The hours of each slot, by its beginning and end."""
+    found: dict[tuple[float, float], list[Hour]] = {}
+    for hour in sorted(hours, key=lambda one: one.begin):
+        begin = since + (hour.begin - since) // slot * slot
+        found.setdefault((begin, min(until, begin + slot)), []).append(hour)
     return found
 
 
-def _line(hours: Sequence[Hour], line: Line, since: float, until: float, groups: dict[int, list[Hour]]) -> LineFigures:
+def _line(
+    hours: Sequence[Hour], line: Line, since: float, until: float, groups: dict[tuple[float, float], list[Hour]]
+) -> LineFigures:
     periods = outages.periods(hours, line, since, until)
     slots = tuple(
-        TimeSlot(float(number), 0.0, outages.probes(group, line), *outages.moved(group, line[0]))
-        for number, group in sorted(groups.items())
+        TimeSlot(*edges, outages.probes(group, line), *outages.moved(group, line[0])) for edges, group in groups.items()
     )
     trouble = outages.outages(periods, line)
     return LineFigures(*line, periods, outages.seconds(periods), trouble, outages.probes(hours, line), slots)
-
-
-def _with_edges(uplink: UplinkFigures, since: float, until: float, slot: float) -> UplinkFigures:
-    """Slots as times instead of numbers."""
-
-    def at(number: float) -> float:
-        return min(until, since + number * slot)
-
-    lines = tuple(
-        line._replace(slots=tuple(one._replace(begin=at(one.begin), end=at(one.begin + 1)) for one in line.slots))
-        for line in uplink.lines
-    )
-    return uplink._replace(lines=lines)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 
+from mwan_hook.durations import HOUR
 from mwan_hook.explain.frames import frames
 from mwan_hook.explain.standings import UNPROBED
-from mwan_hook.explain.summary import HOUR, summed
+from mwan_hook.explain.summary import summed
 from mwan_hook.light import NamedTuple
 from mwan_hook.store import hours as stored
 

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import time
+
+from mwan_hook import dates
+from mwan_hook.durations import DAY, HOUR
 from mwan_hook.explain import causes
 from mwan_hook.explain.report import bands, charts, words
 from mwan_hook.explain.report.bands import BAND, MEANING, SHAPE
 from mwan_hook.explain.report.charts import Across
 from mwan_hook.explain.report.style import CSS
 from mwan_hook.explain.report.tables import coverage, headline, moment, outages
-from mwan_hook.explain.report.ticks import ticks
 from mwan_hook.markup import escaped
 from mwan_hook.phrases import FAMILIES, many
-from mwan_hook.quota.words import shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mwan_hook.explain.report.about import About
-    from mwan_hook.explain.report.figures import LineFigures, Report, UplinkFigures
+    from mwan_hook.explain.report.figures import About, LineFigures, Report, UplinkFigures
 
+MOST_TICKS = 7  # below a plot
+_HOURS = (1, 2, 3, 6, 12)
+_DAYS = (1, 2, 5, 7, 14, 30, 61, 122, 365, 730, 1825)
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
 
@@ -93,7 +97,7 @@ def _plots(report: Report, span: Across) -> str:
 def _plots_of(uplink: UplinkFigures, span: Across, axis: str) -> str:
     figures = [_plot_of(line, span, axis) for line in uplink.lines]
     if drawn := charts.data(uplink, span):
-        told = f"<b>Data</b> {shown(uplink.received)} received, {shown(uplink.sent)} sent"
+        told = f"<b>Data</b> {words.moved(uplink)}"
         figures.append(f'<figure class="graph"><figcaption>{told}</figcaption>{drawn}{axis}</figure>')
     return f'<h3>{escaped(uplink.name)}</h3><div class="plots">{"".join(figures)}</div>'
 
@@ -131,3 +135,42 @@ def _footer(about: About) -> str:
 
 def _label(line: LineFigures) -> str:
     return f'<div class="name">{escaped(line.uplink)} <small>{FAMILIES[line.family]}</small></div>'
+
+
+def ticks(since: float, until: float) -> list[tuple[float, str]]:
+    """Moments in local time, at most MOST_TICKS of them, and what is written there."""
+    length = until - since
+    hours = next((step for step in _HOURS if length / (step * HOUR) <= MOST_TICKS), 0)
+    if hours:
+        return [(at, dates.local(at, dates.CLOCK)) for at in _of_hours(since, until, hours)]
+    days = next((step for step in _DAYS if length / (step * DAY) <= MOST_TICKS), _DAYS[-1])
+    return [(at, _date(at, days)) for at in _of_days(since, until, days)]
+
+
+def _of_hours(since: float, until: float, step: int) -> list[float]:
+    """Full hours of the day that the step divides; an hour that the clocks skip or repeat moves none."""
+    first = int(since // HOUR) * HOUR
+    return [
+        float(at) for at in range(first, int(until) + 1, HOUR) if at >= since and time.localtime(at).tm_hour % step == 0
+    ]
+
+
+def _of_days(since: float, until: float, step: int) -> list[float]:
+    """Midnights, counted back from the last one."""
+    year, month, day = time.localtime(until)[:3]
+    found = []
+    at = _midnight(year, month, day)
+    while at >= since:
+        found.append(at)
+        day -= step
+        at = _midnight(year, month, day)
+    return found[::-1]
+
+
+def _midnight(year: int, month: int, day: int) -> float:
+    return time.mktime((year, month, day, 0, 0, 0, 0, 0, -1))
+
+
+def _date(at: float, step: int) -> str:
+    there = time.localtime(at)
+    return time.strftime("%b %Y", there) if step > 31 else f"{there.tm_mday} {time.strftime('%b', there)}"

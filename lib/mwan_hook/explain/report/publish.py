@@ -8,7 +8,7 @@ import time
 from mwan_hook import __version__
 from mwan_hook import plainos as os
 from mwan_hook.explain.report import figures, gather
-from mwan_hook.explain.report.about import About
+from mwan_hook.explain.report.figures import About
 from mwan_hook.explain.report.page import page
 from mwan_hook.model import Busy, MwanError
 from mwan_hook.store import chores, files, published, shared

@@ -9,17 +9,17 @@ from __future__ import annotations
 import csv
 import io
 
+from mwan_hook.durations import DAY, HOUR
 from mwan_hook.explain import outages
 from mwan_hook.explain.report import words
-from mwan_hook.explain.report.figures import DAY, HOUR, report
+from mwan_hook.explain.report.figures import report
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from mwan_hook.explain.outages import Outage, Probes
-    from mwan_hook.explain.report.about import About
-    from mwan_hook.explain.report.figures import LineFigures, Report
+    from mwan_hook.explain.report.figures import About, LineFigures, Report
     from mwan_hook.model import Hour
 
     Row = dict[str, str]

@@ -12,8 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from mwan_hook.explain.outages import Outage
-    from mwan_hook.explain.report.about import About
-    from mwan_hook.explain.report.figures import LineFigures, Report, UplinkFigures
+    from mwan_hook.explain.report.figures import About, LineFigures, Report, UplinkFigures
 
 MOST_OUTAGES = 500  # rows
 _SAME, _TEXT = ' class="same"', ' class="text"'
@@ -50,12 +49,7 @@ def _headline_rows(uplink: UplinkFigures, heads: list[str]) -> Iterator[str]:
 
 def _figures(line: LineFigures) -> dict[str, str]:
     return {
-        "Available": words.available(line.availability, line.judged, line.whole),
-        "Outages": str(len(line.out)),
-        "Longest": words.length(line.longest),
-        "Median": words.milliseconds(line.probes.percentile(50)),
-        "95 %": words.milliseconds(line.probes.percentile(95)),
-        "Loss": words.loss(line.probes.loss),
+        **words.figures(line),
         "Bridged": words.length(line.bridged),
         "Not observed": words.length(line.seconds["unknown"]),
     }
@@ -95,11 +89,8 @@ def _moment(at: float, about: About) -> str:
     return f"{moment(at, words.to_the_second)}{other}"
 
 
-COVERAGE = ("online", "degraded", "offline", "disabled", "standby", "unknown")
-
-
 def coverage(report: Report, about: About) -> str:
-    used = [word for word in COVERAGE if any(line.seconds[word] >= 1 for line in report.lines)]
+    used = [word for word in MEANING if any(line.seconds[word] >= 1 for line in report.lines)]
     heads = ["Line", "Probes", "Lost", *(MEANING[word].capitalize() for word in used), "First seen", "Last seen"]
     rows = "".join(_coverage_row(line, used) for line in report.lines)
     asked = ""
@@ -109,14 +100,13 @@ def coverage(report: Report, about: About) -> str:
 
 
 def _coverage_row(line: LineFigures, used: list[str]) -> str:
-    known = [one for one in line.periods if one.word != "unknown"]
-    probes = line.probes
+    probes, (first, last) = line.probes, line.seen
     cells = [
-        ("Probes", _thousands(probes.asked)),
-        ("Lost", _thousands(probes.lost + probes.out_lost)),
+        ("Probes", f"{probes.asked:,}"),
+        ("Lost", f"{probes.lost + probes.out_lost:,}"),
         *((MEANING[word].capitalize(), words.length(line.seconds[word])) for word in used),
-        ("First seen", words.local(known[0].begin)),
-        ("Last seen", words.local(known[-1].end)),
+        ("First seen", words.local(first)),
+        ("Last seen", words.local(last)),
     ]
     return f"<tr>{_name(line)}{''.join(_cell(*one) for one in cells)}</tr>"
 
@@ -142,7 +132,3 @@ def _cell(head: str, text: str, kind: str = "") -> str:
 def _raw(head: str, inside: str, kind: str = "") -> str:
     of_kind = f' class="{kind}"' if kind else ""
     return f'<td{of_kind}><span class="key">{escaped(head)}</span>{inside}</td>'
-
-
-def _thousands(count: int) -> str:
-    return f"{count:,}"

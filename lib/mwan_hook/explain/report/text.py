@@ -14,21 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from mwan_hook.explain.outages import Outage, Period
-    from mwan_hook.explain.report.about import About
-    from mwan_hook.explain.report.figures import LineFigures, Report, UplinkFigures
+    from mwan_hook.explain.report.figures import About, Report, UplinkFigures
 
 WIDTH = 80
 MOST_OUTAGES = 50
 # The worst first: of a part of the time the first of TROUBLE that was seen is drawn, else what was most of it.
 MARKS = {"offline": "!", DEGRADED: "~", "disabled": "x", UNKNOWN: ".", STANDBY: "-", "online": "="}
-SAID = {
-    "offline": "out",
-    DEGRADED: "degraded",
-    "disabled": "taken out",
-    UNKNOWN: "not observed",
-    STANDBY: "standing by",
-    "online": "online",
-}
 
 
 def lines(report: Report, about: About) -> list[str]:
@@ -50,25 +41,9 @@ def _head(report: Report, about: About) -> list[str]:
     return found
 
 
-def _name(line: LineFigures) -> str:
-    return f"{line.uplink} {FAMILIES[line.family]}"
-
-
 def _figures(report: Report) -> list[tuple[str, ...]]:
     heads = ("LINE", "AVAILABLE", "OUTAGES", "LONGEST", "MEDIAN", "95 %", "LOSS")
-    return [heads, *(_figures_of(line) for line in report.lines)]
-
-
-def _figures_of(line: LineFigures) -> tuple[str, ...]:
-    return (
-        _name(line),
-        words.available(line.availability, line.judged, line.whole),
-        str(len(line.out)),
-        words.length(line.longest),
-        words.milliseconds(line.probes.percentile(50)),
-        words.milliseconds(line.probes.percentile(95)),
-        words.loss(line.probes.loss),
-    )
+    return [heads, *((line.name, *words.figures(line).values()) for line in report.lines)]
 
 
 def _shares(report: Report, about: About) -> list[tuple[str, ...]]:
@@ -81,19 +56,21 @@ def _shares_of(uplink: UplinkFigures) -> Iterator[tuple[str, ...]]:
     for number, line in enumerate(uplink.lines):
         moved = ("", "") if number else words.carried(uplink.received, uplink.sent)
         times = (line.seconds[DEGRADED], line.bridged, line.seconds[UNKNOWN])
-        yield (_name(line), *map(words.length, times), *moved)
+        yield (line.name, *map(words.length, times), *moved)
 
 
 def _bands(report: Report) -> Iterator[str]:
     """A letter for each part of the time: the worst trouble that was seen in it."""
-    longest = max(len(_name(line)) for line in report.lines)
+    longest = max(len(line.name) for line in report.lines)
     room = max(20, WIDTH - longest - 2)
     seen = set()
     for line in report.lines:
         band = _band(line.periods, report, room)
         seen |= {*band}
-        yield f"{_name(line):<{longest}}  {band}"
-    yield " " * (longest + 2) + "   ".join(f"{mark} {SAID[word]}" for word, mark in MARKS.items() if mark in seen)
+        yield f"{line.name:<{longest}}  {band}"
+    yield " " * (longest + 2) + "   ".join(
+        f"{mark} {words.WORDS[word]}" for word, mark in MARKS.items() if mark in seen
+    )
 
 
 def _band(periods: Sequence[Period], report: Report, room: int) -> str:
@@ -129,7 +106,7 @@ def _outage(found: Sequence[Outage], about: About) -> tuple[str, ...]:
     one = found[0]
     families = ", ".join(FAMILIES[each.family] for each in found)
     line = families if about.one else f"{one.uplink} {families}"
-    died = words.died(one) if one.word == "offline" else f"{SAID[one.word]}: {words.died(one)}"
+    died = words.died(one) if one.word == "offline" else f"{words.WORDS[one.word]}: {words.died(one)}"
     return (
         words.to_the_second(one.begin),
         *((_utc(one.begin),) if about.one else ()),
@@ -151,8 +128,7 @@ def _coverage(report: Report, about: About) -> Iterator[str]:
         return
     yield ""
     for line in report.lines:
-        known = [one for one in line.periods if one.word != UNKNOWN]
-        first, last = words.utc(known[0].begin), words.utc(known[-1].end)
+        first, last = map(words.utc, line.seen)
         yield f"{FAMILIES[line.family]}: {many(line.probes.asked, 'probe')} from {first} to {last}"
     if about.targets:
         yield f"asked: {', '.join(about.targets)}"

@@ -7,16 +7,26 @@ import time
 
 from mwan_hook import dates
 from mwan_hook.durations import DAY, duration, largest_unit
+from mwan_hook.model import DEGRADED, STANDBY, UNKNOWN
 from mwan_hook.phrases import many
 from mwan_hook.quota.words import shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from mwan_hook.explain.outages import Outage
+    from mwan_hook.explain.outages import Outage, Probes
+    from mwan_hook.explain.report.figures import LineFigures, TimeSlot, UplinkFigures
 
 NOTHING = "–"  # where there is no figure  # noqa: RUF001
 MOST = 0.75  # of the time: a share of less says of how much it is one
-WORDS = {"offline": "out", "degraded": "degraded", "disabled": "taken out"}  # of a time of trouble
+WORDS = {
+    "online": "online",
+    DEGRADED: "degraded",
+    "offline": "out",
+    "disabled": "taken out",
+    STANDBY: "standing by",
+    UNKNOWN: "not observed",
+}
+"""How a line stood."""
 
 
 def percent(value: float | None) -> str:
@@ -47,6 +57,28 @@ def milliseconds(value: float | None) -> str:
         return NOTHING
     places = 0 if value >= 9.95 else 1 if value >= 0.95 else 2
     return f"{value:.{places}f} ms"
+
+
+def figures(line: LineFigures) -> dict[str, str]:
+    """Figures of a line by their headings."""
+    return {
+        "Available": available(line.availability, line.judged, line.whole),
+        "Outages": str(len(line.out)),
+        "Longest": length(line.longest),
+        "Median": milliseconds(line.probes.percentile(50)),
+        "95 %": milliseconds(line.probes.percentile(95)),
+        "Loss": loss(line.probes.loss),
+    }
+
+
+def trips(probes: Probes) -> str:
+    """The middle of the round trips, and what most of them do not exceed."""
+    return f"median {milliseconds(probes.percentile(50))}, 95 % within {milliseconds(probes.percentile(95))}"
+
+
+def moved(one: UplinkFigures | TimeSlot) -> str:
+    """Amounts received and sent, in one sentence."""
+    return f"{shown(one.received)} received, {shown(one.sent)} sent"
 
 
 def carried(received: int, sent: int) -> tuple[str, str]:
