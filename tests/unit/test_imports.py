@@ -281,7 +281,7 @@ def test_no_run_imports_what_reads_other_programs_files() -> None:
 def test_only_commands_that_explain_import_what_explains() -> None:
     explaining = {f"explain.{name}" for name in ("why", "reasons", "packets", "document")}
     importers = {module for module in MODULES if explaining & {*ours(module)} and room_of(module) != "explain"}
-    assert importers == {"commands.why", "commands.whythen", "commands.watch"}
+    assert importers == {"commands.why", "commands.watch"}
 
 
 def test_below_a_run_nothing_prints_but_what_tells() -> None:

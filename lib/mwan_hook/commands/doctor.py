@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from mwan_hook import config
 from mwan_hook.commands import screen
+from mwan_hook.commands.following import or_defaults
 from mwan_hook.commands.screen import Sentence
 from mwan_hook.doctor import files
 from mwan_hook.doctor import fix as doctorfix
 from mwan_hook.doctor.finding import Severity, spelled
 from mwan_hook.doctor.look import findings
 from mwan_hook.kernel import sysctl
-from mwan_hook.model import ConfigError, MwanError
+from mwan_hook.model import MwanError
 from mwan_hook.phrases import many
 from mwan_hook.say import complain
 from mwan_hook.store.files import under
@@ -44,7 +44,8 @@ def run(root: str, fix: bool, as_json: bool) -> int:
     found, good = findings(root)
     done = None
     if fix:
-        done = _fix(root, found) if _may_write(root) else Fixes([NOT_WRITTEN])
+        writes = or_defaults(root).config.routing.write_etc  # a bad one forbids nothing; the exit code tells of it
+        done = _fix(root, found) if writes else Fixes([NOT_WRITTEN])
         if done.files or done.links or done.sysctls:
             found, good = findings(root)
     if as_json:
@@ -54,13 +55,6 @@ def run(root: str, fix: bool, as_json: bool) -> int:
     complain(done.failed if done else ())
     worse = any(one.severity > Severity.NOTE for one in found) or (done is not None and done.failed)
     return CONFIGURATION if not good else 1 if worse else 0
-
-
-def _may_write(root: str) -> bool:
-    try:
-        return config.load(root).config.routing.write_etc
-    except ConfigError:
-        return True  # it says nothing; the exit code tells
 
 
 def _fix(root: str, found: Sequence[Finding]) -> Fixes:

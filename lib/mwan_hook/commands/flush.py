@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
 
 from mwan_hook import config
-from mwan_hook.commands import farewell
+from mwan_hook.commands.following import or_defaults
 from mwan_hook.kernel import advertise, nexthops, nft, sysctl, write
 from mwan_hook.kernel.lines import shortened
 from mwan_hook.kernel.reader import Reader
-from mwan_hook.light import NamedTuple
+from mwan_hook.light import NamedTuple, partial
 from mwan_hook.machine import names
 from mwan_hook.model import (
     FAMILIES,
@@ -19,6 +20,8 @@ from mwan_hook.model import (
     ConfigError,
     Family,
     Link,
+    MwanError,
+    Notice,
     Op,
     Pool,
     Route,
@@ -30,9 +33,11 @@ from mwan_hook.model import (
 from mwan_hook.routing.former import after_renames
 from mwan_hook.routing.nexthops import difference
 from mwan_hook.routing.plan import deletions
-from mwan_hook.say import brief, complain, say
-from mwan_hook.store import files, lock
+from mwan_hook.run import channels
+from mwan_hook.say import attempted, brief, complain, say
+from mwan_hook.store import files, lock, outbox, wake
 from mwan_hook.store import state as states
+from mwan_hook.verdict.notices import FLUSHED, identity
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,9 +79,9 @@ def run(root: str) -> int:
         if state.deprecated and not kept:
             advertise.solicit(lan for one in state.delegated if one.prefix in state.deprecated for lan in one.lans)
         if not work.out and not kept:
-            farewell.notify_flushed(root, state)
+            _notify_flushed(root, state)
             if state.dials:
-                farewell.hang_up(root, state, _others(protocols[0], state))
+                _hang_up(root, state, _others(protocols[0], state))
             _forget(root)
         names.remove(root)
     complain((*(errors if work.all else ()), *kept))
@@ -193,6 +198,32 @@ def _change(op: Op, what: Route) -> Change:
 
 def _differs(old: Sysctl) -> bool:
     return sysctl.read(old.key) not in (None, old.value)
+
+
+def _notify_flushed(root: str, state: State) -> None:
+    """Before the state is forgotten; once.  The caller holds the state lock."""
+    if not state.boot_id or not channels.needed(root, or_defaults(root).config):
+        return
+    clock = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    last = Notice(identity(clock), FLUSHED, at=time.time(), boottime=clock / 1e9, reason="flush")
+    try:
+        outbox.hand_over(root, (*state.outbox, last))
+        wake.wake(root)
+    except MwanError as error:
+        complain((str(error),))
+
+
+def _hang_up(root: str, state: State, another: Callable[[str], bool]) -> None:
+    """What we have dialled is hung up where there is ``another`` way than its interface; else it is said to be left."""
+    for name, record in state.dials.items():
+        if not record.ours:
+            continue
+        if not another(record.interface):
+            complain((f"{name} ({record.interface}) stays up: mwan-hook has dialled it, and it is the only way out",))
+            continue
+        from mwan_hook.run import activation
+
+        complain(attempted(partial(activation.dismiss, root, or_defaults(root).config, name, record)))
 
 
 def _forget(root: str) -> None:

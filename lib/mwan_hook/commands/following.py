@@ -1,13 +1,18 @@
-"""The configuration for a command that goes on for long: read again when it is edited meanwhile."""
+"""The configuration for commands that do without a good one, or that go on for long."""
 
 from __future__ import annotations
 
 from mwan_hook import config
-from mwan_hook.model import ConfigError
+from mwan_hook.config import Loaded
+from mwan_hook.model import Config, ConfigError
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from mwan_hook.config import Loaded
+
+def or_defaults(root: str) -> Loaded:
+    """The configuration; where it is bad the defaults, and check runs say what is wrong."""
+    try:
+        return config.load(root)
+    except ConfigError:
+        return Loaded(Config(), (), "", (), root)
 
 
 class ReloadingConfig:

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from mwan_hook.commands import from_state
+import os
+
 from mwan_hook.commands.following import ReloadingConfig
+from mwan_hook.config import Loaded, read
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import ConfigError
+from mwan_hook.model import Config, ConfigError, Match, UplinkConfig
+from mwan_hook.routing.desired import Desired
 from mwan_hook.run import judge, look
+from mwan_hook.run.scene import Judged
 from mwan_hook.store import published
+from mwan_hook.store import state as states
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from mwan_hook.run.scene import Judged, Scene
+    from typing import Any
+
+    from mwan_hook.model import Family
+    from mwan_hook.run.scene import Scene
+
+FROM_FILES = ("metric", "weight", "table", "mark", "metered", "enabled", "enabled_by", "quota")
+MISSING = "the configuration cannot be read by this user: only what runs have stored is shown"
 
 
 class Look(NamedTuple):
@@ -34,7 +45,7 @@ class Looker:
         try:
             self._config = ReloadingConfig(root)
         except ConfigError as error:
-            if not from_state.unreadable(root):
+            if not unreadable(root):
                 raise
             self._closed = error
         self._again = False
@@ -55,6 +66,33 @@ class Looker:
         return Look(seen, judged, True, self._config.mistakes, notes)
 
     def _by_state(self, error: ConfigError) -> Look:
-        seen = look.to_read(self._root, from_state.loaded(self._root, error))
-        notes = (from_state.MISSING, *seen.messages, *seen.state.errors)
-        return Look(seen, from_state.judged(seen), False, notes=notes)
+        seen = look.to_read(self._root, from_state(self._root, error))
+        notes = (MISSING, *seen.messages, *seen.state.errors)
+        return Look(seen, stored(seen), False, notes=notes)
+
+
+def unreadable(root: str) -> bool:
+    """Whether this user may not read some file of the configuration."""
+    return os.geteuid() != 0 and bool(read.closed(root))
+
+
+def from_state(root: str, error: ConfigError) -> Loaded:
+    """A configuration of the uplinks that the state knows, by name and interface.  Raises ``error`` if it was bad."""
+    if not unreadable(root):
+        raise error
+    state, _ = states.load(root, writes=False)
+    uplinks = tuple(UplinkConfig(name, (Match("name", memory.interface),)) for name, memory in state.uplinks.items())
+    return Loaded(Config(uplinks=uplinks), (MISSING,), state.config, (), root)
+
+
+def without_configuration(document: dict[str, Any]) -> dict[str, Any]:
+    """``status --json`` with null for what the configuration would say."""
+    uplinks = {name: {**values, **dict.fromkeys(FROM_FILES)} for name, values in document["uplinks"].items()}
+    return {**document, "uplinks": uplinks, "errors": [*document["errors"], MISSING]}
+
+
+def stored(seen: Scene) -> Judged:
+    """What the last run has found, not judged again."""
+    best = seen.state.best.items()
+    online: dict[Family, tuple[str, ...]] = {family: (one.uplink,) for family, one in best if one.uplink}
+    return Judged(seen, seen.state, Desired(online=online), ())

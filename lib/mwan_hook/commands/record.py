@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 import time
 
-from mwan_hook import config
+from mwan_hook.commands.following import or_defaults
 from mwan_hook.durations import HOUR
 from mwan_hook.explain.frames import frames
 from mwan_hook.explain.summary import summed
-from mwan_hook.model import Config, ConfigError, MwanError
+from mwan_hook.model import MwanError
 from mwan_hook.run import publishing, sampling
 from mwan_hook.say import attempted, complain
 from mwan_hook.store import days, files, hours, recording, thinning
@@ -30,7 +30,7 @@ BEFORE = 3600.0  # seconds before an hour in which frames say how things stood w
 
 def run(root: str) -> int:
     """0; 1 where it cannot be written, which is said once.  Raises MwanError."""
-    loaded = _configured(root)
+    loaded = or_defaults(root)  # a bad configuration loses nothing of the record
     if not loaded.config.record.keep:
         return 0
     with FileLocked(files.under(root, files.RECORD_LOCK), WAIT):
@@ -41,14 +41,6 @@ def run(root: str) -> int:
     if loaded.config.report.html:
         complain(attempted(lambda: publishing.due(root)))
     return 1 if words and news else 0
-
-
-def _configured(root: str) -> config.Loaded:
-    """A bad configuration loses nothing of the record: check runs say what is wrong with it."""
-    try:
-        return config.load(root)
-    except ConfigError:
-        return config.Loaded(Config(), (), "", (), root)
 
 
 def _flushed(root: str, record: Recording, now: float) -> str:

@@ -9,16 +9,18 @@ import time
 
 from mwan_hook import __version__, config, dates
 from mwan_hook.commands.asked import span
+from mwan_hook.commands.following import or_defaults
 from mwan_hook.explain.report import figures, gather, publish, text
 from mwan_hook.explain.report.figures import About
 from mwan_hook.explain.report.page import page
-from mwan_hook.model import Config, ConfigError, MwanError, UsageError
+from mwan_hook.model import MwanError, UsageError
 from mwan_hook.say import complain, say
 from mwan_hook.store import files, shared
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mwan_hook.explain.report.gather import Gathered
+    from mwan_hook.model import Config
 
 STDOUT = "-"
 SYSTEMS_LINKS = ("/dev/std", "/dev/fd/", "/proc/")
@@ -40,7 +42,7 @@ def run(
         return int(bool(words))
     if html == csv == STDOUT:
         raise UsageError("--html and --csv cannot both go to standard output: name a file for one of them")
-    known = _configuration(root)
+    known = or_defaults(root).config  # the record alone is enough
     begin, end = span(since, until, time.time())
     found = gather.gathered(root, begin, end)
     if only:
@@ -61,14 +63,6 @@ def run(
     if not html and not csv:
         say(text.lines(made, about))
     return 0
-
-
-def _configuration(root: str) -> Config:
-    """What may be read of it: the record alone is enough."""
-    try:
-        return config.load(root).config
-    except ConfigError:
-        return Config()
 
 
 def _about(known: Config, only: str | None) -> About:

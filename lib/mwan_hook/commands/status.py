@@ -6,8 +6,8 @@ import gc
 import sys
 import time
 
-from mwan_hook.commands import from_state, screen
-from mwan_hook.commands.looking import Look, Looker
+from mwan_hook.commands import screen
+from mwan_hook.commands.looking import Look, Looker, without_configuration
 from mwan_hook.commands.status_json import document
 from mwan_hook.commands.status_table import View, picture
 from mwan_hook.say import complain
@@ -49,7 +49,7 @@ def _printed(looker: Looker, as_json: bool, watch: bool, view: View) -> int:
 def _print(found: Look, as_json: bool, view: View) -> None:
     if as_json:
         whole = document(found.seen, found.judged)
-        known = whole if found.known else from_state.without_configuration(whole)
+        known = whole if found.known else without_configuration(whole)
         screen.document(known)
     else:
         screen.put(picture(found.seen, found.judged, view._replace(known=found.known)))

@@ -13,18 +13,7 @@ import termios
 import time
 
 from mwan_hook.commands import watch_view
-from mwan_hook.commands.terminal import (
-    DOWN,
-    ENTER,
-    PAGE_DOWN,
-    PAGE_UP,
-    QUIT,
-    UP,
-    Canvas,
-    Signals,
-    keys,
-    plain_keys,
-)
+from mwan_hook.commands.terminal import DOWN, ENTER, PAGE_DOWN, PAGE_UP, QUIT, UP, Canvas, Signals, keys, plain_keys
 from mwan_hook.commands.watch_view import Known
 from mwan_hook.explain.pulse import Pulse
 from mwan_hook.model import MwanError

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import time
+
+from mwan_hook import dates
 from mwan_hook.commands import screen
-from mwan_hook.commands.asked import destinations
+from mwan_hook.commands.asked import destinations, moment_of
+from mwan_hook.commands.looking import MISSING, from_state, stored
 from mwan_hook.config import look as configured
-from mwan_hook.explain import why, words
-from mwan_hook.explain.values import Situation
-from mwan_hook.light import NamedTuple
-from mwan_hook.model import ConfigError, Family
+from mwan_hook.explain import document, moments, why, words
+from mwan_hook.explain.clock import exact
+from mwan_hook.explain.frames import frames
+from mwan_hook.explain.values import Reason, Situation
+from mwan_hook.light import NamedTuple, partial
+from mwan_hook.model import ConfigError, Family, MwanError
 from mwan_hook.phrases import listed
 from mwan_hook.run import judge, look
 from mwan_hook.say import complain, say
+from mwan_hook.store import state as states
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from mwan_hook.explain.frame import Frame
+    from mwan_hook.explain.moments import Recorded
     from mwan_hook.explain.packets import Packet
-    from mwan_hook.explain.values import Reason
     from mwan_hook.model import Uplink
     from mwan_hook.run.scene import Judged
 
@@ -36,9 +44,7 @@ class Live(NamedTuple):
 def run(root: str, word: str | None, at: str | None, as_json: bool) -> int:
     """Explain how it is, or how it was."""
     if at is not None:
-        from mwan_hook.commands import whythen
-
-        return whythen.run(root, word, at, as_json)
+        return _run_then(root, word, at, as_json)
     found = _live(root)
     uplinks = why.named(found.view, word) if word else []
     packets: Sequence[Packet] = ()
@@ -48,8 +54,6 @@ def run(root: str, word: str | None, at: str | None, as_json: bool) -> int:
     carrying = {name for packet in packets for name in packet.uplinks}
     told = uplinks or [one for one in found.view.uplinks if not packets or one.name in carrying]
     if as_json:
-        from mwan_hook.explain import document
-
         made = document.document(found.view, told, ahead, packets, word or "")
         screen.document(made)
     else:
@@ -62,11 +66,9 @@ def _live(root: str) -> Live:
     try:
         loaded = configured(root)
     except ConfigError as error:
-        from mwan_hook.commands import from_state
-
-        seen = look.to_read(root, from_state.loaded(root, error))
-        judged = from_state.judged(seen)
-        return Live(judged, why.view_of(judged, readable=False), (from_state.MISSING, *seen.messages))
+        seen = look.to_read(root, from_state(root, error))
+        judged = stored(seen)
+        return Live(judged, why.view_of(judged, readable=False), (MISSING, *seen.messages))
     judged = judge.judge(look.to_read(root, loaded))
     return Live(judged, why.view_of(judged, readable=True), (*judged.scene.messages, *loaded.warnings))
 
@@ -113,3 +115,53 @@ def _ahead(found: Live) -> dict[Family, Sequence[Reason]]:
             done, _, names = trace.plain(found.judged, SAMPLES[family])
             taken[family] = packets.ahead(done, names, found.view)
     return taken
+
+
+# ---------------------------------------------------------------- how it was, by the record
+
+
+def _run_then(root: str, word: str | None, at: str, as_json: bool) -> int:
+    """Explain how it was.  Raises MwanError where nothing was recorded then."""
+    now = time.time()
+    moment = moment_of("--at", at, now)
+    found = moments.recorded(partial(frames, root), moment, states.boot_id())
+    if found.frame is None:
+        raise MwanError(_unknown(found, moment, now))
+    view = _then(found.frame, moment)
+    uplinks = why.named(view, word) if word else []
+    family = _family(word, view) if word and not uplinks else None
+    if as_json:
+        made = document.document(view, uplinks or view.uplinks, {}, (), "")
+        screen.document({**made, "recorded": dates.utc(found.frame.wall)})
+    else:
+        recorded = exact(found.frame.wall, now)
+        say([f"As it was at {exact(moment, now)}, by what was recorded at {recorded}:", ""])
+        say(_text_then(view, uplinks, family))
+    return 0
+
+
+def _then(frame: Frame, moment: float) -> Situation:
+    """How things stood at a moment at which the frame held."""
+    view = why.view_of(frame, readable=True)
+    return view._replace(now=view.now + moment - frame.wall, wall=moment)
+
+
+def _text_then(view: Situation, uplinks: Sequence[Uplink], family: Family | None) -> list[str]:
+    if uplinks:
+        return why.story_lines(view, uplinks, screen.width())
+    if family is None:
+        return words.wrapped(why.overview(view), screen.width())
+    unrecorded = words.sentences([Reason("unrecorded", "", family)], view, "It")
+    return words.wrapped([unrecorded, *why.overview(view._replace(families=(family,)))], screen.width())
+
+
+def _family(word: str, view: Situation) -> Family:
+    """The family of a destination, as it is written or found by a name server now."""
+    return Family.of(destinations(word, view)[0])
+
+
+def _unknown(found: Recorded, moment: float, now: float) -> str:
+    """Where the record has something, if not of this moment."""
+    times = [f"{word} {exact(at, now)}" for word, at in (("before it", found.before), ("after it", found.after)) if at]
+    there = f"the nearest that is: {' and '.join(times)}" if times else "nothing is recorded at all"
+    return f"what was at {exact(moment, now)} is not recorded; {there}"

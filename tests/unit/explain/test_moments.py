@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mwan_hook import durations
-from mwan_hook.commands import whythen
+from mwan_hook.commands import why
 from mwan_hook.commands.asked import moment_of, span
 from mwan_hook.commands.parsing import joined
 from mwan_hook.explain import moments
@@ -137,11 +137,11 @@ def test_what_is_said_of_a_moment_can_be_asked_for_again(
     now, known = at("2026-11-30 07:00:00"), at("2026-11-29 03:12:04")
     monkeypatch.setattr(time, "time", lambda: now)
     seen = frame(LINES, known - BOOTED)
-    monkeypatch.setattr(whythen, "frames", lambda root, *span: Record(seen)(*span))
-    assert whythen.run(str(tmp_path), None, "2026-11-29T03:12:04", as_json=False) == 0
+    monkeypatch.setattr(why, "frames", lambda root, *span: Record(seen)(*span))
+    assert why.run(str(tmp_path), None, "2026-11-29T03:12:04", as_json=False) == 0
     assert "As it was at 2026-11-29 03:12:04, by what was recorded at 2026-11-29 03:12:04:" in capsys.readouterr().out
     with pytest.raises(MwanError, match=r"at 03:12:05 is not recorded; .* before it 2026-11-29 03:12:04$"):
-        whythen.run(str(tmp_path), None, "03:12:05", as_json=False)
+        why.run(str(tmp_path), None, "03:12:05", as_json=False)
 
 
 def test_a_day_begins_when_it_does_here() -> None:
