@@ -6,36 +6,13 @@ import os
 import time
 
 from mwan_hook import config
-from mwan_hook.doctor.checks import (
-    ahead,
-    defaults,
-    dials,
-    dns,
-    kernel,
-    marks,
-    mptcp,
-    repair,
-    sysctls,
-    widths,
-)
-from mwan_hook.doctor.checks import (
-    common as doctorcommon,
-)
-from mwan_hook.doctor.checks import (
-    managers as doctormanagers,
-)
-from mwan_hook.doctor.checks import (
-    networkd as doctornetworkd,
-)
-from mwan_hook.doctor.checks import (
-    rules as doctorrules,
-)
-from mwan_hook.doctor.checks import (
-    state as doctorstate,
-)
-from mwan_hook.doctor.checks import (
-    units as doctorunits,
-)
+from mwan_hook.doctor.checks import common as doctorcommon
+from mwan_hook.doctor.checks import defaults, dials, dns, kernel, marks, repair, sysctls, widths
+from mwan_hook.doctor.checks import managers as doctormanagers
+from mwan_hook.doctor.checks import networkd as doctornetworkd
+from mwan_hook.doctor.checks import rules as doctorrules
+from mwan_hook.doctor.checks import state as doctorstate
+from mwan_hook.doctor.checks import units as doctorunits
 from mwan_hook.doctor.checks.dials import DialSetup
 from mwan_hook.doctor.checks.rules import Foreign
 from mwan_hook.doctor.checks.state import Memory
@@ -54,13 +31,13 @@ from mwan_hook.trace import inquiry
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from mwan_hook.config import Loaded
     from mwan_hook.doctor.checks.marks import Flowtable, Marker
     from mwan_hook.model import Config, Dial, Transition, Uplink
     from mwan_hook.run.scene import Judged
-    from mwan_hook.trace.values import AnyRule, Device, RouteEntry
+    from mwan_hook.trace.values import AnyRule, Device
 
 WIDTHS = "how large a packet the lines take: that takes root"
 FIREWALL = "marks that nftables and iptables set, and flowtables: that takes root"
@@ -182,15 +159,15 @@ def _system(root: str, own_nexthops: bool, channels: frozenset[str], required: t
 
 
 def _kernel(root: str, case: Case, judged: Judged) -> Iterator[Finding]:
-    keys = (*sysctls.keys(case), *mptcp.keys(case))
+    keys = sysctls.keys(case)
     values = {key: value for key in keys if (value := sysctl.read(key)) is not None}
     managed = frozenset(uplink.index for uplink in case.present if managers.has_networkd(root, uplink.index))
     places = dropins.sysctl_places(root, keys)
     yield from sysctls.check(case, values, places, managed)
-    yield from mptcp.check(case, values, places)
+    yield from sysctls.check_mptcp(case, values, places)
     devices = inquiry.devices(Question(Family.IPV4, "0.0.0.0"))
     rules = tuple(rule for family in case.snapshot.families for rule in inquiry.rules(family))
-    yield from ahead.check(case)
+    yield from doctorrules.check_copied(case)
     yield from _rules(case, rules, devices)
     yield from defaults.check_addresses(case)
     yield from doctormanagers.check(case, _managers(root, case))
@@ -227,17 +204,14 @@ def _rules(case: Case, rules: Sequence[AnyRule], devices: Mapping[int, Device]) 
     foreign = tuple(rule for rule in rules if doctorrules.is_foreign(rule, protocol))
     looked = {(rule.family, rule.table) for rule in foreign if rule.action == "lookup"}
     own = {MAIN_TABLE, shared, *(uplink.table for uplink in case.present)}
-    tables = _wide(looked | {(family, table) for family in case.snapshot.families for table in own})
+    wanted = looked | {(family, table) for family in case.snapshot.families for table in own}
+    tables = {(family, table): inquiry.wide(family, table) for family, table in sorted(wanted)}
     yield from doctorrules.check(case, Foreign(foreign, tables, devices))
     yield from marks.check_rules(case, foreign)
     yield from marks.check_room(case)
     yield from defaults.check(case, tables, devices)
     yield from defaults.check_lost(case)
     yield from defaults.check_claims(case)
-
-
-def _wide(wanted: Iterable[tuple[Family, int]]) -> dict[tuple[Family, int], tuple[RouteEntry, ...]]:
-    return {(family, table): inquiry.wide(family, table) for family, table in sorted(wanted)}
 
 
 def _netfilter(case: Case, judged: Judged) -> Iterator[Finding]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from _socket import inet_pton
 
-from mwan_hook.kernel import frames, lookup, netlink, sysctl, wire
+from mwan_hook.kernel import dumps, frames, lookup, netlink, sysctl, wire
 from mwan_hook.kernel.question import Question
 from mwan_hook.kernel.reader import Reader
-from mwan_hook.model import PROTOCOL, Family, MwanError
+from mwan_hook.light import partial
+from mwan_hook.model import PROTOCOL, Family
 from mwan_hook.trace import decode
 from mwan_hook.trace.values import Device, KernelAnswer, KernelState, RouteEntry
 from mwan_hook.trace.walk import back, local_tables, tables_needed
@@ -20,16 +21,13 @@ if TYPE_CHECKING:
 
 RTM_GETNEIGH = 30
 RTM_F_FIB_MATCH = 0x2000
-_TRIES = 5
 
 
 def ground(asked: Question) -> KernelState:
     """Rules, devices, and of each table that may be looked in the routes that cover the question."""
-    known = devices(asked)
-    body = bytes((asked.family.af,)) + bytes(11)
-    rules = tuple(map(decode.rule, _messages(wire.RTM_GETRULE, body)))
     host = asked.family.af == 10 and sysctl.read("net/ipv6/conf/all/forwarding") == "0"
-    made = KernelState(rules, {}, known, _silent(asked) if host else frozenset(), host)
+    silent = _silent(asked) if host else frozenset()
+    made = KernelState(rules(asked.family), {}, devices(asked), silent, host)
     return made._replace(tables=_tables(asked, made))
 
 
@@ -138,15 +136,15 @@ def _bare(entry: RouteEntry) -> bool:
 
 def _messages(kind: int, body: bytes) -> list[bytes]:
     """A whole dump, asked for again if changes ran into it."""
-    for _ in range(_TRIES):
-        sock = netlink.connect()
-        try:
-            return [part for buffer in netlink.dump(sock, kind, body) for part in frames.messages(buffer)]
-        except frames.InterruptedDumpError:
-            pass
-        finally:
-            sock.close()
-    raise MwanError("the kernel's tables change too fast to be read")
+    return dumps.retry_interrupted(partial(_dumped, kind, body))
+
+
+def _dumped(kind: int, body: bytes, _last: bool) -> list[bytes]:
+    sock = netlink.connect()
+    try:
+        return dumps.split(netlink.dump(sock, kind, body))
+    finally:
+        sock.close()
 
 
 def answer(asked: Question) -> KernelAnswer:

@@ -15,17 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from mwan_hook.kernel.question import Question
-    from mwan_hook.trace.values import (
-        AnyRule,
-        Device,
-        KernelAnswer,
-        Leg,
-        Outcome,
-        RouteEntry,
-        Span,
-        Step,
-        Trace,
-    )
+    from mwan_hook.trace.values import AnyRule, Device, KernelAnswer, Leg, Outcome, RouteEntry, Span, Step, Trace
 
 
 class Names(NamedTuple):

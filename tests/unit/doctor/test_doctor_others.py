@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from mwan_hook.doctor import known
-from mwan_hook.doctor.checks import ahead
 from mwan_hook.doctor.checks import rules as doctorrules
 from mwan_hook.doctor.finding import Case, Severity
 from mwan_hook.model import LOCAL_TABLE, Family, Rule
@@ -112,7 +111,7 @@ def test_look_ups_of_local_addresses_and_vrfs_behind_ours_are_found(
         return tuple(rule._replace(family=other[rule.family]) for rule in rules)
 
     seen = b.snapshot("fiber", families=(V4, V6))._replace(rules=turned(ours), foreign_rules=turned(foreign))
-    found = list(ahead.check(Case(b.config(b.uplink("fiber")), snapshot=seen)))
+    found = list(doctorrules.check_copied(Case(b.config(b.uplink("fiber")), snapshot=seen)))
     assert [(one.code, one.severity) for one in found] == expected
     flag = "ip rule" if family is V4 else "ip -6 rule"
     for one in found:

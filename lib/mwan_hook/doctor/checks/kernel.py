@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from mwan_hook.connections import own
 from mwan_hook.doctor.finding import MODULES, Finding, Fix, Severity
 from mwan_hook.light import NamedTuple
@@ -114,13 +116,8 @@ def _age(case: Case, release: str) -> Iterator[Finding]:
 
 
 def _version(release: str) -> tuple[int, int] | None:
-    major, _, rest = release.partition(".")
-    minor = ""
-    for letter in rest:
-        if not letter.isdigit():
-            break
-        minor += letter
-    return (int(major), int(minor)) if major.isdigit() and minor else None
+    found = re.match(r"([0-9]+)\.([0-9]+)", release)
+    return (int(found[1]), int(found[2])) if found else None
 
 
 def check_sockets(case: Case, unable: str) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""Doctor: rules of others that come before ours, between them, or behind the one that ends every walk.  Pure."""
+"""Doctor: rules of others that come before ours, between them, or behind what they must not follow.  Pure."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from mwan_hook.light import NamedTuple
 from mwan_hook.model import DEFAULT_TABLE, LOCAL_TABLE, MAIN_TABLE, Family
 from mwan_hook.others import foreign
 from mwan_hook.routing import priorities
+from mwan_hook.routing.rules import comes_first, numbered
 from mwan_hook.trace.values import ROUTE_ERRORS, Device
 from mwan_hook.trace.words import listed
 
@@ -16,9 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from mwan_hook.doctor.finding import Case
+    from mwan_hook.model import Rule
     from mwan_hook.trace.values import AnyRule, RouteEntry
 
 _KERNELS = ((priorities.KERNEL_MAIN, MAIN_TABLE), (priorities.KERNEL_DEFAULT, DEFAULT_TABLE))
+_RUN = Fix(commands=("mwan-hook check",), words="a run lays a copy of it in front of our rules")
+_BACK = Fix(words="nothing, if VRFs are why it was moved; else put it back to priority 0")
 HALVES = 2  # 0.0.0.0/1 and 128.0.0.0/1 together are a default, too
 
 
@@ -163,3 +167,32 @@ def _behind(rule: AnyRule, case: Case, others: Foreign, last: int) -> Finding:
     breaks = "it is never asked while an uplink is online: what it is for goes out by an uplink"
     fix = Fix(words=f"give it a priority below {last}")
     return Finding("rule-behind", Severity.WARNING, _about(rule), what, breaks, fix)
+
+
+def check_copied(case: Case) -> Iterator[Finding]:
+    """Look-ups of local addresses and of VRFs that others have put behind our rules: the first of each kind."""
+    for family in case.snapshot.families:
+        copies = {one.l3mdev: one for one in case.snapshot.rules if one.family is family and comes_first(one)}
+        ours = [r.priority for r in case.snapshot.rules if r.family is family and not comes_first(r)]
+        kinds: dict[bool, Rule] = {}
+        for rule in case.snapshot.foreign_rules:
+            if rule.family is family and comes_first(rule):
+                kinds.setdefault(rule.l3mdev, rule)
+        for rule in kinds.values():
+            if ours and rule.priority >= min(ours):
+                yield from _overtaken(rule, min(ours), copies.get(rule.l3mdev))
+
+
+def _overtaken(rule: Rule, first: int, copy: Rule | None) -> Iterator[Finding]:
+    name = numbered(rule.family, rule.priority)
+    what = f"{name}: from all {'l3mdev' if rule.l3mdev else 'lookup local'} stands behind ours (from {first} on)"
+    about = f"{rule.family.value} {rule.priority}"
+    if copy is None and rule.l3mdev:
+        breaks = "what is in a VRF is looked up in our tables first, and leaves by an uplink"
+        yield Finding("vrf-behind", Severity.PROBLEM, about, what, breaks, _RUN)
+    elif copy is None:
+        breaks = "packets for addresses of this machine are led out of it: none of them answers"
+        yield Finding("local-behind", Severity.PROBLEM, about, what, breaks, _RUN)
+    elif not rule.l3mdev:
+        breaks = f"ours has a copy at {copy.priority}; rules of others that come before both lead such packets away"
+        yield Finding("local-behind", Severity.WARNING, about, what, breaks, _BACK)

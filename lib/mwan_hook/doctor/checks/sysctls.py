@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mwan_hook.doctor.finding import Finding, Severity, spelled, sysctl_fix
+from mwan_hook.doctor.finding import Finding, Fix, Severity, spelled, sysctl_fix
 from mwan_hook.model import FAMILIES, LATENCY, Family, Nat6, Sysctl
 from mwan_hook.phrases import listed
 from mwan_hook.verdict.standing import uses
@@ -17,6 +17,9 @@ STRICT = "1"
 ADVERTISED = 9  # RTPROT_RA
 ALL_RP = "net/ipv4/conf/all/rp_filter"
 FORWARDING = {Family.IPV4: "net/ipv4/ip_forward", Family.IPV6: "net/ipv6/conf/all/forwarding"}
+MPTCP, MPTCP_MANAGER = "net/mptcp/enabled", "net/mptcp/pm_type"
+NO_MPTCP = "a program that asks for MPTCP gets an error, or falls back to TCP: its connections end with their uplink"
+MANAGED = "endpoints are not used: connections have one subflow, and do not outlive its uplink"
 
 
 def hash_key(family: Family) -> str:
@@ -32,6 +35,7 @@ def keys(case: Case) -> tuple[str, ...]:
         own += [f"net/{family.value}/conf/{name}/ignore_routes_with_linkdown" for family in FAMILIES]
         own += [f"net/ipv6/conf/{name}/{word}" for word in ("forwarding", "accept_ra")]
     own += [_arriving(name) for name in _doors(case)]
+    own += (MPTCP, MPTCP_MANAGER) if case.config.routing.mptcp else ()
     return (*own, *(hash_key(family) for family in FAMILIES), *FORWARDING.values())
 
 
@@ -58,8 +62,9 @@ def check(
     yield from _advertisements(case, values, places, managed, Family.IPV6 in wanted)
 
 
-def _from(key: str, places: Mapping[str, str]) -> str:
-    return f" (set by {places[key]})" if key in places else ""
+def _seen(key: str, value: str, places: Mapping[str, str]) -> str:
+    """``net.ipv4.ip_forward = 0 (set by /etc/sysctl.d/9.conf:1)``."""
+    return f"{spelled(key)} = {value}" + (f" (set by {places[key]})" if key in places else "")
 
 
 def forwards(case: Case, values: Mapping[str, str]) -> bool:
@@ -80,7 +85,7 @@ def _rp_filter(case: Case, values: Mapping[str, str], places: Mapping[str, str])
         if max(own, everywhere) != STRICT or Family.IPV4 not in uplink.config.families:
             continue
         seen, by = (key, own) if own == STRICT else (ALL_RP, everywhere)
-        what = f"{spelled(seen)} = {by}{_from(seen, places)}: {uplink.interface} checks sources strictly"
+        what = f"{_seen(seen, by, places)}: {uplink.interface} checks sources strictly"
         if seen is ALL_RP:
             what += f", although its own is {own}: the larger one counts"
         breaks = (
@@ -103,7 +108,7 @@ def _linkdown(case: Case, values: Mapping[str, str], places: Mapping[str, str]) 
                 bad.append(key)
         if not bad:
             continue
-        what = "; ".join(f"{spelled(key)} = 0{_from(key, places)}" for key in bad)
+        what = "; ".join(_seen(key, "0", places) for key in bad)
         breaks = (
             "a line that loses its carrier goes on getting packets until a run sees it, instead of for milliseconds"
         )
@@ -117,7 +122,7 @@ def _hash(case: Case, values: Mapping[str, str], places: Mapping[str, str]) -> I
         shared = _sharing(case, family)
         if not shared or values.get(hash_key(family)) != "0":
             continue
-        what = f"{spelled(hash_key(family))} = 0{_from(hash_key(family), places)}, and {shared}"
+        what = f"{_seen(hash_key(family), '0', places)}, and {shared}"
         breaks = "all connections to one address take the same uplink, no weight helps: ports are not looked at"
         yield Finding(
             "hash-policy", Severity.WARNING, family.value, what, breaks, sysctl_fix([Sysctl(hash_key(family), "1")])
@@ -173,7 +178,7 @@ def _forwards(
         bad = [key] if values.get(key) == "0" else []
     if not bad:
         return
-    what = f"{listed(f'{spelled(one)} = 0{_from(one, places)}' for one in bad)}, and the configuration has {why}"
+    what = f"{listed(_seen(one, '0', places) for one in bad)}, and the configuration has {why}"
     breaks = f"no {family.value} packet of the machines behind this one goes any further, or no answer comes back"
     fix = sysctl_fix(Sysctl(one, "1") for one in bad)
     yield Finding("forwarding", Severity.PROBLEM, family.value, what, breaks, fix)
@@ -201,8 +206,24 @@ def _advertisements(
             continue
         if Family.IPV6 not in uplink.config.families or _static(case, uplink.index):
             continue
-        what = (
-            f"{spelled(key)} = 1{_from(key, places)} on a machine that forwards IPv6, and networkd does not manage it"
-        )
+        what = f"{_seen(key, '1', places)} on a machine that forwards IPv6, and networkd does not manage it"
         breaks = "the kernel ignores router advertisements: addresses and the default route run out, IPv6 is gone"
         yield Finding("accept-ra", Severity.WARNING, uplink.interface, what, breaks, sysctl_fix([Sysctl(key, "2")]))
+
+
+def check_mptcp(case: Case, values: Mapping[str, str], places: Mapping[str, str]) -> Iterator[Finding]:
+    """A kernel without MPTCP, or with it switched off, or in which another program manages the paths."""
+    if not case.config.routing.mptcp:
+        return
+    because = "and the configuration has [routing] mptcp"
+    if MPTCP not in values:
+        what = f"this kernel has no {spelled(MPTCP)}, {because}"
+        fix = Fix(words="boot a kernel with CONFIG_MPTCP (Linux 5.6 or later), or set mptcp = no")
+        yield Finding("kernel-lacks", Severity.PROBLEM, "CONFIG_MPTCP", what, NO_MPTCP, fix)
+    elif values[MPTCP] == "0":
+        what = f"{_seen(MPTCP, '0', places)}, {because}"
+        yield Finding("mptcp-off", Severity.PROBLEM, "", what, NO_MPTCP, sysctl_fix([Sysctl(MPTCP, "1")]))
+    elif values.get(MPTCP_MANAGER, "0") != "0":
+        seen = _seen(MPTCP_MANAGER, values[MPTCP_MANAGER], places)
+        what = f"{seen}: a program such as mptcpd manages paths, {because}"
+        yield Finding("mptcp-paths", Severity.PROBLEM, "", what, MANAGED, sysctl_fix([Sysctl(MPTCP_MANAGER, "0")]))

@@ -46,10 +46,8 @@ def _known(root: str, release: str) -> frozenset[str] | None:
         base = under(root, f"{top}/{release}")
         text = _text(f"{base}/modules.dep")
         if text:
-            paths = [line.partition(":")[0] for line in text.splitlines()] + _text(
-                f"{base}/modules.builtin"
-            ).splitlines()
-            return frozenset(_name(path) for path in paths)
+            paths = [line.partition(":")[0] for line in text.splitlines()]
+            return frozenset(map(_name, (*paths, *_text(f"{base}/modules.builtin").splitlines())))
     return None
 
 

@@ -74,9 +74,8 @@ def _folded(value: Any, key: Any) -> tuple[int, int] | None:
         if done is None or not isinstance(other, int):
             return None
         kept, new = done
-        done = {"|": (kept & ~other, new | other), "&": (kept & other, new & other), "^": (kept & ~other, new ^ other)}[
-            operator
-        ]
+        by = {"|": (kept & ~other, new | other), "&": (kept & other, new & other), "^": (kept & ~other, new ^ other)}
+        done = by[operator]
     return done
 
 
@@ -107,14 +106,10 @@ def listings() -> Iterator[tuple[str, str]]:
 
     for name in SAVERS:
         program = next((f"{place}/{name}" for place in nft.PLACES if os.access(f"{place}/{name}", os.X_OK)), "")
-        if not program or (name in LEGACY and not _lines(LEGACY[name])):
+        if not program or (name in LEGACY and not contents(LEGACY[name]).strip()):
             continue  # asking would load the old tables
         try:
             done = run([program], stdout=PIPE, stderr=DEVNULL, text=True, timeout=TIMEOUT, check=False)
         except (OSError, SubprocessError):
             continue
         yield name, done.stdout
-
-
-def _lines(path: str) -> list[str]:
-    return contents(path).split()
