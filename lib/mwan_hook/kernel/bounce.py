@@ -11,22 +11,20 @@ import time
 from _struct import pack, unpack_from
 from errno import EEXIST
 
-from mwan_hook.kernel import bulk, frames, wire
+from mwan_hook.kernel import bulk, frames, interfaces, wire
 from mwan_hook.kernel.canonical import OF_A_HOP
 from mwan_hook.kernel.reader import Reader
 from mwan_hook.model import PROTOCOL, Family, MwanError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
 PATIENCE = 15.0  # seconds in which the gateways of routes are there again
 SETTLED = 2.0  # seconds for which it has to stay: who has a lease there takes the address away when the carrier goes, a
 # moment after it is back, and with its last IPv4 address a link loses all IPv4 routes (tests/netns/test_repair.py)
 STEP = 0.25
 BY_ITSELF = frozenset((1, 2, 9, 16))  # protocols of what comes back: redirects, the kernel's own, RA, DHCP
-_IFF_UP = 1
-_IFA_ADDRESS, _IFA_LOCAL, _IFA_FLAGS = 1, 2, 8
 _PERMANENT, _KEPT = 0x80, 0x02 | 0x10 | 0x200  # IFA_F_*: nodad, homeaddress and noprefixroute are the operator's
 _LINK = 253  # scope
 _PROTOCOL = 21  # offset of rtm_protocol in a message
@@ -45,14 +43,9 @@ def foreign(index: int, ours: Iterable[int]) -> tuple[bytes, ...]:
 
 def bounce(index: int) -> None:
     """Set the link down and up: one send(2), so that no kill comes in between.  Raises MwanError."""
-    refused = bulk.send((_link(index, 0), _link(index, _IFF_UP)))
+    refused = bulk.send((interfaces.switched(index, up=False), interfaces.switched(index, up=True)))
     if refused:
         raise MwanError(f"the kernel refuses: {next(iter(refused.values()))[1] or 'the link cannot be set'}")
-
-
-def up(index: int) -> None:
-    """Set it up, as far as it is there."""
-    bulk.send((_link(index, _IFF_UP),))
 
 
 def put_back(messages: Sequence[bytes]) -> int:
@@ -71,17 +64,8 @@ def put_back(messages: Sequence[bytes]) -> int:
     return left
 
 
-def split(stored: bytes) -> list[bytes]:
-    """The messages of a file of them."""
-    return frames.split(stored)
-
-
 def _whole(buffers: Iterable[bytes]) -> list[bytes]:
     return [message for buffer in buffers for message in frames.split(frames.checked(buffer))]
-
-
-def _link(index: int, flags: int) -> bytes:
-    return frames.request(wire.RTM_NEWLINK, 0, pack("=BxHiII", 0, 0, index, flags, _IFF_UP))
 
 
 def _stays(message: bytes, index: int) -> bool:
@@ -109,15 +93,10 @@ def _address(message: bytes) -> bytes:
     """RTM_NEWADDR of a permanent address that is not link-local; empty for another."""
     family, length, flags, scope, index = unpack_from("=BBBBI", message, 16)
     found = wire.attributes(message, 24)
-    flags = int.from_bytes(found.get(_IFA_FLAGS, bytes((flags,))), "little")
+    flags = int.from_bytes(found.get(wire.IFA_FLAGS, bytes((flags,))), "little")
     if not flags & _PERMANENT or scope >= _LINK:
         return b""
     body = pack("=BBBBI", family, length, 0, scope, index)
-    body += b"".join(_given(found)) + frames.number(_IFA_FLAGS, flags & _KEPT)
+    given = [frames.attribute(kind, found[kind]) for kind in (wire.IFA_ADDRESS, wire.IFA_LOCAL) if kind in found]
+    body += b"".join(given) + frames.number(wire.IFA_FLAGS, flags & _KEPT)
     return frames.request(wire.RTM_NEWADDR, wire.NLM_F_CREATE | wire.NLM_F_EXCL, body)
-
-
-def _given(found: dict[int, bytes]) -> Iterator[bytes]:
-    for kind in (_IFA_ADDRESS, _IFA_LOCAL):
-        if kind in found:
-            yield frames.attribute(kind, found[kind])

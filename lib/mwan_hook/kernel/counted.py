@@ -6,15 +6,14 @@ order of the network; nf_tables_api.c), and marks a dump that a change has run i
 
 from __future__ import annotations
 
-from _socket import AF_NETLINK, SO_RCVTIMEO, SOCK_CLOEXEC, SOCK_RAW, SOL_SOCKET, socket
 from struct import error as malformed
 from struct import pack, unpack_from
 
-from mwan_hook.kernel import frames
-from mwan_hook.kernel.netlink import NLM_F_DUMP, RECEIVE
-from mwan_hook.kernel.nft import NETLINK_NETFILTER, NFPROTO_INET, SUBSYSTEM, TABLE
+from mwan_hook.kernel import frames, netlink
+from mwan_hook.kernel.nft import NFPROTO_INET, SUBSYSTEM, TABLE
+from mwan_hook.model import MwanError
 
-NEWOBJ, GETOBJ = SUBSYSTEM | 18, SUBSYSTEM | 19
+GETOBJ = SUBSYSTEM | 19
 NFTA_OBJ_TABLE, NFTA_OBJ_NAME, NFTA_OBJ_TYPE, NFTA_OBJ_DATA = 1, 2, 3, 4
 NFT_OBJECT_COUNTER = 1
 NFTA_COUNTER_PACKETS = 2
@@ -24,36 +23,22 @@ _NOTHING = (-1, dict[str, int]())
 
 def read() -> tuple[int, dict[str, int]]:
     """The lower 16 bits of the generation, and packets by counter; -1 and nothing where that cannot be read."""
+    generations: set[int] = set()
+    packets: dict[str, int] = {}
     try:
-        sock = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER)
-    except OSError:
+        with netlink.connect(protocol=netlink.NETLINK_NETFILTER) as sock:
+            for buffer in netlink.dump(sock, GETOBJ, _asked()):
+                for message in frames.messages(buffer):
+                    generations.add(unpack_from(">H", message, 18)[0])
+                    packets.update(_counter(message))
+    except (MwanError, OSError, frames.InterruptedDumpError, LookupError, malformed):
         return _NOTHING
-    try:
-        sock.setsockopt(SOL_SOCKET, SO_RCVTIMEO, pack("=qq", 5, 0))
-        sock.send(frames.request(GETOBJ, NLM_F_DUMP, _asked()))
-        return _dumped(sock)
-    except (OSError, frames.InterruptedDumpError, LookupError, malformed):
-        return _NOTHING
-    finally:
-        sock.close()
+    return (generations.pop(), packets) if len(generations) == 1 else _NOTHING
 
 
 def _asked() -> bytes:
     kind = frames.attribute(NFTA_OBJ_TYPE, pack(">I", NFT_OBJECT_COUNTER))
     return pack("=BBH", NFPROTO_INET, 0, 0) + frames.attribute(NFTA_OBJ_TABLE, TABLE.encode() + b"\0") + kind
-
-
-def _dumped(sock: socket) -> tuple[int, dict[str, int]]:
-    generations: set[int] = set()
-    packets: dict[str, int] = {}
-    while True:
-        for message in frames.messages(sock.recv(RECEIVE)):
-            kind = unpack_from("=H", message, 4)[0]
-            if kind == NEWOBJ:
-                generations.add(unpack_from(">H", message, 18)[0])
-                packets.update(_counter(message))
-            elif kind <= frames.NLMSG_DONE:
-                return (generations.pop(), packets) if len(generations) == 1 else _NOTHING
 
 
 def _counter(message: bytes) -> dict[str, int]:

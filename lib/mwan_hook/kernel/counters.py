@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from _socket import MSG_DONTWAIT
 from _struct import pack, unpack_from
 
 from mwan_hook.kernel import frames, netlink, wire
@@ -24,21 +23,16 @@ def read(indexes: Iterable[int]) -> dict[int, int]:
 
 def read_both(indexes: Iterable[int]) -> dict[int, tuple[int, int]]:
     """Bytes received and sent of interfaces, by index; one that is gone is left out.  Raises MwanError."""
-    sock = netlink.connect()
+    found = {}
     try:
-        found = {}
         for index in indexes:
             request = pack("=BBHII", 0, 0, 0, index, 1 << (IFLA_STATS_LINK_64 - 1))
-            sock.send(frames.request(RTM_GETSTATS, 0, request))
-            # The kernel answers within send (since Linux 2.6.24; tests/netns/test_kernel_messages.py).
-            carried = _carried(sock.recv(netlink.RECEIVE, MSG_DONTWAIT))
+            carried = _carried(netlink.ask(frames.request(RTM_GETSTATS, 0, request)))
             if carried is not None:
                 found[index] = carried
-        return found
     except OSError as error:
         raise MwanError(f"reading counters from the kernel: {error.strerror}") from error
-    finally:
-        sock.close()
+    return found
 
 
 def _carried(message: bytes) -> tuple[int, int] | None:

@@ -33,52 +33,45 @@ def look() -> Paths | None:
         return None
 
 
-class PathManagerSocket:
+class PathManagerSocket(generic.Generic):
     """A look at the path manager, and changes of it.  Raises generic.Refused, OSError."""
 
     def __init__(self) -> None:
-        self._generic = generic.Generic(FAMILY)
-
-    def __enter__(self) -> PathManagerSocket:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._generic.close()
+        super().__init__(FAMILY)
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         """All endpoints, in the kernel's order."""
-        found = [message for buffer in self._generic.dump(_GET) for message in frames.messages(buffer)]
-        return tuple([_endpoint(message) for message in found])
+        return tuple([_endpoint(one) for buffer in self.dump(_GET) for one in frames.messages(buffer)])
 
     def limit(self) -> int:
         """How many subflows a connection may have beside its first."""
-        return _number(frames.attributes(self._generic.ask(_GET_LIMITS), generic.HEADER)[_SUBFLOWS])
+        return _number(frames.attributes(self.ask(_GET_LIMITS), generic.HEADER)[_SUBFLOWS])
 
     def set_limit(self, subflows: int) -> None:
         """Set it; that of accepted addresses stays."""
-        self._generic.tell(_SET_LIMITS, frames.number(_SUBFLOWS, subflows))
+        self.tell(_SET_LIMITS, frames.number(_SUBFLOWS, subflows))
 
     def add(self, one: Endpoint) -> None:
         """Add an endpoint by its id, or in the place of one that the kernel has made, whose id it keeps then."""
         number = b"" if one.flags & IMPLICIT else frames.attribute(_ID, bytes((one.id,)))
         flags = frames.number(_FLAGS, one.flags & ~IMPLICIT)
-        self._tell(_ADD, _address(one) + number + flags + frames.number(_INDEX, one.index))
+        self._change(_ADD, _address(one) + number + flags + frames.number(_INDEX, one.index))
 
     def set_backup(self, one: Endpoint) -> None:
         """Change the backup flag in place: peers are told, and no subflow is closed, as by deleting and adding."""
         flags = frames.number(_FLAGS, one.flags & (BACKUP | _FULLMESH))  # what is not said is taken away
-        self._tell(_SET_FLAGS, frames.attribute(_ID, bytes((one.id,))) + flags)
+        self._change(_SET_FLAGS, frames.attribute(_ID, bytes((one.id,))) + flags)
 
     def delete(self, one: Endpoint) -> None:
         """Delete an endpoint, which closes its subflows and tells peers; one that is gone is no failure."""
         try:
-            self._tell(_DELETE, frames.attribute(_ID, bytes((one.id,))))
+            self._change(_DELETE, frames.attribute(_ID, bytes((one.id,))))
         except generic.Refused as refused:
             if refused.code not in (EINVAL, ENOENT):  # Linux 6.18 says EINVAL of an id that there is not
                 raise
 
-    def _tell(self, command: int, body: bytes) -> None:
-        self._generic.tell(command, frames.attribute(_ADDRESS | _NESTED, body))
+    def _change(self, command: int, body: bytes) -> None:
+        self.tell(command, frames.attribute(_ADDRESS | _NESTED, body))
 
 
 def _endpoint(message: bytes) -> Endpoint:

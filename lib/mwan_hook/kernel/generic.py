@@ -6,18 +6,16 @@ over a plain socket take a quarter of a millisecond, where importing pyroute2 ta
 
 from __future__ import annotations
 
-from _socket import AF_NETLINK, SO_RCVBUF, SOCK_CLOEXEC, SOCK_RAW, SOL_SOCKET, socket
 from _struct import unpack, unpack_from
 from posix import strerror
 
-from mwan_hook.kernel import frames
-from mwan_hook.kernel.netlink import NETLINK_CAP_ACK, NETLINK_EXT_ACK, RECEIVE, SOL_NETLINK, dump, refusal
+from mwan_hook.kernel import frames, netlink
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from typing import Self
 
-NETLINK_GENERIC = 16
 HEADER = 20  # bytes before the attributes
 _CONTROLLER, _GET_FAMILY, _FAMILY_ID, _FAMILY_NAME = 16, 3, 1, 2
 _NLM_F_ACK, _NLMSG_ERROR = 0x4, 2
@@ -33,12 +31,9 @@ class Refused(Exception):  # noqa: N818 - what the kernel answers, not a mistake
 
 def replies(name: str, dumps: Iterable[int], asked: Iterable[int]) -> bytes:
     """All that a family replies to these commands, to be compared; each request's own numbers are left out."""
-    family = Generic(name)
-    try:
+    with Generic(name) as family:
         found = [buffer for command in dumps for buffer in family.dump(command)]
         found += [family.ask(command) for command in asked]
-    finally:
-        family.close()
     return b"".join([buffer.replace(buffer[8:16], bytes(8)) for buffer in found])
 
 
@@ -47,24 +42,19 @@ class Generic:
 
     def __init__(self, name: str, version: int = 1) -> None:
         """Raise Refused with ENOENT if this kernel has no such family."""
-        self.version = version
-        self.sock = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_GENERIC)
-        able = False
+        self.version, self.kind = version, _CONTROLLER
+        self.sock = netlink.connect(protocol=netlink.NETLINK_GENERIC)
         try:
-            for option in (NETLINK_EXT_ACK, NETLINK_CAP_ACK):
-                self.sock.setsockopt(SOL_NETLINK, option, 1)
-            self.sock.setsockopt(SOL_SOCKET, SO_RCVBUF, 1 << 17)
-            self.sock.bind((0, 0))
-            self.kind = _CONTROLLER
             found = self.ask(_GET_FAMILY, frames.attribute(_FAMILY_NAME, name.encode() + b"\0"))
             self.kind = unpack("=H", frames.attributes(found, HEADER)[_FAMILY_ID])[0]
-            able = True
-        finally:
-            if not able:
-                self.sock.close()
+        except BaseException:
+            self.sock.close()
+            raise
 
-    def close(self) -> None:
-        """Close the socket."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self.sock.close()
 
     def ask(self, command: int, body: bytes = b"") -> bytes:
@@ -79,15 +69,15 @@ class Generic:
 
     def dump(self, command: int, body: bytes = b"") -> Iterator[bytes]:
         """The buffers of a dump."""
-        return dump(self.sock, self.kind, bytes((command, self.version, 0, 0)) + body)
+        return netlink.dump(self.sock, self.kind, bytes((command, self.version, 0, 0)) + body)
 
     def _send(self, command: int, flags: int, body: bytes) -> None:
         self.sock.send(frames.request(self.kind, flags, bytes((command, self.version, 0, 0)) + body))
 
     def _answer(self) -> bytes:
-        answer = self.sock.recv(RECEIVE)
+        answer = self.sock.recv(netlink.RECEIVE)
         if unpack_from("=H", answer, 4)[0] == _NLMSG_ERROR:
-            code, words = refusal(answer)
+            code, words = netlink.refusal(answer)
             if code:
                 raise Refused(code, words)
         return answer

@@ -9,7 +9,6 @@ from mwan_hook.kernel import frames, wire
 from mwan_hook.model import Family
 
 RTM_SETLINK, RTM_DELADDR = 19, 21
-IFA_ADDRESS, IFA_LOCAL, IFA_FLAGS = 1, 2, 8
 IFA_F_NODAD, IFA_F_NOPREFIXROUTE = 0x02, 0x200
 IFLA_MTU = 4
 IFF_UP = 1
@@ -26,10 +25,11 @@ def address(index: int, prefix: str, add: bool) -> bytes:
     local = family is Family.IPV6 and value[0] == 0xFE and value[1] & 0xC0 == 0x80
     flags = (0 if local else IFA_F_NOPREFIXROUTE) | (IFA_F_NODAD if family is Family.IPV6 else 0)
     body = pack("=BBBBI", family.af, length, 0, _SCOPE_LINK if local else 0, index)
-    body += frames.attribute(IFA_LOCAL, value) + frames.attribute(IFA_ADDRESS, value)
+    body += frames.attribute(wire.IFA_LOCAL, value) + frames.attribute(wire.IFA_ADDRESS, value)
     if not add:
         return frames.request(RTM_DELADDR, 0, body)
-    return frames.request(wire.RTM_NEWADDR, wire.NLM_F_CREATE | wire.NLM_F_EXCL, body + frames.number(IFA_FLAGS, flags))
+    body += frames.number(wire.IFA_FLAGS, flags)
+    return frames.request(wire.RTM_NEWADDR, wire.NLM_F_CREATE | wire.NLM_F_EXCL, body)
 
 
 def switched(index: int, up: bool) -> bytes:

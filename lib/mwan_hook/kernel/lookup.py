@@ -28,12 +28,7 @@ def ask(asked: Question, flags: int) -> tuple[bytes, int, str]:
     """(message, errno, the kernel's words)."""
     if asked.family is Family.IPV4:
         flags |= RTM_F_LOOKUP_TABLE  # IPv6 tells the table always, and takes no such flag
-    sock = netlink.connect()
-    try:
-        sock.send(frames.request(wire.RTM_GETROUTE, 0, _body(asked, flags)))
-        message = sock.recv(netlink.RECEIVE)
-    finally:
-        sock.close()
+    message = netlink.ask(frames.request(wire.RTM_GETROUTE, 0, _body(asked, flags)))
     if message[4] != wire.NLMSG_ERROR or message[5]:
         return message, 0, ""
     error, said = netlink.refusal(message)

@@ -95,12 +95,9 @@ def _solicit(index: int, gateways: Sequence[str]) -> None:
     """Have the kernel ask gateways, as a packet for them would; it goes on by itself."""
     if not gateways:
         return
-    sock = netlink.connect()
-    try:
+    with netlink.connect() as sock:
         for body in _wishes(index, gateways):
             sock.send(frames.request(wire.RTM_NEWNEIGH, wire.NLM_F_CREATE, body))
-    finally:
-        sock.close()
 
 
 def _wishes(index: int, gateways: Sequence[str]) -> Iterator[bytes]:

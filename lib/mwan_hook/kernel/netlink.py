@@ -1,4 +1,4 @@
-"""One route netlink socket: opening it, dumps over it, what a refusal says."""
+"""Netlink sockets: opening one, asking by it, dumps over it, what a refusal says."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from mwan_hook.kernel import frames
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from typing import Self
 
-NETLINK_ROUTE = 0
+NETLINK_ROUTE, NETLINK_SOCK_DIAG, NETLINK_NETFILTER, NETLINK_GENERIC = 0, 4, 12, 16
 NLMSG_ERROR = 2
 NLM_F_REQUEST, NLM_F_DUMP = 0x1, 0x300
 SOL_NETLINK = 270
@@ -32,17 +33,37 @@ _NLMSGERR_ATTR_MSG = 1
 _ABSENT = (ENOENT, ENODEV, EAFNOSUPPORT, EOPNOTSUPP)
 
 
-def connect(groups: int = 0) -> socket:
-    """A route netlink socket that checks requests strictly and explains its refusals.
+class Socket(socket):
+    """A socket for ``with``, which closes it."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def connect(groups: int = 0, protocol: int = NETLINK_ROUTE) -> Socket:
+    """A socket that has the kernel check requests strictly and explain its refusals.
 
     ``groups`` is a mask of RTMGRP_*: kinds of changes that it hears of.
     """
-    sock = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE)
+    sock = Socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol)
     for option in (NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK, NETLINK_CAP_ACK):
         sock.setsockopt(SOL_NETLINK, option, 1)
     sock.setsockopt(SOL_SOCKET, SO_RCVBUF, ENOUGH_TO_KNOW if groups else 1 << 20)
     sock.bind((0, groups))
     return sock
+
+
+def ask(message: bytes, protocol: int = NETLINK_ROUTE) -> bytes:
+    """The answer to one message.
+
+    The kernel gives it within send (since Linux 2.6.24; tests/netns/test_kernel_messages.py).
+    """
+    with connect(protocol=protocol) as sock:
+        sock.send(message)
+        return sock.recv(RECEIVE, MSG_DONTWAIT)
 
 
 def inherited_sockets() -> tuple[socket, ...]:

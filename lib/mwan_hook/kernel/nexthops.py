@@ -28,13 +28,8 @@ _FLAGS = {Op.ADD: wire.NLM_F_CREATE | wire.NLM_F_EXCL, Op.REPLACE: wire.NLM_F_RE
 
 def supported() -> bool:
     """Whether the kernel has resilient groups (5.13), and so messages about their buckets."""
-    sock = netlink.connect()
-    try:
-        body = _HEADER.pack(0, 0, 0, 0, 0) + frames.number(_ID, 1)
-        sock.send(frames.request(_GETBUCKET, wire.NLM_F_DUMP, body))
-        message = sock.recv(netlink.RECEIVE)
-    finally:
-        sock.close()
+    body = _HEADER.pack(0, 0, 0, 0, 0) + frames.number(_ID, 1)
+    message = netlink.ask(frames.request(_GETBUCKET, wire.NLM_F_DUMP, body))
     return message[4] not in (wire.NLMSG_ERROR, wire.NLMSG_DONE) or netlink.refusal(message)[0] != EOPNOTSUPP
 
 

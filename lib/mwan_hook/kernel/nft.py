@@ -10,12 +10,11 @@ table.  What fails stands in ``Firewall.failed`` until the table stands, and is 
 from __future__ import annotations
 
 import os
-from _socket import AF_NETLINK, SO_RCVTIMEO, SOCK_CLOEXEC, SOCK_RAW, SOL_SOCKET, socket
 from _struct import pack, unpack_from
 from errno import EPERM
 from time import monotonic
 
-from mwan_hook.kernel import wire
+from mwan_hook.kernel import frames, netlink, wire
 from mwan_hook.model import UNREAD, Firewall, Op, Ruleset
 
 TYPE_CHECKING = False
@@ -34,7 +33,6 @@ _SET = ("add", "set", FAMILY, TABLE)
 NO_ANSWER = "nft: gave no answer in time"
 TIMEOUT = 8.0  # seconds for a command of an operator's
 DEATH = 1  # seconds that a killed nft(8) gets to be gone
-NETLINK_NETFILTER = 12
 NFPROTO_INET = 1
 SUBSYSTEM = 10 << 8
 _GETTABLE, _GETGEN = SUBSYSTEM | 1, SUBSYSTEM | 16
@@ -79,10 +77,7 @@ def generation() -> int | None:
 
 def exists() -> bool:
     """Whether there is a table of our name."""
-    name = TABLE.encode() + b"\0"
-    padded = name + bytes(-len(name) % 4)
-    reply = _asked(_GETTABLE, NFPROTO_INET, pack("=HH", 4 + len(name), _NFTA_TABLE_NAME) + padded)
-    return not _code(reply)
+    return not _code(_asked(_GETTABLE, NFPROTO_INET, frames.attribute(_NFTA_TABLE_NAME, TABLE.encode() + b"\0")))
 
 
 def listing(until: float) -> str:
@@ -225,19 +220,11 @@ def _kill(process: Popen[bytes]) -> None:
 
 def _asked(kind: int, family: int, attributes: bytes) -> bytes:
     """The kernel's reply to one message; an empty one where it has no such socket."""
-    body = pack("=BBH", family, 0, 0) + attributes
     try:
-        sock = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER)
+        message = frames.request(kind, 0, pack("=BBH", family, 0, 0) + attributes)
+        return netlink.ask(message, netlink.NETLINK_NETFILTER)
     except OSError:
         return b""
-    try:
-        sock.setsockopt(SOL_SOCKET, SO_RCVTIMEO, pack("=qq", 5, 0))
-        sock.send(pack("=IHHII", 16 + len(body), kind, wire.NLM_F_REQUEST, 1, 0) + body)
-        return sock.recv(8192)
-    except OSError:
-        return b""
-    finally:
-        sock.close()
 
 
 def _code(reply: bytes) -> int:

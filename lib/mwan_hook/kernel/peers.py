@@ -62,11 +62,8 @@ def interfaces() -> list[str]:
 
 def _links(asked: bytes) -> list[bytes]:
     def once(last: bool) -> list[bytes]:
-        sock = netlink.connect()
-        try:
+        with netlink.connect() as sock:
             return split(netlink.dump(sock, wire.RTM_GETLINK, asked))
-        finally:
-            sock.close()
 
     return retry_interrupted(once)
 
@@ -101,11 +98,8 @@ def _peers_of(interface: str) -> Iterator[Peer]:
 
 def _shown(interface: str, last: bool) -> list[bytes]:
     """What the kernel tells of an interface; nothing if that is gone."""
-    family = _family()
-    try:
+    with _family() as family:
         return split(family.dump(GET_DEVICE, _named(interface)))
-    finally:
-        family.close()
 
 
 def _family() -> generic.Generic:
@@ -173,8 +167,7 @@ def set_again(peers: Sequence[Peer], moving: Sequence[Peer], until: float) -> li
     """
     if not peers:
         return []
-    family = _family()
-    try:
+    with _family() as family:
         failed = [(peer, words) for peer in peers if (words := _set_and_show(family, peer))]
         for _ in range(ROUNDS if moving else 0):
             time.sleep(PAUSE)
@@ -182,8 +175,6 @@ def set_again(peers: Sequence[Peer], moving: Sequence[Peer], until: float) -> li
                 break
             for peer in moving:
                 _set_and_show(family, peer)
-    finally:
-        family.close()
     return failed
 
 

@@ -7,19 +7,8 @@ without it.  No library is needed for it, and only runs that look after connecti
 
 from __future__ import annotations
 
-from _socket import (
-    AF_INET,
-    AF_INET6,
-    AF_NETLINK,
-    SO_RCVBUF,
-    SO_RCVTIMEO,
-    SOCK_CLOEXEC,
-    SOCK_RAW,
-    SOL_SOCKET,
-    inet_ntop,
-    socket,
-)
-from _struct import Struct, pack, unpack_from
+from _socket import AF_INET, AF_INET6, MSG_DONTWAIT, inet_ntop
+from _struct import Struct, unpack_from
 from errno import EACCES, ENOENT, EOPNOTSUPP, EPERM
 from posix import strerror
 from time import CLOCK_BOOTTIME, clock_gettime
@@ -27,15 +16,13 @@ from time import CLOCK_BOOTTIME, clock_gettime
 from mwan_hook.addresses import network, packed
 from mwan_hook.kernel import frames, netlink, wire
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import TCP, UDP, MwanError, Neighbourhood, Socket
+from mwan_hook.model import TCP, UDP, Neighbourhood, Socket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
-NETLINK_SOCK_DIAG = 4
 SOCK_DIAG_BY_FAMILY, SOCK_DESTROY = 20, 21
-NLM_F_ACK = 4
 PROTOCOLS = (TCP, UDP)
 ALL_STATES = 0xFFFFFFFF
 _TOS, _SKV6ONLY, _TCLASS, _MARK = 5, 11, 6, 15
@@ -44,7 +31,6 @@ _REQUEST, _PORTS, _COUNTS = Struct("=BBBBI"), Struct("!HH"), Struct("=IIIII")
 _STATE, _SPORT, _LOCAL, _PEER, _DEVICE, _EXPIRES, _ATTRIBUTES = 17, 20, 24, 40, 56, 68, 88
 _IDENTITY = slice(20, 68)  # struct inet_diag_sockid
 _MAPPED = bytes(10) + b"\xff\xff"
-PATIENCE = 1  # seconds for an answer of the kernel
 
 
 class Ended(NamedTuple):
@@ -58,14 +44,11 @@ class Ended(NamedTuple):
 
 def everything(protocols: Iterable[int] = PROTOCOLS) -> Iterator[Socket]:
     """Every socket of both families.  Raises MwanError."""
-    sock = _connect()
-    try:
+    with _connect() as sock:
         for protocol in protocols:
             for af in (AF_INET, AF_INET6):
                 for message in _dumped(sock, af, protocol):
                     yield _socket(message, protocol)
-    finally:
-        sock.close()
 
 
 def concerning(addresses: Collection[str]) -> list[Socket]:
@@ -77,8 +60,7 @@ def concerning(addresses: Collection[str]) -> list[Socket]:
     mapped = {_MAPPED + one for one in four}
     six = {packed(one) for one in addresses if ":" in one} | mapped
     found = []
-    sock = _connect()
-    try:
+    with _connect() as sock:
         for protocol in PROTOCOLS:
             waiting = 10 if protocol == TCP else 7  # TCP_LISTEN; TCP_CLOSE is a UDP socket that is not connected
             for af, own, end in ((AF_INET, four, _LOCAL + 4), (AF_INET6, six, _LOCAL + 16)):
@@ -88,21 +70,16 @@ def concerning(addresses: Collection[str]) -> list[Socket]:
                         for message in _dumped(sock, af, protocol)
                         if message[_STATE] == waiting or message[_LOCAL:end] in own
                     ]
-    finally:
-        sock.close()
     return found
 
 
 def networks() -> tuple[Neighbourhood, ...]:
     """The networks that interfaces are in by their addresses, with these and the other ends of point-to-point links."""
-    sock = netlink.connect()
     found: dict[Neighbourhood, None] = {}
-    try:
+    with netlink.connect() as sock:
         for buffer in netlink.dump(sock, wire.RTM_GETADDR, bytes(8)):
             for message in frames.split(buffer):
                 found.update(dict.fromkeys(_networks(message)))
-    finally:
-        sock.close()
     return tuple(found)
 
 
@@ -116,8 +93,7 @@ def destroy(chosen: Iterable[Socket], until: float) -> Ended:
     waiting = list(chosen)
     done: list[Socket] = []
     failed = ""
-    sock = _connect()
-    try:
+    with _connect() as sock:
         for place, one in enumerate(waiting):
             if clock_gettime(CLOCK_BOOTTIME) >= until:
                 return Ended(tuple(done), "", failed, len(waiting) - place)
@@ -130,8 +106,6 @@ def destroy(chosen: Iterable[Socket], until: float) -> Ended:
                 failed = f"ending a socket of {one.local}: {strerror(code)}"
                 if code in (EPERM, EACCES):
                     break
-    finally:
-        sock.close()
     return Ended(tuple(done), "", failed)
 
 
@@ -149,36 +123,28 @@ def unable() -> str:
         sock = _connect()
     except OSError as error:
         return f"this kernel has no sock_diag ({error.strerror})"
-    try:
+    with sock:
         none = Socket(AF_INET, TCP, 1, "127.0.0.1", 0, "127.0.0.1", 0, identity=bytes(48))
         return UNABLE if _destroyed(sock, none) == EOPNOTSUPP else ""
-    finally:
-        sock.close()
 
 
-def _connect() -> socket:
-    sock = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG)
-    sock.setsockopt(SOL_SOCKET, SO_RCVBUF, 1 << 20)
-    sock.setsockopt(SOL_SOCKET, SO_RCVTIMEO, pack("ll", PATIENCE, 0))
-    return sock
+def _connect() -> netlink.Socket:
+    return netlink.connect(protocol=netlink.NETLINK_SOCK_DIAG)
 
 
 def _body(af: int, protocol: int, identity: bytes) -> bytes:
     return _REQUEST.pack(af, protocol, _EXTENSIONS, 0, ALL_STATES) + identity
 
 
-def _dumped(sock: socket, af: int, protocol: int) -> Iterator[bytes]:
+def _dumped(sock: netlink.Socket, af: int, protocol: int) -> Iterator[bytes]:
     for buffer in netlink.dump(sock, SOCK_DIAG_BY_FAMILY, _body(af, protocol, bytes(48))):
         yield from frames.split(buffer)
 
 
-def _destroyed(sock: socket, one: Socket) -> int:
+def _destroyed(sock: netlink.Socket, one: Socket) -> int:
     """0, or an errno."""
-    sock.send(frames.request(SOCK_DESTROY, NLM_F_ACK, _body(one.af, one.protocol, one.identity)))
-    try:
-        message = sock.recv(netlink.RECEIVE)
-    except BlockingIOError:
-        raise MwanError("the kernel does not answer about a socket") from None
+    sock.send(frames.request(SOCK_DESTROY, wire.NLM_F_ACK, _body(one.af, one.protocol, one.identity)))
+    message = sock.recv(netlink.RECEIVE, MSG_DONTWAIT)  # the kernel has answered within send
     return -int(unpack_from("=i", message, 16)[0])
 
 
@@ -207,11 +173,8 @@ def _networks(message: bytes) -> Iterator[Neighbourhood]:
     if af not in (AF_INET, AF_INET6):
         return
     index, found = int.from_bytes(message[20:24], "little"), wire.attributes(message, 24)
-    other, own = found.get(_IFA_ADDRESS, b""), found.get(_IFA_LOCAL, b"")
+    other, own = found.get(wire.IFA_ADDRESS, b""), found.get(wire.IFA_LOCAL, b"")
     if other:
         yield Neighbourhood(index, network(inet_ntop(af, other), length))
     if own and own != other:
         yield Neighbourhood(index, f"{inet_ntop(af, own)}/{8 * len(own)}")
-
-
-_IFA_ADDRESS, _IFA_LOCAL = 1, 2

@@ -6,11 +6,10 @@ Without pyroute2, which takes a second for some thousand entries; the kernel lea
 
 from __future__ import annotations
 
-from _socket import AF_NETLINK, SO_RCVBUF, SOCK_CLOEXEC, SOCK_RAW, SOL_SOCKET, inet_ntop, socket
+from _socket import inet_ntop
 from _struct import pack
 
 from mwan_hook.kernel import frames, netlink, wire
-from mwan_hook.kernel.nft import NETLINK_NETFILTER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,19 +37,13 @@ def forwarded(marks: Iterable[int], mask: int, local: Collection[str]) -> int:
 
 def _forwarded(mark: int, mask: int, local: Collection[str]) -> int:
     count = 0
-    sock = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER)
-    try:
-        sock.setsockopt(SOL_SOCKET, SO_RCVBUF, 1 << 20)
-        body = bytes(4) + frames.attribute(_MARK, pack(">I", mark)) + frames.attribute(_MARK_MASK, pack(">I", mask))
+    body = bytes(4) + frames.attribute(_MARK, pack(">I", mark)) + frames.attribute(_MARK_MASK, pack(">I", mask))
+    with netlink.connect(protocol=netlink.NETLINK_NETFILTER) as sock:
         for buffer in netlink.dump(sock, _GET, body):
-            for message in frames.split(buffer):
-                if _counts(message, mark, mask, local):
-                    count += 1
+            count += sum(_counts(message, mark, mask, local) for message in frames.split(buffer))
             if count >= MOST:
-                return MOST
-    finally:
-        sock.close()
-    return count
+                break
+    return min(count, MOST)
 
 
 def _counts(message: bytes, mark: int, mask: int, local: Collection[str]) -> bool:

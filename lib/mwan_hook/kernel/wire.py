@@ -26,7 +26,7 @@ RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
 RTM_NEWNEIGH, RTM_GETNEIGH = 28, 30
 RTM_NEWRULE, RTM_DELRULE, RTM_GETRULE = 32, 33, 34
 RTM_NEWNEXTHOP, RTM_DELNEXTHOP, RTM_GETNEXTHOP = 104, 105, 106
-NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP_INTR = 1, 4, 0x10
+NLM_F_REQUEST, NLM_F_ACK = 1, 4
 NLM_F_DUMP, NLM_F_REPLACE, NLM_F_EXCL, NLM_F_CREATE, NLM_F_APPEND = 0x300, 0x100, 0x200, 0x400, 0x800
 
 RTA_DST, RTA_SRC, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_PREFSRC, RTA_METRICS, RTA_MULTIPATH = 1, 2, 4, 5, 6, 7, 8, 9
@@ -54,7 +54,7 @@ FAMILY_OF_AF = {2: Family.IPV4, 10: Family.IPV6}
 
 _IFF_UP, _IFF_POINTOPOINT, _IFF_NOARP, _IFF_LOWER_UP = 1, 0x10, 0x80, 0x10000
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_PROP_LIST, _IFLA_ALT_IFNAME = 1, 3, 4, 52, 53
-_IFA_ADDRESS, _IFA_LOCAL, _IFA_FLAGS = 1, 2, 8
+IFA_ADDRESS, IFA_LOCAL, IFA_FLAGS = 1, 2, 8
 _IFA_F_OPTIMISTIC, _IFA_F_DADFAILED, _IFA_F_DEPRECATED, _IFA_F_TENTATIVE = 0x04, 0x08, 0x20, 0x40
 _IFA_F_TEMPORARY, _IFA_F_NOPREFIXROUTE = 0x01, 0x200  # the first of IPv6; IPv4 calls it secondary
 _SCOPE_LINK = 253
@@ -117,8 +117,8 @@ def address(message: bytes) -> Address:
     """RTM_NEWADDR.  IFA_LOCAL is ours; IFA_ADDRESS is the peer's on a point-to-point link."""
     family, prefixlen, flags, scope, index = unpack_from("=BBBBI", message, 16)
     found = attributes(message, 24)
-    flags = int.from_bytes(found.get(_IFA_FLAGS, bytes((flags,))), "little")
-    text = inet_ntop(family, found.get(_IFA_LOCAL) or found[_IFA_ADDRESS])
+    flags = int.from_bytes(found.get(IFA_FLAGS, bytes((flags,))), "little")
+    text = inet_ntop(family, found.get(IFA_LOCAL) or found[IFA_ADDRESS])
     tentative = bool(flags & _IFA_F_TENTATIVE) and not flags & _IFA_F_OPTIMISTIC
     local = scope >= _SCOPE_LINK or text.startswith(_OF_A_LINK)
     usable = not (local or tentative or flags & _IFA_F_DADFAILED)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mwan_hook.run.scene import Judged
     from mwan_hook.verdict.quality import DueEchoes
 
-ECHOES, QUESTIONS = 2, 1  # how well a method measures
+ECHOES = 2  # of Traits.samples: how well a method measures
 RESENT = 950.0  # ms: what takes so much longer than usual was asked twice, for the first question was lost
 BESIDE = Round(Connectivity.UNKNOWN, None, "")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from mwan_hook.kernel import bounce
+from mwan_hook.kernel import bounce, frames
 from mwan_hook.light import NamedTuple
 from mwan_hook.machine import modems, networkd, programs, usbdevice
 from mwan_hook.model import MwanError, Notice
@@ -112,7 +112,7 @@ def _put_back(root: str) -> None:
     stored = files.read(path)
     if stored is None:
         return
-    left = bounce.put_back(bounce.split(stored))
+    left = bounce.put_back(frames.split(stored))
     files.discard(path)
     if left:
         raise MwanError(f"{left} addresses or routes of others could not be put back")

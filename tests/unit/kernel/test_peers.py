@@ -105,7 +105,10 @@ class Kernel:
         if code:
             raise generic.Refused(code, words)
 
-    def close(self) -> None:
+    def __enter__(self) -> Kernel:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         pass
 
 
