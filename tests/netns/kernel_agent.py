@@ -14,7 +14,7 @@ from mwan_hook.kernel import bulk, copywords, netlink, watch, write
 from mwan_hook.kernel.copies import CanonicalRoutes, Copier, collect
 from mwan_hook.kernel.reader import Reader
 from mwan_hook.kernel.rereader import Rereader
-from mwan_hook.model import DEFAULT, PROTOCOL, Change, Copies, CopyRoutes, Family, Op
+from mwan_hook.model import DEFAULT, PROTOCOL, Change, Copies, CopyRoutes, Family, Op, Route
 from mwan_hook.routing import words
 
 
@@ -27,6 +27,13 @@ def read(method: str, *words_: Any) -> Any:
     """One question to a reader."""
     with Reader(PROTOCOL) as reader:
         return getattr(reader, method)(*words_)
+
+
+def pieces(family: Family) -> tuple[Route, ...]:
+    """Main's defaults in pieces, as the search for its defaults meets them."""
+    with Reader(PROTOCOL) as reader:
+        reader.defaults_of_main(family)
+        return reader.pieces_of_main(family)
 
 
 def compare(mode: CopyRoutes, family: Family, table: int, index: int) -> Copies:
@@ -165,6 +172,7 @@ CALLS: dict[str, Callable[..., Any]] = {
     for call in (
         apply,
         read,
+        pieces,
         compare,
         settle,
         reread,

@@ -149,6 +149,15 @@ def test_every_default_of_main_is_found_without_reading_the_rest(bed: Bed, famil
     assert set(found) == set(wanted)
 
 
+@pytest.mark.parametrize("filled", [False, True], ids=["small", "large"])
+def test_a_piece_for_some_sources_alone_is_no_default_in_pieces(bed: Bed, filled: bool) -> None:
+    bed.ns.ip("-6 route add 2000::/3 dev wan1")
+    bed.ns.ip("-6 route add 3000::/4 from fd00:7::/48 dev wan2")
+    if filled:
+        fill(bed, Family.IPV6, "wan2")
+    assert [route.dst for route in bed.call("pieces", Family.IPV6)] == ["2000::/3"]
+
+
 @BOTH
 def test_foreign_defaults_and_legs_that_are_dead_are_left_out_and_ours_are_not(bed: Bed, family: Family) -> None:
     a, b = GATEWAYS[family]

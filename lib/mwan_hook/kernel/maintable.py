@@ -51,10 +51,11 @@ class MainTable(Dumps):
         found = [message for message in self._messages(wire.RTM_GETADDR, bytes(8)) if wire.family_of(message)]
         return tuple(map(wire.address, sorted(found, key=wire.is_deprecated)))
 
-    def _known(self, route: Route) -> Route:
-        """A route to compare: through a nexthop object of ours its number, of others the kernel's nexthops."""
-        if not route.nhid:
-            return route
+    def _known(self, routes: Iterable[Route | None]) -> tuple[Route, ...]:
+        """Routes to compare: through a nexthop object of ours its number, of others the kernel's nexthops."""
+        return tuple([self._by_number(route) if route.nhid else route for route in routes if route])
+
+    def _by_number(self, route: Route) -> Route:
         return route._replace(nexthops=()) if route.protocol == self.protocol else route._replace(nhid=0)
 
     def defaults_of_main(self, family: Family, links: Iterable[Link] = (), dead: bool = False) -> tuple[Route, ...]:
@@ -67,17 +68,12 @@ class MainTable(Dumps):
         without copying; the loopback stands for null routes (tests/netns/test_kernel_reader.py).
         """
         ask = self._defaults4 if family is Family.IPV4 else partial(self._defaults6, links, dead)
-        found = (
-            wire.route(raw, keep_dead=dead or raw[_PROTOCOL] == self.protocol)
-            for raw in retry_interrupted(ask)
-            if not raw[_SRC_LEN]
-        )
-        return tuple(self._known(route) for route in found if route)
+        found = [message for message in retry_interrupted(ask) if not message[_SRC_LEN]]
+        return self._known(wire.route(one, keep_dead=dead or one[_PROTOCOL] == self.protocol) for one in found)
 
     def pieces_of_main(self, family: Family) -> tuple[Route, ...]:
         """Defaults in pieces, as far as :meth:`defaults_of_main` has come past them: of two halves the first."""
-        routes = (wire.route(message, keep_dead=False) for message in self._pieces.get(family, ()))
-        return tuple(self._known(route) for route in routes if route)
+        return self._living(self._pieces.get(family, ()))
 
     def claims(self, family: Family) -> tuple[Route, ...]:
         """Living routes of main that a lease or an advertisement brought, and that are wider than any network.
@@ -95,8 +91,8 @@ class MainTable(Dumps):
         return self._living([m for m in self._brought.get(family, ()) if m[_DST_LEN] > CLAIMED[family]])
 
     def _living(self, messages: Iterable[bytes]) -> tuple[Route, ...]:
-        found = (wire.route(message, keep_dead=False) for message in messages if not message[_SRC_LEN])
-        return tuple(self._known(route) for route in found if route)
+        """Those with a nexthop that is alive, and for packets of any source."""
+        return self._known(wire.route(message, keep_dead=False) for message in messages if not message[_SRC_LEN])
 
     def blocked(self) -> tuple[str, ...]:
         """Prefixes that a DHCP client has made unreachable as a whole; the search for defaults has come past them."""

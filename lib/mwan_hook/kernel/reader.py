@@ -33,7 +33,7 @@ MOST = 64  # routes of one uplink that may be of tunnels
 
 _NDA_IFINDEX = 8
 
-_DST_LEN, _SRC_LEN, _PROTOCOL = 17, 18, 21  # offsets in a message
+_DST_LEN, _PROTOCOL = 17, 21  # offsets in a message
 _RTPROT_KERNEL, _RTPROT_RA, _RTPROT_DHCP = 2, 9, 16
 _NO_PROGRAM = frozenset((1, _RTPROT_KERNEL, _RTPROT_RA, _RTPROT_DHCP))  # 1: redirects
 
@@ -98,7 +98,7 @@ class Reader(MainTable):
         ``protocol`` leaves out, in the kernel, routes of other programs.
         """
         found = self._dump(wire.RTM_GETROUTE, request(family, table, protocol=protocol), split)
-        return tuple(self._known(route) for route in map(wire.route, found) if route)
+        return self._known(map(wire.route, found))
 
     def neighbours(self, family: Family, index: int) -> list[bytes]:
         """What is known of a device's neighbours, as messages."""
@@ -117,17 +117,15 @@ class Reader(MainTable):
         # The kernel tells the table in the first attribute (tests/netns/test_kernel_messages.py).
         known = {frames.number(wire.RTA_TABLE, table) for table in but}
         found = self._dump(wire.RTM_GETROUTE, request(family, 0, 0, self.protocol), split)
-        routes = (wire.route(raw) for raw in found if raw[28:36] not in known)
-        return tuple(self._known(route) for route in routes if route)
+        return self._known(wire.route(message) for message in found if message[28:36] not in known)
 
     def wide(self, family: Family, table: int, longest: int = PIECE) -> tuple[Route, ...]:
         """Live routes of a table that lead anywhere: defaults, whole or in pieces; the rest is not decoded."""
 
         def use(buffers: Iterable[bytes]) -> list[bytes]:
-            return [m for m in split(buffers) if m[_DST_LEN] <= longest and not m[_SRC_LEN]]
+            return [message for message in split(buffers) if message[_DST_LEN] <= longest]
 
-        found = (wire.route(raw, keep_dead=False) for raw in self.routes(family, table, use))
-        return tuple(self._known(route) for route in found if route)
+        return self._living(self.routes(family, table, use))
 
     def hosts_of_main(self, family: Family, index: int) -> tuple[Route, ...]:
         """Routes through a device that programs have made, dead ones too, hosts first; the rest is not decoded."""
@@ -136,19 +134,18 @@ class Reader(MainTable):
             return [m for m in split(buffers) if m[_DST_LEN] > PIECE and self._by_a_program(m[_PROTOCOL])]
 
         found = sorted(self.unicast(family, MAIN_TABLE, index, use), key=_narrowest)[:MOST]
-        return tuple(self._known(route) for route in map(wire.route, found) if route)
+        return self._known(map(wire.route, found))
 
     def _by_a_program(self, protocol: int) -> bool:
         return protocol not in _NO_PROGRAM and protocol != self.protocol
 
     def defaults_elsewhere(self, family: Family, index: int, tables: Iterable[int] = ()) -> tuple[Route, ...]:
         """Living foreign defaults through a device that are not in main: of these tables, or of all."""
-        found: list[Route | None] = []
+        found: list[bytes] = []
         for table in tables or (0,):
             messages = self._messages(wire.RTM_GETROUTE, request(family, table, index, kind=wire.UNICAST))
-            able = [m for m in messages if not m[_DST_LEN] and not m[_SRC_LEN] and m[_PROTOCOL] != self.protocol]
-            found += [wire.route(message, keep_dead=False) for message in able]
-        return tuple(self._known(route) for route in found if route and route.table != MAIN_TABLE)
+            found += [one for one in messages if not one[_DST_LEN] and one[_PROTOCOL] != self.protocol]
+        return tuple([route for route in self._living(found) if route.table != MAIN_TABLE])
 
     def routes(self, family: Family, table: int, use: Callable[[Iterable[bytes]], T]) -> T:
         """The same for all routes of a table."""
