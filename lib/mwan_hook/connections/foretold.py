@@ -26,7 +26,7 @@ def foretold(one: Socket, uplinks: Sequence[Uplink], state: State, router: Route
     """Whether a socket that nothing of its own spares stays as things stand, and why; for ``trace``."""
     family = Family.of(one.local)
     for uplink in uplinks:
-        memory = own.memory_of(state, uplink, family)
+        memory = state.memory(uplink.name).family(family)
         if one.local not in (*memory.sources, *uplink.way(family).sources):
             continue
         if router.own == own.KEEP or state.unable:
@@ -46,7 +46,7 @@ def _foretold_offline(
 ) -> Fate:
     family = Family.of(one.local)
     at = own.due_for(uplink, family, state, router)
-    if one.local not in own.memory_of(state, uplink, family).sources:
+    if one.local not in state.memory(uplink.name).family(family).sources:
         return Fate(True, f"{uplink.name} is offline, and was not online with {one.local} in this boot")
     if at is None:
         return Fate(True, f"{uplink.name} is offline, and so is every other uplink: ended when one is online")

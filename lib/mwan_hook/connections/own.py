@@ -7,7 +7,7 @@ wait for 13 to 30 minutes.  Once it is ended the program gets an error, and conn
 from __future__ import annotations
 
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import FAMILIES, Failback, Family, FamilyState, Status, UplinkState, WayOut
+from mwan_hook.model import FAMILIES, Failback, Family, Status, WayOut
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,16 +54,12 @@ def due(uplinks: Sequence[Uplink], state: State, router: Router, online: Online)
 
 def due_for(uplink: Uplink, family: Family, state: State, router: Router) -> float | None:
     """When sockets of one family of an uplink are to be looked through."""
-    memory = memory_of(state, uplink, family)
+    memory = state.memory(uplink.name).family(family)
     if memory.status is not Status.OFFLINE or not memory.sources or not state.best.get(family, WayOut()).uplink:
         return None
     if memory.ended_at is not None and memory.ended_at >= memory.since:
         return memory.ended_at + max(AGAIN, router.own_after)
     return memory.since + router.own_after
-
-
-def memory_of(state: State, uplink: Uplink, family: Family) -> FamilyState:
-    return state.uplinks.get(uplink.name, UplinkState()).family(family)
 
 
 def offline(uplinks: Sequence[Uplink], state: State, router: Router, now: float) -> list[Left]:
@@ -122,7 +118,7 @@ def alone(uplink: Uplink, family: Family, uplinks: Sequence[Uplink], state: Stat
     others = {
         address
         for other in uplinks
-        if other.name != uplink.name and memory_of(state, other, family).status is not Status.OFFLINE
+        if other.name != uplink.name and state.memory(other.name).family(family).status is not Status.OFFLINE
         for address in other.way(family).sources
     }
-    return tuple([one for one in memory_of(state, uplink, family).sources if one not in others])
+    return tuple([one for one in state.memory(uplink.name).family(family).sources if one not in others])

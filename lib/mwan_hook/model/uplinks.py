@@ -229,6 +229,10 @@ class State(NamedTuple):
     light_at: float = 0.0  # when the first of them came back
     mptcp: PathManager | None = None  # endpoints of ours
 
+    def memory(self, name: str) -> UplinkState:
+        """What is remembered of an uplink; of one that was never seen in this boot nothing."""
+        return self.uplinks.get(name, UplinkState())
+
 
 class Allotment(NamedTuple):
     """What outlives a boot: tables and marks given to uplinks, and who was switched by hand."""

@@ -24,7 +24,6 @@ from mwan_hook.model import (
     State,
     Status,
     Uplink,
-    UplinkState,
 )
 from mwan_hook.routing.gateways import canonical_metric, still_valid
 from mwan_hook.routing.rules import tagged
@@ -148,7 +147,7 @@ def _one(
 ) -> tuple[Route | None, list[Route]]:
     """Our default for one uplink and family (None: the foreign one may stay), and the foreign ones it displaces."""
     way = uplink.way(family)
-    memory = state.uplinks.get(uplink.name, UplinkState()).family(family)
+    memory = state.memory(uplink.name).family(family)
     there = legs(snapshot, family, uplink.index)
     mine = [leg for leg in there if leg.protocol == snapshot.protocol and leg.metric > max(others.shared, default=0)]
     foreign = [leg for leg in there if leg.protocol != snapshot.protocol]

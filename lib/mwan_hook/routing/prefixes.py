@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mwan_hook.addresses import covered, network_of, preferred
-from mwan_hook.model import MAIN_TABLE, Family, LastResort, Nat6, Rule, UplinkState
+from mwan_hook.model import MAIN_TABLE, Family, LastResort, Nat6, Rule
 from mwan_hook.routing import priorities
 from mwan_hook.routing.rules import REFUSED, best_tier
 from mwan_hook.routing.ways import NO_ADDRESS, missing
@@ -141,7 +141,7 @@ def dead(uplink: Uplink, state: State) -> bool:
     way = uplink.ipv6
     if way.missing == NO_ADDRESS and way.default and way.addresses:
         return not uplink.enabled
-    judged = state.uplinks.get(uplink.name, UplinkState()).ipv6.judged
+    judged = state.memory(uplink.name).ipv6.judged
     return not uplink.enabled or bool(way.missing) or (judged and not is_online(uplink, Family.IPV6, state))
 
 

@@ -71,7 +71,7 @@ def _sight(found: Judged, name: str, record: Activation) -> Sight:
     uplink = next((one for one in found.scene.uplinks if one.name == name), None)
     if not uplink or not uplink.config.dial:
         return _left_over(found, name, record)
-    memory = found.state.uplinks.get(name, UplinkState())
+    memory = found.state.memory(name)
     families = tuple(f for f in FAMILIES if f in uplink.config.families and not uplink.way(f).missing)
     fall = uplink.config.probe.fall
     silent = bool(families) and all(_is_silent(memory.family(family), fall) for family in families)

@@ -6,7 +6,7 @@ Imported only where a target has failed, or is ignored.
 from __future__ import annotations
 
 from mwan_hook.light import TYPE_CHECKING
-from mwan_hook.model import FAMILIES, UplinkState
+from mwan_hook.model import FAMILIES
 from mwan_hook.run.scene import ProbedRound
 from mwan_hook.verdict import common
 from mwan_hook.verdict.common import Site
@@ -35,7 +35,7 @@ def settled(seen: Scene, asked: Sequence[ProbedRound]) -> tuple[dict[str, float]
     fitting = [one for one in asked if one.job.uplink in by_name and fits(one.job, by_name[one.job.uplink])]
     ignored = common.ignored(site_of(seen, seen.state, fitting), seen.now)
     known = {
-        (uplink.name, family): seen.state.uplinks.get(uplink.name, UplinkState()).family(family).targets
+        (uplink.name, family): seen.state.memory(uplink.name).family(family).targets
         for uplink in seen.uplinks
         for family in FAMILIES
     }
@@ -51,7 +51,7 @@ def settled(seen: Scene, asked: Sequence[ProbedRound]) -> tuple[dict[str, float]
 
 def _judged(seen: Scene, uplink: Uplink, one: ProbedRound, ignored: Mapping[str, float]) -> ProbedRound:
     family, state = one.job.family, seen.state
-    memory = state.uplinks.get(uplink.name, UplinkState()).family(family)
+    memory = state.memory(uplink.name).family(family)
     names = names_of(ignored, family)
     by_facts = memory.may_pass or not memory.judged or not has_way(state.uplinks, family)
     return one._replace(round=common.without(one.round, one.results, uplink.config.probe, names, by_facts))

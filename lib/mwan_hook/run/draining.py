@@ -13,7 +13,7 @@ from mwan_hook.connections import drain
 from mwan_hook.durations import duration
 from mwan_hook.kernel import sockets, tracked
 from mwan_hook.kernel.frames import InterruptedDumpError
-from mwan_hook.model import FAMILIES, MwanError, Transition, UplinkState
+from mwan_hook.model import FAMILIES, MwanError, Transition
 from mwan_hook.run.naming import entries
 from mwan_hook.say import say
 from mwan_hook.store import allotment, lock
@@ -119,7 +119,7 @@ def _marks(config: Config, bound: Bound, uplink: Uplink) -> list[int]:
 
 def _addresses(uplink: Uplink, state: State) -> set[str]:
     """Addresses that it has, and that it had when it was online last."""
-    memory = state.uplinks.get(uplink.name, UplinkState())
+    memory = state.memory(uplink.name)
     return {one for family in FAMILIES for one in (*uplink.way(family).sources, *memory.family(family).sources)}
 
 

@@ -102,7 +102,7 @@ def is_silent(judged: Judged, key: Key) -> bool:
 def decided(state: State, one: ProbedRound, ignored: Iterable[str]) -> ProbedRound:
     """A round in which TCP has the last word, where it has.  Pure."""
     family = one.job.family
-    known = state.uplinks.get(one.job.uplink, UplinkState()).family(family).evidence
+    known = state.memory(one.job.uplink).family(family).evidence
     if known is None or not known.silent or one.witness or one.measured is not None:
         return one
     if {target.target for target in one.round.targets}.isdisjoint(known.deciding) and not _other_way(state, one, known):

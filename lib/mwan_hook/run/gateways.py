@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mwan_hook.kernel import neighbours
 from mwan_hook.light import partial
-from mwan_hook.model import FAMILIES, Family, Lease, Turn, UplinkState, turn_key
+from mwan_hook.model import FAMILIES, Family, Lease, Turn, turn_key
 from mwan_hook.routing.gateways import strays
 from mwan_hook.routing.turns import turn
 from mwan_hook.routing.uplinks import bind
@@ -68,6 +68,6 @@ def _turns(reader: Reader, uplinks: Iterable[Uplink], around: Inputs, now: float
                 if not uplink.link.carrier:  # no gateway can answer: all as it was
                     yield key, before if before.gateway in choices else Turn(choices[0])
                     continue
-                memory = around.state.uplinks.get(uplink.name, UplinkState()).family(family)
+                memory = around.state.memory(uplink.name).family(family)
                 answers = neighbours.answers(reader, family, uplink.link, choices)
                 yield key, turn(before, choices, answers, memory, uplink.config.probe, now)

@@ -7,7 +7,7 @@ under systemd, else a child that nothing waits for.  That one looks again, alone
 from __future__ import annotations
 
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import Activation, MwanError, UplinkState
+from mwan_hook.model import Activation, MwanError
 from mwan_hook.repair import ladder
 from mwan_hook.say import complain
 from mwan_hook.store import chores, lock, repairs, wake
@@ -52,7 +52,7 @@ def _rest(root: str, online: Line, now: Clocks) -> None:
 def line_of(state: State, uplink: Uplink) -> Line:
     """An uplink with what is stored of it."""
     name = uplink.name
-    return ladder.Line(uplink, state.uplinks.get(name, UplinkState()), state.dials.get(name, Activation()))
+    return ladder.Line(uplink, state.memory(name), state.dials.get(name, Activation()))
 
 
 class LadderStanding(NamedTuple):

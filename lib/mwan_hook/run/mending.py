@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mwan_hook.durations import duration
-from mwan_hook.model import FAMILIES, Connectivity, MwanError, Phase, Transition, UplinkState
+from mwan_hook.model import FAMILIES, Connectivity, MwanError, Phase, Transition
 from mwan_hook.repair import ladder
 from mwan_hook.run import judge, look
 from mwan_hook.run.ladders import line_of, standing
@@ -142,7 +142,7 @@ class Mender:
             known, _ = repairs.load(self._root, writes=False)
             climb = known.uplinks.get(name, ladder.Climb())
             state, _ = states.load(self._root, writes=True)
-            interface = interface or state.uplinks.get(name, UplinkState()).interface
+            interface = interface or state.memory(name).interface
             one = Transition(EVENT, name, interface, None, "offline", climb.step, reason, climb.wall)
             if not _is_told(self._root, state, one):
                 self._tell(state, one)

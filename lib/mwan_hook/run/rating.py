@@ -31,7 +31,7 @@ def weighed(seen: Scene, rounds: Sequence[ProbedRound], asked: frozenset[str]) -
     """The same where quotas have been counted already.  All that it looks at is on record (model.recording).  Pure."""
     ignored, rounds = settled(seen, rounds)
     memories = verdicts(seen, rounds, asked)
-    memories = {name: counted(seen.state.uplinks.get(name, UplinkState()), one) for name, one in memories.items()}
+    memories = {name: counted(seen.state.memory(name), one) for name, one in memories.items()}
     for uplink in seen.uplinks:
         memories[uplink.name] = with_sources(memories[uplink.name], uplink)
     if seen.config.routing.prefer == LATENCY or _is_any_degraded(memories):
@@ -96,9 +96,7 @@ def verdicts(seen: Scene, rounds: Sequence[ProbedRound], asked: frozenset[str]) 
     """
     dialled = seen.dialled
     memories = {
-        uplink.name: judge_uplink(
-            seen.state.uplinks.get(uplink.name, UplinkState()), uplink, seen.now, uplink.name in dialled
-        )
+        uplink.name: judge_uplink(seen.state.memory(uplink.name), uplink, seen.now, uplink.name in dialled)
         for uplink in seen.uplinks
     }
     for named in seen.uplinks:

@@ -17,7 +17,6 @@ from mwan_hook.model import (
     Snapshot,
     State,
     Uplink,
-    UplinkState,
 )
 from mwan_hook.routing.desired import Desired
 from mwan_hook.routing.uplinks import Bound
@@ -114,7 +113,7 @@ def dialling_basis(found: Judged) -> str:
     """What a decision about dialling rests on, beside the clock: verdicts, facts, preferences and configuration."""
     parts = [found.scene.fingerprint]
     for uplink in found.scene.uplinks:
-        memory, up = found.state.uplinks.get(uplink.name, UplinkState()), bool(uplink.link and uplink.link.up)
+        memory, up = found.state.memory(uplink.name), bool(uplink.link and uplink.link.up)
         drained = "d" * uplink.draining
         parts.append(f"{uplink.name} {uplink.metric} {uplink.enabled:d}{up:d}{drained}")
         for one, way in ((memory.ipv4, uplink.ipv4), (memory.ipv6, uplink.ipv6)):

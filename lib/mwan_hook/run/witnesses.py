@@ -6,7 +6,7 @@ Imported only where a target has failed.
 from __future__ import annotations
 
 from mwan_hook.light import TYPE_CHECKING
-from mwan_hook.model import Connectivity, UplinkState
+from mwan_hook.model import Connectivity
 from mwan_hook.run.ask import answers
 from mwan_hook.run.common import site_of
 from mwan_hook.run.scene import ProbedRound
@@ -46,7 +46,7 @@ def asked(judged: Judged, seen: Sequence[ProbedRound], late: Late, answered: set
 def _jobs(state: State, question: Question) -> tuple[Job, ...]:
     """Wait for the answer no longer than a burst of its uplink does."""
     uplink, family, target = question
-    memory, probe = state.uplinks.get(uplink.name, UplinkState()).family(family), uplink.config.probe
+    memory, probe = state.memory(uplink.name).family(family), uplink.config.probe
     jobs = rounds.jobs_for(uplink, family, probe._replace(targets=(target,)), with_portal=False)
     if probe.burst_interval <= 0:
         return jobs

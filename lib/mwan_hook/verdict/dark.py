@@ -23,7 +23,7 @@ PATIENCE = 3600.0  # seconds without repair; after that steps are tried all the 
 
 def darkened(state: State, uplinks: Sequence[Uplink], now: float) -> State:
     """The state, whose verdicts are new, with what is known of an outage of all."""
-    living = [uplink.name for uplink in uplinks if lives(state.uplinks.get(uplink.name, UplinkState()))]
+    living = [uplink.name for uplink in uplinks if lives(state.memory(uplink.name))]
     if not living:
         died = tuple(uplink.name for uplink in uplinks if _died(state.uplinks, uplink, now))
         if state.dark_since or len(died) < LEAST:

@@ -29,7 +29,7 @@ def transitions(before: State, after: State, wall: float) -> tuple[Transition, .
     """Events from one saved state to the next; ``wall`` is seconds since the epoch."""
     found: list[Transition] = []
     for name in (*before.uplinks, *(name for name in after.uplinks if name not in before.uplinks)):
-        old = before.uplinks.get(name, UplinkState())
+        old = before.memory(name)
         new = after.uplinks.get(name)
         if old is not new:
             found += _of(name, old, _dropped(old) if new is None else new, wall)

@@ -11,7 +11,6 @@ from mwan_hook.model import (
     State,
     Status,
     Transition,
-    UplinkState,
     WayOut,
 )
 from mwan_hook.verdict.events import best_connectivity
@@ -54,7 +53,7 @@ def notices(
     best = {family: after.best.get(family, WayOut()) for family in FAMILIES}
     found = []
     for number, one in enumerate(happened):
-        old, new = _memory(before, one.uplink), _memory(after, one.uplink)
+        old, new = before.memory(one.uplink), after.memory(one.uplink)
         found.append(
             Notice(
                 identity(nanoseconds, number),
@@ -119,10 +118,6 @@ def _standing(state: State, uplinks: Sequence[Uplink]) -> tuple[tuple[str, ...],
     up = [uplink for uplink in uplinks if uplink.name in online]
     names, here = tuple(uplink.name for uplink in up), tuple(uplink.interface for uplink in up)
     return names, here, tuple(uplink.interface for uplink in uplinks if uplink.present and uplink.name not in online)
-
-
-def _memory(state: State, name: str) -> UplinkState:
-    return state.uplinks.get(name, UplinkState())
 
 
 def _contact(one: Transition, best: dict[Family, WayOut], uplinks: Sequence[Uplink], family: Family) -> Contact:

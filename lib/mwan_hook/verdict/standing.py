@@ -22,13 +22,13 @@ def uses(uplink: Uplink, family: Family, state: State) -> bool:
 
 def was_judged(uplink: Uplink, family: Family, state: State) -> bool:
     """Whether it had a verdict in this boot; what is plugged in anew begins anew."""
-    memory = state.uplinks.get(uplink.name, UplinkState())
+    memory = state.memory(uplink.name)
     return memory.index == uplink.index and memory.family(family).judged
 
 
 def is_online(uplink: Uplink, family: Family, state: State) -> bool:
     """The verdict, as far as the facts still allow it."""
-    return carries(uplink, family, state.uplinks.get(uplink.name, UplinkState()))
+    return carries(uplink, family, state.memory(uplink.name))
 
 
 def carries(uplink: Uplink, family: Family, memory: UplinkState) -> bool:
@@ -88,13 +88,13 @@ def only_drained(family: Family, state: State) -> bool:
 
 def recovering(uplink: Uplink, family: Family, state: State) -> bool:
     """True of an offline one whose last round was good: only its rise or a hold keeps it out."""
-    memory = state.uplinks.get(uplink.name, UplinkState()).family(family)
+    memory = state.memory(uplink.name).family(family)
     return memory.status is Status.OFFLINE and memory.good > 0 and uplink.enabled and not uplink.way(family).missing
 
 
 def unjudged(uplink: Uplink, family: Family, state: State) -> bool:
     """True if it can be used and has no verdict yet."""
-    memory = state.uplinks.get(uplink.name, UplinkState()).family(family)
+    memory = state.memory(uplink.name).family(family)
     return uplink.enabled and not uplink.way(family).missing and not memory.judged
 
 
