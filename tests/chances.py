@@ -10,7 +10,7 @@ from collections import defaultdict
 from math import comb
 
 from mwan_hook.model import Probe
-from mwan_hook.verdict import quality, shares
+from mwan_hook.verdict import quality, window
 
 LIMIT = 0.10
 LOSSES = (0.005, 0.01, 0.02, 0.03, 0.05, 0.08, 0.10, 0.12, 0.15, 0.20, 0.25, 0.35, 0.50)
@@ -45,7 +45,7 @@ def within_a_window(loss: float, limit: float = LIMIT, least: int = quality.LEAS
             for (before, gone), weight in closer.items():
                 for more, share in enumerate(burst):
                     n, x = before + PROBE.burst_echoes, gone + more
-                    if bursts + 1 >= least and shares.lower_bound(x, n) > limit:
+                    if bursts + 1 >= least and window.lower_bound(x, n) > limit:
                         degraded += weight * share
                     else:
                         following[n, x, bursts + 1] += weight * share

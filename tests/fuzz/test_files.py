@@ -17,7 +17,7 @@ from mwan_hook.config import networks as networkmatch
 from mwan_hook.machine import claims, networkd, udev
 from mwan_hook.model import Family, Link, MwanError, Notice, Notified, State, Transition
 from mwan_hook.notify import unsent
-from mwan_hook.store import allotment, codec, files, history, notified, outbox, spool, usage
+from mwan_hook.store import codec, files, history, outbox, spool, state, usage
 from mwan_hook.store import state as states
 from tests.fuzz.rules import NASTY, Command, accepted, bent, bounded, chances, command, modest, printable, put
 
@@ -128,8 +128,8 @@ def test_files_of_networkd_and_udev_say_something_or_nothing(tmp_path: Path, mon
 
 KEPT: dict[str, Callable[[str], object]] = {
     files.STATE: lambda root: states.load(root, writes=True),
-    files.ALLOTMENT: lambda root: allotment.load(root, writes=True),
-    files.NOTIFIED: notified.load,
+    files.ALLOTMENT: lambda root: state.load_allotment(root, writes=True),
+    files.NOTIFIED: outbox.notified,
     files.USAGE: lambda root: usage.load(root, writes=True),
     files.MAIL: lambda root: unsent.MAIL.load(root, writes=True),
     files.HISTORY: history.read,

@@ -6,7 +6,7 @@ import pickle
 import subprocess
 import sys
 import time
-from _socket import SO_RCVBUF, SOL_SOCKET, socket
+from _socket import SO_RCVBUF, SOL_SOCKET
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -145,8 +145,8 @@ def send_cramped(messages: Sequence[bytes]) -> dict[int, tuple[int, str]]:
     """The same by a socket that holds few answers, as where net.core.rmem_max was made small."""
     connect = netlink.connect
 
-    def small(groups: int = 0) -> socket:
-        sock = connect(groups)
+    def small(groups: int = 0, protocol: int = netlink.NETLINK_ROUTE) -> netlink.NetlinkSocket:
+        sock = connect(groups, protocol)
         sock.setsockopt(SOL_SOCKET, SO_RCVBUF, 4096)
         return sock
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from mwan_hook.run import listening, quick_record, quiet
+from mwan_hook.run import listening, quick_round, quiet
 from tests.lab import Lab, Router, topologies, wait_for
 from tests.lab.inside import inside
 from tests.lab.topologies import Network
@@ -344,7 +344,7 @@ def test_every_file_that_a_run_in_peace_reads_is_compared(peace: Peace, describe
     peace.memo.write_bytes(b"")  # so that none is made
     lines = [line.split(" ", 1) for line in peace.python(HEARD, str(peace.router.root)).splitlines()]
     own = {
-        "open": (quiet.STATE, quiet.STATE_LOCK, quiet.PROBE_LOCK, f"{quiet.STATE}.new", quick_record.RECORD),
+        "open": (quiet.STATE, quiet.STATE_LOCK, quiet.PROBE_LOCK, f"{quiet.STATE}.new", quick_round.RECORD),
         "os.listdir": (quiet.EVENTS,),
     }
     compared = {*known["files"], *known["values"], "/proc/sys/kernel/random/boot_id"}

@@ -22,7 +22,7 @@ from mwan_hook.model import (
     UplinkState,
     Usage,
 )
-from mwan_hook.store import allotment, codec, files, outbox, state
+from mwan_hook.store import codec, files, outbox, state
 
 LINKDOWN = "net/ipv4/conf/eth1/ignore_routes_with_linkdown"
 HOP = Nexthop(3, "192.0.2.1")
@@ -181,8 +181,8 @@ def test_a_stored_protocol_is_ours_just_where_the_configuration_may_name_it() ->
     ],
 )
 def test_an_allotment_that_cannot_be_is_set_aside(tmp_path: Path, stored: Allotment) -> None:
-    allotment.save(str(tmp_path), stored)
-    found, messages = allotment.load(str(tmp_path), writes=True)
+    state.save_allotment(str(tmp_path), stored)
+    found, messages = state.load_allotment(str(tmp_path), writes=True)
     assert found == Allotment()
     assert "allotment.json.bad" in messages[0]
 

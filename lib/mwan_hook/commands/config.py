@@ -10,7 +10,7 @@ from mwan_hook.kernel import nft
 from mwan_hook.model import MwanError
 from mwan_hook.policy import order
 from mwan_hook.say import complain, say
-from mwan_hook.store import allotment
+from mwan_hook.store import state as states
 from mwan_hook.verdict import switches
 
 TYPE_CHECKING = False
@@ -32,7 +32,7 @@ def run(root: str, check: bool, effective: bool) -> int:
     elif effective:
         from mwan_hook.commands.effective import in_force
 
-        stored, messages = allotment.load(root, writes=False)
+        stored, messages = states.load_allotment(root, writes=False)
         complain(messages)
         say(in_force(loaded, reading, switches.standing(stored, loaded.config.uplinks).enabled))
     else:

@@ -15,7 +15,7 @@ from mwan_hook.explain.report.figures import About
 from mwan_hook.explain.report.page import page
 from mwan_hook.model import MwanError, UsageError
 from mwan_hook.say import complain, say
-from mwan_hook.store import files, shared
+from mwan_hook.store import files, foreign
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -108,4 +108,4 @@ def _write(path: str, content: str) -> None:
             return
     except OSError as error:
         raise MwanError(f"cannot write {path}: {error.strerror}") from error
-    shared.replace(os.path.abspath(path), content.encode("utf-8", "replace"))
+    foreign.replace(os.path.abspath(path), content.encode("utf-8", "replace"))

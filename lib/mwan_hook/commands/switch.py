@@ -7,7 +7,8 @@ from mwan_hook.run import look, tick
 from mwan_hook.run.naming import chosen, entries
 from mwan_hook.run.wish import Request
 from mwan_hook.say import say
-from mwan_hook.store import allotment, lock
+from mwan_hook.store import lock
+from mwan_hook.store import state as states
 from mwan_hook.verdict import switches
 
 TYPE_CHECKING = False
@@ -26,7 +27,7 @@ def run(root: str, name: str, enabled: bool) -> int:
     with lock.look(root):
         seen = look.to_write(root, loaded)
         names = _names(loaded, chosen(seen, [name]), name)
-        allotment.save(root, switches.said(seen.bound.allotment, entries(loaded, seen), names, enabled))
+        states.save_allotment(root, switches.said(seen.bound.allotment, entries(loaded, seen), names, enabled))
     return tick.tick(root, loaded, Request())
 
 
@@ -42,7 +43,7 @@ def drain(root: str, name: str, wait: float) -> int:
         from mwan_hook.model import Drain
 
         names, what = _names(loaded, named, name), Drain(seen.wall + wait, wait)
-        allotment.save(root, switches.drained(seen.bound.allotment, entries(loaded, seen), names, what))
+        states.save_allotment(root, switches.drained(seen.bound.allotment, entries(loaded, seen), names, what))
     say(() if loaded.config.router.pin else (ONLY_OWN,))
     return tick.at_once(root, loaded)
 

@@ -7,8 +7,7 @@ from mwan_hook.policy import order
 from mwan_hook.policy.policies import MOST
 from mwan_hook.policy.selectors import families, size
 from mwan_hook.routing import protocols
-from mwan_hook.routing.allotting import room
-from mwan_hook.routing.markkeys import pairs
+from mwan_hook.routing.allotting import pairs, room
 from mwan_hook.routing.rules import LOOPBACK
 
 TYPE_CHECKING = False

@@ -91,7 +91,7 @@ class MainTable(Dumps):
         return self._living([m for m in self._brought.get(family, ()) if m[_DST_LEN] > CLAIMED[family]])
 
     def _living(self, messages: Iterable[bytes]) -> tuple[Route, ...]:
-        """Those with a nexthop that is alive, and for packets of any source."""
+        """Routes with a nexthop that is alive, for packets of any source."""
         return self._known(wire.route(message, keep_dead=False) for message in messages if not message[_SRC_LEN])
 
     def blocked(self) -> tuple[str, ...]:

@@ -33,7 +33,7 @@ _NLMSGERR_ATTR_MSG = 1
 _ABSENT = (ENOENT, ENODEV, EAFNOSUPPORT, EOPNOTSUPP)
 
 
-class Socket(socket):
+class NetlinkSocket(socket):
     """A socket for ``with``, which closes it."""
 
     def __enter__(self) -> Self:
@@ -43,12 +43,12 @@ class Socket(socket):
         self.close()
 
 
-def connect(groups: int = 0, protocol: int = NETLINK_ROUTE) -> Socket:
+def connect(groups: int = 0, protocol: int = NETLINK_ROUTE) -> NetlinkSocket:
     """A socket that has the kernel check requests strictly and explain its refusals.
 
     ``groups`` is a mask of RTMGRP_*: kinds of changes that it hears of.
     """
-    sock = Socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol)
+    sock = NetlinkSocket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol)
     for option in (NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK, NETLINK_CAP_ACK):
         sock.setsockopt(SOL_NETLINK, option, 1)
     sock.setsockopt(SOL_SOCKET, SO_RCVBUF, ENOUGH_TO_KNOW if groups else 1 << 20)

@@ -128,7 +128,7 @@ def unable() -> str:
         return UNABLE if _destroyed(sock, none) == EOPNOTSUPP else ""
 
 
-def _connect() -> netlink.Socket:
+def _connect() -> netlink.NetlinkSocket:
     return netlink.connect(protocol=netlink.NETLINK_SOCK_DIAG)
 
 
@@ -136,12 +136,12 @@ def _body(af: int, protocol: int, identity: bytes) -> bytes:
     return _REQUEST.pack(af, protocol, _EXTENSIONS, 0, ALL_STATES) + identity
 
 
-def _dumped(sock: netlink.Socket, af: int, protocol: int) -> Iterator[bytes]:
+def _dumped(sock: netlink.NetlinkSocket, af: int, protocol: int) -> Iterator[bytes]:
     for buffer in netlink.dump(sock, SOCK_DIAG_BY_FAMILY, _body(af, protocol, bytes(48))):
         yield from frames.split(buffer)
 
 
-def _destroyed(sock: netlink.Socket, one: Socket) -> int:
+def _destroyed(sock: netlink.NetlinkSocket, one: Socket) -> int:
     """0, or an errno."""
     sock.send(frames.request(SOCK_DESTROY, wire.NLM_F_ACK, _body(one.af, one.protocol, one.identity)))
     message = sock.recv(netlink.RECEIVE, MSG_DONTWAIT)  # the kernel has answered within send

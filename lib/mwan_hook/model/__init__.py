@@ -17,15 +17,13 @@ from mwan_hook.model.settings import *  # noqa: F403
 from mwan_hook.model.uplinks import *  # noqa: F403
 
 SELDOM = {
-    "connections": ("Neighbourhood", "Socket", "TCP", "UDP"),
+    "connections": ("Neighbourhood", "Peer", "PeerWay", "Socket", "TCP", "UDP"),
     "delegation": ("Claims", "Delegated", "OnLink"),
     "dialling": ("Activate", "Activation", "BY_US", "Dial", "Dials", "Exercise", "Phase", "Rung"),
     "draining": ("Drain", "Draining"),
     "endpoints": ("BACKUP", "Endpoint", "IMPLICIT", "Mptcp", "PathManager", "Paths", "SUBFLOW"),
-    "evidence": ("Counted", "Evidence"),
-    "measuring": ("Bucket", "Measured", "Quality"),
+    "measuring": ("Bucket", "Counted", "Evidence", "Measured", "Quality"),
     "nexthops": ("NexthopObject", "Pool"),
-    "peers": ("Peer", "PeerWay"),
     "policies": ("Fallback", "Policy"),
     "quota": ("Stage", "Usage", "Usages"),
     "recording": (
@@ -42,10 +40,8 @@ if TYPE_CHECKING:
     from mwan_hook.model.dialling import *  # noqa: F403
     from mwan_hook.model.draining import *  # noqa: F403
     from mwan_hook.model.endpoints import *  # noqa: F403
-    from mwan_hook.model.evidence import *  # noqa: F403
     from mwan_hook.model.measuring import *  # noqa: F403
     from mwan_hook.model.nexthops import *  # noqa: F403
-    from mwan_hook.model.peers import *  # noqa: F403
     from mwan_hook.model.policies import *  # noqa: F403
     from mwan_hook.model.quota import *  # noqa: F403
     from mwan_hook.model.recording import *  # noqa: F403

@@ -36,8 +36,7 @@ from mwan_hook.model.uplinks import State
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mwan_hook.model.draining import Draining
-    from mwan_hook.model.evidence import Counted
-    from mwan_hook.model.measuring import Measured
+    from mwan_hook.model.measuring import Counted, Measured
     from mwan_hook.model.probing import Round
     from mwan_hook.model.settings import UplinkConfig
     from mwan_hook.model.telling import Transition

@@ -12,9 +12,8 @@ if TYPE_CHECKING:
     from mwan_hook.model.dialling import Activation
     from mwan_hook.model.draining import Drain, Draining
     from mwan_hook.model.endpoints import PathManager
-    from mwan_hook.model.evidence import Evidence
     from mwan_hook.model.kernel import Address, Link, Route, Sysctl
-    from mwan_hook.model.measuring import Quality
+    from mwan_hook.model.measuring import Evidence, Quality
     from mwan_hook.model.probing import TargetResult
     from mwan_hook.model.quota import Usage
     from mwan_hook.model.settings import UplinkConfig

@@ -59,22 +59,22 @@ def _told(root: str, timeout: float, notice: Notice) -> bool:
     """Run the hooks of an event but those that had it; False if one failed."""
     import json
 
-    from mwan_hook.store import notified
+    from mwan_hook.store import outbox
 
-    record, messages = notified.load(root)
+    record, messages = outbox.notified(root)
     complain(messages)
     if notice.id <= record.last:
         return True
     had = record.done if record.begun == notice.id else ()
-    notified.save(root, record := record._replace(begun=notice.id, done=had))
+    outbox.note(root, record := record._replace(begun=notice.id, done=had))
     good = True
     given = json.dumps(as_json(notice)).encode() + b"\n"
     variables = environment(root, notice)
     for hook in found(root, notice.event):
         if hook.name not in had:
             good &= _run(hook, timeout, variables, given)
-            notified.save(root, record := record._replace(done=(*record.done, hook.name)))
-    notified.save(root, record._replace(last=notice.id, begun="", done=()))
+            outbox.note(root, record := record._replace(done=(*record.done, hook.name)))
+    outbox.note(root, record._replace(last=notice.id, begun="", done=()))
     return good
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from mwan_hook.model import LOOKUP, Rule
 from mwan_hook.routing import priorities
-from mwan_hook.routing.markkeys import keys
+from mwan_hook.routing.allotting import keys
 from mwan_hook.routing.rules import LOOPBACK
 
 TYPE_CHECKING = False

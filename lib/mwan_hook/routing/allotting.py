@@ -13,6 +13,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 
+    from mwan_hook.model import Config, Policy, Uplink
+
 LARGEST_TABLE = 0xFFFFFFFF
 GONE = 16  # uplinks of one template that are gone, and that status and rules still know
 REMEMBERED = 256  # names that are gone, and whose table and mark are kept as long as others need none
@@ -139,8 +141,6 @@ def _of_policies(config: Config, seats: Sequence[Candidate], given: Mapping[str,
     """Marks that policies have, and how many they lack: of their own, and of their pairs with uplinks."""
     if not any(policy.marked for policy in config.policies):
         return set(), 0, 0
-    from mwan_hook.routing.markkeys import keys
-
     wanted = [key for policy in config.policies for key in keys(config, policy, seats)]
     held = {given[key] for key in wanted if key in given}
     lacking = ["/" in key for key in wanted if key not in given]
@@ -159,3 +159,17 @@ def _free_mark(mask: int, taken: Container[int]) -> int:
             return mark
         mark = (mark - mask) & mask  # next larger value inside the mask (counting through its bits)
     return 0
+
+
+def pairs(config: Config, policy: Policy) -> bool:
+    """Whether the policy's sources or connections are held to an uplink."""
+    return policy.marked and (policy.sticky > 0 or config.router.pin)
+
+
+def keys(config: Config, policy: Policy, uplinks: Iterable[Uplink | Candidate]) -> list[str]:
+    """What the policy needs marks for."""
+    if not policy.marked:
+        return []
+    named = set(policy.uplinks)
+    held = [u.name for u in uplinks if named & {u.name, u.config.name}] if pairs(config, policy) else []
+    return [policy.name, *(f"{policy.name}/{name}" for name in held)]

@@ -129,9 +129,9 @@ def questions_for(judged: Judged, key: Key) -> Questions:
     ask_portal = schedule.portal_due(state, key.uplink.config, key.family, judged.scene.now, others)
     with_portal = ask_portal and not (online and state.bad)
     if judged.state.ignored:
-        from mwan_hook.run import common
+        from mwan_hook.verdict import common
 
-        probe = common.with_gateway(probe, judged.state, key.family)
+        probe = common.with_gateway(probe, judged.state.ignored, key.family)
     jobs = rounds.jobs_for(key.uplink, key.family, probe, with_portal=with_portal)
     short = schedule.burst_timeouts(state, probe)
     whole = rounds.hurried(jobs, short, probe.timeout) if schedule.hurries(state, probe) else jobs

@@ -8,7 +8,6 @@ from mwan_hook.machine import names
 from mwan_hook.model import Ruleset, State, Sysctl
 from mwan_hook.run import judge
 from mwan_hook.say import attempted, brief, complain, say
-from mwan_hook.store import allotment
 from mwan_hook.store import state as states
 
 TYPE_CHECKING = False
@@ -60,7 +59,7 @@ def _prepare(run: Run, judged: Judged) -> tuple[str, ...]:
             from mwan_hook.verdict import switches
 
             complain(switches.overruled(seen.allotment, seen.uplinks))
-        complaints += attempted(lambda: allotment.save(run.root, seen.bound.allotment))
+        complaints += attempted(lambda: states.save_allotment(run.root, seen.bound.allotment))
     if record != seen.state:
         complaints += attempted(lambda: states.save(run.root, record))
     if record != seen.state or seen.state.boot_id:

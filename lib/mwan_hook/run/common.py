@@ -1,24 +1,29 @@
-"""Rounds without the targets that are dead behind every uplink.
+"""Rounds without the targets that are dead behind every uplink; and what others answer of one, asked before.
 
 Imported only where a target has failed, or is ignored.
 """
 
 from __future__ import annotations
 
-from mwan_hook.light import TYPE_CHECKING
-from mwan_hook.model import FAMILIES
+from mwan_hook.model import FAMILIES, Connectivity
+from mwan_hook.run.ask import answers
 from mwan_hook.run.scene import ProbedRound
-from mwan_hook.verdict import common
+from mwan_hook.run.wish import clock
+from mwan_hook.verdict import common, doubts, rounds, schedule
 from mwan_hook.verdict.common import Site
 from mwan_hook.verdict.decide import has_way
 from mwan_hook.verdict.facts import fits
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from mwan_hook.model import Family, Probe, Result, State, Uplink
-    from mwan_hook.run.scene import Scene
-    from mwan_hook.verdict.common import Name
+    from mwan_hook.model import Job, Result, State, Uplink
+    from mwan_hook.probes.loop import Late
+    from mwan_hook.run.scene import Judged, Scene
+    from mwan_hook.verdict.common import Name, Question
+
+MOST_ASKED = 6  # rounds of questions: others, gateways, and again until all is clear
 
 
 def site_of(seen: Scene, state: State, asked: Iterable[ProbedRound]) -> Site:
@@ -52,18 +57,47 @@ def settled(seen: Scene, asked: Sequence[ProbedRound]) -> tuple[dict[str, float]
 def _judged(seen: Scene, uplink: Uplink, one: ProbedRound, ignored: Mapping[str, float]) -> ProbedRound:
     family, state = one.job.family, seen.state
     memory = state.memory(uplink.name).family(family)
-    names = names_of(ignored, family)
+    names = common.names_of(ignored, family)
     by_facts = memory.may_pass or not memory.judged or not has_way(state.uplinks, family)
     return one._replace(round=common.without(one.round, one.results, uplink.config.probe, names, by_facts))
 
 
-def names_of(ignored: Mapping[str, float], family: Family) -> frozenset[str]:
-    """The targets of one family that are ignored."""
-    return frozenset(name.partition(" ")[2] for name in ignored if name.startswith(f"{family.value} "))
+def asked(judged: Judged, seen: Sequence[ProbedRound], late: Late, answered: set[str]) -> list[ProbedRound]:
+    """What others answer of the targets that failed in these rounds.
+
+    ``answered``: targets that were alive earlier in this run; those that are now are added.
+    """
+    found: list[ProbedRound] = []
+    rounds_of = {(one.job.uplink, one.job.family): one.round for one in seen}
+    for _ in range(MOST_ASKED):
+        both = [*seen, *found]
+        answered |= _alive(both)
+        questions = doubts.questions(site_of(judged.scene, judged.state, both), rounds_of, answered)
+        begun, jobs = clock(), [job for one in questions for job in _jobs(judged.state, one)]
+        if not jobs:
+            break
+        for results in answers(judged.scene.root, jobs, late).values():
+            found.append(ProbedRound(results[0].job, rounds.summarise(results, 1), begun, tuple(results), witness=True))
+    return found
 
 
-def with_gateway(probe: Probe, state: State, family: Family) -> Probe:
-    """Where all targets of a line are ignored its gateway is asked, too: it may tell that the line is dead."""
-    names = names_of(state.ignored, family)
-    left = any(target.applies(family) and target.name not in names for target in probe.targets)
-    return probe if left or not names else probe._replace(targets=(*probe.targets, common.GATEWAY))
+def _jobs(state: State, question: Question) -> tuple[Job, ...]:
+    """Wait for the answer no longer than a burst of its uplink does."""
+    uplink, family, target = question
+    memory, probe = state.memory(uplink.name).family(family), uplink.config.probe
+    jobs = rounds.jobs_for(uplink, family, probe._replace(targets=(target,)), with_portal=False)
+    if probe.burst_interval <= 0:
+        return jobs
+    short = schedule.burst_timeouts(memory, probe)
+    if target == common.GATEWAY:
+        return tuple(job._replace(timeout=short.echo) for job in jobs)
+    return rounds.hurried(jobs, short, probe.timeout)
+
+
+def _alive(seen: Iterable[ProbedRound]) -> set[str]:
+    return {
+        common.key(result.job.family, result.job.target.name)
+        for one in seen
+        for result in one.results
+        if result.connectivity is Connectivity.FULL
+    }

@@ -11,12 +11,13 @@ import struct
 from mwan_hook.addresses import covers, network
 from mwan_hook.connections import drain
 from mwan_hook.durations import duration
-from mwan_hook.kernel import sockets, tracked
+from mwan_hook.kernel import conntrack, sockets
 from mwan_hook.kernel.frames import InterruptedDumpError
 from mwan_hook.model import FAMILIES, MwanError, Transition
 from mwan_hook.run.naming import entries
 from mwan_hook.say import say
-from mwan_hook.store import allotment, lock
+from mwan_hook.store import lock
+from mwan_hook.store import state as states
 from mwan_hook.verdict import switches
 
 TYPE_CHECKING = False
@@ -59,9 +60,9 @@ def end(root: str, loaded: Loaded, judged: Judged) -> dict[str, str]:
     if not over:
         return {}
     with lock.look(root):
-        there, _ = allotment.load(root, writes=True)
+        there, _ = states.load_allotment(root, writes=True)
         over = {what: why for what, why in over.items() if what in there.draining.values()}  # and no command since
-        allotment.save(root, switches.ended(there, entries(loaded, judged.scene), over))
+        states.save_allotment(root, switches.ended(there, entries(loaded, judged.scene), over))
     say(f"[#] {line}" for line in _lines(judged, over))
     whose = {name: switches.drain(there, name) for name in judged.state.drains}
     return {name: over[what] for name, what in whose.items() if what in over}
@@ -96,7 +97,7 @@ def _counted(
             lent = {one.address for one in snapshot.addresses if one.index != uplink.index}
             own = sum(one.local in sources and not (one.local in lent and _is_near(one, snapshot)) for one in mine)
             marks = _marks(config, bound, uplink)
-            found[uplink.name] = own + (tracked.forwarded(marks, config.routing.mark_mask, local) if marks else 0)
+            found[uplink.name] = own + (conntrack.forwarded(marks, config.routing.mark_mask, local) if marks else 0)
         return found, ()
     except (MwanError, OSError, InterruptedDumpError, LookupError, struct.error) as error:
         return dict.fromkeys([uplink.name for uplink in drained]), (f"connections cannot be counted: {error}",)

@@ -10,7 +10,7 @@ from mwan_hook.firewall.table import stands
 from mwan_hook.light import TYPE_CHECKING
 from mwan_hook.model import FAMILIES, Counted, Status, UplinkState, turn_key
 from mwan_hook.run.scene import memory_of
-from mwan_hook.verdict import evidence, rounds, schedule
+from mwan_hook.verdict import common, evidence, rounds, schedule
 from mwan_hook.verdict.facts import fits
 from mwan_hook.verdict.standing import another_online
 
@@ -107,7 +107,7 @@ def decided(state: State, one: ProbedRound, ignored: Iterable[str]) -> ProbedRou
         return one
     if {target.target for target in one.round.targets}.isdisjoint(known.deciding) and not _other_way(state, one, known):
         return one
-    names = {name.partition(" ")[2] for name in ignored if name.startswith(f"{family.value} ")}
+    names = common.names_of(ignored, family)
     return one._replace(round=evidence.decided(one.round, one.results, known, names))
 
 

@@ -14,7 +14,6 @@ from mwan_hook.routing.gateways import has_choice, strays
 from mwan_hook.routing.uplinks import PENALTY, Inputs, bind, interfaces_to_describe
 from mwan_hook.run.details import details
 from mwan_hook.run.scene import Scene, limited
-from mwan_hook.store import allotment as allotments
 from mwan_hook.store import state as states
 
 TYPE_CHECKING = False
@@ -58,7 +57,7 @@ def again(reader: Reader, root: str, loaded: Loaded, memory: State | None) -> Sc
 
 def _look(reader: Reader, root: str, loaded: Loaded, memory: State | None, writes: bool) -> Scene:
     state, messages = (memory, ()) if memory else states.load(root, writes)
-    allotment, more = allotments.load(root, writes)
+    allotment, more = states.load_allotment(root, writes)
     now, wall = round(time.clock_gettime(time.CLOCK_BOOTTIME), 6), round(time.time(), 3)  # as short as they are kept
     config = loaded.config
     with reader:

@@ -11,7 +11,7 @@ from mwan_hook import __version__
 from mwan_hook import plainos as os
 from mwan_hook.model import Busy, MwanError
 from mwan_hook.say import complain
-from mwan_hook.store import chores, files, lock, shared
+from mwan_hook.store import chores, files, foreign, lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def write(root: str, loaded: Loaded) -> tuple[str, ...]:
         with lock.Flock(files.under(root, LOCK), WAIT, lock.LONGEST) as held:
             os.utime(held.path)
             _refuse_without_directory(path)
-            shared.replace(path, _content(root, loaded).encode())
+            foreign.replace(path, _content(root, loaded).encode())
     except Busy:
         return ()  # the run that writes looks at the same uplinks
     except MwanError as error:

@@ -16,9 +16,8 @@ import time
 
 from mwan_hook import __version__, plainjson
 from mwan_hook.kernel import frames, netlink
-from mwan_hook.run import quick_record
+from mwan_hook.run import quick_round
 from mwan_hook.run.alike import LARGEST, Doubt, compare_files, compare_generic, compare_kernel, content, stamp, under
-from mwan_hook.run.quick_round import after_good, ask
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -75,24 +74,24 @@ class _Try:
         stamped = stamp(under(self.root, STATE))
         state = plainjson.loads(content(under(self.root, STATE)))
         due = due_rounds(memo, state, self.begun, self.now)
-        at = quick_record.last(self.root, state) if memo["record"] else None
+        at = quick_round.last(self.root, state) if memo["record"] else None
         compare_files(memo)
         compare_kernel(memo["dumps"], replies, self._known_same(memo))
         if memo["generic"]:
             compare_generic(*memo["generic"])
         asked = _clock()
-        answers = ask(due, state)
+        answers = quick_round.ask(due, state)
         self.locks.take(under(self.root, STATE_LOCK))
         if netlink.any_change((ears,)) or stamp(under(self.root, STATE)) != stamped or not no_event(self.root):
             raise Doubt
         for one, results in zip(due, answers, strict=True):
             memory = state["uplinks"][one["uplink"]][one["family"]]
-            memory.update(after_good(memory, one, results, asked))
+            memory.update(quick_round.after_good(memory, one, results, asked))
         if due:
             self._save(state)
             if at:
-                rounds = [quick_record.round_of(one, told, asked) for one, told in zip(due, answers, strict=True)]
-                quick_record.add(self.root, rounds, {**at, "wall": state["saved_wall"], "now": state["saved_at"]})
+                rounds = [quick_round.round_of(one, told, asked) for one, told in zip(due, answers, strict=True)]
+                quick_round.add(self.root, rounds, {**at, "wall": state["saved_wall"], "now": state["saved_at"]})
 
     def _is_ours(self, memo: dict[str, Any]) -> None:
         """Raise unless it was kept by this program, as this user, in this boot, a short while ago."""

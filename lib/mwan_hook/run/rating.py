@@ -35,9 +35,7 @@ def weighed(seen: Scene, rounds: Sequence[ProbedRound], asked: frozenset[str]) -
     for uplink in seen.uplinks:
         memories[uplink.name] = with_sources(memories[uplink.name], uplink)
     if seen.config.routing.prefer == LATENCY or _is_any_degraded(memories):
-        from mwan_hook.run import preferring
-
-        seen, memories = preferring.preferred(seen, memories)
+        seen, memories = _preferred(seen, memories)
     drains = dict(seen.bound.drains)
     state = seen.state._replace(uplinks=memories, config=seen.fingerprint, drains=drains, ignored=ignored)
     if state.dark or state.dark_since or not any(map(_lives, memories.values())):
@@ -45,6 +43,24 @@ def weighed(seen: Scene, rounds: Sequence[ProbedRound], asked: frozenset[str]) -
 
         state = dark.darkened(state, seen.uplinks, seen.now)
     return seen, state
+
+
+def _preferred(seen: Scene, memories: dict[str, UplinkState]) -> tuple[Scene, dict[str, UplinkState]]:
+    """The scene with the places that measuring leaves uplinks in each family, and the memories of who leads."""
+    from mwan_hook.verdict import leading
+
+    uplinks = leading.demoted(seen.uplinks, memories)
+    if seen.config.routing.prefer == LATENCY:
+        memories = leading.led(uplinks, memories, seen.now)
+        uplinks = leading.behind_leaders(uplinks, memories)
+    if uplinks == seen.uplinks:
+        return seen, memories
+    bound = seen.bound._replace(uplinks=uplinks)
+    if bound.policies:
+        from mwan_hook.policy import policies
+
+        bound = bound._replace(policies=policies.of_now(bound.policies, uplinks))
+    return seen._replace(bound=bound, unplaced=seen.uplinks), memories
 
 
 def turned(before: State, after: State, wall: float) -> tuple[Transition, ...]:

@@ -224,9 +224,9 @@ def _beside_witnesses(judged: Judged, seen: list[ProbedRound], late: Late, answe
     """These rounds; where a target failed, with what other uplinks answer of it before a verdict follows from that."""
     if all(one.connectivity is Connectivity.FULL for asked in seen for one in asked.round.targets):
         return seen
-    from mwan_hook.run import witnesses
+    from mwan_hook.run import common
 
-    return [*seen, *witnesses.asked(judged, seen, late, answered)]
+    return [*seen, *common.asked(judged, seen, late, answered)]
 
 
 def _measured(judged: Judged, wish: Request, done: set[tuple[object, ...]]) -> list[ProbedRound]:

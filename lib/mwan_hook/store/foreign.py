@@ -1,10 +1,10 @@
-"""Files that are not ours: what they say, the secrets of the operator, and where the system bus listens."""
+"""Files of others: what they say, the secrets of the operator, where the system bus listens; and ours among them."""
 
 from __future__ import annotations
 
 from mwan_hook import plainos as os
 from mwan_hook.model import MwanError
-from mwan_hook.store.files import under, why
+from mwan_hook.store.files import FILE, TEMPORARY, discard, replace_by, under, why
 
 LONGEST_LINE = 4096  # characters of a secret
 BUS = "run/dbus/system_bus_socket"
@@ -51,3 +51,19 @@ def contents(path: str) -> str:
             return file.read(1 << 20)
     except OSError:
         return ""
+
+
+def replace(path: str, content: bytes) -> None:
+    """Put ``content`` in the place of ``path`` at one stroke, in a directory that other users may write to.
+
+    They cannot guess the temporary file's name.  What killed runs have left there is removed.  The caller holds the
+    lock that guards ``path``.  Raises MwanError.
+    """
+    directory, name = os.path.split(path)
+    try:
+        for left in os.listdir(directory):
+            if left.startswith(f"{name}.") and left.endswith(TEMPORARY):
+                discard(os.path.join(directory, left))
+    except OSError as error:
+        raise MwanError(f"cannot write {path}: {why(error)}") from error
+    replace_by(f"{path}.{os.urandom(8).hex()}{TEMPORARY}", path, content, durable=False, mode=FILE)

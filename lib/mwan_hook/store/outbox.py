@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from mwan_hook import credible
 from mwan_hook import plainos as os
-from mwan_hook.model import MwanError, Notice
+from mwan_hook.model import MwanError, Notice, Notified
 from mwan_hook.store import codec, files, spool
+from mwan_hook.store.state import boot_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -90,3 +91,15 @@ def names(root: str, place: str) -> frozenset[str]:
 def drop(root: str, place: str, notice: Notice) -> None:
     """Remove a delivered notice.  Raises MwanError."""
     spool.drop(files.under(root, place), notice.id)
+
+
+def notified(root: str) -> tuple[Notified, tuple[str, ...]]:
+    """What was told in this boot, and messages: ids of another one mean nothing.  Raises MwanError."""
+    fresh = Notified(boot_id())
+    found, messages = codec.load(files.under(root, files.NOTIFIED), "Notified", fresh, None, writes=True)
+    return (found if found.boot_id == fresh.boot_id else fresh), messages
+
+
+def note(root: str, told: Notified) -> None:
+    """Remember that, so that no hook hears a notice twice.  The caller holds the notifier's lock.  Raises MwanError."""
+    files.replace(files.under(root, files.NOTIFIED), codec.encode(told), durable=False)

@@ -1,10 +1,13 @@
-"""The state file: verdicts and last results of this boot.  Reading takes no lock, because it is replaced whole."""
+"""The state file: verdicts and last results of this boot; and the allotment, which outlives it.
+
+Reading takes no lock, because they are replaced whole.
+"""
 
 from __future__ import annotations
 
 from mwan_hook import credible
 from mwan_hook import plainos as os
-from mwan_hook.model import State
+from mwan_hook.model import Allotment, State
 from mwan_hook.store import codec, files
 
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
@@ -44,3 +47,16 @@ def stamp(root: str) -> tuple[int, int]:
     except OSError:
         return (0, 0)
     return (status.st_ino, status.st_mtime_ns)
+
+
+def load_allotment(root: str, writes: bool) -> tuple[Allotment, tuple[str, ...]]:
+    """Tables and marks given to uplinks, what was switched by hand, and messages.
+
+    A caller that ``writes`` sets an unusable file aside.  Raises MwanError if it cannot be read.
+    """
+    return codec.load_always(files.under(root, files.ALLOTMENT), "Allotment", Allotment(), credible.allotment, writes)
+
+
+def save_allotment(root: str, allotment: Allotment) -> None:
+    """Write it if it says anything new.  The caller holds the state lock.  Raises MwanError."""
+    files.keep(files.under(root, files.ALLOTMENT), codec.encode(allotment), durable=True)

@@ -59,12 +59,23 @@ def key(family: Family, target: str) -> str:
     return f"{family.value} {target}"
 
 
+def names_of(ignored: Iterable[str], family: Family) -> list[str]:
+    """The targets of one family that are ignored."""
+    return [name.partition(" ")[2] for name in ignored if name.startswith(f"{family.value} ")]
+
+
+def with_gateway(probe: Probe, ignored: Iterable[str], family: Family) -> Probe:
+    """Where all targets of a line are ignored its gateway is asked, too: it may tell that the line is dead."""
+    names = names_of(ignored, family)
+    left = any(target.applies(family) and target.name not in names for target in probe.targets)
+    return probe if left or not names else probe._replace(targets=(*probe.targets, GATEWAY))
+
+
 def ignored(site: Site, now: float) -> dict[str, float]:
     """Which targets are ignored after these answers."""
     found: dict[str, float] = {}
     for family in FAMILIES:
-        known = [one.partition(" ")[2] for one in site.ignored if one.startswith(f"{family.value} ")]
-        for target in dict.fromkeys((*known, *_missed_in(site, family))):
+        for target in dict.fromkeys((*names_of(site.ignored, family), *_missed_in(site, family))):
             told = [testimony(site, uplink, family, target) for uplink in asking_now(site, family, target)]
             since = site.ignored.get(key(family, target))
             if Testimony.ANSWERED in told or (since is not None and not _is_configured(site, target)):

@@ -1,13 +1,14 @@
-"""The uplink that leads its equals where ``prefer = latency``: the quicker one carries, and the others wait.  Pure.
+"""Places that measuring leaves to uplinks: degraded ones behind all others, and who leads its equals.  Pure.
 
-It leads until it is online no more or degraded, or until another one is surely quicker: by :data:`MARGIN` of its own
-smoothed round trip and :data:`LEAST_MS`, and not before it has led for :data:`STAY`.  So nothing swings.
+Where ``prefer = latency`` the quicker one carries, and the others wait.  It leads until it is online no more or
+degraded, or until another one is surely quicker: by :data:`MARGIN` of its own smoothed round trip and :data:`LEAST_MS`,
+and not before it has led for :data:`STAY`.  So nothing swings.
 Times are CLOCK_BOOTTIME seconds and are given, never asked for.
 """
 
 from __future__ import annotations
 
-from mwan_hook.model import FAMILIES
+from mwan_hook.model import DEMOTE, FAMILIES, OFFLINE
 from mwan_hook.verdict.standing import carries, taking
 
 TYPE_CHECKING = False
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from mwan_hook.model import Family, FamilyState, Uplink, UplinkState
+
 
 MARGIN = 0.2  # of the leader's round trip
 LEAST_MS = 5.0
@@ -81,3 +83,18 @@ _UNKNOWN = float("inf")
 
 def _round_trip(state: FamilyState) -> float:
     return _UNKNOWN if state.srtt_ms is None else state.srtt_ms
+
+
+def demoted(uplinks: Sequence[Uplink], memories: Mapping[str, UplinkState]) -> tuple[Uplink, ...]:
+    """The uplinks, degraded ones behind all others of the family; among themselves they keep their order.
+
+    One that is to be offline while it is degraded is behind them as long as it is the only way.
+    """
+    return tuple([_demoted(uplink, memories[uplink.name]) for uplink in uplinks])
+
+
+def _demoted(uplink: Uplink, memory: UplinkState) -> Uplink:
+    if (uplink.config.probe.degraded or DEMOTE) not in (DEMOTE, OFFLINE):
+        return uplink
+    behind = tuple(family for family in FAMILIES if memory.family(family).degraded)
+    return uplink._replace(behind=behind) if behind else uplink

@@ -13,7 +13,7 @@ from mwan_hook.light import NamedTuple
 from mwan_hook.model import FAMILIES, KEEP, OFFLINE, Connectivity, Quality, Status
 from mwan_hook.verdict import window as windows
 from mwan_hook.verdict.rounds import applies
-from mwan_hook.verdict.shares import Share, findings
+from mwan_hook.verdict.window import Share, findings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

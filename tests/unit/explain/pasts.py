@@ -32,7 +32,7 @@ from mwan_hook.model import (
 )
 from mwan_hook.routing.desired import Desired
 from mwan_hook.routing.uplinks import Inputs
-from mwan_hook.run import ask, judge, measure, peace, quick_record, quick_round, quiet, record, remember
+from mwan_hook.run import ask, judge, measure, peace, quick_round, quiet, record, remember
 from mwan_hook.run.alike import Doubt
 from mwan_hook.run.rating import rated, turned
 from mwan_hook.run.scene import Judged, ProbedRound, Scene
@@ -173,16 +173,16 @@ class Machine:
         before = self.state
         state = plainjson.loads(codec.encode(before))
         due = quiet.due_rounds(memo, state, self.now, False)
-        at, told, begun = quick_record.last(self.root, state), [], self.now - 0.01
+        at, told, begun = quick_round.last(self.root, state), [], self.now - 0.01
         for one in due:
             memory = state["uplinks"][one["uplink"]][one["family"]]
             times = [(target["name"], self.lot.uniform(1, 80), 72) for target in quick_round.chosen(one, memory)]
             memory.update(quick_round.after_good(memory, one, times, begun))
-            told.append(quick_record.round_of(one, times, begun))
+            told.append(quick_round.round_of(one, times, begun))
         if not due:
             raise Doubt
         state.update(saved_at=self.now, saved_wall=self.wall)
-        quick_record.add(self.root, told, {**at, "wall": self.wall, "now": self.now})
+        quick_round.add(self.root, told, {**at, "wall": self.wall, "now": self.now})
         self.state = codec.decoder("State")(state)
         at_then = Instant(self.now, self.wall)
         return Lived(self.config, Seen(), (), at_then, before, self.state, judged.scene.uplinks, (), short=True)

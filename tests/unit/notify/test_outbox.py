@@ -38,7 +38,7 @@ from mwan_hook.run import channels
 from mwan_hook.run import tell as telling
 from mwan_hook.run.reconcile import Run
 from mwan_hook.run.scene import Judged, Scene
-from mwan_hook.store import again, codec, files, history, notified, outbox, state, wake
+from mwan_hook.store import again, codec, files, history, outbox, state, wake
 from mwan_hook.verdict import notices
 from tests.unit.verdict.verdicts import probe, uplink
 
@@ -251,8 +251,8 @@ def test_what_waits_in_the_state_is_bounded() -> None:
 
 
 def test_what_was_told_in_another_boot_means_nothing(tmp_path: Path, killer: Killer) -> None:
-    notified.save(str(tmp_path), Notified("another", last="9" * 20))
-    assert notified.load(str(tmp_path))[0].last == ""
+    outbox.note(str(tmp_path), Notified("another", last="9" * 20))
+    assert outbox.notified(str(tmp_path))[0].last == ""
 
 
 def test_what_is_no_notice_is_removed_and_said(tmp_path: Path, killer: Killer) -> None:

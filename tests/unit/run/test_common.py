@@ -14,7 +14,7 @@ from mwan_hook.config.targets import parse
 from mwan_hook.model import Dial, Family, FamilyState, Job, Method, Result, Target, UplinkState
 from mwan_hook.probes import runner
 from mwan_hook.probes.loop import Late
-from mwan_hook.run import measure, rating, tick, wish, witnesses
+from mwan_hook.run import common, measure, rating, tick, wish
 from mwan_hook.run.scene import Judged, ProbedRound
 from mwan_hook.run.wish import Request
 from mwan_hook.verdict import dark, quality
@@ -39,7 +39,7 @@ class World(Site):
         self.bytes = dict.fromkeys(NAMES, 0)
         self.told: list[str] = []
         patch.setattr(runner, "run", self.answer)
-        for module in (tick, wish, witnesses):
+        for module in (tick, wish, common):
             patch.setattr(module, "clock", lambda: self.now)
         patch.setattr(time, "clock_gettime", lambda _: self.now)
         patch.setattr(time, "sleep", self._sleep)

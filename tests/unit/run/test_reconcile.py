@@ -41,7 +41,7 @@ from mwan_hook.routing.uplinks import Bound
 from mwan_hook.run import change, judge, look, metering, reconcile, record, ruleset, tell
 from mwan_hook.run.reconcile import Run
 from mwan_hook.run.scene import Judged, Scene
-from mwan_hook.store import allotment, files, history, spool
+from mwan_hook.store import files, history, spool, state
 from mwan_hook.store import state as states
 from mwan_hook.verdict import switches
 
@@ -91,7 +91,7 @@ class World:
         self.steps.append("look" if memory is None else "look with memory")
         state = memory or states.load(root, writes=True)[0]
         bound = Bound((), self.given, turns=self.turns)
-        known = allotment.load(root, writes=True)[0]
+        known = states.load_allotment(root, writes=True)[0]
         there = Snapshot(firewall=self.firewall, links=self.links)
         return Scene(root, loaded.config, "print", state, known, bound, there, self.now, 2000.0, ("seen",))
 
@@ -198,7 +198,7 @@ def test_before_the_first_change_tables_and_marks_are_on_the_disk_and_verdicts_a
     world.run.reconcile()
     assert world.steps == ["look", "change 1", "look with memory"], "of its own record it knows what it says"
     assert (world.at_hand[0].tables, world.at_hand[0].uplinks) == ((1001,), {})
-    assert allotment.load(world.root, writes=False)[0] == world.given
+    assert state.load_allotment(world.root, writes=False)[0] == world.given
     assert world.stored().uplinks == {"dsl": UplinkState("eth1")}
 
 
@@ -208,7 +208,7 @@ def test_an_allotment_alone_is_written_too_and_only_a_new_one(world: World) -> N
     assert not (Path(world.root) / files.ALLOTMENT).exists()
     world.given, world.moved = Allotment(tables={"dsl": 1001}), True
     world.run.reconcile()
-    assert allotment.load(world.root, writes=False)[0] == world.given
+    assert state.load_allotment(world.root, writes=False)[0] == world.given
 
 
 def test_what_cannot_be_put_on_record_is_told_and_holds_up_no_route(world: World) -> None:
@@ -223,7 +223,7 @@ def test_what_cannot_be_put_on_record_is_told_and_holds_up_no_route(world: World
 
 
 def test_a_word_by_hand_that_has_lost_is_told_once(world: World, capsys: pytest.CaptureFixture[str]) -> None:
-    allotment.save(world.root, Allotment(enabled={"dsl": False}))
+    state.save_allotment(world.root, Allotment(enabled={"dsl": False}))
     world.patch(switches, "overruled", lambda before, _: [f"lost: {before.enabled}"])
     for expected in (1, 0):
         world.another().reconcile()

@@ -14,7 +14,7 @@ import pytest
 
 from mwan_hook.model import Busy, MwanError, State
 from mwan_hook.modem import memory
-from mwan_hook.store import filelocked, files, holder, lock, shared, state
+from mwan_hook.store import filelocked, files, foreign, holder, lock, state
 
 WORKER = Path(__file__).with_name("lock_worker.py")
 
@@ -278,7 +278,7 @@ def test_a_shared_directory_gets_names_that_cannot_be_guessed_and_is_swept(tmp_p
     (tmp_path / "mwan_hook.prom.0123456789abcdef.new").write_text("left by a killed run")
     (tmp_path / "mwan_hook.prom.new").mkdir()
     (tmp_path / "other.prom").write_text("of another program")
-    shared.replace(str(place), b"figures")
+    foreign.replace(str(place), b"figures")
     assert sorted(os.listdir(tmp_path)) == ["mwan_hook.prom", "mwan_hook.prom.new", "other.prom"]
     assert place.read_text() == "figures"
 

@@ -29,7 +29,7 @@ from mwan_hook.model import (
     UplinkState,
     WayOut,
 )
-from mwan_hook.store import allotment, codec, dials, files, foreign, state, usage
+from mwan_hook.store import codec, dials, files, foreign, state, usage
 
 FULL_STATE = State(
     boot_id="boot",
@@ -185,7 +185,7 @@ def test_a_directory_in_place_of_the_state_is_set_aside(tmp_path: Path) -> None:
     ("load", "place"),
     [
         (state.load, files.STATE),
-        (allotment.load, files.ALLOTMENT),
+        (state.load_allotment, files.ALLOTMENT),
         (usage.load, files.USAGE),
         (dials.load, files.DIALLED),
     ],
@@ -244,7 +244,7 @@ def test_a_place_that_is_not_ours_is_told_in_words_and_still_read(fs: FakeFilesy
         with pytest.raises(MwanError, match=r"cannot write .*: Permission denied"):
             state.save("/", State("b"))
         with pytest.raises(MwanError, match="cannot make the directory /var"):
-            allotment.save("/", Allotment())
+            state.save_allotment("/", Allotment())
     finally:
         set_uid(0)
 
@@ -297,20 +297,20 @@ def test_every_noun_that_is_stored_can_be_read() -> None:
 
 def test_the_allotment_outlives_and_is_written_only_when_it_changes(tmp_path: Path) -> None:
     given_out = Allotment({"fiber": 1001}, {"fiber": 0x100}, {"lte": False})
-    allotment.save(str(tmp_path), given_out)
+    state.save_allotment(str(tmp_path), given_out)
     before = (tmp_path / files.ALLOTMENT).stat()[:-3]  # without times: to read it may change one
-    allotment.save(str(tmp_path), given_out)
+    state.save_allotment(str(tmp_path), given_out)
     assert (tmp_path / files.ALLOTMENT).stat()[:-3] == before
-    assert allotment.load(str(tmp_path), writes=True) == (given_out, ())
+    assert state.load_allotment(str(tmp_path), writes=True) == (given_out, ())
 
 
 def test_a_torn_allotment_is_set_aside(tmp_path: Path) -> None:
     put(tmp_path, files.ALLOTMENT, '{"version": 1, "tables": {"a": "b"}}')
-    loaded, messages = allotment.load(str(tmp_path), writes=True)
+    loaded, messages = state.load_allotment(str(tmp_path), writes=True)
     assert loaded == Allotment()
     assert "allotment.json.bad" in messages[0]
-    allotment.save(str(tmp_path), Allotment({"a": 1}))
-    assert allotment.load(str(tmp_path), writes=True)[0].tables == {"a": 1}
+    state.save_allotment(str(tmp_path), Allotment({"a": 1}))
+    assert state.load_allotment(str(tmp_path), writes=True)[0].tables == {"a": 1}
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mwan_hook.model import FAMILIES, Bucket, Connectivity, Family, Measured, Quality, Round, Status
 from mwan_hook.store import codec
-from mwan_hook.verdict import quality, shares, window
+from mwan_hook.verdict import quality, window
 from mwan_hook.verdict.facts import judge_facts
 from tests import chances
 from tests.unit.verdict.qualities import ECHO, TARGET, Line, limited
@@ -24,8 +24,8 @@ DAY, MONTH = 86400.0, 30 * 86400.0
     ("seen", "of", "bound"), [(0, 20, 0.0), (5, 20, 0.1119), (26, 106, 0.1735), (10, 100, 0.0552), (20, 20, 0.8389)]
 )
 def test_wilsons_lower_bound(seen: int, of: int, bound: float) -> None:
-    assert shares.lower_bound(seen, of) == pytest.approx(bound, abs=5e-4)
-    assert shares.lower_bound(0, 0) == 0.0
+    assert window.lower_bound(seen, of) == pytest.approx(bound, abs=5e-4)
+    assert window.lower_bound(0, 0) == 0.0
 
 
 def test_a_quarter_lost_is_degraded_within_90_seconds_in_20_of_20_runs() -> None:

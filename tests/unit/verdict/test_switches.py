@@ -9,7 +9,7 @@ import pytest
 from mwan_hook.commands import config as command
 from mwan_hook.model import Allotment, Match, State, UplinkConfig
 from mwan_hook.routing.uplinks import Inputs, bind
-from mwan_hook.store import allotment as allotments
+from mwan_hook.store import state as states
 from mwan_hook.verdict.switches import overruled, said, standing
 from tests.unit import builders as b
 
@@ -108,7 +108,7 @@ def test_config_effective_says_which_command_speaks(tmp_path: Path, capsys: pyte
     file.parent.mkdir(parents=True)
     file.write_text("[uplinks]\n[[fiber]]\nmatch = eth0\nenabled = no\n[[lte]]\nmatch = usb*\n")
     stored = Allotment(enabled={"fiber": True, "lte@usb1": False}, configured={"fiber": False, "lte@usb1": True})
-    allotments.save(str(tmp_path), stored)
+    states.save_allotment(str(tmp_path), stored)
     command.run(str(tmp_path), check=False, effective=True)
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     assert f"enabled = yes # `mwan-hook enable`; no by {file}:4" in lines

@@ -11,7 +11,7 @@ from mwan_hook.explain.report import figures, gather
 from mwan_hook.explain.report.figures import About
 from mwan_hook.explain.report.page import page
 from mwan_hook.model import Busy, MwanError
-from mwan_hook.store import chores, files, published, shared
+from mwan_hook.store import chores, files, foreign, published
 from mwan_hook.store.filelocked import FileLocked
 
 TYPE_CHECKING = False
@@ -42,7 +42,7 @@ def write(root: str, loaded: Loaded) -> str:
         with FileLocked(files.under(root, LOCK), WAIT):
             if not os.path.isdir(os.path.dirname(path)):
                 raise MwanError(f"there is no directory {os.path.dirname(path)}; make it, or name another one")
-            shared.replace(path, content(root, loaded).encode("utf-8", "replace"))
+            foreign.replace(path, content(root, loaded).encode("utf-8", "replace"))
     except Busy:
         return ""
     except MwanError as error:

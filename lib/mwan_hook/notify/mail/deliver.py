@@ -12,7 +12,6 @@ from mwan_hook.notify.mail.book import recorded
 from mwan_hook.notify.mail.pacing import due, failed, handed, taken
 from mwan_hook.notify.mail.text import Now
 from mwan_hook.say import complain, say
-from mwan_hook.store import allotment
 from mwan_hook.store import state as states
 from mwan_hook.verdict import switches
 
@@ -97,7 +96,7 @@ def _watched(root: str, config: Config) -> Callable[[str], bool]:
     """Uplinks of the configuration that are neither switched off nor stand by; with no [uplinks] every one."""
     resting = _resting(root) if config.dials else frozenset()
     configured = {uplink.name: uplink.enabled for uplink in config.uplinks}
-    switched = switches.standing(allotment.load(root, writes=False)[0], config.uplinks)
+    switched = switches.standing(states.load_allotment(root, writes=False)[0], config.uplinks)
 
     def watched(name: str) -> bool:
         if name in resting:
