@@ -205,9 +205,9 @@ def test_a_line_of_text_is_an_action_and_an_interface(
     tmp_path: Path, line: bytes, event: tuple[str, str] | None
 ) -> None:
     put(tmp_path, "1", line)
-    taken = spool.take(str(tmp_path))
-    assert [tuple(one) for one in taken.events] == ([event] if event else [])
-    assert len(taken.messages) == (event is None)
+    interfaces, messages = spool.take(str(tmp_path))
+    assert interfaces == ((event[1],) if event else ())
+    assert len(messages) == (event is None)
 
 
 def test_an_entry_may_be_as_large_as_the_limit_and_no_larger(tmp_path: Path) -> None:
@@ -215,9 +215,9 @@ def test_an_entry_may_be_as_large_as_the_limit_and_no_larger(tmp_path: Path) -> 
     largest = start + b"a" * (spool.LARGEST - len(start) - len(end)) + end
     put(tmp_path, "1", largest)
     put(tmp_path, "2", largest + b" ")
-    taken = spool.take(str(tmp_path))
-    assert len(taken.events) == 1
-    assert len(taken.messages) == 1 and "/2 is no entry" in taken.messages[0] and "no small file" in taken.messages[0]
+    interfaces, messages = spool.take(str(tmp_path))
+    assert len(interfaces) == 1
+    assert len(messages) == 1 and "/2 is no entry" in messages[0] and "no small file" in messages[0]
 
 
 def test_an_entry_is_no_link_to_a_file_elsewhere(tmp_path: Path) -> None:
@@ -225,8 +225,8 @@ def test_an_entry_is_no_link_to_a_file_elsewhere(tmp_path: Path) -> None:
     place = put(tmp_path, "1", b"")
     place.unlink()
     place.symlink_to(tmp_path / "elsewhere")
-    taken = spool.take(str(tmp_path))
-    assert (taken.events, len(taken.messages), place.is_symlink()) == ((), 1, False)
+    interfaces, messages = spool.take(str(tmp_path))
+    assert (interfaces, len(messages), place.is_symlink()) == ((), 1, False)
     assert (tmp_path / "elsewhere").exists()
 
 
@@ -246,7 +246,7 @@ def test_a_file_in_the_making_is_left_for_a_minute_on_either_side_of_a_clock_ste
 ) -> None:
     place = put(tmp_path, ".1", b"{")
     os.utime(place, (time.time() - age,) * 2)
-    assert spool.take(str(tmp_path)) == spool.Taken((), ())
+    assert spool.take(str(tmp_path)) == ((), ())
     assert place.exists() is stays
 
 

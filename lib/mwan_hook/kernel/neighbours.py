@@ -29,7 +29,7 @@ def answers(reader: Reader, family: Family, link: Link, gateways: Sequence[str])
     """Whether each gateway answers; None while that is not known.  Without ARP none can be asked: True."""
     if link.noarp:
         return dict.fromkeys(gateways, True)
-    found = {**_states(reader, family, link.index), **_states_via_ipv6(reader, link.index, gateways)}
+    found = _states(reader, family, link.index, gateways)
     return {one: _answer(found.get(one, 0)) for one in gateways}
 
 
@@ -37,8 +37,7 @@ def is_silent(reader: Reader, family: Family, link: Link, gateway: str) -> bool:
     """Whether a gateway that packets were just sent to has given no answer on the link, nor one before."""
     if link.noarp:
         return False
-    found = {**_states(reader, family, link.index), **_states_via_ipv6(reader, link.index, (gateway,))}
-    return bool(found.get(gateway, 0) & (_INCOMPLETE | _FAILED))
+    return bool(_states(reader, family, link.index, (gateway,)).get(gateway, 0) & (_INCOMPLETE | _FAILED))
 
 
 def ask(uplinks: Iterable[Uplink], turns: Mapping[str, Turn]) -> bool:
@@ -75,15 +74,13 @@ def _answer(state: int) -> bool | None:
     return not state & _FAILED
 
 
-def _states(reader: Reader, family: Family, index: int) -> dict[str, int]:
-    return dict(map(_state, reader.neighbours(family, index)))
-
-
-def _states_via_ipv6(reader: Reader, index: int, gateways: Sequence[str]) -> dict[str, int]:
-    """States of IPv6 gateways of IPv4 routes, by the names that those have."""
-    if not any(one.startswith(VIA_IPV6) for one in gateways):
-        return {}
-    return {VIA_IPV6 + address: state for address, state in _states(reader, Family.IPV6, index).items()}
+def _states(reader: Reader, family: Family, index: int, gateways: Sequence[str]) -> dict[str, int]:
+    """States of a device's neighbours; of IPv6 gateways of IPv4 routes by the names that those have."""
+    found = dict(map(_state, reader.neighbours(family, index)))
+    if any(one.startswith(VIA_IPV6) for one in gateways):
+        others = map(_state, reader.neighbours(Family.IPV6, index))
+        found.update((VIA_IPV6 + address, state) for address, state in others)
+    return found
 
 
 def _state(message: bytes) -> tuple[str, int]:

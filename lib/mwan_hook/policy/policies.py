@@ -18,7 +18,7 @@ from mwan_hook.verdict.standing import is_online, only_drained, recovering, taki
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from mwan_hook.model import Allotment, Uplink
     from mwan_hook.routing.desired import Desired
@@ -110,32 +110,24 @@ def reordered(
     courses: Sequence[BoundPolicy], before: Sequence[Uplink], now: Sequence[Uplink]
 ) -> tuple[BoundPolicy, ...]:
     """The policies with the uplinks' preferences of now; uplinks that came to be preferred less are listed last."""
-    later = {new.name: new != old for old, new in zip(before, now, strict=True)}
+    later = {new.name for old, new in zip(before, now, strict=True) if new != old}
     known = {uplink.name: uplink for uplink in now}
     found = []
     for course in courses:
-        tiers = [[known[uplink.name] for uplink in tier] for tier in course.tiers]
-        parts = (tuple(u for u in tier if later[u.name] is last) for last in (False, True) for tier in tiers)
-        found.append(course._replace(tiers=tuple(part for part in parts if part)))
+        tiers = tuple([tuple([known[uplink.name] for uplink in tier]) for tier in course.tiers])
+        found.append(_with_last(course._replace(tiers=tiers), lambda uplink: uplink.name in later))
     return tuple(found)
-
-
-def of_now(courses: Sequence[BoundPolicy], uplinks: Sequence[Uplink]) -> tuple[BoundPolicy, ...]:
-    """The policies with the uplinks as they are preferred now."""
-    known = {uplink.name: uplink for uplink in uplinks}
-    return tuple(
-        [
-            course._replace(tiers=tuple([tuple([known[one.name] for one in tier]) for tier in course.tiers]))
-            for course in courses
-        ]
-    )
 
 
 def in_family(course: BoundPolicy, family: Family) -> BoundPolicy:
     """The policy with those last in its list that come after all others in a family."""
     if not any(uplink.behind for uplink in course.uplinks):
         return course
-    parts = (tuple(u for u in tier if (family in u.behind) is last) for last in (False, True) for tier in course.tiers)
+    return _with_last(course, lambda uplink: family in uplink.behind)
+
+
+def _with_last(course: BoundPolicy, is_last: Callable[[Uplink], bool]) -> BoundPolicy:
+    parts = (tuple(u for u in tier if is_last(u) is last) for last in (False, True) for tier in course.tiers)
     return course._replace(tiers=tuple(part for part in parts if part))
 
 

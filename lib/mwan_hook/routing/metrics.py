@@ -35,15 +35,6 @@ if TYPE_CHECKING:
     from mwan_hook.routing.desired import Desired
 
 
-class OwnDefaults(NamedTuple):
-    """What main should hold of uplinks' own defaults."""
-
-    wanted: tuple[Route, ...] = ()
-    displaced: tuple[Route, ...] = ()  # foreign ones to take out, after `wanted` is in
-    foreign: tuple[Route, ...] = ()  # to remember
-    restored: tuple[Route, ...] = ()  # remembered ones to put back
-
-
 class _Others(NamedTuple):
     """Defaults of other programs in main."""
 
@@ -78,18 +69,7 @@ def _joined(route: Route, ways: set[tuple[int, str | None]]) -> bool:
 def with_own_defaults(
     desired: Desired, config: Config, uplinks: Sequence[Uplink], state: State, snapshot: Snapshot
 ) -> Desired:
-    """What is desired, with the defaults that main should hold of uplinks' own."""
-    found = own_defaults(config, uplinks, state, snapshot)
-    return desired._replace(
-        main=tagged(found.wanted, config.routing),
-        displaced=found.displaced,
-        foreign=found.foreign,
-        restored=found.restored,
-    )
-
-
-def own_defaults(config: Config, uplinks: Sequence[Uplink], state: State, snapshot: Snapshot) -> OwnDefaults:
-    """Defaults of every uplink that has ``[[[metrics]]]``, both families."""
+    """What is desired, with the defaults of every uplink that has ``[[[metrics]]]``, both families."""
     wanted: list[Route] = []
     displaced: list[Route] = []
     managed = [uplink for uplink in uplinks if uplink.present and uplink.config.metrics != Metrics()]
@@ -104,8 +84,12 @@ def own_defaults(config: Config, uplinks: Sequence[Uplink], state: State, snapsh
                 displaced += replaced
     foreign = {(*_leg(route), route.metric): route for route in _still_meant(managed, wanted, state)}
     foreign.update({(*_leg(route), route.metric): route for route in displaced})
-    restored = _to_restore(managed, state, snapshot)
-    return OwnDefaults(tuple(wanted), tuple(displaced), _without_dead(foreign.values(), snapshot), restored)
+    return desired._replace(
+        main=tagged(wanted, config.routing),
+        displaced=tuple(displaced),
+        foreign=_without_dead(foreign.values(), snapshot),
+        restored=_to_restore(managed, state, snapshot),
+    )
 
 
 def _without_dead(remembered: Iterable[Route], snapshot: Snapshot) -> tuple[Route, ...]:

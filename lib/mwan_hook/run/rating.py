@@ -59,7 +59,7 @@ def _preferred(seen: Scene, memories: dict[str, UplinkState]) -> tuple[Scene, di
     if bound.policies:
         from mwan_hook.policy import policies
 
-        bound = bound._replace(policies=policies.of_now(bound.policies, uplinks))
+        bound = bound._replace(policies=policies.reordered(bound.policies, uplinks, uplinks))
     return seen._replace(bound=bound, unplaced=seen.uplinks), memories
 
 

@@ -251,9 +251,9 @@ def _spooled(root: str) -> frozenset[str]:
     from mwan_hook.store import spool
 
     try:
-        taken = spool.take(root)
+        interfaces, messages = spool.take(root)
     except MwanError as error:
         complain((str(error),))
         return frozenset()
-    complain(taken.messages)
-    return frozenset(one.interface for one in taken.events)
+    complain(messages)
+    return frozenset(interfaces)

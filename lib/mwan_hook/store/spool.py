@@ -20,7 +20,7 @@ LARGEST = 1 << 18  # bytes
 LEFTOVER = 60.0  # seconds after which a file in the making was left by a killed process
 BAD = "bad"  # beside the spools: what can only be moved out of one
 _NAME = 70  # characters of a name there; no longer than 255 bytes
-_TEXT = 256  # characters of an action or an interface's name, at most
+_TEXT = 256  # characters of an interface's name, at most
 
 
 class SpoolFile(NamedTuple):
@@ -30,27 +30,16 @@ class SpoolFile(NamedTuple):
     content: dict[str, object]
 
 
-class Event(NamedTuple):
-    """What a trigger said.  It is a hint: a run looks at everything anyway."""
-
-    action: str
-    interface: str
-
-
-class Taken(NamedTuple):
-    """The spooled events, oldest first, and what was wrong with the spool."""
-
-    events: tuple[Event, ...]
-    messages: tuple[str, ...]
-
-
 def put(root: str, action: str, interface: str) -> None:
     """Spool an event.  Raises MwanError."""
     add(files.under(root, files.EVENTS), {"action": action, "interface": interface})
 
 
-def take(root: str) -> Taken:
-    """The spooled events; they are gone from the spool.  Events that say nothing are kept as empty ones."""
+def take(root: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The interfaces that spooled events name, oldest first, and messages; the events are gone from the spool.
+
+    An event is a hint, since a run looks at everything anyway; one that says nothing names the interface "".
+    """
     directory = files.under(root, files.EVENTS)
     entries, messages = entries_of(directory)
     for entry in entries:
@@ -58,8 +47,7 @@ def take(root: str) -> Taken:
             drop(directory, entry.name)
         except MwanError as error:  # it is an event all the same
             messages = (*messages, str(error))
-    events = (Event(_text(entry, "action"), _text(entry, "interface")) for entry in entries)
-    return Taken(tuple(events), messages)
+    return tuple([_interface(entry) for entry in entries]), messages
 
 
 def add(directory: str, content: dict[str, object], name: str = "") -> str:
@@ -186,6 +174,6 @@ def _sweep(path: str) -> None:
         return  # it has its name now, or is not ours; systemd does not look at it
 
 
-def _text(entry: SpoolFile, key: str) -> str:
-    value = entry.content.get(key)
+def _interface(entry: SpoolFile) -> str:
+    value = entry.content.get("interface")
     return value[:_TEXT] if isinstance(value, str) else ""

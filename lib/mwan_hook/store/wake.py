@@ -73,14 +73,8 @@ def report(root: str) -> None:
 
 
 def flush(root: str) -> None:
-    """Have the record written to the disk by its unit, or without systemd by a process of its own.
-
-    As :func:`repair` does.  Raises MwanError.
-    """
-    if watched(root):
-        _start_unit(RECORD_UNIT)
-    else:
-        _start(root, "record")
+    """Have the record written to the disk.  As :func:`repair` does.  Raises MwanError."""
+    _start_one(root, RECORD_UNIT, "record")
 
 
 def repair(root: str) -> None:
@@ -88,13 +82,13 @@ def repair(root: str) -> None:
 
     It is not waited for, but systemctl is: what a service leaves behind is killed with its end.  Raises MwanError.
     """
-    if watched(root):
-        _start_unit(REPAIR_UNIT)
-    else:
-        _start(root, "repair", "--due")
+    _start_one(root, REPAIR_UNIT, "repair", "--due")
 
 
-def _start_unit(unit: str) -> None:
+def _start_one(root: str, unit: str, *words: str) -> None:
+    if not watched(root):
+        _start(root, *words)
+        return
     try:
         pid = os.posix_spawnp(SYSTEMCTL, (SYSTEMCTL, "start", "--no-block", unit), os.environ)
         if os.waitpid(pid, 0)[1]:

@@ -13,13 +13,13 @@ from mwan_hook.light import NamedTuple
 from mwan_hook.model import FAMILIES, KEEP, OFFLINE, Connectivity, Quality, Status
 from mwan_hook.verdict import window as windows
 from mwan_hook.verdict.rounds import applies
-from mwan_hook.verdict.window import Share, findings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from mwan_hook.model import Bucket, Family, FamilyState, Measured, Probe, Round, Uplink, UplinkState
+    from mwan_hook.verdict.window import Share
 
 ENOUGH = 100  # samples that lead back
 MOST_BURSTS = 5  # in a window
@@ -40,8 +40,7 @@ class DueEchoes(NamedTuple):
 
 def after(quality: Quality, degraded: bool, seen: Measured, probe: Probe, now: float) -> tuple[Quality, bool]:
     """What is remembered after samples that were just taken, and whether it is degraded then."""
-    limit = windows.limits(probe)
-    fresh = windows.bucket(seen, limit, now)
+    fresh = windows.bucket(seen, probe, now)
     quality = quality._replace(
         at=now,
         buckets=windows.added(quality.buckets, fresh, probe.window),
@@ -129,7 +128,7 @@ def _checked(quality: Quality, seen: Measured, probe: Probe, now: float) -> tupl
             return quality, True
         quality = quality._replace(checking=True, checked_at=now)
     found = windows.recent(quality.buckets, quality.checked_at)
-    low = tuple(findings(found, windows.limits(probe), low=True))
+    low = tuple(windows.findings(found, probe, low=True))
     if any(one.sure for one in low):
         return quality._replace(checking=False), True  # hopeless: the rest of the window is spared
     if not is_whole(quality, probe, now) or found.sent < ENOUGH:
@@ -152,7 +151,7 @@ def slack(probe: Probe) -> float:
 
 def _now(quality: Quality, probe: Probe, now: float) -> Iterator[Share]:
     seen = windows.recent(quality.buckets, now - probe.window)
-    return findings(seen, windows.limits(probe), low=False)
+    return windows.findings(seen, probe, low=False)
 
 
 def undecided(quality: Quality, probe: Probe, now: float) -> bool:

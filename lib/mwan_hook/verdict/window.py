@@ -23,30 +23,7 @@ CONFIDENCE = 1.959964  # standard deviations of an interval of 95 %
 HALF = 0.5  # of round trips: the median
 
 
-class Limits(NamedTuple):
-    """What an uplink may lose and how slow it may be; 0: no such limit.  Low ones of 0 are the high ones."""
-
-    loss_high: float  # percent
-    loss_low: float
-    latency_high: float  # ms
-    latency_low: float
-    jitter_high: float  # ms
-    jitter_low: float
-
-
-def limits(probe: Probe) -> Limits:
-    """The limits in force."""
-    return Limits(
-        probe.loss_high,
-        probe.loss_low or probe.loss_high,
-        probe.latency_high,
-        probe.latency_low or probe.latency_high,
-        probe.jitter_high,
-        probe.jitter_low or probe.jitter_high,
-    )
-
-
-def bucket(measured: Measured, limit: Limits, at: float) -> Bucket:
+def bucket(measured: Measured, probe: Probe, at: float) -> Bucket:
     """What echoes say, in numbers."""
     rtts = measured.rtts
     steps = [abs(later - earlier) for earlier, later in pairwise(rtts)]
@@ -54,11 +31,11 @@ def bucket(measured: Measured, limit: Limits, at: float) -> Bucket:
         at,
         measured.sent,
         measured.lost,
-        _above(rtts, limit.latency_high),
-        _above(rtts, limit.latency_low),
+        _above(rtts, probe.latency_high),
+        _above(rtts, probe.latency_low or probe.latency_high),
         len(steps),
-        _above(steps, limit.jitter_high),
-        _above(steps, limit.jitter_low),
+        _above(steps, probe.jitter_high),
+        _above(steps, probe.jitter_low or probe.jitter_high),
         round(sum(rtts)),
         round(sum(steps)),
     )
@@ -118,18 +95,18 @@ def lower_bound(seen: int, of: int) -> float:
     return max(0.0, (share + z2 / (2 * of) - spread) / (1 + z2 / of))
 
 
-def findings(seen: Bucket, limit: Limits, low: bool) -> Iterator[Share]:
-    """What was seen of each limit that is set; ``low``: of those that are to be kept again."""
+def findings(seen: Bucket, probe: Probe, low: bool) -> Iterator[Share]:
+    """What was seen of each limit that is set; ``low``: of those that are to be kept again, else the same ones."""
     timed = seen.sent - seen.lost
-    if limit.loss_high:
-        percent = limit.loss_low if low else limit.loss_high
+    if probe.loss_high:
+        percent = (low and probe.loss_low) or probe.loss_high
         words = f"loss {_percent(seen.lost, seen.sent)} of {seen.sent} (limit {percent:g} %)"
         yield Share("loss", seen.lost, seen.sent, percent / 100, words)
-    if limit.latency_high:
-        most = limit.latency_low if low else limit.latency_high
+    if probe.latency_high:
+        most = (low and probe.latency_low) or probe.latency_high
         yield _timed("latency", seen.not_quick if low else seen.slow, timed, seen.total_ms, most)
-    if limit.jitter_high:
-        most = limit.jitter_low if low else limit.jitter_high
+    if probe.jitter_high:
+        most = (low and probe.jitter_low) or probe.jitter_high
         yield _timed("jitter", seen.not_even if low else seen.rough, seen.pairs, seen.jitter_ms, most)
 
 

@@ -30,7 +30,7 @@ from mwan_hook.model import (
 )
 from mwan_hook.routing import gateways, metrics, ways
 from mwan_hook.routing.desired import Desired, desire
-from mwan_hook.routing.metrics import own_defaults
+from mwan_hook.routing.metrics import with_own_defaults
 from mwan_hook.routing.plan import plan
 from mwan_hook.routing.uplinks import Inputs, bind
 from tests.unit import builders as b
@@ -241,10 +241,10 @@ def memory(name: str, status: Status, connectivity: Connectivity, judged: bool =
     return State(uplinks={name: UplinkState(name, b.NAMES[name], one, one)})
 
 
-def own(state: State, snapshot: Snapshot, *entries: Any, **routing: object) -> metrics.OwnDefaults:
+def own(state: State, snapshot: Snapshot, *entries: Any, **routing: object) -> Desired:
     """What main should hold."""
     config = b.config(*(entries or (b.uplink("fiber", metrics=ALL),)), **routing)
-    return own_defaults(config, uplinks_of(config, snapshot, state), state, snapshot)
+    return with_own_defaults(Desired(), config, uplinks_of(config, snapshot, state), state, snapshot)
 
 
 NONE, PORTAL, LIMITED, FULL, UNKNOWN = (
@@ -274,7 +274,7 @@ def test_the_metric_follows_the_verdict(
     theirs = b.foreign("fiber", 500, family)
     snapshot = b.snapshot("fiber", families=BOTH)._replace(defaults=(theirs,))
     found = own(memory("fiber", status, connectivity, judged), snapshot)
-    assert [(route.metric, route.table) for route in found.wanted] == ([(metric, MAIN_TABLE)] if metric else [])
+    assert [(route.metric, route.table) for route in found.main] == ([(metric, MAIN_TABLE)] if metric else [])
     assert found.displaced == ((theirs,) if metric else ())
     assert found.foreign == found.displaced
 
@@ -284,7 +284,7 @@ def test_a_good_round_on_the_way_up_leaves_the_metric_of_ours_that_stands() -> N
     snapshot = b.snapshot("fiber")._replace(defaults=(ours,))
     state = memory("fiber", OFF, FULL)._replace(foreign=(b.foreign("fiber", 500),))
     found = own(state, snapshot)
-    assert [route.metric for route in found.wanted] == [40]
+    assert [route.metric for route in found.main] == [40]
     assert found.foreign == state.foreign
 
 
@@ -294,7 +294,7 @@ def test_an_ipv6_metric_that_another_interface_has_is_left_out(family: Family, e
     other = b.foreign("cable", 10, family)
     snapshot = b.snapshot("fiber", "cable", families=BOTH)._replace(defaults=(b.foreign("fiber", 500, family), other))
     found = own(memory("fiber", ON, FULL), snapshot)
-    assert [route.metric for route in found.wanted] == [expected]
+    assert [route.metric for route in found.main] == [expected]
     assert other not in found.displaced
 
 
@@ -303,17 +303,17 @@ def test_ours_of_one_ipv6_metric_are_one_route_and_stay_it() -> None:
     state = State(uplinks={**memory("fiber", ON, FULL).uplinks, **memory("cable", ON, FULL).uplinks})
     snapshot = b.snapshot("fiber", "cable", metric=500, families=(V6,))
     first = own(state, snapshot, *entries)
-    assert [route.metric for route in first.wanted] == [10, 10]
-    hops = tuple(hop for route in first.wanted for hop in route.nexthops)
-    there = snapshot._replace(defaults=(first.wanted[0]._replace(nexthops=hops, protocol=PROTOCOL),))
-    assert own(state._replace(foreign=first.foreign), there, *entries).wanted == first.wanted
+    assert [route.metric for route in first.main] == [10, 10]
+    hops = tuple(hop for route in first.main for hop in route.nexthops)
+    there = snapshot._replace(defaults=(first.main[0]._replace(nexthops=hops, protocol=PROTOCOL),))
+    assert own(state._replace(foreign=first.foreign), there, *entries).main == first.main
 
 
 def test_a_foreign_default_that_has_become_one_route_with_another_s_is_left_where_it_is() -> None:
     both = b.foreign("fiber", 10, V6)._replace(nexthops=(Nexthop(FIBER, "fe80::1"), Nexthop(CABLE, "fe80::1")))
     snapshot = b.snapshot("fiber", "cable", families=(V6,))._replace(defaults=(both,))
     found = own(memory("fiber", ON, FULL), snapshot)
-    assert (found.wanted, found.displaced) == ((), ())
+    assert (found.main, found.displaced) == ((), ())
 
 
 def test_a_foreign_default_that_ours_no_longer_stands_for_is_forgotten() -> None:
@@ -325,7 +325,7 @@ def test_a_foreign_default_that_ours_no_longer_stands_for_is_forgotten() -> None
 def test_a_foreign_default_that_has_the_metric_already_stays_and_its_twins_go() -> None:
     right, wrong = b.foreign("fiber", 10), b.foreign("fiber", 500)
     found = own(memory("fiber", ON, FULL), b.snapshot("fiber")._replace(defaults=(right, wrong)))
-    assert (found.wanted, found.displaced) == ((), (wrong,))
+    assert (found.main, found.displaced) == ((), (wrong,))
 
 
 @pytest.mark.parametrize("family", BOTH)
@@ -334,9 +334,9 @@ def test_beside_the_shared_default_in_main_an_own_one_stands_below_every_rung(fa
     entries = (b.uplink("fiber", metrics=ALL._replace(full=1)), b.uplink("cable"))
     snapshot = b.snapshot("fiber", "cable", metric=500, families=BOTH)
     found = own(memory("fiber", ON, FULL), snapshot, *entries, default_table=MAIN_TABLE)
-    assert [route.metric for route in found.wanted if route.family is family] == [4]
+    assert [route.metric for route in found.main if route.family is family] == [4]
     apart = own(memory("fiber", ON, FULL), snapshot, *entries)
-    assert [route.metric for route in apart.wanted if route.family is family] == [1]
+    assert [route.metric for route in apart.main if route.family is family] == [1]
 
 
 @pytest.mark.parametrize(

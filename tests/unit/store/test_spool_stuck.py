@@ -48,9 +48,9 @@ def test_a_directory_of_any_name_is_moved_as_often_as_it_comes(tmp_path: Path) -
     directory = tmp_path / files.EVENTS
     for name in ("d", "d", "ü" * 120, "\U0001f310" * 63):
         (directory / name / "e").mkdir(parents=True)
-        taken = spool.take(str(tmp_path))
-        assert taken.events == ()
-        assert "; moved to " in taken.messages[0]
+        interfaces, messages = spool.take(str(tmp_path))
+        assert interfaces == ()
+        assert "; moved to " in messages[0]
         assert os.listdir(directory) == []
     assert len(os.listdir(tmp_path / files.RUN / spool.BAD)) == 4
 
@@ -74,6 +74,6 @@ def test_an_event_that_cannot_be_taken_out_is_an_event_all_the_same(
 
     monkeypatch.setattr(plainos, "unlink", refuse)
     monkeypatch.setattr(plainos, "rename", refuse)
-    taken = spool.take(str(tmp_path))
-    assert taken.events == (spool.Event("add", "usb0"),)
-    assert "cannot remove" in taken.messages[0]
+    interfaces, messages = spool.take(str(tmp_path))
+    assert interfaces == ("usb0",)
+    assert "cannot remove" in messages[0]
