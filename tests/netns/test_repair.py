@@ -38,18 +38,18 @@ SOON = "0.2"  # seconds; what is waited for here is what comes of it
 # `repair` beside what takes the address away when all was put back, and gives it anew.
 AS_NETWORKD = """
 import os, subprocess, sys, time, types
-from mwan_hook.kernel import bounce
+from mwan_hook.kernel import interfaces
 def ip(words):
     return subprocess.run(["ip", *words.split()], check=True, capture_output=True, text=True).stdout
 def sleep(seconds):
-    bounce.time = time
+    interfaces.time = time
     ip(os.environ["GONE"])
     with open(os.environ["LEFT"], "w") as file:
         file.write(ip("route show table 777"))
     for words in os.environ["BACK"].split(";"):
         ip(words)
     time.sleep(seconds)
-bounce.time = types.SimpleNamespace(sleep=sleep, monotonic=time.monotonic)
+interfaces.time = types.SimpleNamespace(sleep=sleep, monotonic=time.monotonic)
 sys.argv[0] = "mwan-hook"
 from mwan_hook.__main__ import main
 sys.exit(main())

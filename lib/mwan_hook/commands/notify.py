@@ -15,7 +15,7 @@ import time
 from mwan_hook import config
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import Config, ConfigError, MwanError
-from mwan_hook.run import sampling
+from mwan_hook.run import recordlines
 from mwan_hook.run.channels import CHANNELS
 from mwan_hook.say import attempted, complain
 from mwan_hook.store import again, filelocked, files, outbox, wake
@@ -60,7 +60,7 @@ def run(root: str, wait: bool, step: str | None) -> int:
     for recipients in chosen:
         code |= _step(root, loaded, wait, recipients)
     if step != "programs":
-        sampling.sample(root, loaded)
+        recordlines.sample(root, loaded)
     return code
 
 

@@ -13,9 +13,9 @@ from mwan_hook.durations import HOUR
 from mwan_hook.explain.frames import frames
 from mwan_hook.explain.summary import summed
 from mwan_hook.model import MwanError
-from mwan_hook.run import publishing, sampling
+from mwan_hook.run import recordlines
 from mwan_hook.say import attempted, complain
-from mwan_hook.store import days, files, hours, recording, thinning
+from mwan_hook.store import days, files, hours, published, recording, thinning
 from mwan_hook.store.filelocked import FileLocked
 
 TYPE_CHECKING = False
@@ -34,12 +34,12 @@ def run(root: str) -> int:
     if not loaded.config.record.keep:
         return 0
     with FileLocked(files.under(root, files.RECORD_LOCK), WAIT):
-        sampling.sample(root, loaded)
+        recordlines.sample(root, loaded)
         words = _flushed(root, loaded.config.record, time.time())
         news = _noted(root, words)
     complain([words] if words and news else ())
     if loaded.config.report.html:
-        complain(attempted(lambda: publishing.due(root)))
+        complain(attempted(lambda: published.due(root)))
     return 1 if words and news else 0
 
 

@@ -25,7 +25,7 @@ FACTS = {
     "address is tentative": "tentative",
     "no gateway": "no_gateway",
 }
-"""Kinds of reasons by the words that :mod:`routing.ways` has for what is missing."""
+"""Kinds of reasons by the words that :mod:`routing.gateways` has for what is missing."""
 
 
 def by_facts(view: Situation, uplink: Uplink, family: Family) -> Reason | None:

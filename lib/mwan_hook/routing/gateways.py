@@ -1,10 +1,10 @@
-"""Which ways an uplink's own default can take, the likeliest first."""
+"""The facts of one family of one uplink: what it has, what it lacks in words, and which ways its default can take."""
 
 from __future__ import annotations
 
-from mwan_hook.addresses import holds, near
+from mwan_hook.addresses import elsewhere, holds, near, preferred
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import DEFAULT, PROTOCOL, Address, Family, Lease, Link, Nexthop, Route, Snapshot, UplinkConfig
+from mwan_hook.model import DEFAULT, PROTOCOL, Address, Family, Lease, Link, Nexthop, Route, Snapshot, UplinkConfig, Way
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 SCOPE_LINK = 253  # of an IPv4 route without gateway, as ip(8) makes it
 IPV6_METRIC = 1024  # what the kernel makes of an IPv6 route without metric (IP6_RT_PRIO_USER of linux/ipv6_route.h)
 LAST_METRIC = 1024  # of an uplink that neither the configuration nor a route gives one
+NO_ADDRESS = "no address"
 
 
 class Sources(NamedTuple):
@@ -34,6 +35,59 @@ class Place(NamedTuple):
     config: UplinkConfig
     link: Link
     addresses: tuple[Address, ...]
+
+
+def way(family: Family, config: UplinkConfig, link: Link | None, sources: Sources) -> Way:
+    """Addresses, gateway and own default of one family, or what is missing."""
+    snapshot = sources.snapshot
+    blank = Way(family, servers=tuple([server for server in sources.lease.servers if Family.of(server) is family]))
+    if link is None:
+        return blank._replace(missing="interface is gone")
+    if family not in config.families or family not in snapshot.families:
+        return blank._replace(missing=f"{family.value} is not used")
+    addresses = tuple([a for a in snapshot.addresses if a.index == link.index and a.family is family])
+    found = candidates(Place(family, config, link, addresses), sources)
+    default = _in_turn(family, found, sources)
+    hop = default.nexthops[0] if default else None
+    lent = elsewhere(default.src, addresses, snapshot.addresses) if default and default.src else ""
+    return blank._replace(
+        addresses=preferred(addresses, default),
+        gateway=hop.gateway if hop else None,
+        onlink=hop.onlink if hop else False,
+        default=default,
+        missing=missing(link, addresses, default, lent),
+        lent=lent,
+        choices=tuple([leg.nexthops[0].gateway or "" for leg in found]) if len(found) > 1 else (),
+        homes=_homes(default, snapshot.elsewhere) if snapshot.elsewhere else (),
+    )
+
+
+def _in_turn(family: Family, found: Sequence[Route], sources: Sources) -> Route | None:
+    for of, gateway in sources.turns if len(found) > 1 else ():
+        for leg in found:
+            if of is family and leg.nexthops[0].gateway == gateway:
+                return leg
+    return found[0] if found else None
+
+
+def _homes(default: Route | None, elsewhere: Sequence[Route]) -> tuple[int, ...]:
+    """Tables in which a foreign default takes the same way."""
+    if default is None:
+        return ()
+    index, gateway = default.nexthops[0][:2]
+    same = [route for route in elsewhere if route.family is default.family]
+    return tuple([route.table for route in same if (index, gateway) in [hop[:2] for hop in route.nexthops]])
+
+
+def missing(link: Link, addresses: Sequence[Address], default: Route | None, lent: str) -> str:
+    """What it cannot be used without; empty where it has all of it."""
+    if not link.up:
+        return "administratively down"
+    if not link.carrier:
+        return "no carrier"
+    if not lent and not any(address.usable for address in addresses):
+        return "address is tentative" if any(address.tentative for address in addresses) else NO_ADDRESS
+    return "" if default else "no gateway"
 
 
 def candidates(place: Place, sources: Sources) -> list[Route]:
@@ -157,7 +211,7 @@ def _legs(routes: Iterable[Route], place: Place) -> list[Route]:
         for hop in route.nexthops
         if hop.index == place.link.index
     ]
-    return legs if len(legs) < 2 else sorted(legs, key=_metric)
+    return legs if len(legs) < 2 else sorted(legs, key=lambda leg: leg.metric)
 
 
 def _distinct(legs: Sequence[Route]) -> list[Route]:
@@ -170,10 +224,6 @@ def _distinct(legs: Sequence[Route]) -> list[Route]:
 
 def _gateway(leg: Route) -> str | None:
     return leg.nexthops[0].gateway
-
-
-def _metric(leg: Route) -> int:
-    return leg.metric
 
 
 def still_valid(remembered: Iterable[Route], addresses: Iterable[Address]) -> list[Route]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from mwan_hook.addresses import covered, network_of, preferred
 from mwan_hook.model import MAIN_TABLE, Family, LastResort, Nat6, Rule
 from mwan_hook.routing import priorities
+from mwan_hook.routing.gateways import NO_ADDRESS, missing
 from mwan_hook.routing.rules import REFUSED, best_tier
-from mwan_hook.routing.ways import NO_ADDRESS, missing
 from mwan_hook.verdict.standing import is_online
 
 TYPE_CHECKING = False

@@ -20,9 +20,8 @@ from mwan_hook.model import (
 )
 from mwan_hook.routing.allotting import Candidate, allot, recent, without_mark
 from mwan_hook.routing.former import without_former
-from mwan_hook.routing.gateways import LAST_METRIC, Sources
+from mwan_hook.routing.gateways import LAST_METRIC, Sources, way
 from mwan_hook.routing.priorities import ALL_BITS
-from mwan_hook.routing.ways import way
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -51,7 +51,7 @@ CHANNELS = (
     Channel("mail", "notify.mail.channel", power=False, key="mail.to"),
     Channel("webhook", "notify.webhook.channel", power=False, key="webhook.url"),
     Channel("prometheus", "run.prometheus", power=False, key="prometheus.textfile"),
-    Channel("report", "run.publishing", power=False, key="report.html"),
+    Channel("report", "store.published", power=False, key="report.html"),
     Channel("D-Bus", "notify.bus.announce", power=True, places=files.BUS_POLICIES),
 )
 

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import time
 
+from mwan_hook import plainjson
 from mwan_hook import plainos as os
-from mwan_hook.model import FAMILIES, State, turn_key
+from mwan_hook.model import FAMILIES, MwanError, State, turn_key
 from mwan_hook.store import chores, files, wake
+from mwan_hook.store import state as states
 from mwan_hook.store.codec import plain
 
 TYPE_CHECKING = False
@@ -17,12 +19,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from mwan_hook.config import Loaded
     from mwan_hook.model import Probe, Target, UplinkConfig
     from mwan_hook.run.scene import Judged, Scene
 
     Plain = dict[str, Any]
 
 HOUR = 3600.0  # seconds after which the record goes to the disk where there is no timer for it
+LARGEST = 64 << 10  # bytes of samples; beyond that the file becomes the older of the two
 HUNG_UP = "hung up: "  # model.BY_US, which brings all that is dialled
 
 
@@ -106,3 +110,44 @@ def hung(judged: Judged) -> dict[str, dict[str, str]]:
             if reason.startswith(HUNG_UP) and known and known.family(family).reason != reason:
                 found[turn_key(name, family)] = reason
     return {"hung": found} if found else {}
+
+
+def sample(root: str, loaded: Loaded) -> None:
+    """Write down beside the record how many bytes went through the uplinks' interfaces, if one is kept.
+
+    At transitions, and with each flush.  What cannot be read or written is not recorded.
+    """
+    if not loaded.config.record.keep:
+        return
+    from mwan_hook.kernel import counters
+
+    try:
+        state, _ = states.load(root, writes=False)
+        indexes = {name: one.index for name, one in state.uplinks.items() if one.index}
+        there = counters.read_both(indexes.values())
+        carried: dict[str, tuple[int, ...]] = {
+            name: (index, *there[index]) for name, index in indexes.items() if index in there
+        }
+        if carried:
+            _append(files.under(root, files.RECORD_SAMPLES), _line(state.boot_id, carried))
+    except (MwanError, OSError):
+        return
+
+
+def _line(boot: str, carried: dict[str, tuple[int, ...]]) -> bytes:
+    now, wall = round(time.clock_gettime(time.CLOCK_BOOTTIME), 6), round(time.time(), 3)
+    from mwan_hook.model import BytesRecord
+
+    values = plain(BytesRecord(boot, now, wall, carried))
+    return plainjson.dumps({"v": 1, "k": "bytes", **values}).encode() + b"\n"
+
+
+def _append(path: str, line: bytes) -> None:
+    descriptor = files.appending(path)
+    try:
+        size = os.fstat(descriptor).st_size
+        os.write(descriptor, line)
+    finally:
+        os.close(descriptor)
+    if size > LARGEST:
+        os.rename(path, f"{path}.1")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from mwan_hook.kernel import bounce, frames
+from mwan_hook.kernel import frames, interfaces
 from mwan_hook.light import NamedTuple
 from mwan_hook.machine import modems, networkd, programs, usbdevice
 from mwan_hook.model import MwanError, Notice
@@ -83,9 +83,9 @@ def _ran(done: programs.Ran) -> None:
 def _bounce(work: Work) -> None:
     """What others have there is in a file as long as it is not put back."""
     protocols = {work.loaded.config.routing.protocol}
-    kept = bounce.foreign(work.uplink.index, protocols)
+    kept = interfaces.foreign(work.uplink.index, protocols)
     _keep(work.root, files.BOUNCED, b"".join(kept))
-    bounce.bounce(work.uplink.index)
+    interfaces.bounce(work.uplink.index)
     _await_carrier(work.uplink.interface)
     _put_back(work.root)
 
@@ -104,7 +104,7 @@ def _await_carrier(interface: str) -> None:
                     return
         except OSError:
             pass  # while it is down it cannot be read
-        time.sleep(bounce.STEP)
+        time.sleep(interfaces.STEP)
 
 
 def _put_back(root: str) -> None:
@@ -112,7 +112,7 @@ def _put_back(root: str) -> None:
     stored = files.read(path)
     if stored is None:
         return
-    left = bounce.put_back(frames.split(stored))
+    left = interfaces.put_back(frames.split(stored))
     files.discard(path)
     if left:
         raise MwanError(f"{left} addresses or routes of others could not be put back")

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from mwan_hook.model import MwanError
-from mwan_hook.store import files
+from mwan_hook.store import files, wake
 
 DUE = files.RUN + "/report.due"  # starts mwan-hook-report.service
 FAILED = files.RUN + "/report.failed"
 
 
-def wanted(root: str) -> None:
-    """Have it made by the next process that looks.  Raises MwanError."""
+def deliver(root: str, _loaded: object, _notices: object) -> bool:
+    """Tell that things have changed: a channel of notices.  Raises MwanError."""
+    due(root)
+    return True
+
+
+def due(root: str) -> None:
+    """Have it made by a process that nothing waits for; systemd looks when this one has ended.  Raises MwanError."""
     files.replace(files.under(root, DUE), b"", durable=False)
+    wake.report(root)
 
 
 def taken(root: str) -> None:

@@ -22,7 +22,7 @@ from mwan_hook.commands import record as command
 from mwan_hook.explain.frame import Frame
 from mwan_hook.explain.frames import LONGEST, frames, frames_of
 from mwan_hook.model import BytesRecord, Family, Hour, LineHour, Recording, Stretch
-from mwan_hook.run import sampling
+from mwan_hook.run import recordlines
 from mwan_hook.store import codec, days, files, hours, recording, thinning
 from tests.unit.explain.pasts import Machine
 from tests.unit.explain.test_frames import without_loans
@@ -58,7 +58,7 @@ def below(root: str) -> dict[str, bytes]:
 
 def sampled(root: str, made: Machine) -> None:
     carried: dict[str, tuple[int, ...]] = {"fiber": (2, int(made.now), int(made.now) * 2)}
-    sampling._append(f"{root}/{files.RECORD_SAMPLES}", recorded(BytesRecord("boot", made.now, made.wall, carried)))
+    recordlines._append(f"{root}/{files.RECORD_SAMPLES}", recorded(BytesRecord("boot", made.now, made.wall, carried)))
 
 
 def recorded(one: BytesRecord) -> bytes:

@@ -28,7 +28,7 @@ from mwan_hook.model import (
     Uplink,
     UplinkState,
 )
-from mwan_hook.routing import gateways, metrics, ways
+from mwan_hook.routing import gateways, metrics
 from mwan_hook.routing.desired import Desired, desire
 from mwan_hook.routing.metrics import with_own_defaults
 from mwan_hook.routing.plan import plan
@@ -59,7 +59,7 @@ def test_a_family_is_used_where_the_configuration_and_the_kernel_have_it(
     family: Family, configured: tuple[Family, ...], kernel: tuple[Family, ...], used: bool | None
 ) -> None:
     snapshot = b.snapshot("fiber", families=BOTH)._replace(families=kernel)
-    way = ways.way(family, b.uplink("fiber", families=configured), b.link("fiber"), sources(snapshot))
+    way = gateways.way(family, b.uplink("fiber", families=configured), b.link("fiber"), sources(snapshot))
     expected = family in configured and family in kernel
     assert used is None or used is expected
     assert (way.missing == "") is expected
@@ -74,7 +74,7 @@ def test_a_way_has_the_name_servers_of_its_family_also_while_its_interface_is_go
 ) -> None:
     seen = sources(b.snapshot("fiber", families=BOTH), lease=LEASE)
     for link in (b.link("fiber"), None):
-        way = ways.way(family, b.uplink("fiber"), link, seen)
+        way = gateways.way(family, b.uplink("fiber"), link, seen)
         assert way.servers == servers
         assert way.missing == ("" if link else "interface is gone")
 
@@ -82,7 +82,7 @@ def test_a_way_has_the_name_servers_of_its_family_also_while_its_interface_is_go
 def test_a_way_has_the_addresses_of_its_own_interface_and_family_alone() -> None:
     snapshot = b.snapshot("fiber", "cable", families=BOTH)
     for family in BOTH:
-        way = ways.way(family, b.uplink("fiber"), b.link("fiber"), sources(snapshot))
+        way = gateways.way(family, b.uplink("fiber"), b.link("fiber"), sources(snapshot))
         assert way.addresses == (b.address("fiber", family),)
 
 
@@ -103,7 +103,7 @@ def test_the_first_thing_that_is_missing_is_named(
     up: bool, carrier: bool, usable: bool, tentative: bool, default: bool, lent: str, missing: str
 ) -> None:
     address = b.address("fiber")._replace(usable=usable, tentative=tentative)
-    found = ways.missing(b.link("fiber", up, carrier), (address,), b.foreign("fiber", 5) if default else None, lent)
+    found = gateways.missing(b.link("fiber", up, carrier), (address,), b.foreign("fiber", 5) if default else None, lent)
     assert found == missing
 
 
@@ -135,7 +135,7 @@ def test_a_gateway_of_the_configuration_that_no_route_names_makes_a_default_at_i
     family: Family, gateway: str, metric: int | None
 ) -> None:
     config = b.uplink("fiber", metric=metric, gateways=(gateway,))
-    default = ways.way(family, config, b.link("fiber"), sources(b.snapshot("fiber", families=BOTH))).default
+    default = gateways.way(family, config, b.link("fiber"), sources(b.snapshot("fiber", families=BOTH))).default
     assert default is not None
     assert (default.metric, default.nexthops) == (metric or (0 if family is V4 else 1024), (Nexthop(FIBER, gateway),))
 
