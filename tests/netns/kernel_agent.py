@@ -6,7 +6,7 @@ import pickle
 import subprocess
 import sys
 import time
-from _socket import SO_RCVBUF, SOL_SOCKET
+from _socket import SO_RCVBUF, SOL_SOCKET, socket
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -145,7 +145,7 @@ def send_cramped(messages: Sequence[bytes]) -> dict[int, tuple[int, str]]:
     """The same by a socket that holds few answers, as where net.core.rmem_max was made small."""
     connect = netlink.connect
 
-    def small(groups: int = 0, protocol: int = netlink.NETLINK_ROUTE) -> netlink.NetlinkSocket:
+    def small(groups: int = 0, protocol: int = netlink.NETLINK_ROUTE) -> socket:
         sock = connect(groups, protocol)
         sock.setsockopt(SOL_SOCKET, SO_RCVBUF, 4096)
         return sock

@@ -143,11 +143,10 @@ def forwarded(marks: Iterable[int], mask: int, local: Collection[str]) -> int:
 def _forwarded(mark: int, mask: int, local: Collection[str]) -> int:
     count = 0
     body = bytes(4) + frames.attribute(_MARK, pack(">I", mark)) + frames.attribute(_MARK_MASK, pack(">I", mask))
-    with netlink.connect(protocol=netlink.NETLINK_NETFILTER) as sock:
-        for buffer in netlink.dump(sock, _GET, body):
-            count += sum(_counts(message, mark, mask, local) for message in frames.split(buffer))
-            if count >= MOST:
-                break
+    for buffer in netlink.dump_alone(_GET, body, netlink.NETLINK_NETFILTER):
+        count += sum(_counts(message, mark, mask, local) for message in frames.split(buffer))
+        if count >= MOST:
+            break
     return min(count, MOST)
 
 

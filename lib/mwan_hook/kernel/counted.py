@@ -26,11 +26,10 @@ def read() -> tuple[int, dict[str, int]]:
     generations: set[int] = set()
     packets: dict[str, int] = {}
     try:
-        with netlink.connect(protocol=netlink.NETLINK_NETFILTER) as sock:
-            for buffer in netlink.dump(sock, GETOBJ, _asked()):
-                for message in frames.messages(buffer):
-                    generations.add(unpack_from(">H", message, 18)[0])
-                    packets.update(_counter(message))
+        for buffer in netlink.dump_alone(GETOBJ, _asked(), netlink.NETLINK_NETFILTER):
+            for message in frames.messages(buffer):
+                generations.add(unpack_from(">H", message, 18)[0])
+                packets.update(_counter(message))
     except (MwanError, OSError, frames.InterruptedDumpError, LookupError, malformed):
         return _NOTHING
     return (generations.pop(), packets) if len(generations) == 1 else _NOTHING

@@ -124,7 +124,8 @@ class MainTable(Dumps):
         """The leaf of key 0.0.0.0 comes first, its longest prefix first: stop at the first other key."""
         found: list[bytes] = []
         self._pieces[Family.IPV4] = []
-        with netlink.connect() as sock:  # which is closed with what is left of the dump
+        sock = netlink.connect()
+        try:
             for buffer in self._read(sock, wire.RTM_GETROUTE, request(Family.IPV4, MAIN_TABLE)):
                 for message in frames.messages(buffer):
                     if not message[_DST_LEN]:
@@ -133,16 +134,21 @@ class MainTable(Dumps):
                         return found
                     elif message[_DST_LEN] <= PIECE:
                         self._pieces[Family.IPV4].append(message)
+        finally:
+            sock.close()  # with what is left of the dump
         return found
 
     def _defaults6(self, links: Iterable[Link], dead: bool, last: bool) -> list[bytes]:
         buffers: list[bytes] = []
-        with netlink.connect() as sock:
+        sock = netlink.connect()
+        try:
             watch = None if last else self._watch
             for buffer in self._read(sock, wire.RTM_GETROUTE, request(Family.IPV6, MAIN_TABLE), watch):
                 buffers.append(buffer)
                 if len(buffers) > FEW:
                     return self._defaults6_by_link(links, dead)
+        finally:
+            sock.close()
         self._read6, self._all6 = split(buffers), True
         self._pieces[Family.IPV6] = [message for message in self._read6 if 0 < message[_DST_LEN] <= PIECE]
         self._brought[Family.IPV6] = list(filter(_is_brought, self._read6))

@@ -7,13 +7,13 @@ from _socket import inet_ntop, inet_pton
 from _struct import pack, unpack_from
 
 from mwan_hook.addresses import VIA_IPV6
-from mwan_hook.kernel import frames, netlink, wire
+from mwan_hook.kernel import bulk, frames, wire
 from mwan_hook.kernel.reader import Reader
 from mwan_hook.model import FAMILIES, PROTOCOL, Family, turn_key
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from mwan_hook.model import Link, Turn, Uplink
 
@@ -90,15 +90,10 @@ def _state(message: bytes) -> tuple[str, int]:
 
 def _solicit(index: int, gateways: Sequence[str]) -> None:
     """Have the kernel ask gateways, as a packet for them would; it goes on by itself."""
-    if not gateways:
-        return
-    with netlink.connect() as sock:
-        for body in _wishes(index, gateways):
-            sock.send(frames.request(wire.RTM_NEWNEIGH, wire.NLM_F_CREATE, body))
+    bulk.send([frames.request(wire.RTM_NEWNEIGH, wire.NLM_F_CREATE, _wish(index, one)) for one in gateways])
 
 
-def _wishes(index: int, gateways: Sequence[str]) -> Iterator[bytes]:
-    for gateway in gateways:
-        text = gateway.removeprefix(VIA_IPV6)
-        af = Family.of(text).af
-        yield pack("=BxxxiHBB", af, index, 0, _NTF_USE, 0) + frames.attribute(_NDA_DST, inet_pton(af, text))
+def _wish(index: int, gateway: str) -> bytes:
+    text = gateway.removeprefix(VIA_IPV6)
+    af = Family.of(text).af
+    return pack("=BxxxiHBB", af, index, 0, _NTF_USE, 0) + frames.attribute(_NDA_DST, inet_pton(af, text))

@@ -12,7 +12,6 @@ from mwan_hook.kernel import frames
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from typing import Self
 
 NETLINK_ROUTE, NETLINK_SOCK_DIAG, NETLINK_NETFILTER, NETLINK_GENERIC = 0, 4, 12, 16
 NLMSG_ERROR = 2
@@ -33,22 +32,12 @@ _NLMSGERR_ATTR_MSG = 1
 _ABSENT = (ENOENT, ENODEV, EAFNOSUPPORT, EOPNOTSUPP)
 
 
-class NetlinkSocket(socket):
-    """A socket for ``with``, which closes it."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
-def connect(groups: int = 0, protocol: int = NETLINK_ROUTE) -> NetlinkSocket:
+def connect(groups: int = 0, protocol: int = NETLINK_ROUTE) -> socket:
     """A socket that has the kernel check requests strictly and explain its refusals.
 
     ``groups`` is a mask of RTMGRP_*: kinds of changes that it hears of.
     """
-    sock = NetlinkSocket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol)
+    sock = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol)
     for option in (NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK, NETLINK_CAP_ACK):
         sock.setsockopt(SOL_NETLINK, option, 1)
     sock.setsockopt(SOL_SOCKET, SO_RCVBUF, ENOUGH_TO_KNOW if groups else 1 << 20)
@@ -61,9 +50,21 @@ def ask(message: bytes, protocol: int = NETLINK_ROUTE) -> bytes:
 
     The kernel gives it within send (since Linux 2.6.24; tests/netns/test_kernel_messages.py).
     """
-    with connect(protocol=protocol) as sock:
+    sock = connect(protocol=protocol)
+    try:
         sock.send(message)
         return sock.recv(RECEIVE, MSG_DONTWAIT)
+    finally:
+        sock.close()
+
+
+def dump_alone(kind: int, body: bytes, protocol: int = NETLINK_ROUTE) -> Iterator[bytes]:
+    """The buffers of one dump, by a socket of its own."""
+    sock = connect(protocol=protocol)
+    try:
+        yield from dump(sock, kind, body)
+    finally:
+        sock.close()
 
 
 def inherited_sockets() -> tuple[socket, ...]:

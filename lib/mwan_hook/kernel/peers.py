@@ -57,15 +57,8 @@ def interfaces() -> list[str]:
     """WireGuard's interfaces of this network namespace."""
     kind = frames.attribute(_LINKINFO | _NESTED, frames.attribute(_INFO_KIND, KIND + b"\0"))
     asked = bytes(16) + frames.number(_EXT_MASK, _SKIP_STATS) + kind
-    return [name for message in _links(asked) if (name := _name_of_wireguard(message))]
-
-
-def _links(asked: bytes) -> list[bytes]:
-    def once(last: bool) -> list[bytes]:
-        with netlink.connect() as sock:
-            return split(netlink.dump(sock, wire.RTM_GETLINK, asked))
-
-    return retry_interrupted(once)
+    links = retry_interrupted(lambda _: split(netlink.dump_alone(wire.RTM_GETLINK, asked)))
+    return [name for message in links if (name := _name_of_wireguard(message))]
 
 
 def _name_of_wireguard(message: bytes) -> str:

@@ -20,6 +20,7 @@ from mwan_hook.model import TCP, UDP, Neighbourhood, Socket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from _socket import socket
     from collections.abc import Collection, Iterable, Iterator
 
 SOCK_DIAG_BY_FAMILY, SOCK_DESTROY = 20, 21
@@ -44,11 +45,10 @@ class Ended(NamedTuple):
 
 def everything(protocols: Iterable[int] = PROTOCOLS) -> Iterator[Socket]:
     """Every socket of both families.  Raises MwanError."""
-    with _connect() as sock:
-        for protocol in protocols:
-            for af in (AF_INET, AF_INET6):
-                for message in _dumped(sock, af, protocol):
-                    yield _socket(message, protocol)
+    for protocol in protocols:
+        for af in (AF_INET, AF_INET6):
+            for message in _dumped(af, protocol):
+                yield _socket(message, protocol)
 
 
 def concerning(addresses: Collection[str]) -> list[Socket]:
@@ -60,26 +60,24 @@ def concerning(addresses: Collection[str]) -> list[Socket]:
     mapped = {_MAPPED + one for one in four}
     six = {packed(one) for one in addresses if ":" in one} | mapped
     found = []
-    with _connect() as sock:
-        for protocol in PROTOCOLS:
-            waiting = 10 if protocol == TCP else 7  # TCP_LISTEN; TCP_CLOSE is a UDP socket that is not connected
-            for af, own, end in ((AF_INET, four, _LOCAL + 4), (AF_INET6, six, _LOCAL + 16)):
-                if four or af == AF_INET6:
-                    found += [
-                        _socket(message, protocol)
-                        for message in _dumped(sock, af, protocol)
-                        if message[_STATE] == waiting or message[_LOCAL:end] in own
-                    ]
+    for protocol in PROTOCOLS:
+        waiting = 10 if protocol == TCP else 7  # TCP_LISTEN; TCP_CLOSE is a UDP socket that is not connected
+        for af, own, end in ((AF_INET, four, _LOCAL + 4), (AF_INET6, six, _LOCAL + 16)):
+            if four or af == AF_INET6:
+                found += [
+                    _socket(message, protocol)
+                    for message in _dumped(af, protocol)
+                    if message[_STATE] == waiting or message[_LOCAL:end] in own
+                ]
     return found
 
 
 def networks() -> tuple[Neighbourhood, ...]:
     """The networks that interfaces are in by their addresses, with these and the other ends of point-to-point links."""
     found: dict[Neighbourhood, None] = {}
-    with netlink.connect() as sock:
-        for buffer in netlink.dump(sock, wire.RTM_GETADDR, bytes(8)):
-            for message in frames.split(buffer):
-                found.update(dict.fromkeys(_networks(message)))
+    for buffer in netlink.dump_alone(wire.RTM_GETADDR, bytes(8)):
+        for message in frames.split(buffer):
+            found.update(dict.fromkeys(_networks(message)))
     return tuple(found)
 
 
@@ -93,7 +91,8 @@ def destroy(chosen: Iterable[Socket], until: float) -> Ended:
     waiting = list(chosen)
     done: list[Socket] = []
     failed = ""
-    with _connect() as sock:
+    sock = netlink.connect(protocol=netlink.NETLINK_SOCK_DIAG)
+    try:
         for place, one in enumerate(waiting):
             if clock_gettime(CLOCK_BOOTTIME) >= until:
                 return Ended(tuple(done), "", failed, len(waiting) - place)
@@ -106,6 +105,8 @@ def destroy(chosen: Iterable[Socket], until: float) -> Ended:
                 failed = f"ending a socket of {one.local}: {strerror(code)}"
                 if code in (EPERM, EACCES):
                     break
+    finally:
+        sock.close()
     return Ended(tuple(done), "", failed)
 
 
@@ -119,33 +120,35 @@ UNABLE = "this kernel was built without CONFIG_INET_DIAG_DESTROY"
 
 def unable() -> str:
     """Why this kernel ends no sockets; empty: it does.  It is asked to end one that cannot be, which needs no root."""
+    none = Socket(AF_INET, TCP, 1, "127.0.0.1", 0, "127.0.0.1", 0, identity=bytes(48))
     try:
-        sock = _connect()
+        return UNABLE if _code(netlink.ask(_destruction(none), netlink.NETLINK_SOCK_DIAG)) == EOPNOTSUPP else ""
     except OSError as error:
         return f"this kernel has no sock_diag ({error.strerror})"
-    with sock:
-        none = Socket(AF_INET, TCP, 1, "127.0.0.1", 0, "127.0.0.1", 0, identity=bytes(48))
-        return UNABLE if _destroyed(sock, none) == EOPNOTSUPP else ""
-
-
-def _connect() -> netlink.NetlinkSocket:
-    return netlink.connect(protocol=netlink.NETLINK_SOCK_DIAG)
 
 
 def _body(af: int, protocol: int, identity: bytes) -> bytes:
     return _REQUEST.pack(af, protocol, _EXTENSIONS, 0, ALL_STATES) + identity
 
 
-def _dumped(sock: netlink.NetlinkSocket, af: int, protocol: int) -> Iterator[bytes]:
-    for buffer in netlink.dump(sock, SOCK_DIAG_BY_FAMILY, _body(af, protocol, bytes(48))):
+def _dumped(af: int, protocol: int) -> Iterator[bytes]:
+    body = _body(af, protocol, bytes(48))
+    for buffer in netlink.dump_alone(SOCK_DIAG_BY_FAMILY, body, netlink.NETLINK_SOCK_DIAG):
         yield from frames.split(buffer)
 
 
-def _destroyed(sock: netlink.NetlinkSocket, one: Socket) -> int:
+def _destroyed(sock: socket, one: Socket) -> int:
+    sock.send(_destruction(one))
+    return _code(sock.recv(netlink.RECEIVE, MSG_DONTWAIT))  # the kernel has answered within send
+
+
+def _destruction(one: Socket) -> bytes:
+    return frames.request(SOCK_DESTROY, wire.NLM_F_ACK, _body(one.af, one.protocol, one.identity))
+
+
+def _code(answer: bytes) -> int:
     """0, or an errno."""
-    sock.send(frames.request(SOCK_DESTROY, wire.NLM_F_ACK, _body(one.af, one.protocol, one.identity)))
-    message = sock.recv(netlink.RECEIVE, MSG_DONTWAIT)  # the kernel has answered within send
-    return -int(unpack_from("=i", message, 16)[0])
+    return -int(unpack_from("=i", answer, 16)[0])
 
 
 def _socket(message: bytes, protocol: int) -> Socket:
