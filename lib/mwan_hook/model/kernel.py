@@ -164,6 +164,11 @@ class Snapshot(NamedTuple):
     traffic: Traffic = Traffic()  # of uplinks that have a quota
     paths: Paths | None = None  # MPTCP's; None: nothing of ours can be there, and nothing is wanted
 
+    @property
+    def names(self) -> dict[int, str]:
+        """Names of interfaces by index."""
+        return {link.index: link.name for link in self.links}
+
 
 class Ruleset(NamedTuple):
     """Our whole nft table, made anew in one transaction, or taken away."""

@@ -120,7 +120,7 @@ def notes(uplinks: Sequence[Uplink], snapshot: Snapshot) -> list[str]:
 
 def network(route: Route, snapshot: Snapshot) -> str:
     """The network that a route lies in, with its interface."""
-    names = {link.index: link.name for link in snapshot.links}
+    names = snapshot.names
     ways = {hop.index for hop in route.nexthops}
     around = _around_it(route, [one for one in snapshot.addresses if one.index not in ways and one.usable])
     one = max(around, key=lambda address: address.prefixlen)
@@ -130,7 +130,7 @@ def network(route: Route, snapshot: Snapshot) -> str:
 def words(route: Route, uplinks: Sequence[Uplink], snapshot: Snapshot) -> str:
     """``uplink lte: DHCP has put 0.0.0.0/1 via 192.168.8.1 dev enp0s20u1 into main``."""
     hop = route.nexthops[0]
-    names = {link.index: link.name for link in snapshot.links}
+    names = snapshot.names
     via = f"via {hop.gateway} " if hop.gateway else ""
     who = next((f"uplink {one.name}: " for one in uplinks if one.present and one.index == hop.index), "")
     by = BY.get(route.protocol, f"protocol {route.protocol}")

@@ -36,5 +36,5 @@ def _taker(here: Here, rule: Rule, interfaces: tuple[int, ...]) -> str:
 
 
 def _names(here: Here, interfaces: Sequence[int]) -> str:
-    names = {link.index: link.name for link in here.snapshot.links}
+    names = here.snapshot.names
     return " and ".join(dict.fromkeys(names.get(index, str(index)) for index in interfaces))

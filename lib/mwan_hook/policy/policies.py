@@ -12,6 +12,7 @@ from mwan_hook.light import NamedTuple
 from mwan_hook.model import RESERVED_TABLES, Config, Fallback, Family, Policy, Route, Routing, Rule, Snapshot, State
 from mwan_hook.policy.selectors import families, selected
 from mwan_hook.routing import priorities
+from mwan_hook.routing.allotting import free_table
 from mwan_hook.routing.desired import stacked
 from mwan_hook.routing.rules import LOOPBACK, main_first, tagged
 from mwan_hook.verdict.standing import is_online, only_drained, recovering, taking, unjudged, uses
@@ -76,8 +77,6 @@ def bind(config: Config, uplinks: Sequence[Uplink], allotment: Allotment) -> tup
     taken = {entry.table for entry in config.uplinks} | {config.routing.default_table, *RESERVED_TABLES}
     taken |= set(allotment.tables.values())
     tables = {name: number for name, number in allotment.policies.items() if number not in taken}
-    from mwan_hook.routing.allotting import free_table
-
     courses = []
     for place, policy in enumerate(config.policies):
         course = BoundPolicy(policy, base + priorities.EACH_POLICY * place, _listed(policy, uplinks))

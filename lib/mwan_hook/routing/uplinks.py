@@ -34,10 +34,6 @@ if TYPE_CHECKING:
 PENALTY = 20000  # what NetworkManager adds to the metric of a default while its own connectivity check fails
 
 
-def _no_lease(_: int) -> Lease:
-    return Lease()
-
-
 class Inputs(NamedTuple):
     """What binding needs beside the configuration."""
 
@@ -45,7 +41,7 @@ class Inputs(NamedTuple):
     state: State
     allotment: Allotment
     attributes: Mapping[str, Mapping[str, str]] = {}  # interface -> driver, path, mac, id, property:KEY
-    lease: Callable[[int], Lease] = _no_lease  # by interface index
+    lease: Callable[[int], Lease] = lambda _: Lease()  # by interface index
     turns: Mapping[str, Turn] | None = None  # by UPLINK/FAMILY; None: as they were stored
     penalised: frozenset[int] = frozenset()  # interfaces to whose defaults NetworkManager has added its PENALTY
 
@@ -155,7 +151,7 @@ def _gone(entry: UplinkConfig, present: list[str], around: Inputs) -> list[Candi
 
 def _zero_configuration(config: Config, around: Inputs) -> list[Candidate]:
     """Interfaces with a default in main, and those that had one in this boot; of those that are gone the last few."""
-    names = {link.index: link.name for link in around.snapshot.links}
+    names = around.snapshot.names
     protocol = around.snapshot.protocol
     there = (*around.snapshot.defaults, *around.snapshot.claims)
     foreign = [route for route in there if route.protocol != protocol and not route.tos]

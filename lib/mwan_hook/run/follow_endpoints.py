@@ -46,7 +46,7 @@ def is_due(judged: Judged) -> bool:
 def lines(judged: Judged) -> list[str]:
     """What would be done now, as an operator could have typed it."""
     work = _work(judged)
-    return endpoints.lines(work, _names(judged)) if work else []
+    return endpoints.lines(work, judged.scene.snapshot.names) if work else []
 
 
 def do(judged: Judged, until: float) -> Followed:
@@ -63,7 +63,7 @@ def do(judged: Judged, until: float) -> Followed:
         complain(f"MPTCP: {one} is no endpoint: the kernel has {endpoints.MOST} at most" for one in work.left_out)
     if not on and not failures:
         state = state._replace(mptcp=None)
-    return Followed(state, tuple(endpoints.lines(work, _names(judged))), tuple(failures))
+    return Followed(state, tuple(endpoints.lines(work, judged.scene.snapshot.names)), tuple(failures))
 
 
 def take_out(state: State) -> list[str]:
@@ -92,10 +92,6 @@ def _work(judged: Judged) -> EndpointWork | None:
     held = tuple([one for one in wanted.made if one not in made])
     wanted = wanted._replace(made=made, kept=(*wanted.kept, *held))
     return endpoints.difference(wanted, paths.endpoints, paths.limit, memory, on=True)
-
-
-def _names(judged: Judged) -> dict[int, str]:
-    return {link.index: link.name for link in judged.scene.snapshot.links}
 
 
 def _done(work: EndpointWork) -> list[str]:

@@ -62,7 +62,7 @@ def do(judged: Judged, until: float) -> Followed:
 
 def _found(judged: Judged, planned: bool) -> Following:
     """What is to be done.  In a family whose routes do not stand, peers go as ``planned``, or are left alone."""
-    names = {link.index: link.name for link in judged.scene.snapshot.links}
+    names = judged.scene.snapshot.names
     ways = [(peer, _way(judged, peer, names, planned)) for peer in kernel.peers()]
     return decide.follow(ways, judged.state.peers, _around(judged))
 
@@ -88,5 +88,5 @@ def _around(judged: Judged) -> Carriers:
 
 
 def _words(judged: Judged, peers: Sequence[Peer]) -> list[str]:
-    names = {link.index: link.name for link in judged.scene.snapshot.links}
+    names = judged.scene.snapshot.names
     return [decide.line(peer, names) for peer in peers]

@@ -26,17 +26,13 @@ def settled(
     if lost:
         found = tuple(_elsewhere(reader, lost, around.state.elsewhere))
         snapshot = around.snapshot._replace(elsewhere=found)
-        around = around._replace(snapshot=snapshot, lease=partial(_lease, root, around, without_gateway(lost)))
+        leased = frozenset(uplink.index for family, uplink in lost if family is Family.IPV4)  # a client may know theirs
+        around = around._replace(snapshot=snapshot, lease=partial(_lease, root, around, leased))
         bound = bind(config, around)
     turns = dict(_turns(reader, bound.uplinks, around, now))
     if turns:
         bound = bind(config, around._replace(turns=turns))
     return around.snapshot, bound
-
-
-def without_gateway(lost: Iterable[tuple[Family, Uplink]]) -> frozenset[int]:
-    """The interfaces whose gateway a DHCPv4 client may know."""
-    return frozenset(uplink.index for family, uplink in lost if family is Family.IPV4)
 
 
 def _lease(root: str, around: Inputs, lost: frozenset[int], index: int) -> Lease:

@@ -117,7 +117,7 @@ def _penalised(root: str, outlines: Snapshot) -> frozenset[int]:
         return frozenset()
     from mwan_hook.machine import managers
 
-    names = {link.index: link.name for link in outlines.links}
+    names = outlines.names
     return frozenset(index for index in high if managers.has_network_manager(root, index, names.get(index, "")))
 
 

@@ -36,8 +36,8 @@ def chosen(judged: Judged, left: Sequence[Left], planned: bool) -> list[Chosen]:
     if not sources:
         return [Chosen(one, (), ()) for one in left]
     found = sockets.concerning(sources)
-    names = {link.index: link.name for link in judged.scene.snapshot.links}
-    around = Around(judged, spared.Surroundings(found, sockets.networks(), names), planned)
+    surroundings = spared.Surroundings(found, sockets.networks(), judged.scene.snapshot.names)
+    around = Around(judged, surroundings, planned)
     return [around.of(one, found) for one in left]
 
 
