@@ -11,7 +11,7 @@ from mwan_hook.config.targets import parse
 from mwan_hook.kernel import neighbours
 from mwan_hook.kernel.reader import Reader
 from mwan_hook.model import NO_NEXTHOP, PROTOCOL, Connectivity, Family, Job, Link, Result, Uplink, UplinkConfig, Way
-from mwan_hook.run import silence
+from mwan_hook.run import ask
 from mwan_hook.run.scene import Key
 from mwan_hook.verdict.evidence import REFUSED
 from tests.lab import Lab
@@ -106,9 +106,9 @@ def test_what_was_heard_stays_and_nothing_but_words_changes(machine: Netns) -> N
     before = [Result(job, connectivity, None, words, 60) for connectivity, words, _ in WORDS]
     machine.ip(f"neigh replace {gateway} dev line nud failed")
     with inside(machine.name):
-        [after] = silence.explained([Key(line, Family.IPV4)], [{("line", Family.IPV4): before}])
+        [after] = ask.explained([Key(line, Family.IPV4)], [{("line", Family.IPV4): before}])
     assert after == {("line", Family.IPV4): [one._replace(error=w[2]) for one, w in zip(before, WORDS, strict=True)]}
     machine.ip("neigh flush dev line nud all")
     with inside(machine.name):
-        [after] = silence.explained([Key(line, Family.IPV4)], [{("line", Family.IPV4): before}])
+        [after] = ask.explained([Key(line, Family.IPV4)], [{("line", Family.IPV4): before}])
     assert after == {("line", Family.IPV4): before}

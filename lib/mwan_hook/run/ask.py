@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import Connectivity, Status
+from mwan_hook.model import NO_NEXTHOP, PROTOCOL, Connectivity, Status
 from mwan_hook.run.scene import ProbedRound, memory_of
 from mwan_hook.verdict import rounds, schedule
 from mwan_hook.verdict.standing import another_online
@@ -78,11 +78,30 @@ def _explained(judged: Judged, asked: Sequence[Key], *answers: Results) -> tuple
         if memory_of(judged, key).status is Status.OFFLINE
         and not any(r.connectivity is Connectivity.FULL for one in answers for r in one.get(key.name, ()))
     ]
-    if not silent:
-        return answers
-    from mwan_hook.run import silence
+    return explained(silent, answers) if silent else answers
 
-    return silence.explained(silent, answers)
+
+def explained(silent: Sequence[Key], answers: Sequence[Results]) -> tuple[Results, ...]:
+    """The answers, of which those of lines with a silent gateway say so.  ``silent``: lines where nothing answered.
+
+    Nothing is asked for it: the probes have made the kernel look for the gateway's link address.  A line that is online
+    is judged without a look: the kernel believes for up to a minute that a gateway is there which has just died.  What
+    was heard stays: a host that refuses a connection has answered, and that may decide.
+    """
+    from mwan_hook.kernel import neighbours
+    from mwan_hook.kernel.reader import Reader
+    from mwan_hook.probes.bound import is_silence
+
+    def is_dead(key: Key) -> bool:
+        link, gateway = key.uplink.link, key.uplink.way(key.family).gateway
+        return link is not None and gateway is not None and neighbours.is_silent(reader, key.family, link, gateway)
+
+    def said(one: Result, dead: bool) -> Result:
+        return one._replace(error=NO_NEXTHOP) if dead and is_silence(one.error) else one
+
+    with Reader(PROTOCOL) as reader:
+        dead = {key.name for key in silent if is_dead(key)}
+    return tuple({name: [said(r, name in dead) for r in found] for name, found in one.items()} for one in answers)
 
 
 def _beside(judged: Judged, asked: Sequence[Key]) -> dict[tuple[str, Family], tuple[Job, ...]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mwan_hook.run import silence
+from mwan_hook.run import ask
 from mwan_hook.run.scene import Key
 from tests.unit.run.test_common import ONE, TWO, world
 
@@ -21,7 +21,7 @@ def looked(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         found.append([key.uplink.name for key in silent])
         return tuple(answers)
 
-    monkeypatch.setattr(silence, "explained", explained)
+    monkeypatch.setattr(ask, "explained", explained)
     return found
 
 
