@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.netns.installer import Done, Machine
+from tests.lab.router import PROJECT
+from tests.netns.installer import Done, Machine, copy_of_checkout, used_by
 
 MODULES = {
     "pyroute2": ("0.9.1", "pyroute2.py", "IPRoute = 1\n"),
@@ -58,9 +59,16 @@ mwan-hook status -H
 """
 
 
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkout with no more of the program than these tests run."""
+    place = tmp_path_factory.mktemp("source")
+    return copy_of_checkout(place / "source", used_by(place / "root", "status", "config --check"))
+
+
 @pytest.fixture
-def machine(tmp_path: Path) -> Machine:
-    return Machine(tmp_path / "machine")
+def machine(tmp_path: Path, source: Path) -> Machine:
+    return Machine(tmp_path / "machine", source)
 
 
 def said(done: Done) -> str:
@@ -80,7 +88,8 @@ def wheels(place: Path) -> None:
             wheel.writestr(f"{about}/RECORD", "")
 
 
-def test_installed_without_systemd_the_command_works_and_is_gone_again(machine: Machine) -> None:
+def test_installed_without_systemd_the_command_works_and_is_gone_again(tmp_path: Path) -> None:
+    machine = Machine(tmp_path / "machine", PROJECT)
     install = "./install.sh && mwan-hook status -H && ./install.sh"
     gone = "./install.sh uninstall --purge 2>&1 && ip route show default"
     out = said(machine.run(f"{install}\n{DIALLED}rm /tmp/dial\n{gone}"))
