@@ -19,6 +19,7 @@ from tests.lab import forker
 
 PROJECT = Path(__file__).resolve().parents[2]
 PROGRAM = "mwan_hook.__main__:start"
+LIBRARIES = ("configobj", "configobj.validate", "encodings.utf_8_sig", "filelock", "pprint")
 OWN = ("tests.lab.serve", "tests.lab.relay", "tests.lab.flow", "tests.netns.kernel_agent")
 AT_THE_START = ("PYTHON", "LC_", "LD_", "LANG", "FAKETIME")  # variables that act before a program runs
 
@@ -114,7 +115,7 @@ class Forker:
     def __init__(self) -> None:
         self.socket, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.environment = {**os.environ, "PYTHONPATH": str(PROJECT / "lib")}
-        words = [sys.executable, forker.__file__, *modules_of_the_program(), *OWN]
+        words = [sys.executable, forker.__file__, *modules_of_the_program(), *LIBRARIES, *OWN]
         with other:
             # pipes, as those of its children: Python asks a file where it stands when it makes sys.stdout of it
             self.process = subprocess.Popen(
