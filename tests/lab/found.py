@@ -38,9 +38,10 @@ def found() -> dict[str, object]:
 
 def main() -> None:
     """See the module's words."""
-    __import__(sys.argv[1])
+    module = __import__(sys.argv[1])
     imported = sorted(name for name in sys.modules if name.partition(".")[0] in LIBRARIES)
-    print(json.dumps({**found(), "imported": imported}))
+    drawn = module.random() if sys.argv[1] == "random" else 0
+    print(json.dumps({**found(), "imported": imported, "drawn": drawn}))
     if sys.argv[2] == "raise":
         raise ValueError("as it was told")
     if sys.argv[2] == "die":

@@ -19,7 +19,11 @@ from tests.lab import forker
 
 PROJECT = Path(__file__).resolve().parents[2]
 PROGRAM = "mwan_hook.__main__:start"
-LIBRARIES = ("configobj", "configobj.validate", "encodings.utf_8_sig", "filelock", "pprint")
+# what the program imports only where it needs it, and some tests let it need that a hundred times
+LIBRARIES = (
+    *("configobj", "configobj.validate", "encodings.utf_8_sig", "filelock", "pprint"),
+    "pyroute2.netlink.nfnetlink.nfctsocket",
+)
 OWN = ("tests.lab.serve", "tests.lab.relay", "tests.lab.flow", "tests.netns.kernel_agent")
 AT_THE_START = ("PYTHON", "LC_", "LD_", "LANG", "FAKETIME")  # variables that act before a program runs
 
@@ -165,7 +169,7 @@ def start(
         "entry": entry,
         "words": list(words),
         "namespace": namespace,
-        "environment": dict(environment or os.environ),
+        "environment": {os.fsencode(key): os.fsencode(value) for key, value in (environment or os.environ).items()},
         "directory": os.getcwd(),
         "session": session,
         "dies": dies,

@@ -172,3 +172,8 @@ def test_what_the_forker_starts_finds_what_a_true_start_does(lab: Lab, module: s
     assert forked.stderr.splitlines()[-1:] == true.stderr.splitlines()[-1:]
     found, wanted = (json.loads(done.stdout) for done in (forked, true))
     assert {key: found[key] for key in wanted if found[key] != wanted[key]} == {}
+
+
+def test_what_the_forker_starts_draws_numbers_of_its_own() -> None:
+    done = [starts.run("tests.lab.found:main", ["random", "print"]) for _ in range(2)]
+    assert len({json.loads(one.stdout)["drawn"] for one in done}) == 2
