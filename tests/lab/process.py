@@ -78,7 +78,7 @@ def interruptible_children() -> None:
 def wait_for(what: str, probe: Callable[[], T], timeout: float = 10, step: float = 0.02) -> T:
     """Ask `probe` until its answer is true, and return that; LabError after `timeout` seconds.
 
-    Between two questions is at least `step`, and the time that one takes, so that starts of a program leave room.
+    Between two questions is at least `step`, and three times what one takes: starts of a program leave room to others.
     """
     timeout *= PATIENCE
     end = time.monotonic() + timeout
@@ -90,7 +90,7 @@ def wait_for(what: str, probe: Callable[[], T], timeout: float = 10, step: float
         now = time.monotonic()
         if now > end:
             raise LabError(f"waited {timeout:g} s for {what}; last answer: {answer!r}")
-        time.sleep(max(step, min(now - asked, LONGEST_STEP)))
+        time.sleep(max(step, min(3 * (now - asked), LONGEST_STEP)))
 
 
 def started(pid: int) -> str | None:

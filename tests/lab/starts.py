@@ -24,7 +24,10 @@ LIBRARIES = (
     *("configobj", "configobj.validate", "encodings.utf_8_sig", "filelock", "pprint"),
     "pyroute2.netlink.nfnetlink.nfctsocket",
 )
-OWN = ("tests.lab.serve", "tests.lab.relay", "tests.lab.flow", "tests.netns.kernel_agent")
+OWN = (
+    *("tests.lab.serve", "tests.lab.relay", "tests.lab.flow"),
+    *("tests.netns.kernel_agent", "tests.netns.dying_agent"),
+)
 AT_THE_START = ("PYTHON", "LC_", "LD_", "LANG", "FAKETIME")  # variables that act before a program runs
 
 

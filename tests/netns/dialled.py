@@ -133,7 +133,7 @@ class Site:
             return good()
 
         try:
-            wait_for(what, run, timeout)
+            wait_for(what, run, timeout, step=0.1)
         except LabError as error:
             raise LabError(f"{error}\n{self.calls()}\n{self.router.mwan('status').stdout}\n{self.history()}") from None
 
