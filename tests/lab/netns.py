@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -94,5 +95,5 @@ class Netns:
 
     def index(self, interface: str) -> int:
         """Interface index."""
-        number: int = self.objects(f"link show dev {interface}")[0]["ifindex"]
-        return number
+        with inside(self.name):
+            return socket.if_nametoindex(interface)

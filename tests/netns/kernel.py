@@ -11,6 +11,8 @@ from typing import Any
 
 from mwan_hook.model import Change, CopyRoutes, Family, Nexthop, Op, Route, Rule
 from tests.lab import Netns, starts, wait_for
+from tests.lab.inside import inside
+from tests.netns import kernel_agent
 
 AGENT = "tests.netns.kernel_agent:main"
 HERE = Path(__file__).resolve().parent
@@ -27,11 +29,14 @@ class Kernel:
         ns.ip("link set lo up")
 
     def call(self, name: str, *words: Any, prefix: tuple[str, ...] = ()) -> Any:
-        """One call of kernel_agent.py inside."""
+        """One call of kernel_agent.py inside; by this process, where it leaves no trace."""
         environment, text = {**os.environ, "PYTHONPATH": str(LIB)}, pickle.dumps((name, words))
         if prefix:
             argv = self.ns.argv(*prefix, self.python, str(HERE / "kernel_agent.py"))
             done = subprocess.run(argv, input=text, capture_output=True, env=environment, check=False, timeout=120)
+        elif name not in kernel_agent.PATCHING:
+            with inside(self.ns.name):
+                return kernel_agent.CALLS[name](*words)
         else:
             done = starts.run(AGENT, [], namespace=self.ns.name, environment=environment, text=text, timeout=120)
         assert done.returncode == 0, done.stderr.decode()
@@ -41,12 +46,17 @@ class Kernel:
         """An interface that is up and has a carrier; its index."""
         self.ns.ip(f"link add {name} type veth peer name {name}-p")
         self.ns.sysctl({f"ipv6/conf/{name}/accept_dad": 0})
-        self.ns.batch(f"link set {name}-p up", f"link set {name} up")
-        for address in addresses:
-            self.ns.ip(f"address add {address} dev {name}" + (" nodad" if ":" in address else ""))
+        given = (f"address add {address} dev {name}" + (" nodad" if ":" in address else "") for address in addresses)
+        self.ns.batch(f"link set {name}-p up", f"link set {name} up", *given)
         index = self.ns.index(name)
-        wait_for("the link-local route", lambda: f"dev {name} " in self.ns.ip("-6 route show fe80::/64"))
+        wait_for("link-local routes", lambda: {name, f"{name}-p"} <= self._link_local())
         return index
+
+    def _link_local(self) -> set[str]:
+        """The devices with such a route; see proc(5): network, length, ..., device."""
+        with inside(self.ns.name):
+            routes = map(str.split, Path("/proc/thread-self/net/ipv6_route").read_text().splitlines())
+        return {route[-1] for route in routes if route[:2] == ["fe80".ljust(32, "0"), "40"]}
 
     def apply(self, *changes: Change) -> list[str]:
         """Make changes; what failed."""

@@ -186,6 +186,7 @@ CALLS: dict[str, Callable[..., Any]] = {
         version,
     )
 }
+PATCHING = (send_cramped.__name__, unfiltered.__name__)  # they change the program
 
 
 def main() -> None:
