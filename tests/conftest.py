@@ -8,7 +8,10 @@ from hypothesis import HealthCheck, settings
 
 from tests.lab.process import interruptible_children
 
-settings.register_profile("shared machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# half of the examples that hypothesis draws by itself: what one run does not draw, a later one does
+settings.register_profile(
+    "shared machine", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("shared machine")
 interruptible_children()
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # with it every start of the program would compile all of it

@@ -1,4 +1,4 @@
-"""tests/processes.py: each test is run once and told as pytest tells it, whatever becomes of its process."""
+"""tests/processes.py: each test is run once and told as pytest tells it, also if its process dies."""
 
 from __future__ import annotations
 

@@ -647,7 +647,7 @@ SIGNS = (
 )
 
 
-@hypothesis_settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@hypothesis_settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.lists(st.sampled_from(WORDS + SIGNS), max_size=40).map("".join))
 def test_any_text_is_a_configuration_or_an_error_of_configuration(tmp_path: Path, text: str) -> None:
     put(tmp_path, text)

@@ -411,7 +411,7 @@ EVENTS = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 @example([("fiber", 1.0), ("fiber", 1.0), ("lte:silent", 1.0), ("kill:stored", 1.0), ("works", 1.0)])
 @given(EVENTS)
 def test_a_world_that_goes_wrong_in_any_order(script: list[tuple[str, float]]) -> None:

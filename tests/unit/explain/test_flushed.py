@@ -70,7 +70,7 @@ def without_ring(root: str) -> None:
         path.unlink()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.randoms(use_true_random=False), st.lists(st.integers(1, 8), min_size=1, max_size=4))
 def test_flushed_in_parts_and_without_the_ring_it_plays_the_same(lot: Random, parts: list[int]) -> None:
     with machine(lot) as (root, made):

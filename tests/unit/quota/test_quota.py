@@ -119,7 +119,7 @@ class Counters(RuleBasedStateMachine):
 
 
 TestCounters = Counters.TestCase
-TestCounters.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+TestCounters.settings = settings(max_examples=75, stateful_step_count=30, deadline=None)
 
 
 def test_what_went_through_before_it_was_first_counted_is_not_counted() -> None:

@@ -353,7 +353,7 @@ class Simulated:
         self.climb, self.killed = begun if self.killed else ladder.ended(begun, "done"), False
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 @given(st.lists(WHAT, max_size=30), st.integers(1, 6))
 def test_a_simulated_line_gets_each_step_once_in_order_and_never_too_many(
     story: list[tuple[str, int]], most: int

@@ -214,5 +214,5 @@ class Verdicts(RuleBasedStateMachine):
                 assert schedule.due(self.state, config, self.state.held_until, False)
 
 
-Verdicts.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+Verdicts.TestCase.settings = settings(max_examples=75, stateful_step_count=40, deadline=None)
 TestVerdicts = Verdicts.TestCase
