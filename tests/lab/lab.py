@@ -140,8 +140,7 @@ class Lab:
         """The machine under test."""
         made = Router(self.netns(name), self.dir / f"{name}-root", self.ledger.add_pid)
         self.routers.append(made)
-        for line in lines:
-            made.plug(line)
+        made.plug(*lines)
         return made
 
     def serve(self, tls: bool = True) -> None:

@@ -75,7 +75,6 @@ class Router:
         self.told_by_hand = False  # what runs store was changed, or could not be stored: the record need not fit it
         for directory in ("etc/mwan-hook", "run", "var/lib", "etc/systemd/network"):
             (root / directory).mkdir(parents=True)
-        self.ns.batch("link set lo up")
         self.ns.sysctl(
             {
                 "ipv6/conf/all/accept_dad": 0,
@@ -87,11 +86,12 @@ class Router:
 
     # -- wires, and what networkd would do with them
 
-    def plug(self, line: Line) -> None:
-        """A new interface with its address and routes."""
-        line.isp.ns.batch(*self.wire(line))
-        self.lines[line.interface] = line
-        self.lease(line)
+    def plug(self, *lines: Line) -> None:
+        """New interfaces with their addresses and routes."""
+        for line in lines:
+            line.isp.ns.batch(*self.wire(line))
+            self.lines[line.interface] = line
+        self.ns.batch("link set lo up", *(step for line in lines for step in self.leased(line)))
 
     def wire(self, line: Line) -> list[str]:
         """ip(8) commands at the provider's end that make the interface."""
