@@ -43,8 +43,8 @@ usage: [DESTDIR=DIR] ./install.sh [install] [--prefix DIR] [--no-start] [--[no-]
     shell             a shell in the router of the demonstration (of a new one if none was kept)
     clean             takes away what --keep has left
 
-Debian packages that are missing are installed with apt (python3 and five modules; for the demonstration iproute2,
-nftables and dnsmasq-base too); elsewhere, or if that fails, the modules go to a private environment.
+Debian packages that are missing are installed with apt (python3 and five modules; for the demonstration iproute2
+and nftables too); elsewhere, or if that fails, the modules go to a private environment.
 WORDS
 }
 

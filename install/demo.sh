@@ -3,7 +3,7 @@
 
 tools() {
     missing=
-    for pair in ip:iproute2 nft:nftables dnsmasq:dnsmasq-base setpriv:util-linux; do
+    for pair in ip:iproute2 nft:nftables setpriv:util-linux; do
         command -v "${pair%%:*}" >/dev/null || missing="$missing ${pair#*:}"
     done
     # shellcheck disable=SC2086 # a list of words

@@ -148,13 +148,6 @@ class Lab:
         places = [f"{isp.ns.name}={isp.name}" for isp in self.isps.values()]
         words = [str(self.dir / "requests"), str(self.certificate()) if tls else "", *places]
         log = self.own("serve", *words, name="serve")
-        said = []
-        for isp in self.isps.values():
-            dns = ["dnsmasq", "-d", "-C", "/dev/null", "-R", "-h", "-x", "", "-u", "root", "--log-facility=-"]
-            answers = [f"--address=/#/{INTERNET4[0]}", f"--address=/#/{INTERNET6[-1]}"]
-            said.append(self.spawn(isp.ns.argv(*dns, *answers), f"dns-{isp.name}"))
-        for file in said:
-            wait_for(f"dnsmasq: {file}", lambda file=file: "started, version" in file.read_text())  # type: ignore[misc]
         wait_for(f"the servers: {log.read_text()}", (self.dir / "requests").exists)
         wait_for(f"the servers: {log.read_text()}", lambda: self._requests()[:1])
 

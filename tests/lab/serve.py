@@ -1,9 +1,10 @@
-"""The servers of the internet: HTTP and HTTPS that tell who came, and echo, in many namespaces by one process.
+"""The servers of the internet: HTTP and HTTPS that tell who came, names, and echo, for many namespaces.
 
     serve.py LOG CERTIFICATE NAMESPACE=NAME...      (an empty CERTIFICATE: no HTTPS)
 
 Ports: 80 and 443 answer well; 8080 is a captive portal, 8081 sends one byte a second, 8082 fails; 7 echoes
-lines (TCP) and datagrams (UDP) with the name of the provider in front.  Each request is a line of JSON in LOG.
+lines (TCP) and datagrams (UDP) with the name of the provider in front; 53 has an address for any name.  Each request
+over HTTP is a line of JSON in LOG.
 """
 
 from __future__ import annotations
@@ -16,13 +17,15 @@ import ssl
 import sys
 import threading
 import time
+from itertools import product
 from typing import TextIO
 from urllib.parse import unquote
 
+from tests.lab import names
 from tests.lab.inside import enter
 
 NETWORK_MANAGER = "NetworkManager is online\n"  # as nmcheck.gnome.org sends it, line feed included
-PORTAL, SLOW, BROKEN, ECHO = 8080, 8081, 8082, 7
+PORTAL, SLOW, BROKEN, ECHO, NAMES = 8080, 8081, 8082, 7, 53
 IP_PKTINFO = 8  # linux/in.h; Python 3.11 has no name for it
 DATAGRAM = (
     (socket.AF_INET, "0.0.0.0", socket.IPPROTO_IP, IP_PKTINFO),
@@ -67,16 +70,16 @@ class World:
     def open(self, namespace: str, isp: str) -> None:
         """Listen in one namespace."""
         enter(namespace)
-        for port in (80, 443, PORTAL, SLOW, BROKEN, ECHO):
+        for port in (80, 443, PORTAL, SLOW, BROKEN, ECHO, NAMES):
             server = socket.create_server(("::", port), family=socket.AF_INET6, backlog=64, dualstack_ipv6=True)
             self.waiting.register(server, selectors.EVENT_READ, (isp, port))
-        for family, anywhere, level, option in DATAGRAM:
-            echo = socket.socket(family, socket.SOCK_DGRAM)
+        for port, (family, anywhere, level, option) in product((ECHO, NAMES), DATAGRAM):
+            datagrams = socket.socket(family, socket.SOCK_DGRAM)
             if family == socket.AF_INET6:
-                echo.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            echo.setsockopt(level, option, 1)
-            echo.bind((anywhere, ECHO))
-            self.waiting.register(echo, selectors.EVENT_READ, (isp, 0))
+                datagrams.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            datagrams.setsockopt(level, option, 1)
+            datagrams.bind((anywhere, port))
+            self.waiting.register(datagrams, selectors.EVENT_READ, (isp, port))
 
     def forever(self) -> None:
         """Serve until killed."""
@@ -85,8 +88,8 @@ class World:
                 isp, port = key.data
                 sock = key.fileobj
                 assert isinstance(sock, socket.socket)
-                if port == 0:
-                    echo_datagram(sock, isp)
+                if sock.type == socket.SOCK_DGRAM:
+                    answer_datagram(sock, isp, port)
                 else:
                     connection, peer = sock.accept()
                     client = peer[0].removeprefix("::ffff:")
@@ -98,6 +101,8 @@ class World:
             connection.settimeout(60)
             if port == ECHO:
                 echo_lines(connection, isp)
+            elif port == NAMES:
+                answer_questions(connection)
             elif port == 443:
                 with self.tls.wrap_socket(connection, server_side=True) as secure:
                     self.http(secure, client, isp, port)
@@ -142,11 +147,20 @@ def echo_lines(connection: socket.socket, isp: str) -> None:
             file.write(f"{isp} ".encode() + line)
 
 
-def echo_datagram(sock: socket.socket, isp: str) -> None:
+def answer_questions(connection: socket.socket) -> None:
+    """TCP: each question has its length in front, and so has the answer."""
+    with connection.makefile("rwb", buffering=0) as file:
+        while length := int.from_bytes(file.read(2) or b"", "big"):
+            reply = names.answer(file.read(length) or b"")
+            file.write(len(reply).to_bytes(2, "big") + reply)
+
+
+def answer_datagram(sock: socket.socket, isp: str, port: int) -> None:
     """UDP: the same; the answer leaves from the address that was asked."""
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, ValueError):
         data, asked, _, peer = sock.recvmsg(2048, 256)
-        sock.sendmsg([f"{isp} ".encode() + data], asked, 0, peer)
+        reply = names.answer(data) if port == NAMES else f"{isp} ".encode() + data
+        sock.sendmsg([reply], asked, 0, peer)
 
 
 def main() -> None:
