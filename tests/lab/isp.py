@@ -23,10 +23,10 @@ CHAINS = ("PRE", "IN", "OUT")
 # ARP has no table in `inet`; `seen` holds what came from the customer
 RULES = """
 table inet lab {
- set seen { type ipv4_addr . ipv4_addr . inet_proto . inet_service; flags dynamic; size 65535; }
- set seen6 { type ipv6_addr . ipv6_addr . inet_proto . inet_service; flags dynamic; size 65535; }
- set ping { type ipv4_addr . ipv4_addr; flags dynamic; size 65535; }
- set ping6 { type ipv6_addr . ipv6_addr; flags dynamic; size 65535; }
+ set seen { type ipv4_addr . ipv4_addr . inet_proto . inet_service; flags dynamic; size 1000; }
+ set seen6 { type ipv6_addr . ipv6_addr . inet_proto . inet_service; flags dynamic; size 1000; }
+ set ping { type ipv4_addr . ipv4_addr; flags dynamic; size 1000; }
+ set ping6 { type ipv6_addr . ipv6_addr; flags dynamic; size 1000; }
  chain RAW {
   type filter hook prerouting priority raw
   iifname != "lan" accept
