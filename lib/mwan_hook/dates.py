@@ -25,6 +25,12 @@ def local(at: float, form: str) -> str:
         return f"{at:.0f}"
 
 
+def midnight(day: str) -> float:
+    """The beginning here of a day as it stands in a calendar: YYYY-MM-DD.  Raises ValueError, OverflowError."""
+    year, month, number = map(int, day.split("-"))
+    return time.mktime((year, month, number, 0, 0, 0, 0, 0, -1))
+
+
 def same_day(at: float, other: float) -> bool:
     """Whether two moments are of one day here."""
     return local(at, "%Y-%m-%d") == local(other, "%Y-%m-%d")

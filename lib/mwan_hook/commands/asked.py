@@ -40,7 +40,8 @@ def destinations(word: str, view: Situation) -> list[str]:
     from mwan_hook.commands.trace import addresses_of
 
     dotted = "." in word or ":" in word
-    _refuse_idle(word, view)
+    if any(entry.name == word for entry in view.config.uplinks):
+        raise MwanError(f"{word} is not used: no interface matches it")
     if not dotted:
         _refuse_near_misses(word, view)
     more = "" if dotted else f"; {_known(view)}"
@@ -50,11 +51,6 @@ def destinations(word: str, view: Situation) -> list[str]:
         raise MwanError(f"{word} is no uplink, and may be a destination: {_said(error, word)}{more}") from error
     except MwanError as error:
         raise UsageError(f"{word} is neither an uplink nor a destination: {_said(error, word)}{more}") from error
-
-
-def _refuse_idle(word: str, view: Situation) -> None:
-    if any(entry.name == word for entry in view.config.uplinks):
-        raise MwanError(f"{word} is not used: no interface matches it")
 
 
 def _refuse_near_misses(word: str, view: Situation) -> None:

@@ -10,7 +10,7 @@ import time
 from mwan_hook import config
 from mwan_hook.config import read
 from mwan_hook.machine import names
-from mwan_hook.model import ConfigError, MwanError
+from mwan_hook.model import MwanError
 from mwan_hook.say import complain, say
 from mwan_hook.store import chores, files, holder, spool, wake
 
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from mwan_hook.store.spool import SpoolFile
-
-    Content = dict[str, object]
 
 BACKOFF = 1.0  # seconds before a spool that cannot be emptied makes systemd start us again
 POLL = 0.1  # seconds between two looks while a page is made
@@ -102,67 +100,50 @@ class _Page:
 def _done(root: str, entry: SpoolFile, group: int) -> Sequence[str]:
     """Do one; what went wrong."""
     try:
-        return _KINDS[entry.name](root, entry.content, group) if entry.name in _KINDS else ()
-    except (MwanError, ConfigError, OSError, ValueError) as error:
+        found = _KINDS[entry.name](root, entry.content, group) if entry.name in _KINDS else None
+    except (MwanError, OSError, ValueError) as error:
         return (f"{entry.name}: {error}",)
+    return found or ()
 
 
-def _attend(root: str, _content: Content, _group: int) -> Sequence[str]:
-    for path in (files.STATE_LOCK, files.PROBE_LOCK):
-        complain([words for words in (holder.attend(files.under(root, path)).words,) if words])
-    return ()
-
-
-def _open(root: str, _content: Content, group: int) -> Sequence[str]:
+def _open(root: str, group: int) -> Sequence[str]:
     opened = _opened if _may_write(root) else _closed
     return [words for path in read.places(root) if (words := opened(path, group))]
 
 
-def _name(root: str, content: Content, _group: int) -> Sequence[str]:
-    return names.asked_for(root, content) if _may_write(root) else ()
+def _attend(root: str) -> None:
+    found = [holder.attend(files.under(root, path)).words for path in (files.STATE_LOCK, files.PROBE_LOCK)]
+    complain(filter(None, found))
 
 
-def _repair(root: str, _content: Content, _group: int) -> Sequence[str]:
-    wake.repair(root)
-    return ()
-
-
-def _record(root: str, _content: Content, _group: int) -> Sequence[str]:
-    wake.flush(root)
-    return ()
-
-
-def _textfile(root: str, _content: Content, _group: int) -> Sequence[str]:
+def _textfile(root: str) -> None:
     from mwan_hook.run import prometheus
 
     complain(prometheus.write(root, config.load(root)))
-    return ()
 
 
-def _report(root: str, _content: Content, _group: int) -> Sequence[str]:
+def _report(root: str) -> None:
     from mwan_hook.explain.report import publish
 
     complain(publish.refreshed(root, config.load(root)))
-    return ()
 
 
-def _dial(root: str, _content: Content, _group: int) -> Sequence[str]:
+def _dial(root: str) -> None:
     from mwan_hook.run import activation
 
     activation.serve(root, config.load(root))
-    return ()
 
 
 # What is done for each kind; the owners of files are put right with all of them.
-_KINDS: dict[str, Callable[[str, Content, int], Sequence[str]]] = {
-    chores.HOLDERS: _attend,
-    chores.CONFIGURATION: _open,
-    chores.NAMES: _name,
-    chores.TEXTFILE: _textfile,
-    chores.REPAIR: _repair,
-    chores.RECORD: _record,
-    chores.REPORT: _report,
-    chores.DIALS: _dial,
+_KINDS: dict[str, Callable[[str, dict[str, object], int], Sequence[str] | None]] = {
+    chores.HOLDERS: lambda root, *_: _attend(root),
+    chores.CONFIGURATION: lambda root, _, group: _open(root, group),
+    chores.NAMES: lambda root, content, _: names.asked_for(root, content) if _may_write(root) else (),
+    chores.TEXTFILE: lambda root, *_: _textfile(root),
+    chores.REPAIR: lambda root, *_: wake.repair(root),
+    chores.RECORD: lambda root, *_: wake.flush(root),
+    chores.REPORT: lambda root, *_: _report(root),
+    chores.DIALS: lambda root, *_: _dial(root),
 }
 
 

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from mwan_hook.doctor.finding import Finding, Fix
-    from mwan_hook.doctor.fix import Writing
 
 LABEL = 10  # columns of a label with its indent
 CONFIGURATION = 2  # the exit code of a bad one
@@ -72,13 +71,9 @@ def _fix(root: str, found: Sequence[Finding]) -> Fixes:
     done.files, done.links = dict(writing.files), dict(writing.links)
     for fix in fixes:
         _set(fix, done)
-        if fix.commands and _touched(fix, writing):
+        if fix.path in writing.files or any(path in writing.links for path, _ in fix.links):
             done.commands += [command for command in fix.commands if command not in done.commands]
     return done
-
-
-def _touched(fix: Fix, writing: Writing) -> bool:
-    return fix.path in writing.files or any(path in writing.links for path, _ in fix.links)
 
 
 def _set(fix: Fix, done: Fixes) -> None:

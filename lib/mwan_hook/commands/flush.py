@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 
 from mwan_hook import config
 from mwan_hook.commands.following import or_defaults
@@ -28,7 +29,6 @@ from mwan_hook.model import (
     Rule,
     State,
     Status,
-    Sysctl,
 )
 from mwan_hook.routing.former import after_renames
 from mwan_hook.routing.nexthops import difference
@@ -82,7 +82,8 @@ def run(root: str) -> int:
             _notify_flushed(root, state)
             if state.dials:
                 _hang_up(root, state, _others(protocols[0], state))
-            _forget(root)
+            with suppress(FileNotFoundError):  # without routes the verdicts mean nothing
+                os.unlink(files.under(root, files.STATE))
         names.remove(root)
     complain((*(errors if work.all else ()), *kept))
     return 1 if work.out or kept else 0  # a default that the kernel no longer takes is for its owner to make anew
@@ -157,7 +158,8 @@ def _work(protocols: Sequence[int], state: State) -> _Work:
     back = [_change(Op.APPEND, _sourced(route, able)) for route in gone if not theirs.issuperset(_legs(route))]
     out = [*deletions(rules), *(_change(Op.DELETE, route) for route in ours)]
     out += difference((), Pool(ours=objects))[1]
-    out += [Change(Op.REPLACE, old) for old in after_renames(state.sysctls, links) if _differs(old)]
+    before = after_renames(state.sysctls, links)
+    out += [Change(Op.REPLACE, old) for old in before if sysctl.read(old.key) not in (None, old.value)]
     return _Work(back, out, links)
 
 
@@ -196,10 +198,6 @@ def _change(op: Op, what: Route) -> Change:
     return Change(op, what, what.table, what.family)
 
 
-def _differs(old: Sysctl) -> bool:
-    return sysctl.read(old.key) not in (None, old.value)
-
-
 def _notify_flushed(root: str, state: State) -> None:
     """Before the state is forgotten; once.  The caller holds the state lock."""
     if not state.boot_id or not channels.needed(root, or_defaults(root).config):
@@ -224,11 +222,3 @@ def _hang_up(root: str, state: State, another: Callable[[str], bool]) -> None:
         from mwan_hook.run import activation
 
         complain(attempted(partial(activation.dismiss, root, or_defaults(root).config, name, record)))
-
-
-def _forget(root: str) -> None:
-    """Forget the verdicts: without routes they mean nothing."""
-    try:
-        os.unlink(files.under(root, files.STATE))
-    except FileNotFoundError:
-        return

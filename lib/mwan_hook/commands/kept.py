@@ -47,8 +47,8 @@ def connections(judged: Judged, asked: Question, source: str | None) -> list[For
     if asked.iif:
         return []
     try:
-        found = list(sockets.everything())
-        around = Around(judged, spared.Surroundings(found, sockets.networks(), _names(judged)), planned=False)
+        found, names = list(sockets.everything()), {link.index: link.name for link in judged.scene.snapshot.links}
+        around = Around(judged, spared.Surroundings(found, sockets.networks(), names), planned=False)
     except (MwanError, OSError):
         return []  # a kernel without sock_diag
     there = [one for one in found if one.peer == asked.destination and spared.has_peer(one)]
@@ -57,10 +57,6 @@ def connections(judged: Judged, asked: Question, source: str | None) -> list[For
     protocol = asked.proto if asked.proto in _NAMES else TCP
     made = Socket(asked.family.af, protocol, spared.ESTABLISHED, source, 0, asked.destination, asked.dport, asked.oif)
     return [_foretold(judged, around, made, is_open=False)]
-
-
-def _names(judged: Judged) -> dict[int, str]:
-    return {link.index: link.name for link in judged.scene.snapshot.links}
 
 
 def _foretold(judged: Judged, around: Around, one: Socket, is_open: bool) -> Foretold:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from mwan_hook import config
 from mwan_hook.commands import screen
 from mwan_hook.commands.screen import Sentence
+from mwan_hook.commands.status_json import target
 from mwan_hook.model import Connectivity, Family, Result, Round, Uplink
 from mwan_hook.probes import runner
 from mwan_hook.run import look
@@ -77,9 +78,9 @@ def _lines(uplink: Uplink, rounds: dict[tuple[str, Family], Round]) -> list[str]
             continue
         word = f"{int(one.connectivity)} ({one.connectivity.word})"
         lines.append(f"{uplink.name} {uplink.interface} {family.value} {word} {one.reason}; {one.wire_bytes} bytes")
-        for target in one.targets:
-            time = f"{target.rtt_ms:.1f} ms" if target.rtt_ms is not None else "-"
-            lines.append(f"  {target.target}  {target.connectivity.word}  {time}  {target.error or ''}".rstrip())
+        for seen in one.targets:
+            time = f"{seen.rtt_ms:.1f} ms" if seen.rtt_ms is not None else "-"
+            lines.append(f"  {seen.target}  {seen.connectivity.word}  {time}  {seen.error or ''}".rstrip())
     return [line for line in lines if line]
 
 
@@ -97,10 +98,7 @@ def _document(uplink: Uplink, rounds: dict[tuple[str, Family], Round]) -> dict[s
             "reason": one.reason,
             "latency_ms": one.latency_ms,
             "wire_bytes": one.wire_bytes,
-            "targets": [
-                {"target": t.target, "connectivity": t.connectivity.word, "rtt_ms": t.rtt_ms, "error": t.error}
-                for t in one.targets
-            ],
+            "targets": list(map(target, one.targets)),
         }
     words = [value["connectivity"] for key, value in found.items() if key != "interface"]
     found["connectivity"] = max(words, key=lambda word: Connectivity[word.upper()], default="unknown")

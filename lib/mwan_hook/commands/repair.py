@@ -69,7 +69,7 @@ def by_hand(root: str, name: str, step: str, yes: bool) -> int:
     if os.geteuid():
         raise StepRefusedError("a repair step needs root")
     loaded = config.load(root)
-    with _alone(root):
+    with filelocked.repairer(root, WAIT):
         work = Work(root, loaded, _one(root, loaded, name), "by hand")
         if refusal := STEPS[step].refusal(work):
             raise StepRefusedError(f"{work.uplink.name}: the step {step} cannot be done: {refusal}")
@@ -79,10 +79,6 @@ def by_hand(root: str, name: str, step: str, yes: bool) -> int:
         code = mending.Mender(root, loaded).by_hand(work, step)
         say((f"{work.uplink.name}: {step} {'failed' if code else 'is done'} after {time.monotonic() - begun:.1f} s",))
         return code
-
-
-def _alone(root: str) -> filelocked.FileLocked:
-    return filelocked.repairer(root, WAIT)
 
 
 def _one(root: str, loaded: Loaded, name: str) -> Uplink:

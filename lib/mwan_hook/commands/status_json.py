@@ -137,7 +137,7 @@ def _family(seen: Scene, uplink: Uplink, family: Family, state: FamilyState) -> 
         "good": state.good,
         "bad": state.bad,
         "held_until": when(state.held_until),
-        "latency_ms": _rounded(state.latency_ms),
+        "latency_ms": None if state.latency_ms is None else round(state.latency_ms, 2),
         "reason": state.reason,
         "quality": _quality(uplink, state, seen.now),
         "probed_at": when(state.probed_at),
@@ -145,11 +145,12 @@ def _family(seen: Scene, uplink: Uplink, family: Family, state: FamilyState) -> 
         "probe_bytes": state.probe_bytes,
         "aborted": state.aborted,
         "evidence": _evidence(state, when),
-        "targets": list(map(_target, state.targets)),
+        "targets": list(map(target, state.targets)),
     }
 
 
-def _target(one: TargetResult) -> dict[str, Any]:
+def target(one: TargetResult) -> dict[str, Any]:
+    """What one target answered."""
     return {
         "target": one.target,
         "connectivity": Connectivity(one.connectivity).word,
@@ -174,7 +175,3 @@ def _evidence(state: FamilyState, when: Callable[[float | None], str | None]) ->
         return None
     begun, answered = known.seen
     return {"new": begun, "answered": answered, "silent": known.silent, "at": when(known.seen_at)}
-
-
-def _rounded(ms: float | None) -> float | None:
-    return None if ms is None else round(ms, 2)

@@ -222,11 +222,11 @@ def _names(judged: Judged | None, devices: dict[int, Device], asked: Question) -
         return Names(devices=devices)
     seen, state = judged.scene, judged.state
     tables = {seen.config.routing.default_table: SHARED, **seen.named_tables}
-    known = {}
-    for uplink in seen.uplinks:
-        memory = state.uplinks.get(uplink.name, UplinkState())
-        if uplink.link:
-            known[uplink.link.index] = (uplink.name, memory.family(asked.family).word)
+    known = {
+        one.link.index: (one.name, state.uplinks.get(one.name, UplinkState()).family(asked.family).word)
+        for one in seen.uplinks
+        if one.link
+    }
     if not any(course.mark for course in seen.bound.policies):
         return Names(tables, devices, known)
     from mwan_hook.trace import marks

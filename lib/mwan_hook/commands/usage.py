@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
-
-from mwan_hook import columns, config
+from mwan_hook import columns, config, dates
 from mwan_hook.commands import screen
+from mwan_hook.durations import DAY
 from mwan_hook.model import Stage, UsageError
 from mwan_hook.phrases import many
 from mwan_hook.quota import usage as quota
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from mwan_hook.run.scene import Judged
 
 HEADER = ("QUOTA", "USED", "OF", "PERCENT", "RESETS", "FORECAST", "")
-DAY = 86400.0
 
 
 def run(root: str, name: str | None, figure: int | None, save: bool) -> int:
@@ -101,14 +99,9 @@ def _outlook(judged: Judged, usage: Usage) -> tuple[str, float, int | None]:
     if not usage.period:
         return "", 0.0, None
     resets = quota.next_day(usage.period, usage.reset_day)
-    left = max(0.0, (_midnight(resets) - judged.scene.wall) / DAY)
-    elapsed = (judged.scene.wall - _midnight(max(usage.period, usage.first))) / DAY
+    left = max(0.0, (dates.midnight(resets) - judged.scene.wall) / DAY)
+    elapsed = (judged.scene.wall - dates.midnight(max(usage.period, usage.first))) / DAY
     return resets, left, words.forecast(quota.used(usage), elapsed, left)
-
-
-def _midnight(day: str) -> float:
-    year, month, number = map(int, day.split("-"))
-    return time.mktime((year, month, number, 0, 0, 0, 0, 0, -1))
 
 
 def document(judged: Judged, uplink: Uplink) -> dict[str, Any]:

@@ -80,12 +80,9 @@ def _of_round(uplink: Uplink, way: Way, one: FamilyState) -> str:
         return LATENCY
     if one.degraded:
         return _measured(one)
-    return "" if _is_well(one) else _by_answers(uplink, way, one)
-
-
-def _is_well(one: FamilyState) -> bool:
-    """Whether nothing else has died: it answers again and is not trusted yet, or was not asked since it is back."""
-    return bool(one.good) or not (one.bad or one.targets)
+    if one.good or not (one.bad or one.targets):
+        return ""  # it answers again and is not trusted yet, or was not asked since it is back
+    return _by_answers(uplink, way, one)
 
 
 def _by_answers(uplink: Uplink, way: Way, one: FamilyState) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from mwan_hook import dates
 from mwan_hook.durations import HOUR, duration
 
@@ -46,7 +44,6 @@ def since(view: Situation, moment: float) -> str:
 def day(view: Situation, text: str) -> float | None:
     """The CLOCK_BOOTTIME moment at which a day (YYYY-MM-DD) begins here; None where that is no day."""
     try:
-        begins = time.mktime(time.strptime(text, "%Y-%m-%d"))
+        return dates.midnight(text) - view.wall + view.now
     except (ValueError, OverflowError):
         return None
-    return begins - view.wall + view.now

@@ -90,12 +90,12 @@ def notes(view: Situation, uplink: Uplink) -> list[Reason]:
     record = view.state.dials.get(uplink.name)
     if uplink.config.dial is None or record is None or not record.phase.is_up:
         return []
-    found, words = [], _words(uplink, record)
+    words = _words(uplink, record)
     if not record.ours:
         return [Reason("not_ours", uplink.name)]
     if record.phase is Phase.LINGERING:
         return [Reason("lingers", uplink.name, None, words, record.linger_until)]
-    found.append(Reason("dialled", uplink.name, None, words))
+    found = [Reason("dialled", uplink.name, None, words)]
     if record.hand_until > view.now:
         found.append(Reason("by_hand", uplink.name, None, {}, record.hand_until if record.hand_until < FAR else None))
     return found

@@ -91,11 +91,11 @@ def _hindrance(view: Situation, uplink: Uplink, family: Family) -> str:
 def _without(view: Situation, uplink: Uplink) -> str:
     """What happens when the only uplink fails."""
     spare = [one.name for one in view.uplinks if one.config.dial and one.enabled and one.name != uplink.name]
-    return f"{listed(spare)} {'are' if len(spare) > 1 else 'is'} dialled" if spare else _resort(view)
-
-
-def _resort(view: Situation) -> str:
-    return RESORTS[view.config.routing.last_resort]
+    return (
+        f"{listed(spare)} {'are' if len(spare) > 1 else 'is'} dialled"
+        if spare
+        else RESORTS[view.config.routing.last_resort]
+    )
 
 
 def standing_by(view: Situation, uplink: Uplink, found: Carriage) -> Reason:

@@ -135,13 +135,11 @@ def _in_main(step: Step, outcome: Outcome, *, default: bool) -> str:
     """The kind of a route of the main table, or of another one that a rule of ours or the kernel's leads to."""
     if step.table != MAIN_TABLE:
         return "by_rule"
-    return "main_default" if default else "pieces" if _is_piece(outcome) else "specific"
-
-
-def _is_piece(outcome: Outcome) -> bool:
-    """Whether the route is as wide as the halves of a default that VPNs lay."""
+    if default:
+        return "main_default"
     entry = outcome.entry
-    return entry is not None and entry.length <= DISGUISED[entry.route.family]
+    as_wide_as_halves = entry is not None and entry.length <= DISGUISED[entry.route.family]  # which VPNs lay
+    return "pieces" if as_wide_as_halves else "specific"
 
 
 def _policy_of(rule: AnyRule, view: Situation) -> str:

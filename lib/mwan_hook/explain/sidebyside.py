@@ -182,7 +182,7 @@ def document(found: Comparison, told: Told, options: Sequence[str], notes: Itera
         "gaps": found.gaps,
         "observed_seconds": round(found.observed, 3),
         "unknown_seconds": round(found.unknown, 3),
-        "with": dict(map(_pair, options)),
+        "with": {key.strip(): value.strip() for key, _, value in (option.partition("=") for option in options)},
         "same": told.same,
         "recorded": _sums(found.recorded, told.recorded),
         "replayed": _sums(found.replayed, told.replayed),
@@ -190,11 +190,6 @@ def document(found: Comparison, told: Told, options: Sequence[str], notes: Itera
         "only_replayed": list(map(_plain, told.new)),
         "notes": [*([HONESTY] if options else ()), *notes],
     }
-
-
-def _pair(option: str) -> tuple[str, str]:
-    key, _, value = option.partition("=")
-    return key.strip(), value.strip()
 
 
 def _sums(history: History, transitions: int) -> dict[str, Any]:

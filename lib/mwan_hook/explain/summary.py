@@ -31,6 +31,9 @@ class _Probes(NamedTuple):
     round_trips: dict[str, int]
 
 
+_NOT_ASKED = _Probes([0, 0], [0, 0], {})
+
+
 def summed(frames: Iterable[Frame], since: float, until: float) -> tuple[Hour, ...]:
     """What the frames show of the time from ``since`` to ``until``, seconds since the epoch.
 
@@ -123,14 +126,14 @@ class _Sums:
     def _hour_of(self, begin: int) -> Hour:
         since, until = max(begin, self._since), min(begin + HOUR, self._until)
         nothing = [(self._since, NOT_OBSERVED)]
-        lines = tuple(
-            _line_hour(line, stretches, self._probes.get((begin, line)))
-            for line in self._lines
-            if (stretches := tuple(_within(self._changes.get(line, nothing), begin, since, until)))
-            and (not _blank(stretches) or (begin, line) in self._probes)
-        )
+        lines = []
+        for line in self._lines:
+            stretches = tuple(_within(self._changes.get(line, nothing), begin, since, until))
+            (sent, lost), (out_sent, out_lost), round_trips = self._probes.get((begin, line), _NOT_ASKED)
+            if any(one.word != UNKNOWN for one in stretches) or (stretches and (begin, line) in self._probes):
+                lines.append(LineHour(*line, stretches, sent, lost, out_sent, out_lost, {**round_trips}))
         moved = tuple(Moved(name, *counts) for (hour, name), counts in self._moved.items() if hour == begin)
-        return Hour(float(begin), since, until, lines, moved)
+        return Hour(float(begin), since, until, tuple(lines), moved)
 
 
 def _hour(wall: float) -> int:
@@ -143,20 +146,6 @@ def _within(changes: Sequence[tuple[float, Condition]], begin: int, since: float
         end = changes[number + 1][0] if number + 1 < len(changes) else until
         if max(at, since) < min(end, until):
             yield Stretch(round(max(at, since) - begin, 3), *standing)
-
-
-def _blank(stretches: Sequence[Stretch]) -> bool:
-    return all(stretch.word == UNKNOWN for stretch in stretches)
-
-
-def _line_hour(line: Line, stretches: tuple[Stretch, ...], probes: _Probes | None) -> LineHour:
-    found = LineHour(*line, stretches)
-    if probes is None:
-        return found
-    (sent, lost), (out_sent, out_lost) = probes.up, probes.out
-    return found._replace(
-        sent=sent, lost=lost, out_sent=out_sent, out_lost=out_lost, round_trips=dict(probes.round_trips)
-    )
 
 
 def _was_up(frame: Frame, line: Line) -> bool:

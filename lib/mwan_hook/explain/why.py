@@ -21,12 +21,6 @@ if TYPE_CHECKING:
     Telling = Callable[[Situation, Uplink, Carriage], list[Reason]]
 
 
-def lines(seen: Judged | Frame, name: str, width: int) -> list[str]:
-    """The whole story of an uplink, or of all of a template, for so many columns."""
-    view = view_of(seen, readable=True)
-    return story_lines(view, named(view, name), width)
-
-
 def story_lines(view: Situation, uplinks: Sequence[Uplink], width: int) -> list[str]:
     """The whole stories of uplinks, for so many columns."""
     paragraphs = [text for uplink in uplinks for text in story(view, uplink)]

@@ -9,7 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mwan_hook.trace.values import KernelAnswer, Step, Trace
+    from mwan_hook.trace.values import KernelAnswer, Trace
     from mwan_hook.trace.words import Names
 
 STYLES = (
@@ -26,9 +26,10 @@ def mermaid(done: Trace, answer: KernelAnswer | None, names: Names) -> Iterator[
     yield f"  question([{_text(words.question(done.question, names))}])"
     last, edge = "question", ""
     for number, step in enumerate(done.steps):
-        yield f"  r{number}[{_text(f'{step.rule.priority} {words.rule(step.rule, names)}')}]:::{_kind(step)}"
+        yield f"  r{number}[{_text(f'{step.rule.priority} {words.rule(step.rule, names)}')}]:::{step.kind}"
         yield f"  {last} -->{edge} r{number}"
-        last, edge = f"r{number}", f"|{_text(_onwards(step, names))}|"
+        said = words.found(step, names) or [step.why]
+        last, edge = f"r{number}", f"|{_text(said[-1])}|"
     yield from _result(done, names, last, edge)
     if answer:
         same = agree(done.outcome, answer)
@@ -36,15 +37,6 @@ def mermaid(done: Trace, answer: KernelAnswer | None, names: Names) -> Iterator[
         yield f"  kernel[/{_text(word)}/]:::{'taken' if same else 'refused'}"
         yield "  result -.- kernel"
     yield from (f"  {style}" for style in STYLES)
-
-
-def _kind(step: Step) -> str:
-    return "taken" if step.decided else "asked" if step.matched else "passed"
-
-
-def _onwards(step: Step, names: Names) -> str:
-    lines = words.found(step, names)
-    return lines[-1] if lines else step.why
 
 
 def _result(done: Trace, names: Names, last: str, edge: str) -> Iterator[str]:

@@ -91,15 +91,14 @@ def _wrapped(text: str, width: int) -> list[str]:
 
 def _row(parts: list[str], y: int, step: Step, names: Names) -> int:
     """A rule and, where it was asked, its table; returns the lower edge."""
-    kind = "taken" if step.decided else "asked" if step.matched else "passed"
     head = _wrapped(f"{step.rule.priority} {words.rule(step.rule, names)}", COLUMNS[0])
-    bottom = _box(parts, MARGIN, y, LEFT, Box(kind, (*head, *_wrapped(step.why, COLUMNS[0]))), bold=len(head))
+    bottom = _box(parts, MARGIN, y, LEFT, Box(step.kind, (*head, *_wrapped(step.why, COLUMNS[0]))), bold=len(head))
     found = [part for line in words.found(step, names) for part in _wrapped(line, COLUMNS[1])]
     if not found:
         return bottom
     middle = y + PAD + LINE // 2
     parts.append(_line(MARGIN + LEFT, middle, WIDTH - MARGIN - RIGHT, middle))
-    return max(bottom, _box(parts, WIDTH - MARGIN - RIGHT, y, RIGHT, Box(kind, tuple(found)), bold=0))
+    return max(bottom, _box(parts, WIDTH - MARGIN - RIGHT, y, RIGHT, Box(step.kind, tuple(found)), bold=0))
 
 
 def _result(parts: list[str], y: int, outcome: Outcome, names: Names) -> int:

@@ -54,7 +54,8 @@ def _lookup4(fitting: Sequence[RouteEntry], asked: Question, ground: KernelState
             legs = tuple(leg for leg in entry.legs if not leg.dead and oif in (0, leg.index))
             if legs:
                 return TableAnswer(entry, legs, tuple(passed), _rivals(entry, ordered, asked))
-            passed.append(Skipped(entry, _why_no_leg(entry, oif)))
+            elsewhere = oif and not all(leg.dead for leg in entry.legs)
+            passed.append(Skipped(entry, "not through the oif asked for" if elsewhere else DEAD))
             if entry.nhid:  # the kernel then leaves this place of the tree for a shorter prefix
                 missed.add(_network(entry))
     return TableAnswer(None, (), tuple(passed))
@@ -77,10 +78,6 @@ def _rivals(entry: RouteEntry, ordered: Sequence[RouteEntry], asked: Question) -
 def _network(entry: RouteEntry) -> bytes:
     dst = entry.route.dst
     return bytes(4) if dst == DEFAULT else packed(split(dst)[0])
-
-
-def _why_no_leg(entry: RouteEntry, oif: int) -> str:
-    return DEAD if all(leg.dead for leg in entry.legs) else "not through the oif asked for" if oif else DEAD
 
 
 def _lookup6(fitting: Sequence[RouteEntry], asked: Question, ground: KernelState) -> TableAnswer:

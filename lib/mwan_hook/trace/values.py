@@ -147,6 +147,11 @@ class Step(NamedTuple):
     kept: tuple[Leg, ...] = ()  # legs that are not suppressed, where some are
     decided: bool = False  # the walk ended here
 
+    @property
+    def kind(self) -> str:
+        """How pictures show it."""
+        return "taken" if self.decided else "asked" if self.matched else "passed"
+
 
 class Outcome(NamedTuple):
     """How the walk ended: a route with its legs, or an error; with both a route that refuses."""

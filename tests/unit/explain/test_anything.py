@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from mwan_hook.explain import document, reasons, why, words
 from mwan_hook.explain.carriage import carriages
+from mwan_hook.explain.frame import Frame
 from mwan_hook.explain.reasons import CARRIES, ROWS
 from mwan_hook.explain.values import Situation
 from mwan_hook.model import (
@@ -200,18 +201,23 @@ def test_every_sentence_ends_and_what_would_change_it_does_not() -> None:
         assert not row.change.endswith(".")
 
 
+def lines(seen: Frame, name: str, width: int) -> list[str]:
+    view = why.view_of(seen, readable=True)
+    return why.story_lines(view, why.named(view, name), width)
+
+
 def test_lines_fit_the_columns_that_there_are() -> None:
     seen = frame((line(1, "fiber"), line(2, "lte")), NOW)
     assert seen.wall == BOOTED + NOW
     for width in (40, 80, 200):
-        found = why.lines(seen, "lte", width)
+        found = lines(seen, "lte", width)
         assert found[0].startswith("lte (eth2) is online and stands by") and max(map(len, found)) <= width
-    assert why.lines(seen, "eth2", 80) == why.lines(seen, "lte", 80)
-    assert why.lines(seen, "nothing", 80) == []
+    assert lines(seen, "eth2", 80) == lines(seen, "lte", 80)
+    assert lines(seen, "nothing", 80) == []
 
 
 def test_all_uplinks_of_a_template_are_told() -> None:
     made = [line(number, f"usb@eth{number}") for number in (1, 2)]
     made = [one._replace(config=one.config._replace(name="usb")) for one in made]
-    found = why.lines(frame(made), "usb", 80)
+    found = lines(frame(made), "usb", 80)
     assert sum(text.startswith(("usb@eth1 ", "usb@eth2 ")) for text in found) == 2

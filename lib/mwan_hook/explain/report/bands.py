@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+
 from mwan_hook.explain.report import words
 from mwan_hook.explain.report.charts import plot
 from mwan_hook.markup import escaped
@@ -48,13 +50,8 @@ def _drawn(periods: Sequence[Period], span: Across) -> Iterator[Period]:
 
 def _joined(periods: Sequence[Period]) -> list[Period]:
     """Periods of one word and cause as one: who carried is not drawn, and a seam would be."""
-    found: list[Period] = []
-    for period in periods:
-        if found and (found[-1].word, found[-1].cause) == (period.word, period.cause):
-            found[-1] = found[-1]._replace(end=period.end)
-        else:
-            found.append(period)
-    return found
+    groups = ([*group] for _, group in groupby(periods, key=lambda one: (one.word, one.cause)))
+    return [group[0]._replace(end=group[-1].end) for group in groups]
 
 
 def _coarse(periods: Sequence[Period], span: Across) -> list[Period]:

@@ -69,7 +69,10 @@ def _nothing(report: Report, about: About) -> str:
 
 
 def _timeline(report: Report, span: Across) -> str:
-    rows = "".join(f"{_label(line)}{bands.band(line, span)}" for line in report.lines)
+    rows = "".join(
+        f'<div class="name">{escaped(line.uplink)} <small>{FAMILIES[line.family]}</small></div>{bands.band(line, span)}'
+        for line in report.lines
+    )
     shown = [word for word in MEANING if any(line.seconds[word] >= 1 for line in report.lines)]
     legend = "".join(f"<li>{_sample(word)}{MEANING[word]}</li>" for word in shown)
     axis = charts.axis(span, ticks(*span))
@@ -131,10 +134,6 @@ def _notes(report: Report) -> str:
 
 def _footer(about: About) -> str:
     return f"<footer>Made by mwan-hook {escaped(about.version)} on {words.utc(about.made)}.</footer>"
-
-
-def _label(line: LineFigures) -> str:
-    return f'<div class="name">{escaped(line.uplink)} <small>{FAMILIES[line.family]}</small></div>'
 
 
 def ticks(since: float, until: float) -> list[tuple[float, str]]:

@@ -50,7 +50,9 @@ def _rows(hours: Sequence[Hour], whole: Report) -> Iterator[Row]:
     for uplink in whole.uplinks:
         for number, line in enumerate(uplink.lines):
             moved = (uplink.received, uplink.sent) if number == 0 else None
-            yield {**_place("total", line, whole.since, whole.until), **_total(line), **_counted(line.probes, moved)}
+            out = {"outages": str(len(line.out)), "longest_s": _number(line.longest)}
+            row = {**_place("total", line, whole.since, whole.until), **_stood(line.periods)}
+            yield {**row, **out, **_counted(line.probes, moved)}
     for outage in reversed(whole.outages):
         yield _outage(outage)
     length = HOUR if whole.until - whole.since <= MOST_HOURS * HOUR else DAY
@@ -98,20 +100,16 @@ def _stood(periods: Sequence[outages.Period]) -> Row:
     }
 
 
-def _total(line: LineFigures) -> Row:
-    return {**_stood(line.periods), "outages": str(len(line.out)), "longest_s": _number(line.longest)}
-
-
 def _counted(probes: Probes, moved: tuple[int, int] | None) -> Row:
     """Bytes are the interface's: they stand in the row of the uplink's first family."""
     row = {
         "probes": str(probes.sent),
         "lost": str(probes.lost),
-        "loss_percent": "" if probes.loss is None else _number(probes.loss),
+        "loss_percent": _number(probes.loss),
         "probes_while_out": str(probes.out_sent),
         "lost_while_out": str(probes.out_lost),
-        "p50_ms": _optional(probes.percentile(50)),
-        "p95_ms": _optional(probes.percentile(95)),
+        "p50_ms": _number(probes.percentile(50)),
+        "p95_ms": _number(probes.percentile(95)),
     }
     return {**row, "received_bytes": str(moved[0]), "sent_bytes": str(moved[1])} if moved else row
 
@@ -135,10 +133,6 @@ def _harmless(text: str) -> str:
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
-def _optional(value: float | None) -> str:
-    return "" if value is None else _number(value)
-
-
-def _number(value: float) -> str:
-    """A figure with three places at most."""
-    return f"{value:.3f}".rstrip("0").rstrip(".")
+def _number(value: float | None) -> str:
+    """A figure with three places at most; empty where there is none."""
+    return "" if value is None else f"{value:.3f}".rstrip("0").rstrip(".")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 WIDTH = 80
 MOST_OUTAGES = 50
+FIGURES = ("LINE", "AVAILABLE", "OUTAGES", "LONGEST", "MEDIAN", "95 %", "LOSS")
 # The worst first: of a part of the time the first of TROUBLE that was seen is drawn, else what was most of it.
 MARKS = {"offline": "!", DEGRADED: "~", "disabled": "x", UNKNOWN: ".", STANDBY: "-", "online": "="}
 
@@ -27,7 +28,8 @@ def lines(report: Report, about: About) -> list[str]:
     found = [*_head(report, about), ""]
     if not report.lines:
         return [*found, "Nothing is on record of this time."]
-    found += [*_grid(_figures(report), 1), "", *_grid(_shares(report, about), 1), ""]
+    figures = [FIGURES, *((line.name, *words.figures(line).values()) for line in report.lines)]
+    found += [*_grid(figures, 1), "", *_grid(_shares(report, about), 1), ""]
     found += [*_bands(report), ""]
     return [line.replace(words.NOTHING, "-") for line in (*found, *_outages(report, about), *_coverage(report, about))]
 
@@ -39,11 +41,6 @@ def _head(report: Report, about: About) -> list[str]:
     if about.one:
         found.append(f"{' ' * len(about.title)}  {words.utc(report.since)} to {words.utc(report.until)}")
     return found
-
-
-def _figures(report: Report) -> list[tuple[str, ...]]:
-    heads = ("LINE", "AVAILABLE", "OUTAGES", "LONGEST", "MEDIAN", "95 %", "LOSS")
-    return [heads, *((line.name, *words.figures(line).values()) for line in report.lines)]
 
 
 def _shares(report: Report, about: About) -> list[tuple[str, ...]]:
