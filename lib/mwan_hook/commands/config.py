@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from mwan_hook import config
-from mwan_hook.config import keep, read
+from mwan_hook.config import Loaded, keep, read
 from mwan_hook.kernel import nft
 from mwan_hook.model import MwanError
 from mwan_hook.policy import order
@@ -15,7 +15,6 @@ from mwan_hook.verdict import switches
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from mwan_hook.config import Loaded
     from mwan_hook.config.read import Reading
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from mwan_hook import config
-from mwan_hook.model import Activation, MwanError, Phase
+from mwan_hook.model import Activation, MwanError, Phase, Uplink
 from mwan_hook.run import activation, judge, look, tick
 from mwan_hook.run.naming import chosen
 from mwan_hook.run.operators import operators_way
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mwan_hook.config import Loaded
-    from mwan_hook.model import Uplink
     from mwan_hook.run.scene import Judged
 
     Word = Callable[[Judged, Uplink, Activation], Activation]

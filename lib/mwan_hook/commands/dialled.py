@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from mwan_hook import dates
 from mwan_hook.dial.words import described
-from mwan_hook.model import Activation, Phase
+from mwan_hook.model import Activation, Phase, Uplink
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from mwan_hook.model import Uplink
     from mwan_hook.run.scene import Judged, Scene
 
 _WANTED = (Phase.DIALLING, Phase.UP, Phase.WAITING)

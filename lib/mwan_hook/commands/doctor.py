@@ -7,7 +7,7 @@ from mwan_hook.commands.following import or_defaults
 from mwan_hook.commands.screen import Sentence
 from mwan_hook.doctor import files
 from mwan_hook.doctor import fix as doctorfix
-from mwan_hook.doctor.finding import Severity, spelled
+from mwan_hook.doctor.finding import Finding, Fix, Severity, spelled
 from mwan_hook.doctor.look import findings
 from mwan_hook.kernel import sysctl
 from mwan_hook.model import MwanError
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import Any
 
-    from mwan_hook.doctor.finding import Finding, Fix
 
 LABEL = 10  # columns of a label with its indent
 CONFIGURATION = 2  # the exit code of a bad one

@@ -5,7 +5,7 @@ from __future__ import annotations
 from _socket import if_nameindex
 
 from mwan_hook import config
-from mwan_hook.config.keys import KEYS, METRICS, POLICY, UPLINK
+from mwan_hook.config.keys import KEYS, METRICS, POLICY, UPLINK, Row
 from mwan_hook.config.networks import network_for
 from mwan_hook.config.spelling import listed, spelled, text
 from mwan_hook.model import Dial, Link, Metrics, Probe, UplinkConfig
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from mwan_hook.config import Loaded
-    from mwan_hook.config.keys import Row
     from mwan_hook.config.read import Reading
     from mwan_hook.machine.networkd import Network
 

@@ -7,10 +7,10 @@ import os
 from mwan_hook.commands.following import ReloadingConfig
 from mwan_hook.config import Loaded, read
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import Config, ConfigError, Match, UplinkConfig
+from mwan_hook.model import Config, ConfigError, Family, Match, UplinkConfig
 from mwan_hook.routing.desired import Desired
 from mwan_hook.run import judge, look
-from mwan_hook.run.scene import Judged
+from mwan_hook.run.scene import Judged, Scene
 from mwan_hook.store import published
 from mwan_hook.store import state as states
 
@@ -18,8 +18,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from mwan_hook.model import Family
-    from mwan_hook.run.scene import Scene
 
 FROM_FILES = ("metric", "weight", "table", "mark", "metered", "enabled", "enabled_by", "quota")
 MISSING = "the configuration cannot be read by this user: only what runs have stored is shown"

@@ -6,12 +6,12 @@ import time
 
 from mwan_hook import config
 from mwan_hook.durations import duration
-from mwan_hook.model import ConfigError
+from mwan_hook.model import ConfigError, Mail
 from mwan_hook.notify import unsent
 from mwan_hook.notify.mail import deliver
 from mwan_hook.notify.mail import send as mailsend
 from mwan_hook.notify.mail import text as mailtext
-from mwan_hook.notify.mail.book import MACHINE
+from mwan_hook.notify.mail.book import MACHINE, Interruption, MailQueue
 from mwan_hook.notify.mail.pacing import next_mail
 from mwan_hook.say import complain, say, shown
 
@@ -19,8 +19,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mwan_hook.model import Mail
-    from mwan_hook.notify.mail.book import Interruption, MailQueue
     from mwan_hook.notify.mail.text import Now
 
 

@@ -14,7 +14,7 @@ from mwan_hook.dial import causes, modemkeys
 from mwan_hook.dial.causes import DialError
 from mwan_hook.kernel.reader import Reader
 from mwan_hook.machine import udev
-from mwan_hook.model import PROTOCOL, Allotment, MwanError, Snapshot, State
+from mwan_hook.model import PROTOCOL, Allotment, MwanError, Snapshot, State, Uplink
 from mwan_hook.modem import memory
 from mwan_hook.modem.bus import AnsweredError, Caller
 from mwan_hook.modem.connect import Attempt, dial
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mwan_hook.config import Loaded
-    from mwan_hook.model import Uplink
     from mwan_hook.modem.setup import Connected
 
 INDENT = 4  # of a line that a terminal is too narrow for

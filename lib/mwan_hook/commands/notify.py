@@ -14,9 +14,9 @@ import time
 
 from mwan_hook import config
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import Config, ConfigError, MwanError
+from mwan_hook.model import Config, ConfigError, MwanError, Notice
 from mwan_hook.run import recordlines
-from mwan_hook.run.channels import CHANNELS
+from mwan_hook.run.channels import CHANNELS, Channel
 from mwan_hook.say import attempted, complain
 from mwan_hook.store import again, filelocked, files, outbox, wake
 from mwan_hook.verdict.notices import AGAIN
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from mwan_hook.config import Loaded
-    from mwan_hook.model import Notice
-    from mwan_hook.run.channels import Channel
     from mwan_hook.store.filelocked import FileLocked
 
 PATIENCE = 10.0  # seconds of hooks after which the others hear what hooks have heard

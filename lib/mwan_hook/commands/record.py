@@ -12,7 +12,7 @@ from mwan_hook.commands.following import or_defaults
 from mwan_hook.durations import HOUR
 from mwan_hook.explain.frames import frames
 from mwan_hook.explain.summary import summed
-from mwan_hook.model import MwanError
+from mwan_hook.model import Hour, MwanError, Recording
 from mwan_hook.run import recordlines
 from mwan_hook.say import attempted, complain
 from mwan_hook.store import days, files, hours, published, recording, thinning
@@ -22,7 +22,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mwan_hook.model import Hour, Recording
 
 WAIT = 10.0  # seconds for another one
 BEFORE = 3600.0  # seconds before an hour in which frames say how things stood when it began

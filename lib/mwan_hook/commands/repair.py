@@ -7,7 +7,7 @@ import time
 
 from mwan_hook import columns, config
 from mwan_hook.commands import screen
-from mwan_hook.model import MwanError
+from mwan_hook.model import MwanError, Uplink
 from mwan_hook.repair import words
 from mwan_hook.repair.steps import NAMES
 from mwan_hook.run import judge, look
@@ -20,7 +20,6 @@ from mwan_hook.store import filelocked
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mwan_hook.config import Loaded
-    from mwan_hook.model import Uplink
 
 WAIT = 60.0  # seconds for a step that another process is doing
 HEADER = ("UPLINK", "INTERFACE", "STEP", "AFTER", "NEXT", "WHY NOT")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mwan_hook import dates
-from mwan_hook.model import FAMILIES, Connectivity, Family, FamilyState, Sharing, Uplink, UplinkState
+from mwan_hook.model import FAMILIES, Connectivity, Family, FamilyState, Sharing, TargetResult, Uplink, UplinkState
 from mwan_hook.verdict.events import best_connectivity
 
 TYPE_CHECKING = False
@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-    from mwan_hook.model import TargetResult
     from mwan_hook.run.scene import Judged, Scene
 
 

@@ -14,7 +14,7 @@ from mwan_hook.model import Family, MwanError, UplinkState, UsageError
 from mwan_hook.say import complain, say
 from mwan_hook.trace import inquiry, words
 from mwan_hook.trace.compare import agree, askable, merge_twins
-from mwan_hook.trace.values import LOOPBACK, PROTOCOLS, KernelAnswer, Trace
+from mwan_hook.trace.values import LOOPBACK, PROTOCOLS, Device, KernelAnswer, Trace
 from mwan_hook.trace.walk import trace
 from mwan_hook.trace.words import Names
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from mwan_hook.commands.kept import Foretold
     from mwan_hook.run.scene import Judged
-    from mwan_hook.trace.values import Device
 
 INDENT = 10  # of a line that a terminal is too narrow for
 TRIES = 3  # looks, while rules or routes change under them

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mwan_hook import columns, config, dates
 from mwan_hook.commands import screen
 from mwan_hook.durations import DAY
-from mwan_hook.model import Stage, UsageError
+from mwan_hook.model import Stage, Uplink, Usage, UsageError
 from mwan_hook.phrases import many
 from mwan_hook.quota import usage as quota
 from mwan_hook.quota import words
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from mwan_hook.columns import Table
     from mwan_hook.config import Loaded
-    from mwan_hook.model import Uplink, Usage
     from mwan_hook.run.scene import Judged
 
 HEADER = ("QUOTA", "USED", "OF", "PERCENT", "RESETS", "FORECAST", "")

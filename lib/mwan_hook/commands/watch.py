@@ -16,7 +16,7 @@ from mwan_hook.commands import watch_view
 from mwan_hook.commands.terminal import DOWN, ENTER, PAGE_DOWN, PAGE_UP, QUIT, UP, Canvas, Signals, keys, plain_keys
 from mwan_hook.commands.watch_view import Known
 from mwan_hook.explain.pulse import Pulse
-from mwan_hook.model import MwanError
+from mwan_hook.model import MwanError, Transition
 from mwan_hook.store import files, history
 
 TYPE_CHECKING = False
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from mwan_hook.commands.looking import Look, Looker
     from mwan_hook.commands.screen import Size
-    from mwan_hook.model import Transition
     from mwan_hook.wrapping import Line
 
 REFRESH = 2.0  # seconds between two looks

@@ -6,9 +6,9 @@ from mwan_hook import dates
 from mwan_hook.columns import Table, TableRow, blocks, paragraph
 from mwan_hook.commands import sparks, status_table
 from mwan_hook.commands.status_table import NO_UPLINKS, View
-from mwan_hook.explain.pulse import SPAN
+from mwan_hook.explain.pulse import SPAN, Sample
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import Family, UplinkState
+from mwan_hook.model import Family, Transition, Uplink, UplinkState
 from mwan_hook.verdict import words
 from mwan_hook.wrapping import Styled, columns, width
 
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from mwan_hook.commands.looking import Look
     from mwan_hook.commands.screen import Size
-    from mwan_hook.explain.pulse import Sample
-    from mwan_hook.model import Transition, Uplink
     from mwan_hook.wrapping import Line
 
 CHOSEN, OTHER = "> ", "  "

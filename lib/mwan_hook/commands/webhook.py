@@ -8,7 +8,7 @@ import uuid
 
 from mwan_hook import config
 from mwan_hook.durations import duration
-from mwan_hook.model import ConfigError
+from mwan_hook.model import ConfigError, Webhook
 from mwan_hook.notify import unsent
 from mwan_hook.notify.mail import text
 from mwan_hook.notify.webhook import deliver
@@ -19,8 +19,6 @@ from mwan_hook.say import complain, say, shown
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from mwan_hook.model import Webhook
 
 
 def run(root: str, send: bool, test: bool) -> int:

@@ -14,7 +14,7 @@ from mwan_hook.explain.clock import exact
 from mwan_hook.explain.frames import frames
 from mwan_hook.explain.values import Reason, Situation
 from mwan_hook.light import NamedTuple, partial
-from mwan_hook.model import ConfigError, Family, MwanError
+from mwan_hook.model import ConfigError, Family, MwanError, Uplink
 from mwan_hook.phrases import listed
 from mwan_hook.run import judge, look
 from mwan_hook.say import complain, say
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from mwan_hook.explain.frame import Frame
     from mwan_hook.explain.moments import Recorded
     from mwan_hook.explain.packets import Packet
-    from mwan_hook.model import Uplink
     from mwan_hook.run.scene import Judged
 
 SAMPLES = {Family.IPV4: "1.0.0.1", Family.IPV6: "2600::1"}  # addresses that only a default leads to

@@ -23,7 +23,7 @@ from mwan_hook.doctor.read import widths as widthparts
 from mwan_hook.kernel import nft, sockets, sysctl
 from mwan_hook.kernel.question import Question
 from mwan_hook.machine import dialling, dropins, leases, managers, networkd, units, usbdevice
-from mwan_hook.model import MAIN_TABLE, ConfigError, Family, MwanError
+from mwan_hook.model import MAIN_TABLE, Config, ConfigError, Dial, Family, MwanError, Transition, Uplink
 from mwan_hook.run import judge, look
 from mwan_hook.store import history, published
 from mwan_hook.store.files import STATE, under
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
     from mwan_hook.config import Loaded
     from mwan_hook.doctor.checks.marks import Flowtable, Marker
-    from mwan_hook.model import Config, Dial, Transition, Uplink
     from mwan_hook.run.scene import Judged
     from mwan_hook.trace.values import AnyRule, Device
 

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from mwan_hook.explain.values import Carriage
+from mwan_hook.explain.values import Carriage, Situation
 from mwan_hook.model import FAMILIES, Family, LastResort, Stage, Status, Uplink, WayOut
 from mwan_hook.routing.desired import last_known, stacked
 from mwan_hook.routing.rules import best_tier
 from mwan_hook.verdict.standing import online_of, taking, used_in
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from mwan_hook.explain.values import Situation
 
 
 def carriages(view: Situation) -> dict[Family, Carriage]:

@@ -7,14 +7,13 @@ from mwan_hook.config.keys import KEYS, UPLINK
 from mwan_hook.config.places import near
 from mwan_hook.config.probechecks import PAIRED, probe_checks
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import Config, ConfigError, Probe
+from mwan_hook.model import Config, ConfigError, Probe, UplinkConfig
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
     from typing import Any
 
-    from mwan_hook.model import UplinkConfig
 
 _JUDGING = (
     *("targets", "required", "fall", "rise", "hysteresis_delay", "hysteresis_backoff", "portal_is_online"),

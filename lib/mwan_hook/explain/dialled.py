@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from mwan_hook.explain.online import quota
-from mwan_hook.explain.values import Reason
+from mwan_hook.explain.values import Reason, Situation
 from mwan_hook.model import BY_US, FAMILIES, Activation, Dial, Phase, Status, Uplink
 from mwan_hook.phrases import many
 from mwan_hook.routing.words import quote
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from mwan_hook.explain.values import Situation
 
 FAR = 1e8  # CLOCK_BOOTTIME seconds that no machine sees: until it is told otherwise
 ABSENT = "its interface is not there"  # of `dial.course`: the facts say that better

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from mwan_hook.explain.carriage import metric_of
 from mwan_hook.explain.online import carrying, percent
-from mwan_hook.explain.values import Reason
+from mwan_hook.explain.values import Carriage, Reason, Situation
 from mwan_hook.model import MAIN_TABLE, Family, LastResort
 from mwan_hook.phrases import listed
 from mwan_hook.verdict import dark
 from mwan_hook.verdict.standing import unjudged
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from mwan_hook.explain.values import Carriage, Situation
 
 REFUSED = {LastResort.UNREACHABLE: "refused", LastResort.BLACKHOLE: "dropped"}
 

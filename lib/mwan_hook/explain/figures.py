@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mwan_hook.explain.standings import holds_for
-from mwan_hook.model import FAMILIES, Status, UplinkState, WayOut
+from mwan_hook.model import FAMILIES, State, Status, Uplink, UplinkState, WayOut
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -11,7 +11,6 @@ if TYPE_CHECKING:
 
     from mwan_hook.explain.frame import Frame
     from mwan_hook.explain.replay import Played
-    from mwan_hook.model import State, Uplink
 
 
 class LineSum:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from mwan_hook.explain.frame import Frame, Seen
 from mwan_hook.explain.judging import Instant, Verdict, counted, judged, verdicts_of
 from mwan_hook.explain.recorded import config_of, rounds_of, seen_in, seen_of
-from mwan_hook.model import BaseRecord, BytesRecord, Config, ConfigRecord, FactsRecord, RunRecord, State
+from mwan_hook.model import BaseRecord, BytesRecord, Config, ConfigRecord, FactsRecord, RunRecord, State, Uplink
 from mwan_hook.store import recording
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from mwan_hook.model import Uplink
     from mwan_hook.run.scene import ProbedRound
     from mwan_hook.store.recording import Record
 

@@ -6,7 +6,7 @@ from mwan_hook.light import NamedTuple
 from mwan_hook.model import FAMILIES, Activation, Allotment, Config, Snapshot, State, Status, UplinkState, turn_key
 from mwan_hook.routing.uplinks import Bound
 from mwan_hook.run.rating import turned, weighed, with_round
-from mwan_hook.run.scene import Scene
+from mwan_hook.run.scene import ProbedRound, Scene
 from mwan_hook.verdict.schedule import is_steady
 from mwan_hook.verdict.standing import open_to_new, with_ways_out
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from mwan_hook.explain.frame import Seen
     from mwan_hook.model import Transition, Uplink
-    from mwan_hook.run.scene import ProbedRound
 
 _OURS = Activation(ours=True)
 

@@ -8,19 +8,14 @@ from mwan_hook.explain.carriage import is_over_quota, metric_of
 from mwan_hook.explain.earliest import good_again
 from mwan_hook.explain.offline import will_be_held
 from mwan_hook.explain.online import has, quality, quota
-from mwan_hook.explain.values import Reason
+from mwan_hook.explain.values import Carriage, Reason, Situation
 from mwan_hook.model import KEEP, Connectivity, Fallback, Family, FamilyState, Status, Turn, Uplink, turn_key
 from mwan_hook.phrases import either, listed
-from mwan_hook.policy.policies import in_family, via
+from mwan_hook.policy.policies import BoundPolicy, in_family, via
 from mwan_hook.policy.selectors import families
 from mwan_hook.verdict.decide import STOOD_IN
 from mwan_hook.verdict.facts import BY_FACTS
 from mwan_hook.verdict.standing import another_online
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from mwan_hook.explain.values import Carriage, Situation
-    from mwan_hook.policy.policies import BoundPolicy
 
 FALLBACKS = {
     Fallback.DEFAULT: "they go with the default",

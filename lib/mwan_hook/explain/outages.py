@@ -5,14 +5,13 @@ from __future__ import annotations
 from mwan_hook.explain import histogram
 from mwan_hook.explain.causes import GATEWAY, SILENT
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import DEGRADED, FAMILIES, STANDBY, UNKNOWN, Family, Status
+from mwan_hook.model import DEGRADED, FAMILIES, STANDBY, UNKNOWN, Family, Hour, LineHour, Status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from mwan_hook.explain.standings import Line
-    from mwan_hook.model import Hour, LineHour
 
 ONLINE, OFFLINE, DISABLED = (status.value for status in Status)
 WORDS = (ONLINE, DEGRADED, OFFLINE, DISABLED, STANDBY, UNKNOWN)

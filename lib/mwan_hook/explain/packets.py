@@ -6,7 +6,7 @@ from mwan_hook.explain.families import REFUSED
 from mwan_hook.explain.values import Reason, Situation
 from mwan_hook.explain.words import called
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import DEFAULT, LOOKUP, MAIN_TABLE
+from mwan_hook.model import DEFAULT, LOOKUP, MAIN_TABLE, Family
 from mwan_hook.phrases import either
 from mwan_hook.policy import order
 from mwan_hook.policy.policies import via
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mwan_hook.kernel.question import Question
-    from mwan_hook.model import Family
     from mwan_hook.trace.values import AnyRule, KernelAnswer, Leg, Outcome, Step, Trace
     from mwan_hook.trace.words import Names
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import FAMILIES, Family, RunRecord, State
+from mwan_hook.model import FAMILIES, Family, FamilyState, RoundRecord, RunRecord, State
 from mwan_hook.store import files, recording
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-
-    from mwan_hook.model import FamilyState, RoundRecord
 
     Key = tuple[str, Family]
 

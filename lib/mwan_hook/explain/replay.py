@@ -9,7 +9,7 @@ from __future__ import annotations
 from mwan_hook.explain import changes
 from mwan_hook.explain.judging import Instant, counted, in_peace, judged
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import LATENCY, Job, Result, Status, UplinkState
+from mwan_hook.model import LATENCY, Config, Job, Result, State, Status, TargetResult, Transition, Uplink, UplinkState
 from mwan_hook.run.rating import turned
 from mwan_hook.verdict.facts import probed
 from mwan_hook.verdict.rounds import applies, summarise
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from mwan_hook.explain.changes import Option
     from mwan_hook.explain.frame import Frame, Seen
-    from mwan_hook.model import Config, State, TargetResult, Transition, Uplink
     from mwan_hook.run.scene import ProbedRound
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mwan_hook.explain import causes
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import DEGRADED, FAMILIES, STANDBY, UNKNOWN, Family, Status, UplinkState
+from mwan_hook.model import DEGRADED, FAMILIES, STANDBY, UNKNOWN, Family, Status, Uplink, UplinkState
 from mwan_hook.verdict.decide import has_way
 from mwan_hook.verdict.schedule import interval
 from mwan_hook.verdict.standing import another_online, is_online
@@ -12,7 +12,6 @@ from mwan_hook.verdict.standing import another_online, is_online
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mwan_hook.explain.frame import Frame
-    from mwan_hook.model import Uplink
 
     Line = tuple[str, Family]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mwan_hook.durations import duration
 from mwan_hook.explain import clock
 from mwan_hook.explain.reasons import ROWS
-from mwan_hook.explain.values import LATEST, WHEN
+from mwan_hook.explain.values import LATEST, WHEN, Reason, ReasonRow, Situation
 from mwan_hook.model import Family
 from mwan_hook.phrases import FAMILIES
 from mwan_hook.say import shown
@@ -15,7 +15,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from mwan_hook.explain.values import Reason, ReasonRow, Situation
 
 BOTH = "IPv4 and IPv6"
 NARROWEST = 20  # columns; below that nothing can be read anyway

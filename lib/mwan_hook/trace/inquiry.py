@@ -10,14 +10,13 @@ from mwan_hook.kernel.reader import Reader
 from mwan_hook.light import partial
 from mwan_hook.model import PROTOCOL, Family
 from mwan_hook.trace import decode
-from mwan_hook.trace.values import Device, KernelAnswer, KernelState, RouteEntry
+from mwan_hook.trace.values import AnyRule, Device, KernelAnswer, KernelState, RouteEntry
 from mwan_hook.trace.walk import back, local_tables, tables_needed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from mwan_hook.trace.values import AnyRule
 
 RTM_GETNEIGH = 30
 RTM_F_FIB_MATCH = 0x2000

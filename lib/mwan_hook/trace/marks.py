@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from mwan_hook.policy.selectors import selected
 from mwan_hook.trace.match import matches
-from mwan_hook.trace.values import AnyRule, Span
+from mwan_hook.trace.values import AnyRule, Device, Span
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from mwan_hook.kernel.question import Question
     from mwan_hook.model import Policy, Routing, Rule
     from mwan_hook.policy.policies import BoundPolicy
-    from mwan_hook.trace.values import Device
 
 
 def notes(

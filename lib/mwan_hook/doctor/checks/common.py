@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import combinations
 
-from mwan_hook.doctor.finding import Finding, Fix, Severity
+from mwan_hook.doctor.finding import Case, Finding, Fix, Severity
 from mwan_hook.durations import duration
 from mwan_hook.phrases import listed
 
@@ -12,7 +12,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from mwan_hook.doctor.finding import Case
     from mwan_hook.model import Transition
 
 MINUTE = 60.0  # seconds between two outages that count as one

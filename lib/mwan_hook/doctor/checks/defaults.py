@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from mwan_hook.addresses import holds
 from mwan_hook.doctor.checks.rules import has_default
-from mwan_hook.doctor.finding import Finding, Fix, Severity
-from mwan_hook.model import DEFAULT, FAMILIES, MAIN_TABLE, Family
+from mwan_hook.doctor.finding import Case, Finding, Fix, Severity
+from mwan_hook.model import DEFAULT, FAMILIES, MAIN_TABLE, Address, Family, Route, Uplink
 from mwan_hook.others import claims, servers
 from mwan_hook.others.claims import BY
 from mwan_hook.others.foreign import Here
@@ -18,8 +18,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from mwan_hook.doctor.finding import Case
-    from mwan_hook.model import Address, Route, Uplink
     from mwan_hook.trace.values import Device, RouteEntry
 
 MOST = 8  # routes of one kind that are told

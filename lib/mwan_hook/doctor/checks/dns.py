@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mwan_hook.doctor.finding import Finding, Fix, Severity
+from mwan_hook.doctor.finding import Case, Finding, Fix, Severity
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import Family, Status, UplinkState
 from mwan_hook.phrases import listed
@@ -11,8 +11,6 @@ from mwan_hook.verdict.standing import is_online
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-    from mwan_hook.doctor.finding import Case
 
 
 LEASE = "lease of "  # its servers need not be asked

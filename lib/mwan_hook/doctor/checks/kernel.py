@@ -5,15 +5,13 @@ from __future__ import annotations
 import re
 
 from mwan_hook.connections import own
-from mwan_hook.doctor.finding import MODULES, Finding, Fix, Severity
+from mwan_hook.doctor.finding import MODULES, Case, Finding, Fix, Severity
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import Family, Nat6
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-    from mwan_hook.doctor.finding import Case
 
 
 class Part(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mwan_hook.doctor import known
 from mwan_hook.doctor.checks.rules import is_foreign, named
-from mwan_hook.doctor.finding import Finding, Fix, Severity
+from mwan_hook.doctor.finding import Case, Finding, Fix, Severity
 from mwan_hook.light import NamedTuple
 from mwan_hook.phrases import listed
 from mwan_hook.routing.allotting import room
@@ -14,7 +14,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from mwan_hook.doctor.finding import Case
     from mwan_hook.trace.values import AnyRule
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from mwan_hook.doctor.finding import Finding, Fix, Severity
+from mwan_hook.doctor.finding import Case, Finding, Fix, Severity
 from mwan_hook.repair.steps import SUGGESTED, SUGGESTED_DIALLED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
-
-    from mwan_hook.doctor.finding import Case
 
 
 def check(case: Case, usb: Collection[str], refusals: Mapping[tuple[str, str], str]) -> Iterator[Finding]:

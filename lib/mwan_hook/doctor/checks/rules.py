@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from mwan_hook.doctor import known
-from mwan_hook.doctor.finding import Finding, Fix, Severity
+from mwan_hook.doctor.finding import Case, Finding, Fix, Severity
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import DEFAULT_TABLE, LOCAL_TABLE, MAIN_TABLE, Family
+from mwan_hook.model import DEFAULT_TABLE, LOCAL_TABLE, MAIN_TABLE, Family, Rule
 from mwan_hook.others import foreign
 from mwan_hook.routing import priorities
 from mwan_hook.routing.rules import comes_first, numbered
-from mwan_hook.trace.values import ROUTE_ERRORS, Device
+from mwan_hook.trace.values import ROUTE_ERRORS, AnyRule, Device, RouteEntry
 from mwan_hook.trace.words import listed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from mwan_hook.doctor.finding import Case
-    from mwan_hook.model import Rule
-    from mwan_hook.trace.values import AnyRule, RouteEntry
 
 _KERNELS = ((priorities.KERNEL_MAIN, MAIN_TABLE), (priorities.KERNEL_DEFAULT, DEFAULT_TABLE))
 _RUN = Fix(commands=("mwan-hook check",), words="a run lays a copy of it in front of our rules")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from mwan_hook.doctor.finding import Finding, Fix, Severity
+from mwan_hook.doctor.finding import Case, Finding, Fix, Severity
 from mwan_hook.durations import duration
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import FAMILIES, UplinkState
+from mwan_hook.model import FAMILIES, Family, Uplink, UplinkState
 from mwan_hook.policy import order
 from mwan_hook.verdict.facts import probed
 from mwan_hook.verdict.schedule import interval
@@ -14,8 +14,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mwan_hook.doctor.finding import Case
-    from mwan_hook.model import Family, Uplink
 
 SEVERAL = 3  # periods that may be missed
 LEAST = 60.0  # seconds; a slow machine, or a run that waits for a lock, is not dead

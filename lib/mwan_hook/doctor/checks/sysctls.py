@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mwan_hook.doctor.finding import Finding, Fix, Severity, spelled, sysctl_fix
+from mwan_hook.doctor.finding import Case, Finding, Fix, Severity, spelled, sysctl_fix
 from mwan_hook.model import FAMILIES, LATENCY, Family, Nat6, Sysctl
 from mwan_hook.phrases import listed
 from mwan_hook.verdict.standing import uses
@@ -11,7 +11,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from mwan_hook.doctor.finding import Case
 
 STRICT = "1"
 ADVERTISED = 9  # RTPROT_RA

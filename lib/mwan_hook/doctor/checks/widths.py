@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from mwan_hook.doctor.finding import Finding, Fix, Severity
+from mwan_hook.doctor.finding import Case, Finding, Fix, Severity
 from mwan_hook.firewall.segments import HEADERS, LEAST
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import Family
+from mwan_hook.model import Family, Uplink
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-    from mwan_hook.doctor.finding import Case
-    from mwan_hook.model import Uplink
 
 
 class Narrow(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 
 from mwan_hook.explain.report import words
-from mwan_hook.explain.report.charts import plot
+from mwan_hook.explain.report.charts import Across, plot
 from mwan_hook.markup import escaped
 from mwan_hook.model import DEGRADED, UNKNOWN
 
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from mwan_hook.explain.outages import Period
-    from mwan_hook.explain.report.charts import Across
     from mwan_hook.explain.report.figures import LineFigures
 
 BAND = 26  # height

@@ -8,7 +8,7 @@ from mwan_hook.durations import DAY, HOUR
 from mwan_hook.explain import outages
 from mwan_hook.explain.outages import OFFLINE, Outage, Period, Probes
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import UNKNOWN, Family
+from mwan_hook.model import UNKNOWN, Family, Hour
 from mwan_hook.phrases import FAMILIES
 
 TYPE_CHECKING = False
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mwan_hook.explain.standings import Line
-    from mwan_hook.model import Hour
 
 MOST_SLOTS = 186  # that a plot shows: of a month, of four hours each
 

@@ -12,14 +12,13 @@ import io
 from mwan_hook.durations import DAY, HOUR
 from mwan_hook.explain import outages
 from mwan_hook.explain.report import words
-from mwan_hook.explain.report.figures import report
+from mwan_hook.explain.report.figures import About, LineFigures, Report, report
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from mwan_hook.explain.outages import Outage, Probes
-    from mwan_hook.explain.report.figures import About, LineFigures, Report
     from mwan_hook.model import Hour
 
     Row = dict[str, str]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mwan_hook import columns
 from mwan_hook.explain import causes
-from mwan_hook.explain.outages import TROUBLE
+from mwan_hook.explain.outages import TROUBLE, Outage, Period
 from mwan_hook.explain.report import words
 from mwan_hook.model import DEGRADED, STANDBY, UNKNOWN
 from mwan_hook.phrases import FAMILIES, many
@@ -13,7 +13,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from mwan_hook.explain.outages import Outage, Period
     from mwan_hook.explain.report.figures import About, Report, UplinkFigures
 
 WIDTH = 80
