@@ -127,7 +127,7 @@ def allotment(stored: Allotment) -> str:
 
 
 def notice(stored: Notice) -> str:
-    """Raise unless the id can name a file, and the event a directory."""
+    """An id can name a file, and an event a directory."""
     number, dash, place = stored.id[:_IDENTITY], stored.id[_IDENTITY : _IDENTITY + 1], stored.id[_IDENTITY + 1 :]
     if not (stored.id.isascii() and number.isdigit() and dash == "-" and place.isdigit()):
         return f"{stored.id!r:.80} is no id of a notice"

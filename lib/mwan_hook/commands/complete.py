@@ -42,6 +42,8 @@ def candidates(top: Parser, root: str, before: Sequence[str], begun: str) -> Ite
             return
         if word == "--root":
             place = rest.pop(0)
+        elif word.startswith("--root="):
+            place = word.partition("=")[2]
         elif not word.startswith("-"):
             name = word
     if name:

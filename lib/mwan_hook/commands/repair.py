@@ -82,9 +82,12 @@ def by_hand(root: str, name: str, step: str, yes: bool) -> int:
 
 def _one(root: str, loaded: Loaded, name: str) -> Uplink:
     found = chosen(look.to_read(root, loaded), [name])
-    if len(found) != 1:
-        which = ", ".join(uplink.name for uplink in found) or "none is there"
-        raise RepairUsageError(f"{name} means several uplinks ({which}): name one of them")
+    if not found:
+        raise RepairUsageError(f"no interface matches {name} now")
+    if len(found) > 1:
+        raise RepairUsageError(
+            f"{name} means several uplinks ({', '.join(uplink.name for uplink in found)}): name one of them"
+        )
     return found[0]
 
 

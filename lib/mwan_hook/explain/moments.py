@@ -43,7 +43,7 @@ def moment(text: str, now: float) -> float:
     year, month, day, hour, minute, second = (int(part) if part else 0 for part in found.groups())
     if hour > 23 or minute > 59 or second > 59:
         raise ValueError(f"{EXPECTED}, not {text}")
-    if year:
+    if found[1] is not None:
         return _dated((year, month, day), (hour, minute, second), text, now)
     today = time.localtime(now)[:3]
     wanted = [_at(today[0], today[1], today[2] - back, hour, minute, second) for back in (0, 1)]

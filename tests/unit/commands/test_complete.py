@@ -46,6 +46,7 @@ def offered(root: Path, *words: str) -> list[str]:
         (["sta"], {"status"}),
         (["--root", "/", "sta"], {"status"}),
         (["--root=/", "hist"], {"history"}),
+        (["--root=/nowhere", "history", "fi"], set()),
         (["notif"], set()),  # what systemd starts
         (["--ro"], {"--root"}),
         (["--root", ""], {"/"}),

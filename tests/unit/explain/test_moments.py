@@ -68,6 +68,10 @@ def test_a_moment_is_the_last_one_that_is_past(text: str, expected: str) -> None
     assert moments.moment(text, at("2026-11-30 07:00:00")) == at(expected)
 
 
+def test_a_time_of_the_year_0_is_not_one_of_today() -> None:
+    assert moments.moment("0000-01-01T03:12", at("2026-11-30 07:00:00")) < at("1970-01-02 00:00:00")
+
+
 @pytest.mark.parametrize("words", [("why", "--at"), ("replay", "--since"), ("report", "--until")])
 def test_all_that_take_a_moment_take_one_that_lies_back(words: tuple[str, str]) -> None:
     assert joined([*words, "-90m"]) == [words[0], f"{words[1]}=-90m"]
