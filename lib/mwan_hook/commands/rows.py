@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mwan_hook.commands import arguments
+from mwan_hook.commands import parsing
 from mwan_hook.commands.english import argparse
 
 TYPE_CHECKING = False
@@ -27,13 +27,11 @@ def _looking(add: Add) -> None:
     one = add("usage", "what uplinks with a quota have carried", "cli:usage")
     one.add_argument("name", nargs="?", metavar="UPLINK")
     one.add_argument(
-        "--set", dest="figure", type=arguments.amount, metavar="AMOUNT", help="the carrier's figure, as in 3.2G"
+        "--set", dest="figure", type=parsing.amount, metavar="AMOUNT", help="the carrier's figure, as in 3.2G"
     )
     one.add_argument("--save", action="store_true", help="write it to the disk; what a shutdown runs")
     one = add("wait-online", "return when an uplink is online")
-    one.add_argument(
-        "--timeout", type=arguments.seconds, default=None, metavar="S", help="give up after so many seconds"
-    )
+    one.add_argument("--timeout", type=parsing.seconds, default=None, metavar="S", help="give up after so many seconds")
     _headless(add("connectivity-state", "what networkd-connectivity's command of this name prints"))
 
 
@@ -49,12 +47,12 @@ def _changing(add: Add) -> None:
     one = add("drain", words, "commands.switch:drain")
     one.add_argument("name", metavar="UPLINK")
     words = "disable it after so long at the latest, as in 90s, 30m or 1h (10m)"
-    one.add_argument("--wait", type=arguments.duration, default=600.0, metavar="T", help=words)
+    one.add_argument("--wait", type=parsing.duration, default=600.0, metavar="T", help=words)
     one = add("dial", "dial an uplink now, or exercise it", "cli:dial")
     one.add_argument("name", metavar="UPLINK")
     way = one.add_mutually_exclusive_group()
     words = "as in 90s, 30m or 1h; else until hangup"
-    way.add_argument("--for", dest="seconds", type=arguments.duration, metavar="T", help=words)
+    way.add_argument("--for", dest="seconds", type=parsing.duration, metavar="T", help=words)
     way.add_argument("--exercise", action="store_true", help="dial, probe, hang up, and say each step")
     one = add("hangup", "hang up an uplink; it is idle until the next outage", "commands.dial:hang_up")
     one.add_argument("name", metavar="UPLINK")
@@ -82,11 +80,11 @@ def _explaining(add: Add) -> None:
     one.add_argument("--from", dest="source", metavar="A", help="source address")
     one.add_argument("--iif", metavar="IF", help="a packet to be forwarded, which came in there")
     one.add_argument("--oif", metavar="IF", help="a socket bound to this interface")
-    one.add_argument("--mark", type=arguments.number(0xFFFFFFFF), default=0, metavar="M")
+    one.add_argument("--mark", type=parsing.number(0xFFFFFFFF), default=0, metavar="M")
     one.add_argument("--proto", metavar="P", help="tcp, udp (where none is given), icmp, or a number")
-    one.add_argument("--sport", type=arguments.number(65535), default=0, metavar="N")
-    one.add_argument("--dport", type=arguments.number(65535), default=0, metavar="N")
-    one.add_argument("--uid", type=arguments.number(0xFFFFFFFE), default=None, metavar="U", help="default: yours")
+    one.add_argument("--sport", type=parsing.number(65535), default=0, metavar="N")
+    one.add_argument("--dport", type=parsing.number(65535), default=0, metavar="N")
+    one.add_argument("--uid", type=parsing.number(0xFFFFFFFE), default=None, metavar="U", help="default: yours")
     one.add_argument("--json", action="store_true")
     one.add_argument("--graph", action="store_true", help="as a Mermaid flowchart")
     one.add_argument("--svg", metavar="FILE", help="write a picture")
@@ -121,7 +119,7 @@ def _setting_up(add: Add) -> None:
     one.add_argument(
         "--map",
         dest="maps",
-        type=arguments.mapping,
+        type=parsing.mapping,
         action="append",
         default=[],
         metavar="LOGICAL=DEVICE",
@@ -158,7 +156,7 @@ def _started_by_others(add: Add) -> None:
     one.add_argument("interface", metavar="IFACE")
     one.add_argument("--hang-up", action="store_true", help="end the connection, and take away what was set for it")
     one = add("bus", "answer on D-Bus until calls cease; what the bus starts", "notify.bus.announce:serve")
-    one.add_argument("--idle", type=arguments.seconds, default=30.0, metavar="S", help="seconds without a call (30)")
+    one.add_argument("--idle", type=parsing.seconds, default=30.0, metavar="S", help="seconds without a call (30)")
     one = add("snmp", "answer net-snmp: pass_persist on stdin; pass with -g, -n or -s")
     one.add_argument("--oid", default=None, help="root of the tree, instead of [snmp] oid")
     one.add_argument("-g", dest="get", metavar="OID", help="the value of this name")

@@ -45,7 +45,7 @@ def run(options: Namespace) -> int:
     else:
         screen.tell(Sentence(line, INDENT) for line in _told(done, answer, names, notes, found))
     if options.svg:
-        from mwan_hook.trace.svg import write
+        from mwan_hook.trace.pictures import write
 
         write(options.svg, done, answer, names)
     return 0 if same else 1
@@ -67,7 +67,7 @@ def _drawn(
 ) -> Iterable[str]:
     """JSON, or a flowchart."""
     if options.graph:
-        from mwan_hook.trace.graph import mermaid
+        from mwan_hook.trace.pictures import mermaid
 
         return mermaid(done, answer, names)
     from mwan_hook.trace.document import document
@@ -185,9 +185,8 @@ def _protocol(text: str | None, family: Family) -> int:
     if text is None:
         return UDP
     numbers = {name: number for number, name in PROTOCOLS.items()} | {"icmpv6": 58}
-    if text == "icmp" and family is Family.IPV6:
-        return 58
-    number = numbers.get(text.lower(), int(text) if text.isdigit() else 0)
+    numbers |= {"icmp": 58} if family is Family.IPV6 else {}
+    number = numbers.get(text.lower(), int(text) if text.isdecimal() else 0)
     if not 0 < number < 256:
         raise UsageError(f"--proto {text}: expected tcp, udp, icmp or a number from 1 to 255")
     return number

@@ -12,8 +12,7 @@ from mwan_hook.model import Family, Nexthop, Route, Rule
 from mwan_hook.routing.words import rule as spelled
 from mwan_hook.trace import decode, words
 from mwan_hook.trace.compare import agree, askable, shares
-from mwan_hook.trace.graph import mermaid
-from mwan_hook.trace.svg import svg
+from mwan_hook.trace.pictures import mermaid, svg
 from mwan_hook.trace.values import AnyRule, Device, KernelAnswer, KernelState, Leg, RouteEntry, Span
 from mwan_hook.trace.walk import trace
 from mwan_hook.trace.words import Names

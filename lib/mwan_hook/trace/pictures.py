@@ -1,4 +1,4 @@
-"""A trace as a picture: rules on the left, what their tables say on the right, the way out below.
+"""A trace as a picture: a Mermaid flowchart, or SVG with rules on the left, what their tables say on the right.
 
 One narrow column would do, but people read a route beside the rule that led to it.  Nothing but text, boxes and lines,
 so no library is needed; every name is escaped.
@@ -37,6 +37,56 @@ MARKER = (
     '<marker id="tip" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="7" markerHeight="7" orient="auto">'
     '<path d="M0 0 L10 5 L0 10 z" fill="#555555"/></marker>'
 )
+CLASSES = (
+    "classDef passed fill:#f4f4f4,stroke:#bbb,color:#777",
+    "classDef asked fill:#fff8e1,stroke:#c90",
+    "classDef taken fill:#e3f4e3,stroke:#2a7d2a,stroke-width:2px",
+    "classDef refused fill:#fde8e8,stroke:#b00020,stroke-width:2px",
+)
+
+
+def mermaid(done: Trace, answer: KernelAnswer | None, names: Names) -> Iterator[str]:
+    """Line by line: the question, every rule in order, the route, its legs, and the kernel's word."""
+    yield "flowchart TD"
+    yield f"  question([{_quoted(words.question(done.question, names))}])"
+    last, edge = "question", ""
+    for number, step in enumerate(done.steps):
+        yield f"  r{number}[{_quoted(f'{step.rule.priority} {words.rule(step.rule, names)}')}]:::{step.kind}"
+        yield f"  {last} -->{edge} r{number}"
+        said = words.found(step, names) or [step.why]
+        last, edge = f"r{number}", f"|{_quoted(said[-1])}|"
+    yield from _end(done, names, last, edge)
+    if answer:
+        kind, word = _kernel(done, answer, names)
+        yield f"  kernel[/{_quoted(word)}/]:::{kind}"
+        yield "  result -.- kernel"
+    yield from (f"  {style}" for style in CLASSES)
+
+
+def _end(done: Trace, names: Names, last: str, edge: str) -> Iterator[str]:
+    outcome = done.outcome
+    kind = "refused" if outcome.error else "taken"
+    yield f"  result[({_quoted(words.result(outcome, names)[0])})]:::{kind}"
+    yield f"  {last} ==>{edge} result"
+    if outcome.error:
+        return
+    for number, (leg, share) in enumerate(zip(outcome.legs, shares(outcome), strict=True)):
+        way = words.leg(leg, names)
+        uplink = names.uplink(leg.index)
+        yield f"  leg{number}([{_quoted(f'{way}, {uplink}' if uplink else way)}]):::taken"
+        yield f"  result ==>|{_quoted(f'{share:.0%}')}| leg{number}"
+
+
+def _kernel(done: Trace, answer: KernelAnswer, names: Names) -> tuple[str, str]:
+    """How the kernel's answer is shown, and what it says."""
+    same = agree(done.outcome, answer)
+    return "taken" if same else "refused", f"kernel {'agrees' if same else 'DIFFERS'}: {words.kernel(answer, names)}"
+
+
+def _quoted(text: str) -> str:
+    """Quoted; Mermaid knows entities with a # of its own, and nothing else escapes."""
+    special = '#&<>"`\\[]{}|'
+    return '"' + "".join(f"#{ord(char)};" if char in special or not char.isprintable() else char for char in text) + '"'
 
 
 class Box(NamedTuple):
@@ -71,9 +121,7 @@ def svg(done: Trace, answer: KernelAnswer | None, names: Names) -> str:
         y = _box(parts, MARGIN, y + GAP, LEFT, Box("passed", (text,)))
     y = _result(parts, y + 2 * GAP, done.outcome, names)
     if answer:
-        same = agree(done.outcome, answer)
-        word = f"kernel {'agrees' if same else 'DIFFERS'}: {words.kernel(answer, names)}"
-        y = _box(parts, MARGIN, y + 2 * GAP, WIDTH - 2 * MARGIN, _wide("taken" if same else "refused", word))
+        y = _box(parts, MARGIN, y + 2 * GAP, WIDTH - 2 * MARGIN, _wide(*_kernel(done, answer, names)))
     height = y + MARGIN
     head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}">'
     title = f"<title>{escaped(words.question(done.question, names))}</title>"
