@@ -324,9 +324,9 @@ def diagnosed(top: Path) -> set[str]:
     (top / "etc/sysctl.d").mkdir(parents=True)
     before = set(look(top))
     fixes = [
-        Fix(NETWORKD, "[Network]", ("ManageForeignRoutes=no",)),
+        Fix(path=NETWORKD, section="[Network]", lines=("ManageForeignRoutes=no",)),
         sysctl_fix([Sysctl("net/ipv4/ip_forward", "1")]),
-        Fix(MODULES, lines=("nf_tables",)),
+        Fix(path=MODULES, lines=("nf_tables",)),
         Fix(links=((HOOK, "/opt/lib/mwan-hook/spool-event"),)),
     ]
     there = doctorfiles.there(str(top), [NETWORKD, SYSCTLS, MODULES, HOOK])

@@ -33,16 +33,19 @@ class Severity(IntEnum):
         return self.name.lower()
 
 
+NOTE, WARNING, PROBLEM = Severity
+
+
 class Fix(NamedTuple):
     """What puts it right.  ``path`` with its lines and ``links`` are what ``--fix`` writes, below --root."""
 
+    words: str = ""  # where neither a file nor a command is enough
     path: str = ""
     section: str = ""  # as in [Network]
     lines: tuple[str, ...] = ()
     links: tuple[tuple[str, str], ...] = ()  # path and target
     sysctls: tuple[Sysctl, ...] = ()  # set at once, too
     commands: tuple[str, ...] = ()  # the operator's, afterwards or instead
-    words: str = ""  # where neither a file nor a command is enough
 
     @property
     def written(self) -> bool:
@@ -96,7 +99,8 @@ class Case(NamedTuple):
 def sysctl_fix(sysctls: Iterable[Sysctl], words: str = "") -> Fix:
     """Lines of a sysctl.d file, and the same at once."""
     wanted = tuple(sysctls)
-    return Fix(SYSCTLS, lines=tuple(f"{spelled(one.key)} = {one.value}" for one in wanted), sysctls=wanted, words=words)
+    lines = tuple(f"{spelled(one.key)} = {one.value}" for one in wanted)
+    return Fix(words, SYSCTLS, lines=lines, sysctls=wanted)
 
 
 def spelled(key: str) -> str:

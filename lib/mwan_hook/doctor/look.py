@@ -182,7 +182,7 @@ def _widths(case: Case) -> Iterator[Finding]:
     try:
         yield from widths.check(case, widthparts.narrow(case))
     except MwanError:
-        yield from doctorstate.check_sight((WIDTHS,))
+        yield doctorstate.unseen(WIDTHS)
 
 
 def _managers(root: str, case: Case) -> Iterator[doctormanagers.Managed]:
@@ -220,7 +220,7 @@ def _netfilter(case: Case, judged: Judged) -> Iterator[Finding]:
     refusal = nft.refusal(_commands(judged)) if case.config.firewall and program and root else ""
     yield from kernel.check_nft(case, program, refusal)
     if not root:
-        yield from doctorstate.check_sight((FIREWALL,))
+        yield doctorstate.unseen(FIREWALL)
         return
     markers: list[Marker] = []
     flowtables: list[Flowtable] = []
@@ -229,7 +229,7 @@ def _netfilter(case: Case, judged: Judged) -> Iterator[Finding]:
         for name, listing in rulesets.listings():
             markers += rulesets.saved_markers(name, listing)
     except (ValueError, KeyError, TypeError) as error:  # a version that prints otherwise
-        yield from doctorstate.check_sight((f"what nft(8) or iptables-save(8) print: {error!r}",))
+        yield doctorstate.unseen(f"what nft(8) or iptables-save(8) print: {error!r}")
     yield from marks.check_markers(case, markers)
     yield from marks.check_flowtables(case, flowtables)
 

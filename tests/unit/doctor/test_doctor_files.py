@@ -301,7 +301,7 @@ def test_a_channel_s_timer_is_missed_only_where_something_is_sent(timer: str) ->
     ("fix", "commands", "words"),
     [
         (Fix(commands=("mwan-hook check", "systemctl enable --now x.timer")), ("mwan-hook check",), ""),
-        (Fix(NETWORKD, lines=("A=b",), commands=("systemctl restart x",)), (), ""),
+        (Fix(path=NETWORKD, lines=("A=b",), commands=("systemctl restart x",)), (), ""),
         (Fix(words="update it", commands=("systemctl daemon-reload",)), (), "update it"),
         (
             Fix(commands=("systemctl unmask x", "systemctl start x")),
@@ -368,7 +368,7 @@ def test_nothing_is_fixed_where_etc_is_left_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     conf = put(tmp_path, "etc/mwan-hook/mwan-hook.conf", "[routing]\nwrite_etc = no\n")
-    hurts = Finding("x", Severity.WARNING, "", "it is so", "much", Fix(SYSCTLS, lines=("net.a = 1",)))
+    hurts = Finding("x", Severity.WARNING, "", "it is so", "much", Fix(path=SYSCTLS, lines=("net.a = 1",)))
     monkeypatch.setattr(doctor, "findings", lambda root: ((hurts,), True))
     assert doctor.run(str(tmp_path), fix=True, as_json=False) == 1
     said = capfd.readouterr()
@@ -634,7 +634,10 @@ def test_resolved_asks_a_links_servers_through_the_link_unless_they_were_taken_f
 
 STRICT = sysctl_fix([Sysctl("net/ipv4/conf/wan1/rp_filter", "2")])
 HASH = sysctl_fix([Sysctl("net/ipv4/fib_multipath_hash_policy", "1")])
-ROUTES, RULES = (Fix(NETWORKD, "[Network]", (f"{key}=no",)) for key in ("ManageForeignRoutes", "ManageForeignNextHops"))
+ROUTES, RULES = (
+    Fix(path=NETWORKD, section="[Network]", lines=(f"{key}=no",))
+    for key in ("ManageForeignRoutes", "ManageForeignNextHops")
+)
 
 
 def test_findings_of_one_kind_share_a_file_and_what_was_written_stays() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import combinations
 
-from mwan_hook.doctor.finding import Case, Finding, Fix, Severity
+from mwan_hook.doctor.finding import WARNING, Case, Finding, Fix
 from mwan_hook.durations import duration
 from mwan_hook.phrases import listed
 
@@ -28,14 +28,10 @@ def check(case: Case, happened: Iterable[Transition]) -> Iterator[Finding]:
 def _ignored(case: Case, key: str) -> Finding:
     family, _, target = key.partition(" ")
     since = duration(max(0.0, case.now - case.state.ignored[key]))
-    return Finding(
-        "target-ignored",
-        Severity.WARNING,
-        target,
-        f"{target} ({family}) has been dead behind every uplink for {since}, and is ignored",
-        "no verdict follows from it: an uplink that asks no other target is judged by its link and gateway alone",
-        Fix(words="if it is gone for good, another one in `targets`; two of different operators are better than one"),
-    )
+    what = f"{target} ({family}) has been dead behind every uplink for {since}, and is ignored"
+    breaks = "no verdict follows from it: an uplink that asks no other target is judged by its link and gateway alone"
+    fix = Fix("if it is gone for good, another one in `targets`; two of different operators are better than one")
+    return Finding("target-ignored", WARNING, target, what, breaks, fix)
 
 
 def _together(case: Case, happened: Iterable[Transition]) -> Iterator[Finding]:
@@ -50,14 +46,11 @@ def _together(case: Case, happened: Iterable[Transition]) -> Iterator[Finding]:
     for one_name, other in combinations(sorted(outages), 2):
         shared = _shared(outages[one_name], outages[other])
         if shared:
-            yield Finding(
-                "one-duct",
-                Severity.WARNING,
-                f"{one_name}, {other}",
-                f"{listed((one_name, other))} went offline in the same minute {shared} times, and hardly ever alone",
-                "they share something: a duct, a power supply, a switch, a provider; one is no backup of the other",
-                Fix(words="find what they share (or what restarts this machine's network), and part them"),
-            )
+            both = listed((one_name, other))
+            what = f"{both} went offline in the same minute {shared} times, and hardly ever alone"
+            breaks = "they share something: a duct, a power supply, a switch, a provider; one is no backup of the other"
+            fix = Fix("find what they share (or what restarts this machine's network), and part them")
+            yield Finding("one-duct", WARNING, f"{one_name}, {other}", what, breaks, fix)
 
 
 def _shared(ones: Sequence[float], others: Sequence[float]) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mwan_hook.addresses import holds
 from mwan_hook.doctor.checks.rules import has_default
-from mwan_hook.doctor.finding import Case, Finding, Fix, Severity
+from mwan_hook.doctor.finding import NOTE, PROBLEM, WARNING, Case, Finding, Fix
 from mwan_hook.model import DEFAULT, FAMILIES, MAIN_TABLE, Address, Family, Route, Uplink
 from mwan_hook.others import claims, servers
 from mwan_hook.others.claims import BY
@@ -56,7 +56,7 @@ def _split(
         "nothing, if a VPN is meant to take all; else take its redirect-gateway def1 out, or set"
         f" {table}main_first = no (with copy_routes = main, if hosts of the LAN use the uplinks' addresses)"
     )
-    yield Finding("split-default", Severity.WARNING, f"{family.value} main", what, breaks, Fix(words=words))
+    yield Finding("split-default", WARNING, f"{family.value} main", what, breaks, Fix(words))
 
 
 def check_claims(case: Case) -> Iterator[Finding]:
@@ -67,12 +67,12 @@ def check_claims(case: Case) -> Iterator[Finding]:
         what = claims.words(route, case.uplinks, case.snapshot)
         breaks = "nothing while mwan-hook runs: it is judged a default, and others are led around it"
         about = f"{route.family.value} {route.dst}"
-        yield Finding("lease-default", Severity.WARNING, about, what, breaks, Fix(words=words))
+        yield Finding("lease-default", WARNING, about, what, breaks, Fix(words))
     for route in case.snapshot.inside[:MOST]:
         what = f"{claims.words(route, case.uplinks, case.snapshot)}, inside {claims.network(route, case.snapshot)}"
         breaks = "more specific routes come first: what goes there leaves the LAN by that line"
         about = f"{route.family.value} {route.dst}"
-        yield Finding("lease-inside", Severity.WARNING, about, what, breaks, Fix(words=words))
+        yield Finding("lease-inside", WARNING, about, what, breaks, Fix(words))
 
 
 def _way(one: RouteEntry, devices: Mapping[int, Device]) -> str:
@@ -99,7 +99,7 @@ def _beaten(
         if table != MAIN_TABLE:
             words = f"take it out: table {name} is ours"
         fix = Fix(commands=(f"ip {flag}route del {where}",), words=words)
-        yield Finding("default-beaten", Severity.PROBLEM, f"{family.value} {name}", what, breaks, fix)
+        yield Finding("default-beaten", PROBLEM, f"{family.value} {name}", what, breaks, fix)
 
 
 def check_lost(case: Case) -> Iterator[Finding]:
@@ -119,14 +119,14 @@ def _lost(here: Here, route: Route, uplink: Uplink, online: Sequence[str]) -> Fi
     about = f"{here.family.value} {route.dst}"
     if here.pieces and servers.is_host(route):
         breaks = f"nothing: as a tunnel's server it is reached by {online[0]} meanwhile"
-        return Finding("route-offline", Severity.NOTE, about, what, breaks, Fix(words="nothing"))
+        return Finding("route-offline", NOTE, about, what, breaks, Fix("nothing"))
     flag = "-6 " if here.family is Family.IPV6 else ""
     breaks = "specific routes of main come first: what goes there, a tunnel to that server for one, is lost"
     fix = Fix(
         commands=(f"ip {flag}route del {words}",),
         words="if its program does not need this line: a tunnel's makes the route anew when it is started again",
     )
-    return Finding("route-offline", Severity.WARNING, about, what, breaks, fix)
+    return Finding("route-offline", WARNING, about, what, breaks, fix)
 
 
 def _line(case: Case, route: Route) -> str:
@@ -163,14 +163,14 @@ def _lines_of_one_network(case: Case) -> Iterator[Finding]:
             what = f"{names} are in one network, {network}"
             breaks = "what chooses no source finds hosts in it (the provider's name servers) behind one of them only"
             words = "bind what asks them to the line's address, or use name servers outside that network"
-            yield Finding("network-of-two", Severity.NOTE, names, what, breaks, Fix(words=words))
+            yield Finding("network-of-two", NOTE, names, what, breaks, Fix(words))
 
 
 def _hidden(outside: Address, inside: Address, gateway: str, names: Mapping[int, str]) -> Finding:
     there, here = names.get(outside.index, "?"), names.get(inside.index, "?")
     what = f"the gateway {gateway} of {there} is in the network of {here}, {inside.address}/{inside.prefixlen}"
     breaks = f"main looks for it behind {here}; what is asked of it, DNS for one, gets no answer"
-    return Finding("network-twice", Severity.WARNING, listed((there, here)), what, breaks, _renumber)
+    return Finding("network-twice", WARNING, listed((there, here)), what, breaks, _renumber)
 
 
 def _twice(one: Address, other: Address, names: Mapping[int, str]) -> Finding:
@@ -178,15 +178,15 @@ def _twice(one: Address, other: Address, names: Mapping[int, str]) -> Finding:
     if one.address == other.address:
         what = f"{one.address} is on {where}"
         breaks = "packets from it leave by the one of the two that main names first, and mwan-hook cannot lead them"
-        return Finding("address-twice", Severity.WARNING, one.address, what, breaks, _renumber)
+        return Finding("address-twice", WARNING, one.address, what, breaks, _renumber)
     what = f"{one.address}/{one.prefixlen} and {other.address}/{other.prefixlen} on {where} are one network"
     breaks = (
         "hosts and the gateway in it are looked for behind one of the two interfaces only: main has one way to them"
     )
-    return Finding("network-twice", Severity.WARNING, where, what, breaks, _renumber)
+    return Finding("network-twice", WARNING, where, what, breaks, _renumber)
 
 
-_renumber = Fix(words="choose another network for the LAN, or for the modem's own side")
+_renumber = Fix("choose another network for the LAN, or for the modem's own side")
 
 
 def _unpinned(case: Case, family: Family, address: str) -> Finding:
@@ -195,6 +195,4 @@ def _unpinned(case: Case, family: Family, address: str) -> Finding:
     ]
     what = f"{address} is on the uplinks {listed(holders)}, and [router] has no pin"
     breaks = "answers to connections that came in, and of machines behind this one, may leave by the wrong one of them"
-    return Finding(
-        "twins-unpinned", Severity.WARNING, address, what, breaks, Fix(words="[router] pin = yes in mwan-hook.conf")
-    )
+    return Finding("twins-unpinned", WARNING, address, what, breaks, Fix("[router] pin = yes in mwan-hook.conf"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mwan_hook.doctor.finding import Case, Finding, Fix, Severity
+from mwan_hook.doctor.finding import PROBLEM, WARNING, Case, Finding, Fix
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import Family, Status, UplinkState
 from mwan_hook.phrases import listed
@@ -34,13 +34,13 @@ def check(case: Case, servers: Sequence[Resolver]) -> Iterator[Finding]:
         here = [(server, why) for server, why in dead if server.place == place]
         left = [server.address for server, why in judged if server.place == place and not why]
         what = "; ".join(f"{server.address} ({place}) {why}" for server, why in here)
-        breaks, severity = "no name is found: no server is left", Severity.PROBLEM
+        breaks, severity = "no name is found: no server is left", PROBLEM
         if left:
-            breaks, severity = f"look-ups wait for it before {listed(left)} is asked", Severity.WARNING
+            breaks, severity = f"look-ups wait for it before {listed(left)} is asked", WARNING
         elif place.startswith(LEASE):
-            breaks, severity = "who asks it (a forwarder, dnsmasq) waits for nothing", Severity.WARNING
+            breaks, severity = "who asks it (a forwarder, dnsmasq) waits for nothing", WARNING
         words = "use a server that every uplink reaches (DNS= in .network files, or a public one), or systemd-resolved"
-        yield Finding("dns-dead-link", severity, place, what, breaks, Fix(words=words))
+        yield Finding("dns-dead-link", severity, place, what, breaks, Fix(words))
 
 
 def _why_dead(case: Case, server: Resolver) -> str:

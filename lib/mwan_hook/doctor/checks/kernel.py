@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from mwan_hook.connections import own
-from mwan_hook.doctor.finding import MODULES, Case, Finding, Fix, Severity
+from mwan_hook.doctor.finding import MODULES, PROBLEM, WARNING, Case, Finding, Fix
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import Family, Nat6
 
@@ -80,19 +80,19 @@ def _part(part: Part, kernel: Kernel) -> Iterator[Finding]:
     built = (kernel.options or {}).get(part.option)
     if kernel.options is not None and built is None:
         what = f"{part.option} is not set in {kernel.place}"
-        fix = Fix(words="boot a kernel that has this option")
-        yield Finding("kernel-lacks", Severity.PROBLEM, part.option, what, part.breaks, fix)
+        fix = Fix("boot a kernel that has this option")
+        yield Finding("kernel-lacks", PROBLEM, part.option, what, part.breaks, fix)
     if not part.module or built == "y" or part.module in kernel.loaded:
         return
     if kernel.known is not None and part.module not in kernel.known:
         what = f"the module {part.module} is not in /lib/modules/{kernel.release}"
         words = "install the package with all modules of this kernel, or reboot into the kernel that is installed"
-        fix = Fix(words=words)
-        yield Finding("module-missing", Severity.PROBLEM, part.module, what, part.breaks, fix)
+        fix = Fix(words)
+        yield Finding("module-missing", PROBLEM, part.module, what, part.breaks, fix)
     elif kernel.locked and (kernel.known is not None or built == "m"):
         what = f"the module {part.module} is not loaded, and none is loaded on demand: {kernel.locked}"
-        fix = Fix(MODULES, lines=(part.module,), commands=("reboot",))
-        yield Finding("module-locked", Severity.PROBLEM, part.module, what, part.breaks, fix)
+        fix = Fix(path=MODULES, lines=(part.module,), commands=("reboot",))
+        yield Finding("module-locked", PROBLEM, part.module, what, part.breaks, fix)
 
 
 def _age(case: Case, release: str) -> Iterator[Finding]:
@@ -110,7 +110,7 @@ def _age(case: Case, release: str) -> Iterator[Finding]:
     for since, feature, breaks in wanted:
         if version < since:
             what = f"Linux {release}; {feature} needs {since[0]}.{since[1]}"
-            yield Finding("kernel-old", Severity.PROBLEM, "kernel", what, breaks, Fix(words="boot a newer kernel"))
+            yield Finding("kernel-old", PROBLEM, "kernel", what, breaks, Fix("boot a newer kernel"))
 
 
 def _version(release: str) -> tuple[int, int] | None:
@@ -121,8 +121,8 @@ def _version(release: str) -> tuple[int, int] | None:
 def check_sockets(case: Case, unable: str) -> Iterator[Finding]:
     """Whether connections of this machine can be ended; empty: nothing against it."""
     if unable and case.config.router.own == own.ABORT and len(case.uplinks) > 1:
-        fix = Fix(words="boot a kernel that has this option; or set [router] own = keep")
-        yield Finding("sockets-stay", Severity.WARNING, "sock_diag", unable, own.STAY, fix)
+        fix = Fix("boot a kernel that has this option; or set [router] own = keep")
+        yield Finding("sockets-stay", WARNING, "sock_diag", unable, own.STAY, fix)
 
 
 def check_nft(case: Case, program: str, refusal: str) -> Iterator[Finding]:
@@ -132,9 +132,7 @@ def check_nft(case: Case, program: str, refusal: str) -> Iterator[Finding]:
     if not program:
         fix = Fix(commands=("apt install nftables",))
         what = "nft(8) is not installed, and the configuration has [router]"
-        yield Finding(
-            "nft-missing", Severity.PROBLEM, "nft", what, "nothing is pinned, masqueraded, translated or counted", fix
-        )
+        yield Finding("nft-missing", PROBLEM, "nft", what, "nothing is pinned, masqueraded, translated or counted", fix)
     elif refusal:
-        fix = Fix(words="what it names is missing in this kernel, or in this nft(8)")
-        yield Finding("nft-refuses", Severity.PROBLEM, "nft", f"the table of [router] is refused: {refusal}", _NFT, fix)
+        fix = Fix("what it names is missing in this kernel, or in this nft(8)")
+        yield Finding("nft-refuses", PROBLEM, "nft", f"the table of [router] is refused: {refusal}", _NFT, fix)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mwan_hook.doctor.finding import Case, Finding, Fix, Severity
+from mwan_hook.doctor.finding import NOTE, PROBLEM, Case, Finding, Fix
 from mwan_hook.light import NamedTuple
 from mwan_hook.machine.values import DHCLIENT, DHCPCD, IFUPDOWN, NETWORK_MANAGER, NETWORKD
 from mwan_hook.model import Family
@@ -60,7 +60,7 @@ def _twice(one: Managed, name: str) -> Iterator[Finding]:
         f"one of them: unmanaged-devices=interface-name:{one.interface} under [keyfile] of a file in"
         " /etc/NetworkManager/conf.d, or Unmanaged=yes under [Link] of its .network file"
     )
-    yield Finding("two-managers", Severity.PROBLEM, name, what, breaks, Fix(words=words))
+    yield Finding("two-managers", PROBLEM, name, what, breaks, Fix(words))
 
 
 def _without(one: Managed, name: str, case: Case) -> Finding:
@@ -70,7 +70,7 @@ def _without(one: Managed, name: str, case: Case) -> Finding:
         f"{one.interface} has an address ({listed(addresses)}{by}), no gateway: no default route and no lease has one"
     )
     words = f"gateway = ADDRESS in [[{name.partition('@')[0]}]] of mwan-hook.conf{_setting(one)}"
-    return Finding("no-gateway", Severity.PROBLEM, name, what, "it carries nothing over IPv4", Fix(words=words))
+    return Finding("no-gateway", PROBLEM, name, what, "it carries nothing over IPv4", Fix(words))
 
 
 def _left_out(one: Managed) -> Finding:
@@ -79,7 +79,7 @@ def _left_out(one: Managed) -> Finding:
     )
     breaks = "without [uplinks] only interfaces with a default in main are uplinks: it carries nothing"
     words = f"nothing, if it is no uplink; else [uplinks] in mwan-hook.conf{_setting(one)}"
-    return Finding("no-default", Severity.NOTE, one.interface, what, breaks, Fix(words=words))
+    return Finding("no-default", NOTE, one.interface, what, breaks, Fix(words))
 
 
 def _setting(one: Managed) -> str:

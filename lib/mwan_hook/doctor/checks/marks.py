@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mwan_hook.doctor import known
 from mwan_hook.doctor.checks.rules import is_foreign, named
-from mwan_hook.doctor.finding import Case, Finding, Fix, Severity
+from mwan_hook.doctor.finding import NOTE, PROBLEM, WARNING, Case, Finding, Fix
 from mwan_hook.light import NamedTuple
 from mwan_hook.phrases import listed
 from mwan_hook.routing.allotting import room
@@ -71,8 +71,8 @@ def check_room(case: Case) -> Iterator[Finding]:
     breaks += ", and their connections are not pinned" if case.config.router.pin else ""
     wider = next((one for one in WIDER_MARK_MASKS if one & mask == mask and one != mask), 0)
     words = f"[routing] mark_mask = {wider:#x}, unless others use those bits" if wider else "set a wider mark_mask"
-    severity = Severity.WARNING if case.config.steers else Severity.NOTE
-    yield Finding("marks-short", severity, "", what, breaks, Fix(words=words))
+    severity = WARNING if case.config.steers else NOTE
+    yield Finding("marks-short", severity, "", what, breaks, Fix(words))
 
 
 def _ours(case: Case) -> int:
@@ -100,22 +100,22 @@ def _clash(
         breaks = (
             f"such packets are led by uplink {listed(hit)}, and packets that we have marked for it are taken for theirs"
         )
-        return Finding("mark-clash", Severity.PROBLEM, about, words, breaks, fix)
+        return Finding("mark-clash", PROBLEM, about, words, breaks, fix)
     if mark is not None and mark & mask & ~_ours(case):  # its other bits tell them apart
         breaks = "little: none of our marks is taken for it, but an uplink that gets such a mark one day would be"
         breaks += "; connections that carry it are not pinned" if case.config.router.pin else ""
-        return Finding("mark-overlap", Severity.NOTE, about, words, breaks, fix)
+        return Finding("mark-overlap", NOTE, about, words, breaks, fix)
     breaks = "packets that carry both marks are led, or let through, by the wrong rule"
     breaks += "; connections that carry theirs are not pinned" if case.config.router.pin else ""
-    return Finding("mark-overlap", Severity.WARNING, about, words, breaks, fix)
+    return Finding("mark-overlap", WARNING, about, words, breaks, fix)
 
 
 def _other_mask(case: Case, mask: int) -> Fix:
     """Bits that nothing in this finding uses."""
     free = next((one for one in MARK_MASKS if not one & mask), 0)
     if not free or any(uplink.config.mark is not None for uplink in case.uplinks):
-        return Fix(words="choose other bits for theirs, or for ours ([routing] mark_mask, and mark of uplinks)")
-    return Fix(words=f"[routing] mark_mask = {free:#x} in mwan-hook.conf, unless something else uses those bits")
+        return Fix("choose other bits for theirs, or for ours ([routing] mark_mask, and mark of uplinks)")
+    return Fix(f"[routing] mark_mask = {free:#x} in mwan-hook.conf, unless something else uses those bits")
 
 
 def check_flowtables(case: Case, flowtables: Iterable[Flowtable]) -> Iterator[Finding]:
@@ -131,4 +131,4 @@ def check_flowtables(case: Case, flowtables: Iterable[Flowtable]) -> Iterator[Fi
             )
             names = listed(name for name in one.devices if name in interfaces)
             words = f"take {names} out of its devices, or the whole flowtable out"
-            yield Finding("flowtable", Severity.WARNING, one.where, what, breaks, Fix(words=words))
+            yield Finding("flowtable", WARNING, one.where, what, breaks, Fix(words))

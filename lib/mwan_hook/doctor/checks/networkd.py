@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mwan_hook.doctor.finding import NAME, NETWORKD, WAIT_ONLINE, Finding, Fix, Severity
+from mwan_hook.doctor.finding import NAME, NETWORKD, NOTE, PROBLEM, WAIT_ONLINE, WARNING, Finding, Fix
 from mwan_hook.machine.values import KEYS, Networkd, Setting, WaitOnline, effective
 from mwan_hook.phrases import listed
 
@@ -25,9 +25,9 @@ def check(networkd: Networkd, own_nexthops: bool) -> Iterator[Finding]:
             continue
         value, by, ignored = effective(networkd.settings.get(key, ()))
         if value:
-            severity = Severity.PROBLEM
+            severity = PROBLEM
             if key == "ManageForeignNextHops":
-                severity = Severity.WARNING if own_nexthops else Severity.NOTE
+                severity = WARNING if own_nexthops else NOTE
             yield Finding(code, severity, "systemd-networkd", _seen(key, by, ignored), _breaks(things), _fix(key, by))
         elif by and networkd.since is not None and by.changed > networkd.since:
             waiting[key] = by
@@ -51,19 +51,19 @@ def _fix(key: str, by: Setting | None) -> Fix:
     name = by.place.rpartition(":")[0].rpartition("/")[2] if by else ""
     if name > NAME:
         return Fix(commands=(RESTART,), words=f"write {key}=no in {by.place if by else ''}: no drop-in comes after it")
-    return Fix(NETWORKD, "[Network]", (f"{key}=no",), commands=(RESTART,))
+    return Fix(path=NETWORKD, section="[Network]", lines=(f"{key}=no",), commands=(RESTART,))
 
 
 def _too_old(version: int, key: str, code: str, things: str, since: int) -> Finding:
     what = f"systemd {version} has no {key}= (it came with {since})"
-    return Finding(code, Severity.WARNING, "systemd-networkd", what, _breaks(things), Fix(words="update systemd"))
+    return Finding(code, WARNING, "systemd-networkd", what, _breaks(things), Fix("update systemd"))
 
 
 def _restart(waiting: Mapping[str, Setting]) -> Finding:
     files = listed(dict.fromkeys(one.place.rpartition(":")[0] for one in waiting.values()))
     what = f"{files} with {listed(f'{key}={one.value}' for key, one in waiting.items())} came after networkd's start"
     breaks = "it is read only at a start: until then networkd takes out what is ours when it reloads or reconfigures"
-    return Finding("networkd-restart", Severity.WARNING, "systemd-networkd", what, breaks, Fix(commands=(RESTART,)))
+    return Finding("networkd-restart", WARNING, "systemd-networkd", what, breaks, Fix(commands=(RESTART,)))
 
 
 def check_wait(unit: WaitOnline) -> Iterator[Finding]:
@@ -78,16 +78,16 @@ def check_wait(unit: WaitOnline) -> Iterator[Finding]:
         what = f"{' '.join(command)} in {unit.place} waits for {listed(waits)}"
         breaks = "a boot hangs for two minutes when a cable is out, and what comes after network-online.target with it"
         fix = _wait_fix(command[0], unit.place)
-        yield Finding("wait-online", Severity.WARNING, "systemd-networkd-wait-online.service", what, breaks, fix)
+        yield Finding("wait-online", WARNING, "systemd-networkd-wait-online.service", what, breaks, fix)
 
 
 def _wait_fix(program: str, place: str) -> Fix:
     """A drop-in where the command is systemd's own; another one may be meant."""
     reload = ("systemctl daemon-reload",)
     if "/lib/systemd/system/" not in place or place.rpartition(":")[0].endswith(".conf"):
-        return Fix(words=f"nothing, if that is meant; else add --any in {place}", commands=reload)
+        return Fix(f"nothing, if that is meant; else add --any in {place}", commands=reload)
     lines = ("ExecStart=", f"ExecStart={program} --any", "ExecStart=-/usr/sbin/mwan-hook wait-online --timeout 60")
-    return Fix(WAIT_ONLINE, "[Service]", lines, commands=reload)
+    return Fix(path=WAIT_ONLINE, section="[Service]", lines=lines, commands=reload)
 
 
 def _options(command: Sequence[str]) -> tuple[bool, set[str], set[str]]:

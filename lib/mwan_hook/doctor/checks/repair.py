@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mwan_hook.doctor.finding import Case, Finding, Fix, Severity
+from mwan_hook.doctor.finding import NOTE, WARNING, Case, Finding, Fix
 from mwan_hook.repair.steps import SUGGESTED, SUGGESTED_DIALLED
 
 TYPE_CHECKING = False
@@ -16,21 +16,13 @@ def check(case: Case, usb: Collection[str], refusals: Mapping[tuple[str, str], s
         for rung in uplink.config.repair:
             words = refusals.get((uplink.name, rung.step))
             if words:
-                yield Finding(
-                    "repair-step",
-                    Severity.WARNING,
-                    uplink.name,
-                    f"the step {rung.step} of its repair ladder cannot be done: {words}",
-                    "while it is out the step is left out, and the ladder waits for the next one",
-                    Fix(words=f"what it needs, or `repair` in [[{uplink.config.name}]] without it"),
-                )
+                what = f"the step {rung.step} of its repair ladder cannot be done: {words}"
+                breaks = "while it is out the step is left out, and the ladder waits for the next one"
+                fix = Fix(f"what it needs, or `repair` in [[{uplink.config.name}]] without it")
+                yield Finding("repair-step", WARNING, uplink.name, what, breaks, fix)
         if not uplink.config.repair and uplink.interface in usb:
             steps = SUGGESTED_DIALLED if uplink.config.dial else SUGGESTED
-            yield Finding(
-                "repair-none",
-                Severity.NOTE,
-                uplink.name,
-                f"{uplink.interface} belongs to a USB device, and nothing is done about it while it is out",
-                "a stick whose firmware hangs, or whose lease the other side has forgotten, stays so",
-                Fix(words=f"repair = {', '.join(steps)} in [[{uplink.config.name}]]"),
-            )
+            what = f"{uplink.interface} belongs to a USB device, and nothing is done about it while it is out"
+            breaks = "a stick whose firmware hangs, or whose lease the other side has forgotten, stays so"
+            fix = Fix(f"repair = {', '.join(steps)} in [[{uplink.config.name}]]")
+            yield Finding("repair-none", NOTE, uplink.name, what, breaks, fix)

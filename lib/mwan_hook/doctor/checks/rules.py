@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mwan_hook.doctor import known
-from mwan_hook.doctor.finding import Case, Finding, Fix, Severity
+from mwan_hook.doctor.finding import NOTE, PROBLEM, WARNING, Case, Finding, Fix
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import DEFAULT_TABLE, LOCAL_TABLE, MAIN_TABLE, Family, Rule
 from mwan_hook.others import foreign
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _KERNELS = ((priorities.KERNEL_MAIN, MAIN_TABLE), (priorities.KERNEL_DEFAULT, DEFAULT_TABLE))
 _RUN = Fix(commands=("mwan-hook check",), words="a run lays a copy of it in front of our rules")
-_BACK = Fix(words="nothing, if VRFs are why it was moved; else put it back to priority 0")
+_BACK = Fix("nothing, if VRFs are why it was moved; else put it back to priority 0")
 HALVES = 2  # 0.0.0.0/1 and 128.0.0.0/1 together are a default, too
 
 
@@ -104,14 +104,12 @@ def _before(rule: AnyRule, case: Case, others: Foreign, first: int) -> Iterator[
     elif _passes_us_by(rule, case, first):
         what = f"{named(rule)} comes before our shared default and leads to main's own default"
         breaks = "what it chooses goes there, with its uplinks online or not"
-        yield Finding(
-            "rule-to-main", Severity.NOTE, _about(rule), what, breaks, Fix(words=f"if that is not meant: {IN_MAIN}")
-        )
+        yield Finding("rule-to-main", NOTE, _about(rule), what, breaks, Fix(f"if that is not meant: {IN_MAIN}"))
     elif first <= rule.priority <= first + priorities.DEFAULT and rule.action != "nop":
         what = f"{named(rule)} stands between ours (from {first} on)"
         breaks = "what it chooses never gets to policies and rules of ours that come later"
         words = f"if that is not meant: give it another priority, or ours ([routing] rule_priority, now {first})"
-        yield Finding("rule-between", Severity.NOTE, _about(rule), what, breaks, Fix(words=words))
+        yield Finding("rule-between", NOTE, _about(rule), what, breaks, Fix(words))
 
 
 IN_MAIN = "[routing] default_table = main in mwan-hook.conf: main's default then follows the verdicts"
@@ -137,19 +135,19 @@ def _first(rule: AnyRule, case: Case, ways: tuple[str, ...]) -> Finding:
     tunnel = bool(ways) and not interfaces & set(ways) and not set(ways) & set(ROUTE_ERRORS)
     what = f"{named(rule)} comes before our shared default and leads to {' and '.join(ways) or 'a default'}"
     breaks = "all that it takes goes there, uplinks online or not: no failover, no sharing"
-    severity = Severity.PROBLEM
+    severity = PROBLEM
     words = "take it out, or give it a selector or a priority behind ours (ip rule del, ip rule add priority ...)"
     if rule.table == MAIN_TABLE and case.config.routing.default_table != MAIN_TABLE:
         words += f"; or {IN_MAIN}"
     if tunnel:
-        severity = Severity.WARNING
+        severity = WARNING
         breaks = (
             "all traffic goes into that tunnel; only its own packets, and what is bound to an uplink, are ours to lead"
         )
         words = (
             "nothing, if the tunnel is meant to take all; else keep a default out of its table (AllowedIPs=, Table=off)"
         )
-    return Finding("rule-first", severity, _about(rule), what, breaks, Fix(words=words))
+    return Finding("rule-first", severity, _about(rule), what, breaks, Fix(words))
 
 
 def _behind(rule: AnyRule, case: Case, others: Foreign, last: int) -> Finding:
@@ -160,10 +158,10 @@ def _behind(rule: AnyRule, case: Case, others: Foreign, last: int) -> Finding:
     what = f"{named(rule)} comes after our shared default ({last}), which answers everything"
     if catches_all(rule) and (rule.table == MAIN_TABLE or (ways and interfaces.issuperset(ways))):
         breaks = "nothing while an uplink is online: the shared default does its work"
-        return Finding("rule-behind", Severity.NOTE, _about(rule), what, breaks, Fix(words="nothing"))
+        return Finding("rule-behind", NOTE, _about(rule), what, breaks, Fix("nothing"))
     breaks = "it is never asked while an uplink is online: what it is for goes out by an uplink"
-    fix = Fix(words=f"give it a priority below {last}")
-    return Finding("rule-behind", Severity.WARNING, _about(rule), what, breaks, fix)
+    fix = Fix(f"give it a priority below {last}")
+    return Finding("rule-behind", WARNING, _about(rule), what, breaks, fix)
 
 
 def check_copied(case: Case) -> Iterator[Finding]:
@@ -186,10 +184,10 @@ def _overtaken(rule: Rule, first: int, copy: Rule | None) -> Iterator[Finding]:
     about = f"{rule.family.value} {rule.priority}"
     if copy is None and rule.l3mdev:
         breaks = "what is in a VRF is looked up in our tables first, and leaves by an uplink"
-        yield Finding("vrf-behind", Severity.PROBLEM, about, what, breaks, _RUN)
+        yield Finding("vrf-behind", PROBLEM, about, what, breaks, _RUN)
     elif copy is None:
         breaks = "packets for addresses of this machine are led out of it: none of them answers"
-        yield Finding("local-behind", Severity.PROBLEM, about, what, breaks, _RUN)
+        yield Finding("local-behind", PROBLEM, about, what, breaks, _RUN)
     elif not rule.l3mdev:
         breaks = f"ours has a copy at {copy.priority}; rules of others that come before both lead such packets away"
-        yield Finding("local-behind", Severity.WARNING, about, what, breaks, _BACK)
+        yield Finding("local-behind", WARNING, about, what, breaks, _BACK)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mwan_hook.doctor.finding import Case, Finding, Fix, Severity
+from mwan_hook.doctor.finding import NOTE, PROBLEM, WARNING, Case, Finding, Fix
 from mwan_hook.durations import duration
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import FAMILIES, Family, Uplink, UplinkState
@@ -42,9 +42,7 @@ def check(case: Case, memory: Memory) -> Iterator[Finding]:
     for error in (*memory.errors, *((memory.failed,) if memory.failed else ())):
         words = "it is tried again by every run; if the words do not help, plan and trace may"
         breaks = "the kernel is not as it should be"
-        yield Finding(
-            "run-failed", Severity.WARNING, error, f"the last run could not: {error}", breaks, Fix(words=words)
-        )
+        yield Finding("run-failed", WARNING, error, f"the last run could not: {error}", breaks, Fix(words))
 
 
 def check_page(page: str, failure: str) -> Iterator[Finding]:
@@ -52,20 +50,20 @@ def check_page(page: str, failure: str) -> Iterator[Finding]:
     if page and failure:
         breaks = "the page stays as it was"
         words = "make the directory, or name another one; it is tried again after a transition and every hour"
-        yield Finding("report-failed", Severity.WARNING, page, failure, breaks, Fix(words=words))
+        yield Finding("report-failed", WARNING, page, failure, breaks, Fix(words))
 
 
 def _bad(memory: Memory) -> Iterator[Finding]:
     breaks = "verdicts and holds of before are lost: every uplink was judged anew"
     for message in memory.messages:
-        fix = Fix(words="nothing; find the program that writes there")
-        yield Finding("state-bad", Severity.WARNING, STATE_FILE, message, breaks, fix)
+        fix = Fix("nothing; find the program that writes there")
+        yield Finding("state-bad", WARNING, STATE_FILE, message, breaks, fix)
     if memory.set_aside is not None and not memory.messages:
         what = f"a state file was set aside {duration(memory.set_aside)} ago"
         fix = Fix(
             commands=(f"rm /{STATE_FILE}.bad",), words="look who has written it (a disk, a foreign program), then"
         )
-        yield Finding("state-bad", Severity.NOTE, STATE_FILE, what, breaks, fix)
+        yield Finding("state-bad", NOTE, STATE_FILE, what, breaks, fix)
 
 
 def _never(memory: Memory) -> Finding:
@@ -73,7 +71,7 @@ def _never(memory: Memory) -> Finding:
     what += ": no run of mwan-hook in this boot"
     breaks = "nothing of mwan-hook is in the kernel: no failover, no sharing"
     fix = Fix(commands=("mwan-hook check", "systemctl enable --now mwan-hook-check.timer"))
-    return Finding("never-run", Severity.PROBLEM, STATE_FILE, what, breaks, fix)
+    return Finding("never-run", PROBLEM, STATE_FILE, what, breaks, fix)
 
 
 def _stopped(case: Case, memory: Memory) -> Iterator[Finding]:
@@ -86,7 +84,7 @@ def _stopped(case: Case, memory: Memory) -> Iterator[Finding]:
     what = f"{saved}, and {name} was to be probed {duration(seconds)} ago"
     breaks = "no run looks whether lines still carry: a dead one keeps its traffic"
     commands = ("systemctl status mwan-hook-check.timer mwan-hook-check.service", "mwan-hook check")
-    yield Finding("runs-stopped", Severity.PROBLEM, STATE_FILE, what, breaks, Fix(commands=commands))
+    yield Finding("runs-stopped", PROBLEM, STATE_FILE, what, breaks, Fix(commands=commands))
 
 
 def _overdue(case: Case, uplink: Uplink, saved_at: float) -> tuple[float, str] | None:
@@ -107,12 +105,12 @@ def check_uplinks(case: Case) -> Iterator[Finding]:
     if not case.config.uplinks:
         what = "no uplink is configured: every interface with a default route in main is one"
         breaks = "little, if that is what you want; equal metrics share"
-        fix = Fix(words="name your uplinks in /etc/mwan-hook/mwan-hook.conf, [uplinks]")
-        yield Finding("no-configuration", Severity.NOTE, "", what, breaks, fix)
+        fix = Fix("name your uplinks in /etc/mwan-hook/mwan-hook.conf, [uplinks]")
+        yield Finding("no-configuration", NOTE, "", what, breaks, fix)
     if not case.uplinks and not case.config.uplinks:
         what = "no interface has a default route in main, and none is configured"
-        fix = Fix(words="set DHCP= or Gateway= in a .network file, or [uplinks] in mwan-hook.conf")
-        yield Finding("no-uplinks", Severity.PROBLEM, "", what, "there is nothing to route by", fix)
+        fix = Fix("set DHCP= or Gateway= in a .network file, or [uplinks] in mwan-hook.conf")
+        yield Finding("no-uplinks", PROBLEM, "", what, "there is nothing to route by", fix)
     for entry in case.config.uplinks:
         if any(uplink.present and uplink.config.name == entry.name for uplink in case.uplinks):
             continue
@@ -120,9 +118,9 @@ def check_uplinks(case: Case) -> Iterator[Finding]:
             continue
         wanted = ", ".join(f"{one.kind}:{one.key + '=' if one.key else ''}{one.glob}" for one in entry.match)
         what = f"no interface matches uplink {entry.name} (match = {wanted})"
-        severity = Severity.WARNING if entry.literal else Severity.NOTE
+        severity = WARNING if entry.literal else NOTE
         words = "nothing, if the modem is unplugged on purpose; else change match (`ip link` tells what there is)"
-        yield Finding("no-interface", severity, entry.name, what, "it carries nothing", Fix(words=words))
+        yield Finding("no-interface", severity, entry.name, what, "it carries nothing", Fix(words))
     if len(case.present) > 1:
         yield from (_unprobed(uplink, family) for uplink, family in _by_facts(case))
 
@@ -138,8 +136,8 @@ def _by_facts(case: Case) -> Iterator[tuple[Uplink, Family]]:
 def _unprobed(uplink: Uplink, family: Family) -> Finding:
     what = f"no target of {uplink.name} applies to {family.value} on {uplink.interface}, a point-to-point link"
     breaks = "where the network ends a session, address and route often stay: it would be online for ever"
-    fix = Fix(words=f"an icmp, tcp, dns or http target of {family.value} in targets of {uplink.config.name}")
-    return Finding("unprobed", Severity.WARNING, uplink.name, what, breaks, fix)
+    fix = Fix(f"an icmp, tcp, dns or http target of {family.value} in targets of {uplink.config.name}")
+    return Finding("unprobed", WARNING, uplink.name, what, breaks, fix)
 
 
 def check_order(case: Case) -> Iterator[Finding]:
@@ -148,29 +146,21 @@ def check_order(case: Case) -> Iterator[Finding]:
     for name, names in order.formerly_shared(case.config.policies, metrics).items():
         what = f"[policies] [[{name}]] uplinks: {order.only_ordered(names)}"
         breaks = "nothing, if that is what you want; before there was a +, such uplinks shared"
-        fix = Fix(words=f"nothing, or {order.SHARING.join(names)}; a + in any policy ends this note")
-        yield Finding("policy-order", Severity.NOTE, name, what, breaks, fix)
+        fix = Fix(f"nothing, or {order.SHARING.join(names)}; a + in any policy ends this note")
+        yield Finding("policy-order", NOTE, name, what, breaks, fix)
 
 
 def check_configuration(mistakes: tuple[str, ...], doubts: tuple[str, ...]) -> Iterator[Finding]:
     """What ``config --check`` says."""
     for line in mistakes:
         breaks = "no run does anything until it is put right: routes stay as they are"
-        yield Finding("configuration", Severity.PROBLEM, "", line, breaks, Fix(commands=("mwan-hook config --check",)))
+        yield Finding("configuration", PROBLEM, "", line, breaks, Fix(commands=("mwan-hook config --check",)))
     for line in doubts:
         breaks = "it may mean something else than you want"
-        yield Finding("configuration-doubt", Severity.NOTE, "", line, breaks, Fix(words="see the line that it names"))
+        yield Finding("configuration-doubt", NOTE, "", line, breaks, Fix("see the line that it names"))
 
 
-def check_sight(missing: tuple[str, ...]) -> Iterator[Finding]:
+def unseen(words: str) -> Finding:
     """What could not be looked at."""
-    for words in missing:
-        what = f"not looked at: {words}"
-        yield Finding(
-            "not-seen",
-            Severity.NOTE,
-            "",
-            what,
-            "what is wrong there is not told",
-            Fix(words="run doctor as root; else look there yourself"),
-        )
+    fix = Fix("run doctor as root; else look there yourself")
+    return Finding("not-seen", NOTE, "", f"not looked at: {words}", "what is wrong there is not told", fix)

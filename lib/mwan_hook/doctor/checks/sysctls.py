@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mwan_hook.doctor.finding import Case, Finding, Fix, Severity, spelled, sysctl_fix
+from mwan_hook.doctor.finding import NOTE, PROBLEM, WARNING, Case, Finding, Fix, spelled, sysctl_fix
 from mwan_hook.model import FAMILIES, LATENCY, Family, Nat6, Sysctl
 from mwan_hook.phrases import listed
 from mwan_hook.verdict.standing import uses
@@ -92,7 +92,7 @@ def _rp_filter(case: Case, values: Mapping[str, str], places: Mapping[str, str])
             + ("pinned and policy-routed connections of machines behind this one, and port forwards" if routing else
                "connections by routes of main through another uplink; those of others, once this machine forwards")
         )  # fmt: skip
-        severity = Severity.PROBLEM if routing else Severity.WARNING
+        severity = PROBLEM if routing else WARNING
         yield Finding("rp-filter", severity, uplink.interface, what, breaks, sysctl_fix([Sysctl(key, "2")]))
 
 
@@ -112,7 +112,7 @@ def _linkdown(case: Case, values: Mapping[str, str], places: Mapping[str, str]) 
             "a line that loses its carrier goes on getting packets until a run sees it, instead of for milliseconds"
         )
         fix = sysctl_fix([Sysctl(key, "1") for key in bad], "the next run of mwan-hook sets it, too")
-        severity = Severity.WARNING if case.state.boot_id else Severity.NOTE
+        severity = WARNING if case.state.boot_id else NOTE
         yield Finding("linkdown", severity, uplink.interface, what, breaks, fix)
 
 
@@ -123,9 +123,7 @@ def _hash(case: Case, values: Mapping[str, str], places: Mapping[str, str]) -> I
             continue
         what = f"{_seen(hash_key(family), '0', places)}, and {shared}"
         breaks = "all connections to one address take the same uplink, no weight helps: ports are not looked at"
-        yield Finding(
-            "hash-policy", Severity.WARNING, family.value, what, breaks, sysctl_fix([Sysctl(hash_key(family), "1")])
-        )
+        yield Finding("hash-policy", WARNING, family.value, what, breaks, sysctl_fix([Sysctl(hash_key(family), "1")]))
 
 
 def _sharing(case: Case, family: Family) -> str:
@@ -180,7 +178,7 @@ def _forwards(
     what = f"{listed(_seen(one, '0', places) for one in bad)}, and the configuration has {why}"
     breaks = f"no {family.value} packet of the machines behind this one goes any further, or no answer comes back"
     fix = sysctl_fix(Sysctl(one, "1") for one in bad)
-    yield Finding("forwarding", Severity.PROBLEM, family.value, what, breaks, fix)
+    yield Finding("forwarding", PROBLEM, family.value, what, breaks, fix)
 
 
 def _static(case: Case, index: int) -> bool:
@@ -207,7 +205,7 @@ def _advertisements(
             continue
         what = f"{_seen(key, '1', places)} on a machine that forwards IPv6, and networkd does not manage it"
         breaks = "the kernel ignores router advertisements: addresses and the default route run out, IPv6 is gone"
-        yield Finding("accept-ra", Severity.WARNING, uplink.interface, what, breaks, sysctl_fix([Sysctl(key, "2")]))
+        yield Finding("accept-ra", WARNING, uplink.interface, what, breaks, sysctl_fix([Sysctl(key, "2")]))
 
 
 def check_mptcp(case: Case, values: Mapping[str, str], places: Mapping[str, str]) -> Iterator[Finding]:
@@ -217,12 +215,12 @@ def check_mptcp(case: Case, values: Mapping[str, str], places: Mapping[str, str]
     because = "and the configuration has [routing] mptcp"
     if MPTCP not in values:
         what = f"this kernel has no {spelled(MPTCP)}, {because}"
-        fix = Fix(words="boot a kernel with CONFIG_MPTCP (Linux 5.6 or later), or set mptcp = no")
-        yield Finding("kernel-lacks", Severity.PROBLEM, "CONFIG_MPTCP", what, NO_MPTCP, fix)
+        fix = Fix("boot a kernel with CONFIG_MPTCP (Linux 5.6 or later), or set mptcp = no")
+        yield Finding("kernel-lacks", PROBLEM, "CONFIG_MPTCP", what, NO_MPTCP, fix)
     elif values[MPTCP] == "0":
         what = f"{_seen(MPTCP, '0', places)}, {because}"
-        yield Finding("mptcp-off", Severity.PROBLEM, "", what, NO_MPTCP, sysctl_fix([Sysctl(MPTCP, "1")]))
+        yield Finding("mptcp-off", PROBLEM, "", what, NO_MPTCP, sysctl_fix([Sysctl(MPTCP, "1")]))
     elif values.get(MPTCP_MANAGER, "0") != "0":
         seen = _seen(MPTCP_MANAGER, values[MPTCP_MANAGER], places)
         what = f"{seen}: a program such as mptcpd manages paths, {because}"
-        yield Finding("mptcp-paths", Severity.PROBLEM, "", what, MANAGED, sysctl_fix([Sysctl(MPTCP_MANAGER, "0")]))
+        yield Finding("mptcp-paths", PROBLEM, "", what, MANAGED, sysctl_fix([Sysctl(MPTCP_MANAGER, "0")]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mwan_hook.doctor.finding import Finding, Fix, Severity
+from mwan_hook.doctor.finding import NOTE, PROBLEM, WARNING, Finding, Fix
 from mwan_hook.machine.values import DISPATCHER, STATES, Installed, Unit
 from mwan_hook.phrases import listed
 
@@ -37,13 +37,11 @@ def check(found: Installed) -> Iterator[Finding]:
         words = (
             "something else that runs `mwan-hook check` every ten seconds, and `mwan-hook event` when a link changes"
         )
-        yield Finding("no-systemd", Severity.NOTE, "", what, "nothing starts a run by itself", Fix(words=words))
+        yield Finding("no-systemd", NOTE, "", what, "nothing starts a run by itself", Fix(words))
         return
     if not any(unit.path for unit in found.units):
         what = "no unit of mwan-hook is installed"
-        yield Finding(
-            "not-installed", Severity.WARNING, "", what, "nothing starts a run", Fix(commands=("./install.sh",))
-        )
+        yield Finding("not-installed", WARNING, "", what, "nothing starts a run", Fix(commands=("./install.sh",)))
         return
     for unit in found.units:
         if unit.name not in (MAIL, WEBHOOK, RECORD) or unit.name in found.channels:
@@ -56,12 +54,12 @@ def check(found: Installed) -> Iterator[Finding]:
 
 def _unit(unit: Unit) -> Iterator[Finding]:
     breaks = UNITS[unit.name]
-    severity = Severity.PROBLEM if unit.name == TIMER else Severity.WARNING
+    severity = PROBLEM if unit.name == TIMER else WARNING
     if unit.masked:
         fix = Fix(commands=(f"systemctl unmask {unit.name}", f"systemctl enable --now {unit.name}"))
         yield Finding("unit-masked", severity, unit.name, f"{unit.path} is a link to /dev/null", breaks, fix)
     elif not unit.path:
-        fix = Fix(words=INSTALL)
+        fix = Fix(INSTALL)
         yield Finding(
             "unit-missing", severity, unit.name, "there is no such unit below /etc, /run and /usr", breaks, fix
         )
@@ -77,14 +75,14 @@ def _user(found: Installed) -> Iterator[Finding]:
     if not found.user:
         what = "there is no user mwan-hook, which the services run as"
         fix = Fix(commands=("systemctl restart mwan-hook-user.service",), words="where /etc is read-only, add it there")
-        yield Finding("user-missing", Severity.PROBLEM, "mwan-hook-user.service", what, "no service starts a run", fix)
+        yield Finding("user-missing", PROBLEM, "mwan-hook-user.service", what, "no service starts a run", fix)
 
 
 def _udev(found: Installed) -> Iterator[Finding]:
     if not found.udev_rule:
         what = "90-mwan-hook.rules is in none of udev's directories, or masked"
         breaks = "a new stick waits for the kernel's news or the timer, and match = path: or id: may find nothing"
-        yield Finding("udev-rule", Severity.WARNING, "90-mwan-hook.rules", what, breaks, Fix(words=INSTALL))
+        yield Finding("udev-rule", WARNING, "90-mwan-hook.rules", what, breaks, Fix(INSTALL))
 
 
 def _dispatcher(found: Installed) -> Iterator[Finding]:
@@ -94,7 +92,7 @@ def _dispatcher(found: Installed) -> Iterator[Finding]:
         state = "not installed" if not unit.path else "masked" if unit.masked else "not enabled"
         command = "apt install networkd-dispatcher" if not unit.path else f"systemctl enable --now {DISPATCHER}"
         fix = Fix(commands=(f"systemctl unmask {DISPATCHER}",) if unit.masked else (command,))
-        yield Finding("dispatcher", Severity.NOTE, DISPATCHER, f"networkd-dispatcher is {state}", breaks, fix)
+        yield Finding("dispatcher", NOTE, DISPATCHER, f"networkd-dispatcher is {state}", breaks, fix)
         return
     missing = [state for state in STATES if state not in found.linked]
     if missing:
@@ -103,4 +101,4 @@ def _dispatcher(found: Installed) -> Iterator[Finding]:
             (f"{found.dispatcher_links}/{state}.d/50-mwan-hook".lstrip("/"), found.spooler) for state in missing
         )
         fix = Fix(links=links, commands=(f"systemctl start {DISPATCHER}",) if len(missing) == len(STATES) else ())
-        yield Finding("hook-missing", Severity.WARNING, DISPATCHER, what, breaks, fix)
+        yield Finding("hook-missing", WARNING, DISPATCHER, what, breaks, fix)

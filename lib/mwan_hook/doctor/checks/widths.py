@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mwan_hook.doctor.finding import Case, Finding, Fix, Severity
+from mwan_hook.doctor.finding import NOTE, WARNING, Case, Finding, Fix
 from mwan_hook.firewall.segments import HEADERS, LEAST
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import Family, Uplink
@@ -47,8 +47,8 @@ def _finding(case: Case, uplink: Uplink, seen: Sequence[Narrow]) -> Finding:
         breaks = "each connection loses its first full packets; a program that does not hear why hangs"
     if lowered:
         breaks = "UDP, and connections of this machine itself; [router] mss lowers what is forwarded"
-    severity = Severity.NOTE if told or lowered else Severity.WARNING
-    return Finding("path-mtu", severity, uplink.name, what, breaks, Fix(words=_fix(case, uplink, seen, lowered)))
+    severity = NOTE if told or lowered else WARNING
+    return Finding("path-mtu", severity, uplink.name, what, breaks, Fix(_fix(case, uplink, seen, lowered)))
 
 
 def _fix(case: Case, uplink: Uplink, seen: Sequence[Narrow], lowered: bool) -> str:
