@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 def _import_argparse() -> ModuleType:
     """Debian's would do without gettext, CPython's own would not."""
     known, stand_in = sys.modules.get("gettext"), type(sys)("gettext")
-    vars(stand_in).update(gettext=_as_it_is, ngettext=_in_number)
+    vars(stand_in).update(
+        gettext=lambda words: words, ngettext=lambda one, several, count: one if count == 1 else several
+    )
     sys.modules["gettext"] = stand_in
     try:
         import argparse as found
@@ -26,14 +28,6 @@ def _import_argparse() -> ModuleType:
         if known:
             sys.modules["gettext"] = known
     return found
-
-
-def _as_it_is(words: str) -> str:
-    return words
-
-
-def _in_number(one: str, several: str, count: int) -> str:
-    return one if count == 1 else several
 
 
 if TYPE_CHECKING:

@@ -29,7 +29,9 @@ def run(root: str, since: str, until: str | None, options: Sequence[str], as_jso
     """
     now = time.time()
     begin, end = span(since, until, now)
-    wanted = changes.parsed(options, _names(root)) if options else ()
+    wanted = (
+        changes.parsed(options, {name for one in recording.configs(root) for name in one.uplinks}) if options else ()
+    )
     both, told = Comparison(), sidebyside.Told(exact=not wanted)
     for one in played(frames(root, begin, now if end is None else end), wanted, hurry=True):
         both.add(one)
@@ -43,11 +45,6 @@ def run(root: str, since: str, until: str | None, options: Sequence[str], as_jso
     else:
         say(sidebyside.lines(both, told, texts, notes))
     return 0 if wanted or told.same else 1
-
-
-def _names(root: str) -> set[str]:
-    """Names of all uplinks on record."""
-    return {name for one in recording.configs(root) for name in one.uplinks}
 
 
 def _notes(root: str, wanted: Sequence[Option]) -> Iterator[str]:

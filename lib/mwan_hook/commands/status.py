@@ -24,7 +24,8 @@ def run(root: str, as_json: bool, watch: bool, header: bool, numbers: bool) -> i
         from mwan_hook.commands import watch as watching
 
         return watching.run(root, looker)
-    return _printed(looker, as_json, watch, View(_room(header), header, numbers))
+    room = screen.width() if header else screen.terminal_width()  # without a header a program reads: a line an uplink
+    return _printed(looker, as_json, watch, View(room, header, numbers))
 
 
 def _printed(looker: Looker, as_json: bool, watch: bool, view: View) -> int:
@@ -53,8 +54,3 @@ def _print(found: Look, as_json: bool, view: View) -> None:
         screen.document(known)
     else:
         screen.put(picture(found.seen, found.judged, view._replace(known=found.known)))
-
-
-def _room(header: bool) -> int | None:
-    """Columns; without a header a program reads: it gets a line an uplink."""
-    return screen.width() if header else screen.terminal_width()

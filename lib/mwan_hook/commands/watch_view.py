@@ -215,15 +215,12 @@ def _changes(happened: Sequence[Transition], size: Size, spare: int) -> list[Lin
 
     room = max(FEWEST_CHANGES, min(size.lines // 2, spare))
     last = happened[-room:]
-    rows = zip(last, history.table(last).rows, strict=True)
-    short = tuple([TableRow((_clock(one), *row.cells[1:2], *row.cells[3:])) for one, row in rows])
+    rows = history.table(last).rows
+    clocks = [Styled(dates.local(one.at, dates.CLOCK_SECOND)) for one in last]
+    short = tuple([TableRow((at, *row.cells[1:2], *row.cells[3:])) for at, row in zip(clocks, rows, strict=True)])
     found: list[Line] = []
     for lines in reversed(blocks(Table((), short), size.columns)):
         if len(found) + len(lines) + 2 > room:
             break
         found = [*lines, *found]
     return [(), (Styled(CHANGES, "dim"),), *found] if found else []
-
-
-def _clock(one: Transition) -> Styled:
-    return Styled(dates.local(one.at, dates.CLOCK_SECOND))

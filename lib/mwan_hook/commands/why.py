@@ -128,7 +128,7 @@ def _run_then(root: str, word: str | None, at: str, as_json: bool) -> int:
         raise MwanError(_unknown(found, moment, now))
     view = _then(found.frame, moment)
     uplinks = why.named(view, word) if word else []
-    family = _family(word, view) if word and not uplinks else None
+    family = Family.of(destinations(word, view)[0]) if word and not uplinks else None  # a name's by its server now
     if as_json:
         made = document.document(view, uplinks or view.uplinks, {}, (), "")
         screen.document({**made, "recorded": dates.utc(found.frame.wall)})
@@ -152,11 +152,6 @@ def _text_then(view: Situation, uplinks: Sequence[Uplink], family: Family | None
         return words.wrapped(why.overview(view), screen.width())
     unrecorded = words.sentences([Reason("unrecorded", "", family)], view, "It")
     return words.wrapped([unrecorded, *why.overview(view._replace(families=(family,)))], screen.width())
-
-
-def _family(word: str, view: Situation) -> Family:
-    """The family of a destination, as it is written or found by a name server now."""
-    return Family.of(destinations(word, view)[0])
 
 
 def _unknown(found: Recorded, moment: float, now: float) -> str:

@@ -146,7 +146,9 @@ def _line(words: str, was: str, now: str) -> str:
 
 
 def _transitions(told: Told) -> Iterator[str]:
-    both = sorted([*((one, "-") for one in told.gone), *((one, "+") for one in told.new)], key=_place)
+    both = sorted(
+        [*((one, "-") for one in told.gone), *((one, "+") for one in told.new)], key=lambda one: (one[0].at, one[1])
+    )
     if not both:
         return
     yield ""
@@ -159,10 +161,6 @@ def _transitions(told: Told) -> Iterator[str]:
     if len(both) > MOST:
         yield f"... and {len(both) - MOST} more; --json has all"
     yield ""
-
-
-def _place(one: tuple[Transition, str]) -> tuple[float, str]:
-    return one[0].at, one[1]
 
 
 def _folded(text: str, indent: str = "") -> list[str]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mwan_hook.explain.frame import Frame
-    from mwan_hook.model import Config, Hour, LineHour, Moved
+    from mwan_hook.model import Config, Hour, LineHour
 
 NEAR = 120.0  # seconds
 
@@ -60,32 +60,24 @@ def _seen(root: str, since: float, until: float) -> Iterator[Frame]:
 
 def of_one(found: Gathered, name: str) -> Gathered:
     """What is known of one uplink, or of all of a template by its name, and nothing of others."""
+    own = [one for one in found.uplinks if one == name or one.startswith(f"{name}@")]
+    others = [one for one in found.uplinks if one not in own]
+    hours = []
+    for hour in found.hours:
+        lines = tuple(_alone(line, others) for line in hour.lines if line.uplink in own)
+        moved = tuple(one for one in hour.moved if one.uplink in own)
+        if lines or moved:
+            hours.append(hour._replace(lines=lines, moved=moved))
+    return found._replace(hours=tuple(hours))
 
-    def is_of(one: LineHour | Moved) -> bool:
-        return one.uplink == name or one.uplink.startswith(f"{name}@")
 
-    hours = (
-        hour._replace(lines=tuple(filter(is_of, hour.lines)), moved=tuple(filter(is_of, hour.moved)))
-        for hour in found.hours
-    )
-    others = [one for one in found.uplinks if not (one == name or one.startswith(f"{name}@"))]
-    return found._replace(hours=tuple(_alone(hour, others) for hour in hours if hour.lines or hour.moved))
-
-
-def _alone(hour: Hour, others: list[str]) -> Hour:
-    """An hour without what tells of another line: who stood in, and reasons that name one."""
-    lines = []
-    for line in hour.lines:
-        stretches = tuple(
-            one._replace(
-                carries=False,
-                bridged=False,
-                reason="" if any(name in one.reason for name in others) else one.reason.partition("; ")[0],
-            )
-            for one in line.stretches
-        )
-        lines.append(line._replace(stretches=stretches))
-    return hour._replace(lines=tuple(lines))
+def _alone(line: LineHour, others: list[str]) -> LineHour:
+    """An hour of a line without what tells of another one: who stood in, and reasons that name it."""
+    stretches = []
+    for one in line.stretches:
+        reason = "" if any(name in one.reason for name in others) else one.reason.partition("; ")[0]
+        stretches.append(one._replace(carries=False, bridged=False, reason=reason))
+    return line._replace(stretches=tuple(stretches))
 
 
 def targets(config: Config, name: str) -> tuple[str, ...]:
