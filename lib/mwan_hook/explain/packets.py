@@ -39,31 +39,39 @@ class Packet(NamedTuple):
 
 def explained(done: Trace, answer: KernelAnswer | None, names: Names, view: Situation) -> Packet:
     """The walk's end in reasons."""
-    asked, outcome = done.question, done.outcome
-    family, to = asked.family, {"destination": quote(asked.destination)}
+    asked, outcome, family = done.question, done.outcome, done.question.family
     step = _deciding(done)
-    rule = f"{step.rule.priority}: {words.rule(step.rule, names)}" if step else ""
-    facts = {**to, "rule": rule, "why": outcome.why or "no route is found", "route": _route(outcome, names)}
-    facts["table"] = names.table(outcome.table) if outcome.table else ""
-    resort = view.config.routing.last_resort
-    facts |= {"resort": resort.value, "refused": REFUSED.get(resort, resort.value)}
-    facts["policy"] = _policy_of(step.rule, view) if step else ""
-    facts["order"] = next((order.text(c.policy) for c in view.policies if c.policy.name == facts["policy"]), "")
-    kinds = _kinds(step, outcome, view, names)
+    kinds, facts = _kinds(step, outcome, view, names), _facts(step, done, names, view)
     reasons = [Reason(kind, "", family, facts) for kind in kinds]
     if "by_default" in kinds or "main_default" in kinds:
         reasons += _passed(asked, view, names)
-    if kinds[0] == "leaves":
-        facts["ways"] = _ways(outcome.legs, names, view)
     if answer is not None and not agree(outcome, answer):
-        reasons.append(Reason("differs", "", family, {**to, "kernel": words.kernel(answer, names)}))
-    outside = [names.device(leg.index) for leg in outcome.legs if leg.index not in names.uplinks]
+        reasons.append(Reason("differs", "", family, {**facts, "kernel": words.kernel(answer, names)}))
     if kinds[0] == "leaves":
+        outside = [names.device(leg.index) for leg in outcome.legs if leg.index not in names.uplinks]
         reasons += [Reason("outside", "", family, {"interface": name}) for name in dict.fromkeys(outside)]
     reasons += [Reason("marked", "", family, {"note": note}) for note in names.notes]
     interfaces = dict.fromkeys(names.device(leg.index) for leg in outcome.legs)
     uplinks = dict.fromkeys(names.uplinks[leg.index][0] for leg in outcome.legs if leg.index in names.uplinks)
     return Packet(family, asked.destination, tuple(reasons), tuple(interfaces), tuple(uplinks))
+
+
+def _facts(step: Step | None, done: Trace, names: Names, view: Situation) -> dict[str, str]:
+    """What the sentences name."""
+    outcome, resort = done.outcome, view.config.routing.last_resort
+    policy = _policy_of(step.rule, view) if step else ""
+    return {
+        "destination": quote(done.question.destination),
+        "rule": f"{step.rule.priority}: {words.rule(step.rule, names)}" if step else "",
+        "why": outcome.why or "no route is found",
+        "route": _route(outcome, names),
+        "table": names.table(outcome.table) if outcome.table else "",
+        "resort": resort.value,
+        "refused": REFUSED.get(resort, resort.value),
+        "policy": policy,
+        "order": next((order.text(c.policy) for c in view.policies if c.policy.name == policy), ""),
+        "ways": _ways(outcome.legs, names, view),
+    }
 
 
 def _passed(asked: Question, view: Situation, names: Names) -> list[Reason]:
@@ -88,11 +96,8 @@ def ahead(done: Trace, names: Names, view: Situation) -> tuple[Reason, ...]:
         return (Reason("ahead_refused", "", asked.family, {"why": why, "destination": asked.destination}),)
     if step is None or not {"foreign_rule", "vrf", "pieces"} & set(kinds) or kinds[0] != "leaves":
         return ()
-    if "pieces" in kinds:
-        facts = {"route": _route(outcome, names), "ways": _ways(outcome.legs, names, view)}
-        return (Reason("ahead_in_pieces", "", asked.family, facts),)
-    facts = {"rule": f"{step.rule.priority}: {words.rule(step.rule, names)}"}
-    return (Reason("ahead", "", asked.family, {**facts, "ways": _ways(outcome.legs, names, view)}),)
+    kind = "ahead_in_pieces" if "pieces" in kinds else "ahead"
+    return (Reason(kind, "", asked.family, _facts(step, done, names, view)),)
 
 
 def _deciding(done: Trace) -> Step | None:
