@@ -117,20 +117,12 @@ def _dialled(root: str, uplink: Uplink, dial: Dial) -> DialSetup:
 
 
 def _memory(root: str, judged: Judged) -> Memory:
-    state, path = judged.scene.state, under(root, STATE)
+    path = under(root, STATE)
     try:
         aside: float | None = max(0.0, time.time() - os.stat(f"{path}.bad").st_mtime)
     except OSError:
         aside = None
-    return Memory(
-        present=os.path.exists(path),
-        this_boot=bool(state.boot_id),
-        saved_at=state.saved_at,
-        errors=state.errors,
-        failed=state.firewall.failed,
-        set_aside=aside,
-        messages=judged.scene.messages,
-    )
+    return Memory(os.path.exists(path), judged.scene.state, aside, judged.scene.messages)
 
 
 def _channels(config: Config) -> frozenset[str]:

@@ -28,7 +28,18 @@ from mwan_hook.machine import dropins, units
 from mwan_hook.machine import values as machine
 from mwan_hook.machine.resolvconf import nameservers
 from mwan_hook.machine.values import STATES, Installed, Networkd, Unit, WaitOnline
-from mwan_hook.model import Activate, Allotment, Dial, FamilyState, Match, Status, Sysctl, UplinkConfig, UplinkState
+from mwan_hook.model import (
+    Activate,
+    Allotment,
+    Dial,
+    FamilyState,
+    Match,
+    State,
+    Status,
+    Sysctl,
+    UplinkConfig,
+    UplinkState,
+)
 from mwan_hook.routing.priorities import ALL_BITS
 from mwan_hook.routing.uplinks import Inputs, bind
 from tests.unit import builders
@@ -453,13 +464,14 @@ def case(late: float | None = 0.0, config: UplinkConfig | None = None, **memory:
     return Case(made, bind(made, Inputs(seen, state, Allotment())).uplinks, state, seen, 1000.0)
 
 
-ALIVE = Memory(True, True, 995.0)
+STORED = State("this boot", saved_at=995.0)
+ALIVE = Memory(True, STORED)
 
 
 def test_a_state_that_moves_is_passed_over_and_one_that_does_not_told() -> None:
     assert list(doctorstate.check(case(), ALIVE)) == []
     assert list(doctorstate.check(case(50), ALIVE)) == []
-    [found] = doctorstate.check(case(61), ALIVE._replace(saved_at=900.0))
+    [found] = doctorstate.check(case(61), ALIVE._replace(state=STORED._replace(saved_at=900.0)))
     assert (found.code, found.severity) == ("runs-stopped", Severity.PROBLEM)
     assert "saved 1 min 40 s ago" in found.what
 
@@ -474,7 +486,9 @@ def test_the_uplinks_own_interval_counts_and_what_is_never_probed_does_not() -> 
 
 def test_what_was_never_probed_is_due_since_the_state_was_saved() -> None:
     assert list(doctorstate.check(case(None), ALIVE)) == []
-    assert codes(doctorstate.check(case(None), ALIVE._replace(saved_at=800.0))) == ["runs-stopped"]
+    assert codes(doctorstate.check(case(None), ALIVE._replace(state=STORED._replace(saved_at=800.0)))) == [
+        "runs-stopped"
+    ]
 
 
 def test_no_run_in_this_boot_a_bad_state_and_failures_are_told() -> None:
@@ -483,7 +497,9 @@ def test_no_run_in_this_boot_a_bad_state_and_failures_are_told() -> None:
     assert "of another boot" in found.what
     assert codes(doctorstate.check(case(), ALIVE._replace(messages=("torn",)))) == ["state-bad"]
     assert codes(doctorstate.check(case(), ALIVE._replace(set_aside=5.0))) == ["state-bad"]
-    failures = ALIVE._replace(errors=("ip route ...: no",), failed="nft: no")
+    failures = ALIVE._replace(
+        state=STORED._replace(errors=("ip route ...: no",), firewall=STORED.firewall._replace(failed="nft: no"))
+    )
     assert codes(doctorstate.check(case(), failures)) == ["run-failed", "run-failed"]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mwan_hook.doctor.finding import NOTE, PROBLEM, WARNING, Case, Finding, Fix
 from mwan_hook.durations import duration
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import FAMILIES, Family, Uplink, UplinkState
+from mwan_hook.model import FAMILIES, Family, State, Uplink, UplinkState
 from mwan_hook.policy import order
 from mwan_hook.verdict.facts import probed
 from mwan_hook.verdict.schedule import interval
@@ -21,13 +21,10 @@ STATE_FILE = "run/mwan-hook/state.json"
 
 
 class Memory(NamedTuple):
-    """The state file as it lies there; all but ``present`` and ``set_aside`` is of what was read of it."""
+    """The state file as it lies there."""
 
     present: bool = False
-    this_boot: bool = False
-    saved_at: float = 0.0
-    errors: tuple[str, ...] = ()
-    failed: str = ""  # why there is no nft table
+    state: State = State()  # what was read of it: nothing, if it is of another boot
     set_aside: float | None = None  # age of state.json.bad in seconds
     messages: tuple[str, ...] = ()  # of reading it
 
@@ -35,11 +32,11 @@ class Memory(NamedTuple):
 def check(case: Case, memory: Memory) -> Iterator[Finding]:
     """Everything that the memory tells."""
     yield from _bad(memory)
-    if not memory.this_boot:
+    if not memory.state.boot_id:
         yield _never(memory)
     else:
         yield from _stopped(case, memory)
-    for error in (*memory.errors, *((memory.failed,) if memory.failed else ())):
+    for error in filter(None, (*memory.state.errors, memory.state.firewall.failed)):
         words = "it is tried again by every run; if the words do not help, plan and trace may"
         breaks = "the kernel is not as it should be"
         yield Finding("run-failed", WARNING, error, f"the last run could not: {error}", breaks, Fix(words))
@@ -76,11 +73,11 @@ def _never(memory: Memory) -> Finding:
 
 def _stopped(case: Case, memory: Memory) -> Iterator[Finding]:
     """Findings of a timer that stands still, by what was due: a run that has nothing to do writes nothing."""
-    late = [found for uplink in case.present if (found := _overdue(case, uplink, memory.saved_at)) is not None]
+    late = [found for uplink in case.present if (found := _overdue(case, uplink, memory.state.saved_at)) is not None]
     if not late:
         return
     seconds, name = max(late)
-    saved = f"the state file was saved {duration(case.now - memory.saved_at)} ago"
+    saved = f"the state file was saved {duration(case.now - memory.state.saved_at)} ago"
     what = f"{saved}, and {name} was to be probed {duration(seconds)} ago"
     breaks = "no run looks whether lines still carry: a dead one keeps its traffic"
     commands = ("systemctl status mwan-hook-check.timer mwan-hook-check.service", "mwan-hook check")
