@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from mwan_hook import config
@@ -38,10 +39,6 @@ from mwan_hook.say import attempted, brief, complain, say
 from mwan_hook.store import files, lock, outbox, wake
 from mwan_hook.store import state as states
 from mwan_hook.verdict.notices import FLUSHED, identity
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
 
 PASSES = 3
 

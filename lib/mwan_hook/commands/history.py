@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from mwan_hook import dates
 from mwan_hook.columns import Table, TableRow
 from mwan_hook.commands import screen
 from mwan_hook.model import Transition
 from mwan_hook.store import history
 from mwan_hook.wrapping import Styled
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 HEADS = ("TIME", "UPLINK", "INTERFACE", "FAMILY", "CHANGE", "REASON")
 INK = {one: one for one in ("online", "offline", "degraded", "portal")}

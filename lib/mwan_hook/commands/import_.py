@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 
 from mwan_hook.imports import guard, kinds
 from mwan_hook.model import UsageError
 from mwan_hook.say import complain
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 LOSES = 3  # exit status: something of the source does not hold
 

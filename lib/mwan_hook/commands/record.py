@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 
 from mwan_hook.commands.following import or_defaults
 from mwan_hook.durations import HOUR
@@ -17,11 +18,6 @@ from mwan_hook.run import recordlines
 from mwan_hook.say import attempted, complain
 from mwan_hook.store import days, files, hours, published, recording, thinning
 from mwan_hook.store.filelocked import FileLocked
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 
 WAIT = 10.0  # seconds for another one
 BEFORE = 3600.0  # seconds before an hour in which frames say how things stood when it began

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
+from collections.abc import Iterator
 
 from mwan_hook import config
 from mwan_hook.durations import duration
@@ -15,10 +16,6 @@ from mwan_hook.notify.webhook import deliver
 from mwan_hook.notify.webhook import send as webhooksend
 from mwan_hook.notify.webhook.book import MOST, Post
 from mwan_hook.say import complain, say, shown
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 def run(root: str, send: bool, test: bool) -> int:

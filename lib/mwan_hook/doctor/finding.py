@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import IntEnum
 
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import FAMILIES, Config, Family, Snapshot, State, Sysctl, Uplink
 from mwan_hook.phrases import listed
 from mwan_hook.verdict.standing import is_online, uses
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 NAME = "zz-mwan-hook-doctor.conf"  # behind all others: of drop-ins the last one counts
 NETWORKD = f"etc/systemd/networkd.conf.d/{NAME}"

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import math
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 GROWTH = 1.1
 SHORTEST, LONGEST = 0.01, 1e6  # ms; what is beyond counts as these

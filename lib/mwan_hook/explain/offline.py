@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from mwan_hook.durations import duration
 from mwan_hook.explain.earliest import Comeback, comeback, good_again
 from mwan_hook.explain.values import Reason, Situation
 from mwan_hook.model import OFFLINE, Connectivity, Family, FamilyState, Probe, Status, Uplink
 from mwan_hook.routing.words import quote
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 
 FACTS = {
     "interface is gone": "gone",

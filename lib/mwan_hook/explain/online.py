@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mwan_hook.explain import clock
 from mwan_hook.explain.carriage import following, is_over_quota, metric_of
 from mwan_hook.explain.earliest import good_again, leads_from
 from mwan_hook.explain.values import Carriage, Reason, Situation
 from mwan_hook.model import Family, LastResort, Uplink
 from mwan_hook.phrases import listed, many
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 
 RESORTS = {
     LastResort.MAIN: "packets take what the main table has (last_resort = main)",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
+
 from mwan_hook.durations import duration
 from mwan_hook.explain import clock
 from mwan_hook.explain.reasons import ROWS
@@ -10,11 +12,6 @@ from mwan_hook.model import Family
 from mwan_hook.phrases import FAMILIES
 from mwan_hook.say import shown
 from mwan_hook.wrapping import filled
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
 
 BOTH = "IPv4 and IPv6"
 NARROWEST = 20  # columns; below that nothing can be read anyway

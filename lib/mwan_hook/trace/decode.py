@@ -6,16 +6,13 @@
 from __future__ import annotations
 
 from _socket import inet_ntop
+from collections.abc import Iterable, Iterator
 from struct import unpack_from
 
 from mwan_hook.addresses import first_bits
 from mwan_hook.kernel import wire
 from mwan_hook.model import Family, Route
 from mwan_hook.trace.values import AnyRule, Device, Leg, RouteEntry, Span
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
 
 RTA_PREF = 20
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from _socket import inet_pton
+from collections.abc import Iterable
 
 from mwan_hook.kernel import dumps, frames, lookup, netlink, sysctl, wire
 from mwan_hook.kernel.question import Question
@@ -12,11 +13,6 @@ from mwan_hook.model import PROTOCOL, Family
 from mwan_hook.trace import decode
 from mwan_hook.trace.values import AnyRule, Device, KernelAnswer, KernelState, RouteEntry
 from mwan_hook.trace.walk import back, local_tables, tables_needed
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
 
 RTM_GETNEIGH = 30
 RTM_F_FIB_MATCH = 0x2000

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from mwan_hook.doctor.finding import PROBLEM, WARNING, Case, Finding, Fix
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import Family, Status, UplinkState
 from mwan_hook.phrases import listed
 from mwan_hook.verdict.standing import is_online
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
 
 LEASE = "lease of "  # its servers need not be asked
 

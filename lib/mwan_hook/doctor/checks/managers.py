@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from mwan_hook.doctor.finding import NOTE, PROBLEM, Case, Finding, Fix
 from mwan_hook.light import NamedTuple
 from mwan_hook.machine.values import DHCLIENT, DHCPCD, IFUPDOWN, NETWORK_MANAGER, NETWORKD
 from mwan_hook.model import Family
 from mwan_hook.phrases import listed
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
 
 NO_GATEWAY = "no gateway"
 # What makes each of them set a default.  {0}: the interface

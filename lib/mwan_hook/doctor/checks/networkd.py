@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+
 from mwan_hook.doctor.finding import NAME, NETWORKD, NOTE, PROBLEM, WAIT_ONLINE, WARNING, Finding, Fix
 from mwan_hook.machine.values import KEYS, Networkd, Setting, WaitOnline, effective
 from mwan_hook.phrases import listed
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
 
 RESTART = "systemctl restart systemd-networkd"
 

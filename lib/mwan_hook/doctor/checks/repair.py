@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator, Mapping
+
 from mwan_hook.doctor.finding import NOTE, WARNING, Case, Finding, Fix
 from mwan_hook.repair.steps import SUGGESTED, SUGGESTED_DIALLED
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
 
 
 def check(case: Case, usb: Collection[str], refusals: Mapping[tuple[str, str], str]) -> Iterator[Finding]:

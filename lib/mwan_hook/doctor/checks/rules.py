@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+
 from mwan_hook.doctor import known
 from mwan_hook.doctor.finding import NOTE, PROBLEM, WARNING, Case, Finding, Fix
 from mwan_hook.light import NamedTuple
@@ -11,11 +13,6 @@ from mwan_hook.routing import priorities
 from mwan_hook.routing.rules import comes_first, numbered
 from mwan_hook.trace.values import ROUTE_ERRORS, AnyRule, Device, RouteEntry
 from mwan_hook.trace.words import listed
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
 
 _KERNELS = ((priorities.KERNEL_MAIN, MAIN_TABLE), (priorities.KERNEL_DEFAULT, DEFAULT_TABLE))
 _RUN = Fix(commands=("mwan-hook check",), words="a run lays a copy of it in front of our rules")

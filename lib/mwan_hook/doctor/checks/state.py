@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from mwan_hook.doctor.finding import NOTE, PROBLEM, WARNING, Case, Finding, Fix
 from mwan_hook.durations import duration
 from mwan_hook.light import NamedTuple
@@ -9,11 +11,6 @@ from mwan_hook.model import FAMILIES, Family, State, Uplink, UplinkState
 from mwan_hook.policy import order
 from mwan_hook.verdict.facts import probed
 from mwan_hook.verdict.schedule import interval
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 
 SEVERAL = 3  # periods that may be missed
 LEAST = 60.0  # seconds; a slow machine, or a run that waits for a lock, is not dead

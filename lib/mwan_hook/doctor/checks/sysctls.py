@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+
 from mwan_hook.doctor.finding import NOTE, PROBLEM, WARNING, Case, Finding, Fix, spelled, sysctl_fix
 from mwan_hook.model import FAMILIES, LATENCY, Family, Nat6, Sysctl
 from mwan_hook.phrases import listed
 from mwan_hook.verdict.standing import uses
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
 
 STRICT = "1"
 ADVERTISED = 9  # RTPROT_RA

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from mwan_hook.doctor.finding import NOTE, PROBLEM, WARNING, Finding, Fix
 from mwan_hook.machine.values import DISPATCHER, STATES, Installed, Unit
 from mwan_hook.phrases import listed
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 INSTALL = "./install.sh, from a checkout, puts it back"
 TIMER, BOOT, MAIL = "mwan-hook-check.timer", "mwan-hook-boot.service", "mwan-hook-mail.timer"

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from mwan_hook.doctor.finding import NOTE, WARNING, Case, Finding, Fix
 from mwan_hook.firewall.segments import HEADERS, LEAST
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import Family, Uplink
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
 
 
 class Narrow(NamedTuple):

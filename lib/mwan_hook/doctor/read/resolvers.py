@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 from mwan_hook.doctor.checks.dns import LEASE, Resolver
 from mwan_hook.kernel.question import Question
@@ -11,11 +12,6 @@ from mwan_hook.machine.resolvconf import nameservers
 from mwan_hook.model import Family, Link
 from mwan_hook.store.files import under
 from mwan_hook.trace import inquiry
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 
 STUBS = ("127.0.0.53", "127.0.0.54")
 TAKEN = "run/mwan-hook-root/resolved"  # what the hook 50-resolved has taken DNS from
