@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import os
 from _socket import if_nameindex
+from collections.abc import Iterator, Mapping
 
 from mwan_hook import config
 from mwan_hook.config import Loaded, keep, read
 from mwan_hook.config.keys import KEYS, METRICS, POLICY, UPLINK, Row
 from mwan_hook.config.networks import network_for
+from mwan_hook.config.read import Reading
 from mwan_hook.config.spelling import listed, spelled, text
 from mwan_hook.kernel import nft
+from mwan_hook.machine.networkd import Network
 from mwan_hook.model import Dial, Link, Metrics, MwanError, Probe, UplinkConfig
 from mwan_hook.policy import order
 from mwan_hook.say import complain, say
 from mwan_hook.store import state as states
 from mwan_hook.store.foreign import contents
 from mwan_hook.verdict import switches
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from mwan_hook.config.read import Reading
-    from mwan_hook.machine.networkd import Network
 
 DEFAULT = "default"
 _WIDTH = 40  # where the comments begin, if a value leaves room

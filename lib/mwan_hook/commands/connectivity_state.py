@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
+from mwan_hook.model import State
 from mwan_hook.notify.bus.names import devices
 from mwan_hook.say import complain, say
 from mwan_hook.store import state as states
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from mwan_hook.model import State
 
 
 def run(root: str, header: bool) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 
 from mwan_hook import config
 from mwan_hook.durations import duration
@@ -13,13 +14,8 @@ from mwan_hook.notify.mail import send as mailsend
 from mwan_hook.notify.mail import text as mailtext
 from mwan_hook.notify.mail.book import MACHINE, Interruption, MailQueue
 from mwan_hook.notify.mail.pacing import next_mail
+from mwan_hook.notify.mail.text import Now
 from mwan_hook.say import complain, say, shown
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from mwan_hook.notify.mail.text import Now
 
 
 def run(root: str, send: bool, test: bool) -> int:

@@ -6,10 +6,12 @@ Nothing stays in the background: a connection that drops is seen by probes, and 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 
 from mwan_hook import config
 from mwan_hook.commands import screen
 from mwan_hook.commands.screen import Sentence
+from mwan_hook.config import Loaded
 from mwan_hook.dial import causes, modemkeys
 from mwan_hook.dial.causes import DialError
 from mwan_hook.kernel.reader import Reader
@@ -21,16 +23,10 @@ from mwan_hook.modem.connect import Attempt, dial
 from mwan_hook.modem.hangup import clear, end
 from mwan_hook.modem.manager import Manager
 from mwan_hook.modem.place import in_main
+from mwan_hook.modem.setup import Connected
 from mwan_hook.routing.uplinks import Inputs, bind, interfaces_to_describe
 from mwan_hook.say import complain, say
 from mwan_hook.store import foreign
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from mwan_hook.config import Loaded
-    from mwan_hook.modem.setup import Connected
 
 INDENT = 4  # of a line that a terminal is too narrow for
 MARGIN = 2.0  # seconds before ready_timeout: an exit status says more than being stopped does

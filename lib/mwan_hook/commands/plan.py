@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from mwan_hook import config
 from mwan_hook.commands import screen
 from mwan_hook.kernel import nft
 from mwan_hook.kernel.lines import spelled
 from mwan_hook.run import judge, look, ruleset
+from mwan_hook.run.scene import Judged
 from mwan_hook.say import say
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from mwan_hook.run.scene import Judged
 
 
 def _repairs(judged: Judged) -> list[str]:

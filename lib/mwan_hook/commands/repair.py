@@ -7,6 +7,7 @@ import time
 
 from mwan_hook import columns, config
 from mwan_hook.commands import screen
+from mwan_hook.config import Loaded
 from mwan_hook.model import MwanError, Uplink
 from mwan_hook.repair import words
 from mwan_hook.repair.steps import NAMES
@@ -16,10 +17,6 @@ from mwan_hook.run.naming import chosen
 from mwan_hook.run.steps import STEPS, Work
 from mwan_hook.say import say
 from mwan_hook.store import filelocked
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from mwan_hook.config import Loaded
 
 WAIT = 60.0  # seconds for a step that another process is doing
 HEADER = ("UPLINK", "INTERFACE", "STEP", "AFTER", "NEXT", "WHY NOT")

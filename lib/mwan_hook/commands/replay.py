@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Sequence
 
 from mwan_hook.commands import screen
 from mwan_hook.commands.asked import span
 from mwan_hook.explain import changes, sidebyside
+from mwan_hook.explain.changes import Option
 from mwan_hook.explain.figures import Comparison
 from mwan_hook.explain.frames import frames
 from mwan_hook.explain.recorded import config_of
@@ -14,12 +16,6 @@ from mwan_hook.explain.replay import played
 from mwan_hook.model import MwanError
 from mwan_hook.say import say
 from mwan_hook.store import files, recording
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from mwan_hook.explain.changes import Option
 
 
 def run(root: str, since: str, until: str | None, options: Sequence[str], as_json: bool) -> int:

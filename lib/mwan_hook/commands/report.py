@@ -12,14 +12,11 @@ from mwan_hook.commands.asked import span
 from mwan_hook.commands.following import or_defaults
 from mwan_hook.explain.report import figures, gather, publish, text
 from mwan_hook.explain.report.figures import About
+from mwan_hook.explain.report.gather import Gathered
 from mwan_hook.explain.report.page import page
 from mwan_hook.model import Config, MwanError, UsageError
 from mwan_hook.say import complain, say
 from mwan_hook.store import files, foreign
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from mwan_hook.explain.report.gather import Gathered
 
 STDOUT = "-"
 SYSTEMS_LINKS = ("/dev/std", "/dev/fd/", "/proc/")

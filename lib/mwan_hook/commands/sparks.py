@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from statistics import median
 
+from mwan_hook.explain.pulse import Sample
 from mwan_hook.light import NamedTuple
 from mwan_hook.wrapping import Styled, joined
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from mwan_hook.explain.pulse import Sample
 
 BARS = "▁▂▃▄▅▆▇█"
 PLAIN_BARS = "._-=+*%#"  # where the terminal has no others

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mwan_hook import config
+from mwan_hook.config import Loaded
+from mwan_hook.model import Uplink
 from mwan_hook.run import look, tick
 from mwan_hook.run.naming import chosen, entries
 from mwan_hook.run.wish import Request
@@ -10,13 +14,6 @@ from mwan_hook.say import say
 from mwan_hook.store import lock
 from mwan_hook.store import state as states
 from mwan_hook.verdict import switches
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from mwan_hook.config import Loaded
-    from mwan_hook.model import Uplink
 
 ONLY_OWN = "[router] pin is not set: only this machine's own connections are counted, and forwarded ones move now"
 

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 
+from mwan_hook.doctor.fix import Writing
 from mwan_hook.model import MwanError
 from mwan_hook.store.files import ROOTS_LIB, make_directory, replace, under, why
 from mwan_hook.store.foreign import contents
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from mwan_hook.doctor.fix import Writing
 
 RECORD = f"{ROOTS_LIB}/doctor.files"  # a path a line; a slash at the end: a directory that was made for one
 

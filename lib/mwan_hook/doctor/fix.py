@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
+from mwan_hook.doctor.finding import Finding, Fix
 from mwan_hook.light import NamedTuple
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from mwan_hook.doctor.finding import Finding, Fix
 
 HEADER = "# Written by `mwan-hook doctor --fix`, which adds to it; uninstalling mwan-hook takes it out."
 

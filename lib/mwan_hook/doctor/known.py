@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from mwan_hook.trace.values import AnyRule
+from mwan_hook.trace.values import AnyRule
 
 WG_QUICK = 0xCA6C  # its first mark, and its table 51820
 

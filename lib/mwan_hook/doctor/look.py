@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator, Mapping, Sequence
 
 from mwan_hook import config
+from mwan_hook.config import Loaded
 from mwan_hook.doctor.checks import common as doctorcommon
 from mwan_hook.doctor.checks import defaults, dials, dns, kernel, marks, repair, sysctls, widths
 from mwan_hook.doctor.checks import managers as doctormanagers
@@ -14,6 +16,7 @@ from mwan_hook.doctor.checks import rules as doctorrules
 from mwan_hook.doctor.checks import state as doctorstate
 from mwan_hook.doctor.checks import units as doctorunits
 from mwan_hook.doctor.checks.dials import DialSetup
+from mwan_hook.doctor.checks.marks import Flowtable, Marker
 from mwan_hook.doctor.checks.rules import Foreign
 from mwan_hook.doctor.checks.state import Memory
 from mwan_hook.doctor.finding import Case, Finding, ordered, without_systemd
@@ -25,18 +28,11 @@ from mwan_hook.kernel.question import Question
 from mwan_hook.machine import dialling, dropins, leases, managers, networkd, units, usbdevice
 from mwan_hook.model import MAIN_TABLE, Config, ConfigError, Dial, Family, MwanError, Transition, Uplink
 from mwan_hook.run import judge, look
+from mwan_hook.run.scene import Judged
 from mwan_hook.store import history, published
 from mwan_hook.store.files import STATE, under
 from mwan_hook.trace import inquiry
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from mwan_hook.config import Loaded
-    from mwan_hook.doctor.checks.marks import Flowtable, Marker
-    from mwan_hook.run.scene import Judged
-    from mwan_hook.trace.values import AnyRule, Device
+from mwan_hook.trace.values import AnyRule, Device
 
 WIDTHS = "how large a packet the lines take: that takes root"
 FIREWALL = "marks that nftables and iptables set, and flowtables: that takes root"

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from mwan_hook import dates
 from mwan_hook.durations import HOUR, duration
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from mwan_hook.explain.values import Situation
+from mwan_hook.explain.values import Situation
 
 
 def wall_of(view: Situation, moment: float) -> float:

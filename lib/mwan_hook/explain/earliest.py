@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
+from mwan_hook.explain.values import Situation
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import Connectivity, Family, FamilyState, Round, Status, Uplink, UplinkConfig, UplinkState
 from mwan_hook.verdict import leading, quality, schedule
 from mwan_hook.verdict import window as windows
 from mwan_hook.verdict.decide import judge_round, with_only_way
 from mwan_hook.verdict.standing import another_online
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from mwan_hook.explain.values import Situation
 
 MOST = 5000  # rounds that are played; what takes more is no nearer than that
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
+
+from mwan_hook.explain.frame import Frame
+from mwan_hook.explain.replay import Played
 from mwan_hook.explain.standings import holds_for
 from mwan_hook.model import FAMILIES, State, Status, Uplink, UplinkState, WayOut
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
-    from mwan_hook.explain.frame import Frame
-    from mwan_hook.explain.replay import Played
 
 
 class LineSum:

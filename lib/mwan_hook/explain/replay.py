@@ -6,21 +6,18 @@ where a whole judgement finds nothing to do now and in REST seconds: as in a run
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
+
 from mwan_hook.explain import changes
+from mwan_hook.explain.changes import Option
+from mwan_hook.explain.frame import Frame, Seen
 from mwan_hook.explain.judging import Instant, counted, in_peace, judged
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import LATENCY, Config, Job, Result, State, Status, TargetResult, Transition, Uplink, UplinkState
 from mwan_hook.run.rating import turned
+from mwan_hook.run.scene import ProbedRound
 from mwan_hook.verdict.facts import probed
 from mwan_hook.verdict.rounds import applies, summarise
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
-    from mwan_hook.explain.changes import Option
-    from mwan_hook.explain.frame import Frame, Seen
-    from mwan_hook.run.scene import ProbedRound
 
 
 class Played(NamedTuple):

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
+from mwan_hook.kernel.question import Question
 from mwan_hook.model import Family
 from mwan_hook.trace.values import EINVAL, EXDEV, KernelAnswer, Outcome, RouteEntry
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from mwan_hook.kernel.question import Question
 
 ASKABLE = {Family.IPV4: (1, 6, 17), Family.IPV6: (6, 17, 58)}  # protocols that RTM_GETROUTE takes
 

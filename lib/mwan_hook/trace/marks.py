@@ -5,17 +5,14 @@ The walk knows neither the sender's MAC address nor what the sets of nft have le
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
+
+from mwan_hook.kernel.question import Question
+from mwan_hook.model import Policy, Routing, Rule
+from mwan_hook.policy.policies import BoundPolicy
 from mwan_hook.policy.selectors import selected
 from mwan_hook.trace.match import matches
 from mwan_hook.trace.values import AnyRule, Device, Span
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-
-    from mwan_hook.kernel.question import Question
-    from mwan_hook.model import Policy, Routing, Rule
-    from mwan_hook.policy.policies import BoundPolicy
 
 
 def notes(

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+
 from mwan_hook.addresses import covers
+from mwan_hook.kernel.question import Question
 from mwan_hook.model import Family
 from mwan_hook.trace.values import LOOPBACK, PROTOCOLS, AnyRule, Device, Span
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from mwan_hook.kernel.question import Question
 
 
 def matches(rule: AnyRule, asked: Question, devices: Mapping[int, Device]) -> tuple[bool, str]:

@@ -7,19 +7,15 @@ so no library is needed; every name is escaped.
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Iterator, Sequence
 
 from mwan_hook.light import NamedTuple
 from mwan_hook.markup import escaped
 from mwan_hook.model import MwanError
 from mwan_hook.trace import words
 from mwan_hook.trace.compare import agree, shares
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from mwan_hook.trace.values import KernelAnswer, Outcome, Step, Trace
-    from mwan_hook.trace.words import Names
+from mwan_hook.trace.values import KernelAnswer, Outcome, Step, Trace
+from mwan_hook.trace.words import Names
 
 WIDTH, MARGIN, LINE, PAD, GAP = 1120, 20, 18, 9, 12
 LEFT, RIGHT = 500, 540  # widths of the columns

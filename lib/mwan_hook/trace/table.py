@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from mwan_hook.addresses import covers, packed, split
+from mwan_hook.kernel.question import Question
 from mwan_hook.model import DEFAULT, Family
 from mwan_hook.trace.match import domain
 from mwan_hook.trace.values import KernelState, Leg, RouteEntry, Skipped, TableAnswer
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from mwan_hook.kernel.question import Question
 
 NULL = ("unreachable", "blackhole", "prohibit", "throw")
 SILENT = "its gateway does not answer"

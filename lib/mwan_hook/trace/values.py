@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from mwan_hook.kernel.question import Question
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import Family, Route
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from mwan_hook.kernel.question import Question
 
 LOOPBACK = 1
 PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp", 58: "ipv6-icmp"}

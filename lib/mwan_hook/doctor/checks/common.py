@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
 
 from mwan_hook.doctor.finding import WARNING, Case, Finding, Fix
 from mwan_hook.durations import duration
+from mwan_hook.model import Transition
 from mwan_hook.phrases import listed
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
-    from mwan_hook.model import Transition
 
 MINUTE = 60.0  # seconds between two outages that count as one
 LEAST = 3  # outages of each that say something

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+
 from mwan_hook.addresses import holds
 from mwan_hook.doctor.checks.rules import has_default
 from mwan_hook.doctor.finding import NOTE, PROBLEM, WARNING, Case, Finding, Fix
@@ -12,13 +14,8 @@ from mwan_hook.others.foreign import Here
 from mwan_hook.phrases import listed
 from mwan_hook.routing import samenetwork
 from mwan_hook.routing.rules import shared_addresses
+from mwan_hook.trace.values import Device, RouteEntry
 from mwan_hook.verdict.standing import is_online
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from mwan_hook.trace.values import Device, RouteEntry
 
 MOST = 8  # routes of one kind that are told
 

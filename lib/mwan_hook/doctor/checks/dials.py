@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from mwan_hook.doctor.finding import NOTE, PROBLEM, WARNING, Finding, Fix
 from mwan_hook.light import NamedTuple
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from mwan_hook.machine.values import DialUnit, LinkSetup
+from mwan_hook.machine.values import DialUnit, LinkSetup
 
 TEMPLATE = "89-mwan-hook-usb.network"
 KEEPS = ("yes", "static")  # of KeepConfiguration=: what a dialler has put there stays

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from mwan_hook.doctor import known
 from mwan_hook.doctor.checks.rules import is_foreign, named
 from mwan_hook.doctor.finding import NOTE, PROBLEM, WARNING, Case, Finding, Fix
@@ -9,12 +11,7 @@ from mwan_hook.light import NamedTuple
 from mwan_hook.phrases import listed
 from mwan_hook.routing.allotting import room
 from mwan_hook.routing.priorities import ALL_BITS, MARK_MASKS, WIDER_MARK_MASKS
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from mwan_hook.trace.values import AnyRule
+from mwan_hook.trace.values import AnyRule
 
 
 class Marker(NamedTuple):

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from mwan_hook.addresses import is_address
 from mwan_hook.doctor.checks.widths import Narrow
+from mwan_hook.doctor.finding import Case
 from mwan_hook.firewall.segments import LEAST, mtu
+from mwan_hook.model import Family, Job, Uplink
 from mwan_hook.probes.width import width
 from mwan_hook.verdict.rounds import jobs_for
 from mwan_hook.verdict.standing import is_online
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from mwan_hook.doctor.finding import Case
-    from mwan_hook.model import Family, Job, Uplink
 
 PATIENCE = 2.5  # seconds for all of it
 TARGETS = 2  # asked in a family

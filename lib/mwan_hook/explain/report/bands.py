@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 
+from mwan_hook.explain.outages import Period
 from mwan_hook.explain.report import words
 from mwan_hook.explain.report.charts import Across, plot
+from mwan_hook.explain.report.figures import LineFigures
 from mwan_hook.markup import escaped
 from mwan_hook.model import DEGRADED, UNKNOWN
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from mwan_hook.explain.outages import Period
-    from mwan_hook.explain.report.figures import LineFigures
 
 BAND = 26  # height
 FINEST = 900  # parts of a band that can be told apart

@@ -7,17 +7,13 @@ mark look the same on a phone and on paper.  Colours come from the page's style 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable, Sequence
 
 from mwan_hook.explain.report import words
+from mwan_hook.explain.report.figures import LineFigures, TimeSlot, UplinkFigures
 from mwan_hook.light import NamedTuple
 from mwan_hook.markup import escaped
 from mwan_hook.quota.words import shown
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-
-    from mwan_hook.explain.report.figures import LineFigures, TimeSlot, UplinkFigures
 
 TRIPS, LOSS, DATA = 96, 40, 72  # heights
 STEPS = (1, 2, 5)  # of a scale

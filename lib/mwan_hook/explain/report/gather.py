@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 
 from mwan_hook.durations import HOUR
+from mwan_hook.explain.frame import Frame
 from mwan_hook.explain.frames import frames
 from mwan_hook.explain.standings import UNPROBED
 from mwan_hook.explain.summary import summed
 from mwan_hook.light import NamedTuple
+from mwan_hook.model import Config, Hour, LineHour
 from mwan_hook.store import hours as stored
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from mwan_hook.explain.frame import Frame
-    from mwan_hook.model import Config, Hour, LineHour
 
 NEAR = 120.0  # seconds
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 
 from mwan_hook import dates
 from mwan_hook.durations import DAY, HOUR
@@ -10,16 +11,11 @@ from mwan_hook.explain import causes
 from mwan_hook.explain.report import bands, charts, words
 from mwan_hook.explain.report.bands import BAND, MEANING, SHAPE
 from mwan_hook.explain.report.charts import Across
+from mwan_hook.explain.report.figures import About, LineFigures, Report, UplinkFigures
 from mwan_hook.explain.report.style import CSS
 from mwan_hook.explain.report.tables import coverage, headline, moment, outages
 from mwan_hook.markup import escaped
 from mwan_hook.phrases import FAMILIES, many
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from mwan_hook.explain.report.figures import About, LineFigures, Report, UplinkFigures
 
 MOST_TICKS = 7  # below a plot
 _HOURS = (1, 2, 3, 6, 12)

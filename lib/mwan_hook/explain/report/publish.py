@@ -7,16 +7,13 @@ import time
 
 from mwan_hook import __version__
 from mwan_hook import plainos as os
+from mwan_hook.config import Loaded
 from mwan_hook.explain.report import figures, gather
 from mwan_hook.explain.report.figures import About
 from mwan_hook.explain.report.page import page
 from mwan_hook.model import Busy, MwanError
 from mwan_hook.store import chores, files, foreign, published
 from mwan_hook.store.filelocked import FileLocked
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from mwan_hook.config import Loaded
 
 LOCK = files.RUN + "/report.lock"
 WAIT = 30.0  # seconds for another process that is just making it

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
+
+from mwan_hook.explain.outages import Outage
 from mwan_hook.explain.report import words
 from mwan_hook.explain.report.bands import MEANING
+from mwan_hook.explain.report.figures import About, LineFigures, Report, UplinkFigures
 from mwan_hook.markup import escaped
 from mwan_hook.phrases import FAMILIES
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
-    from mwan_hook.explain.outages import Outage
-    from mwan_hook.explain.report.figures import About, LineFigures, Report, UplinkFigures
 
 MOST_OUTAGES = 500  # rows
 _SAME, _TEXT = ' class="same"', ' class="text"'

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from mwan_hook import columns
 from mwan_hook.explain import causes
 from mwan_hook.explain.outages import TROUBLE, Outage, Period
 from mwan_hook.explain.report import words
+from mwan_hook.explain.report.figures import About, Report, UplinkFigures
 from mwan_hook.model import DEGRADED, STANDBY, UNKNOWN
 from mwan_hook.phrases import FAMILIES, many
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from mwan_hook.explain.report.figures import About, Report, UplinkFigures
 
 WIDTH = 80
 MOST_OUTAGES = 50

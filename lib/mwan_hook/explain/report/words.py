@@ -7,14 +7,11 @@ import time
 
 from mwan_hook import dates
 from mwan_hook.durations import DAY, duration, largest_unit
+from mwan_hook.explain.outages import Outage, Probes
+from mwan_hook.explain.report.figures import LineFigures, TimeSlot, UplinkFigures
 from mwan_hook.model import DEGRADED, STANDBY, UNKNOWN
 from mwan_hook.phrases import many
 from mwan_hook.quota.words import shown
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from mwan_hook.explain.outages import Outage, Probes
-    from mwan_hook.explain.report.figures import LineFigures, TimeSlot, UplinkFigures
 
 NOTHING = "–"  # where there is no figure  # noqa: RUF001
 MOST = 0.75  # of the time: a share of less says of how much it is one
