@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from mwan_hook import columns
+from mwan_hook.columns import Table
 from mwan_hook.durations import largest_unit
+from mwan_hook.model import State
 from mwan_hook.verdict import dark
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any
-
-    from mwan_hook.columns import Table
-    from mwan_hook.model import State
 
 HEADER = ("TARGET", "FAMILY", "SINCE", "IGNORED")
 WHY = "dead behind every uplink: no verdict follows from it until it answers again"
@@ -31,7 +27,7 @@ def tables(state: State, now: float) -> list[Table]:
     return found
 
 
-def document(state: State, when: Callable[[float], str | None]) -> dict[str, Any]:
+def document(state: State, when: Callable[[float], str | None]) -> dict[str, object]:
     """Ignored targets and a common outage in ``status --json``."""
     targets = [(*_parts(key), since) for key, since in state.ignored.items()]
     return {

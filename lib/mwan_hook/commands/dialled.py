@@ -5,12 +5,7 @@ from __future__ import annotations
 from mwan_hook import dates
 from mwan_hook.dial.words import described
 from mwan_hook.model import Activation, Phase, Uplink
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
-
-    from mwan_hook.run.scene import Judged, Scene
+from mwan_hook.run.scene import Judged, Scene
 
 _WANTED = (Phase.DIALLING, Phase.UP, Phase.WAITING)
 
@@ -24,7 +19,7 @@ def words(seen: Scene, record: Activation) -> str:
     return described(record, seen.now, clock)
 
 
-def document(seen: Scene, judged: Judged, uplink: Uplink) -> dict[str, Any]:
+def document(seen: Scene, judged: Judged, uplink: Uplink) -> dict[str, object]:
     """The same for programs."""
     record, dial = judged.state.dials.get(uplink.name, Activation()), uplink.config.dial
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from mwan_hook.commands import screen
 from mwan_hook.commands.following import or_defaults
 from mwan_hook.commands.screen import Sentence
@@ -14,12 +16,6 @@ from mwan_hook.model import MwanError
 from mwan_hook.phrases import many
 from mwan_hook.say import complain
 from mwan_hook.store.files import under
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from typing import Any
-
 
 LABEL = 10  # columns of a label with its indent
 CONFIGURATION = 2  # the exit code of a bad one
@@ -147,9 +143,9 @@ def _summary(found: Sequence[Finding], done: Fixes | None) -> str:
 # ---------------------------------------------------------------- for programs
 
 
-def _document(found: Sequence[Finding], done: Fixes | None) -> dict[str, Any]:
+def _document(found: Sequence[Finding], done: Fixes | None) -> dict[str, object]:
     """Stable; fields may be added."""
-    values: dict[str, Any] = {"version": 1, "findings": [_one(finding) for finding in found], "fixed": None}
+    values: dict[str, object] = {"version": 1, "findings": [_one(finding) for finding in found], "fixed": None}
     if done:
         values["fixed"] = {
             "files": {f"/{path}": text for path, text in done.files.items()},
@@ -161,7 +157,7 @@ def _document(found: Sequence[Finding], done: Fixes | None) -> dict[str, Any]:
     return values
 
 
-def _one(finding: Finding) -> dict[str, Any]:
+def _one(finding: Finding) -> dict[str, object]:
     fix = finding.fix
     lines = [*([fix.section] if fix.section and fix.lines else []), *fix.lines]
     return {

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from mwan_hook.connections import foretold, spared
 from mwan_hook.kernel import sockets
+from mwan_hook.kernel.question import Question
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import TCP, UDP, MwanError, Socket
 from mwan_hook.run.own_sockets import Around
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from typing import Any
-
-    from mwan_hook.kernel.question import Question
-    from mwan_hook.run.scene import Judged
+from mwan_hook.run.scene import Judged
 
 SHOWN = 8  # lines; there may be thousands
 _NAMES = {TCP: "tcp", UDP: "udp"}
@@ -28,7 +24,7 @@ class Foretold(NamedTuple):
     why: str
     open: bool = True
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> dict[str, object]:
         """The same as JSON."""
         one = self.socket
         return {

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from mwan_hook import columns
+from mwan_hook.columns import Table
 from mwan_hook.model import FAMILIES, Family, State
 from mwan_hook.policy import order
 from mwan_hook.policy.policies import BoundPolicy, via
 from mwan_hook.policy.selectors import families, size
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
-
-    from mwan_hook.columns import Table
-    from mwan_hook.run.scene import Judged, Scene
+from mwan_hook.run.scene import Judged, Scene
 
 HEADER = ("POLICY", "UPLINKS", "IPV4", "IPV6", "FALLBACK")
 
@@ -35,12 +30,12 @@ def _cell(course: BoundPolicy, family: Family, state: State) -> str:
     return order.SHARING.join(via(course, family, state)) or f"({course.policy.fallback.value})"
 
 
-def document(seen: Scene, judged: Judged) -> dict[str, Any]:
+def document(seen: Scene, judged: Judged) -> dict[str, object]:
     """``policies`` of ``status --json``."""
     return {course.policy.name: _policy(course, judged.state) for course in seen.bound.policies}
 
 
-def _policy(course: BoundPolicy, state: State) -> dict[str, Any]:
+def _policy(course: BoundPolicy, state: State) -> dict[str, object]:
     carrying = {family: list(via(course, family, state)) for family in families(course.policy)}
     return {
         "uplinks": list(course.policy.uplinks),
@@ -55,7 +50,7 @@ def _policy(course: BoundPolicy, state: State) -> dict[str, Any]:
     }
 
 
-def _family(course: BoundPolicy, family: Family, carrying: dict[Family, list[str]]) -> dict[str, Any] | None:
+def _family(course: BoundPolicy, family: Family, carrying: dict[Family, list[str]]) -> dict[str, object] | None:
     """What becomes of the packets of a family; None where the policy chooses none of it."""
     if family not in carrying:
         return None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from mwan_hook import columns, config, dates
+from mwan_hook.columns import Table
 from mwan_hook.commands import screen
+from mwan_hook.config import Loaded
 from mwan_hook.durations import DAY
 from mwan_hook.model import Stage, Uplink, Usage, UsageError
 from mwan_hook.phrases import many
@@ -13,17 +15,10 @@ from mwan_hook.quota.words import shown
 from mwan_hook.run import judge, look, metering
 from mwan_hook.run.naming import chosen
 from mwan_hook.run.reconcile import Run
+from mwan_hook.run.scene import Judged
 from mwan_hook.say import complain, say
 from mwan_hook.store import lock
 from mwan_hook.store import state as states
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
-
-    from mwan_hook.columns import Table
-    from mwan_hook.config import Loaded
-    from mwan_hook.run.scene import Judged
 
 HEADER = ("QUOTA", "USED", "OF", "PERCENT", "RESETS", "FORECAST", "")
 
@@ -103,7 +98,7 @@ def _outlook(judged: Judged, usage: Usage) -> tuple[str, float, int | None]:
     return resets, left, words.forecast(quota.used(usage), elapsed, left)
 
 
-def document(judged: Judged, uplink: Uplink) -> dict[str, Any]:
+def document(judged: Judged, uplink: Uplink) -> dict[str, object]:
     """``quota`` of ``status --json``: bytes, percent, days."""
     usage, limit = judged.state.usage[uplink.name], uplink.config.quota
     resets, left, expected = _outlook(judged, usage)

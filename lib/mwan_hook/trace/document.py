@@ -6,17 +6,12 @@ import json
 
 from mwan_hook.trace import words
 from mwan_hook.trace.compare import agree, shares
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
-
-    from mwan_hook.trace.values import KernelAnswer, Leg, Outcome, Step, Trace
-    from mwan_hook.trace.words import Names
+from mwan_hook.trace.values import KernelAnswer, Leg, Outcome, Step, Trace
+from mwan_hook.trace.words import Names
 
 
 def document(
-    done: Trace, answer: KernelAnswer | None, names: Names, name: str, connections: list[dict[str, Any]]
+    done: Trace, answer: KernelAnswer | None, names: Names, name: str, connections: list[dict[str, object]]
 ) -> str:
     """The whole trace.  ``connections``: of this machine to the destination."""
     asked = done.question
@@ -33,7 +28,7 @@ def document(
     return json.dumps(values, indent=1)
 
 
-def _step(step: Step, names: Names) -> dict[str, Any]:
+def _step(step: Step, names: Names) -> dict[str, object]:
     found = step.found
     return {
         "priority": step.rule.priority,
@@ -49,7 +44,7 @@ def _step(step: Step, names: Names) -> dict[str, Any]:
     }
 
 
-def _outcome(outcome: Outcome, names: Names) -> dict[str, Any]:
+def _outcome(outcome: Outcome, names: Names) -> dict[str, object]:
     return {
         "error": outcome.error or None,
         "why": outcome.why or None,
@@ -64,12 +59,12 @@ def _outcome(outcome: Outcome, names: Names) -> dict[str, Any]:
     }
 
 
-def _leg(leg: Leg, names: Names) -> dict[str, Any]:
+def _leg(leg: Leg, names: Names) -> dict[str, object]:
     uplink, status = names.uplinks.get(leg.index, (None, None))
     return {"interface": names.device(leg.index), "gateway": leg.gateway, "uplink": uplink, "status": status}
 
 
-def _answer(answer: KernelAnswer, names: Names) -> dict[str, Any]:
+def _answer(answer: KernelAnswer, names: Names) -> dict[str, object]:
     return {
         "error": answer.error or None,
         "said": answer.said or None,
