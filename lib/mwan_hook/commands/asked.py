@@ -5,11 +5,8 @@ from __future__ import annotations
 import difflib
 
 from mwan_hook.explain.moments import moment
+from mwan_hook.explain.values import Situation
 from mwan_hook.model import MwanError, UsageError
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from mwan_hook.explain.values import Situation
 
 CLOSE = 0.6  # of two words, as difflib measures it
 

@@ -7,19 +7,15 @@ then the line is a slash.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from mwan_hook.commands.english import argparse
+from mwan_hook.commands.parsing import Parser
 from mwan_hook.model import MwanError
 from mwan_hook.say import say
 from mwan_hook.store import state as states
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-
-    from mwan_hook.commands.parsing import Parser
-
-    Candidate = tuple[str, str]
+Candidate = tuple[str, str]
 
 FILES = ("/", "")
 

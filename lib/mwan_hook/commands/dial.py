@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from mwan_hook import config
+from mwan_hook.config import Loaded
 from mwan_hook.model import Activation, MwanError, Phase, Uplink
 from mwan_hook.run import activation, judge, look, tick
 from mwan_hook.run.naming import chosen
 from mwan_hook.run.operators import operators_way
+from mwan_hook.run.scene import Judged
 from mwan_hook.run.wish import Request
 from mwan_hook.say import say
 from mwan_hook.store import lock
 from mwan_hook.store import state as states
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from mwan_hook.config import Loaded
-    from mwan_hook.run.scene import Judged
-
-    Word = Callable[[Judged, Uplink, Activation], Activation]
+Word = Callable[[Judged, Uplink, Activation], Activation]
 
 UNTIL_TOLD = 9e8  # CLOCK_BOOTTIME seconds that no machine sees: until `hangup`
 POLL = 0.5  # seconds between two runs of an exercise

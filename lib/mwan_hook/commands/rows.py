@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from mwan_hook.commands import parsing
 from mwan_hook.commands.english import argparse
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Add = Callable[..., argparse.ArgumentParser]
+Add = Callable[..., argparse.ArgumentParser]
 
 
 def _looking(add: Add) -> None:

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable, Iterable, Iterator
 
 from mwan_hook.durations import DAY, HOUR, MINUTE, UNITS
+from mwan_hook.explain.frame import Frame
 from mwan_hook.light import NamedTuple
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
-    from mwan_hook.explain.frame import Frame
-
-    Read = Callable[[float, float], Iterable[Frame]]
+Read = Callable[[float, float], Iterable[Frame]]
 
 EXPECTED = "expected a time, as in 03:12, 2026-11-30, 2026-11-30T03:12 or 2h (ago)"
 _UNITS = {**UNITS, "min": MINUTE}

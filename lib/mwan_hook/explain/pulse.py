@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Iterator
 
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import FAMILIES, Family, FamilyState, RoundRecord, RunRecord, State
 from mwan_hook.store import files, recording
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    Key = tuple[str, Family]
+Key = tuple[str, Family]
 
 SPAN = 3600.0  # seconds that are shown
 RUN = b'"k":"run"'

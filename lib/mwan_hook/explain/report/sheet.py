@@ -8,20 +8,16 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterator, Sequence
 
 from mwan_hook.durations import DAY, HOUR
 from mwan_hook.explain import outages
+from mwan_hook.explain.outages import Outage, Probes
 from mwan_hook.explain.report import words
 from mwan_hook.explain.report.figures import About, LineFigures, Report, report
+from mwan_hook.model import Hour
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from mwan_hook.explain.outages import Outage, Probes
-    from mwan_hook.model import Hour
-
-    Row = dict[str, str]
+Row = dict[str, str]
 
 MOST_HOURS = 93 * 24  # of rows a line
 COLUMNS = (
