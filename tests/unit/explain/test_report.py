@@ -17,6 +17,7 @@ from mwan_hook.explain.report.figures import About
 from mwan_hook.explain.report.page import MOST_TICKS, ticks
 from mwan_hook.model import Config, Family, Hour, LineHour, Probe, Stretch, UplinkConfig
 from mwan_hook.store import files, hours
+from mwan_hook.wrapping import columns
 from tests import month
 
 PAGE = Path(__file__).resolve().parents[3] / "docs/report.md"
@@ -43,6 +44,15 @@ def test_the_manual_shows_what_is_printed(recorded: tuple[Hour, ...]) -> None:
     assert printed in PAGE.read_text()
     assert max(map(len, printed.splitlines())) <= 80
     assert printed.isascii()
+
+
+def test_bands_of_names_in_wide_letters_stand_below_each_other() -> None:
+    stretches = (Stretch(0.0, "online"), Stretch(1800.0, "offline"))
+    hour = Hour(0.0, 0.0, 3600.0, tuple(LineHour(name, V4, stretches) for name in ("光纤", "lte")))
+    printed = text.lines(figures.report([hour], 0.0, 3600.0, ()), ABOUT)
+    bands = [line for line in printed if "===!!!" in line]
+    assert len({columns(line.partition("===")[0]) for line in bands}) == 1 and len(bands) == 2
+    assert max(map(columns, printed)) <= 80
 
 
 def test_a_page_has_no_script_and_names_nothing_outside() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from mwan_hook import columns
+from mwan_hook import columns, wrapping
 from mwan_hook.explain import causes
 from mwan_hook.explain.outages import TROUBLE, Outage, Period
 from mwan_hook.explain.report import words
@@ -54,16 +54,13 @@ def _shares_of(uplink: UplinkFigures) -> Iterator[tuple[str, ...]]:
 
 def _bands(report: Report) -> Iterator[str]:
     """A letter for each part of the time: the worst trouble that was seen in it."""
-    longest = max(len(line.name) for line in report.lines)
+    longest = max(wrapping.columns(line.name) for line in report.lines)
     room = max(20, WIDTH - longest - 2)
-    seen = set()
-    for line in report.lines:
-        band = _band(line.periods, report, room)
-        seen |= {*band}
-        yield f"{line.name:<{longest}}  {band}"
-    yield " " * (longest + 2) + "   ".join(
-        f"{mark} {words.WORDS[word]}" for word, mark in MARKS.items() if mark in seen
-    )
+    bands = [_band(line.periods, report, room) for line in report.lines]
+    seen = [f"{mark} {words.WORDS[word]}" for word, mark in MARKS.items() if any(mark in band for band in bands)]
+    rows = zip((line.name for line in report.lines), bands, strict=True)
+    yield from _beside([*rows], 2)
+    yield " " * (longest + 2) + "   ".join(seen)
 
 
 def _band(periods: Sequence[Period], report: Report, room: int) -> str:
@@ -135,7 +132,7 @@ def _grid(rows: Sequence[Sequence[str]], texts: int) -> list[str]:
     Where they are too wide together, the first one has a line of its own.
     """
     found = _beside(rows, texts)
-    if max(map(len, found)) <= WIDTH:
+    if max(map(wrapping.columns, found)) <= WIDTH:
         return found
     rest = _beside([row[1:] for row in rows], texts - 1)
     return [line for row, more in zip(rows, rest, strict=True) for line in (row[0], f"  {more}")]
