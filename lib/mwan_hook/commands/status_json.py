@@ -22,7 +22,7 @@ def document(seen: Scene, judged: Judged) -> dict[str, Any]:
         "default": {family.value: best_tier(seen.uplinks, judged, family) for family in FAMILIES},
         "uplinks": {
             uplink.name: {
-                **_uplink(seen, uplink, judged.state.uplinks.get(uplink.name, UplinkState())),
+                **_uplink(seen, uplink, judged.state.memory(uplink.name)),
                 "quota": _quota(judged, uplink),
                 "prefixes": _prefixes(seen, judged, uplink),
                 "activation": _activation(seen, judged, uplink),

@@ -58,7 +58,7 @@ def uplinks(seen: Scene, judged: Judged, view: View) -> Table:
     ways = [_ways(seen, judged, family, tiers[family]) for family in FAMILIES]
     rows = []
     for place, uplink in enumerate(seen.uplinks):
-        memory = judged.state.uplinks.get(uplink.name, UplinkState())
+        memory = judged.state.memory(uplink.name)
         families = tuple(Styled(way[place]) for way in ways)
         name = Styled(uplink.name, "strong" if any(uplink.name in tier for tier in tiers.values()) else "")
         rows.append(_row(seen, judged, uplink, memory, view, (name, *families)))
@@ -128,7 +128,7 @@ def _ways(seen: Scene, judged: Judged, family: Family, tier: Sequence[str]) -> l
     for uplink in seen.uplinks:
         mark = MARK if uplink.name in tier else ""
         marks.append(f"{mark} {100 * uplink.config.weight / whole:.0f} %" if mark and len(tier) > 1 else mark)
-        state = judged.state.uplinks.get(uplink.name, UplinkState()).family(family)
+        state = judged.state.memory(uplink.name).family(family)
         times.append(_measured(state))
     left, right = max(map(columns, marks)), max(map(columns, times))
     gap = " " if left else ""

@@ -10,7 +10,7 @@ from mwan_hook.commands import kept, lookup, screen
 from mwan_hook.commands.screen import Sentence
 from mwan_hook.kernel.question import UDP, Question
 from mwan_hook.machine.names import SHARED
-from mwan_hook.model import Family, MwanError, UplinkState, UsageError
+from mwan_hook.model import Family, MwanError, UsageError
 from mwan_hook.say import complain, say
 from mwan_hook.trace import inquiry, words
 from mwan_hook.trace.compare import agree, askable, merge_twins
@@ -221,9 +221,7 @@ def _names(judged: Judged | None, devices: dict[int, Device], asked: Question) -
     seen, state = judged.scene, judged.state
     tables = {seen.config.routing.default_table: SHARED, **seen.named_tables}
     known = {
-        one.link.index: (one.name, state.uplinks.get(one.name, UplinkState()).family(asked.family).word)
-        for one in seen.uplinks
-        if one.link
+        one.link.index: (one.name, state.memory(one.name).family(asked.family).word) for one in seen.uplinks if one.link
     }
     if not any(course.mark for course in seen.bound.policies):
         return Names(tables, devices, known)

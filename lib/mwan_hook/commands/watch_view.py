@@ -8,7 +8,7 @@ from mwan_hook.commands import sparks, status_table
 from mwan_hook.commands.status_table import NO_UPLINKS, View
 from mwan_hook.explain.pulse import SPAN, Sample
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import Family, Transition, Uplink, UplinkState
+from mwan_hook.model import Family, Transition, Uplink
 from mwan_hook.verdict import words
 from mwan_hook.wrapping import Styled, columns, width
 
@@ -165,7 +165,7 @@ def _pulse(known: Known, uplink: Uplink, size: Size) -> list[Line]:
 
 
 def _samples(known: Known, uplink: Uplink) -> Sequence[Sample]:
-    memory = known.look.judged.state.uplinks.get(uplink.name, UplinkState())
+    memory = known.look.judged.state.memory(uplink.name)
     lead = words.leading(uplink, memory, known.look.seen.now)
     other = Family.IPV6 if lead is Family.IPV4 else Family.IPV4
     return known.samples.get((uplink.name, lead)) or known.samples.get((uplink.name, other)) or ()

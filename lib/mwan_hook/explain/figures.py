@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from mwan_hook.explain.frame import Frame
 from mwan_hook.explain.replay import Played
 from mwan_hook.explain.standings import holds_for
-from mwan_hook.model import FAMILIES, State, Status, Uplink, UplinkState, WayOut
+from mwan_hook.model import FAMILIES, State, Status, Uplink, WayOut
 
 
 class LineSum:
@@ -79,7 +79,7 @@ def _failed_over(uplinks: Sequence[Uplink], before: State, state: State) -> Iter
     for family in FAMILIES:
         old, new = (each.best.get(family, WayOut()).uplink for each in (before, state))
         if old and new and old != new:
-            memory = state.uplinks.get(old, UplinkState()).family(family)
+            memory = state.memory(old).family(family)
             if memory.status is not Status.ONLINE or metrics.get(new, 0) > metrics.get(old, 0):
                 yield old
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import FAMILIES, Activation, Allotment, Config, Snapshot, State, Status, UplinkState, turn_key
+from mwan_hook.model import FAMILIES, Activation, Allotment, Config, Snapshot, State, Status, turn_key
 from mwan_hook.routing.uplinks import Bound
 from mwan_hook.run.rating import turned, weighed, with_round
 from mwan_hook.run.scene import ProbedRound, Scene
@@ -54,7 +54,7 @@ def counted(before: State, seen: Seen, rounds: Sequence[ProbedRound], now: float
 
 def in_peace(before: State, rounds: Sequence[ProbedRound]) -> bool:
     """Whether good rounds find all that was asked in peace: they are no more than counted then."""
-    found = [before.uplinks.get(one.job.uplink, UplinkState()).family(one.job.family) for one in rounds]
+    found = [before.memory(one.job.uplink).family(one.job.family) for one in rounds]
     return all(map(is_steady, found))
 
 

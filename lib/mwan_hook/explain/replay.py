@@ -13,7 +13,7 @@ from mwan_hook.explain.changes import Option
 from mwan_hook.explain.frame import Frame, Seen
 from mwan_hook.explain.judging import Instant, counted, in_peace, judged
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import LATENCY, Config, Job, Result, State, Status, TargetResult, Transition, Uplink, UplinkState
+from mwan_hook.model import LATENCY, Config, Job, Result, State, Status, TargetResult, Transition, Uplink
 from mwan_hook.run.rating import turned
 from mwan_hook.run.scene import ProbedRound
 from mwan_hook.verdict.facts import probed
@@ -157,7 +157,7 @@ def _read_anew(frame: Frame, uplinks: Sequence[Uplink], state: State) -> list[Pr
             found.append(one)
         elif uplink.enabled and probed(uplink, one.job.family):
             same = all(getattr(uplink.config.probe, key) == getattr(was.probe, key) for key in ("targets", "required"))
-            memory = state.uplinks.get(uplink.name, UplinkState()).family(one.job.family)
+            memory = state.memory(uplink.name).family(one.job.family)
             known = [target.name for target in was.probe.targets]
             again = one if same else _again(one, uplink, known, memory.targets)
             if again is not None and (one.measured is None or uplink.config.probe.measured):

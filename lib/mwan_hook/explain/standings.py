@@ -73,7 +73,7 @@ def _is_asked(frame: Frame, uplink: Uplink) -> bool:
 
 
 def _standing(frame: Frame, uplink: Uplink, family: Family) -> Condition:
-    memory = frame.state.uplinks.get(uplink.name, UplinkState())
+    memory = frame.state.memory(uplink.name)
     word = _word(frame, uplink, family, memory)
     best = frame.state.best.get(family)
     leader = next((one for one in frame.uplinks if best and one.name == best.uplink), None)

@@ -34,11 +34,11 @@ class Situation(NamedTuple):
 
     def memory(self, uplink: Uplink, family: Family) -> FamilyState:
         """What is remembered of one family of an uplink."""
-        return self.state.uplinks.get(uplink.name, UplinkState()).family(family)
+        return self.state.memory(uplink.name).family(family)
 
     def memories(self) -> dict[str, UplinkState]:
         """What is remembered of every uplink."""
-        return {uplink.name: self.state.uplinks.get(uplink.name, UplinkState()) for uplink in self.uplinks}
+        return {uplink.name: self.state.memory(uplink.name) for uplink in self.uplinks}
 
 
 class Reason(NamedTuple):

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from mwan_hook.doctor.finding import PROBLEM, WARNING, Case, Finding, Fix
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import Family, Status, UplinkState
+from mwan_hook.model import Family, Status
 from mwan_hook.phrases import listed
 from mwan_hook.verdict.standing import is_online
 
@@ -45,7 +45,7 @@ def _why_dead(case: Case, server: Resolver) -> str:
         return f"cannot be reached: {server.error}"
     family = Family.of(server.address)
     for uplink in case.present:
-        memory = case.state.uplinks.get(uplink.name, UplinkState()).family(family)
+        memory = case.state.memory(uplink.name).family(family)
         if uplink.index != server.index or is_online(uplink, family, case.state) or not memory.judged:
             continue
         if any(case.online(other) for other in case.uplinks) or memory.status is not Status.ONLINE:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from mwan_hook.doctor.finding import NOTE, PROBLEM, WARNING, Case, Finding, Fix
 from mwan_hook.durations import duration
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import FAMILIES, Family, State, Uplink, UplinkState
+from mwan_hook.model import FAMILIES, Family, State, Uplink
 from mwan_hook.policy import order
 from mwan_hook.verdict.facts import probed
 from mwan_hook.verdict.schedule import interval
@@ -83,7 +83,7 @@ def _stopped(case: Case, memory: Memory) -> Iterator[Finding]:
 
 def _overdue(case: Case, uplink: Uplink, saved_at: float) -> tuple[float, str] | None:
     """Seconds since it should have been probed, where that is too long."""
-    memory = case.state.uplinks.get(uplink.name, UplinkState())
+    memory = case.state.memory(uplink.name)
     others = any(case.online(other) for other in case.uplinks if other.name != uplink.name)
     limit = max(LEAST, SEVERAL * interval(uplink.config, others))
     worst = 0.0
