@@ -19,8 +19,9 @@ def words(seen: Scene, record: Activation) -> str:
     return described(record, seen.now, clock)
 
 
-def document(seen: Scene, judged: Judged, uplink: Uplink) -> dict[str, object]:
+def document(judged: Judged, uplink: Uplink) -> dict[str, object]:
     """The same for programs."""
+    seen = judged.scene
     record, dial = judged.state.dials.get(uplink.name, Activation()), uplink.config.dial
 
     def when(moment: float) -> str | None:

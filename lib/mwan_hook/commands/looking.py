@@ -26,11 +26,15 @@ MISSING = "the configuration cannot be read by this user: only what runs have st
 class Look(NamedTuple):
     """What one look found.  ``known``: the configuration could be read."""
 
-    seen: Scene
     judged: Judged
     known: bool
     mistakes: tuple[str, ...] = ()  # of a configuration that was edited meanwhile
     notes: tuple[str, ...] = ()  # what is said beside it
+
+    @property
+    def seen(self) -> Scene:
+        """What there was to be judged."""
+        return self.judged.scene
 
 
 class Looker:
@@ -61,12 +65,12 @@ class Looker:
         failed = (seen.state.firewall.failed,) if seen.state.firewall.failed else ()
         page = published.failure(self._root) if self._config.loaded.config.report.html else ""
         notes = (*seen.messages, *self._config.loaded.warnings, *seen.state.errors, *failed, *((page,) if page else ()))
-        return Look(seen, judged, True, self._config.mistakes, notes)
+        return Look(judged, True, self._config.mistakes, notes)
 
     def _by_state(self, error: ConfigError) -> Look:
         seen = look.to_read(self._root, from_state(self._root, error))
         notes = (MISSING, *seen.messages, *seen.state.errors)
-        return Look(seen, stored(seen), False, notes=notes)
+        return Look(stored(seen), False, notes=notes)
 
 
 def unreadable(root: str) -> bool:

@@ -8,14 +8,14 @@ from mwan_hook.model import FAMILIES, Family, State
 from mwan_hook.policy import order
 from mwan_hook.policy.policies import BoundPolicy, via
 from mwan_hook.policy.selectors import families, size
-from mwan_hook.run.scene import Judged, Scene
+from mwan_hook.run.scene import Judged
 
 HEADER = ("POLICY", "UPLINKS", "IPV4", "IPV6", "FALLBACK")
 
 
-def table(seen: Scene, judged: Judged) -> Table:
+def table(judged: Judged) -> Table:
     """A table below that of the uplinks."""
-    return columns.plain(HEADER, [_row(course, judged.state) for course in seen.bound.policies])
+    return columns.plain(HEADER, [_row(course, judged.state) for course in judged.scene.bound.policies])
 
 
 def _row(course: BoundPolicy, state: State) -> tuple[str, ...]:
@@ -30,9 +30,9 @@ def _cell(course: BoundPolicy, family: Family, state: State) -> str:
     return order.SHARING.join(via(course, family, state)) or f"({course.policy.fallback.value})"
 
 
-def document(seen: Scene, judged: Judged) -> dict[str, object]:
+def document(judged: Judged) -> dict[str, object]:
     """``policies`` of ``status --json``."""
-    return {course.policy.name: _policy(course, judged.state) for course in seen.bound.policies}
+    return {course.policy.name: _policy(course, judged.state) for course in judged.scene.bound.policies}
 
 
 def _policy(course: BoundPolicy, state: State) -> dict[str, object]:

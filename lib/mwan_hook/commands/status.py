@@ -49,8 +49,8 @@ def _printed(looker: Looker, as_json: bool, watch: bool, view: View) -> int:
 
 def _print(found: Look, as_json: bool, view: View) -> None:
     if as_json:
-        whole = document(found.seen, found.judged)
+        whole = document(found.judged)
         known = whole if found.known else without_configuration(whole)
         screen.document(known)
     else:
-        screen.put(picture(found.seen, found.judged, view._replace(known=found.known)))
+        screen.put(picture(found.judged, view._replace(known=found.known)))

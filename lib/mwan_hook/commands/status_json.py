@@ -8,49 +8,50 @@ from mwan_hook.verdict.events import best_connectivity
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from typing import Any
 
     from mwan_hook.run.scene import Judged, Scene
 
 
-def document(seen: Scene, judged: Judged) -> dict[str, Any]:
+def document(judged: Judged) -> dict[str, Any]:
     """``status --json`` as a value."""
+    seen = judged.scene
     return {
         "version": 1,
         "time": dates.utc(seen.wall),
-        "default": {family.value: best_tier(seen.uplinks, judged, family) for family in FAMILIES},
+        "default": {family.value: best_tier(judged, family) for family in FAMILIES},
         "uplinks": {
             uplink.name: {
                 **_uplink(seen, uplink, judged.state.memory(uplink.name)),
                 "quota": _quota(judged, uplink),
-                "prefixes": _prefixes(seen, judged, uplink),
-                "activation": _activation(seen, judged, uplink),
-                "repair": _repair(seen, judged, uplink),
+                "prefixes": _prefixes(judged, uplink),
+                "activation": _activation(judged, uplink),
+                "repair": _repair(judged, uplink),
             }
             for uplink in seen.uplinks
         },
         "nexthops": (Sharing.OBJECTS if seen.snapshot.pool and seen.snapshot.pool.use else Sharing.ROUTES).value,
-        "policies": _policies(seen, judged),
-        **_common(seen, judged),
+        "policies": _policies(judged),
+        **_common(judged),
         "errors": [*seen.state.errors, *filter(None, (seen.state.firewall.failed,)), *seen.bound.short],
     }
 
 
-def _common(seen: Scene, judged: Judged) -> dict[str, Any]:
+def _common(judged: Judged) -> dict[str, Any]:
     if not (judged.state.ignored or judged.state.dark_since):
         return {"ignored": [], "common": None}
     from mwan_hook.commands import common
 
-    return common.document(judged.state, lambda at: dates.utc(seen.wall - seen.now + at))
+    return common.document(judged.state, lambda at: dates.utc(judged.scene.wall - judged.scene.now + at))
 
 
-def _policies(seen: Scene, judged: Judged) -> dict[str, Any]:
-    if not seen.bound.policies:
+def _policies(judged: Judged) -> dict[str, Any]:
+    if not judged.scene.bound.policies:
         return {}
     from mwan_hook.commands import policies
 
-    return policies.document(seen, judged)
+    return policies.document(judged)
 
 
 def _quota(judged: Judged, uplink: Uplink) -> dict[str, Any] | None:
@@ -61,40 +62,42 @@ def _quota(judged: Judged, uplink: Uplink) -> dict[str, Any] | None:
     return usage.document(judged, uplink)
 
 
-def _activation(seen: Scene, judged: Judged, uplink: Uplink) -> dict[str, Any] | None:
+def _activation(judged: Judged, uplink: Uplink) -> dict[str, Any] | None:
     if not uplink.config.dial:
         return None
     from mwan_hook.commands import dialled
 
-    return dialled.document(seen, judged, uplink)
+    return dialled.document(judged, uplink)
 
 
-def _repair(seen: Scene, judged: Judged, uplink: Uplink) -> dict[str, Any] | None:
+def _repair(judged: Judged, uplink: Uplink) -> dict[str, Any] | None:
     if not uplink.config.repair:
         return None
     from mwan_hook.repair import words
     from mwan_hook.run.ladders import standing
 
+    seen = judged.scene
     return words.document(*next(standing(seen.root, judged, uplink.name)), seen.wall - seen.now)
 
 
-def _prefixes(seen: Scene, judged: Judged, uplink: Uplink) -> list[dict[str, Any]]:
+def _prefixes(judged: Judged, uplink: Uplink) -> list[dict[str, Any]]:
     """Delegated ones; one that is gone comes back with the line, or another in its place."""
-    if not seen.snapshot.delegated:
+    snapshot = judged.scene.snapshot
+    if not snapshot.delegated:
         return []
     from mwan_hook.routing import prefixes
 
-    own = prefixes.of(uplink, seen.snapshot)
+    own = prefixes.of(uplink, snapshot)
     return [
         {"prefix": one.prefix, "present": not one.gone, "deprecated": one.prefix in judged.deprecated}
-        for one in seen.snapshot.delegated
+        for one in snapshot.delegated
         if one.prefix in own
     ]
 
 
-def best_tier(uplinks: Sequence[Uplink], judged: Judged, family: Family) -> list[str]:
+def best_tier(judged: Judged, family: Family) -> list[str]:
     """Uplinks that share the best default."""
-    preferences = {uplink.name: uplink.preference(family) for uplink in uplinks}
+    preferences = {uplink.name: uplink.preference(family) for uplink in judged.scene.uplinks}
     names = [name for name in judged.desired.online.get(family, ()) if name in preferences]
     return [name for name in names if preferences[name] == preferences[names[0]]]
 

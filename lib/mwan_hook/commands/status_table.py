@@ -38,52 +38,43 @@ class View(NamedTuple):
     known: bool = True
 
 
-def picture(seen: Scene, judged: Judged, view: View) -> list[Line]:
+def picture(judged: Judged, view: View) -> list[Line]:
     """The whole picture."""
-    if not seen.uplinks:
+    if not judged.scene.uplinks:
         return paragraph([Styled(NO_UPLINKS)], view.room, 0) if view.header else []
-    found = lines(uplinks(seen, judged, view), view.room)
+    found = lines(uplinks(judged, view), view.room)
     if not view.header:
         return found
-    carried = any(map(_tiers(seen, judged).get, FAMILIES))
+    carried = any(map(_tiers(judged).get, FAMILIES))
     found += paragraph([Styled(CARRIES if carried else NOTHING, "dim" if carried else "offline")], view.room, 0)
-    for more in _others(seen, judged) if view.known else ():
+    for more in _others(judged) if view.known else ():
         found += [(), *lines(more, view.room)]
     return found
 
 
-def uplinks(seen: Scene, judged: Judged, view: View) -> Table:
+def uplinks(judged: Judged, view: View) -> Table:
     """The table of the uplinks."""
-    tiers = _tiers(seen, judged)
-    ways = [_ways(seen, judged, family, tiers[family]) for family in FAMILIES]
+    tiers = _tiers(judged)
+    ways = [_ways(judged, family, tiers[family]) for family in FAMILIES]
     rows = []
-    for place, uplink in enumerate(seen.uplinks):
-        memory = judged.state.memory(uplink.name)
-        families = tuple(Styled(way[place]) for way in ways)
+    for place, uplink in enumerate(judged.scene.uplinks):
         name = Styled(uplink.name, "strong" if any(uplink.name in tier for tier in tiers.values()) else "")
-        rows.append(_row(seen, judged, uplink, memory, view, (name, *families)))
+        rows.append(_row(judged, uplink, view, name, [Styled(way[place]) for way in ways]))
     heads = (*HEADS[:3], *(NUMBERS if view.numbers else ()), *HEADS[3:])
     return Table(heads if view.header else (), tuple(rows))
 
 
-def _tiers(seen: Scene, judged: Judged) -> dict[Family, list[str]]:
+def _tiers(judged: Judged) -> dict[Family, list[str]]:
     """Names of those that carry the default, by family."""
-    return {family: best_tier(seen.uplinks, judged, family) for family in FAMILIES}
+    return {family: best_tier(judged, family) for family in FAMILIES}
 
 
-def _row(
-    seen: Scene,
-    judged: Judged,
-    uplink: Uplink,
-    memory: UplinkState,
-    view: View,
-    marked: Sequence[Styled],
-) -> TableRow:
+def _row(judged: Judged, uplink: Uplink, view: View, name: Styled, families: Sequence[Styled]) -> TableRow:
+    seen, memory = judged.scene, judged.state.memory(uplink.name)
     word = words.of_uplink(uplink, memory, judged.state, seen.now)
     lead = words.leading(uplink, memory, seen.now)
     state = memory.family(lead)
     numbers = (uplink.metric, uplink.config.weight, uplink.table)
-    name, *families = marked
     cells = (
         name,
         Styled(uplink.interface),
@@ -94,7 +85,7 @@ def _row(
     )
     others = [family for family in FAMILIES if family is not lead and uses(uplink, family, judged.state)]
     below = tuple([found for family in others if (found := _other(seen, uplink, memory, family, lead))])
-    reason = story(seen, judged, uplink, state)
+    reason = story(judged, uplink, state)
     return TableRow((*cells, Styled(f"{phrases.FAMILIES[lead]}: {reason}" if below and reason else reason)), below)
 
 
@@ -121,11 +112,12 @@ def clock(seen: Scene, moment: float) -> str:
     return dates.local(at, dates.CLOCK if dates.same_day(at, seen.wall) else dates.MINUTE)
 
 
-def _ways(seen: Scene, judged: Judged, family: Family, tier: Sequence[str]) -> list[str]:
+def _ways(judged: Judged, family: Family, tier: Sequence[str]) -> list[str]:
     """A cell an uplink: who carries the default and how much of it, and :func:`_measured`; each below the other."""
-    whole = sum(uplink.config.weight for uplink in seen.uplinks if uplink.name in tier) or 1
+    uplinks = judged.scene.uplinks
+    whole = sum(uplink.config.weight for uplink in uplinks if uplink.name in tier) or 1
     marks, times = [], []
-    for uplink in seen.uplinks:
+    for uplink in uplinks:
         mark = MARK if uplink.name in tier else ""
         marks.append(f"{mark} {100 * uplink.config.weight / whole:.0f} %" if mark and len(tier) > 1 else mark)
         state = judged.state.memory(uplink.name).family(family)
@@ -142,8 +134,9 @@ def _measured(state: FamilyState) -> str:
     return Word.ONLINE.value if state.status is Status.ONLINE else "-"
 
 
-def story(seen: Scene, judged: Judged, uplink: Uplink, state: FamilyState) -> str:
+def story(judged: Judged, uplink: Uplink, state: FamilyState) -> str:
     """The reason, and what is done about it."""
+    seen = judged.scene
     record = judged.state.dials.get(uplink.name)
     if record and uplink.config.dial:
         from mwan_hook.commands import dialled
@@ -168,17 +161,17 @@ def _draining(seen: Scene, drained: Draining) -> str:
     return drain.words(drained, clock(seen, drained.ends), seen.now)
 
 
-def _others(seen: Scene, judged: Judged) -> Sequence[Table]:
+def _others(judged: Judged) -> Sequence[Table]:
     """Tables below that of the uplinks, where there is something to say."""
     found: list[Table] = []
     if judged.state.ignored or judged.state.dark_since:
         from mwan_hook.commands import common
 
-        found += common.tables(judged.state, seen.now)
-    if seen.bound.policies:
+        found += common.tables(judged.state, judged.scene.now)
+    if judged.scene.bound.policies:
         from mwan_hook.commands import policies
 
-        found.append(policies.table(seen, judged))
+        found.append(policies.table(judged))
     if judged.state.usage:
         from mwan_hook.commands import usage
 

@@ -111,10 +111,10 @@ def _ends(left: str, right: str, size: Size, style: str) -> Line:
 
 def _uplinks(known: Known, size: Size) -> list[list[Line]]:
     """Headings, then each uplink with its sparklines."""
-    seen, judged = known.look.seen, known.look.judged
+    seen = known.look.seen
     if not seen.uplinks:
         return [[]]
-    table = status_table.uplinks(seen, judged, View(None, True, False, known.look.known))
+    table = status_table.uplinks(known.look.judged, View(None, True, False, known.look.known))
     rows = [_row(row) for row in table.rows]
     heads, *found = blocks(Table(table.heads, tuple(rows)), size.columns - INDENT)
     whole = [[*lines, *_pulse(known, uplink, size)] for uplink, lines in zip(seen.uplinks, found, strict=True)]
@@ -186,8 +186,8 @@ def _figures(samples: Sequence[Sample]) -> tuple[str, str]:
 
 def _short(known: Known, size: Size) -> list[list[Line]]:
     """An uplink a line: name, word, round trip, and round trips of the last hour where there is room."""
-    seen, judged = known.look.seen, known.look.judged
-    table = status_table.uplinks(seen, judged, View(None, False, False, known.look.known))
+    seen = known.look.seen
+    table = status_table.uplinks(known.look.judged, View(None, False, False, known.look.known))
     cells = [(row.cells[0], row.cells[2], _better(row.cells[3:5])) for row in table.rows]
     rows = tuple(TableRow((*one, Styled(""))) for one in cells)
     room = size.columns - INDENT

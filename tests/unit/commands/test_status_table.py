@@ -81,7 +81,7 @@ def both(name: str, **values: object) -> tuple[FamilyState, FamilyState]:
 
 
 def drawn(made: Judged, room: int | None = 80, numbers: bool = False, header: bool = True) -> list[str]:
-    found = status_table.picture(made.scene, made, View(room, header, numbers))
+    found = status_table.picture(made, View(room, header, numbers))
     return ["".join(span.text for span in line) for line in found]
 
 
@@ -164,7 +164,7 @@ def test_without_a_header_an_uplink_is_a_line() -> None:
 
 def test_colours_are_never_the_only_sign() -> None:
     made = judged({"fiber": both("fiber"), "cable": both("cable", **DEAD)})
-    table = status_table.uplinks(made.scene, made, View(None, False, False))
+    table = status_table.uplinks(made, View(None, False, False))
     for line in lines(table, None):
         words = [span for span in line if span.style in ("online", "offline")]
         assert [span.text for span in words] == [span.style for span in words] and words
@@ -172,7 +172,7 @@ def test_colours_are_never_the_only_sign() -> None:
 
 def test_programs_are_told_what_they_were_told_before() -> None:
     made = judged({"fiber": both("fiber"), "cable": both("cable", **DEAD)})
-    told = document(made.scene, made)
+    told = document(made)
     assert told["default"] == {"ipv4": ["fiber"], "ipv6": ["fiber"]}
     assert [*told["uplinks"]["cable"]] == [
         *("interface", "present", "carrier", "enabled", "draining", "draining_until", "connections", "enabled_by"),

@@ -38,7 +38,7 @@ def known(made: Judged, count: int = 0) -> Known:
         online: dict[Family, tuple[str, ...]] = dict.fromkeys((V4, Family.IPV6), (uplinks[0].name,))
         made = made._replace(scene=scene, state=state, desired=made.desired._replace(online=online))
     samples = {(one.name, V4): HOUR for one in made.scene.uplinks}
-    return Known(Look(made.scene, made, True), samples, PAST)
+    return Known(Look(made, True), samples, PAST)
 
 
 def said(lines: Sequence[Sequence[Styled]]) -> list[str]:
@@ -82,7 +82,7 @@ def test_many_uplinks_are_a_line_each_and_a_small_screen_has_no_past() -> None:
 
 def test_no_uplinks_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     empty = MADE._replace(scene=MADE.scene._replace(bound=MADE.scene.bound._replace(uplinks=())))
-    lines = said(watch_view.overview(Known(Look(empty.scene, empty, True), {}, ()), 0, Size(80, 24, True)))
+    lines = said(watch_view.overview(Known(Look(empty, True), {}, ()), 0, Size(80, 24, True)))
     assert lines[1] == status_table.NO_UPLINKS
 
 
