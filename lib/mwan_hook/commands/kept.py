@@ -43,7 +43,7 @@ def connections(judged: Judged, asked: Question, source: str | None) -> list[For
     if asked.iif:
         return []
     try:
-        found, names = list(sockets.everything()), {link.index: link.name for link in judged.scene.snapshot.links}
+        found, names = list(sockets.everything()), judged.scene.snapshot.names
         around = Around(judged, spared.Surroundings(found, sockets.networks(), names), planned=False)
     except (MwanError, OSError):
         return []  # a kernel without sock_diag

@@ -86,11 +86,10 @@ class Case(NamedTuple):
     def behind(self, family: Family) -> tuple[str, ...]:
         """Interfaces with an address of a family that are no uplinks: hosts may be behind them."""
         outside = {uplink.index for uplink in self.present} | {1}
-        names = {link.index: link.name for link in self.snapshot.links}
-        inside = (
-            a.index for a in self.snapshot.addresses if a.family is family and a.usable and a.index not in outside
-        )
-        return tuple(dict.fromkeys(names.get(index, str(index)) for index in inside))
+        names = self.snapshot.names
+        able = [one for one in self.snapshot.addresses if one.family is family and one.usable]
+        inside = dict.fromkeys(one.index for one in able if one.index not in outside)
+        return tuple(names.get(index, str(index)) for index in inside)
 
 
 def sysctl_fix(sysctls: Iterable[Sysctl], words: str = "") -> Fix:

@@ -134,7 +134,7 @@ def _line(case: Case, route: Route) -> str:
 def check_addresses(case: Case) -> Iterator[Finding]:
     """Addresses that several interfaces have: uplinks tell them apart by device and mark, others cannot."""
     uplinks = {uplink.index: uplink for uplink in case.present}
-    names = {link.index: link.name for link in case.snapshot.links}
+    names = case.snapshot.names
     usable = [one for one in case.snapshot.addresses if one.usable and one.prefixlen and one.index != 1]
     for outside in (one for one in usable if one.index in uplinks):
         gateway = uplinks[outside.index].way(outside.family).gateway
