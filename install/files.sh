@@ -269,11 +269,11 @@ place_files() {
     put 644 "$manifest" list "" "$directories_of_ours" "$wanted"
 }
 
-remove_files() { # reads their paths
+remove_files() { # reads their paths; it starts little: there are hundreds
     while IFS= read -r path; do
-        masked "$destdir$path" || rm -f "$destdir$path" "$destdir$path$new"
-        forget_compiled "$destdir$path"
-    done
+        masked "$destdir$path" || printf '%s\0' "$destdir$path" "$destdir$path$new"
+        compiled "$destdir$path"
+    done | xargs -0r rm -f
 }
 
 undo_doctor() { # takes out what `mwan-hook doctor --fix` has written, by its own list, which goes last
@@ -298,16 +298,17 @@ written_by_doctor() { # $1: a path; what was put there since by others stays
     fi
 }
 
-forget_compiled() { # $1: a file; what Python made of it is not in the manifest
-    case $1 in *.py) ;; *) return 0 ;; esac
-    [ -d "${1%/*}/__pycache__" ] || return 0
-    compiled=${1##*/}
-    rm -f "${1%/*}/__pycache__/${compiled%.py}".*.pyc
-    rmdir "${1%/*}/__pycache__" 2>/dev/null || :
+forget_compiled() { [ ! -d "${1%/*}/__pycache__" ] || compiled "$1" | xargs -0r rm -f; }
+
+compiled() { # $1: a file -> what Python made of it, which is not in the manifest; a zero byte behind each
+    case $1 in *.py) name=${1##*/} ;; *) return 0 ;; esac
+    for bytecode in "${1%/*}/__pycache__/${name%.py}".*.pyc; do
+        [ ! -e "$bytecode" ] || printf '%s\0' "$bytecode"
+    done
 }
 
 remove_directories() { # reads a list of those that we made; takes away what is empty, innermost first
     sort -r | while IFS= read -r path; do
-        [ -z "$path" ] || [ ! -d "$destdir$path" ] || printf '%s\0' "$destdir$path"
+        [ -z "$path" ] || [ ! -d "$destdir$path" ] || printf '%s\0' "$destdir${path}__pycache__" "$destdir$path"
     done | xargs -0r rmdir 2>/dev/null || :
 }
