@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +12,7 @@ import pytest
 
 from tests.lab.router import PROJECT
 from tests.order import longest_first
+from tests.system import running
 from tests.system.beds import Container, rootfs
 
 LONG = (
@@ -24,6 +28,15 @@ LONG = (
     "delegation",
     "machine_stick",  # waits for the other machine to end
 )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give all workers of this run one place; they have it from the environment."""
+    if running.SHARED not in os.environ:
+        place = tempfile.mkdtemp(prefix="mwan-hook-laid-out-")
+        Path(place).chmod(0o755)
+        os.environ[running.SHARED] = place
+        config.add_cleanup(lambda: shutil.rmtree(place))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import atexit
+import fcntl
 import functools
 import json
+import os
 import re
-import shutil
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 from tests.lab.process import run
 from tests.lab.router import PROJECT
-from tests.system.beds import Files, Link
+from tests.system.beds import Files, Link, rootfs
+from tests.system.beds.cache import alone
+from tests.system.beds.nspawn import script
 from tests.system.beds.world import World
 
 PROGRAM = "/usr/lib/mwan-hook"
+SHARED = "MWAN_TEST_LAID_OUT"  # of the environment: a directory of all workers of a run
 TRIGGERS = {
     "mwan-hook-check.timer": "timers",
     "mwan-hook-event.path": "paths",
@@ -39,24 +41,39 @@ ROUTER = (
 )
 
 
+# $1 where it is, $2 root directory of the Debian that will run it
+COMPILE = f"""
+mount --bind "$1{PROGRAM}" "$2/mnt"
+exec chroot "$2" /usr/bin/python3 -I -m compileall -q -s /mnt -p {PROGRAM} /mnt
+"""
+
+
 @functools.cache
-def laid_out() -> Path:
-    """Where install.sh with DESTDIR has put everything; it stays as long as this process."""
-    directory = Path(tempfile.mkdtemp(prefix="mwan-hook-laid-out-"))
-    atexit.register(shutil.rmtree, directory)
-    run([str(PROJECT / "install.sh"), "--no-start"], env={"DESTDIR": str(directory)}, timeout=300)
-    directory.chmod(0o755)
-    return directory
+def laid_out(debian: str) -> Path:
+    """Where install.sh with DESTDIR has put everything, compiled by the Python of a Debian.
+
+    A bed cannot write to it: without bytecode of its own Python each start of the program would compile all of it.
+    """
+    image = rootfs.image(debian)
+    place = Path(os.environ[SHARED]) / image.name
+    with place.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not place.exists():
+            work = place.with_suffix(".new")
+            run([str(PROJECT / "install.sh"), "--no-start"], env={"DESTDIR": str(work)}, timeout=300)
+            alone(script(COMPILE, str(work), str(image)))
+            work.rename(place)
+    return place
 
 
 def program() -> dict[str, str]:
     """The program for a bed's `binds`: with the times of its files, so that the compiled ones are believed."""
-    return {str(laid_out()) + PROGRAM: PROGRAM}
+    return {str(laid_out(rootfs.suite())) + PROGRAM: PROGRAM}
 
 
 def units() -> Files:
     """Everything but the program for a bed's `files`, and what is enabled."""
-    root = laid_out()
+    root = laid_out(rootfs.suite())
     paths = [path for path in root.rglob("*") if path.is_symlink() or path.is_file()]
     outside = [path for path in paths if not path.is_relative_to(f"{root}{PROGRAM}")]
     files = {str(path.relative_to(root)): _content(path) for path in outside}

@@ -14,6 +14,7 @@ import pytest
 from tests.lab import Lab, ledger, wait_for
 from tests.lab.process import run, started
 from tests.lab.router import PROJECT
+from tests.system import running
 from tests.system.beds import Container, Link
 
 STICK = "enp0s20u1"
@@ -59,6 +60,13 @@ def test_a_command_gives_code_output_and_errors_and_takes_input(bed: Container) 
 def test_the_checkout_is_inside_and_cannot_be_written(bed: Container) -> None:
     assert bed.sh("cat /opt/mwan-hook/install.sh") == (PROJECT / "install.sh").read_text()
     assert bed.run("touch", "/opt/mwan-hook/new", check=False).returncode != 0
+
+
+def test_the_program_that_a_bed_cannot_write_to_is_compiled_for_its_python(bed: Container) -> None:
+    tag = bed.sh("python3 -c 'import sys; print(sys.implementation.cache_tag)'").strip()
+    for source in (running.laid_out(bed.suite) / running.PROGRAM[1:]).rglob("*.py"):
+        bytecode = source.parent / "__pycache__" / f"{source.stem}.{tag}.pyc"
+        assert bytecode.read_bytes()[8:12] == int(source.stat().st_mtime).to_bytes(4, "little"), source
 
 
 def test_the_host_is_out_of_reach(bed: Container) -> None:

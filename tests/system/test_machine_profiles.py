@@ -15,6 +15,7 @@ import pytest
 from tests.lab import LabError, wait_for
 from tests.system import answering, roaming, running
 from tests.system.beds import Machine
+from tests.system.beds.kernel import SUITE
 from tests.system.beds.qemu import obstacle
 from tests.system.profiles import profile
 
@@ -78,7 +79,7 @@ def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     files = {**ours, **answering.FILES, **answering.certificate(here), "etc/mwan-hook/mwan-hook.conf": FIBER}
     with Machine(files=files, isps=(1, 2)) as made:
         made.carrier("enp0s7", on=False)
-        made.copy(running.laid_out() / running.PROGRAM[1:], running.PROGRAM)
+        made.copy(running.laid_out(SUITE) / running.PROGRAM[1:], running.PROGRAM)
         made.sh("/usr/local/sbin/build")
         made.wait_configured("enp0s6")
         check(made)

@@ -11,7 +11,7 @@ import pytest
 from tests.lab import wait_for
 from tests.system import running
 from tests.system.beds import Files, Machine
-from tests.system.beds.kernel import kernel
+from tests.system.beds.kernel import SUITE, kernel
 from tests.system.beds.qemu import obstacle
 
 # what an emulated processor need not do twice: another family, and a portal check that loads all of requests
@@ -52,7 +52,7 @@ def config(match: str) -> Files:
 def bed() -> Iterator[Machine]:
     """A machine with mwan-hook in it.  The installer itself takes minutes where there is no KVM."""
     with Machine(files={**running.units(), **FILES, **config("driver:cdc_ether, driver:rndis_host")}) as made:
-        made.copy(running.laid_out() / running.PROGRAM[1:], running.PROGRAM)
+        made.copy(running.laid_out(SUITE) / running.PROGRAM[1:], running.PROGRAM)
         made.run("systemctl", "restart", "systemd-networkd")
         made.run("systemctl", "start", "--no-block", *running.TRIGGERS)
         wait("both to be online", lambda: online(made) == {"enp0s6", "enp0s7"})
