@@ -144,9 +144,14 @@ def test_what_is_removed_by_hand_comes_back_by_the_sockets(bed: Container) -> No
     running.start_ours(bed)
 
 
+def activity(bed: Container, service: str) -> str:
+    """What systemd calls the state of a service."""
+    return bed.run("systemctl", "is-active", service, check=False).stdout.strip()
+
+
 def news(bed: Container, command: str, mine: str) -> tuple[float, float]:
     """Milliseconds from a change to the start of the run, and to the last change of ours that follows it."""
-    time.sleep(0.6)  # so that no run's pause is in the way
+    bed.wait("the last run to end, with its pause", lambda: activity(bed, "mwan-hook-netlink") == "inactive")
     words = ["ip", "-ts", "-o", "-n", bed.hut.name, "monitor", "rule", "route"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as monitor:
         try:
@@ -161,7 +166,7 @@ def news(bed: Container, command: str, mine: str) -> tuple[float, float]:
     stamp = at[-1].split("]")[0].strip("[")
     seconds, micro = stamp.split(".")
     end = time.mktime(time.strptime(seconds, "%Y-%m-%dT%H:%M:%S")) + float(f"0.{micro}")
-    started = running.starts(bed, since)["mwan-hook-netlink"][0]
+    started = bed.wait("it in the journal", lambda: running.starts(bed, since)["mwan-hook-netlink"], 5)[0]
     return (started - since) * 1e3, (end - begun) * 1e3
 
 
