@@ -69,6 +69,14 @@ def test_the_program_that_a_bed_cannot_write_to_is_compiled_for_its_python(bed: 
         assert bytecode.read_bytes()[8:12] == int(source.stat().st_mtime).to_bytes(4, "little"), source
 
 
+def test_what_the_program_imports_is_compiled_in_the_image(bed: Container) -> None:
+    """Services that are not root cannot do it, and would compile all of it in each of their starts."""
+    tag = bed.sh("python3 -c 'import sys; print(sys.implementation.cache_tag)'").strip()
+    for name in ("requests", "urllib3", "configobj", "filelock", "pyroute2", "dns"):
+        place = f"/usr/lib/python3/dist-packages/{name}"
+        assert bed.sh(f"ls {place}/__pycache__/__init__.{tag}.pyc", check=False), name
+
+
 def test_the_host_is_out_of_reach(bed: Container) -> None:
     """Only the network's own values of /proc/sys may be changed inside."""
     bed.sh("sysctl -qw net.ipv4.ip_forward=1")

@@ -54,6 +54,9 @@ FILES: Files = {
     "etc/systemd/system.conf.d/bed.conf": "[Manager]\nDefaultTimeoutStopSec=5s\n",
     **{f"etc/systemd/system/{unit}": Link("/dev/null") for unit in MASKED},
 }
+# of this machine's environment: with it the bytecode of Python's packages was where no bed looks for it, and each start
+# of a program that imports them, and cannot write there, compiled them
+UNSET = ("PYTHONPYCACHEPREFIX", "PYTHONDONTWRITEBYTECODE")
 LEFT_OUT = ("man", "doc", "locale", "info", "i18n")  # of /usr/share
 # What looks after interfaces besides networkd, in an image of its own: there each would take all of them.
 MANAGERS = ("network-manager", "ifupdown", "isc-dhcp-client", "dhcpcd", "dhcpcd-base", "netplan.io")
@@ -76,16 +79,22 @@ def mirror() -> list[str]:
     return [uri for uri in found if uri.endswith("/debian")][:1]
 
 
+def _builder(*words: str) -> list[str]:
+    """The command line of a program that makes root directories."""
+    unset = [word for name in UNSET for word in ("-u", name)]
+    return ["env", *unset, f"PATH={os.environ['PATH']}:/usr/sbin:/sbin", *words]
+
+
 def debootstrap(debian: str, target: Path, variant: str, packages: tuple[str, ...], *options: str) -> None:
     """Have a suite's packages unpacked below `target`."""
     include = f"--include={','.join(packages)}"
     words = ["mmdebstrap", "--quiet", f"--variant={variant}", "--mode=root", include, *options]
-    alone(["env", f"PATH={os.environ['PATH']}:/usr/sbin:/sbin", *words, debian, str(target), *mirror()])
+    alone(_builder(*words, debian, str(target), *mirror()))
 
 
 def image(debian: str) -> Path:
     """The root directory of a suite; half a minute when it has to be made."""
-    key = [debian, _packages(debian), ENABLED, DISABLED, FILES, LEFT_OUT]
+    key = [debian, _packages(debian), ENABLED, DISABLED, FILES, LEFT_OUT, UNSET]
     return cached("rootfs", key, lambda root: _build(debian, root))
 
 
@@ -104,10 +113,10 @@ def _add(base: Path, root: Path) -> None:
     run(["cp", "-a", "--reflink=auto", str(base), str(root)], timeout=300)
     settings = (f"Dir={root}", f"DPkg::Chroot-Directory={root}", "APT::Sandbox::User=root")
     apt = ["apt-get", "-qq", *(word for one in settings for word in ("-o", one))]
-    path = f"PATH={os.environ['PATH']}:/usr/sbin:/sbin"
-    alone(["env", path, *apt, "update"])
-    alone(["env", path, "DEBIAN_FRONTEND=noninteractive", *apt, "-y", "--no-install-recommends", "install", *MANAGERS])
-    alone(["env", path, *apt, "clean"])
+    alone(_builder(*apt, "update"))
+    asked = ("-y", "--no-install-recommends", "install")
+    alone(_builder("DEBIAN_FRONTEND=noninteractive", *apt, *asked, *MANAGERS))
+    alone(_builder(*apt, "clean"))
     run(["chroot", str(root), "systemctl", "disable", *NOT_STARTED])
 
 
