@@ -93,7 +93,9 @@ IFUPDOWN = Manager(
     renew="systemctl restart ifup@{}",
     event="post-up {}",
     bare=_stanzas(metrics=False),
-    again="systemctl stop ifup@wan1 ifup@wan2; systemctl start ifup@wan1; systemctl start ifup@wan2",
+    # which returns before there is a lease: the first default keeps out the second
+    again="systemctl stop ifup@wan1 ifup@wan2; systemctl start ifup@wan1; "
+    "until ip route show default dev wan1 | grep -q .; do sleep 0.2; done; systemctl start ifup@wan2",
 )
 DHCPCD = Manager(
     name="dhcpcd",
