@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 WRITTEN = "run/mwan-hook/prefixes"  # a file for each interface, a prefix in each line
 MOST = 10000  # lines: what a provider says again and again does not push the first word of another out
+# What networkd has said of leases in this boot.  With --lines= and --grep= journalctl(1) begins with the last line: -r
+# has it do so in any version.
 JOURNAL = (
     *("journalctl", "-q", "-b", "--no-pager", "-o", "cat", "-n", str(MOST), "-r", "-u", "systemd-networkd"),
     "--grep=: (DHCP: received delegated prefix|DHCPv6 lease lost)",
@@ -38,8 +40,10 @@ def read(root: str, interfaces: Sequence[str]) -> Claims:
     """What is said of the prefixes; ``interfaces`` are those of the uplinks that are there."""
     if not os.path.isdir(under(root, LINKS)):
         return Claims(written=_written(root))
-    told = leases(_output((*LEASES, *interfaces))) if interfaces else {}
-    return Claims(told, _of_journal(_journal()), _written(root))
+    from mwan_hook.machine.programs import run
+
+    told = leases(run((*LEASES, *interfaces), TIMEOUT).output) if interfaces else {}
+    return Claims(told, _of_journal(run(JOURNAL, TIMEOUT).output), _written(root))
 
 
 def leases(text: str) -> dict[str, list[str]]:
@@ -69,10 +73,10 @@ def _prefix(lease: Mapping[str, Any]) -> str:
     return network(inet_ntop(AF_INET6, bytes(lease["Prefix"])), length)
 
 
-def _of_journal(lines: Sequence[str]) -> dict[str, list[str]]:
-    """What networkd has told the journal, in order."""
+def _of_journal(text: str) -> dict[str, list[str]]:
+    """What networkd has told the journal, whose last line comes first."""
     found: dict[str, list[str]] = {}
-    for line in lines:
+    for line in reversed(text.splitlines()):
         interface, _, words = line.partition(": ")
         if words == LOST:
             for holders in found.values():
@@ -115,22 +119,3 @@ def _oldest_first(directory: str) -> list[str]:
     except OSError:
         return []
     return sorted(times, key=lambda name: (times[name], name))
-
-
-def _journal() -> list[str]:
-    """What networkd has said of leases in this boot, in order; nothing where there is no journal.
-
-    With --lines= and --grep= journalctl(1) begins with the last line, so it is told to in any version.
-    """
-    return _output(JOURNAL).splitlines()[::-1]
-
-
-def _output(words: Sequence[str]) -> str:
-    """What a command prints; nothing where it is not there, or does not answer."""
-    from subprocess import DEVNULL, PIPE, SubprocessError, run
-
-    try:
-        done = run(words, stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL, timeout=TIMEOUT, check=False)
-    except (OSError, SubprocessError):
-        return ""
-    return done.stdout.decode("utf-8", "replace")

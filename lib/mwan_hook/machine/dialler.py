@@ -6,7 +6,7 @@ Each request is served once: what was asked last is on record in a directory of 
 from __future__ import annotations
 
 from mwan_hook.dial import requests
-from mwan_hook.dial.values import COMMAND, NETWORKD, Verb
+from mwan_hook.dial.values import COMMAND, NETWORKD, Sight, Verb
 from mwan_hook.light import NamedTuple
 from mwan_hook.machine import detached, transient
 from mwan_hook.model import MwanError
@@ -56,19 +56,6 @@ class Remembered(NamedTuple):
     stop: str
 
 
-class Life(NamedTuple):
-    """How far what dials is."""
-
-    alive: bool = False
-    sent: bool = False
-    code: int | None = None
-    said: str = ""
-    final: bool = False
-    stopping: bool = False
-    stop_failed: bool = False
-    invocation: str = ""
-
-
 codec.teach(Errand, Remembered)
 
 
@@ -80,7 +67,7 @@ def key(moment: float) -> str:
 def serve(root: str, order: Order) -> Errand:
     """Ask it, unless that was done before.  The caller holds :func:`serving`.  Raises MwanError."""
     if order.kind == NETWORKD:
-        return Errand(order.key, order.verb.value, *transient.call(*order.line.split()))
+        return _asked(order, *order.line.split())
     old = errand(root, order.uplink)
     if old and is_served(root, order):
         return old
@@ -112,13 +99,13 @@ def remembered(root: str, uplink: str) -> Remembered | None:
     return found
 
 
-def look(root: str, order: Order, up: bool) -> Life:
+def look(root: str, order: Order, up: bool) -> Sight:
     """What has become of a request.  ``up``: the link is."""
     if order.kind == NETWORKD:
-        return Life(alive=up, sent=up is (order.verb is Verb.DIAL))
+        return Sight(alive=up, sent=up is (order.verb is Verb.DIAL))
     done, sent = errand(root, order.uplink), is_served(root, order)
     if order.verb is Verb.RESET:
-        return Life(sent=sent)
+        return Sight(sent=sent)
     refused = done if sent and done and done.code and order.verb is Verb.DIAL else None
     if order.kind == COMMAND:
         life = _program_life(root, order)
@@ -126,7 +113,7 @@ def look(root: str, order: Order, up: bool) -> Life:
         name = requests.unit(order.start, order.interface)
         invocation = transient.invocation(root, name)
         gone = sent and not invocation and order.verb is Verb.DIAL and not refused
-        life = Life(bool(invocation), code=transient.show(name).code if gone else None, invocation=invocation)
+        life = Sight(alive=bool(invocation), code=transient.show(name).code if gone else None, invocation=invocation)
     if refused:
         final = refused.code == NOT_FOUND or MASKED in refused.said
         return life._replace(sent=True, code=refused.code, said=refused.said, final=final)
@@ -137,14 +124,19 @@ def _unit(root: str, order: Order, old: Errand | None) -> Errand:
     """Start or stop a unit; one that a killed run had started is not started again."""
     name, verb = requests.unit(order.start, order.interface), order.verb
     if verb is not Verb.DIAL:
-        return Errand(order.key, verb.value, *transient.call("systemctl", "stop", "--no-block", "--", name))
+        return _asked(order, "systemctl", "stop", "--no-block", "--", name)
     shown = transient.show(name).invocation
     if old and old.key == order.key and shown and shown != old.before:
         return old._replace(begun=False)
     _keep(root, order, Errand(order.key, verb.value, before=shown, begun=True))
     if order.redial:
         transient.call("systemctl", "reset-failed", "--", name)
-    return Errand(order.key, verb.value, *transient.call("systemctl", "start", "--no-block", "--", name), before=shown)
+    return _asked(order, "systemctl", "start", "--no-block", "--", name)._replace(before=shown)
+
+
+def _asked(order: Order, *argv: str) -> Errand:
+    done = transient.call(*argv)
+    return Errand(order.key, order.verb.value, done.code, done.said)
 
 
 def _program(root: str, order: Order) -> Errand:
@@ -172,23 +164,22 @@ def _program(root: str, order: Order) -> Errand:
     return done
 
 
-def _program_life(root: str, order: Order) -> Life:
+def _program_life(root: str, order: Order) -> Sight:
     dial, stop = f"dial-{order.uplink}", f"hangup-{order.uplink}"
     if wake.watched(root):
         alive = bool(transient.invocation(root, transient.unit(dial)))
         stopping = bool(transient.invocation(root, transient.unit(stop)))
         if order.verb is not Verb.DIAL:
-            return Life(
-                alive, stopping=stopping, stop_failed=not stopping and transient.show(transient.unit(stop)).failed
-            )
-        return Life(alive, code=None if alive else transient.ended(dial, order.key))
+            failed = not stopping and transient.show(transient.unit(stop)).failed
+            return Sight(alive=alive, stopping=stopping, stop_failed=failed)
+        return Sight(alive=alive, code=None if alive else transient.ended(dial, order.key))
     alive, stopping = detached.alive(root, dial), detached.alive(root, stop)
     if order.verb is not Verb.DIAL:
         last = detached.ended(root, stop)
-        return Life(alive, stopping=stopping, stop_failed=bool(not stopping and last.key and last.number))
+        return Sight(alive=alive, stopping=stopping, stop_failed=bool(not stopping and last.key and last.number))
     last = detached.ended(root, dial)
     code = last.number if last.key == order.key else None
-    return Life(alive, code=code, said=_said(root, dial, code))
+    return Sight(alive=alive, code=code, said=_said(root, dial, code))
 
 
 def _said(root: str, job: str, code: int | None) -> str:

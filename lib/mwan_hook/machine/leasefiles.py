@@ -14,10 +14,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-_COOKIE, _OPTIONS = (
-    bytes((0x63, 0x82, 0x53, 0x63)),
-    240,
-)  # RFC 2131: what comes before the options, and where they begin
+# RFC 2131: what comes before the options, and where they begin
+_COOKIE, _OPTIONS = bytes((0x63, 0x82, 0x53, 0x63)), 240
 _ROUTERS, _SERVERS, _CLASSLESS, _PAD, _END = 3, 6, 121, 0, 255
 _ROUTES = "classless-static-routes"  # dhclient's name, with "rfc3442-" in Debian's configuration
 _UNSPECIFIED = "0.0.0.0"

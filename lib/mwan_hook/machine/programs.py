@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from shutil import which
-
 from mwan_hook.light import NamedTuple
 
 TYPE_CHECKING = False
@@ -12,14 +10,21 @@ if TYPE_CHECKING:
 
 
 class Ran(NamedTuple):
-    """What came of one: its output, and what was wrong in words; empty if nothing was."""
+    """What came of one: its output, what was wrong in words (empty if nothing was), its exit code and its last line.
+
+    One that cannot be run, or does not end, has the exit code that a shell or timeout(1) gives it, and our words.
+    """
 
     output: str
-    wrong: str
+    wrong: str = ""
+    code: int = 0
+    said: str = ""
 
 
 def there(name: str) -> bool:
     """Whether a program of that name can be found."""
+    from shutil import which
+
     return which(name) is not None
 
 
@@ -29,12 +34,15 @@ def run(words: Sequence[str], timeout: float) -> Ran:
     from subprocess import run as call
 
     try:
-        done = call(words, stdin=DEVNULL, capture_output=True, timeout=timeout, check=False, errors="replace")
+        done = call(
+            words, stdin=DEVNULL, capture_output=True, timeout=timeout, check=False, encoding="utf-8", errors="replace"
+        )
     except TimeoutExpired:
-        return Ran("", f"{words[0]} did not end within {timeout:g} s")
+        wrong = f"{words[0]} did not end within {timeout:g} s"
+        return Ran("", wrong, 124, wrong)
     except OSError as error:
-        return Ran("", f"{words[0]} cannot be run: {error.strerror}")
-    if not done.returncode:
-        return Ran(done.stdout, "")
+        wrong = f"{words[0]} cannot be run: {error.strerror}"
+        return Ran("", wrong, 127, wrong)
     said = (done.stderr.strip() or done.stdout.strip()).rpartition("\n")[2]
-    return Ran(done.stdout, f"{words[0]} failed with exit code {done.returncode}" + (f": {said}" if said else ""))
+    wrong = f"{words[0]} failed with exit code {done.returncode}" if done.returncode else ""
+    return Ran(done.stdout, f"{wrong}: {said}" if wrong and said else wrong, done.returncode, said)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from mwan_hook.light import NamedTuple
+from mwan_hook.machine import programs
 from mwan_hook.model import MwanError
 from mwan_hook.store import files
 
@@ -18,51 +19,28 @@ _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567
 _KILLED = 128  # and the signal, as in a shell
 
 
-class Called(NamedTuple):
-    """How a program ended, and its last line."""
-
-    code: int
-    said: str
-
-
 class Shown(NamedTuple):
     """What systemd says of a unit."""
 
-    loaded: bool = False
     invocation: str = ""
     description: str = ""
     failed: bool = False
     code: int | None = None  # exit status of its main process; None: none has ended
 
 
-def call(*argv: str) -> Called:
+def call(*argv: str) -> programs.Ran:
     """Run a program that answers at once."""
-    from subprocess import DEVNULL, PIPE, STDOUT, SubprocessError, run
-
-    try:
-        done = run(argv, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT, text=True, timeout=TIMEOUT, check=False)
-    except OSError as error:
-        return Called(127, f"{argv[0]}: {error.strerror}")
-    except SubprocessError:
-        return Called(124, f"{argv[0]} does not answer")
-    return Called(done.returncode, done.stdout.strip().rpartition("\n")[2])
+    return programs.run(argv, TIMEOUT)
 
 
 def show(name: str) -> Shown:
     """Ask systemd about a unit."""
-    from subprocess import DEVNULL, PIPE, SubprocessError, run
-
-    wanted = "LoadState,InvocationID,Description,ActiveState,ExecMainStatus,ExecMainCode"
-    try:
-        argv = ["systemctl", "show", f"--property={wanted}", "--", name]
-        done = run(argv, stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL, text=True, timeout=TIMEOUT, check=False)
-    except (OSError, SubprocessError):
-        return Shown()
-    found = dict(line.partition("=")[::2] for line in done.stdout.splitlines())
+    wanted = "InvocationID,Description,ActiveState,ExecMainStatus,ExecMainCode"
+    listing = call("systemctl", "show", f"--property={wanted}", "--", name).output
+    found = dict(line.partition("=")[::2] for line in listing.splitlines())
     status, how = (found.get(key, "") for key in ("ExecMainStatus", "ExecMainCode"))
     number = int(status) if status.isdigit() else 0
     return Shown(
-        found.get("LoadState") == "loaded",
         found.get("InvocationID", ""),
         found.get("Description", ""),
         found.get("ActiveState") == "failed",

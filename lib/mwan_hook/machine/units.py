@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import re
 
-from mwan_hook.machine import dropins
+from mwan_hook.machine import dropins, programs
 from mwan_hook.machine.unitfile import parse_file
 from mwan_hook.machine.values import DISPATCHER, STATES, Installed, Networkd, Unit
 from mwan_hook.store.files import under
@@ -31,14 +31,8 @@ def active(root: str, names: Sequence[str]) -> dict[str, bool]:
     """Whether each unit is active, as far as systemd says so."""
     if not live(root):
         return {}
-    from subprocess import DEVNULL, PIPE, SubprocessError, run
-
-    argv = ["systemctl", "show", "--property=Id,ActiveState", *names]
-    try:
-        done = run(argv, stdout=PIPE, stderr=DEVNULL, text=True, timeout=TIMEOUT, check=False)
-    except (OSError, SubprocessError):
-        return {}
-    return {name: one for name, one in states(done.stdout).items() if name in names}
+    listing = programs.run(("systemctl", "show", "--property=Id,ActiveState", *names), TIMEOUT).output
+    return {name: one for name, one in states(listing).items() if name in names}
 
 
 def states(listing: str) -> dict[str, bool]:

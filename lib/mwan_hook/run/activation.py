@@ -75,16 +75,15 @@ def _sight(found: Judged, name: str, record: Activation) -> Sight:
     families = tuple(f for f in FAMILIES if f in uplink.config.families and not uplink.way(f).missing)
     fall = uplink.config.probe.fall
     silent = bool(families) and all(_is_silent(memory.family(family), fall) for family in families)
-    life = dialler.Life()
+    life = Sight()
     if verb_of(record) or (record.phase.is_up and record.ours and (silent or not families)):
         life = _life(found, name, record, bool(uplink.link and uplink.link.up))
-    return Sight(
+    return life._replace(
         families=families,
         online=any(memory.family(family).status is Status.ONLINE for family in families),
         silent=silent,
         carried=_is_carried(found, uplink),
         device=uplink.present or uplink.config.dial.brings_interface,
-        **life._asdict(),
     )
 
 
@@ -92,11 +91,11 @@ def _left_over(found: Judged, name: str, record: Activation) -> Sight:
     """One that the configuration does not dial any more."""
     up = any(link.up for link in found.scene.snapshot.links if link.name == record.interface)
     online = {family: [one for one in names if one != name] for family, names in found.desired.online.items()}
-    life = _life(found, name, record, up)
-    return Sight(carried=bool(online.get(Family.IPV4) or online.get(Family.IPV6)), **life._asdict())
+    carried = bool(online.get(Family.IPV4) or online.get(Family.IPV6))
+    return _life(found, name, record, up)._replace(carried=carried)
 
 
-def _life(found: Judged, name: str, record: Activation, up: bool) -> dialler.Life:
+def _life(found: Judged, name: str, record: Activation, up: bool) -> Sight:
     order = _order(found, name, record)
     return dialler.look(found.scene.root, order, up)
 
