@@ -8,10 +8,10 @@ source is not taken by the rules of uplinks' addresses.
 from __future__ import annotations
 
 from mwan_hook.model import DEFAULT, LOCAL_TABLE, LOOKUP, MAIN_TABLE, LastResort, Rule
-from mwan_hook.others import foreign, jumps, marks, spares
+from mwan_hook.others import foreign, jumps
 from mwan_hook.others.foreign import Here
 from mwan_hook.routing.priorities import BEFORE_DEFAULT, DISGUISED, NETWORKS, REFUSE_EARLY, SOURCES
-from mwan_hook.routing.rules import LOOPBACK
+from mwan_hook.routing.rules import LOOPBACK, numbered
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,11 +53,11 @@ def _beside(own: Sequence[Rule], here: Here) -> tuple[list[Rule], list[str]]:
         place = foreign.place(here, shared.priority)
         added += _led(here, shared, place)
         own = [_moved(rule, shared.priority, place) for rule in own]
-        added += spares.rules(here, place - 1)
+        added += _spared(here, place - 1)
     if _pieces_wait(here):
         own = [_without_pieces(rule, here) for rule in own]
         added += [Rule(here.family, place - 1, MAIN_TABLE, suppress_prefixlength=0)] if place else []
-    said = marks.notes(here, takers, shared.priority if shared else None, place)
+    said = _notes(here, takers, shared.priority if shared else None, place)
     return [*(rule._replace(protocol=here.config.routing.protocol) for rule in added), *own], said
 
 
@@ -138,3 +138,46 @@ def _networks(here: Here) -> Iterator[Rule]:
             if not rule.inverted or rule.narrowed or foreign.selects(asking):
                 return  # it answers everything
             asking = rule._replace(inverted=False, target=0)
+
+
+def _spared(here: Here, priority: int) -> list[Rule]:
+    """Rules for addresses of lines that have a default in main and are no uplinks: main is asked where they go.
+
+    Without them the shared default would take such packets, and they would leave by a line of another address.
+    """
+    snapshot, ours = here.snapshot, here.interfaces
+    others = (r for r in snapshot.defaults if r.family is here.family and r.protocol != snapshot.protocol)
+    lines = {hop.index for route in others for hop in route.nexthops} - ours
+    own = [a.address for a in snapshot.addresses if a.index in lines and a.family is here.family and a.usable]
+    sources = [address for address in dict.fromkeys(own) if address not in here.sources]
+    return [Rule(here.family, priority, MAIN_TABLE, src=source) for source in sources]
+
+
+def _notes(
+    here: Here, takers: Sequence[tuple[Rule, tuple[int, ...]]], usual: int | None, place: int | None
+) -> list[str]:
+    """What is said, once, of other programs' rules that come before the shared default.
+
+    ``usual`` and ``place``: of the shared default's rule, where there is one.
+    """
+    said = [numbered(here.family, rule.priority) + _taker(here, rule, interfaces) for rule, interfaces in takers]
+    if here.pieces:
+        where = ", ".join(sorted(route.dst for route in here.pieces))
+        into = _names(here, tuple(hop.index for route in here.pieces for hop in route.nexthops))
+        said.append(f"main has {where} dev {into}: a default in pieces, which comes before the shared default")
+    if place is not None and place != usual:
+        mine = f"{numbered(here.family, place)} is the shared default's, instead of {usual}"
+        said.append(f"{mine}: rules of other programs come first")
+    return said
+
+
+def _taker(here: Here, rule: Rule, interfaces: tuple[int, ...]) -> str:
+    if rule.action != LOOKUP:
+        return f" of another program refuses everything ({rule.action})"
+    into = _names(here, interfaces) or "nowhere"
+    return f" of another program leads all traffic into {into} (table {rule.table})"
+
+
+def _names(here: Here, interfaces: Sequence[int]) -> str:
+    names = here.snapshot.names
+    return " and ".join(dict.fromkeys(names.get(index, str(index)) for index in interfaces))
