@@ -72,7 +72,7 @@ PRINTING = ("commands", "run", "notify")
 ALSO_PURE = (
     *("model", "addresses", "credible", "durations", "phrases", "redact"),
     *("config.build", "config.targets", "config.consistency"),
-    *("config.probechecks", "config.contradictions"),
+    "config.probechecks",
     *(
         "config.policychecks",
         *("machine.values", "machine.leasefiles"),

@@ -4,21 +4,8 @@ from __future__ import annotations
 
 from mwan_hook.addresses import covers
 from mwan_hook.config.build import single
-from mwan_hook.config.contradictions import Contradiction, doubt, mistake
-from mwan_hook.config.probechecks import PAIRED, measuring_nothing, pair, probe_checks
-from mwan_hook.model import (
-    Activate,
-    Config,
-    Dial,
-    Failback,
-    Family,
-    Mail,
-    Match,
-    Nat6,
-    Security,
-    UplinkConfig,
-    Webhook,
-)
+from mwan_hook.config.probechecks import PAIRED, doubt, measuring_nothing, mistake, pair, probe_checks
+from mwan_hook.model import Activate, Dial, Failback, Family, Nat6, Security
 from mwan_hook.routing.allotting import room
 from mwan_hook.routing.priorities import ALL_BITS
 
@@ -26,6 +13,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Any
+
+    from mwan_hook.config.probechecks import Contradiction
+    from mwan_hook.model import Config, Mail, Match, UplinkConfig, Webhook
 
 
 def check(config: Config, plain: Mapping[str, Any]) -> list[Contradiction]:
@@ -50,7 +40,7 @@ def check(config: Config, plain: Mapping[str, Any]) -> list[Contradiction]:
     if config.policies:
         from mwan_hook.config import policychecks
 
-        found += [Contradiction(*one) for one in policychecks.check(config, plain["policies"], written)]
+        found += policychecks.check(config, plain["policies"], written)
     return found
 
 
@@ -141,9 +131,10 @@ def _room(config: Config, written: bool) -> Iterator[Contradiction]:
     wanted = sum(uplink.mark is None for uplink in config.uplinks)
     if wanted > most:
         words = f"has room for {most} marks, and {wanted} uplinks need one"
-        fatal = written and config.router.pin
-        words += ": expected more bits" if fatal else ": those beyond work without, and are not pinned"
-        yield Contradiction(("routing", "mark_mask"), words, fatal=fatal)
+        if written and config.router.pin:
+            yield mistake(("routing", "mark_mask"), f"{words}: expected more bits")
+        else:
+            yield doubt(("routing", "mark_mask"), f"{words}: those beyond work without, and are not pinned")
 
 
 def _router(config: Config, plain: Mapping[str, Any]) -> Iterator[Contradiction]:

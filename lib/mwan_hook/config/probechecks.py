@@ -1,8 +1,8 @@
-"""Whether the keys of a probe fit one another: ``[probe]``, and each uplink that has keys of its own."""
+"""What does not fit together in a configuration, and where; and whether the keys of a probe fit one another."""
 
 from __future__ import annotations
 
-from mwan_hook.config.contradictions import doubt, mistake
+from mwan_hook.light import NamedTuple
 from mwan_hook.model import Family, Probe
 from mwan_hook.model.probing import DEMOTE
 from mwan_hook.verdict.rounds import METHODS
@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Any
 
-    from mwan_hook.config.contradictions import Contradiction
     from mwan_hook.model import Config
 
 _LIMITS = ("loss_low", "loss_high"), ("latency_low", "latency_high"), ("jitter_low", "jitter_high")
@@ -20,6 +19,24 @@ _LIMITS = ("loss_low", "loss_high"), ("latency_low", "latency_high"), ("jitter_l
 _MEASURING = {**{key: Probe._field_defaults[key] for key in ("window", "burst_echoes")}, "degraded": DEMOTE}
 # Keys that must fit one another.
 PAIRED = frozenset(("targets", "required", "interval", *_MEASURING, *(key for pair in _LIMITS for key in pair)))
+
+
+class Contradiction(NamedTuple):
+    """A mistake (``fatal``), or a doubt, at a place: section names and key."""
+
+    path: tuple[str, ...]
+    words: str
+    fatal: bool
+
+
+def mistake(path: tuple[str, ...], words: str) -> Contradiction:
+    """A contradiction that no run takes."""
+    return Contradiction(path, words, True)
+
+
+def doubt(path: tuple[str, ...], words: str) -> Contradiction:
+    """A contradiction that is only warned of."""
+    return Contradiction(path, words, False)
 
 
 def probe_checks(probe: Probe, path: tuple[str, ...], own: Mapping[str, Any]) -> Iterator[Contradiction]:

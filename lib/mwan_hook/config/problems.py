@@ -123,7 +123,7 @@ def prune(section: Section, spec: Section, file: Source, problems: Problems, pat
     """Take out, and report, what the spec does not know or knows as something else."""
     for key in list(section.scalars):
         if key not in spec.scalars:
-            words = "expected a section" if key in spec.sections else f"unknown key{_meant(key, spec, path)}"
+            words = "expected a section" if key in spec.sections else f"unknown key{_meant(key, spec)}"
             problems.at(file, (*path, key), words, key=True)
             del section[key]
     for name in list(section.sections):
@@ -166,7 +166,7 @@ def merge(plain: dict[str, Any], more: dict[str, Any]) -> None:
             plain[key] = value
 
 
-def _meant(key: str, spec: Section, path: Path) -> str:
+def _meant(key: str, spec: Section) -> str:
     """A hint: the near miss, or the section that knows the key."""
     known = [name for name in spec.scalars if name != MANY]
     if meant := near(key, known):

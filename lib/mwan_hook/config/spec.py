@@ -2,15 +2,7 @@
 
 from __future__ import annotations
 
-from mwan_hook.config import (
-    values,
-    values_dial,
-    values_notify,
-    values_policies,
-    values_record,
-    values_repair,
-    values_router,
-)
+from mwan_hook.config import values, values_notify, values_policies, values_uplinks
 from mwan_hook.config.keys import KEYS
 from mwan_hook.config.places import heading
 
@@ -18,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-_MODULES = (values, values_dial, values_notify, values_policies, values_record, values_repair, values_router)
+_MODULES = (values, values_notify, values_policies, values_uplinks)
 
 
 def lines() -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mwan_hook.config import values_record
+from mwan_hook.config import values_notify
 from mwan_hook.config.build import FIELDS, PROPERTY
 from mwan_hook.model import MAIN_TABLE, Match, Target
 from mwan_hook.quota import words
@@ -60,7 +60,7 @@ _SPELLED: dict[str, Callable[[Any], str]] = {
     "default_table": lambda table: "main" if table == MAIN_TABLE else str(table),
     "delegations": lambda prefixes: "auto" if prefixes is None else listed(prefixes) if prefixes else "no",
     "gateway": ", ".join,
-    "keep": values_record.spelled,
+    "keep": values_notify.spelled,
     "ladder": lambda rungs: ", ".join(f"{one.step}@{text(one.after)}" for one in rungs) or "none",
     "mark": _mark,
     "mask": hex,

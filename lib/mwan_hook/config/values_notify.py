@@ -1,10 +1,11 @@
-"""The checks of [mail], [webhook], [prometheus], [report] and [snmp]."""
+"""The checks of [mail], [webhook], [prometheus], [snmp], [record] and [report]."""
 
 from __future__ import annotations
 
 from mwan_hook.addresses import is_address
 from mwan_hook.config.targets import authority
 from mwan_hook.config.values import one, several
+from mwan_hook.durations import DAY, HOUR, UNITS, measured
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ EVENTS = (
 )
 LARGEST_ARC = 0xFFFFFFFF  # of an object identifier
 MOST_ARCS = 120  # of 128, so that the tree below has room
+SHORTEST, LONGEST = HOUR, 3650 * DAY
 
 
 def text(value: Value) -> str:
@@ -120,3 +122,24 @@ def oid(value: Value) -> str:
     if not good or not 2 < len(arcs) <= MOST_ARCS or int(arcs[0]) > 2 or (int(arcs[0]) < 2 and int(arcs[1]) > 39):
         raise ValueError("expected an object identifier in numbers, as in .1.3.6.1.4.1.99999")
     return "." + ".".join(str(int(arc)) for arc in arcs)
+
+
+def keep(value: Value) -> float:
+    """Seconds for which a record is kept; 0: it is not made."""
+    text = one(value).strip().lower()
+    if text in ("0", "no", "off", "false"):
+        return 0
+    number, unit = measured(text)
+    seconds = int(number) * unit if number.isascii() and number.isdigit() and len(number) < 10 else 0
+    if not SHORTEST <= seconds <= LONGEST:
+        raise ValueError("expected a time from 1h to 3650d, as in 30d or 12h, or `no`")
+    return seconds
+
+
+def spelled(seconds: float) -> str:
+    """The value as a file would have it."""
+    whole = int(seconds)
+    for unit, size in UNITS.items():
+        if whole and whole % size == 0:
+            return f"{whole // size}{unit}"
+    return "no"

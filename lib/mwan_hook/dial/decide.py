@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from mwan_hook.dial import course, exercise
+from mwan_hook.dial import course
 from mwan_hook.dial.steps import NEVER, hang_up, is_reset
 from mwan_hook.dial.values import UNIT, Decision, DialRequest, Move, Need, Occasion, Outlook, Sight, Verb
 from mwan_hook.dial.wanted import Field, need, preference
 from mwan_hook.light import NamedTuple
-from mwan_hook.model import Activation, Dial, Phase
+from mwan_hook.model import Activation, Dial, Exercise, Phase
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 GONE = "not configured any more"
 OVER_QUOTA = "beyond its quota"
 CHECKED = 900.0  # seconds between two looks at whether it is time for an exercise
+DAY = 86400.0
+EVERY = {Exercise.WEEKLY: 7 * DAY, Exercise.MONTHLY: 30 * DAY}
+EARLY = DAY / 2  # a window that opens a little sooner than a whole period later counts
 
 
 class Clock(NamedTuple):
@@ -85,7 +88,7 @@ def _occasion(
         sights.get(uplink.name, Sight()),
         uplink.enabled,
         "" if record.hand_until else refused,
-        record.exercise_now or exercise.due(dial, record.exercised_at, clock.wall, clock.minute),
+        record.exercise_now or _exercise_due(dial, record.exercised_at, clock.wall, clock.minute),
     )
 
 
@@ -130,7 +133,7 @@ def verb_of(record: Activation) -> Verb | None:
 
 def _later(uplink: Uplink, field: Field, at: Occasion) -> list[float]:
     """When the calendar, or patience with what was never seen, may bring something."""
-    moments = [field.now + CHECKED] if at.dial.exercise in exercise.EVERY and uplink.enabled else []
+    moments = [field.now + CHECKED] if at.dial.exercise in EVERY and uplink.enabled else []
     if at.need.standing is Outlook.UNSURE:
         moments.append(field.now + 1.0)
     return moments
@@ -147,3 +150,20 @@ def _left_over(record: Activation, sight: Sight, field: Field, free: bool) -> Mo
     if record.phase is Phase.STOPPING:
         return course.step(record, at, free)
     return hang_up(record, at, GONE, Verb.HANG_UP) if free else Move(record)
+
+
+def _exercise_due(dial: Dial, exercised_at: float, wall: float, minute: int) -> bool:
+    """Whether it is time to see that one which stands by works; ``minute`` of the local day.
+
+    A window may lie over midnight.
+    """
+    every = EVERY.get(dial.exercise)
+    if every is None or not _in_window(dial.exercise_at, minute):
+        return False
+    return not exercised_at or wall - exercised_at >= every - EARLY or wall < exercised_at - DAY
+
+
+def _in_window(window: tuple[int, int], minute: int) -> bool:
+    """Whether a minute of the day lies in a window; its end does not."""
+    first, last = window
+    return first <= minute < last if first < last else minute >= first or minute < last

@@ -8,13 +8,15 @@ from __future__ import annotations
 from jeepney import DBusAddress, HeaderFields, MessageFlag, MessageType, new_method_call
 from jeepney.io.blocking import open_dbus_connection
 
+from mwan_hook.addresses import packed
 from mwan_hook.dial import causes
 from mwan_hook.dial.causes import DialError
-from mwan_hook.model import MwanError
+from mwan_hook.model import Family, MwanError
 from mwan_hook.store import foreign
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
 BUS = "org.freedesktop.DBus"
@@ -22,6 +24,9 @@ PROPERTIES = "org.freedesktop.DBus.Properties"
 TIMEOUT = 10.0  # seconds for what a program answers from what it knows
 SILENT = "mwan_hook.NoReply"  # a name as those of errors, for no answer in time
 ABSENT = ("ServiceUnknown", "NameHasNoOwner", "SpawnChildExited", "ServiceNotFound")
+RESOLVED = ("org.freedesktop.resolve1", "/org/freedesktop/resolve1", "org.freedesktop.resolve1.Manager")
+NETWORKD = ("org.freedesktop.network1", "/org/freedesktop/network1", "org.freedesktop.network1.Manager")
+MANAGED = "LinkBusy"  # systemd-resolved's word for a link of systemd-networkd's
 
 
 class AnsweredError(MwanError):
@@ -100,3 +105,31 @@ def plain(variant: tuple[str, Any]) -> Any:
     """What a variant holds, and the variants in a dictionary in it."""
     signature, value = variant
     return {key: plain(inner) for key, inner in value.items()} if signature == "a{sv}" else value
+
+
+def tell_servers(bus: Caller, index: int, servers: Sequence[str]) -> str:
+    """Have systemd-resolved ask these servers through the link; with none, forget them.  What went wrong, in words."""
+    told = [(Family.of(server).af, packed(server)) for server in servers]
+    try:
+        if told:
+            _call(bus, "SetLinkDNS", "ia(iay)", (index, told))
+        else:
+            _call(bus, "RevertLinkDNS", "i", (index,))
+    except AnsweredError as error:
+        if error.absent:
+            return "systemd-resolved does not run: the name servers are told to no one" if told else ""
+        return f"the name servers could not be told to systemd-resolved: {error}" if told else ""
+    return ""
+
+
+def _call(bus: Caller, method: str, signature: str, body: tuple[object, ...]) -> None:
+    """Ask systemd-resolved, or systemd-networkd where that has the link."""
+    program, path, interface = RESOLVED
+    try:
+        word = "RevertLink" if method == "RevertLinkDNS" else method
+        bus.call(program, path, f"{interface}.{word}", signature, body, TIMEOUT, False)
+    except AnsweredError as error:
+        if error.name.rpartition(".")[2] != MANAGED:
+            raise
+        program, path, interface = NETWORKD
+        bus.call(program, path, f"{interface}.{method}", signature, body, TIMEOUT, False)

@@ -9,8 +9,8 @@ import time
 
 from mwan_hook.dial import causes
 from mwan_hook.dial.causes import DialError
-from mwan_hook.modem import decide, interface, memory, resolver
-from mwan_hook.modem.bus import AnsweredError
+from mwan_hook.modem import decide, interface, memory
+from mwan_hook.modem.bus import AnsweredError, tell_servers
 from mwan_hook.modem.manager import Manager
 from mwan_hook.modem.values import CONNECTING, DISCONNECTING, NO_OBJECT, BearerSeen, ModemSeen
 
@@ -34,7 +34,7 @@ def clear(root: str, name: str, known: Dialled) -> Dialled:
 def end(root: str, name: str, known: Dialled, bus: Caller) -> None:
     """End the connection and forget it; a modem that is gone has none.  Raises DialError for one that does not."""
     if known.index:
-        resolver.tell(bus, known.index, ())
+        tell_servers(bus, known.index, ())
     manager = Manager(bus)
     try:
         modem = decide.with_interface(manager.modems(start=False), name)

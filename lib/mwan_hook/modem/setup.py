@@ -5,7 +5,8 @@ from __future__ import annotations
 from mwan_hook.dial import causes
 from mwan_hook.dial.causes import DialError
 from mwan_hook.light import NamedTuple
-from mwan_hook.modem import interface, memory, resolver
+from mwan_hook.modem import interface, memory
+from mwan_hook.modem.bus import tell_servers
 from mwan_hook.modem.place import Placing, placing
 
 TYPE_CHECKING = False
@@ -50,7 +51,7 @@ def place(root: str, name: str, bus: Caller, known: Dialled, bearer: BearerSeen,
     there = difference(wanted, known, *interface.standing(link.index))
     if there.any or not link.up:
         known = _set(root, name, known, wanted, there)
-    trouble = resolver.tell(bus, link.index, wanted.servers) if wanted.servers else ""
+    trouble = tell_servers(bus, link.index, wanted.servers) if wanted.servers else ""
     return Connected(wanted, known.metrics, trouble)
 
 

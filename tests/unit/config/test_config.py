@@ -10,7 +10,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from mwan_hook import config
-from mwan_hook.config import build, values_record
+from mwan_hook.config import build, values_notify
 from mwan_hook.model import (
     Config,
     ConfigError,
@@ -737,6 +737,6 @@ def test_the_example_says_nothing_and_is_good_when_its_lines_are_uncommented(tmp
     ],
 )
 def test_a_record_is_kept_for_so_long(text: str, seconds: int, spelled: str) -> None:
-    assert values_record.keep(text) == seconds
-    assert values_record.spelled(seconds) == spelled
-    assert values_record.keep(spelled) == seconds
+    assert values_notify.keep(text) == seconds
+    assert values_notify.spelled(seconds) == spelled
+    assert values_notify.keep(spelled) == seconds

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mwan_hook.config.values_repair import ladder
+from mwan_hook.config.values_uplinks import ladder
 from mwan_hook.doctor.checks import repair as checks
 from mwan_hook.doctor.finding import Case, Severity
 from mwan_hook.machine import sessions, usbdevice
