@@ -15,7 +15,7 @@ import pytest
 
 from mwan_hook.model import Config, Mail
 from mwan_hook.notify import unsent
-from mwan_hook.notify.mail import channel, deliver
+from mwan_hook.notify.mail import deliver
 from mwan_hook.store import files
 from tests.lab.measured import MOST, measured
 from tests.netns import mail_servers as servers
@@ -209,7 +209,7 @@ def test_started_by_systemd_notices_are_written_down_and_the_sending_is_left_to_
         configured = configured._replace(mail=configured.mail._replace(smtp_port=port))
         monkeypatch.setenv("SYSTEMD_EXEC_PID", str(os.getpid()))
         began = time.monotonic()
-        channel.deliver(str(machine.root), machine.loaded(configured), happened)
+        deliver.deliver(str(machine.root), machine.loaded(configured), happened)
         assert time.monotonic() - began < 2 and machine.waits
 
 
@@ -218,7 +218,7 @@ def test_a_delivery_by_hand_sends_at_once(machine: Machine, box: Mailbox) -> Non
     happened = [machine.notice("offline", "fiber", 30, "cable"), machine.notice("online", "fiber", 0, "fiber")]
     with servers.real(box) as port:
         configured = Config(mail=Mail(to=(TO,), smtp_host="127.0.0.1", smtp_port=port))
-        channel.deliver(str(machine.root), machine.loaded(configured), happened)
+        deliver.deliver(str(machine.root), machine.loaded(configured), happened)
     assert len(box.mails) == 1
 
 

@@ -21,7 +21,7 @@ import pytest
 
 from mwan_hook.model import Config, Webhook
 from mwan_hook.notify import unsent
-from mwan_hook.notify.webhook import book, channel, deliver
+from mwan_hook.notify.webhook import book, deliver
 from mwan_hook.notify.webhook.book import Queue
 from mwan_hook.notify.webhook.send import retry_after
 from tests.lab.process import wait_for
@@ -391,7 +391,7 @@ def test_by_hand_a_delivery_posts_at_once_and_under_systemd_it_leaves_that_to_th
         monkeypatch.setenv("SYSTEMD_EXEC_PID", str(os.getpid()))
     hook = hut.hook(server)
     hut.online("cable")
-    channel.deliver(str(hut.root), hut.loaded(Config(webhook=hook)), [hut.notice("offline", "fiber", 1)])
+    deliver.deliver(str(hut.root), hut.loaded(Config(webhook=hook)), [hut.notice("offline", "fiber", 1)])
     assert hut.queue.waits is unit and len(server.requests) == (not unit)
 
 

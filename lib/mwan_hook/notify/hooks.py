@@ -42,23 +42,14 @@ class Hook(NamedTuple):
 def deliver(root: str, loaded: Loaded, notices: Sequence[Notice]) -> bool:
     """Run the hooks of each notice that has not had them; False if one failed.  Raises MwanError.
 
-    What is told is on record before the next one is told.  The hooks' orphans are ours; what a sendmail leaves behind
-    is not.
+    What is told is on record before the next one is told.
     """
-    from mwan_hook.notify import process
-
-    process.adopt(True)
-    try:
-        told = [_told(root, loaded.config.hooks.timeout, notice) for notice in notices]
-    finally:
-        process.adopt(False)
+    told = [_told(root, loaded.config.hooks.timeout, notice) for notice in notices]
     return all(told)
 
 
 def _told(root: str, timeout: float, notice: Notice) -> bool:
     """Run the hooks of an event but those that had it; False if one failed."""
-    import json
-
     from mwan_hook.store import outbox
 
     record, messages = outbox.notified(root)
@@ -68,27 +59,35 @@ def _told(root: str, timeout: float, notice: Notice) -> bool:
     had = record.done if record.begun == notice.id else ()
     outbox.note(root, record := record._replace(begun=notice.id, done=had))
     good = True
-    given = json.dumps(as_json(notice)).encode() + b"\n"
-    variables = environment(root, notice)
-    for hook in found(root, notice.event):
-        if hook.name not in had:
-            good &= _run(hook, timeout, variables, given)
-            outbox.note(root, record := record._replace(done=(*record.done, hook.name)))
+    for name, fine in _ran(root, timeout, notice, had):
+        good &= fine
+        outbox.note(root, record := record._replace(done=(*record.done, name)))
     outbox.note(root, record._replace(last=notice.id, begun="", done=()))
     return good
 
 
 def run_each(root: str, timeout: float, notice: Notice) -> bool:
     """Run the programs of an event that is no notice in a spool; False if one failed.  Raises MwanError."""
+    good = [fine for _, fine in _ran(root, timeout, notice, had=())]
+    return all(good)
+
+
+def _ran(root: str, timeout: float, notice: Notice, had: Sequence[str]) -> Iterator[tuple[str, bool]]:
+    """Run the programs of an event but those that ``had`` it; the name of each, and whether nothing was wrong.
+
+    Their orphans are ours meanwhile; what a sendmail leaves behind later is not.
+    """
     import json
 
     from mwan_hook.notify import process
 
+    given = json.dumps(as_json(notice)).encode() + b"\n"
+    variables = environment(root, notice)
     process.adopt(True)
     try:
-        given, variables = json.dumps(as_json(notice)).encode() + b"\n", environment(root, notice)
-        good = [_run(hook, timeout, variables, given) for hook in found(root, notice.event)]
-        return all(good)
+        for hook in found(root, notice.event):
+            if hook.name not in had:
+                yield hook.name, _run(hook, timeout, variables, given)
     finally:
         process.adopt(False)
 

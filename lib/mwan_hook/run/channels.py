@@ -48,8 +48,8 @@ class Channel(NamedTuple):
 
 CHANNELS = (
     Channel("hooks", "notify.hooks", power=True, must=True),
-    Channel("mail", "notify.mail.channel", power=False, key="mail.to"),
-    Channel("webhook", "notify.webhook.channel", power=False, key="webhook.url"),
+    Channel("mail", "notify.mail.deliver", power=False, key="mail.to"),
+    Channel("webhook", "notify.webhook.deliver", power=False, key="webhook.url"),
     Channel("prometheus", "run.prometheus", power=False, key="prometheus.textfile"),
     Channel("report", "store.published", power=False, key="report.html"),
     Channel("D-Bus", "notify.bus.announce", power=True, places=files.BUS_POLICIES),

@@ -95,10 +95,10 @@ def test_every_line_is_of_the_format_and_every_name_has_its_help_and_type() -> N
 
 
 def test_a_quota_is_told_from_its_first_figure_on_and_only_where_there_is_one() -> None:
-    names = [metric.name for metric in exposition.metrics("1.2", [], state(), 0.0) if "quota" in metric.name]
+    names = [metric.name for metric in exposition.metrics("1.2", [], state(), 0.0, {}) if "quota" in metric.name]
     for limit, usage, there in ((10**9, {}, False), (10**9, {"fiber": Usage()}, True), (0, {"fiber": Usage()}, False)):
         known = state(fiber=WORKING)._replace(usage=usage)
-        found = exposition.metrics("1.2", [uplink("fiber", quota=limit)], known, 0.0)
+        found = exposition.metrics("1.2", [uplink("fiber", quota=limit)], known, 0.0, {})
         assert names and {bool(one.samples) for one in found if one.name in names} == {there}
 
 
@@ -120,8 +120,8 @@ def test_a_sample_without_labels_has_no_braces() -> None:
 
 
 def test_names_follow_the_conventions() -> None:
-    for metric in exposition.metrics("1.2", [uplink("fiber")], state(fiber=WORKING), WALL - NOW):
-        assert metric.name.endswith("_total") is (metric.kind == metrics.COUNTER)
+    for metric in exposition.metrics("1.2", [uplink("fiber")], state(fiber=WORKING), WALL - NOW, {}):
+        assert metric.name.endswith("_total") is (metric.kind == "counter")
         assert not re.search(r"_(ms|milliseconds|minutes|kb|count|gauge|counter|ratio)(_|$)", metric.name)
         if metric.name.endswith("_info"):
             assert {value for _, value in metric.samples} <= {1}
@@ -198,8 +198,8 @@ def test_labels_may_hold_any_character() -> None:
 
 def names() -> set[str]:
     """All that is ever written."""
-    always = {metric.name for metric in exposition.metrics("", [], State(), 0.0)}
-    return always | {row[0] for row in metrics.OF_QUALITY} | {exposition.REPAIR_STEPS}
+    always = {metric.name for metric in exposition.metrics("", [], State(), 0.0, {})}
+    return always | {f"mwan_uplink_{row[0]}" for row in metrics.OF_QUALITY} | {"mwan_uplink_repair_steps_total"}
 
 
 def test_the_dashboard_shows_every_name_and_no_other() -> None:

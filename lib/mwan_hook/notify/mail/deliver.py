@@ -12,15 +12,28 @@ from mwan_hook.notify.mail.book import recorded
 from mwan_hook.notify.mail.pacing import due, failed, handed, taken
 from mwan_hook.notify.mail.text import Now
 from mwan_hook.say import complain, say
+from mwan_hook.store import wake
 from mwan_hook.store import state as states
 from mwan_hook.verdict import switches
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
+    from mwan_hook.config import Loaded
     from mwan_hook.model import Config, Mail, Notice
     from mwan_hook.notify.mail.book import MailQueue
+
+
+def deliver(root: str, loaded: Loaded, notices: Sequence[Notice]) -> bool:
+    """Write down what happened, and tell it if it is time.  Raises MwanError.
+
+    Started by systemd it leaves telling to mwan-hook-mail.service, or a hanging server would keep the next hooks
+    waiting; by hand only a server that took no mail the last time.
+    """
+    if not record(root, loaded.config, notices).failures and not wake.by_systemd():
+        send_due(root, loaded.config)
+    return True
 
 
 def record(root: str, config: Config, notices: Iterable[Notice]) -> MailQueue:

@@ -11,13 +11,26 @@ from mwan_hook.notify.mail.deliver import present
 from mwan_hook.notify.mail.text import host
 from mwan_hook.notify.webhook import book
 from mwan_hook.say import complain, say
+from mwan_hook.store import wake
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
+    from mwan_hook.config import Loaded
     from mwan_hook.model import Notice, Webhook
     from mwan_hook.notify.webhook.book import Post, Queue
+
+
+def deliver(root: str, loaded: Loaded, notices: Sequence[Notice]) -> bool:
+    """Write down what happened, and post it if it is time; as for mail, a unit posts under systemd.
+
+    Raises MwanError.
+    """
+    hook = loaded.config.webhook
+    if not record(root, hook, notices).failures and not wake.by_systemd():
+        send_due(root, hook)
+    return True
 
 
 def record(root: str, hook: Webhook, notices: Iterable[Notice]) -> Queue:
