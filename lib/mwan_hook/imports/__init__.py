@@ -19,7 +19,7 @@ into the ``draft`` (:mod:`mwan_hook.imports.draft`), which has a part for each s
 * ``order.spelled(tiers)`` and ``order.default(tiers)`` for uplinks that share, and whose turn comes next.
 
 What no run would take is found afterwards by the check of ``mwan-hook config --check`` itself
-(:mod:`mwan_hook.imports.settle`): such a key, or its section, is left out and said to be lost.  So a kind passes values
+(:mod:`mwan_hook.imports.kinds`): such a key, or its section, is left out and said to be lost.  So a kind passes values
 on without looking whether they are good, as long as they mean the same here.  No source has our hold and our portal
 checks: ``[probe]`` begins without both.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mwan_hook.imports.guard import NotUnderstood, lines
+from mwan_hook.imports.guard import NotUnderstood, lines, whole
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def _line(draft: Draft, number: int, line: str) -> tuple[int, int, str, int] | N
         draft.top.lost(f"line {number}, {line.strip()}", "DynMHS knows no such key either")
     elif value.strip('"'):
         interface, colon, table = value.strip('"').rpartition(":")
-        if not (colon and interface and table.isascii() and table.isdigit() and int(table[:9]) in TABLES):
+        if not (colon and interface and whole(table, 0) in TABLES):
             raise NotUnderstood(f"line {number}: expected INTERFACE:TABLE, the table from 1000 to 29999")
         return NETWORKS.index(key), number, interface, int(table)
     return None

@@ -1,4 +1,4 @@
-"""What a file may be before any kind looks at it: text, of a bearable size, in lines."""
+"""What a file may be before any kind looks at it: text, of a bearable size, in lines; and numbers in it."""
 
 from __future__ import annotations
 
@@ -24,10 +24,15 @@ def text(content: bytes) -> str:
     return found.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def lines(whole: str) -> list[tuple[int, str]]:
+def lines(text: str) -> list[tuple[int, str]]:
     """Numbers (from 1) and lines, for kinds that are read line by line.  Raises NotUnderstood."""
-    found = list(enumerate(whole.split("\n"), 1))
+    found = list(enumerate(text.split("\n"), 1))
     for number, line in found:
         if len(line) >= LONGEST_LINE:
             raise NotUnderstood(f"line {number}: expected fewer than {LONGEST_LINE} characters")
     return found
+
+
+def whole(text: str, missing: int) -> int:
+    """A whole number of a file, where it is one."""
+    return int(text[:10]) if text.isascii() and text.isdigit() else missing

@@ -168,18 +168,16 @@ _METHODS = {
 
 def _losses(part: DraftSection, section: UciSection) -> None:
     """Keys of the probe that have no counterpart, where they are not at their defaults."""
-    interval = section.get("interval", "10")
-    plain = {"count": "1", "size": "56", "max_ttl": "60", "recovery_interval": interval, "keep_failure_interval": "0"}
-    because = {
-        "count": "a target is asked once a round, and again in the rounds that follow soon",
-        "size": "echoes are short",
-        "max_ttl": "the TTL is the system's",
-        "recovery_interval": "a line that comes back is asked at interval",
-        "keep_failure_interval": "a dead line is asked at interval",
+    plain = {
+        "count": ("1", "a target is asked once a round, and again in the rounds that follow soon"),
+        "size": ("56", "echoes are short"),
+        "max_ttl": ("60", "the TTL is the system's"),
+        "recovery_interval": (section.get("interval", "10"), "a line that comes back is asked at interval"),
+        "keep_failure_interval": ("0", "a dead line is asked at interval"),
     }
-    for key, default in plain.items():
+    for key, (default, because) in plain.items():
         if section.get(key, default) != default:
-            part.lost(f"{_of(part, section)}{key} = {section.get(key)}", because[key])
+            part.lost(f"{_of(part, section)}{key} = {section.get(key)}", because)
 
 
 def _quality(part: DraftSection, section: UciSection, asked: Sequence[str]) -> dict[str, Value]:

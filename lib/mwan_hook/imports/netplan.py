@@ -6,9 +6,9 @@ runs find by themselves, as gateways.
 
 from __future__ import annotations
 
-from mwan_hook.imports import netplanroutes, yamltree
-from mwan_hook.imports.guard import NotUnderstood
-from mwan_hook.imports.yamltree import items, mapping, on, word
+from mwan_hook.imports import traffic, yamltree
+from mwan_hook.imports.guard import NotUnderstood, whole
+from mwan_hook.imports.yamltree import entries, items, mapping, on, word
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import UsageError
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mwan_hook.imports.draft import Draft
-    from mwan_hook.imports.netplanroutes import Ways
     from mwan_hook.imports.section import DraftSection
     from mwan_hook.imports.yamltree import Map
 
@@ -27,6 +26,9 @@ TYPES = (
 )
 METRIC, METRICS = 100, {"wifis": 600, "modems": 700}  # of leases, where the file has none
 MANAGER = "NetworkManager"
+MAIN = ("", "254", "main")
+DEFAULTS = {"default": "", "0.0.0.0/0": "ipv4", "0/0": "ipv4", "::/0": "ipv6"}
+_LEASES = {"ipv4": "dhcp4", "ipv6": "dhcp6"}
 
 
 class Definition(NamedTuple):
@@ -43,8 +45,6 @@ def read(text: str, draft: Draft) -> None:
     """Put what the file says into the draft.  Raises NotUnderstood, UsageError."""
     try:
         tree = yamltree.parse(text)
-    except ValueError as error:
-        raise NotUnderstood(str(error)) from None
     except ImportError:
         raise UsageError(yamltree.MISSING) from None
     network = mapping(mapping(tree).get("network"))
@@ -58,8 +58,9 @@ def read(text: str, draft: Draft) -> None:
     for device in devices:
         if device.ways.any and (part := _uplink(device, network, draft)):
             parts[device.name] = part
+    tables = {one.ways.table: parts[one.name] for one in devices if one.ways.table and one.name in parts}
     for device in devices:
-        netplanroutes.policies(device.name, device.tree, {one.name: one.ways for one in devices}, parts, draft)
+        _policies(device, tables, draft)
 
 
 def _devices(network: Map) -> Iterator[Definition]:
@@ -70,7 +71,7 @@ def _devices(network: Map) -> Iterator[Definition]:
             if name != "renderer":
                 tree = mapping(one)
                 renderer = word(tree, "renderer") or usual
-                ways = netplanroutes.ways(tree, METRICS.get(kind, METRIC), always=kind == "modems")
+                ways = _ways(tree, METRICS.get(kind, METRIC), always=kind == "modems")
                 yield Definition(kind, name, tree, renderer, ways)
 
 
@@ -141,3 +142,93 @@ def _families(device: Definition, part: DraftSection) -> None:
         part.set("families", "ipv6")
     elif not ways.ipv6 and not hears:
         part.set("families", "ipv4")
+
+
+class Ways(NamedTuple):
+    """Families in which a device has a default, their metrics where the file tells, and another table than main."""
+
+    ipv4: bool
+    ipv6: bool
+    metrics: dict[str, str]
+    table: str
+
+    @property
+    def any(self) -> bool:
+        """Whether there is a way at all."""
+        return self.ipv4 or self.ipv6
+
+
+def _ways(tree: Map, metric: int, always: bool) -> Ways:
+    """The ways of one definition; ``metric``: of its leases if it has none; ``always``: without a word in the file."""
+    found: dict[str, list[str]] = {}
+    for family, key in _LEASES.items():
+        overrides = mapping(tree.get(f"{key}-overrides"))
+        if (on(tree, key, False) or (always and family == "ipv4")) and on(overrides, "use-routes", True):
+            found.setdefault(family, []).append(word(overrides, "route-metric") or str(metric))
+    if on(tree, "accept-ra", False):
+        found.setdefault("ipv6", [])
+    tables = [""]
+    for family, one in _defaults(tree):
+        table = word(one, "table")
+        tables.append("" if table in MAIN else table)
+        found.setdefault(family, []).extend([word(one, "metric")] if table in MAIN else [])
+    metrics = {family: lowest for family, given in found.items() if (lowest := _lowest(given))}
+    return Ways("ipv4" in found, "ipv6" in found, metrics, tables[-1])
+
+
+def _defaults(tree: Map) -> Iterator[tuple[str, Map]]:
+    """Families and routes of the defaults."""
+    for family, key in (("ipv4", "gateway4"), ("ipv6", "gateway6")):
+        if word(tree, key):
+            yield family, {}
+    for one in entries(tree, "routes"):
+        to = word(one, "to")
+        if to in DEFAULTS and word(one, "type", "unicast") == "unicast":
+            yield DEFAULTS[to] or ("ipv6" if ":" in word(one, "via") else "ipv4"), one
+
+
+def _lowest(given: list[str]) -> str:
+    """The lowest metric; nothing if one is not written, which only the kernel knows."""
+    lowest = min((whole(text, -1) for text in given), default=-1)
+    return str(lowest) if lowest >= 0 else ""
+
+
+def _policies(device: Definition, tables: dict[str, DraftSection], draft: Draft) -> None:
+    """A policy for each routing-policy that leads into the table of an uplink, but for the device's own addresses."""
+    own = {address.partition("/")[0] for address in _addresses(device.tree)}
+    for rule in entries(device.tree, "routing-policy"):
+        source, table = word(rule, "from"), word(rule, "table")
+        what = f"routing-policy of {device.name}: {', '.join(f'{key} {value}' for key, value in rule.items())}"
+        if source.partition("/")[0] in own and not word(rule, "to") and not word(rule, "mark"):
+            continue  # source rules of an uplink
+        if table not in tables:
+            draft.part("policies").note(f"{what}: stays in force as it is")
+        elif word(rule, "type-of-service"):
+            draft.part("policies").lost(what, "a policy does not choose by type-of-service")
+        else:
+            _policy(rule, what, tables[table], draft)
+
+
+def _policy(rule: Map, what: str, uplink: DraftSection, draft: Draft) -> None:
+    try:
+        ends = {key: traffic.prefixes(word(rule, key)) for key in ("from", "to") if word(rule, key)}
+    except ValueError as error:
+        draft.part("policies").lost(what, str(error))
+        return
+    part = draft.policy(f"table-{word(rule, 'table')}")
+    for key, values in ends.items():
+        part.set(key, values)
+    if word(rule, "mark"):
+        part.set("mark", word(rule, "mark"))
+    part.set("uplinks", uplink.name)
+    part.note(f"{what}: netplan's own rule stays in force, too")
+
+
+def _addresses(tree: Map) -> Iterator[str]:
+    """Addresses of a device; one with options is a mapping."""
+    found = tree.get("addresses")
+    for one in found if isinstance(found, list) else ():
+        if isinstance(one, str):
+            yield one
+        elif isinstance(one, dict):
+            yield from one

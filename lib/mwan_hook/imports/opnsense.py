@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mwan_hook.imports import pfconfig, pfgateways, pfgroups, pfrules, pfstack
-from mwan_hook.imports.guard import NotUnderstood
+from mwan_hook.imports import pfconfig, pfgateways, pfrules, pfstack
+from mwan_hook.imports.guard import NotUnderstood, whole
 from mwan_hook.imports.pfconfig import FAMILIES, filled
 from mwan_hook.imports.pfgateways import Dpinger, Gateway
 
@@ -38,7 +38,7 @@ def read(text: str, draft: Draft) -> None:
     parts = pfgateways.uplinks(firewall, gateways, DPINGER)
     names = {one.attributes.get("uuid", ""): one.get("name") for one, _ in items}
     groups = [*firewall.root.under(*_MODEL, "gateway_group"), *firewall.root.under("gateways", "gateway_group")]
-    known = [pfgroups.read(one, names, sticky=False) for one in groups]
+    known = [pfstack.group(one, names, sticky=False) for one in groups]
     found = pfstack.Found(gateways, known, parts, _default(draft, gateways, parts))
     pfstack.policies(firewall, found, list(_rules(firewall)))
 
@@ -80,26 +80,19 @@ def _rank(gateway: Gateway) -> tuple[bool, int]:
     element = gateway.element
     if element is None:
         return True, PRIORITY
-    text = element.get("priority")
-    known = text.isascii() and text.isdigit() and len(text) < 4
-    return not filled(element, "defaultgw"), int(text) if known else PRIORITY
+    return not filled(element, "defaultgw"), whole(element.get("priority"), PRIORITY)
 
 
 def _rules(firewall: Backup) -> Iterator[PassRule]:
     """Rules of the model that pass packets: floating ones first, each by its sequence."""
     found = [one for one in firewall.root.under(*_RULES) if one.get("enabled", "1") == "1"]
     found = [one for one in found if one.get("action", "pass") == "pass"]
-    for one in sorted(found, key=lambda one: (_single(one), _sequence(one))):
+    for one in sorted(found, key=lambda one: (_single(one), whole(one.get("sequence"), 0))):
         yield _rule(one)
 
 
 def _single(rule: Element) -> bool:
     return bool(rule.get("interface")) and "," not in rule.get("interface") and not filled(rule, "interfacenot")
-
-
-def _sequence(rule: Element) -> int:
-    text = rule.get("sequence")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
 
 
 def _rule(one: Element) -> PassRule:

@@ -70,10 +70,7 @@ class Backup(NamedTuple):
 
 def opened(text: str, root: str, draft: Draft, flag: Callable[[Element, str], bool]) -> Backup:
     """The file, if its root element has that name.  Raises NotUnderstood."""
-    try:
-        found = xmltree.parse(text)
-    except ValueError as error:
-        raise NotUnderstood(str(error)) from None
+    found = xmltree.parse(text)
     if found.tag != root:
         raise NotUnderstood(f"expected a config.xml with the root element {root}, not {found.tag}")
     interfaces = {one.logical: one for one in _interfaces(found)}

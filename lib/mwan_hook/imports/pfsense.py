@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mwan_hook.imports import pfconfig, pfgateways, pfgroups, pfstack
+from mwan_hook.imports import pfconfig, pfgateways, pfstack
 from mwan_hook.imports.guard import NotUnderstood
 from mwan_hook.imports.pfconfig import FAMILIES, present
 from mwan_hook.imports.pfgateways import Dpinger, Gateway
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from mwan_hook.imports.draft import Draft
     from mwan_hook.imports.pfconfig import Backup
-    from mwan_hook.imports.pfgroups import Group
+    from mwan_hook.imports.pfstack import Group
     from mwan_hook.imports.xmltree import Element
 
 DPINGER = Dpinger(interval=0.5, wait=2, units=1000)
@@ -29,7 +29,7 @@ def read(text: str, draft: Draft) -> None:
     if not gateways:
         raise NotUnderstood("expected gateways: it has none, and no interface with DHCP or PPP")
     sticky = any(one.has("lb_use_sticky") for one in firewall.root.all("system"))
-    groups = [pfgroups.read(one, {}, sticky) for one in firewall.root.under("gateways", "gateway_group")]
+    groups = [pfstack.group(one, {}, sticky) for one in firewall.root.under("gateways", "gateway_group")]
     turns = [_turns(firewall, gateways, {one.name: one for one in groups}, family) for family in FAMILIES]
     parts = pfgateways.uplinks(firewall, gateways, DPINGER)
     for gateway in gateways:

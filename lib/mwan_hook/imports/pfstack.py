@@ -1,9 +1,14 @@
-"""What OPNsense and pfSense write alike: rules in ``<filter>``, translation, gateways that only the system names."""
+"""What OPNsense and pfSense write alike: groups of gateways, rules in ``<filter>``, translation.
+
+And gateways that only the system names.
+"""
 
 from __future__ import annotations
 
-from mwan_hook.imports import pfgroups, pfrules
+from mwan_hook.imports import pfrules
+from mwan_hook.imports.guard import whole
 from mwan_hook.imports.pfgateways import Gateway
+from mwan_hook.imports.pfrules import RuleTarget
 from mwan_hook.light import NamedTuple
 
 TYPE_CHECKING = False
@@ -11,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from mwan_hook.imports.pfconfig import Backup, Interface
-    from mwan_hook.imports.pfgroups import Group
     from mwan_hook.imports.pfrules import End, PassRule
     from mwan_hook.imports.section import DraftSection
     from mwan_hook.imports.xmltree import Element
@@ -20,6 +24,63 @@ NOT_QUICK = "it is not quick: the last such rule that fits counts there, the fir
 LEARNED = {"inet": ("dhcp", "pppoe", "ppp", "pptp", "l2tp"), "inet6": ("dhcp6", "slaac", "6rd", "6to4")}
 _NARROW = ("icmptype", "sched", "tagged", "os", "dscp", "vlanprio", "tcpflags1", "tcpflags2", "prio", "interfacenot")
 _BOTH = ("inet", "inet6")
+_TRIGGERS = {
+    "downloss": "a member leaves it there at its lower limit of loss",
+    "downlatency": "a member leaves it there at its lower limit of latency",
+    "downlosslatency": "a member leaves it there at its lower limits of loss and latency",
+}
+
+
+class Group(NamedTuple):
+    """One group: names of gateways by tier, and what else it says."""
+
+    name: str
+    tiers: list[list[str]]
+    trigger: str
+    sticky: bool
+
+
+def group(element: Element, names: dict[str, str], sticky: bool) -> Group:
+    """A group in either spelling; ``names``: of gateways by their uuid."""
+    tiers: dict[int, list[str]] = {}
+    for gateway, tier in _members(element):
+        tiers.setdefault(tier, []).append(names.get(gateway, gateway))
+    sticky = sticky or "sticky-address" in element.get("poolopts")
+    return Group(element.get("name"), [tiers[tier] for tier in sorted(tiers)], element.get("trigger"), sticky)
+
+
+def _members(element: Element) -> Iterator[tuple[str, int]]:
+    """(gateway, tier): ``<item>NAME|TIER...</item>``, or a list of names in item, item2, ... item5."""
+    for child in element.children:
+        if not child.tag.startswith("item"):
+            continue
+        if "|" in child.text:
+            name, tier = child.text.split("|")[:2]
+            if number := whole(tier, 0):
+                yield name, number
+        else:
+            place = child.tag.removeprefix("item") or "1"
+            for name in child.text.split(",") if place in "12345" else ():
+                if name.strip():
+                    yield name.strip(), int(place)
+
+
+def _target(firewall: Backup, group: Group, parts: dict[str, DraftSection], families: dict[str, str]) -> RuleTarget:
+    """What rules with this group mean, in the words of ours."""
+    tiers: list[list[tuple[DraftSection, int]]] = []
+    for tier in group.tiers:
+        earlier = [part for tier in tiers for part, _ in tier]
+        known = dict.fromkeys(parts[name] for name in tier if name in parts and parts[name] not in earlier)
+        tiers.append([(part, 1) for part in known])
+        for name in tier:
+            if name not in parts:
+                words = f"it is a member of group {group.name} that is no gateway of the file"
+                firewall.draft.part("policies").lost(f"gateway {name}", words)
+    tiers = [tier for tier in tiers if tier]
+    limit = _TRIGGERS.get(group.trigger)
+    said = (f"trigger {group.trigger} of group {group.name}: {limit}, with its verdict here",) if limit else ()
+    of = frozenset(families[name] for tier in group.tiers for name in tier if name in parts)
+    return RuleTarget(tiers, of, group.sticky and any(len(tier) > 1 for tier in tiers), said)
 
 
 class Found(NamedTuple):
@@ -48,7 +109,7 @@ def policies(firewall: Backup, found: Found, first: Sequence[PassRule]) -> None:
     parts = found.parts
     families = {gateway.name: gateway.family for gateway in found.gateways}
     targets = {name: pfrules.RuleTarget([[(part, 1)]], frozenset({families[name]})) for name, part in parts.items()}
-    targets.update((group.name, pfgroups.target(firewall, group, parts, families)) for group in found.groups)
+    targets.update((group.name, _target(firewall, group, parts, families)) for group in found.groups)
     _translation(firewall)
     pfrules.policies(firewall, [*first, *_rules(firewall)], targets, [[(part, 1)] for part in found.default])
 

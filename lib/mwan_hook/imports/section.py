@@ -53,20 +53,18 @@ class DraftSection:
 
     def set(self, key: str, value: Value) -> None:
         """Give a key its value, in place of an earlier one; of targets the good ones."""
-        written = _written(
-            self._good(value) if key == "targets" and not isinstance(value, str | int | float) else value
-        )
-        if written is None:
-            words = ", ".join(map(str, value if not isinstance(value, str | int | float) else (value,)))
-            self.lost(f"{key} = {words}", "it is empty, or has characters that mwan-hook's files cannot hold")
+        several = None if isinstance(value, str | int | float) else [*value]
+        if key == "targets" and several:
+            several = self._good(several)
+        texts = [plain(value)] if several is None else several
+        if "" in texts or any(not one.isprintable() or {"'", '"'} <= {*one} for one in texts):
+            words = "it is empty, or has characters that mwan-hook's files cannot hold"
+            self.lost(f"{key} = {', '.join(texts)}", words)
             self.broken |= self.whole or key == "match"
             return
-        entry = Entry(key, written)
-        for place, item in enumerate(self.items):
-            if isinstance(item, Entry) and item.key == key:
-                self.items[place] = entry
-                return
-        self.items.append(entry)
+        same = (place for place, item in enumerate(self.items) if isinstance(item, Entry) and item.key == key)
+        place = next(same, len(self.items))
+        self.items[place : place + 1] = [Entry(key, quoted(texts[0]) if several is None else listed(texts))]
 
     def match(self, device: str) -> None:
         """Match one interface by its name; what would be a pattern here is none in the source."""
@@ -140,11 +138,3 @@ class DraftSection:
 def cut(words: str) -> str:
     """A text of the source as a remark quotes it."""
     return words if len(words) <= LONGEST else f"{words[:LONGEST]}..."
-
-
-def _written(value: Value) -> str | None:
-    """A value as the file has it; None if it cannot be written."""
-    texts = [value] if isinstance(value, str) else [plain(value)] if isinstance(value, int | float) else [*value]
-    if "" in texts or any(not one.isprintable() or {"'", '"'} <= {*one} for one in texts):
-        return None
-    return quoted(texts[0]) if isinstance(value, str | int | float) else listed(texts)

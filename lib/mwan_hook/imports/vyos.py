@@ -7,7 +7,7 @@ policies.  All of it is IPv4 there.
 from __future__ import annotations
 
 from mwan_hook.imports import order, traffic, vyosfailover, vyostree
-from mwan_hook.imports.guard import NotUnderstood
+from mwan_hook.imports.guard import NotUnderstood, whole
 from mwan_hook.light import NamedTuple
 
 TYPE_CHECKING = False
@@ -23,19 +23,15 @@ if TYPE_CHECKING:
 
 PERIOD = 5  # seconds between two rounds of tests
 COUNT, RESPONSE = 1, 5  # defaults: rounds that change the state, seconds for an answer
-_EITHER = "load-balancing wan or protocols failover route"
 
 
 def read(text: str, draft: Draft) -> None:
     """Put what the file says into the draft.  Raises NotUnderstood."""
-    try:
-        tree = vyostree.parse(text)
-    except ValueError as error:
-        raise NotUnderstood(str(error)) from None
+    tree = vyostree.parse(text)
     wan = tree.get("load-balancing", {}).get("wan", {})
     routes = tree.get("protocols", {}).get("failover", {}).get("route", {})
     if not wan and not routes:
-        raise NotUnderstood(f"expected {_EITHER}: it has neither")
+        raise NotUnderstood("expected load-balancing wan or protocols failover route: it has neither")
     uplinks: Uplinks = {}
     if wan:
         _balancing(wan, draft, uplinks)
@@ -73,7 +69,7 @@ def _health(health: Tree, part: DraftSection) -> None:
         test, kind = tests[name], vyostree.value(tests[name], "type", "ping")
         if kind == "ping" and "target" in test:
             targets.append(f"icmp://{vyostree.value(test, 'target', '')}")
-            seconds.append(vyosfailover.whole(vyostree.value(test, "resp-time", str(RESPONSE)), RESPONSE))
+            seconds.append(whole(vyostree.value(test, "resp-time", str(RESPONSE)), RESPONSE))
         else:
             part.lost(f"test {name} ({kind})", "mwan-hook has no such probe")
     targets = list(dict.fromkeys(targets))
@@ -103,7 +99,7 @@ class _Rule(NamedTuple):
 
 def _rules(wan: Tree, draft: Draft, uplinks: Uplinks) -> bool:
     """The shared default and the policies; whether packets of the router itself meet any of them."""
-    rules = [_rule(name, wan["rule"][name], draft, uplinks) for name in sorted(wan.get("rule", {}), key=vyostree.rank)]
+    rules = [_rule(name, wan["rule"][name], uplinks) for name in sorted(wan.get("rule", {}), key=vyostree.rank)]
     default = next((rule for rule in rules if rule.whole), None)
     weights = order.Weights()
     if default:
@@ -124,9 +120,9 @@ def _rules(wan: Tree, draft: Draft, uplinks: Uplinks) -> bool:
     return bool(default) or any(not rule.iif for rule in rules)
 
 
-def _rule(name: str, tree: Tree, draft: Draft, uplinks: Uplinks) -> _Rule:
+def _rule(name: str, tree: Tree, uplinks: Uplinks) -> _Rule:
     links = [
-        (uplinks[interface], vyosfailover.whole(vyostree.value(one, "weight", "1"), 1))
+        (uplinks[interface], whole(vyostree.value(one, "weight", "1"), 1))
         for interface, one in tree.get("interface", {}).items()
     ]
     if "failover" in tree:

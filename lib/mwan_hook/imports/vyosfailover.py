@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mwan_hook.imports import traffic, vyostree
+from mwan_hook.imports.guard import whole
 from mwan_hook.light import NamedTuple
 
 TYPE_CHECKING = False
@@ -133,11 +134,3 @@ def uplink(interface: str, draft: Draft) -> DraftSection:
     part.match(draft.renamed(interface))
     part.set("families", "ipv4")
     return part
-
-
-def whole(text: str, missing: int) -> int:
-    """A number of the file, or the default where it is none."""
-    try:
-        return traffic.number(text, 0, 999_999)
-    except ValueError:
-        return missing

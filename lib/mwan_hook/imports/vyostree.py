@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 
+from mwan_hook.imports.guard import NotUnderstood, whole
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,9 +26,7 @@ _PIECE = re.compile(r"'([^']*)'|\"((?:\\.|[^\"\\])*+)\"|\\(.)|([^\s'\"\\]++)", r
 
 
 def parse(text: str) -> Tree:
-    """The tree that ``text`` spells.  ValueError says what was expected, and in which line."""
-    if "\0" in text:
-        raise ValueError("expected text, not binary data")
+    """The tree that ``text`` spells.  Raises NotUnderstood."""
     statements = list(_statements(text))
     first = next((words for _, words, _ in statements if words), [""])
     return _from_commands(statements) if first[0] in ("set", "delete") else _from_braces(statements)
@@ -36,11 +36,11 @@ def _from_commands(statements: list[Statement]) -> Tree:
     tree: Tree = {}
     for number, words, end in statements:
         if end != "\n":
-            raise ValueError(f"line {number}: expected commands alone, as in set load-balancing wan ...; not braces")
+            raise NotUnderstood(f"line {number}: expected commands alone, as in set load-balancing wan ...; not braces")
         if words[:1] == ["set"] and 1 < len(words) <= DEEPEST:
             _put(tree, words[1:])
         elif words and words[0] != "delete":
-            raise ValueError(f"line {number}: expected set and {DEEPEST} words at most")
+            raise NotUnderstood(f"line {number}: expected set and {DEEPEST} words at most")
     return tree
 
 
@@ -50,17 +50,17 @@ def _from_braces(statements: list[Statement]) -> Tree:
     for number, words, end in statements:
         inner, depth = levels[-1]
         if depth + len(words) > DEEPEST or len(levels) > DEEPEST:
-            raise ValueError(f"line {number}: expected {DEEPEST} levels at most")
+            raise NotUnderstood(f"line {number}: expected {DEEPEST} levels at most")
         if words:
             inner = _put(inner, words)
         if end == "{":
             levels.append((inner, depth + len(words)))
         elif end == "}" and len(levels) == 1:
-            raise ValueError(f"line {number}: a brace is closed that was not opened")
+            raise NotUnderstood(f"line {number}: a brace is closed that was not opened")
         elif end == "}":
             levels.pop()
     if len(levels) > 1:
-        raise ValueError("the file ends within a brace: it is cut off")
+        raise NotUnderstood("the file ends within a brace: it is cut off")
     return tree
 
 
@@ -77,7 +77,7 @@ def _statements(text: str) -> Iterator[Statement]:
         token = _TOKEN.match(text, at)
         if not token:
             what = "a comment" if text.startswith("/*", at) else "a quote"
-            raise ValueError(f"line {number}: {what} is not closed")
+            raise NotUnderstood(f"line {number}: {what} is not closed")
         if token.lastgroup == "word":
             words.append(_plain(token[0]))
         elif token.lastgroup == "end":
@@ -103,4 +103,4 @@ def value(tree: Tree, key: str, missing: str) -> str:
 
 def rank(name: str) -> tuple[int, str]:
     """Where a numbered node stands in its order."""
-    return (int(name) if name.isascii() and name.isdigit() and len(name) < 10 else 1 << 31), name
+    return whole(name, 1 << 31), name

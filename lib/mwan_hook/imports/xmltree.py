@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from xml.parsers.expat import ExpatError, ParserCreate
 
+from mwan_hook.imports.guard import NotUnderstood
 from mwan_hook.light import NamedTuple
 
 TYPE_CHECKING = False
@@ -54,7 +55,7 @@ class Element(NamedTuple):
 
 
 def parse(text: str) -> Element:
-    """The root element.  ValueError says what is wrong, and in which line."""
+    """The root element.  Raises NotUnderstood."""
     tree, parser = _Tree(), ParserCreate()
     parser.StartElementHandler = tree.start
     parser.EndElementHandler = tree.end
@@ -64,7 +65,7 @@ def parse(text: str) -> Element:
     try:
         parser.Parse(text, True)
     except ExpatError as error:
-        raise ValueError(f"line {error.lineno}: expected XML, whole ({error})") from None
+        raise NotUnderstood(f"line {error.lineno}: expected XML, whole ({error})") from None
     return tree.root.children[0]
 
 
@@ -79,7 +80,7 @@ class _Tree:
     def start(self, tag: str, attributes: dict[str, str]) -> None:
         self._count += 1
         if len(self._levels) > DEEPEST or self._count > MOST:
-            raise ValueError(f"expected {DEEPEST} levels and {MOST} elements at most")
+            raise NotUnderstood(f"expected {DEEPEST} levels and {MOST} elements at most")
         one = Element(tag, attributes, [], [])
         self._levels[-1].children.append(one)
         self._levels.append(one)
@@ -92,4 +93,4 @@ class _Tree:
 
 
 def _refuse(*_: object) -> None:
-    raise ValueError(DTD)
+    raise NotUnderstood(DTD)

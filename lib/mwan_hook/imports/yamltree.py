@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from mwan_hook.imports.guard import NotUnderstood
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -23,22 +25,22 @@ MISSING = "reading netplan's files needs PyYAML: install python3-yaml (Debian) o
 
 
 def parse(text: str) -> Data:
-    """What the text says; an empty one is an empty dict.  ValueError says what is wrong; ImportError: no PyYAML."""
+    """What the text says; an empty one is an empty dict.  Raises NotUnderstood; ImportError: no PyYAML."""
     import yaml
 
     if len(text) > LONGEST:
-        raise ValueError(f"expected {LONGEST >> 10} KiB at most")
+        raise NotUnderstood(f"expected {LONGEST >> 10} KiB at most")
     if _PILE.search(text):
-        raise ValueError(f"expected {DEEPEST} levels at most")
+        raise NotUnderstood(f"expected {DEEPEST} levels at most")
     try:
         node = yaml.compose(text, Loader=yaml.BaseLoader)
     except yaml.MarkedYAMLError as error:
         line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
-        raise ValueError(f"{line}expected YAML ({error.problem})") from None
+        raise NotUnderstood(f"{line}expected YAML ({error.problem})") from None
     except yaml.YAMLError as error:
-        raise ValueError(f"expected YAML ({' '.join(str(error).split())})") from None
+        raise NotUnderstood(f"expected YAML ({' '.join(str(error).split())})") from None
     except RecursionError:
-        raise ValueError(f"expected {DEEPEST} levels at most") from None
+        raise NotUnderstood(f"expected {DEEPEST} levels at most") from None
     return {} if node is None else _Bounded().of(node, 1)
 
 
@@ -49,11 +51,11 @@ class _Bounded:
         self.left = MOST
 
     def of(self, node: Any, depth: int) -> Data:
-        """Data of one node.  Raises ValueError."""
+        """Data of one node.  Raises NotUnderstood."""
         line = f"line {node.start_mark.line + 1}"
         self.left -= 1
         if self.left < 0 or depth > DEEPEST:
-            raise ValueError(f"{line}: expected {DEEPEST} levels and {MOST} values at most, aliases counted")
+            raise NotUnderstood(f"{line}: expected {DEEPEST} levels and {MOST} values at most, aliases counted")
         if node.id == "scalar":
             return str(node.value)
         if node.id == "sequence":
@@ -61,9 +63,9 @@ class _Bounded:
         found: dict[str, Data] = {}
         for key, value in node.value:
             if key.id != "scalar":
-                raise ValueError(f"{line}: expected a name before the colon")
+                raise NotUnderstood(f"{line}: expected a name before the colon")
             if key.value in found:
-                raise ValueError(f"line {key.start_mark.line + 1}: {key.value} is given twice")
+                raise NotUnderstood(f"line {key.start_mark.line + 1}: {key.value} is given twice")
             found[key.value] = self.of(value, depth + 1)
         return found
 

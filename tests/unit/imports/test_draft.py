@@ -10,7 +10,7 @@ import pytest
 
 from mwan_hook import cli
 from mwan_hook.config import read
-from mwan_hook.imports import guard, order, settle
+from mwan_hook.imports import guard, kinds, order
 from mwan_hook.imports.draft import MOST, MOST_REMARKS, Draft
 from mwan_hook.imports.guard import NotUnderstood
 from mwan_hook.imports.kinds import KINDS
@@ -26,7 +26,7 @@ def draft(**devices: str) -> Draft:
 def good(one: Draft) -> str:
     """Its text, which every run takes."""
     one.finish()
-    text = settle.settled(one)
+    text = kinds.settled(one)
     assert read.mistakes(text) == []
     return text
 
