@@ -94,7 +94,7 @@ ALSO_PURE = (
 )
 STANDARD = {"__future__", "collections", "enum", "errno", "fnmatch", "functools", "itertools", "math", "operator", "re"}
 # What reading a text of another program takes besides.
-TEXTS = {"fractions", "importlib", "ipaddress", "xml", "yaml"}
+TEXTS = {"fractions", "importlib", "ipaddress", "typing", "xml", "yaml"}
 STANDARD_NAMES = {"_socket.AF_INET", "_socket.AF_INET6", "_socket.inet_ntop", "_socket.inet_pton", "hashlib.blake2s"}
 # A library, and the only modules that import it.
 LIBRARIES = {

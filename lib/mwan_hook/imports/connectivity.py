@@ -7,18 +7,12 @@ uplink of its own, with the defaults of connectivity-monitord and of its metric 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from mwan_hook.imports import guard
+from mwan_hook.imports.draft import Draft, DraftSection
 from mwan_hook.imports.guard import NotUnderstood
-from mwan_hook.machine.unitfile import parse_text, timespan
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from mwan_hook.imports.draft import Draft
-    from mwan_hook.imports.section import DraftSection
-    from mwan_hook.machine.unitfile import Assignment
+from mwan_hook.machine.unitfile import Assignment, parse_text, timespan
 
 MONITOR, METRIC = "ConnectivityMonitord", "ConnectivityMetric"
 URLS = (

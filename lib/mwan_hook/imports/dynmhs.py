@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
+from mwan_hook.imports.draft import Draft
 from mwan_hook.imports.guard import NotUnderstood, lines, whole
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from mwan_hook.imports.draft import Draft
 
 NETWORKS = ("NETWORK", "NETWORK1", "NETWORK2", "NETWORK3", "NETWORK4", "NETWORK5")  # all but the first: old spellings
 LOGGING = ("LOGLEVEL", "LOGCOLOR", "LOGFILE")

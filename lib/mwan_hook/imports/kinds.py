@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 
 from mwan_hook.config import read
 from mwan_hook.config.places import heading
 from mwan_hook.imports import guard
-from mwan_hook.imports.draft import Draft
+from mwan_hook.imports.draft import Draft, DraftSection, Entry, Remark
 from mwan_hook.imports.guard import NotUnderstood
-from mwan_hook.imports.section import DraftSection, Entry, Remark
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import UsageError
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    Line = tuple[str, DraftSection | None, Entry | DraftSection | None]
+Line = tuple[str, DraftSection | None, Entry | DraftSection | None]
 
 KINDS = {
     "mwan3": "mwan3",

@@ -6,18 +6,14 @@ policy, and the rule for all that is left the order of the shared default.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from mwan_hook.imports import mwan3lines, mwan3rules, order, uci
+from mwan_hook.imports.draft import Draft
 from mwan_hook.imports.guard import NotUnderstood
-from mwan_hook.imports.mwan3rules import ANYWHERE, RESORTS, WORST, Course, Rules
+from mwan_hook.imports.mwan3rules import ANYWHERE, RESORTS, WORST, ChosenTraffic, Course, Rules, Tier
+from mwan_hook.imports.uci import UciSection
 from mwan_hook.model import Family
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from mwan_hook.imports.draft import Draft
-    from mwan_hook.imports.mwan3rules import ChosenTraffic, Tier
-    from mwan_hook.imports.uci import UciSection
 
 KINDS = ("globals", "interface", "member", "policy", "rule")
 MASK = 0x3F00  # of both

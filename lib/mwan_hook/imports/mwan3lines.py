@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
+from mwan_hook.imports.draft import Draft, DraftSection, Value
+from mwan_hook.imports.uci import UciSection
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import Family
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from mwan_hook.imports.draft import Draft
-    from mwan_hook.imports.section import DraftSection, Value
-    from mwan_hook.imports.uci import UciSection
 
 KNOWN = {
     *("enabled", "family", "initial_state", "track_ip", "track_method", "httping_ssl", "reliability", "count", "size"),

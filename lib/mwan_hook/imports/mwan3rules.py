@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from mwan_hook.imports import order, traffic
+from mwan_hook.imports.draft import Draft, DraftSection
 from mwan_hook.imports.guard import whole
+from mwan_hook.imports.mwan3lines import WanLine
+from mwan_hook.imports.uci import UciSection
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import Family
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from mwan_hook.imports.draft import Draft
-    from mwan_hook.imports.mwan3lines import WanLine
-    from mwan_hook.imports.section import DraftSection
-    from mwan_hook.imports.uci import UciSection
-
-    Tier = list[tuple[DraftSection, int]]
+Tier = list[tuple[DraftSection, int]]
 
 LONGEST_NAME = 15  # mwan3 passes over longer ones
 ANYWHERE = {Family.IPV4: "0.0.0.0/0", Family.IPV6: "::/0"}

@@ -6,19 +6,14 @@ runs find by themselves, as gateways.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from mwan_hook.imports import traffic, yamltree
+from mwan_hook.imports.draft import Draft, DraftSection
 from mwan_hook.imports.guard import NotUnderstood, whole
-from mwan_hook.imports.yamltree import entries, items, mapping, on, word
+from mwan_hook.imports.yamltree import Map, entries, items, mapping, on, word
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import UsageError
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from mwan_hook.imports.draft import Draft
-    from mwan_hook.imports.section import DraftSection
-    from mwan_hook.imports.yamltree import Map
 
 TYPES = (
     *("ethernets", "wifis", "modems", "bonds", "bridges", "vlans", "tunnels", "virtual-ethernets", "dummy-devices"),

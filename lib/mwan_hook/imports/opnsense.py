@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from mwan_hook.imports import pfconfig, pfgateways, pfrules, pfstack
+from mwan_hook.imports.draft import Draft, DraftSection
 from mwan_hook.imports.guard import NotUnderstood, whole
-from mwan_hook.imports.pfconfig import FAMILIES, filled
+from mwan_hook.imports.pfconfig import FAMILIES, Backup, filled
 from mwan_hook.imports.pfgateways import Dpinger, Gateway
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from mwan_hook.imports.draft import Draft
-    from mwan_hook.imports.pfconfig import Backup
-    from mwan_hook.imports.pfrules import PassRule
-    from mwan_hook.imports.section import DraftSection
-    from mwan_hook.imports.xmltree import Element
+from mwan_hook.imports.pfrules import PassRule
+from mwan_hook.imports.xmltree import Element
 
 PRIORITY = 255  # of a gateway without one
 DPINGER = Dpinger(interval=1, wait=4, units=1)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from math import gcd, lcm
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+from mwan_hook.imports.draft import DraftSection
 
-    from mwan_hook.imports.section import DraftSection
-
-    Tiers = Sequence[Sequence[tuple[DraftSection, int]]]
+Tiers = Sequence[Sequence[tuple[DraftSection, int]]]
 
 STEP = 100  # between the metrics of two tiers
 HEAVIEST = 256

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from ipaddress import ip_address, ip_interface
 
 from mwan_hook.imports import xmltree
+from mwan_hook.imports.draft import Draft, DraftSection
 from mwan_hook.imports.guard import NotUnderstood
+from mwan_hook.imports.xmltree import Element
 from mwan_hook.light import NamedTuple
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from mwan_hook.imports.draft import Draft
-    from mwan_hook.imports.section import DraftSection
-    from mwan_hook.imports.xmltree import Element
 
 FAMILIES = {"inet": "ipv4", "inet6": "ipv6"}
 EVERYTHING = {"inet": "0.0.0.0/0", "inet6": "::/0"}

@@ -6,19 +6,14 @@ make the limit of loss; that is what ``fall`` and ``rise`` say here.  A limit of
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from mwan_hook.imports import traffic
-from mwan_hook.imports.pfconfig import FAMILIES
+from mwan_hook.imports.draft import DraftSection
+from mwan_hook.imports.pfconfig import FAMILIES, Backup
+from mwan_hook.imports.xmltree import Element
 from mwan_hook.light import NamedTuple
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from mwan_hook.imports.pfconfig import Backup
-    from mwan_hook.imports.section import DraftSection
-    from mwan_hook.imports.xmltree import Element
 
 LATENCY, LOSS, LOSS_LOW, PERIOD = 500, 20, 10, 60  # limits by default: ms, %, % and s
 ROUND = 10  # seconds between two rounds of ours

@@ -6,18 +6,14 @@ by the default there, and as the default would here.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
+
 from mwan_hook.imports import order, traffic
-from mwan_hook.imports.pfconfig import EVERYTHING
+from mwan_hook.imports.draft import DraftSection
+from mwan_hook.imports.pfconfig import EVERYTHING, Backup
 from mwan_hook.light import NamedTuple
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
-    from mwan_hook.imports.pfconfig import Backup
-    from mwan_hook.imports.section import DraftSection
-
-    Tiers = list[list[tuple[DraftSection, int]]]
+Tiers = list[list[tuple[DraftSection, int]]]
 
 
 class End(NamedTuple):

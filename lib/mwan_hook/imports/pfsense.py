@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mwan_hook.imports import pfconfig, pfgateways, pfstack
+from mwan_hook.imports.draft import Draft
 from mwan_hook.imports.guard import NotUnderstood
-from mwan_hook.imports.pfconfig import FAMILIES, present
+from mwan_hook.imports.pfconfig import FAMILIES, Backup, present
 from mwan_hook.imports.pfgateways import Dpinger, Gateway
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from mwan_hook.imports.draft import Draft
-    from mwan_hook.imports.pfconfig import Backup
-    from mwan_hook.imports.pfstack import Group
-    from mwan_hook.imports.xmltree import Element
+from mwan_hook.imports.pfstack import Group
+from mwan_hook.imports.xmltree import Element
 
 DPINGER = Dpinger(interval=0.5, wait=2, units=1000)
 NONE = "-"  # no default at all

@@ -5,20 +5,16 @@ And gateways that only the system names.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+
 from mwan_hook.imports import pfrules
+from mwan_hook.imports.draft import DraftSection
 from mwan_hook.imports.guard import whole
+from mwan_hook.imports.pfconfig import Backup, Interface
 from mwan_hook.imports.pfgateways import Gateway
-from mwan_hook.imports.pfrules import RuleTarget
+from mwan_hook.imports.pfrules import End, PassRule, RuleTarget
+from mwan_hook.imports.xmltree import Element
 from mwan_hook.light import NamedTuple
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
-    from mwan_hook.imports.pfconfig import Backup, Interface
-    from mwan_hook.imports.pfrules import End, PassRule
-    from mwan_hook.imports.section import DraftSection
-    from mwan_hook.imports.xmltree import Element
 
 NOT_QUICK = "it is not quick: the last such rule that fits counts there, the first policy here"
 LEARNED = {"inet": ("dhcp", "pppoe", "ppp", "pptp", "l2tp"), "inet6": ("dhcp6", "slaac", "6rd", "6to4")}

@@ -5,15 +5,19 @@ Every function raises ValueError, whose words end a sentence that begins with "b
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network, summarize_address_range
+from collections.abc import Iterator, Mapping
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+    summarize_address_range,
+)
 
 from mwan_hook.config.values_policies import LAST_PORT
 from mwan_hook.routing import protocols
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from ipaddress import IPv4Network, IPv6Network
 
 MOST = 64  # prefixes of one range
 SERVICES = {

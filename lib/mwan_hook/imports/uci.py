@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from mwan_hook.imports.guard import NotUnderstood, lines
 from mwan_hook.light import NamedTuple
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _WORD = re.compile(r"""(?:[^\s'"#;\\]|\\.|'[^']*'|"(?:[^"\\]|\\.)*")+""")
 _PIECE = re.compile(r"""([^\s'"#;\\]+)|\\(.)|'([^']*)'|"((?:[^"\\]|\\.)*)\"""")

@@ -6,20 +6,16 @@ policies.  All of it is IPv4 there.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from mwan_hook.imports import order, traffic, vyosfailover, vyostree
+from mwan_hook.imports.draft import Draft, DraftSection
 from mwan_hook.imports.guard import NotUnderstood, whole
+from mwan_hook.imports.vyostree import Tree
 from mwan_hook.light import NamedTuple
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from mwan_hook.imports.draft import Draft
-    from mwan_hook.imports.section import DraftSection
-    from mwan_hook.imports.vyostree import Tree
-
-    Uplinks = dict[str, DraftSection]
-    Tiers = list[list[tuple[DraftSection, int]]]
+Uplinks = dict[str, DraftSection]
+Tiers = list[list[tuple[DraftSection, int]]]
 
 PERIOD = 5  # seconds between two rounds of tests
 COUNT, RESPONSE = 1, 5  # defaults: rounds that change the state, seconds for an answer

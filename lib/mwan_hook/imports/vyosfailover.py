@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from mwan_hook.imports import traffic, vyostree
+from mwan_hook.imports.draft import Draft, DraftSection
 from mwan_hook.imports.guard import whole
+from mwan_hook.imports.vyostree import Tree
 from mwan_hook.light import NamedTuple
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from mwan_hook.imports.draft import Draft
-    from mwan_hook.imports.section import DraftSection
-    from mwan_hook.imports.vyostree import Tree
 
 DEFAULT = "0.0.0.0/0"
 METRIC, PAUSE = 1, 10  # defaults

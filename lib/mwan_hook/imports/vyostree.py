@@ -6,15 +6,12 @@ Both say the same: ``set a b c 'value'`` is the path a, b, c, value; ``a { b c {
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from mwan_hook.imports.guard import NotUnderstood, whole
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    Tree = dict[str, "Tree"]
-    Statement = tuple[int, list[str], str]  # number of its line, words, what ends it: { } or the line
+Tree = dict[str, "Tree"]
+Statement = tuple[int, list[str], str]  # number of its line, words, what ends it: { } or the line
 
 DEEPEST = 64  # words of a path; VyOS has less than twenty
 _TOKEN = re.compile(

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from xml.parsers.expat import ExpatError, ParserCreate
 
 from mwan_hook.imports.guard import NotUnderstood
 from mwan_hook.light import NamedTuple
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 DEEPEST = 64  # elements within each other
 MOST = 500_000  # elements

@@ -7,15 +7,12 @@ Tags make no objects; an alias counts as often as it is used.
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from mwan_hook.imports.guard import NotUnderstood
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
-
-    Data = str | list["Data"] | dict[str, "Data"]
-    Map = dict[str, Data]
+Data = str | list["Data"] | dict[str, "Data"]
+Map = dict[str, Data]
 
 DEEPEST = 32
 MOST = 50_000  # values, aliases counted as often as they are used
