@@ -23,7 +23,7 @@ def read(text: str, draft: Draft) -> None:
     firewall = pfconfig.opened(text, "opnsense", draft, filled)
     items = [(one, True) for one in firewall.root.under(*_MODEL, "gateway_item")]
     items += [(one, False) for one in firewall.root.under("gateways", "gateway_item")]
-    gateways = [_gateway(one, model) for one, model in items]
+    gateways = [pfgateways.gateway(firewall, one, _is_watched(one, model)) for one, model in items]
     gateways += pfstack.dynamic(firewall, gateways, lambda one, kind: f"{one.logical}_{kind}".upper(), watched=False)
     if not gateways:
         raise NotUnderstood("expected gateways: it has none, and no interface with DHCP or PPP")
@@ -44,30 +44,17 @@ def _default(draft: Draft, gateways: Sequence[Gateway], parts: dict[str, DraftSe
     for gateway in gateways:
         if gateway.name in parts:
             ranks[gateway.family].setdefault(parts[gateway.name], _rank(gateway))
-    whole = {part: ranks["inet"].get(part) or ranks["inet6"][part] for part in dict.fromkeys(parts.values())}
-    found = sorted(whole, key=whole.__getitem__)
-    pfgateways.prefer(found, [whole[part][1] for part in found])
+    ranked = {part: ranks["inet"].get(part) or ranks["inet6"][part] for part in dict.fromkeys(parts.values())}
+    found = sorted(ranked, key=ranked.__getitem__)
+    pfgateways.prefer(found, [ranked[part][1] for part in found])
     of_ipv6 = [ranks["inet6"][part] for part in found if part in ranks["inet6"]]
     if sorted(of_ipv6) != of_ipv6:
         draft.part("uplinks").lost("the order of IPv6 gateways", "an uplink has one metric for both families")
     return found
 
 
-def _gateway(element: Element, model: bool) -> Gateway:
-    family = element.get("ipprotocol") or "inet"
-    address = element.get("gateway")
-    off = element.get("monitor_disable", "1" if model else "0") or "0"
-    return Gateway(
-        element.get("name"),
-        element.get("interface"),
-        family if family in FAMILIES else "inet",
-        "" if address == "dynamic" else address,
-        element.get("monitor"),
-        off == "0",
-        not filled(element, "disabled") and not filled(element, "force_down"),
-        element.get("weight") or "1",
-        element,
-    )
+def _is_watched(element: Element, model: bool) -> bool:
+    return (element.get("monitor_disable", "1" if model else "0") or "0") == "0"
 
 
 def _rank(gateway: Gateway) -> tuple[bool, int]:

@@ -44,6 +44,22 @@ class Gateway(NamedTuple):
     element: Element | None  # None: made by the system itself
 
 
+def gateway(firewall: Backup, element: Element, watched: bool) -> Gateway:
+    """A gateway of the file."""
+    family, address = element.get("ipprotocol"), element.get("gateway")
+    return Gateway(
+        element.get("name"),
+        element.get("interface"),
+        family if family in FAMILIES else "inet",
+        "" if address == "dynamic" else address,
+        element.get("monitor"),
+        watched,
+        not firewall.flag(element, "disabled") and not firewall.flag(element, "force_down"),
+        element.get("weight") or "1",
+        element,
+    )
+
+
 def uplinks(firewall: Backup, gateways: Sequence[Gateway], dpinger: Dpinger) -> dict[str, DraftSection]:
     """An uplink for each interface, under the names of all its gateways."""
     if any(gateway.watched for gateway in gateways):

@@ -20,7 +20,9 @@ _DEFAULTS = {"inet": "defaultgw4", "inet6": "defaultgw6"}
 def read(text: str, draft: Draft) -> None:
     """Put what the file says into the draft.  Raises NotUnderstood."""
     firewall = pfconfig.opened(text, "pfsense", draft, present)
-    gateways = [_gateway(one) for one in firewall.root.under("gateways", "gateway_item")]
+    gateways = [
+        pfgateways.gateway(firewall, one, _is_watched(one)) for one in firewall.root.under("gateways", "gateway_item")
+    ]
     gateways += pfstack.dynamic(firewall, gateways, lambda one, kind: f"{one.called}_{kind}".upper(), watched=True)
     if not gateways:
         raise NotUnderstood("expected gateways: it has none, and no interface with DHCP or PPP")
@@ -41,20 +43,8 @@ def read(text: str, draft: Draft) -> None:
     pfstack.policies(firewall, pfstack.Found(gateways, groups, parts, default), [])
 
 
-def _gateway(element: Element) -> Gateway:
-    family = element.get("ipprotocol") or "inet"
-    address = element.get("gateway")
-    return Gateway(
-        element.get("name"),
-        element.get("interface"),
-        family if family in FAMILIES else "inet",
-        "" if address == "dynamic" else address,
-        element.get("monitor"),
-        not present(element, "monitor_disable") and not present(element, "action_disable"),
-        not present(element, "disabled") and not present(element, "force_down"),
-        element.get("weight") or "1",
-        element,
-    )
+def _is_watched(element: Element) -> bool:
+    return not present(element, "monitor_disable") and not present(element, "action_disable")
 
 
 def _turns(firewall: Backup, gateways: Sequence[Gateway], groups: dict[str, Group], family: str) -> list[str]:

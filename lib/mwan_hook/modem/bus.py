@@ -5,6 +5,9 @@ Secrets go through here, and nowhere else: never into a command line, a message 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from jeepney import DBusAddress, HeaderFields, MessageFlag, MessageType, new_method_call
 from jeepney.io.blocking import open_dbus_connection
 
@@ -13,11 +16,6 @@ from mwan_hook.dial import causes
 from mwan_hook.dial.causes import DialError
 from mwan_hook.model import Family, MwanError
 from mwan_hook.store import foreign
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from typing import Any
 
 BUS = "org.freedesktop.DBus"
 PROPERTIES = "org.freedesktop.DBus.Properties"

@@ -6,21 +6,16 @@ import time
 
 from mwan_hook.dial import causes
 from mwan_hook.dial.causes import DialError
+from mwan_hook.dial.modemkeys import ModemSettings
 from mwan_hook.light import NamedTuple
 from mwan_hook.modem import decide, memory
-from mwan_hook.modem.bus import SILENT, AnsweredError
+from mwan_hook.modem.bus import SILENT, AnsweredError, Caller
 from mwan_hook.modem.decide import ADVICE, PinTry
 from mwan_hook.modem.hangup import abort, purge
+from mwan_hook.modem.manager import Manager
 from mwan_hook.modem.memory import Dialled
-from mwan_hook.modem.setup import place
+from mwan_hook.modem.setup import Connected, place
 from mwan_hook.modem.values import CONNECTING, DISCONNECTING, LOCKED_STATE, ON_ITS_WAY, UNKNOWN, BearerSeen, ModemSeen
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from mwan_hook.dial.modemkeys import ModemSettings
-    from mwan_hook.modem.bus import Caller
-    from mwan_hook.modem.manager import Manager
-    from mwan_hook.modem.setup import Connected
 
 APPEARS = 30.0  # seconds for ModemManager to have a modem that is plugged in
 LOOK = 0.25  # seconds between two looks at a modem that is on its way

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from mwan_hook.dial import causes
 from mwan_hook.dial.causes import DialError
 from mwan_hook.dial.modemkeys import IP_TYPES, ModemSettings
@@ -17,10 +19,6 @@ from mwan_hook.modem.values import (
     BearerSeen,
     ModemSeen,
 )
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 FEWEST = 3  # tries of a PIN that are left before one is sent: two stay for the operator
 PUKS = (SIM_PUK, 5, 7, 9, 12, 14, 16)

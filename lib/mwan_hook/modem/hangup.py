@@ -10,14 +10,10 @@ import time
 from mwan_hook.dial import causes
 from mwan_hook.dial.causes import DialError
 from mwan_hook.modem import decide, interface, memory
-from mwan_hook.modem.bus import AnsweredError, tell_servers
+from mwan_hook.modem.bus import AnsweredError, Caller, tell_servers
 from mwan_hook.modem.manager import Manager
+from mwan_hook.modem.memory import Dialled
 from mwan_hook.modem.values import CONNECTING, DISCONNECTING, NO_OBJECT, BearerSeen, ModemSeen
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from mwan_hook.modem.bus import Caller
-    from mwan_hook.modem.memory import Dialled
 
 
 def clear(root: str, name: str, known: Dialled) -> Dialled:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable, Sequence
 from errno import EADDRNOTAVAIL, EEXIST, ENODEV, ENOENT, ESRCH
 
 from mwan_hook.dial import causes
@@ -11,10 +12,6 @@ from mwan_hook.kernel import build, bulk, interfaces, wire
 from mwan_hook.kernel.reader import Reader
 from mwan_hook.model import FAMILIES, MAIN_TABLE, PROTOCOL, Family, Link, Nexthop, Route
 from mwan_hook.modem.place import STATIC, turns
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
 
 GONE = (EADDRNOTAVAIL, ENODEV, ENOENT, ESRCH)
 

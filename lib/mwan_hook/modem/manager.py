@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from mwan_hook.dial import causes
 from mwan_hook.dial.causes import DialError
-from mwan_hook.modem.bus import TIMEOUT, AnsweredError, plain
+from mwan_hook.modem.bus import TIMEOUT, AnsweredError, Caller, plain
 from mwan_hook.modem.values import MODEM, NO_OBJECT, BearerSeen, ModemSeen, bearer, modems
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from mwan_hook.modem.bus import Caller
 
 NAME = "org.freedesktop.ModemManager1"
 PATH = "/org/freedesktop/ModemManager1"

@@ -5,16 +5,12 @@ from __future__ import annotations
 from mwan_hook.dial import causes
 from mwan_hook.dial.causes import DialError
 from mwan_hook.light import NamedTuple
+from mwan_hook.model import Route
 from mwan_hook.modem import interface, memory
-from mwan_hook.modem.bus import tell_servers
+from mwan_hook.modem.bus import Caller, tell_servers
+from mwan_hook.modem.memory import Dialled
 from mwan_hook.modem.place import Placing, placing
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from mwan_hook.model import Route
-    from mwan_hook.modem.bus import Caller
-    from mwan_hook.modem.memory import Dialled
-    from mwan_hook.modem.values import BearerSeen
+from mwan_hook.modem.values import BearerSeen
 
 
 class Connected(NamedTuple):

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from mwan_hook.light import IntEnum, NamedTuple
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    Properties = Mapping[str, object]
-    Objects = Mapping[str, Mapping[str, Properties]]
+Properties = Mapping[str, object]
+Objects = Mapping[str, Mapping[str, Properties]]
 
 MODEM = "org.freedesktop.ModemManager1.Modem"
 NET_PORT = 2
