@@ -7,38 +7,16 @@ Only keys that a file sets are in it: defaults stand here and in :mod:`mwan_hook
 
 from __future__ import annotations
 
+from mwan_hook import model
 from mwan_hook.config.targets import parse
-from mwan_hook.model import (
-    Config,
-    CopyRoutes,
-    Failback,
-    Family,
-    Hooks,
-    LastResort,
-    Mail,
-    Match,
-    Metrics,
-    Nat6,
-    Probe,
-    Prometheus,
-    Recording,
-    Reporting,
-    Router,
-    Routing,
-    Security,
-    Sharing,
-    Snmp,
-    Target,
-    UplinkConfig,
-    Webhook,
-)
+from mwan_hook.model import Config, Family, Match, Probe, Target, UplinkConfig
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
-    from mwan_hook.model import Activate, Exercise, Mptcp, Policy, Rung
+    from mwan_hook.model import Policy, Rung
 
 TARGETS = (
     "icmp://1.1.1.1",
@@ -57,28 +35,32 @@ MATCH_KINDS = ("driver", "mac", "path", "id")
 PROPERTY = "property"
 GLOB = frozenset("*?[")
 _SINGLE = ("name", "mac", "path")  # kinds that mean one interface when they hold no glob
+_SECTIONS = (
+    "routing",
+    "hooks",
+    "webhook",
+    "prometheus",
+    "snmp",
+    "router",
+    "record",
+    "report",
+)  # nouns with these keys
 
 _parsed: dict[str, Target] = {}
 
 
 def build(plain: Mapping[str, Any]) -> Config:
     """The configuration; without files ``plain`` is empty and the result is the zero configuration."""
-    own = plain.get("probe", {})
+    own, uplinks = plain.get("probe", {}), plain.get("uplinks", {})
     probe = with_probe(Probe(), {"targets": TARGETS, "portal_targets": PORTAL_TARGETS, **own})
+    usual = Config()
     return Config(
-        routing=Routing(**_made(plain.get("routing", {}))),
         probe=probe,
-        uplinks=tuple(_uplink(name, values, probe) for name, values in plain.get("uplinks", {}).items()),
+        uplinks=tuple(_uplink(name, values, probe) for name, values in uplinks.items()),
         explicit_probe=frozenset(own),
-        hooks=Hooks(**plain.get("hooks", {})),
         mail=_mail(plain.get("mail", {})),
-        webhook=Webhook(**_made(plain.get("webhook", {}))),
-        prometheus=Prometheus(**plain.get("prometheus", {})),
-        snmp=Snmp(**plain.get("snmp", {})),
-        router=Router(**_made(plain.get("router", {}))),
-        policies=_policies(plain.get("policies", {}), plain.get("uplinks", {})),
-        record=Recording(**plain.get("record", {})),
-        report=Reporting(**plain.get("report", {})),
+        policies=tuple([_policy(name, values, uplinks) for name, values in plain.get("policies", {}).items()]),
+        **{name: getattr(usual, name)._replace(**_made(plain[name])) for name in _SECTIONS if name in plain},
     )
 
 
@@ -126,16 +108,21 @@ def single(matches: Iterable[Match]) -> bool:
 
 def _made(values: Mapping[str, Any]) -> dict[str, Any]:
     """Values as fields of the model: enums for words, tuples for lists; the rest stays."""
-    return {
-        key: _MAKERS[key](value) if key in _MAKERS else tuple(value) if isinstance(value, list) else value
-        for key, value in values.items()
-    }
+    return {key: _field(key, value) for key, value in values.items()}
 
 
-def _mail(values: Mapping[str, Any]) -> Mail:
-    usual = Security.STARTTLS if values.get("user") else Security.NONE
+def _field(key: str, value: Any) -> Any:
+    if key in _ENUMS:
+        return getattr(model, _ENUMS[key])(value)
+    if key in _MAKERS:
+        return _MAKERS[key](value)
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _mail(values: Mapping[str, Any]) -> model.Mail:
+    usual = model.Security.STARTTLS if values.get("user") else model.Security.NONE
     own = {"security": usual, **_made(values)}
-    return Mail(**{FIELDS.get(key, key): value for key, value in own.items()})
+    return model.Mail(**{FIELDS.get(key, key): value for key, value in own.items()})
 
 
 def _uplink(name: str, values: Mapping[str, Any], probe: Probe) -> UplinkConfig:
@@ -144,30 +131,23 @@ def _uplink(name: str, values: Mapping[str, Any], probe: Probe) -> UplinkConfig:
     if "mark" in own:
         own["mark"], own["mask"] = values["mark"]
     own["gateways"] = tuple(values.get("gateway", ()))
-    own["metrics"] = Metrics(**values.get("metrics", {}))
+    own["metrics"] = model.Metrics(**values.get("metrics", {}))
     own["probe"] = with_probe(probe, values)
     if own.get("metered") and "failback" not in own:
-        own["failback"] = Failback.HARD
+        own["failback"] = model.Failback.HARD
     own["explicit"] = frozenset(values) & frozenset(Probe._fields)
     if values.get("start"):
-        from mwan_hook.model import Dial
-
-        dial = _made({key: value for key, value in values.items() if key in Dial._fields})
-        own["dial"] = Dial(**dial, behind="metric" not in values)
+        dial = _made({key: value for key, value in values.items() if key in model.Dial._fields})
+        own["dial"] = model.Dial(**dial, behind="metric" not in values)
     return UplinkConfig(name, **own)
 
 
-def _policies(plain: Mapping[str, Any], uplinks: Mapping[str, Any]) -> tuple[Policy, ...]:
-    return tuple([_policy(name, values, uplinks) for name, values in plain.items()])
-
-
 def _policy(name: str, values: Mapping[str, Any], uplinks: Mapping[str, Any]) -> Policy:
-    from mwan_hook.model import Fallback, Policy
     from mwan_hook.policy.order import entries
     from mwan_hook.routing.protocols import NUMBERS
 
     marks = [text.partition("/") for text in values.get("mark", ())]
-    return Policy(
+    return model.Policy(
         name,
         sources=tuple(values.get("from", ())),
         destinations=tuple(values.get("to", ())),
@@ -178,7 +158,7 @@ def _policy(name: str, values: Mapping[str, Any], uplinks: Mapping[str, Any]) ->
         marks=tuple([(int(mark, 0), int(mask, 0) if mask else None) for mark, _, mask in marks]),
         uids=tuple([_span(text) for text in values.get("uid", ())]),
         order=entries(values.get("uplinks", ()), uplinks),
-        fallback=Fallback(values.get("fallback", "default")),
+        fallback=model.Fallback(values.get("fallback", "default")),
         sticky=values.get("sticky", 0),
         macs=tuple(values.get("mac", ())),
         dscp=tuple(values.get("dscp", ())),
@@ -211,56 +191,30 @@ def _families(words: Iterable[str]) -> tuple[Family, ...]:
     return tuple([Family(word) for word in words])
 
 
-def _prefixes(words: Iterable[str]) -> tuple[str, ...] | None:
-    return None if "auto" in words else tuple(words)
-
-
-def _activate(word: str) -> Activate:
-    from mwan_hook.model import Activate
-
-    return Activate(word)
-
-
-def _exercise(word: str) -> Exercise:
-    from mwan_hook.model import Exercise
-
-    return Exercise(word)
-
-
-def _segment(value: int | str) -> int | None:
-    return None if isinstance(value, str) else value
-
-
-def _mptcp(word: str | bool) -> Mptcp | bool:
-    """One of three words for an uplink; yes or no for [routing]."""
-    if isinstance(word, bool):
-        return word
-    from mwan_hook.model import Mptcp
-
-    return Mptcp(word)
-
-
 def _rungs(texts: Iterable[str]) -> tuple[Rung, ...]:
     from mwan_hook.repair.steps import rung
 
     return tuple(rung(text) for text in texts)
 
 
-# What is made of the value of a key; of others the value itself, or a tuple of it.
+# Enums of the model by the key whose words they have; by name, because few runs have a use for some of them.
+_ENUMS = {
+    "copy_routes": "CopyRoutes",
+    "last_resort": "LastResort",
+    "nexthops": "Sharing",
+    "nat6": "Nat6",
+    "failback": "Failback",
+    "activate": "Activate",
+    "exercise": "Exercise",
+    "security": "Security",
+}
+# What else is made of the value of a key; of others the value itself, or a tuple of it.
 _MAKERS: dict[str, Callable[[Any], Any]] = {
-    "copy_routes": CopyRoutes,
-    "activate": _activate,
-    "exercise": _exercise,
-    "last_resort": LastResort,
-    "nexthops": Sharing,
-    "mptcp": _mptcp,
-    "nat6": Nat6,
-    "failback": Failback,
-    "security": Security,
+    "mptcp": lambda word: word if isinstance(word, bool) else model.Mptcp(word),  # yes or no for [routing]
     "masquerade": _families,
     "families": _families,
-    "mss": _segment,
-    "prefixes": _prefixes,
+    "mss": lambda value: None if isinstance(value, str) else value,
+    "prefixes": lambda words: None if "auto" in words else tuple(words),
     "repair": _rungs,
     "targets": _targets,
     "portal_targets": _targets,
