@@ -35,16 +35,8 @@ MATCH_KINDS = ("driver", "mac", "path", "id")
 PROPERTY = "property"
 GLOB = frozenset("*?[")
 _SINGLE = ("name", "mac", "path")  # kinds that mean one interface when they hold no glob
-_SECTIONS = (
-    "routing",
-    "hooks",
-    "webhook",
-    "prometheus",
-    "snmp",
-    "router",
-    "record",
-    "report",
-)  # nouns with these keys
+# Sections that are nouns with these very keys.
+_SECTIONS = ("routing", "hooks", "webhook", "prometheus", "snmp", "router", "record", "report")
 
 _parsed: dict[str, Target] = {}
 

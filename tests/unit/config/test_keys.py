@@ -12,8 +12,8 @@ import pytest
 
 from mwan_hook import config, model
 from mwan_hook.commands import config as command
-from mwan_hook.config import build, problems, spec
-from mwan_hook.config.keys import KEYS, MANY, METRICS, POLICY, UPLINK
+from mwan_hook.config import build, problems, read, spec
+from mwan_hook.config.keys import KEYS, MANY, METRICS, POLICY, UPLINK, Row
 from tests.keys import PAGE, written
 
 Place = tuple[str, ...]
@@ -31,7 +31,10 @@ def loaded(root: Path, text: str) -> model.Config:
     path = root / "etc/mwan-hook/mwan-hook.conf"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
-    found = config.look(str(root)).config
+    return unmarked(config.look(str(root)).config)
+
+
+def unmarked(found: model.Config) -> model.Config:
     uplinks = tuple(uplink._replace(explicit=frozenset()) for uplink in found.uplinks)
     return found._replace(uplinks=uplinks, explicit_probe=frozenset())
 
@@ -51,6 +54,78 @@ def holder(place: Place) -> Any:
 def test_defaults_that_are_written_out_change_nothing(tmp_path: Path, place: Place) -> None:
     lines = [f"{row.name} = {row.default}" for row in KEYS[place] if row.default]
     assert loaded(tmp_path, text_of(place, *lines)) == loaded(tmp_path, text_of(place))
+
+
+NUMBERS = (
+    "whole",
+    "seconds",
+    "some_seconds",
+    "milliseconds",
+    "percent",
+    "metric",
+    "table",
+    "default_table",
+    "protocol",
+)
+SAMPLES = {
+    **dict.fromkeys((*NUMBERS, "amount", "segment", "sticky", "ports", "uids"), "700"),
+    **dict.fromkeys(("whole", "percent", "protocol"), "7"),
+    **dict.fromkeys(("mask", "mark", "marks"), "0x700"),
+    **dict.fromkeys(("recipients", "sender"), "a@example.org"),
+    "targets": "icmp://192.0.2.1",
+    "portal_targets": "http://example.org/",
+    "degraded": "keep",
+    "keep": "7d",
+    "nat_families": "ipv6",
+    "host": "mail",
+    "text": "me",
+    "path": "/x",
+    "url": "https://example.org/",
+    "events": "online",
+    "textfile": "/x.prom",
+    "oid": ".1.3.6.7",
+    "page": "/x.html",
+    "prefixes": "192.0.2.0/24",
+    "protos": "udp",
+    "interfaces": "br0",
+    "macs": "02:00:00:00:00:01",
+    "dscps": "ef",
+    "uplinks": "y",
+    "match": "eth7",
+    "gateway": "192.0.2.1",
+    "families": "ipv6",
+    "prefix6": "2001:db8::/56",
+    "delegations": "no",
+    "start": "unit:x",
+    "stop": "command:x",
+    "window": "01:00-02:00",
+    "ladder": "renew@7",
+}
+"""Another value than any default, by the check."""
+
+
+def other(row: Row) -> str:
+    check, _, words = row.check.partition("(")
+    if check == "choice":
+        return next(word for word in words.rstrip(")").split(", ") if word != (row.default or "yes"))
+    return {"yes": "no", "no": "yes"}[row.default] if check == "boolean" else SAMPLES[check]
+
+
+@pytest.mark.parametrize(("place", "row"), ALL, ids=lambda one: one.name if isinstance(one, Row) else ".".join(one))
+def test_another_value_of_a_key_makes_another_configuration(place: Place, row: Row) -> None:
+    """One that is in the table and in the model may be left behind on the way from the one to the other."""
+    before = ["start = networkd"] if place == UPLINK and row.name != "start" else []
+    plain = text_of(place, *before)
+    named = (place, row.name) == (POLICY, "uplinks")
+    text = plain.replace("= x", f"= {other(row)}") if named else text_of(place, *before, f"{row.name} = {other(row)}")
+    assert built(text) != built(plain)
+
+
+def built(text: str) -> model.Config:
+    """What a text makes, each key by itself, but for which of them it has."""
+    plain, wrong = read.piece(text)
+    assert wrong == []
+    return unmarked(build.build(plain))
 
 
 @pytest.mark.parametrize("place", KEYS, ids=".".join)
