@@ -9,15 +9,7 @@ import time
 
 from mwan_hook.light import TYPE_CHECKING, NamedTuple
 from mwan_hook.model import Connectivity
-from mwan_hook.probes.bound import (
-    IP_HEADER,
-    NEVER,
-    BoundSocket,
-    ProbeAnswer,
-    endpoint,
-    failed,
-    timed_out,
-)
+from mwan_hook.probes.bound import IP_HEADER, NEVER, BoundSocket, ProbeAnswer, endpoint, failed, timed_out
 from mwan_hook.probes.icmp import RECVERR
 from mwan_hook.probes.plain import SO_TIMESTAMPNS, stamped
 

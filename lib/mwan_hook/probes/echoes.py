@@ -7,7 +7,6 @@ fills.  What has arrived is read before any is given up, so a starved processor 
 
 from __future__ import annotations
 
-import _socket
 import select
 import time
 
@@ -15,7 +14,7 @@ from mwan_hook import plainos as os
 from mwan_hook.light import TYPE_CHECKING, NamedTuple
 from mwan_hook.model import Measured
 from mwan_hook.probes import plain
-from mwan_hook.probes.bound import IP_HEADER, endpoint
+from mwan_hook.probes.bound import IP_HEADER, NEVER, endpoint
 from mwan_hook.probes.icmp import raw
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ def run(series: Sequence[Series]) -> list[Measured]:
         while True:
             now = time.monotonic()
             wake = min([line.next(now) for line in lines], default=now)
-            if wake == _NEVER:
+            if wake == NEVER:
                 break
             for number, _ in poll.poll(max(0.0, wake - now) * 1000 + 1 if wake > now else 0):
                 line, sock = by_socket[number]
@@ -59,9 +58,6 @@ def run(series: Sequence[Series]) -> list[Measured]:
         for line in lines:
             line.close()
     return [line.measured() for line in lines]
-
-
-_NEVER = float("inf")
 
 
 class _Line:
@@ -80,24 +76,25 @@ class _Line:
         self.sockets: list[BoundSocket] = []
         try:
             for job in series.jobs:
-                self.sockets.append(_opened(job))
+                self.sockets.append(raw(job, plain.REPLY[job.family.af]))
+                self.sockets[-1].connect(endpoint(job, job.target.host))
         except OSError:  # its address or device has just gone: the facts will say so
             self._over = True
 
     def next(self, now: float) -> float:
-        """Send what is due; when to come back, or _NEVER when all is over."""
+        """Send what is due; when to come back, or NEVER when all is over."""
         while not self._over and len(self._sent) < self._series.echoes:
             due = self._begun + len(self._sent) * self._gap
             if due > now:
                 return due
             self._send()
         if self._over or len(self._rtts) == len(self._sent):
-            return _NEVER
+            return NEVER
         until = self._deadline()
         if until <= now:
             for sock in self.sockets:
                 self.read(sock)
-            return _NEVER if self._deadline() <= now or len(self._rtts) == len(self._sent) else self._deadline()
+            return NEVER if self._deadline() <= now or len(self._rtts) == len(self._sent) else self._deadline()
         return until
 
     def _send(self) -> None:
@@ -127,7 +124,7 @@ class _Line:
                 return
             except OSError:  # a router's word about one of them: it stays unanswered
                 continue
-            token = _replied(message, self._family.af)
+            token = plain.replied(message, self._family.af)
             if token in self._sent and token not in self._rtts:
                 self._rtts[token] = max(0.0, came - self._sent[token]) * 1000
 
@@ -142,19 +139,3 @@ class _Line:
     def close(self) -> None:
         for sock in self.sockets:
             sock.close()
-
-
-def _opened(job: Job) -> BoundSocket:
-    sock = raw(job, plain.REPLY[job.family.af])
-    sock.setsockopt(_socket.SOL_SOCKET, plain.SO_TIMESTAMPNS, 1)
-    sock.connect(endpoint(job, job.target.host))
-    return sock
-
-
-def _replied(message: bytes, af: int) -> bytes:
-    """The token of a reply that came whole; empty for anything else."""
-    if af == plain.AF_INET:
-        message = message[(message[0] & 15) * 4 :]
-        if len(message) != plain.LENGTH or plain.checksum_of(message):
-            return b""
-    return message[4:] if message[:2] == bytes((plain.REPLY[af], 0)) else b""

@@ -96,7 +96,6 @@ def _solicit(job: Job, gateway: str, exchange: Exchange) -> Steps[ProbeAnswer]:
         ns.setsockopt(_socket.IPPROTO_IPV6, IPV6_MULTICAST_IF, job.index)
         ns.setsockopt(_socket.IPPROTO_IPV6, IPV6_MULTICAST_HOPS, ON_LINK)
         ns.setsockopt(_socket.IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1)
-        ns.setsockopt(_socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         option = SOURCE_LINK_ADDRESS + mac if mac else b""
         sent = time.monotonic()
         # The kernel fills in the checksum (RFC 3542, 3.1).

@@ -12,15 +12,7 @@ from mwan_hook import plainos as os
 from mwan_hook.light import TYPE_CHECKING
 from mwan_hook.model import NO_NEXTHOP, Connectivity, Family
 from mwan_hook.probes import plain
-from mwan_hook.probes.bound import (
-    IP_HEADER,
-    NEVER,
-    BoundSocket,
-    ProbeAnswer,
-    endpoint,
-    failed,
-    not_sent,
-)
+from mwan_hook.probes.bound import IP_HEADER, NEVER, BoundSocket, ProbeAnswer, endpoint, failed, not_sent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +30,6 @@ def probe(job: Job, addresses: Sequence[str], exchange: Exchange) -> Steps[Probe
     try:
         with raw(job, plain.REPLY[job.family.af]) as sock:
             sock.setsockopt(*RECVERR[job.family], 1)
-            sock.setsockopt(_socket.SOL_SOCKET, plain.SO_TIMESTAMPNS, 1)
             # Connected, the kernel hands over packets of the asked address alone (raw(7); tests/netns/test_probes.py).
             sock.connect(endpoint(job, addresses[0]))
             request = plain.echo_request(job.family.af, token)
@@ -57,8 +48,9 @@ def probe(job: Job, addresses: Sequence[str], exchange: Exchange) -> Steps[Probe
 
 
 def raw(job: Job, wanted: int) -> BoundSocket:
-    """A raw ICMP socket of the job's family that receives one message type only."""
+    """A raw ICMP socket of the job's family that receives one message type only, with the time at which it came."""
     sock = BoundSocket(job, _socket.SOCK_RAW, plain.ICMP[job.family.af])
+    sock.setsockopt(_socket.SOL_SOCKET, plain.SO_TIMESTAMPNS, 1)
     plain.hear_only(sock, job.family.af, wanted)
     return sock
 

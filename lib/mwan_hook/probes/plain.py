@@ -72,11 +72,16 @@ def echoed(sock: _socket.socket, af: int, token: bytes) -> float | None:
         message, came = stamped(sock, 256)
     except OSError:  # nothing there, or an error of another program's packet
         return None
+    return came if replied(message, af) == token else None
+
+
+def replied(message: bytes, af: int) -> bytes:
+    """The token of a reply that came whole; empty for anything else."""
     if af == AF_INET:
         message = message[(message[0] & 15) * 4 :]  # with IP header; raw sockets see it before the checksum is verified
         if len(message) != LENGTH or checksum_of(message):
-            return None
-    return came if message[:2] == bytes((REPLY[af], 0)) and message[4:] == token else None
+            return b""
+    return message[4:] if message[:2] == bytes((REPLY[af], 0)) else b""
 
 
 def stamped(sock: _socket.socket, size: int) -> tuple[bytes, float]:
