@@ -25,7 +25,7 @@ from mwan_hook.notify.child import Delivery
 from mwan_hook.notify.mail import smtp
 from mwan_hook.notify.webhook import send
 from mwan_hook.probes import dns as question
-from mwan_hook.probes import dnsreply, http, ntp, resolve
+from mwan_hook.probes import http, ntp, resolve
 from mwan_hook.probes.bound import Exchange, ProbeAnswer, guarded
 from mwan_hook.probes.loop import Loop, Task
 from tests.fuzz.rules import accepted, bent, bounded, chances, modest, printable
@@ -60,17 +60,17 @@ def packets() -> list[bytes]:
 def test_a_dns_answer_gives_addresses_or_none() -> None:
     good = packets()
     name = dns.name.from_text("a.test.")
-    assert dnsreply.addresses(good[0], name, Family.IPV4) == ("1.2.3.4",) * 3
-    assert dnsreply.addresses(good[1], name, Family.IPV4) == ("1.2.3.5",)
+    assert question.found_in(good[0], name, Family.IPV4) == ("1.2.3.4",) * 3
+    assert question.found_in(good[1], name, Family.IPV4) == ("1.2.3.5",)
     with modest():
         for chance in chances("dns", 4000):
             packet = bent(chance, *good)
             with bounded():
                 question._parse(packet, QUERY)
-            if len(packet) >= dnsreply.HEADER:
+            if len(packet) >= question.HEADER:
                 for family in Family:
-                    found = accepted(partial(dnsreply.addresses, packet, name, family), ValueError, DNSException)
-                    assert found is None or len(found) <= dnsreply.MOST_RECORDS
+                    found = accepted(partial(question.found_in, packet, name, family), ValueError, DNSException)
+                    assert found is None or len(found) <= question.MOST_RECORDS
 
 
 TIMES = [

@@ -100,7 +100,7 @@ STANDARD_NAMES = {"_socket.AF_INET", "_socket.AF_INET6", "_socket.inet_ntop", "_
 LIBRARIES = {
     "pyroute2": ("kernel.conntrack",),
     "requests": ("probes.http", "notify.webhook.send"),
-    "dns": ("probes.dns", "probes.dnsreply", "probes.resolve"),
+    "dns": ("probes.dns", "probes.resolve"),
     "configobj": ("config.read",),
     "validate": ("config.read",),
     "filelock": ("store.filelocked",),

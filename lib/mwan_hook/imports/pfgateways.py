@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from mwan_hook.imports import traffic
+from mwan_hook.imports import order, traffic
 from mwan_hook.imports.draft import DraftSection
 from mwan_hook.imports.pfconfig import FAMILIES, Backup
 from mwan_hook.imports.xmltree import Element
@@ -17,7 +17,6 @@ from mwan_hook.light import NamedTuple
 
 LATENCY, LOSS, LOSS_LOW, PERIOD = 500, 20, 10, 60  # limits by default: ms, %, % and s
 ROUND = 10  # seconds between two rounds of ours
-STEP = 100  # between two metrics
 _OURS = {"latencyhigh": "latency_high", "latencylow": "latency_low"}
 _COUNTED = ("losshigh", "time_period", "interval")  # what fall and rise are made from
 
@@ -203,4 +202,4 @@ def prefer(parts: Sequence[DraftSection], metrics: Sequence[int]) -> None:
     """Metrics in that order: those given if they rise strictly, else 100, 200, ..."""
     strict = all(one < other for one, other in pairwise(metrics))
     for place, part in enumerate(parts):
-        part.set("metric", metrics[place] if strict and metrics else (place + 1) * STEP)
+        part.set("metric", metrics[place] if strict and metrics else (place + 1) * order.STEP)

@@ -12,9 +12,9 @@ from mwan_hook.modem import decide, memory
 from mwan_hook.modem.bus import SILENT, AnsweredError, Caller
 from mwan_hook.modem.decide import ADVICE, PinTry
 from mwan_hook.modem.hangup import abort, purge
+from mwan_hook.modem.interface import Connected, place
 from mwan_hook.modem.manager import Manager
 from mwan_hook.modem.memory import Dialled
-from mwan_hook.modem.setup import Connected, place
 from mwan_hook.modem.values import CONNECTING, DISCONNECTING, LOCKED_STATE, ON_ITS_WAY, UNKNOWN, BearerSeen, ModemSeen
 
 APPEARS = 30.0  # seconds for ModemManager to have a modem that is plugged in

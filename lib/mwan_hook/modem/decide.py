@@ -13,15 +13,14 @@ from mwan_hook.modem.values import (
     LOCKED_STATE,
     LOCKS,
     NO_SIM_REASON,
+    PUKS,
     SIM_ERROR_REASON,
     SIM_PIN,
-    SIM_PUK,
     BearerSeen,
     ModemSeen,
 )
 
 FEWEST = 3  # tries of a PIN that are left before one is sent: two stay for the operator
-PUKS = (SIM_PUK, 5, 7, 9, 12, 14, 16)
 
 
 class PinTry(NamedTuple):

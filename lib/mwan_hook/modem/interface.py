@@ -1,19 +1,50 @@
-"""A bearer's addresses, default and MTU on its interface.  What stands already is left alone."""
+"""Bring an interface to what its bearer says: stored first, then set, so that a kill leaves nothing unknown.
+
+What stands already is left alone.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from errno import EADDRNOTAVAIL, EEXIST, ENODEV, ENOENT, ESRCH
 
 from mwan_hook.dial import causes
 from mwan_hook.dial.causes import DialError
 from mwan_hook.kernel import build, bulk, interfaces, wire
 from mwan_hook.kernel.reader import Reader
+from mwan_hook.light import NamedTuple
 from mwan_hook.model import FAMILIES, MAIN_TABLE, PROTOCOL, Family, Link, Nexthop, Route
-from mwan_hook.modem.place import STATIC, turns
+from mwan_hook.modem import memory
+from mwan_hook.modem.bus import Caller, tell_servers
+from mwan_hook.modem.memory import Dialled
+from mwan_hook.modem.place import STATIC, Placing, placing, turns
+from mwan_hook.modem.values import BearerSeen
 
 GONE = (EADDRNOTAVAIL, ENODEV, ENOENT, ESRCH)
+
+
+class Connected(NamedTuple):
+    """What a dial led to, for the line that tells of it."""
+
+    placing: Placing
+    metrics: tuple[str, ...]  # of the defaults, as FAMILY METRIC
+    trouble: str = ""
+
+
+class Difference(NamedTuple):
+    """What an interface lacks, and what is on it that is ours and no longer wanted."""
+
+    addresses: tuple[str, ...]
+    defaults: tuple[Route, ...]
+    kept: tuple[str, ...]  # metrics of defaults that stand
+    old_addresses: tuple[str, ...]
+    old_metrics: tuple[str, ...]
+
+    @property
+    def any(self) -> bool:
+        """Whether there is something to do."""
+        return bool(self.addresses or self.defaults or self.old_addresses or self.old_metrics)
 
 
 def link(name: str) -> Link | None:
@@ -36,34 +67,16 @@ def standing(index: int) -> tuple[set[str], list[Route]]:
     return addresses, defaults
 
 
-def prepare(index: int, mtu: int) -> None:
+def _prepare(index: int, mtu: int) -> None:
     """Set the interface up, with the network's MTU if it takes that.  Raises DialError."""
     if mtu:
         bulk.send([interfaces.resized(index, mtu)])  # a modem that cannot have it goes on with its own
     _must([interfaces.switched(index, up=True)], (), "cannot set the interface up")
 
 
-def address(index: int, wanted: Iterable[str]) -> None:
+def _address(index: int, wanted: Iterable[str]) -> None:
     """Add addresses.  Raises DialError."""
     _must([interfaces.address(index, one, add=True) for one in wanted], (EEXIST,), "cannot set the address")
-
-
-def default(route: Route, announce: Callable[[Route], None]) -> None:
-    """Add a default beside those of other programs, never in their place.  Raises DialError.
-
-    ``announce`` is told of each metric before it is tried.
-    """
-    for turn in turns(route):
-        announce(turn)
-        flags = wire.NLM_F_CREATE | wire.NLM_F_EXCL
-        refused = bulk.send([build.insertion(build.canonical(turn), flags)])
-        if not refused:
-            return
-        code, words = refused[0]
-        if code != EEXIST:
-            raise DialError(causes.NO_NETWORK, f"cannot set the default route: {words or os.strerror(code)}")
-    words = f"main has {len(turns(route))} defaults from metric {route.metric} on: give the uplink another metric"
-    raise DialError(causes.CONFIGURATION, words)
 
 
 def clear(index: int, addresses: Sequence[str], metrics: Sequence[str]) -> None:
@@ -97,3 +110,72 @@ def _must(messages: Sequence[bytes], fine: Sequence[int], words: str) -> None:
     if wrong:
         code, said = wrong[0]
         raise DialError(causes.NO_NETWORK, f"{words}: {said or os.strerror(code)}")
+
+
+def place(root: str, name: str, bus: Caller, known: Dialled, bearer: BearerSeen, metric: int) -> Connected:
+    """Set address, default, MTU and name servers.  Raises DialError."""
+    seen = link(name)
+    if not seen:
+        raise DialError(causes.NO_MODEM, f"the interface {name} went away")
+    wanted = placing(bearer, seen.index, seen.noarp, metric)
+    if known.index != seen.index:  # plugged in again since: nothing is on it
+        known = known._replace(index=seen.index, addresses=(), metrics=())
+    there = _difference(wanted, known, *standing(seen.index))
+    if there.any or not seen.up:
+        known = _set(root, name, known, wanted, there)
+    trouble = tell_servers(bus, seen.index, wanted.servers) if wanted.servers else ""
+    return Connected(wanted, known.metrics, trouble)
+
+
+def _difference(wanted: Placing, known: Dialled, addresses: set[str], defaults: list[Route]) -> Difference:
+    """Compare what a bearer says with what stands on the interface and what of it is ours."""
+    kept = [one for one in defaults if entry(one) in known.metrics and _among(one, wanted.defaults)]
+    metrics = tuple([entry(one) for one in kept])
+    return Difference(
+        tuple([one for one in wanted.addresses if one not in addresses]),
+        tuple([one for one in wanted.defaults if not _among(one, kept)]),
+        metrics,
+        tuple([one for one in known.addresses if one not in wanted.addresses]),
+        tuple([one for one in known.metrics if one not in metrics]),
+    )
+
+
+def _among(route: Route, others: tuple[Route, ...] | list[Route]) -> bool:
+    """Whether one of them leads the same way, its metric aside."""
+    return any(
+        (route.family, route.src, route.nexthops[0].gateway) == (other.family, other.src, other.nexthops[0].gateway)
+        for other in others
+    )
+
+
+def _set(root: str, name: str, known: Dialled, wanted: Placing, there: Difference) -> Dialled:
+    """Old things go first: another address of the same network may stand in the way."""
+    ours = tuple([one for one in wanted.addresses if one in known.addresses or one in there.addresses])
+    known = known._replace(addresses=tuple(dict.fromkeys((*known.addresses, *ours))))
+    memory.remember(root, name, known)
+    _prepare(known.index, wanted.mtu)
+    clear(known.index, there.old_addresses, there.old_metrics)
+    _address(known.index, there.addresses)
+    known = known._replace(addresses=ours, metrics=there.kept)
+    memory.remember(root, name, known)
+    for route in there.defaults:
+        known = _default(root, name, known, route)
+    return known
+
+
+def _default(root: str, name: str, known: Dialled, route: Route) -> Dialled:
+    """Add a default beside those of other programs, never in their place.  Raises DialError.
+
+    Each metric is stored before it is tried.
+    """
+    for turn in turns(route):
+        tried = known._replace(metrics=(*known.metrics, entry(turn)))
+        memory.remember(root, name, tried)
+        refused = bulk.send([build.insertion(build.canonical(turn), wire.NLM_F_CREATE | wire.NLM_F_EXCL)])
+        if not refused:
+            return tried
+        code, words = refused[0]
+        if code != EEXIST:
+            raise DialError(causes.NO_NETWORK, f"cannot set the default route: {words or os.strerror(code)}")
+    words = f"main has {len(turns(route))} defaults from metric {route.metric} on: give the uplink another metric"
+    raise DialError(causes.CONFIGURATION, words)

@@ -16,40 +16,28 @@ NO_OBJECT = "/"
 FAILED_STATE, UNKNOWN, INITIALIZING, LOCKED_STATE, DISABLED = -1, 0, 1, 2, 3
 DISABLING, ENABLING, DISCONNECTING, CONNECTING, CONNECTED = 4, 5, 9, 10, 11
 ON_ITS_WAY = (UNKNOWN, INITIALIZING, DISABLING, ENABLING, DISCONNECTING, CONNECTING)
-STATES = {
-    FAILED_STATE: "failed",
-    UNKNOWN: "unknown",
-    INITIALIZING: "initializing",
-    LOCKED_STATE: "locked",
-    DISABLED: "disabled",
-    DISABLING: "disabling",
-    ENABLING: "enabling",
-    6: "enabled",
-    7: "searching",
-    8: "registered",
-    DISCONNECTING: "disconnecting",
-    CONNECTING: "connecting",
-    CONNECTED: "connected",
-}
+STATES = dict(
+    enumerate(
+        (
+            *("failed", "unknown", "initializing", "locked", "disabled", "disabling", "enabling", "enabled"),
+            *("searching", "registered", "disconnecting", "connecting", "connected"),
+        ),
+        FAILED_STATE,
+    )
+)
 NO_SIM_REASON, SIM_ERROR_REASON = 2, 3
-SIM_PIN, SIM_PUK = 2, 4
-LOCKS = {
-    SIM_PIN: "SIM PIN",
-    3: "SIM PIN2",
-    SIM_PUK: "SIM PUK",
-    5: "SIM PUK2",
-    6: "service provider PIN",
-    7: "service provider PUK",
-    8: "network PIN",
-    9: "network PUK",
-    10: "PIN for this SIM",
-    11: "corporate PIN",
-    12: "corporate PUK",
-    13: "PIN for the first SIM",
-    14: "PUK for the first SIM",
-    15: "network subset PIN",
-    16: "network subset PUK",
-}
+SIM_PIN = 2
+LOCKS = dict(
+    enumerate(
+        (
+            *("SIM PIN", "SIM PIN2", "SIM PUK", "SIM PUK2", "service provider PIN", "service provider PUK"),
+            *("network PIN", "network PUK", "PIN for this SIM", "corporate PIN", "corporate PUK"),
+            *("PIN for the first SIM", "PUK for the first SIM", "network subset PIN", "network subset PUK"),
+        ),
+        SIM_PIN,
+    )
+)
+PUKS = frozenset(number for number, name in LOCKS.items() if "PUK" in name)
 
 
 class IpMethod(IntEnum):

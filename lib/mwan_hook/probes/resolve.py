@@ -22,7 +22,6 @@ from mwan_hook.machine import leases
 from mwan_hook.machine.resolvconf import nameservers
 from mwan_hook.model import Connectivity, Family
 from mwan_hook.probes import dns as question
-from mwan_hook.probes import dnsreply
 from mwan_hook.probes.bound import NEVER, ProbeAnswer, literal
 from mwan_hook.probes.datagram import Server
 
@@ -124,7 +123,7 @@ def _found(job: Job, server: str, query: dns.message.Message, reply: question.Dn
     if rcode != dns.rcode.NOERROR:
         return _failed(f"{_about(job, server)}answered {dns.rcode.to_text(rcode)}")
     try:
-        addresses = dnsreply.addresses(reply.packet, query.question[0].name, job.family)
+        addresses = question.found_in(reply.packet, query.question[0].name, job.family)
     except (dns.exception.DNSException, ValueError) as error:
         return _failed(f"{_about(job, server)}broken answer: {error}")
     return Resolved(addresses, reply.answer._replace(error=None if addresses else _none(job)))
