@@ -12,6 +12,7 @@ from pyfakefs.fake_filesystem_unittest import Patcher
 from pyfakefs.fake_os import FakeOsModule
 
 from mwan_hook import plainos
+from mwan_hook.config import read as _read  # noqa: F401 - first imported over a fake filesystem, it would keep that
 
 HARMLESS = {"fspath", "getegid", "geteuid", "getpid", "strerror"}
 KERNELS = {name for name, value in vars(posix).items() if callable(value)} - HARMLESS
