@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mwan_hook.machine import claims
+from mwan_hook.machine import claims, programs
 from mwan_hook.model import Address, Allotment, Claims, Config, Delegated, Family, Snapshot, State, Uplink
 from mwan_hook.routing import delegated
 from mwan_hook.routing.uplinks import Inputs, bind
@@ -40,7 +40,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, leases: str = "", jou
     (tmp_path / LINKS).mkdir(parents=True, exist_ok=True)
     # the journal is read backwards
     said = {"networkctl": leases, "journalctl": "\n".join(journal.splitlines()[::-1])}
-    monkeypatch.setattr(claims, "_output", lambda words: said[words[0]])
+    monkeypatch.setattr(programs, "run", lambda words, _: programs.Ran(said[words[0]]))
     return claims.read(str(tmp_path), ["wan1", "wan2"])
 
 
