@@ -69,11 +69,8 @@ def _proto(text: str) -> str:
 
 def ports(value: Value) -> list[str]:
     """Ports and ranges of them."""
-    return each(value, _ports)
-
-
-def _ports(text: str) -> str:
-    return _range(text, 1, LAST_PORT, f"ports from 1 to {LAST_PORT}, as in 443 or 5000-5100", str)
+    what = f"ports from 1 to {LAST_PORT}, as in 443 or 5000-5100"
+    return each(value, lambda text: _range(text, 1, LAST_PORT, what, str))
 
 
 def uids(value: Value) -> list[str]:

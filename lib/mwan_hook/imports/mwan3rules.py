@@ -157,7 +157,8 @@ def _choice(rules: Rules, section: UciSection, name: str, open_: Sequence[Family
         rules.place.lost(f"rule {name}", f"{error}; the rules behind it take its packets")
         return None
     courses = {family: rules.course(section.get("use_policy"), family) for family in families}
-    return ChosenTraffic(name, selectors, _sticky(section), courses)
+    sticky = whole(section.get("timeout"), STICKY) if section.get("sticky") == "1" else 0
+    return ChosenTraffic(name, selectors, sticky, courses)
 
 
 def _idle(rules: Rules, section: UciSection, families: Sequence[Family]) -> str:
@@ -201,7 +202,3 @@ def _selectors(rules: Rules, section: UciSection, name: str) -> dict[str, list[s
         line = rules.lines.get(interface)
         found["iif"] = [line.part.device if line else rules.draft.device(interface, rules.place)]
     return {key: words for key, words in found.items() if words}
-
-
-def _sticky(section: UciSection) -> int:
-    return whole(section.get("timeout"), STICKY) if section.get("sticky") == "1" else 0

@@ -56,8 +56,8 @@ def policies(firewall: Backup, rules: Sequence[PassRule], targets: dict[str, Rul
         if rule.gateway:
             later.pop()
             _routed(firewall, rule, targets, said)
-        elif _keeps(firewall, rule, later):
-            _kept(firewall, rule, default)
+        elif default and _keeps(firewall, rule, later) and (part := _policy(firewall, rule, default)):
+            part.note(f"{rule.name} has no gateway: it comes before one that has, and goes as the shared default")
 
 
 def _routed(firewall: Backup, rule: PassRule, targets: dict[str, RuleTarget], said: set[str]) -> None:
@@ -96,11 +96,6 @@ def _local(firewall: Backup, address: str) -> bool:
     logical = address.removesuffix("ip")
     networks = {one.network(family) for one in firewall.interfaces.values() for family in EVERYTHING}
     return address == "(self)" or logical in firewall.interfaces or address in networks
-
-
-def _kept(firewall: Backup, rule: PassRule, default: Tiers) -> None:
-    if default and (part := _policy(firewall, rule, default)):
-        part.note(f"{rule.name} has no gateway: it comes before one that has, and goes as the shared default")
 
 
 def _policy(firewall: Backup, rule: PassRule, tiers: Tiers) -> DraftSection | None:

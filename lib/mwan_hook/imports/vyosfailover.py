@@ -38,7 +38,9 @@ def read(routes: Tree, draft: Draft, uplinks: dict[str, DraftSection]) -> None:
             words = "load-balancing wan says how it is probed and when its turn comes"
             uplinks[hop.interface].lost(f"protocols failover route {DEFAULT} next-hop {hop.router}", words)
         elif hop.interface in uplinks:
-            _second(hop, uplinks[hop.interface])
+            part = uplinks[hop.interface]
+            part.set("gateway", f"{part.get('gateway')}, {hop.router}".split(", "))
+            part.differs(f"next-hop {hop.router} is a second router of it: it is tried when the first does not answer")
         else:
             uplinks[hop.interface] = _first(hop, draft, metrics)
     for prefix, others in hops.items():
@@ -66,11 +68,6 @@ def _first(hop: _Hop, draft: Draft, metrics: set[int]) -> DraftSection:
     part.set("metric", metric)
     _check(hop, part)
     return part
-
-
-def _second(hop: _Hop, part: DraftSection) -> None:
-    part.set("gateway", f"{part.get('gateway')}, {hop.router}".split(", "))
-    part.differs(f"next-hop {hop.router} is a second router of it: it is tried when the first does not answer")
 
 
 def _check(hop: _Hop, part: DraftSection) -> None:

@@ -30,13 +30,9 @@ class Session(NamedTuple):
 
 def standing() -> tuple[Session, ...]:
     """Every SSH connection that stands and that a process of a session tells of; needs root for others' processes."""
-    told = {session for session in map(_of_process, _processes()) if session}
+    told = {session for session in map(_of_process, filter(str.isdigit, os.listdir("/proc"))) if session}
     there = _established() if told else set()
     return tuple(sorted(session for session in told if session in there))
-
-
-def _processes() -> list[str]:
-    return [name for name in os.listdir("/proc") if name.isdigit()]
 
 
 def _of_process(pid: str) -> Session | None:

@@ -57,14 +57,7 @@ class Caller:
         self._connection.close()
 
     def call(
-        self,
-        program: str,
-        path: str,
-        method: str,
-        signature: str,
-        body: tuple[Any, ...],
-        timeout: float,
-        start: bool,
+        self, program: str, path: str, method: str, signature: str, body: tuple[Any, ...], timeout: float, start: bool
     ) -> tuple[Any, ...]:
         """What ``method`` (with its interface in front) answers.  Raises AnsweredError.
 

@@ -13,7 +13,7 @@ from mwan_hook.modem import decide, interface, memory
 from mwan_hook.modem.bus import AnsweredError, Caller, tell_servers
 from mwan_hook.modem.manager import Manager
 from mwan_hook.modem.memory import Dialled
-from mwan_hook.modem.values import CONNECTING, DISCONNECTING, NO_OBJECT, BearerSeen, ModemSeen
+from mwan_hook.modem.values import CONNECTING, DISCONNECTING, NO_OBJECT, ModemSeen
 
 
 def clear(root: str, name: str, known: Dialled) -> Dialled:
@@ -53,11 +53,8 @@ def _end(name: str, known: Dialled, manager: Manager, modem: ModemSeen) -> None:
         if bearer.connected and bearer.interface == name:
             purge(manager, modem, bearer.path, connected=True)
         elif ours and (not bearer.connected or not bearer.interface):
-            purge(manager, modem, bearer.path, connected=_under_way(modem, bearer))
-
-
-def _under_way(modem: ModemSeen, bearer: BearerSeen) -> bool:
-    return bearer.connected or modem.state in (CONNECTING, DISCONNECTING)
+            under_way = bearer.connected or modem.state in (CONNECTING, DISCONNECTING)
+            purge(manager, modem, bearer.path, connected=under_way)
 
 
 def abort(manager: Manager, modem: ModemSeen) -> None:

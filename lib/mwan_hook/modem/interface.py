@@ -6,7 +6,7 @@ What stands already is left alone.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from errno import EADDRNOTAVAIL, EEXIST, ENODEV, ENOENT, ESRCH
 
 from mwan_hook.dial import causes
@@ -72,11 +72,6 @@ def _prepare(index: int, mtu: int) -> None:
     if mtu:
         bulk.send([interfaces.resized(index, mtu)])  # a modem that cannot have it goes on with its own
     _must([interfaces.switched(index, up=True)], (), "cannot set the interface up")
-
-
-def _address(index: int, wanted: Iterable[str]) -> None:
-    """Add addresses.  Raises DialError."""
-    _must([interfaces.address(index, one, add=True) for one in wanted], (EEXIST,), "cannot set the address")
 
 
 def clear(index: int, addresses: Sequence[str], metrics: Sequence[str]) -> None:
@@ -155,7 +150,8 @@ def _set(root: str, name: str, known: Dialled, wanted: Placing, there: Differenc
     memory.remember(root, name, known)
     _prepare(known.index, wanted.mtu)
     clear(known.index, there.old_addresses, there.old_metrics)
-    _address(known.index, there.addresses)
+    new = [interfaces.address(known.index, one, add=True) for one in there.addresses]
+    _must(new, (EEXIST,), "cannot set the address")
     known = known._replace(addresses=ours, metrics=there.kept)
     memory.remember(root, name, known)
     for route in there.defaults:

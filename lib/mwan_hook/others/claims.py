@@ -64,7 +64,8 @@ def _around(own: Sequence[Rule], here: Here, beside: Sequence[Route]) -> Iterato
     What of it others have made is asked for where it was met before: last, if main is asked more than once.
     """
     longest = priorities.CLAIMED[here.family]
-    open_ = [rule for rule in own if _is_networks(rule) and (rule.suppress_prefixlength or 0) < longest]
+    networks = [rule for rule in own if rule.table == MAIN_TABLE and rule.suppress_prefixlength is not None]
+    open_ = [rule for rule in networks if (rule.suppress_prefixlength or 0) < longest]
     plain = sorted((rule for rule in open_ if not foreign.selects(rule)), key=lambda rule: rule.priority)
     wide = any(route.dst != DEFAULT for route in beside)
     for rule in own:
@@ -76,10 +77,6 @@ def _around(own: Sequence[Rule], here: Here, beside: Sequence[Route]) -> Iterato
         if wide and plain == [rule]:
             after = rule.priority + BEHIND
             yield rule._replace(priority=after, table=here.snapshot.aside)
-
-
-def _is_networks(rule: Rule) -> bool:
-    return rule.table == MAIN_TABLE and rule.suppress_prefixlength is not None
 
 
 def _instead_of_main(here: Here, own: Sequence[Rule], beside: Sequence[Route]) -> Iterator[Rule]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 MOST = 50  # selectors
+CHOSEN = ("dst", "iif", "mark", "mask", "ipproto", "sport", "dport", "uids")
 
 
 def over(own: Sequence[Rule], networks: Sequence[Rule], here: Here) -> Iterator[Rule]:
@@ -56,20 +57,7 @@ def _chosen(here: Here) -> Iterator[tuple[Rule, int]]:
     """Selectors of rules behind those of addresses, with where they stand."""
     seen: set[Rule] = set()
     for rule in here.rules:
-        selector = Rule(
-            here.family,
-            0,
-            0,
-            dst=rule.dst,
-            iif=rule.iif,
-            mark=rule.mark,
-            mask=rule.mask,
-            ipproto=rule.ipproto,
-            sport=rule.sport,
-            dport=rule.dport,
-            uids=rule.uids,
-            action=GOTO,
-        )
+        selector = Rule(here.family, 0, 0, action=GOTO, **{field: getattr(rule, field) for field in CHOSEN})
         if selector in seen or not _jumped_to(rule, here):
             continue
         seen.add(selector)

@@ -41,15 +41,16 @@ class Task:
         *("resumed", "started", "steps", "timeout", "until"),
     )
 
+    done: Done  # gets what the steps return, or an answer that says what they have raised
+    over: Callable[[], None]  # called at the deadline
+    timeout: float
+    lost: float
+
     def __init__(self, steps: Steps[Any], exchange: Exchange) -> None:
         self.steps = steps
         self.exchange = exchange
         self.started = time.monotonic()
         self.counted = 0  # bytes that earlier rounds have counted
-        self.done: Done = _ignore  # gets what the steps return, or an Answer that says what they have raised
-        self.over: Callable[[], None] = _none  # called at the deadline
-        self.timeout = NEVER
-        self.lost = 0.0
         self.resumed: float | None = None  # when a later round went on with it
         self.fd, self.events, self.until = -1, 0, NEVER
 
@@ -67,10 +68,6 @@ class Task:
         """Bytes since they were counted last; they are now."""
         before, self.counted = self.counted, self.exchange.total()
         return self.counted - before
-
-
-def _ignore(_answer: Any) -> None:
-    pass
 
 
 def _none() -> None:

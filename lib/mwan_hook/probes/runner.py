@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from mwan_hook.model import Job, Method
+    from mwan_hook.model import Job
     from mwan_hook.probes.loop import Key, Late
     from mwan_hook.probes.resolve import Resolved
 
@@ -43,16 +43,9 @@ def _without_secrets(result: Result) -> Result:
     return result._replace(error=erased(result.error, result.job.target.path))
 
 
-def _resolver() -> Any:
-    """The module that finds addresses of names."""
-    from mwan_hook.probes import resolve
-
-    return resolve
-
-
-def _module(method: Method) -> Any:
-    """The module that probes by a method; imported only when such a target is due."""
-    return __import__(f"mwan_hook.probes.{METHODS[method].module}", fromlist=("probe",))
+def _module(name: str) -> Any:
+    """A module of this room, imported only when it is needed: for a method, or to find addresses of names."""
+    return __import__(f"mwan_hook.probes.{name}", fromlist=("probe",))
 
 
 class _Run:
@@ -73,7 +66,7 @@ class _Run:
         named: dict[tuple[str, int, str, float], list[int]] = {}
         known: list[int] = []
         for place, job in enumerate(self.jobs):
-            probe = guarded(_module, job.target.method)  # no import between sending and receiving
+            probe = guarded(_module, METHODS[job.target.method].module)  # no import between sending and receiving
             if isinstance(probe, ProbeAnswer):  # a library is missing or broken
                 self.answers[place] = probe
             elif METHODS[job.target.method].neighbour or literal(job.target.host, job.family):
@@ -98,7 +91,7 @@ class _Run:
         if place in self.answers:  # by a late reply, before its name was found
             return
         job = self.jobs[place]
-        task = Task(_module(job.target.method).probe(job, addresses, exchange), exchange)
+        task = Task(_module(METHODS[job.target.method].module).probe(job, addresses, exchange), exchange)
         self.tasks.setdefault(place, []).append(task)
         self.loop.start(task, partial(self._answered, place, task), job.timeout, partial(self._over, place))
 
@@ -158,7 +151,7 @@ class _Run:
 
         A search that an earlier call has given up goes on.
         """
-        resolve = guarded(_resolver)
+        resolve = guarded(_module, "resolve")
         if isinstance(resolve, ProbeAnswer):  # its library is missing or broken
             self.answers.update((place, resolve) for places in groups for place in places)
             return

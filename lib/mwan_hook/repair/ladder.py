@@ -144,7 +144,7 @@ def due(line: Line, climb: Climb, moment: Clocks) -> Due | None:
     at, why = climb.base + _pause(rungs, place, climbs), ""
     if climb.held and climb.held_until > at:
         at, why = climb.held_until, climb.held
-    ages = sorted(_within_day(climb.done, moment), reverse=True)
+    ages = sorted([age for one in climb.done if (age := _age(one, moment)) < DAY], reverse=True)
     if len(ages) >= most:
         free = moment.now + DAY - ages[len(ages) - most]
         if free > at:
@@ -204,11 +204,6 @@ def beyond(dead: Sequence[str], others_online: bool, answering: Mapping[str, boo
     One whose gateway does not answer, or that has none to ask, tells of nothing: it is not counted as alive.
     """
     return not others_online and len(dead) > 1 and all(answering.get(name, False) for name in dead)
-
-
-def _within_day(done: Sequence[Done], moment: Clocks) -> list[float]:
-    """Ages of the steps that count."""
-    return [age for age in (_age(one, moment) for one in done) if age < DAY]
 
 
 def _age(one: Done, moment: Clocks) -> float:

@@ -107,7 +107,8 @@ def _sent(root: str, mail: Mail, book: MailQueue, doubtful: bool) -> bool:
 
 def _watched(root: str, config: Config) -> Callable[[str], bool]:
     """Uplinks of the configuration that are neither switched off nor stand by; with no [uplinks] every one."""
-    resting = _resting(root) if config.dials else frozenset()
+    dials = states.load(root, writes=False)[0].dials if config.dials else {}
+    resting = {name for name, one in dials.items() if one.phase is Phase.IDLE}
     configured = {uplink.name: uplink.enabled for uplink in config.uplinks}
     switched = switches.standing(states.load_allotment(root, writes=False)[0], config.uplinks)
 
@@ -118,8 +119,3 @@ def _watched(root: str, config: Config) -> Callable[[str], bool]:
         return configured.get(name.partition("@")[0], not configured) if by_command is None else by_command
 
     return watched
-
-
-def _resting(root: str) -> frozenset[str]:
-    """Dialled uplinks that are not needed."""
-    return frozenset(name for name, one in states.load(root, writes=False)[0].dials.items() if one.phase is Phase.IDLE)

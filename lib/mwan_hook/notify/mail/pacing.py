@@ -56,7 +56,7 @@ def taken(book: MailQueue, mail: Mail, now: float, unreached: str = "") -> MailQ
     return book._replace(
         open=tuple(span._replace(told=span.told or span.serial in out.open) for span in book.open),
         ended=tuple(span for span in book.ended if span.serial >= out.upto),
-        lost=_less(book.lost, out.lost),
+        lost=Omitted(max(0, book.lost.count - out.lost.count), max(0.0, book.lost.seconds - out.lost.seconds)),
         news=tuple(one for one in book.news if one.serial >= out.upto),
         short=max(0, book.short - out.short),
         dropped=max(0, book.dropped - out.dropped),
@@ -72,10 +72,6 @@ def taken(book: MailQueue, mail: Mail, now: float, unreached: str = "") -> MailQ
 
 def _first_gap(mail: Mail) -> float:
     return min(mail.backoff_min, mail.backoff_max)
-
-
-def _less(now: Omitted, then: Omitted) -> Omitted:
-    return Omitted(max(0, now.count - then.count), max(0.0, now.seconds - then.seconds))
 
 
 def failed(book: MailQueue, mail: Mail, now: float, error: str, certain: bool) -> MailQueue:

@@ -85,7 +85,7 @@ def _summary(spans: Sequence[Interruption]) -> str:
 def body(book: MailQueue, mail: Mail, now: Now) -> str:
     """The mail's text: the whole machine first, then each uplink, the oldest interruption first."""
     going_on = lasting(book, mail, now.boottime)
-    parts = [f"{now.host}, {_moment(now.wall)}"]
+    parts = [f"{now.host}, {dates.local(now.wall, '%a %d %b %Y %H:%M:%S %Z (%z)')}"]
     for spans in _by_subject((*book.ended, *going_on)).values():
         lines = (_line(span, now) for span in sorted(spans, key=lambda one: (one.begin_wall, one.serial)))
         parts.append("\n".join([_heading(spans[-1]), *lines]))
@@ -157,7 +157,3 @@ def clock(at: float, seen_from: float) -> str:
     """Local time with its zone; the day only where it is another one."""
     form = "%H:%M:%S %Z" if dates.same_day(at, seen_from) else "%a %d %b %Y %H:%M:%S %Z"
     return dates.local(at, form)
-
-
-def _moment(at: float) -> str:
-    return dates.local(at, "%a %d %b %Y %H:%M:%S %Z (%z)")
