@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from mwan_hook.model import Dial, Policy, Uplink
+    from mwan_hook.model import Policy, Uplink
 
 PATIENCE = 60.0  # seconds after the first run of a boot in which what was never seen may still come
 BEHIND_ALL = 1 << 32  # the place of what is dialled on demand and has no metric
@@ -104,15 +104,10 @@ def memory_of(uplink: Uplink, field: Field) -> UplinkState:
     return field.memories.get(uplink.name, UplinkState())
 
 
-def is_dialling(record: Activation | None, dial: Dial, now: float) -> bool:
-    """Whether a dial is under way that may still succeed."""
-    return bool(record and record.phase is Phase.DIALLING and now < record.asked_at + dial.ready_timeout)
-
-
 def _pending(uplink: Uplink, family: Family, field: Field, records: Mapping[str, Activation]) -> str:
     """Why it may soon be online; empty if there is no reason to think so."""
-    dial = uplink.config.dial
-    if dial and is_dialling(records.get(uplink.name), dial, field.now):
+    dial, record = uplink.config.dial, records.get(uplink.name, Activation())
+    if dial and record.phase is Phase.DIALLING and field.now < record.asked_at + dial.ready_timeout:
         return f"{uplink.name} is being dialled"
     memory = memory_of(uplink, field).family(family)
     fresh = memory.dialled and memory.bad < uplink.config.probe.fall

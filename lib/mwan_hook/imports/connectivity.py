@@ -20,7 +20,7 @@ URLS = (
     "http://gstatic.com/generate_204",
     "http://example.com/=...Example%20Domain...",
 )
-TIMES = {"interval": ("interval", 15.0), "timeout": ("timeout", 5.0)}
+TIMES = {"interval": 15.0, "timeout": 5.0}
 HOLD = {"hysteresisdelay": ("hysteresis_delay", 180.0), "hysteresisbackoff": ("hysteresis_backoff", 600.0)}
 STATES = ("full", "portal", "limited", "none")
 MATCHES = {"Name": "", "MACAddress": "mac:", "PermanentMACAddress": "mac:", "Path": "path:", "Driver": "driver:"}
@@ -85,7 +85,7 @@ def _uplink(draft: Draft, entries: Sequence[Assignment]) -> DraftSection:
 
 def _probes(uplink: DraftSection, entries: Sequence[Assignment]) -> None:
     urls = [*URLS]
-    times = {key: default for key, (_, default) in TIMES.items()}
+    times = {**TIMES}
     for entry in entries:
         key = entry.key.lower()
         if key == "probeurl":
@@ -101,7 +101,7 @@ def _probes(uplink: DraftSection, entries: Sequence[Assignment]) -> None:
     if not urls:
         uplink.differs("no ProbeURL is left: networkd-connectivity says none for ever; here the link alone counts")
     for key, value in times.items():
-        uplink.set(TIMES[key][0], value)
+        uplink.set(key, value)
     for key in ("fall", "rise"):
         uplink.set(key, 1)  # every round counts there
 

@@ -62,7 +62,10 @@ def _offers(root: str, index: int, interface: str) -> Iterator[list[Offer]]:
         except OSError:
             continue
     if closed and is_live(root) and os.path.isdir(under(root, DHCPCD_SOCKETS)):
-        yield leasefiles.dhcpcd_dump(_told(interface))
+        from mwan_hook.machine import programs
+
+        # dhcpcd tells any user: its files are root's alone
+        yield leasefiles.dhcpcd_dump(programs.run(["dhcpcd", "-4", "--dumplease", interface], TIMEOUT).output)
 
 
 def of_dhcpcd(root: str, interface: str) -> list[str]:
@@ -73,13 +76,6 @@ def of_dhcpcd(root: str, interface: str) -> list[str]:
         return []
     plain = (f"{interface}.lease", f"dhcpcd-{interface}.lease")
     return [name for name in names if name in plain or (name.startswith(f"{interface}-") and name.endswith(".lease"))]
-
-
-def _told(interface: str) -> str:
-    """The lease as dhcpcd tells it to any user: its files are root's alone."""
-    from mwan_hook.machine import programs
-
-    return programs.run(["dhcpcd", "-4", "--dumplease", interface], TIMEOUT).output
 
 
 def _tail(path: str) -> bytes:

@@ -11,6 +11,7 @@ import os
 import select
 import signal
 import time
+from contextlib import suppress
 
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import MwanError
@@ -124,7 +125,8 @@ class _Watch:
             if time.monotonic() > until:
                 return len(victims), len(found)
             for pid in found:
-                _signal(pid)
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             victims |= set(found)
             self._drain()
             time.sleep(TICK / 4)
@@ -201,10 +203,3 @@ def _parent(pid: int) -> int:
     except (OSError, ValueError):
         return 0
     return 0 if state == b"Z" else int(parent)
-
-
-def _signal(pid: int) -> None:
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return

@@ -94,8 +94,12 @@ class MailQueue(NamedTuple):
     @property
     def waits(self) -> bool:
         """True if there is something to tell, now or when it has lasted long enough."""
-        waiting = self.ended or self.lost.count or self.outgoing or self.news
-        return bool(waiting or any(is_news(span) for span in self.open))
+        return self.has_news or any(is_news(span) for span in self.open)
+
+    @property
+    def has_news(self) -> bool:
+        """True if there is something to tell that does not last."""
+        return bool(self.ended or self.lost.count or self.outgoing or self.news)
 
 
 def rebased(book: MailQueue, boot_id: str, now: float, wall: float) -> MailQueue:

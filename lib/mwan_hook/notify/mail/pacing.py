@@ -18,16 +18,11 @@ def lasting(book: MailQueue, mail: Mail, now: float) -> tuple[Interruption, ...]
     return tuple(span for span in book.open if now - span.begin >= mail.min_interruption)
 
 
-def to_tell(book: MailQueue, mail: Mail, now: float) -> bool:
-    """Whether there is anything worth a mail: one has ended, or one has lasted for long."""
-    long = max(STILL, mail.min_interruption)
-    late = any(is_news(span) and now - span.begin >= long for span in book.open)
-    return bool(book.ended or book.lost.count or book.outgoing or book.news or late)
-
-
 def next_mail(book: MailQueue, mail: Mail, now: float) -> float | None:
     """When a mail may go, if something is online then; None while there is nothing to tell."""
-    if not to_tell(book, mail, now):
+    long = max(STILL, mail.min_interruption)
+    late = any(is_news(span) and now - span.begin >= long for span in book.open)
+    if not (book.has_news or late):
         return None
     when = book.retry if book.failures else 0.0
     if book.sent is not None:
