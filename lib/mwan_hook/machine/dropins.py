@@ -33,11 +33,7 @@ def ordered(root: str, directory: str, suffix: str = ".conf", extra: str = "") -
     places = [f"{top}/{directory}" for top in TOPS]
     for place in (*places[:2], *([extra] if extra else []), *places[2:]):
         path = under(root, place)
-        try:
-            names = os.listdir(path)
-        except OSError:
-            continue
-        for name in names:
+        for name in _names(path):
             if name.endswith(suffix):
                 found.setdefault(name, f"{path}/{name}")
     return [found[name] for name in sorted(found)]
