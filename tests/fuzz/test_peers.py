@@ -19,7 +19,7 @@ from dns.exception import DNSException
 
 from mwan_hook.commands import snmp
 from mwan_hook.config import targets
-from mwan_hook.model import Connectivity, Family, Job, Security
+from mwan_hook.model import Connectivity, Family, Job, Mail, Security
 from mwan_hook.notify import oids
 from mwan_hook.notify.child import Delivery
 from mwan_hook.notify.mail import smtp
@@ -155,7 +155,7 @@ TALK = [
 
 @pytest.mark.parametrize("security", [Security.NONE, Security.STARTTLS, Security.TLS])
 def test_a_talk_with_a_mail_server_ends_in_words(monkeypatch: pytest.MonkeyPatch, security: Security) -> None:
-    server = smtp.MailServer("127.0.0.1", 25, security, "me", "secret", 2.0)
+    mail = Mail(smtp_host="127.0.0.1", smtp_port=25, security=security, user="me", timeout=2.0)
     message = "From: a@b.test\nTo: c@d.test\nSubject: x\n\nbody\n"
     talk = b""
 
@@ -174,7 +174,7 @@ def test_a_talk_with_a_mail_server_ends_in_words(monkeypatch: pytest.MonkeyPatch
             talk = bent(chance, *TALK)
             heard: list[tuple[str, str, Delivery | None]] = []
             with bounded():
-                smtp.converse(server, message, heard.append)
+                smtp.converse(mail, "secret", message, heard.append)
             outcome = heard[-1][2]
             assert outcome is not None and outcome.words and len(outcome.words) < 3000
             while held:

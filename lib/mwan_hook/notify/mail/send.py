@@ -13,7 +13,6 @@ from mwan_hook.model import MwanError
 from mwan_hook.notify import child
 from mwan_hook.notify.child import Delivery
 from mwan_hook.notify.mail import smtp
-from mwan_hook.notify.mail.smtp import MailServer
 from mwan_hook.store import files, foreign
 
 TYPE_CHECKING = False
@@ -30,8 +29,7 @@ def hand_over(root: str, mail: Mail, message: str, tell: Tell = lambda words: No
         if mail.sendmail:
             return _by_program(mail, message, tell)
         password = foreign.secret_line(root, mail.password_file)
-        server = MailServer(mail.smtp_host, mail.port, mail.security, mail.user, password, mail.timeout)
-        return child.converse(partial(smtp.converse, server, message), mail.timeout, smtp.CONTENT, tell)
+        return child.converse(partial(smtp.converse, mail, password, message), mail.timeout, smtp.CONTENT, tell)
     except MwanError as error:
         return Delivery(False, True, str(error))
 

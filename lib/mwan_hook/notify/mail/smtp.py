@@ -5,9 +5,9 @@ from __future__ import annotations
 import smtplib
 import socket
 import ssl
+from contextlib import suppress
 from email import message_from_string, policy
 
-from mwan_hook.light import NamedTuple
 from mwan_hook.model import Security
 from mwan_hook.notify.child import Delivery
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from email.message import EmailMessage
     from typing import BinaryIO
 
+    from mwan_hook.model import Mail
     from mwan_hook.notify.child import Hear
 
 
@@ -66,27 +67,11 @@ class SecureClient(Client, smtplib.SMTP_SSL):
     """An SMTP client that speaks TLS from the first byte."""
 
 
-class MailServer(NamedTuple):
-    """Where to, and how.  ``timeout`` is for all of it."""
-
-    host: str
-    port: int
-    security: Security
-    user: str
-    password: str
-    timeout: float
-
-    @property
-    def where(self) -> str:
-        """The server's name as people read it."""
-        return f"{self.host} port {self.port}"
-
-
-def converse(server: MailServer, message: str, hear: Hear) -> None:
+def converse(mail: Mail, password: str, message: str, hear: Hear) -> None:
     """All of it; the last thing heard is the outcome."""
     steps = _Steps(hear)
     try:
-        unreached = _conversation(server, message, steps)
+        unreached = _conversation(mail, password, message, steps)
     except (OSError, smtplib.SMTPException, ValueError) as error:
         # A server's words are an answer at any step; silence may hide one only after the content has begun.
         answered = isinstance(error, smtplib.SMTPRecipientsRefused) or getattr(error, "smtp_code", -1) > 0
@@ -94,7 +79,7 @@ def converse(server: MailServer, message: str, hear: Hear) -> None:
         certain = answered or steps.now != CONTENT
         hear((steps.now, "", Delivery(False, certain, f"{steps.words}: {_why(error)}", refused=refused)))
         return
-    hear((steps.now, "", Delivery(True, True, f"{server.where} took it", unreached)))
+    hear((steps.now, "", Delivery(True, True, f"{mail.smtp_host} port {mail.port} took it", unreached)))
     steps.goodbye()
 
 
@@ -116,48 +101,46 @@ class _Steps:
         if self.client is None or self.client.sock is None:
             return
         self.client.sock.settimeout(QUIT)
-        try:
+        with suppress(OSError, smtplib.SMTPException):
             self.client.quit()
-        except (OSError, smtplib.SMTPException):
-            return
 
 
-def _conversation(server: MailServer, message: str, steps: _Steps) -> str:
+def _conversation(mail: Mail, password: str, message: str, steps: _Steps) -> str:
     """Words about refused recipients, if others were not."""
     parsed: EmailMessage = message_from_string(message, policy=policy.SMTP)
-    steps.begin(RESOLVE, f"looking up {server.host}")
-    found = socket.getaddrinfo(server.host, server.port, type=socket.SOCK_STREAM)
+    steps.begin(RESOLVE, f"looking up {mail.smtp_host}")
+    found = socket.getaddrinfo(mail.smtp_host, mail.port, type=socket.SOCK_STREAM)
     addresses = list(dict.fromkeys(str(one[4][0]) for one in found))
-    steps.begin(CONNECT, f"connecting to {server.where} ({', '.join(addresses)})")
-    client = steps.client = _connected(server, server.timeout / len(addresses), steps)
+    steps.begin(CONNECT, f"connecting to {mail.smtp_host} port {mail.port} ({', '.join(addresses)})")
+    client = steps.client = _connected(mail, mail.timeout / len(addresses), steps)
     assert client.sock is not None
-    client.sock.settimeout(server.timeout)
+    client.sock.settimeout(mail.timeout)
     here = client.sock.getsockname()[0]
     client.local_hostname = f"[IPv6:{here}]" if ":" in here else f"[{here}]"  # the machine's name may be no domain
-    if server.security is Security.STARTTLS:
-        steps.begin(TLS, f"encrypting (STARTTLS) with {server.host}")
+    if mail.security is Security.STARTTLS:
+        steps.begin(TLS, f"encrypting (STARTTLS) with {mail.smtp_host}")
         client.starttls(context=ssl.create_default_context())
-    if server.user:
-        steps.begin(AUTH, f"logging in as {server.user}")
-        client.login(server.user, server.password)
+    if mail.user:
+        steps.begin(AUTH, f"logging in as {mail.user}")
+        client.login(mail.user, password)
     recipients = [address.addr_spec for address in parsed["To"].addresses]
     steps.begin(RECIPIENTS, f"handing over to {', '.join(recipients)}")
     refused = client.send_message(parsed, to_addrs=recipients)
     return _refusals(refused)
 
 
-def _connected(server: MailServer, timeout: float, steps: _Steps) -> smtplib.SMTP:
+def _connected(mail: Mail, timeout: float, steps: _Steps) -> smtplib.SMTP:
     """After the server's greeting; its name, not an address of it, must be in the certificate."""
     client: smtplib.SMTP
-    if server.security is Security.TLS:
+    if mail.security is Security.TLS:
         context = ssl.create_default_context()
-        client = SecureClient(server.host, server.port, "localhost", timeout=timeout, context=context)
+        client = SecureClient(mail.smtp_host, mail.port, "localhost", timeout=timeout, context=context)
     else:
-        client = Client(server.host, server.port, "localhost", timeout)
+        client = Client(mail.smtp_host, mail.port, "localhost", timeout)
     send = client.data
 
     def data(message: str | bytes) -> tuple[int, bytes]:
-        steps.begin(CONTENT, f"sending the text to {server.host}")
+        steps.begin(CONTENT, f"sending the text to {mail.smtp_host}")
         return send(message)
 
     client.data = data  # type: ignore[method-assign,assignment]
