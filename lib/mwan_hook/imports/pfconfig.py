@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from ipaddress import ip_address, ip_interface
+from ipaddress import ip_interface
 
+from mwan_hook.addresses import is_address
 from mwan_hook.imports import xmltree
 from mwan_hook.imports.draft import Draft, DraftSection
 from mwan_hook.imports.guard import NotUnderstood
@@ -28,7 +29,7 @@ class Interface(NamedTuple):
     def dynamic(self, family: str) -> str:
         """How it gets its address, as in dhcp or pppoe; nothing where it has a static one or none."""
         text = self.element.get(_ADDRESS[family][0])
-        return "" if not text or _is_address(text) else text.lower()
+        return "" if not text or is_address(text) else text.lower()
 
     def network(self, family: str) -> str:
         """The network of its static address."""
@@ -86,14 +87,6 @@ def _aliases(root: Element, kinds: tuple[str, ...]) -> dict[str, list[str]]:
         if one.get("type") in kinds and one.get("enabled", "1") != "0":
             found[one.get("name")] = (one.get("address") or one.get("content")).split()
     return found
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def present(element: Element, tag: str) -> bool:

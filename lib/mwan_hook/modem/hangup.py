@@ -5,7 +5,7 @@ What there is to do was stored before it was done, so this follows a dial that w
 
 from __future__ import annotations
 
-import time
+from contextlib import suppress
 
 from mwan_hook.dial import causes
 from mwan_hook.dial.causes import DialError
@@ -62,10 +62,8 @@ def abort(manager: Manager, modem: ModemSeen) -> None:
 
     Only a disconnect of all bearers gives it up.
     """
-    try:
+    with suppress(AnsweredError):  # what is left of it is seen in the modem's state
         manager.disconnect(modem, NO_OBJECT)
-    except AnsweredError:
-        time.sleep(0)  # what is left of it is seen in the modem's state
 
 
 def purge(manager: Manager, modem: ModemSeen, path: str, connected: bool) -> None:
