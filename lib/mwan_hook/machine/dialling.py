@@ -8,12 +8,13 @@ from mwan_hook.machine import dropins, networkd, units
 from mwan_hook.machine.unitfile import timespan
 from mwan_hook.machine.values import DialUnit, LinkSetup
 from mwan_hook.store.files import under
+from mwan_hook.store.foreign import contents
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-HOLDS_ON = ("persist", "demand")  # pppd dials again by itself with these
+HOLDS_ON, HOLDS_OFF = ("persist", "demand"), "nopersist"  # whether pppd dials again by itself
 DEFAULT_TIMEOUT = 90.0  # systemd's, of a start
 MODEM_TYPES = ("gsm", "cdma")  # NetworkManager's
 PROXIES = ("usr/libexec/mbim-proxy", "usr/lib/mbim-proxy", "usr/libexec/libmbim/mbim-proxy")
@@ -60,23 +61,21 @@ def _timeout(settings: dict[str, str]) -> float:
 
 
 def _holds_on(root: str, command: Sequence[str]) -> str:
-    """Where pppd is told to dial again by itself; empty where it is not."""
+    """Where pppd is told to dial again by itself; empty where it is not.  What it reads last counts."""
     if not command or os.path.basename(command[0]) != "pppd":
         return ""
-    if any(word in HOLDS_ON for word in command):
-        return "ExecStart="
-    peers = [command[at + 1] for at, word in enumerate(command[:-1]) if word == "call"]
-    for peer in peers:
-        path = under(root, f"etc/ppp/peers/{peer}")
-        try:
-            with open(path, encoding="utf-8", errors="replace") as stream:
-                lines = stream.read(1 << 16).splitlines()
-        except OSError:
-            continue
-        for number, line in enumerate(lines, 1):
-            if line.strip() in HOLDS_ON:
-                return f"{path}:{number}"
-    return ""
+    peers = [f"peers/{command[at + 1]}" for at, word in enumerate(command[:-1]) if word == "call"]
+    said = []
+    for path in (under(root, f"etc/ppp/{name}") for name in ("options", *peers)):
+        for number, line in enumerate(contents(path).splitlines(), 1):
+            said += [(word, f"{path}:{number}") for word in line.partition("#")[0].split()]
+    found = ""
+    for word, place in (*said, *((word, "ExecStart=") for word in command)):
+        if word in HOLDS_ON:
+            found = place
+        elif word == HOLDS_OFF:
+            found = ""
+    return found
 
 
 def network_manager(root: str, interface: str, modem: bool) -> tuple[str, ...]:

@@ -92,6 +92,27 @@ def test_an_instance_of_a_template_is_read_with_the_drop_ins_of_both(tmp_path: P
     assert (found.enabled, found.restart, found.timeout, found.holds_on) == (True, "always", 0.0, "")
 
 
+@pytest.mark.parametrize(
+    ("options", "peer", "more", "where"),
+    [
+        ("", "noauth persist maxfail 0  # for ever\n", "", "peers/dsl:1"),
+        ("lock\npersist\n", "noauth\n", "", "ppp/options:2"),  # which pppd reads before anything else
+        ("persist\n", "nopersist\n", "", ""),
+        ("", "persist\n", "nopersist", ""),
+        ("", "persist\nnopersist\n", "demand", "ExecStart="),
+        ("#persist\n", "linkname persistent\n", "", ""),
+    ],
+)
+def test_what_pppd_is_told_last_about_dialling_again_counts(
+    tmp_path: Path, options: str, peer: str, more: str, where: str
+) -> None:
+    put(tmp_path, "etc/systemd/system/dsl.service", f"[Service]\nExecStart=/usr/sbin/pppd call dsl {more}\n")
+    put(tmp_path, "etc/ppp/options", options)
+    put(tmp_path, "etc/ppp/peers/dsl", peer)
+    assert dialling.unit(str(tmp_path), "dsl").holds_on.endswith(where)
+    assert bool(where) == bool(dialling.unit(str(tmp_path), "dsl").holds_on)
+
+
 def test_what_a_session_by_modemmanager_wants_is_looked_for(tmp_path: Path) -> None:
     assert dialling.lacks(str(tmp_path)) == ("ModemManager", "libmbim-proxy")
     put(tmp_path, "usr/lib/systemd/system/ModemManager.service", "[Service]\n")
