@@ -12,7 +12,11 @@ def unit(start: str, interface: str) -> str:
     """The unit that dials, as systemctl(1) takes it."""
     if start.startswith(modemkeys.KIND):
         return modemkeys.unit(interface)
-    name = start.partition(":")[2].strip()
+    return whole(start.partition(":")[2].strip())
+
+
+def whole(name: str) -> str:
+    """A unit's name with its suffix: a service where it has none."""
     return name if name.endswith(SUFFIXES) else f"{name}.service"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from mwan_hook.dial import requests
 from mwan_hook.machine import dropins, networkd, units
 from mwan_hook.machine.unitfile import timespan
 from mwan_hook.machine.values import DialUnit, LinkSetup
@@ -36,7 +37,7 @@ def link(root: str, index: int) -> LinkSetup | None:
 
 def unit(root: str, name: str) -> DialUnit:
     """The unit that dials, an instance of a template too."""
-    name = name if "." in name else f"{name}.service"
+    name = requests.whole(name)
     stem, at, instance = name.removesuffix(".service").partition("@")
     template = f"{stem}@.service" if at else name
     found = units.unit(root, name, {})

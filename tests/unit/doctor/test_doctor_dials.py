@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from mwan_hook.dial import requests
 from mwan_hook.doctor.checks.dials import DialSetup, check
 from mwan_hook.machine import dialling
 from mwan_hook.machine.values import DialUnit, LinkSetup
@@ -90,6 +91,15 @@ def test_an_instance_of_a_template_is_read_with_the_drop_ins_of_both(tmp_path: P
     put(tmp_path, "etc/ppp/peers/dsl", "maxfail 1\n")
     found = dialling.unit(str(tmp_path), "pppd@dsl.service")
     assert (found.enabled, found.restart, found.timeout, found.holds_on) == (True, "always", 0.0, "")
+
+
+def test_a_unit_has_the_name_by_which_it_is_started(tmp_path: Path) -> None:
+    put(tmp_path, "etc/systemd/system/dial@.service", "[Service]\n")
+    put(tmp_path, "etc/systemd/system/multi-user.target.wants/dial@lte0.7.service", "")
+    put(tmp_path, "etc/systemd/system/dial@lte0.7.service.d/a.conf", "[Service]\nRestart=always\n")
+    assert requests.unit("unit:dial@lte0.7", "lte0.7") == "dial@lte0.7.service"
+    found = dialling.unit(str(tmp_path), "dial@lte0.7")
+    assert (found.name, found.enabled, found.restart) == ("dial@lte0.7.service", True, "always")
 
 
 @pytest.mark.parametrize(
