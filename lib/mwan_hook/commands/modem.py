@@ -21,9 +21,9 @@ from mwan_hook.modem import memory
 from mwan_hook.modem.bus import AnsweredError, Caller
 from mwan_hook.modem.connect import Attempt, dial
 from mwan_hook.modem.hangup import clear, end
+from mwan_hook.modem.interface import Connected
 from mwan_hook.modem.manager import Manager
 from mwan_hook.modem.place import in_main
-from mwan_hook.modem.interface import Connected
 from mwan_hook.routing.uplinks import Inputs, bind, interfaces_to_describe
 from mwan_hook.say import complain, say
 from mwan_hook.store import foreign

@@ -12,8 +12,8 @@ from mwan_hook.notify.mail.book import recorded
 from mwan_hook.notify.mail.pacing import due, failed, handed, taken
 from mwan_hook.notify.mail.text import Now
 from mwan_hook.say import complain, say
-from mwan_hook.store import wake
 from mwan_hook.store import state as states
+from mwan_hook.store import wake
 from mwan_hook.verdict import switches
 
 TYPE_CHECKING = False
