@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 
 from tests.lab import wait_for
 from tests.system.beds import Files, Machine
-from tests.system.running import PROGRAM
 
 ROOT, FAR, INSIDE = "/run/roaming", "203.0.113.77", "10.44.0.1"
 SOURCES = {"first": "10.21.1.2", "second": "10.21.2.2"}
@@ -91,9 +90,7 @@ def build(bed: Machine) -> None:
 
 def check(bed: Machine) -> str:
     """A run that probes now; what it says."""
-    return bed.sh(
-        f"cd /; PYTHONPATH={PROGRAM} ip netns exec router python3 -m mwan_hook --root {ROOT} check --now 2>&1"
-    )
+    return bed.sh(f"ip netns exec router mwan-hook --root {ROOT} check --now 2>&1")
 
 
 def sets(said: str) -> set[str]:

@@ -22,7 +22,8 @@ from tests.system.profiles import profile
 pytestmark = pytest.mark.skipif(bool(obstacle()), reason=obstacle())
 SLOW, PAUSE = 240, 5  # seconds; without KVM a run takes some
 WITHIN = 10  # seconds in which a tunnel goes back
-MWAN = f"PYTHONPATH={running.PROGRAM} python3 -m mwan_hook"
+LOOKS = 1  # seconds between two looks, which take the processor's time from what is waited for
+MWAN = "mwan-hook"
 FIBER = """[probe]
 targets = icmp://1.1.1.1
 portal_interval = 0
@@ -103,7 +104,7 @@ def until(bed: Machine, what: str, good: Callable[[], object]) -> None:
         return good()
 
     try:
-        wait_for(what, is_so, SLOW, 0.3)
+        wait_for(what, is_so, SLOW, LOOKS)
     except LabError as error:
         raise LabError(f"{error}\n{bed.sh(LOOK)}") from None
 
@@ -136,10 +137,12 @@ def outage(bed: Machine, line: Line) -> Iterator[None]:
     with bed.provider[1].broken("blackhole"):
         check(bed)
         until(bed, f"an address of {line.folder}", lambda: address(bed, line).startswith(line.address))
+        check(bed)
         until(bed, f"{line.folder} to carry", lambda: carrying(bed) == line.interface)
         until(bed, f"{line.folder} to be up", lambda: phase(bed, line.uplink) == "up")
         bed.sh("ping -c1 -W5 9.9.9.9")
         yield
+    check(bed)
     until(bed, "the fibre to carry", lambda: carrying(bed) == "enp0s6")
     until(bed, f"the end of {line.folder}", lambda: not address(bed, line))
     assert phase(bed, line.uplink) in ("idle", "stopping")
