@@ -45,7 +45,6 @@ cd /etc/isp
 for file in /etc/wireguard/*.conf; do
   [ ! -e $file ] || sed -i "s,PRIVATE-.*,$(cat wg.here),; s,PUBLIC-.*,$(cat wg.there.pub)," $file
 done
-systemctl daemon-reload
 networkctl reload"""
 LOOK = "cat /run/mwan-hook/state.json; ip -br a; ip r; networkctl; journalctl -b --no-pager | grep -v guest- | tail -60"
 
@@ -74,10 +73,14 @@ HUNG = LTE._replace(more="ready_timeout = 30\nrepair = replug@5\n")
 
 @pytest.fixture(scope="module")
 def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    """A machine with mwan-hook and what answers in it, online by its fibre; nothing starts runs by itself."""
+    """A machine with mwan-hook and what answers in it, online by its fibre; nothing starts runs by itself.
+
+    It has the units of all profiles, so that systemd reads them once: that takes as long as seven runs.
+    """
     here: Path = tmp_path_factory.mktemp("isp")
     ours = {path: data for path, data in running.units().items() if ".wants/" not in path}
-    files = {**ours, **answering.FILES, **answering.certificate(here), "etc/mwan-hook/mwan-hook.conf": FIBER}
+    units = {path: text for line in LINES for path, text in profile(line.folder).items() if "/systemd/system/" in path}
+    files = {**ours, **answering.FILES, **answering.certificate(here), **units, "etc/mwan-hook/mwan-hook.conf": FIBER}
     with Machine(files=files, isps=(1, 2)) as made:
         made.carrier("enp0s7", on=False)
         made.copy(running.laid_out(SUITE) / running.PROGRAM[1:], running.PROGRAM)
