@@ -27,6 +27,7 @@ class Kernel:
     def __init__(self, ns: Netns) -> None:
         self.ns = ns
         ns.ip("link set lo up")
+        ns.sysctl({"ipv6/conf/default/accept_dad": 0})  # or the kernel has news of addresses for seconds
 
     def call(self, name: str, *words: Any, prefix: tuple[str, ...] = ()) -> Any:
         """One call of kernel_agent.py inside; by this process, where it leaves no trace."""
@@ -45,7 +46,6 @@ class Kernel:
     def link(self, name: str, *addresses: str) -> int:
         """An interface that is up and has a carrier; its index."""
         self.ns.ip(f"link add {name} type veth peer name {name}-p")
-        self.ns.sysctl({f"ipv6/conf/{name}/accept_dad": 0})
         given = (f"address add {address} dev {name}" + (" nodad" if ":" in address else "") for address in addresses)
         self.ns.batch(f"link set {name}-p up", f"link set {name} up", *given)
         index = self.ns.index(name)
