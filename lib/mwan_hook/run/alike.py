@@ -143,8 +143,8 @@ def under(root: str, path: str) -> str:
 
 
 def content(path: str) -> bytes:
-    """The bytes of a file that ends."""
-    descriptor = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK)
+    """The bytes of a file that ends, and is no link."""
+    descriptor = posix.open(path, posix.O_RDONLY | posix.O_NOFOLLOW | posix.O_CLOEXEC | posix.O_NONBLOCK)
     try:
         parts = []
         while part := posix.read(descriptor, LARGEST):

@@ -23,7 +23,6 @@ TABLE = "/proc/self/net/netlink"  # of this network namespace
 # Links, addresses, routes and rules of both families, and nexthop objects, with which routes go that nothing tells of:
 # what the socket unit asks for.
 GROUPS = 0x1 | 0x10 | 0x40 | 0x80 | 0x100 | 0x400 | 0x40000 | 0x80000000
-LARGEST = 256  # bytes of a note
 REQUESTS = frozenset((18, 22, 26, 34))  # RTM_GETLINK, GETADDR, GETROUTE, GETRULE: what these groups tell of
 _GROUPS, _WAITING, _INODE = 3, 4, 9  # columns of the table
 
@@ -31,17 +30,9 @@ _GROUPS, _WAITING, _INODE = 3, 4, 9  # columns of the table
 def known(root: str) -> list[int]:
     """The inodes of the sockets that hear of changes; none where no unit is known to listen."""
     try:
-        descriptor = posix.open(
-            under(root, NOTE), posix.O_RDONLY | posix.O_NOFOLLOW | posix.O_CLOEXEC | posix.O_NONBLOCK
-        )
-    except OSError:
-        return []
-    try:
-        return [int(word) for word in posix.read(descriptor, LARGEST).split()]
+        return [int(word) for word in content(under(root, NOTE)).split()]
     except (OSError, ValueError):
         return []
-    finally:
-        posix.close(descriptor)
 
 
 def nothing_new(root: str, inodes: Sequence[int]) -> bool:
