@@ -202,23 +202,16 @@ def is_ours(one: Endpoint, ids: Mapping[str, int]) -> bool:
 
 def lines(work: EndpointWork, names: Mapping[int, str]) -> list[str]:
     """What an operator could have typed."""
-    add = [f"ip mptcp endpoint add {one.address} dev {_name(one, names)}{_id(one)} {_flags(one)}" for one in work.add]
+    add = [_addition(one, names.get(one.index) or f"if{one.index}") for one in work.add]
     change = [f"ip mptcp endpoint change id {one.id} {'' if one.backup else 'no'}backup" for one in work.change]
     delete = [f"ip mptcp endpoint delete id {one.id}" for one in work.delete]
     limit = [] if work.limit is None else [f"ip mptcp limits set subflows {work.limit}"]
     return [*limit, *(delete if work.crowded else ()), *add, *change, *(() if work.crowded else delete)]
 
 
-def _name(one: Endpoint, names: Mapping[int, str]) -> str:
-    return names.get(one.index) or f"if{one.index}"
-
-
-def _id(one: Endpoint) -> str:
-    return "" if one.flags & IMPLICIT else f" id {one.id}"
-
-
-def _flags(one: Endpoint) -> str:
-    return "subflow backup" if one.backup else "subflow"
+def _addition(one: Endpoint, device: str) -> str:
+    number = "" if one.flags & IMPLICIT else f" id {one.id}"
+    return f"ip mptcp endpoint add {one.address} dev {device}{number} subflow{' backup' if one.backup else ''}"
 
 
 def left(there: Iterable[Endpoint], limit: int, memory: PathManager) -> EndpointWork:

@@ -55,11 +55,6 @@ def look(known: Firewall) -> Firewall:
     return Firewall(number, UNREAD if exists() else "")
 
 
-def read(there: Firewall, until: float) -> Firewall:
-    """The same with the listing of the table, as far as one is UNREAD."""
-    return there._replace(listing=listing(until)) if there.listing == UNREAD else there
-
-
 def generation() -> int | None:
     """The number of the present generation in this network namespace; None where asking is not permitted.
 

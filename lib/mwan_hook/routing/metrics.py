@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from itertools import count, islice
 
-from mwan_hook.light import NamedTuple
 from mwan_hook.model import (
     BEST_METRIC,
     DEFAULT,
@@ -33,13 +32,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from mwan_hook.routing.desired import Desired
-
-
-class _Others(NamedTuple):
-    """Defaults of other programs in main."""
-
-    shared: list[int]  # metrics of the shared default, if that is in main
-    managed: frozenset[int]  # interfaces whose own defaults are ours
 
 
 def fallback_metrics(family: Family, snapshot: Snapshot, uplinks: Sequence[Uplink], length: int) -> list[int]:
@@ -73,13 +65,13 @@ def with_own_defaults(
     wanted: list[Route] = []
     displaced: list[Route] = []
     managed = [uplink for uplink in uplinks if uplink.present and uplink.config.metrics != Metrics()]
+    ours = {uplink.index for uplink in managed}
     in_main = config.routing.default_table == MAIN_TABLE
     for family in FAMILIES:
         shared = fallback_metrics(family, snapshot, uplinks, len(uplinks) + 1) if in_main else []
-        others = _Others(shared, frozenset(uplink.index for uplink in managed))
         for uplink in managed:
             if not uplink.way(family).missing:
-                route, replaced = _one(uplink, family, state, snapshot, others)
+                route, replaced = _one(uplink, family, state, snapshot, shared, ours)
                 wanted += [route] if route else []
                 displaced += replaced
     foreign = {(*_leg(route), route.metric): route for route in _still_meant(managed, wanted, state)}
@@ -127,18 +119,21 @@ def _leg(route: Route) -> tuple[Family, int, str | None]:
 
 
 def _one(
-    uplink: Uplink, family: Family, state: State, snapshot: Snapshot, others: _Others
+    uplink: Uplink, family: Family, state: State, snapshot: Snapshot, shared: Sequence[int], managed: set[int]
 ) -> tuple[Route | None, list[Route]]:
-    """Our default for one uplink and family (None: the foreign one may stay), and the foreign ones it displaces."""
+    """Our default for one uplink and family (None: the foreign one may stay), and the foreign ones it displaces.
+
+    ``shared``: metrics of the shared default, where that is in main.  ``managed``: interfaces whose defaults are ours.
+    """
     way = uplink.way(family)
     memory = state.memory(uplink.name).family(family)
     there = legs(snapshot, family, uplink.index)
-    mine = [leg for leg in there if leg.protocol == snapshot.protocol and leg.metric > max(others.shared, default=0)]
+    mine = [leg for leg in there if leg.protocol == snapshot.protocol and leg.metric > max(shared, default=0)]
     foreign = [leg for leg in there if leg.protocol != snapshot.protocol]
     metric = _metric(uplink.config.metrics, memory, mine)
     if metric is None or way.default is None:
         return (mine[0] if mine and not foreign else None), []
-    taken = {*others.shared, *_occupied(family, snapshot, uplink.index, others.managed)}
+    taken = {*shared, *_occupied(family, snapshot, uplink.index, managed)}
     own = {route.metric for route in foreign}
     metric = next(free for free in count(canonical_metric(family, metric)) if free in own or free not in taken)
     if metric in own:
@@ -146,7 +141,7 @@ def _one(
     return way.default._replace(table=MAIN_TABLE, metric=metric), foreign
 
 
-def _occupied(family: Family, snapshot: Snapshot, index: int, managed: frozenset[int]) -> set[int]:
+def _occupied(family: Family, snapshot: Snapshot, index: int, managed: set[int]) -> set[int]:
     """IPv6 metrics of foreign defaults through other interfaces: ours would become one route with them.
 
     The kernel shows such a route with the protocol of its first leg (tests/netns/test_kernel_routes.py), so one of ours

@@ -195,7 +195,8 @@ def _switched(config: Config, seats: Sequence[Candidate], old: Allotment) -> All
 def _uplink(config: Config, seat: Candidate, allotment: Allotment, around: Inputs) -> Uplink:
     entry = seat.config
     named = bool(config.uplinks) and _names_some(entry)
-    sources = Sources(around.snapshot, _lease(seat, around), around.state.foreign, _turns(seat, around), named)
+    lease = around.lease(seat.link.index) if seat.link else Lease()
+    sources = Sources(around.snapshot, lease, around.state.foreign, _turns(seat, around), named)
     ways = {family: way(family, entry, seat.link, sources) for family in FAMILIES}
     default = ways[Family.IPV4].default or ways[Family.IPV6].default
     metric = entry.metric
@@ -248,7 +249,3 @@ def _turns(seat: Candidate, around: Inputs) -> tuple[tuple[Family, str], ...]:
         return ()
     named = [(family, turns.get(turn_key(seat.name, family))) for family in FAMILIES]
     return tuple([(family, turn.gateway) for family, turn in named if turn])
-
-
-def _lease(seat: Candidate, around: Inputs) -> Lease:
-    return around.lease(seat.link.index) if seat.link else Lease()

@@ -7,21 +7,20 @@ from __future__ import annotations
 
 import time
 
-from mwan_hook.dial import happenings
 from mwan_hook.dial.decide import Clock, decide, key_of, verb_of
 from mwan_hook.dial.values import COMMAND, NETWORKD, DialRequest, Sight, Verb
 from mwan_hook.dial.wanted import Field
 from mwan_hook.machine import dialler
 from mwan_hook.model import BY_US, FAMILIES, Activation, Busy, Family, FamilyState, Phase, Stage, Status, UplinkState
 from mwan_hook.run.scene import dialling_basis
-from mwan_hook.say import attempted, complain, say
+from mwan_hook.say import complain, say
 from mwan_hook.store import chores, dials
 from mwan_hook.store import state as states
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mwan_hook.config import Loaded
-    from mwan_hook.model import Config, Dial, State, Transition, Uplink
+    from mwan_hook.model import Config, Dial, State, Uplink
     from mwan_hook.run.scene import Judged
 
 
@@ -137,16 +136,6 @@ def _remembered(memory: UplinkState, before: UplinkState | None, record: Activat
         if one.status is Status.OFFLINE and before.family(family).status is Status.ONLINE and record.stop_at:
             memory = memory.with_family(family, one._replace(reason=f"{BY_US}{record.reason}"))
     return memory
-
-
-def transitions(found: Judged, before: State, after: State) -> tuple[Transition, ...]:
-    """What hooks and people hear of dialling."""
-    return happenings.transitions(before.dials, after.dials, found.scene.wall)
-
-
-def keep(root: str, before: State, after: State) -> list[str]:
-    """What outlives a boot to the disk; what went wrong."""
-    return attempted(lambda: dials.keep(root, before.dials, after.dials))
 
 
 def line(found: Judged, request: DialRequest) -> str:

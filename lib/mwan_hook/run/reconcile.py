@@ -188,9 +188,10 @@ class Run:
 
             happened += metering.transitions(judged, before, state)
         if state.dials != before.dials:
-            from mwan_hook.run import activation
+            from mwan_hook.dial import happenings
+            from mwan_hook.store import dials
 
-            happened += activation.transitions(judged, before, state)
+            happened += happenings.transitions(before.dials, state.dials, judged.scene.wall)
         if state.drains != before.drains:
             from mwan_hook.run import draining
 
@@ -208,7 +209,8 @@ class Run:
             failed = attempted(lambda: states.save(self.root, state))
             # A failed write below /var must not stop notifications.
             unkept = attempted(lambda: complain(metering.keep(judged, state, now=False))) if state.usage else []
-            unkept += activation.keep(self.root, before, state) if state.dials != before.dials else []
+            if state.dials != before.dials:
+                unkept += attempted(lambda: dials.keep(self.root, before.dials, state.dials))
             self.request = None if failed else self.request  # nothing is asked that is not on record
             state = state._replace(errors=(*errors, *failed, *unkept))
         if happened or state.outbox:

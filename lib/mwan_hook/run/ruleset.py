@@ -5,7 +5,7 @@ from __future__ import annotations
 from mwan_hook.firewall import table
 from mwan_hook.kernel import nft
 from mwan_hook.kernel.lines import spelled
-from mwan_hook.model import Op, Ruleset
+from mwan_hook.model import UNREAD, Op, Ruleset
 from mwan_hook.say import brief, say
 
 TYPE_CHECKING = False
@@ -39,11 +39,12 @@ def settle(judged: Judged, judge: Callable[[Scene], Judged], patience: float) ->
 
 
 def read(seen: Scene, until: float) -> Scene:
-    """The same with what nft(8) says of the table."""
+    """The same with what nft(8) says of the table, as far as that is UNREAD."""
     there = seen.snapshot.firewall
-    if there is None:
+    if there is None or there.listing != UNREAD:
         return seen
-    return seen._replace(snapshot=seen.snapshot._replace(firewall=nft.read(there, until)))
+    there = there._replace(listing=nft.listing(until))
+    return seen._replace(snapshot=seen.snapshot._replace(firewall=there))
 
 
 def _change(judged: Judged) -> Change | None:

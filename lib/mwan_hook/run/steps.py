@@ -70,29 +70,21 @@ def _unmanaged(work: Work) -> str:
 
 def _networkctl(verb: str) -> Callable[[Work], None]:
     def act(work: Work) -> None:
-        _ran(programs.run((NETWORKCTL, verb, work.uplink.interface), TIMEOUT))
+        done = programs.run((NETWORKCTL, verb, work.uplink.interface), TIMEOUT)
+        if done.wrong:
+            raise MwanError(done.wrong)
 
     return act
-
-
-def _ran(done: programs.Ran) -> None:
-    if done.wrong:
-        raise MwanError(done.wrong)
 
 
 def _bounce(work: Work) -> None:
     """What others have there is in a file as long as it is not put back."""
     protocols = {work.loaded.config.routing.protocol}
     kept = interfaces.foreign(work.uplink.index, protocols)
-    _keep(work.root, files.BOUNCED, b"".join(kept))
+    files.replace(files.under(work.root, files.BOUNCED), b"".join(kept), durable=False)
     interfaces.bounce(work.uplink.index)
     _await_carrier(work.uplink.interface)
     _put_back(work.root)
-
-
-def _keep(root: str, name: str, content: bytes) -> None:
-    path = files.under(root, name)
-    files.replace(path, content, durable=False)
 
 
 def _await_carrier(interface: str) -> None:
@@ -127,10 +119,10 @@ def _no_device(work: Work) -> str:
 
 def _replug(work: Work) -> None:
     """Which device is away is in a file as long as it is."""
-    device = usbdevice.of_interface(work.root, work.uplink.interface)
-    _keep(work.root, files.REPLUGGED, device.encode())
+    device, path = usbdevice.of_interface(work.root, work.uplink.interface), files.under(work.root, files.REPLUGGED)
+    files.replace(path, device.encode(), durable=False)
     usbdevice.replug(work.root, device)
-    files.discard(files.under(work.root, files.REPLUGGED))
+    files.discard(path)
 
 
 def _give_back(root: str) -> None:

@@ -184,5 +184,4 @@ def test_a_table_is_read_anew_only_after_some_table_changed(
     known = Firewall(5, "known", ("x",))
     found = nft.look(known)
     assert found == (known if listing == "known" else Firewall(6, listing))
-    read = nft.read(found, 0.0)
-    assert (read == found) is (listing != UNREAD) and len(read.listing) == (64 if listing == UNREAD else len(listing))
+    assert len(nft.listing(0.0)) == (64 if stands else 0)
