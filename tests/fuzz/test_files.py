@@ -131,7 +131,7 @@ KEPT: dict[str, Callable[[str], object]] = {
     files.ALLOTMENT: lambda root: state.load_allotment(root, writes=True),
     files.NOTIFIED: outbox.notified,
     files.USAGE: lambda root: usage.load(root, writes=True),
-    files.MAIL: lambda root: unsent.MAIL.load(root, writes=True),
+    unsent.MAIL.path: lambda root: unsent.MAIL.load(root, writes=True),
     files.HISTORY: history.read,
 }
 

@@ -11,7 +11,6 @@ import pytest
 
 from mwan_hook.notify import unsent
 from mwan_hook.notify.mail import deliver
-from mwan_hook.store import files
 from tests.netns import mail_servers as servers
 from tests.netns.mail_machine import CONFIG, TO, Machine, box, machine, text
 from tests.netns.mail_servers import PASSWORD, USER, Mailbox
@@ -100,7 +99,7 @@ def test_the_book_is_shown_to_people(machine: Machine, box: Mailbox) -> None:
 def test_without_a_recipient_the_timer_does_nothing_and_a_person_is_told(machine: Machine) -> None:
     assert machine.command("--send") == ""
     assert "[mail] to is not set" in machine.command("--test", code=2)
-    assert not (machine.root / files.MAIL).exists()
+    assert not (machine.root / unsent.MAIL.path).exists()
     machine.interrupted(30)
     assert machine.waits and machine.command("--send") == "" and not machine.waits, "mail was switched off"
     assert len(unsent.MAIL.load(str(machine.root), writes=True).ended) == 1

@@ -16,7 +16,6 @@ import pytest
 from mwan_hook.model import Config, Mail
 from mwan_hook.notify import unsent
 from mwan_hook.notify.mail import deliver
-from mwan_hook.store import files
 from tests.lab.measured import MOST, measured
 from tests.netns import mail_servers as servers
 from tests.netns.mail_machine import CONFIG, SLACK, TO, Machine, box, machine, text
@@ -182,7 +181,7 @@ def test_runs_at_once_send_one_mail(machine: Machine, box: Mailbox) -> None:
 def test_a_reboot_between_loses_nothing(machine: Machine, box: Mailbox) -> None:
     machine.interrupted(30)
     deliver.record(str(machine.root), CONFIG, (machine.notice("offline", "fiber", 0, "cable"),))
-    place = machine.root / files.MAIL
+    place = machine.root / unsent.MAIL.path
     book = json.loads(place.read_text())
     ahead = 1e7  # the boot before had been up for longer
     days = 10 + int(time.clock_gettime(time.CLOCK_BOOTTIME) // 86400)  # what began before this boot is no younger
