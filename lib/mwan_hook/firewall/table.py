@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from mwan_hook.firewall import segments, translation
 from mwan_hook.firewall.match import interface, marking
-from mwan_hook.light import NamedTuple
 from mwan_hook.model import UNREAD, Change, Failback, Family, Firewall, Op, Ruleset
 from mwan_hook.routing import priorities
 from mwan_hook.verdict.standing import is_online
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from mwan_hook.firewall.policies import Marked
+    from mwan_hook.firewall.translation import Translation
     from mwan_hook.model import Config, Snapshot, State, Uplink
     from mwan_hook.policy.policies import BoundPolicy
 
@@ -32,16 +32,8 @@ ABSENT = (f"add table {TABLE}", f"delete table {TABLE}")
 
 def translations(config: Config, uplinks: Sequence[Uplink], snapshot: Snapshot) -> tuple[str, ...]:
     """The commands that make the table with nothing but what hangs on no verdict: sources that become ours."""
-    lines = [line for uplink in uplinks for line in translation.rules(config.router, uplink, uplinks, snapshot)]
+    lines = [one.rule for one in translation.translations(config.router, uplinks, snapshot)]
     return _commands({"srcnat": lines}, (), ()) if lines else ()
-
-
-class Translation(NamedTuple):
-    """What becomes translated that was not: a family that leaves by an interface, or one IPv6 network of it."""
-
-    index: int  # type: ignore[assignment]  # not tuple.index
-    family: Family
-    prefix: str = ""
 
 
 def wanted(
@@ -49,8 +41,7 @@ def wanted(
 ) -> tuple[str, ...]:
     """The commands that make the table, or none where nothing needs it.  ``courses``: the policies."""
     rules = _pinning(config, uplinks, state, snapshot) if config.router.pin else {}
-    translated = [line for uplink in uplinks for line in translation.rules(config.router, uplink, uplinks, snapshot)]
-    if translated:
+    if translated := [one.rule for one in translation.translations(config.router, uplinks, snapshot)]:
         rules["srcnat"] = translated
     if dead := deprecated(config, uplinks, state, snapshot):
         from mwan_hook.firewall import advertised
@@ -206,14 +197,8 @@ def added(
     ``known`` is what was read when it was made last.
     """
     stood = set(known.commands) if stands(there, known) else set()
-    found = []
-    for uplink in uplinks:
-        for line in translation.rules(config.router, uplink, uplinks, snapshot) if uplink.present else ():
-            if f"add rule {TABLE} srcnat {line}" not in stood:
-                family = Family.IPV4 if "nfproto ipv4" in line else Family.IPV6
-                prefix = line.partition("ip6 saddr ")[2].partition(" ")[0]
-                found.append(Translation(uplink.index, family, prefix))
-    return tuple(found)
+    present = [one for one in translation.translations(config.router, uplinks, snapshot) if one.index]
+    return tuple([one for one in present if f"add rule {TABLE} srcnat {one.rule}" not in stood])
 
 
 def difference(commands: tuple[str, ...], there: Firewall, known: Firewall) -> tuple[Change, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mwan_hook.addresses import GLOBAL, LOCAL_USE, covers, network, network_of
 from mwan_hook.firewall.match import interface
+from mwan_hook.light import NamedTuple
 from mwan_hook.model import Family, Nat6
 
 TYPE_CHECKING = False
@@ -15,21 +16,35 @@ if TYPE_CHECKING:
 _NETWORKS = (*GLOBAL, *LOCAL_USE)  # how prefixes begin that hosts have
 
 
-def rules(router: Router, uplink: Uplink, uplinks: Sequence[Uplink], snapshot: Snapshot) -> Iterator[str]:
+class Translation(NamedTuple):
+    """A rule that translates, and what: a family that leaves by an interface, or one IPv6 network of it."""
+
+    rule: str
+    index: int  # type: ignore[assignment]  # not tuple.index
+    family: Family
+    prefix: str = ""
+
+
+def translations(router: Router, uplinks: Sequence[Uplink], snapshot: Snapshot) -> list[Translation]:
     """Sources of others become ours; the machine's own keep the address that they have chosen."""
-    own = uplink.config
+    return [one for uplink in uplinks for one in _of(router, uplink, uplinks, snapshot)]
+
+
+def _of(router: Router, uplink: Uplink, uplinks: Sequence[Uplink], snapshot: Snapshot) -> Iterator[Translation]:
+    own, index = uplink.config, uplink.index
     families = router.masquerade if own.masquerade is None else own.masquerade
     nat6 = router.nat6 if own.nat6 is None else own.nat6
-    dev = interface("oif", uplink)
+    dev, foreign = interface("oif", uplink), "fib saddr type != local"
     if Family.IPV4 in families:
-        yield f"{dev} meta nfproto ipv4 fib saddr type != local masquerade"
+        yield Translation(f"{dev} meta nfproto ipv4 {foreign} masquerade", index, Family.IPV4)
     if nat6 is Nat6.PREFIX:
         target = own.nat6_prefix or network_of(uplink.ipv6.addresses)
         for prefix in _inside(uplinks, snapshot) if target else ():
             if not covers(target, prefix):
-                yield f"{dev} ip6 saddr {prefix} fib saddr type != local snat ip6 prefix to {target}"
+                rule = f"{dev} ip6 saddr {prefix} {foreign} snat ip6 prefix to {target}"
+                yield Translation(rule, index, Family.IPV6, prefix)
     elif nat6 is Nat6.MASQUERADE or Family.IPV6 in families:
-        yield f"{dev} meta nfproto ipv6 fib saddr type != local masquerade"
+        yield Translation(f"{dev} meta nfproto ipv6 {foreign} masquerade", index, Family.IPV6)
 
 
 def _inside(uplinks: Sequence[Uplink], snapshot: Snapshot) -> list[str]:

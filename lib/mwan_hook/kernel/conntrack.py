@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
     from typing import Any
 
-    from mwan_hook.firewall.table import Translation
+    from mwan_hook.firewall.translation import Translation
 
 SEEN_REPLY = 1 << 1  # IPS_SEEN_REPLY of linux/netfilter/nf_conntrack_common.h
 NAMES = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmpv6"}  # what pyroute2 can name an entry of

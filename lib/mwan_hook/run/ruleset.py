@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from mwan_hook.firewall.table import Translation
+    from mwan_hook.firewall.translation import Translation
     from mwan_hook.model import Change, Firewall
     from mwan_hook.run.scene import Judged, Scene
 

@@ -329,4 +329,5 @@ def test_of_prefix_translation_the_networks_that_it_is_for_are_told() -> None:
     seen = seen._replace(addresses=(*seen.addresses, lan))
     config = b.config(b.uplink("fiber"))._replace(router=Router(nat6=Nat6.PREFIX))
     [one] = table.added(config, bound(config, seen, State()).uplinks, seen, Firewall(), Firewall())
-    assert one == table.Translation(b.NAMES["fiber"], Family.IPV6, "2001:db8:77::/64")
+    assert one[1:] == (b.NAMES["fiber"], Family.IPV6, "2001:db8:77::/64")
+    assert " 2001:db8:77::/64 " in one.rule
