@@ -325,6 +325,13 @@ def test_a_first_rule_without_a_default_or_with_a_selector_takes_nothing_away() 
     assert codes(rules(case(), AnyRule(V4, 500, table=100), tables={100: pieces})) == ["rule-first"]
 
 
+def test_a_first_rule_with_a_default_for_some_sources_alone_takes_nothing_away() -> None:
+    six, all_of_them = case(families=(V6,)), RouteEntry(Route(V6, 100), (Leg(9),))
+    some = RouteEntry(Route(V6, 100, from_="2001:db8:7::/48"), (Leg(9),))
+    assert codes(rules(six, AnyRule(V6, 500, table=100), tables={100: (all_of_them,)})) == ["rule-first"]
+    assert rules(six, AnyRule(V6, 500, table=100), tables={100: (some,)}) == []
+
+
 @pytest.mark.parametrize(
     "selector",
     [
@@ -436,6 +443,8 @@ def test_a_default_in_pieces_is_told_while_mains_routes_come_first() -> None:
     assert defaults(case(main_first=False), MAIN_TABLE, *pieces) == []
     whole = RouteEntry(Route(V6, MAIN_TABLE, "2000::/3"), (Leg(9),))
     assert codes(defaults(case(families=(V6,)), MAIN_TABLE, whole, family=V6)) == ["split-default"]
+    some = RouteEntry(whole.route._replace(from_="2001:db8:7::/48"), whole.legs)
+    assert defaults(case(families=(V6,)), MAIN_TABLE, some, family=V6) == []
 
 
 SERVER = Route(V4, MAIN_TABLE, "93.184.216.34/32", nexthops=(Nexthop(3, "192.168.3.1"),))

@@ -36,7 +36,8 @@ def _split(
     case: Case, family: Family, entries: Sequence[RouteEntry], devices: Mapping[int, Device]
 ) -> Iterator[Finding]:
     """Two halves of everything in main, as OpenVPN's redirect-gateway makes them, come before any default."""
-    halves = [one for one in entries if one.length and one.route.kind == "unicast" and one.route.protocol not in BY]
+    foreign = [one for one in entries if one.route.protocol not in BY and not one.route.from_]
+    halves = [one for one in foreign if one.length and one.route.kind == "unicast"]
     if not halves or not has_default(halves):
         return
     if not (case.config.routing.main_first or case.config.routing.default_table == MAIN_TABLE):

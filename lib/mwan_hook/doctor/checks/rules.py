@@ -71,7 +71,8 @@ def _selects(rule: AnyRule) -> bool:
 
 
 def has_default(entries: Sequence[RouteEntry]) -> bool:
-    """Whether the routes lead anywhere."""
+    """Whether the routes lead anywhere, from any source."""
+    entries = [one for one in entries if not one.route.from_]
     if any(not one.length for one in entries):
         return True
     halves = {one.route.dst for one in entries if one.length == 1}
