@@ -7,14 +7,15 @@ import subprocess
 import sys
 import time
 from _socket import SO_RCVBUF, SOL_SOCKET, socket
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from mwan_hook.kernel import bulk, copywords, netlink, watch, write
 from mwan_hook.kernel.copies import CanonicalRoutes, Copier, collect
+from mwan_hook.kernel.dumps import request
 from mwan_hook.kernel.reader import Reader
 from mwan_hook.kernel.rereader import Rereader
-from mwan_hook.model import DEFAULT, PROTOCOL, Change, Copies, CopyRoutes, Family, Op, Route
+from mwan_hook.model import DEFAULT, MAIN_TABLE, PROTOCOL, Change, Copies, CopyRoutes, Family, Op, Route
 from mwan_hook.routing import words
 
 
@@ -119,6 +120,35 @@ def changed_while_read(family: Family, table: int, line: str) -> list[int]:
     return found
 
 
+def beside_defaults(turn: Sequence[str], between: str = "") -> tuple[list[object], list[object], int, int]:
+    """What a reader of all of main and another tell of its IPv6 routes beside the copies, after lines for ip(8).
+
+    Then how many routes the first one finds to copy, where one more line is done before, and how often it read main.
+    """
+    subprocess.run(["ip", "-6", "-batch", "-"], input="\n".join(turn) + "\n", text=True, check=True)
+    reader, whole = Rereader(PROTOCOL), request(Family.IPV6, MAIN_TABLE)
+    asked: list[bytes] = []
+    read = reader._read
+
+    def noting(sock: socket, kind: int, body: bytes, watch: socket | None = None) -> Iterator[bytes]:
+        asked.append(body)
+        return read(sock, kind, body, watch)
+
+    reader._read = noting  # type: ignore[method-assign]
+    with reader, Reader(PROTOCOL) as other:
+        told, right = (_beside_defaults(one) for one in (reader, other))
+        if between:
+            subprocess.run(["ip", "-6", *between.split()], check=True)
+        routes = reader.whole(Family.IPV6, MAIN_TABLE, _all_kinds)
+    return told, right, sum(map(len, routes)), asked.count(whole)
+
+
+def _beside_defaults(reader: Reader) -> list[object]:
+    found = [reader.defaults_of_main(Family.IPV6, reader.links()), reader.pieces_of_main(Family.IPV6)]
+    found += [reader.claims(Family.IPV6), reader.brought(Family.IPV6)]
+    return [*map(set, found), set(reader.blocked()), set(reader.networks())]
+
+
 def strewn(family: Family, turns: Sequence[tuple[Sequence[str], Sequence[int]]]) -> list[list[int]]:
     """After each turn of lines for ip(8) the tables, but for those known, in which one reader finds routes of ours."""
     reader, told = Rereader(PROTOCOL), []
@@ -179,6 +209,7 @@ CALLS: dict[str, Callable[..., Any]] = {
         unfiltered,
         stale,
         changed_while_read,
+        beside_defaults,
         strewn,
         lines,
         send,

@@ -11,6 +11,7 @@ from tests.netns.test_kernel import BOTH, GATEWAYS, Bed
 
 MANY = 900
 UNIT, OTHERS = 1001, 1002
+V6 = Family.IPV6
 
 
 @pytest.fixture
@@ -157,6 +158,34 @@ def test_defaults_of_ipv6_are_searched_for_once_in_a_large_main(bed: Bed, filled
     large = filled == MANY
     assert [same for _, same, *_ in told] == [False, large, False, large]
     assert [count for *_, count in told] == [1, 1, 2, 2]
+
+
+BESIDE = (
+    *(f"route add default via {GATEWAYS[Family.IPV6][1]} dev wan2 metric {metric}" for metric in (8, 9)),
+    *(f"route add {half} via {GATEWAYS[Family.IPV6][0]} dev wan1 proto static" for half in ("2000::/4", "3000::/4")),
+    f"route add 2001:db8:ee::/48 via {GATEWAYS[Family.IPV6][0]} dev wan1 proto ra",
+    f"route add 2001:db8:ef::/48 via {GATEWAYS[Family.IPV6][0]} dev wan1 proto dhcp",
+    f"route add 2000::/5 via {GATEWAYS[Family.IPV6][0]} dev wan1 proto ra",
+    "route add unreachable 2001:db8:f00::/56 proto dhcp",
+)
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+def test_what_else_is_asked_of_a_large_main_is_found_in_what_is_copied(bed: Bed, mixed: bool) -> None:
+    """Main is read once, for its defaults, wide routes, what others brought, networks, and the copies."""
+    main = [f"{line} mtu {1300 + n % 2}" if mixed and n % 3 else line for n, line in enumerate(many(V6, MAIN_TABLE))]
+    told, right, count, read = bed.call("beside_defaults", [*main, *BESIDE])
+    assert told == right
+    assert [len(one) for one in told] == [2, 2, 1, 2, 1, 6]
+    assert (count >= MANY + len(BESIDE), read) == (True, 1)
+
+
+def test_news_after_the_search_for_defaults_has_main_read_for_the_copies(bed: Bed) -> None:
+    counts: list[tuple[int, int]] = []
+    for between in ("", "route add 2001:db8:77::/48 dev wan2"):
+        *_, count, read = bed.call("beside_defaults", [] if counts else [*many(V6, MAIN_TABLE), *BESIDE], between)
+        counts.append((count, read))
+    assert counts == [(counts[0][0], 1), (counts[0][0] + 1, 2)]
 
 
 @BOTH

@@ -107,6 +107,7 @@ def test_a_value_is_that_of_typing(x: int, y: int) -> None:
     assert ours == (x, y) == theirs
     assert hash(ours) == hash(theirs)
     assert LightPoint(x) == (x, 2)
+    assert LightPoint._make(iter((x, y))) == ours and type(LightPoint._make((x, y))) is LightPoint
     assert ours._replace(x=y) == (y, y) == theirs._replace(x=y)
     assert ours._asdict() == theirs._asdict() and repr(ours) == repr(theirs).replace("Heavy", "Light")
     assert pickle.loads(pickle.dumps(ours)) == ours and type(copy.deepcopy(ours)) is LightPoint

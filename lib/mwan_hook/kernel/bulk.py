@@ -44,14 +44,14 @@ def send(messages: Sequence[bytes]) -> Refusals:
 def _send(sock: socket, messages: Sequence[bytes], positions: Sequence[int]) -> Refusals:
     refused: Refusals = {}
     for chosen in _parted(messages, positions):
-        sock.send(numbered([messages[position] for position in chosen]))
+        sock.send(numbered([*map(messages.__getitem__, chosen)]))
         refused.update((chosen[place], reason) for place, reason in _answers(sock).items())
     return refused
 
 
 def _parted(messages: Sequence[bytes], positions: Sequence[int]) -> list[Sequence[int]]:
     """Positions of what goes into a buffer each, one message at least."""
-    lengths = [len(messages[position]) for position in positions]
+    lengths = [*map(len, map(messages.__getitem__, positions))]
     if sum(lengths) <= CHUNK:
         return [positions] if positions else []
     from _bisect import bisect_right  # here, because an event has no need of them

@@ -24,6 +24,7 @@ _PIECE, _TAIL = 4, 4
 _CLEARED = (4, PROTOCOL, 9, 10, 11, 16, 17, 18, 19)  # and the table, flags that are not the nexthop's, RTA_TABLE
 _ODD = frozenset((wire.RTA_MULTIPATH, wire.RTA_NH_ID))  # take more than cutting
 _ONLINK_ALONE = bytes(flags & wire.RTNH_F_ONLINK for flags in range(256))
+_NEAR = 16  # bytes that are sooner moved by columns than one by one
 _LIVING = bytes(flags for flags in range(256) if not flags & wire.RTNH_F_DEAD)
 
 
@@ -166,9 +167,14 @@ def _cut(data: bytes, shape: _Shape) -> list[bytes]:
     for place in _CLEARED:
         patched[body + place :: size] = zeros
     patched[body + FLAGS :: size] = data[body + FLAGS :: size].translate(_ONLINK_ALONE)
+    cut, resume, end = shape.cut, shape.resume, shape.end
+    if end - resume <= _NEAR:  # what follows the age is drawn over it, so that each route is one slice
+        for place in range(resume, end):
+            patched[place - resume + cut :: size] = data[place::size]
+        cut, resume = cut + end - resume, end
     clean = bytes(patched)
     starts = range(body, len(clean), size)
-    cut, resume, end = shape.cut - body, shape.resume - body, shape.end - body
-    if cut == end:
+    cut, resume, end = cut - body, resume - body, end - body
+    if resume == end:
         return [clean[start : start + cut] for start in starts]
     return [clean[start : start + cut] + clean[start + resume : start + end] for start in starts]

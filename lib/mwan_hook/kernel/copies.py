@@ -86,15 +86,7 @@ class Copier:
         for home in homes:
             source = self._with_home(source, family, home, index)
         all_kinds = partial(collect, protocol=self._reader.protocol, oif=0, defaults=True, disguised=0)
-        have = self._reader.whole(family, table, all_kinds)
-        there = set(have.ours)
-        if not there.issuperset(source.others):
-            from mwan_hook.kernel import copydiff
-
-            return copydiff.difference(family, table, source, have, self._reader.protocol)
-        unwanted = there.difference(source.others)
-        extra = canonical.decoded(sorted(unwanted.difference(source.dead)), table, self._reader.protocol)
-        return Copies(family, table, extra=extra, kept=len(there) - len(unwanted))
+        return self._reader.compared(family, table, source, self._reader.whole(family, table, all_kinds), _difference)
 
     def _source(self, family: Family, index: int) -> CanonicalRoutes:
         sort = partial(collect, protocol=self._reader.protocol, defaults=False)
@@ -113,3 +105,14 @@ class Copier:
         from mwan_hook.kernel import copydiff
 
         return copydiff.beside(source, more)
+
+
+def _difference(family: Family, table: int, source: CanonicalRoutes, have: CanonicalRoutes, protocol: int) -> Copies:
+    there = set(have.ours)
+    if not there.issuperset(source.others):
+        from mwan_hook.kernel import copydiff
+
+        return copydiff.difference(family, table, source, have, protocol)
+    unwanted = there.difference(source.others)
+    extra = canonical.decoded(sorted(unwanted.difference(source.dead)), table, protocol)
+    return Copies(family, table, extra=extra, kept=len(there) - len(unwanted))

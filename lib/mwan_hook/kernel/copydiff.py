@@ -24,6 +24,8 @@ _APPEND = wire.NLM_F_CREATE | wire.NLM_F_APPEND
 _REPLACE = wire.NLM_F_CREATE | wire.NLM_F_REPLACE
 _PLACED = (20, 21, 32, 33, 34, 35)  # in a message: what a writer puts into struct rtmsg and RTA_TABLE
 _AT_ONCE = 400  # messages: what is larger is fresh memory of the kernel's
+_SCOPE, _ADDRESS = 6, 20  # in a canonical route
+_OF_ADDRESS = slice(4, None)  # in what :func:`destinations` gives
 _IPV6_GATEWAY = b"\x14\0\x05\0"  # header of RTA_GATEWAY
 
 
@@ -32,13 +34,13 @@ def difference(family: Family, table: int, source: CanonicalRoutes, have: Canoni
 
     A foreign IPv6 route in the table would become one multipath route with ours, so its place is left alone.
     """
-    others, there = [*dict.fromkeys(source.others)], set(have.ours)
-    places = destinations(others)
-    several = repeated(places)
+    alone, beside = _at_one_address(source.others)
+    several = repeated(beside)
     if family is Family.IPV6 and several:
-        others, several = merged(others, places, several)
-    missing = [route for route in others if route not in there]
-    kept, extra = len(others) - len(missing), sorted(there.difference(others, source.dead))
+        beside, several = merged(beside, several)
+    others, there = [*alone, *beside], set(have.ours)
+    missing = [route for route in others if route not in there] if there else others
+    kept, extra = len(others) - len(missing), sorted(there.difference(others, source.dead)) if there else []
     if have.others and family is Family.IPV6:
         taken = set(map(key, (*have.others, *have.dead)))
         missing = [route for route in missing if key(route) not in taken]
@@ -70,18 +72,21 @@ def _added(
     beside = several.union(destinations((*have.ours, *have.others, *have.dead)))
     if beside:
         append = canonical.writer(table, protocol, _APPEND)
-        for number, place in enumerate(destinations(missing)):
-            if place in beside:
+        addresses = {place[_OF_ADDRESS] for place in beside}
+        for number, address in enumerate(_addresses(missing)):
+            if address in addresses and destinations(missing[number : number + 1])[0] in beside:
                 made[number] = append(missing[number])
     return tuple(made)
 
 
 def messages(routes: Sequence[bytes], table: int, protocol: int, flags: int) -> list[bytes]:
     """What :func:`canonical.writer` makes of each of many, by columns of those that have one length."""
+    head, lengths = canonical.writer(table, protocol, flags), {*map(len, routes)}
+    if len(lengths) == 1:
+        return _columns(routes, head(routes[0]))
     by_length: dict[int, list[bytes]] = defaultdict(list)
     for route in routes:
         by_length[len(route)].append(route)
-    head = canonical.writer(table, protocol, flags)
     made = {length: iter(_columns(same, head(same[0]))) for length, same in by_length.items()}
     return [next(made[len(route)]) for route in routes]
 
@@ -100,11 +105,12 @@ def _columns(routes: Sequence[bytes], first: bytes) -> list[bytes]:
     return found
 
 
-def merged(routes: list[bytes], places: list[bytes], several: set[bytes]) -> tuple[list[bytes], set[bytes]]:
+def merged(routes: Sequence[bytes], several: set[bytes]) -> tuple[list[bytes], set[bytes]]:
     """IPv6: routes with a gateway and one key are one multipath route, as soon as a program puts them in.
 
-    ``places``: their destinations, and ``several``: those that are there more than once, which are given back as well.
+    ``several``: destinations that are there more than once, which are given back as well.
     """
+    places = destinations(routes)
     by_key: dict[object, list[bytes]] = {}
     for route in [route for route, place in zip(routes, places, strict=True) if place in several]:
         by_key.setdefault(key(route), []).append(route)
@@ -114,7 +120,7 @@ def merged(routes: list[bytes], places: list[bytes], several: set[bytes]) -> tup
         joined += [route for route in same if route not in with_gateway]
         joined += [join(with_gateway)] if len(with_gateway) > 1 else with_gateway
     alone = [route for route, place in zip(routes, places, strict=True) if place not in several]
-    return [*alone, *joined], repeated(destinations(joined))
+    return [*alone, *joined], repeated(joined)
 
 
 def _replaceable(
@@ -140,12 +146,22 @@ def _replaceable(
 def _connected_first(family: Family, routes: list[bytes]) -> list[bytes]:
     """A gateway must be reachable before a route leads there: IPv4's widest scopes last, IPv6's gateways."""
     if family is Family.IPV4:
-        return [
-            route for scope in sorted({one[6] for one in routes}, reverse=True) for route in routes if route[6] == scope
-        ]
-    if _IPV6_GATEWAY not in b"".join(routes):
-        return routes
-    return sorted(routes, key=_has_gateway_header)
+        scopes = sorted({route[_SCOPE] for route in routes}, reverse=True)
+        one = len(scopes) == 1
+        return routes if one else [route for scope in scopes for route in routes if route[_SCOPE] == scope]
+    return sorted(routes, key=_has_gateway_header) if _any_gateway(routes) else routes
+
+
+def _any_gateway(routes: Sequence[bytes]) -> bool:
+    """Whether one may have a gateway: the header stands where an attribute may begin, at a multiple of four."""
+    for at in range(0, len(routes), _AT_ONCE):
+        some = b"".join(routes[at : at + _AT_ONCE])
+        place = some.find(_IPV6_GATEWAY)
+        while place & 3 and place > 0:
+            place = some.find(_IPV6_GATEWAY, place + 1)
+        if place >= 0:
+            return True
+    return False
 
 
 def _has_gateway_header(route: bytes) -> bool:
@@ -154,16 +170,34 @@ def _has_gateway_header(route: bytes) -> bool:
 
 def destinations(routes: Sequence[bytes]) -> list[bytes]:
     """Family, prefix lengths, tos and destination of each: the kernel puts that right behind the table."""
-    end = 40 if routes and routes[0][0] == AF_INET6 else 28
-    return [route[:4] + route[20:end] for route in routes]
+    end = _end_of_address(routes)
+    return [route[:4] + route[_ADDRESS:end] for route in routes]
 
 
-def repeated(places: list[bytes]) -> set[bytes]:
-    """What is there more than once."""
-    counted = tally(places)
-    if len(counted) == len(places):
-        return set()
-    return {place for place, number in counted.items() if number > 1}
+def repeated(routes: Sequence[bytes]) -> set[bytes]:
+    """Destinations that are there more than once."""
+    return {place for place, number in tally(destinations(routes)).items() if number > 1}
+
+
+def _at_one_address(routes: Sequence[bytes]) -> tuple[Sequence[bytes], list[bytes]]:
+    """Routes whose address no other has, so that they need no closer look, and each of the others once."""
+    addresses = _addresses(routes)
+    if len({*addresses}) == len(routes):
+        return routes, []
+    shared = {address for address, number in tally(addresses).items() if number > 1}
+    alone = [route for route, address in zip(routes, addresses, strict=True) if address not in shared]
+    beside = [route for route, address in zip(routes, addresses, strict=True) if address in shared]
+    return alone, [*dict.fromkeys(beside)]
+
+
+def _addresses(routes: Sequence[bytes]) -> list[bytes]:
+    """The address of each destination, without its length."""
+    place = slice(_ADDRESS, _end_of_address(routes))
+    return [route[place] for route in routes]
+
+
+def _end_of_address(routes: Sequence[bytes]) -> int:
+    return 40 if routes and routes[0][0] == AF_INET6 else 28
 
 
 def key(route: bytes) -> tuple[bytes, bytes, bytes, bytes]:

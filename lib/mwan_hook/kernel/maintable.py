@@ -28,6 +28,7 @@ _EXT_MASK = frames.number(29, 1 << 3)  # IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS
 _DST_LEN, _SRC_LEN, _PROTOCOL, _KIND = 17, 18, 21, 23  # offsets in a message
 _RTPROT_KERNEL, _RTPROT_RA, _RTPROT_DHCP, _RTN_UNREACHABLE = 2, 9, 16, 7
 _FROM_OUTSIDE = frozenset((_RTPROT_RA, _RTPROT_DHCP))
+NOTED = bytes((_RTPROT_KERNEL, *_FROM_OUTSIDE))  # whose routes are asked for, beside the wide ones
 
 
 class MainTable(Dumps):
@@ -149,10 +150,14 @@ class MainTable(Dumps):
                     return self._defaults6_by_link(links, dead)
         finally:
             sock.close()
-        self._read6, self._all6 = split(buffers), True
-        self._pieces[Family.IPV6] = [message for message in self._read6 if 0 < message[_DST_LEN] <= PIECE]
-        self._brought[Family.IPV6] = list(filter(_is_brought, self._read6))
-        return [message for message in self._read6 if not message[17]]
+        return self._defaults6_among(split(buffers))
+
+    def _defaults6_among(self, read: list[bytes]) -> list[bytes]:
+        """Main's IPv6 defaults, of ``read``: all of its routes that others may ask for."""
+        self._read6, self._all6 = read, True
+        self._pieces[Family.IPV6] = [message for message in read if 0 < message[_DST_LEN] <= PIECE]
+        self._brought[Family.IPV6] = list(filter(_is_brought, read))
+        return [message for message in read if not message[_DST_LEN]]
 
     def _defaults6_by_link(self, links: Iterable[Link], dead: bool) -> list[bytes]:
         """Defaults through each device, without ``dead`` through each that has an address to send from.

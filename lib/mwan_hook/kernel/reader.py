@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from mwan_hook.kernel.copies import CanonicalRoutes
+    from mwan_hook.model import Copies
 
+    Compare = Callable[[Family, int, CanonicalRoutes, CanonicalRoutes, int], Copies]
     T = TypeVar("T")
 
 MOST = 64  # routes of one uplink that may be of tunnels
@@ -154,6 +156,12 @@ class Reader(MainTable):
     def whole(self, family: Family, table: int, use: Callable[[Iterable[bytes]], CanonicalRoutes]) -> CanonicalRoutes:
         """What ``use`` makes of a table that is compared with another; it may have thousands of routes."""
         return self.routes(family, table, use)
+
+    def compared(
+        self, family: Family, table: int, source: CanonicalRoutes, have: CanonicalRoutes, compare: Compare
+    ) -> Copies:
+        """What ``compare`` makes of main's routes and those of a table."""
+        return compare(family, table, source, have, self.protocol)
 
 
 def _narrowest(message: bytes) -> int:

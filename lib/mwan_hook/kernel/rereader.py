@@ -6,7 +6,9 @@ tables are right, what follows from verdicts does not touch them.  Imported only
 
 from __future__ import annotations
 
-from mwan_hook.kernel import netlink, watch
+from mwan_hook.kernel import frames, netlink, watch, wire
+from mwan_hook.kernel.dumps import request
+from mwan_hook.kernel.maintable import NOTED, PIECE
 from mwan_hook.kernel.reader import Reader
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import MAIN_TABLE, Family
@@ -18,8 +20,10 @@ if TYPE_CHECKING:
     from typing import Self
 
     from mwan_hook.kernel.copies import CanonicalRoutes
-    from mwan_hook.model import Link, Route
+    from mwan_hook.kernel.reader import Compare
+    from mwan_hook.model import Copies, Link, Route
 
+_WIDE = bytes(range(PIECE + 1))  # lengths of prefixes
 FEW = 500  # routes that are sooner read again than listened to
 
 
@@ -29,11 +33,13 @@ class _Kept(NamedTuple):
     watch: socket
     routes: list[CanonicalRoutes]
     defaults: list[tuple[Route, ...]]
+    unsorted: list[bytes]  # buffers that were read for the defaults
 
     def forget(self) -> None:
         """Have it read again."""
         self.routes.clear()
         self.defaults.clear()
+        self.unsorted.clear()
 
 
 class Rereader(Reader):
@@ -42,6 +48,7 @@ class Rereader(Reader):
     def __init__(self, protocol: int) -> None:
         super().__init__(protocol)
         self._kept: dict[tuple[Family, int], _Kept] = {}
+        self._compared: dict[tuple[Family, int], tuple[CanonicalRoutes, CanonicalRoutes, Copies]] = {}
         self._beside = watch.beside()
         self._doubtful = False  # what this look reads: the kernel tells of a nexthop object before its routes go
         self._searched: dict[Family, set[int]] = {}
@@ -66,11 +73,22 @@ class Rereader(Reader):
         kept = self._unchanged(family, table)
         if kept.routes:
             return kept.routes[0]
-        found = super().whole(family, table, use)
+        found = use(kept.unsorted) if kept.unsorted else super().whole(family, table, use)
+        kept.unsorted.clear()
         kept.routes.append(found)
         if sum(map(len, found)) < FEW:
             self._kept.pop((family, table)).watch.close()
         return found
+
+    def compared(
+        self, family: Family, table: int, source: CanonicalRoutes, have: CanonicalRoutes, compare: Compare
+    ) -> Copies:
+        """What was made of the same two before."""
+        known = self._compared.get((family, table))
+        if not (known and known[0] is source and known[1] is have):
+            known = source, have, super().compared(family, table, source, have, compare)
+            self._compared[family, table] = known
+        return known[2]
 
     def defaults_of_main(self, family: Family, links: Iterable[Link] = (), dead: bool = False) -> tuple[Route, ...]:
         """Main's defaults, IPv6's kept with all that the search has come past; IPv4's cost next to nothing."""
@@ -78,9 +96,16 @@ class Rereader(Reader):
             return super().defaults_of_main(family, links, dead)
         kept = self._unchanged(family, MAIN_TABLE)
         if not kept.defaults:
-            self._through.clear()
             kept.defaults.append(super().defaults_of_main(family, links))
         return kept.defaults[0]
+
+    def _defaults6(self, links: Iterable[Link], dead: bool, last: bool) -> list[bytes]:
+        """Main's IPv6 defaults, of all of its routes: the copies are made of the same buffers, so it is read once."""
+        if dead:
+            return super()._defaults6(links, dead, last)
+        buffers = self._dump(wire.RTM_GETROUTE, request(Family.IPV6, MAIN_TABLE), _checked)
+        self._kept[Family.IPV6, MAIN_TABLE].unsorted[:] = buffers
+        return self._defaults6_among([message for buffer in buffers for message in _noted(buffer)])
 
     def ours_anywhere(self, family: Family, but: Iterable[int] = ()) -> tuple[Route, ...]:
         """Our routes of all tables once, then of those in which something was found and those left out."""
@@ -97,7 +122,7 @@ class Rereader(Reader):
         """What was made of a table that is as it was."""
         place = family, table
         if place not in self._kept:
-            self._kept[place] = _Kept(watch.table(family, table), [], [])
+            self._kept[place] = _Kept(watch.table(family, table), [], [], [])
         kept = self._kept[place]
         if netlink.any_change((self._beside,)):
             self._forget()
@@ -109,3 +134,22 @@ class Rereader(Reader):
     def _forget(self) -> None:
         for kept in self._kept.values():
             kept.forget()
+
+
+def _checked(buffers: Iterable[bytes]) -> list[bytes]:
+    return [frames.checked(buffer) for buffer in buffers]
+
+
+def _noted(buffer: bytes) -> list[bytes]:
+    """The messages that others than the copies may ask for: wide routes, and those that no program of routes made."""
+    step = frames.stride(buffer)
+    if step:
+        lengths, protocols = buffer[wire.HEADER + wire.LENGTH :: step], buffer[wire.HEADER + wire.PROTOCOL :: step]
+        count = len(lengths)
+        if len(lengths.translate(None, _WIDE)) == count == len(protocols.translate(None, NOTED)):
+            return []
+    return [message for message in frames.messages(buffer) if _is_noted(message)]
+
+
+def _is_noted(message: bytes) -> bool:
+    return message[wire.HEADER + wire.LENGTH] <= PIECE or message[wire.HEADER + wire.PROTOCOL] in NOTED

@@ -95,7 +95,10 @@ def _tables(desired: Desired, snapshot: Snapshot) -> _Diff:
     for copies in snapshot.copies:
         fixed = _routes(wanted.pop((copies.family, copies.table), ()), copies.extra)
         for op, raws in ((Op.ADD, copies.add), (Op.REPLACE, copies.replace)):
-            all_of_them.put.extend([Change(op, raw, copies.table, copies.family) for raw in raws])
+            if raws:  # thousands, so by columns
+                number = len(raws)
+                values = zip([op] * number, raws, [copies.table] * number, [copies.family] * number, strict=True)
+                all_of_them.put.extend(map(Change._make, values))
         all_of_them.put.extend(fixed.put)
         all_of_them.drop.extend(fixed.drop)
     for routes in wanted.values():

@@ -14,6 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from mwan_hook.model import Change
     from mwan_hook.run.reconcile import Run
     from mwan_hook.run.scene import Judged, ProbedRound
 
@@ -101,7 +102,9 @@ def _on_record(stored: State, judged: State) -> State:
 
 def _applied(judged: Judged) -> tuple[str, ...]:
     """Make the changes of routes and the like, and print each as the line that an operator could have typed."""
-    changes = [change for change in judged.changes if not isinstance(change.what, Ruleset)]
+    changes: Sequence[Change] = judged.changes
+    if judged.scene.snapshot.firewall:
+        changes = [change for change in changes if not isinstance(change.what, Ruleset)]
     lines = list(brief(f"[#] {line}" for line in shortened(judged.scene.snapshot.links, changes)))
     errors = write.apply(changes)
     say(lines)
