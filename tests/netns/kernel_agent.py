@@ -171,16 +171,16 @@ def send(messages: Sequence[bytes]) -> dict[int, tuple[int, str]]:
     return bulk.send(messages)
 
 
-def send_cramped(messages: Sequence[bytes]) -> dict[int, tuple[int, str]]:
-    """The same by a socket that holds few answers, as where net.core.rmem_max was made small."""
+def send_cramped(messages: Sequence[bytes], size: int, room: int) -> dict[int, tuple[int, str]]:
+    """The same by a socket that holds few answers, as where net.core.rmem_max is small, until room is made for them."""
     connect = netlink.connect
 
     def small(groups: int = 0, protocol: int = netlink.NETLINK_ROUTE) -> socket:
         sock = connect(groups, protocol)
-        sock.setsockopt(SOL_SOCKET, SO_RCVBUF, 4096)
+        sock.setsockopt(SOL_SOCKET, SO_RCVBUF, size)
         return sock
 
-    netlink.connect = small
+    netlink.connect, bulk.ROOM = small, room
     return bulk.send(messages)
 
 

@@ -8,13 +8,14 @@ from errno import EEXIST, EINVAL, ENETUNREACH, ENODEV
 
 import pytest
 
-from mwan_hook.kernel import build, wire
+from mwan_hook.kernel import build, bulk, wire
 from mwan_hook.model import Family, Route
 from tests.lab import Lab
 from tests.netns.kernel import hop
 from tests.netns.test_kernel import Bed
 
 ABSENT, TABLE = 9999, 1001
+USUAL = 212992 // 2  # net.core.rmem_default, which the kernel doubles
 SHORT = Route(Family.IPV4, TABLE)
 LONG = SHORT._replace(metric=7, mtu=1400)
 
@@ -68,11 +69,18 @@ def test_each_refusal_is_of_the_message_that_was_refused(
 
 def test_refusals_that_a_small_socket_cannot_hold_do_not_stop_the_rest(bed: Bed) -> None:
     bad: Sequence[bytes] = [message(number, ABSENT) for number in range(300)]
-    found = bed.call("send_cramped", [*bad, *(message(number, bed.one) for number in range(300, 400))])
+    found = bed.call("send_cramped", [*bad, *(message(number, bed.one) for number in range(300, 400))], 4096, 2048)
     assert 0 < len(found) < len(bad)
     assert {code for code, _ in found.values()} == {ENODEV}
     assert max(found) < len(bad)
     assert len(bed.routes(Family.IPV4, TABLE)) == 100
+
+
+def test_where_room_is_made_no_refusal_is_lost(bed: Bed) -> None:
+    """A socket of the usual size does not hold those of a large buffer."""
+    bad = [message(number, ABSENT) for number in range(2000)]
+    lost, found = (bed.call("send_cramped", bad, USUAL, room) for room in (USUAL, bulk.ROOM))
+    assert len(lost) < len(found) == len(bad)
 
 
 def test_a_gateway_may_become_reachable_by_what_comes_later(bed: Bed) -> None:

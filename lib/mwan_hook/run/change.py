@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mwan_hook.kernel import write
 from mwan_hook.kernel.lines import shortened
+from mwan_hook.light import partial
 from mwan_hook.machine import names
 from mwan_hook.model import Ruleset, State, Sysctl
 from mwan_hook.run import judge
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 IMPATIENCE = 2.0  # seconds that nft(8) gets while probes wait ...
 PATIENCE = 8.0  # ... and at the end of the run: both together are as long as other runs wait for the lock
+MANY = 500  # changes that this run had better not hear of itself
 PASSES = 4  # looks after changes, until nothing is left to do
 
 
@@ -30,7 +32,7 @@ def settle(run: Run, judged: Judged, rounds: Sequence[ProbedRound]) -> tuple[Jud
     for _ in range(PASSES):
         if not (judged.changes or run.table_due(judged)):
             break
-        errors = _applied(judged)
+        errors = run.unheard(partial(_applied, judged)) if len(judged.changes) > MANY else _applied(judged)
         complaints += _rule_set(run, judged, rounds) if run.table_due(judged) else []
         run.last, run.reader = None, None if _moves_the_dead(judged) else run.reader
         tried, judged = judged.changes, run.judged(rounds)

@@ -16,11 +16,14 @@ from mwan_hook.store import state as states
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from _socket import socket
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import TypeVar
 
     from mwan_hook.config import Loaded
     from mwan_hook.dial.values import DialRequest
     from mwan_hook.kernel.reader import Reader
+
+    T = TypeVar("T")
 
 SAID_TWICE = 4.0  # seconds after which hosts hear again what has changed
 
@@ -163,6 +166,15 @@ class Run:
             return look.to_write(self.root, self.loaded, memory)
         self.reader = (same and self.reader) or look.rereader(self.loaded)
         return look.again(self.reader, self.root, self.loaded, memory)
+
+    def unheard(self, make: Callable[[], T]) -> T:
+        """Make changes that are looked at anew: the kernel need not tell this run of each of thousands."""
+        own, *others = self._listeners
+        own.close()
+        try:
+            return make()
+        finally:
+            self._listeners = (netlink.connect(netlink.EVERYTHING), *others)
 
     def _asks_gateways(self) -> bool:
         """Have the kernel ask, once in a run, the gateways that are waiting for their turn."""

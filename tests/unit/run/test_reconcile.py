@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -337,6 +338,30 @@ def test_where_all_of_main_is_copied_one_reader_looks_as_long_as_nothing_changes
     states.save(world.root, world.stored()._replace(tables=(7,)))
     run.reconcile()
     assert readers[3] is not readers[2], "another run may have left routes anywhere"
+
+
+@pytest.mark.parametrize(("count", "deaf"), [(900, True), (9, False)])
+def test_a_run_hears_others_but_not_itself_make_thousands_of_changes(world: World, count: int, deaf: bool) -> None:
+    listeners: list[Mock] = []
+    there: list[list[bool]] = []
+
+    def connect(_: int) -> Mock:
+        listeners.append(Mock())
+        return listeners[-1]
+
+    def apply(changes: list[Change]) -> list[str]:
+        there.append([one.close.called for one in listeners])
+        return world._apply(changes)
+
+    world.patch(netlink, "connect", connect)
+    world.patch(write, "apply", apply)
+    heard: list[object] = []
+    world.patch(netlink, "any_change", heard.append)
+    run, world.todo = world.another(), [ONE] * count
+    run.reconcile()
+    assert there == [[deaf]]
+    assert [one.close.called for one in listeners] == [True, False][not deaf :]
+    assert heard == [(listeners[0], "another's"), (listeners[-1], "another's")]
 
 
 @pytest.mark.parametrize(("asks", "looks"), [(True, 2), (False, 1)])
