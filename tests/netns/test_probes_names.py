@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from mwan_hook.model import Connectivity, Family
+from tests.lab.process import spawn, wait_for
 from tests.netns.probe_lab import ALIVE, BLACK_HOLE, UNREACHABLE, ProbeLab, Provider, drip
 from tests.netns.probe_servers import OPEN, Internet, make_keys
 
@@ -171,6 +172,42 @@ def test_a_dns_server_may_be_named(bed: Bed, family: Family) -> None:
     assert (
         bed.lab.one(bed.uplink.job("dns://ok.test/other.test", family, servers=(ALIVE[family],))).connectivity is FULL
     )
+
+
+@both
+@pytest.mark.parametrize("target", ["tcp://any.test:53", "dns://any.test/other.test", "dns://{alive}/other.test"])
+def test_dnsmasq_is_understood(dnsmasq: Provider, made: Bed, family: Family, target: str) -> None:
+    asked = dnsmasq.job(target.format(alive=_host(family)), family, servers=(ALIVE[family],))
+    result = made.lab.one(asked)
+    assert (result.connectivity, result.error) == (FULL, None)
+
+
+@both
+def test_dnsmasq_s_no_is_understood(dnsmasq: Provider, made: Bed, family: Family) -> None:
+    result = made.lab.one(dnsmasq.job("tcp://any.example:53", family, servers=(ALIVE[family],)))
+    assert (result.connectivity, result.error) == (LIMITED, "no such name: any.example")
+
+
+def _host(family: Family) -> str:
+    return ALIVE[family] if family is Family.IPV4 else f"[{ALIVE[family]}]"
+
+
+@pytest.fixture(scope="module")
+def dnsmasq(made: Bed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
+    """An uplink whose name server is dnsmasq: each name below ``test`` has the address of the server itself."""
+    uplink = made.lab.provider()
+    log = tmp_path_factory.mktemp("dnsmasq") / "log"
+    places = [
+        word for address in ALIVE.values() for word in (f"--listen-address={address}", f"--address=/test/{address}")
+    ]
+    words = ["-d", "-C", "/dev/null", "-R", "-h", "-u", "root", "--bind-interfaces", "--local=/example/", *places]
+    process = spawn(["ip", "netns", "exec", uplink.name, "dnsmasq", *words, "--log-facility=-"], log)
+    try:
+        wait_for(f"dnsmasq: {log}", lambda: "started, version" in log.read_text())
+        yield uplink
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_the_bytes_of_a_name_count_once(bed: Bed) -> None:
