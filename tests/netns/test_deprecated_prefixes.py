@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pytest
 
 from mwan_hook.kernel.advertise import COPIES
-from mwan_hook.run.reconcile import SAID_TWICE
+from mwan_hook.run.save import SAID_TWICE
 from tests.lab import Lab, Netns, wait_for
 from tests.lab.router import Router
 from tests.lab.starts import Process

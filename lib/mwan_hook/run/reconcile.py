@@ -6,10 +6,9 @@ import time
 
 from mwan_hook.kernel import netlink
 from mwan_hook.model import UNREAD, CopyRoutes, MwanError, Ruleset, State
-from mwan_hook.run import judge, look
-from mwan_hook.run.rating import turned
+from mwan_hook.run import judge, look, save
 from mwan_hook.run.scene import Judged, ProbedRound, Scene, dialling_rests
-from mwan_hook.say import attempted, brief, complain
+from mwan_hook.say import attempted, complain
 from mwan_hook.store import files, lock
 from mwan_hook.store import state as states
 
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
     from mwan_hook.kernel.reader import Reader
 
     T = TypeVar("T")
-
-SAID_TWICE = 4.0  # seconds after which hosts hear again what has changed
 
 
 class Run:
@@ -51,7 +48,7 @@ class Run:
         self.sent = False  # one was: a run asks one thing
         self.ring_full = False  # a file of the record's ring is, and the disk has not all of it yet
         self.drained: dict[str, str] = {}  # uplinks that this run has disabled, and why
-        self._started = time.clock_gettime(time.CLOCK_BOOTTIME)
+        self.started = time.clock_gettime(time.CLOCK_BOOTTIME)
 
     def reconcile(self, rounds: Sequence[ProbedRound] = ()) -> Judged:
         """Look, judge, and change what differs."""
@@ -82,9 +79,9 @@ class Run:
 
             before, self.moved = seen.state, True
             judged, errors = change.settle(self, judged, rounds)
-            judged = self._saved(judged, before, errors, rounds)
+            judged = save.saved(self, judged, before, errors, rounds)
         else:
-            judged = self._saved(judged, seen.state, (), rounds)
+            judged = save.saved(self, judged, seen.state, (), rounds)
         due = judged.state.follow_at
         if due is None or due > judged.scene.now:
             return judged
@@ -185,74 +182,10 @@ class Run:
         self._asked_gateways = True
         return neighbours.ask(self.last.uplinks, self.last.bound.turns)
 
-    def _saved(self, judged: Judged, before: State, errors: tuple[str, ...], rounds: Sequence[ProbedRound]) -> Judged:
-        """Store the state, and what to tell of it, if it says anything new; then tell."""
-        errors = tuple(brief(errors))
-        state = _unless_quiet(judged, judged.state._replace(errors=errors))
-        again = state.to_repeat and judged.scene.now >= state.said_at + SAID_TWICE
-        if state.deprecated != judged.deprecated or again:
-            from mwan_hook.run import tell
-
-            state = tell.advertised(judged, state)
-        happened = turned(before, state, judged.scene.wall)
-        if state.usage:
-            from mwan_hook.run import metering
-
-            happened += metering.transitions(judged, before, state)
-        if state.dials != before.dials:
-            from mwan_hook.dial import happenings
-            from mwan_hook.store import dials
-
-            happened += happenings.transitions(before.dials, state.dials, judged.scene.wall)
-        if state.drains != before.drains:
-            from mwan_hook.run import draining
-
-            happened += tuple(draining.transitions(judged, before, state, self.drained))
-        self.moved = self.moved or bool(happened)
-        if happened:
-            from mwan_hook.run import tell
-
-            state = tell.with_notices(judged, before, state, happened)
-        failed: list[str] = []
-        fresh = state != judged.scene.state
-        if fresh:
-            took = round(time.clock_gettime(time.CLOCK_BOOTTIME) - self._started, 6)
-            state = state._replace(saved_at=judged.scene.now, saved_wall=judged.scene.wall, run_seconds=took)
-            failed = attempted(lambda: states.save(self.root, state))
-            # A failed write below /var must not stop notifications.
-            unkept = attempted(lambda: complain(metering.keep(judged, state, now=False))) if state.usage else []
-            if state.dials != before.dials:
-                unkept += attempted(lambda: dials.keep(self.root, before.dials, state.dials))
-            self.request = None if failed else self.request  # nothing is asked that is not on record
-            state = state._replace(errors=(*errors, *failed, *unkept))
-        if happened or state.outbox:
-            from mwan_hook.run import tell
-
-            tell.write_down(self.root, happened, judged.state.outbox)
-            if state.outbox and not failed:  # only now: what is in the outbox still can be written down again
-                state = tell.handed_over(self.root, self.loaded, state)
-        complain(line for line in state.warnings if line not in before.warnings)
-        self.remember(state)
-        if fresh and not failed and self.loaded.config.record.keep and self.memory:
-            from mwan_hook.run import record
-
-            self.ring_full |= record.keep(judged._replace(state=self.memory), rounds, self.asked, happened)
-        self.asked = frozenset()
-        return judged._replace(state=state, stamp=self.stamp)
-
     def remember(self, state: State) -> None:
         """A full disk loses nothing for the rest of this run."""
         self.memory = state if state.boot_id else state._replace(boot_id=states.boot_id())
         self.stamp = states.stamp(self.root)
-
-
-def _unless_quiet(judged: Judged, state: State) -> State:
-    """Counters that moved a little are no reason to save."""
-    if not state.usage:
-        return state
-    from mwan_hook.quota import usage
-
-    return usage.quiet(state, judged.scene.state, judged.scene.uplinks)
 
 
 def _spooled(root: str) -> frozenset[str]:

@@ -34,7 +34,7 @@ from mwan_hook.model import (
 from mwan_hook.notify import hooks, process
 from mwan_hook.routing.desired import Desired
 from mwan_hook.routing.uplinks import Bound
-from mwan_hook.run import channels
+from mwan_hook.run import channels, save
 from mwan_hook.run import tell as telling
 from mwan_hook.run.reconcile import Run
 from mwan_hook.run.scene import Judged, Scene
@@ -108,7 +108,7 @@ def live(root: Path, status: Status, reason: str) -> None:
     bound = Bound((uplink(probe()),), Allotment(), ())
     seen = Scene(str(root), Config(), "print", stored, Allotment(), bound, Snapshot(), 5.0, 1e9)
     made = Run(str(root), config.load(str(root)))
-    made._saved(Judged(seen, after, Desired(), ()), stored, (), ())
+    save.saved(made, Judged(seen, after, Desired(), ()), stored, (), ())
 
 
 def tell(root: Path) -> None:

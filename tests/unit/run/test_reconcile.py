@@ -39,7 +39,7 @@ from mwan_hook.model import (
 from mwan_hook.quota import usage
 from mwan_hook.routing.desired import Desired
 from mwan_hook.routing.uplinks import Bound
-from mwan_hook.run import change, judge, look, metering, reconcile, record, ruleset, tell
+from mwan_hook.run import change, judge, look, metering, record, ruleset, save, tell
 from mwan_hook.run.reconcile import Run
 from mwan_hook.run.scene import Judged, Scene
 from mwan_hook.store import files, history, spool, state
@@ -468,9 +468,9 @@ def test_what_is_to_be_told_is_stored_first_and_stays_until_it_could_be(world: W
     [
         (("a",), (), 0, False),
         ((), (), 0, True),
-        (("a",), ("a",), reconcile.SAID_TWICE, True),
-        (("a",), ("a",), reconcile.SAID_TWICE - 0.5, False),
-        (("a",), (), reconcile.SAID_TWICE, False),
+        (("a",), ("a",), save.SAID_TWICE, True),
+        (("a",), ("a",), save.SAID_TWICE - 0.5, False),
+        (("a",), (), save.SAID_TWICE, False),
     ],
 )
 def test_hosts_hear_what_changed_and_once_more_after_a_while(
