@@ -14,7 +14,7 @@ from mwan_hook import config
 from mwan_hook.config import build, keep, networkfiles
 from mwan_hook.config import cache as configcache
 from mwan_hook.config import networks as networkmatch
-from mwan_hook.machine import claims, networkd, udev
+from mwan_hook.machine import claims, networkd, programs, udev
 from mwan_hook.model import Family, Link, MwanError, Notice, Notified, State, Transition
 from mwan_hook.notify import unsent
 from mwan_hook.store import codec, files, history, outbox, spool, state, usage
@@ -106,7 +106,7 @@ def test_files_of_networkd_and_udev_say_something_or_nothing(tmp_path: Path, mon
     with modest():
         for chance in chances("networkd", 400):
             said = bent(chance, JOURNAL).decode(errors="replace")
-            monkeypatch.setattr(claims, "_output", lambda _words, said=said: said)
+            monkeypatch.setattr(programs, "run", lambda _words, _timeout, said=said: programs.Ran(said))
             put(tmp_path / networkd.LEASES / "7", bent(chance, LEASE))
             put(tmp_path / networkd.LINKS / "7", bent(chance, LINK))
             put(tmp_path / udev.DATABASE / "n7", bent(chance, UDEV))
