@@ -146,13 +146,21 @@ def _stopping(record: Activation, at: Occasion) -> Move:
     if gone and (at.dial.kind != COMMAND or (sight.sent and not (sight.stop_failed and patient))):
         return Move(_over(record, at))
     if not sight.sent:
-        return again(record, at, Verb(record.stop_verb))
+        fit = sight.families and is_wanted(record, at) and not (sight.silent or sight.stopping)
+        return Move(_kept(record, at)) if fit else again(record, at, Verb(record.stop_verb))
     done = record.stop_verb == Verb.HANG_UP.value and not sight.stopping and not sight.families
     if at.dial.kind == COMMAND and sight.alive and done:
         return Move(record._replace(stop_at=at.now, stop_verb=Verb.END.value), Verb.END)
     if at.now >= record.stop_at + STOP_PATIENCE:
         return Move(record._replace(stop_at=at.now, stop_verb=Verb.ABORT.value), Verb.ABORT)
     return Move(record)
+
+
+def _kept(record: Activation, at: Occasion) -> Activation:
+    """The record of one that a killed run wanted down: it has come up since, or is the way out again."""
+    if not record.ready_at:
+        return steps.came_up(record, at, "it came up late")
+    return into(record, Phase.UP, at, at.need.why)._replace(linger_until=0.0, next_at=0.0)
 
 
 def _over(record: Activation, at: Occasion) -> Activation:

@@ -60,7 +60,7 @@ def _unless_quiet(judged: Judged, state: State) -> State:
 
 
 def _advertised(judged: Judged, state: State) -> State:
-    """With what hosts behind this machine were told of prefixes, once more a little later."""
+    """The state with what hosts behind this machine were told of prefixes, and are told again a little later."""
     again = state.to_repeat and judged.scene.now >= state.said_at + SAID_TWICE
     if state.deprecated == judged.deprecated and not again:
         return state

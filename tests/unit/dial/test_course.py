@@ -226,6 +226,35 @@ def test_a_kill_while_hanging_up_is_made_good(killed: str) -> None:
         assert not world.lines["lte"].up
 
 
+def test_what_a_killed_run_wanted_down_stays_up_once_it_is_the_only_way_out() -> None:
+    world = two(linger=5.0)
+    world.lines["fiber"].works = False
+    world.runs(10)
+    world.lines["fiber"].works = True
+    while world.phase("lte") != "stopping":
+        world.now += 1
+        world.run(killed="stored")
+    world.lines["fiber"].works = False
+    world.runs(300)
+    assert (world.verbs("lte"), world.phase("lte")) == ([DIAL], "up")
+    assert world.events("lte") == ["dialling", "dialled"]
+    world.lines["fiber"].works = True
+    world.runs(20)
+    assert world.verbs("lte") == [DIAL, HANG_UP]
+
+
+def test_a_dial_that_a_killed_run_gave_up_may_come_up_late() -> None:
+    world = two("hang", ready_timeout=20.0)
+    world.lines["fiber"].works = False
+    while world.phase("lte") != "stopping":
+        world.now += 1
+        world.run(killed="stored" if world.verbs("lte") else "")
+    world.lines["lte"].mode = "ok"
+    world.runs(300)
+    assert (world.verbs("lte"), world.phase("lte")) == ([DIAL], "up")
+    assert world.events("lte") == ["dialling", "dial-failed", "dialled"]
+
+
 def test_fifty_triggers_are_one_dial() -> None:
     world = two()
     world.lines["fiber"].works = False
@@ -413,6 +442,7 @@ EVENTS = st.lists(
 
 @settings(max_examples=75, deadline=None)
 @example([("fiber", 1.0), ("fiber", 1.0), ("lte:silent", 1.0), ("kill:stored", 1.0), ("works", 1.0)])
+@example([("lte:hang", 1.0), ("fiber", 6.0), ("kill:stored", 16.0), ("lte:ok", 1.0)])
 @given(EVENTS)
 def test_a_world_that_goes_wrong_in_any_order(script: list[tuple[str, float]]) -> None:
     world = three(ready_timeout=25.0, retry_min=10.0, linger=30.0)
