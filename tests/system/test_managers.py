@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,7 +23,7 @@ CONF = "etc/mwan-hook/conf.d/50-test.conf"
 # who asks by the first provider is told its name, which is not what is expected
 CHECK = "[connectivity]\nenabled=true\nuri=http://9.9.9.9/isp\nresponse=isp2\ninterval=60\n"
 SOON = 25.0  # seconds that only a very busy host needs: hooks and the kernel's news start runs at once
-SHOWN = "mwan-hook status; mwan-hook plan; ip route; ip -o -4 address"
+SHOWN = "mwan-hook status; mwan-hook plan; ip route; ip -o -4 address; networkctl; journalctl -b -q --no-pager -n 40"
 
 
 @pytest.fixture(scope="session")
@@ -63,7 +64,8 @@ def managed(machine: Container, request: pytest.FixtureRequest) -> Iterator[Mana
 
 def wait_leases(machine: Container) -> None:
     for n, interface in ((1, "wan1"), (2, "wan2")):
-        machine.wait_lease(interface, machine.networks[n])
+        with shown(machine):
+            machine.wait_lease(interface, machine.networks[n])
 
 
 def configure(machine: Container, text: str) -> None:
@@ -82,11 +84,18 @@ def carrier(machine: Container) -> str:
     return words[words.index("dev") + 1] if "dev" in words else ""
 
 
-def wait(machine: Container, what: str, probe: Callable[[], object]) -> None:
+@contextlib.contextmanager
+def shown(machine: Container) -> Iterator[None]:
+    """Say what the machine shows where a wait in it is in vain."""
     try:
-        machine.wait(what, probe, SOON)
+        yield
     except LabError as error:
         raise LabError(f"{error}\n{machine.sh(SHOWN, check=False)}") from None
+
+
+def wait(machine: Container, what: str, probe: Callable[[], object]) -> None:
+    with shown(machine):
+        machine.wait(what, probe, SOON)
 
 
 def wait_both(machine: Container) -> None:
