@@ -15,18 +15,19 @@ from tests.order import longest_first
 from tests.system import running
 from tests.system.beds import Container, rootfs
 
-LONG = (
-    "managers",
+LONG = (  # the virtual machine's have a turn of their own
     "machine_profiles",
-    "demo_fresh",
-    "install",
-    "running",
-    "running_boot",
-    "debian",
-    "told",
-    "hotplug",
-    "delegation",
     "machine_stick",  # waits for the other machine to end
+    "told",
+    "install",
+    "managers",
+    "running",
+    "demo_fresh",
+    "debian",
+    "networkd",
+    "less_power",
+    "hotplug",
+    "dial",
 )
 
 
