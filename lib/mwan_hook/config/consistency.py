@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from mwan_hook.config.probechecks import Contradiction
     from mwan_hook.model import Config, Mail, Match, UplinkConfig, Webhook
 
+NO_PORTALS = "changes nothing: there are no portal_targets to ask"
+
 
 def check(config: Config, plain: Mapping[str, Any]) -> list[Contradiction]:
     """All findings; ``plain`` tells what was written from what is a default."""
@@ -34,6 +36,7 @@ def check(config: Config, plain: Mapping[str, Any]) -> list[Contradiction]:
     found += _room(config, written)
     found += _router(config, plain)
     found += measuring_nothing(config, plain.get("probe", {}))
+    found += _portals(config, plain.get("probe", {}))
     found += _matches(config)
     found += _mail(config.mail, plain.get("mail", {}))
     found += _webhook(config.webhook, plain.get("webhook", {}))
@@ -54,13 +57,20 @@ def _alone(uplink: UplinkConfig, own: Mapping[str, Any]) -> Iterator[Contradicti
         if uplink.gateway(family) and family not in uplink.families:
             words = f"{', '.join(uplink.gateway(family))} is not used: add {family.value} to families, or omit it"
             yield doubt((*path, "gateway"), words)
-    if "portal_interval" in own and own["portal_interval"] and not uplink.probe.portal_targets:
-        yield doubt((*path, "portal_interval"), "changes nothing: there are no portal_targets to ask")
+    if own.get("portal_interval") and not uplink.probe.portal_targets:
+        yield doubt((*path, "portal_interval"), NO_PORTALS)
     if uplink.metered and "metered_interval" in own and own["metered_interval"] < uplink.probe.interval:
         yield doubt((*path, "metered_interval"), f"is shorter than interval ({uplink.probe.interval:g}), which counts")
     for key in ("quota_reset_day", "quota_warn"):
         if key in own and not uplink.quota:
             yield doubt((*path, key), "changes nothing without quota")
+
+
+def _portals(config: Config, own: Mapping[str, Any]) -> Iterator[Contradiction]:
+    """The interval of all of them, where none asks."""
+    asked = config.probe.portal_targets or any(uplink.probe.portal_targets for uplink in config.uplinks)
+    if own.get("portal_interval") and not asked:
+        yield doubt(("probe", "portal_interval"), NO_PORTALS)
 
 
 def _dial(uplink: UplinkConfig, own: Mapping[str, Any]) -> Iterator[Contradiction]:

@@ -709,6 +709,22 @@ def test_no_other_words_are_the_size_of_a_segment(tmp_path: Path, word: str) -> 
         ("[uplinks]\n[[a]]\nmatch = eth0\nburst_echoes = 30\n", "[uplinks] [[a]] burst_echoes"),
         ("[uplinks]\n[[a]]\nmatch = eth0\nmetered = yes\nmptcp = backup\n", ""),
         ("[uplinks]\n[[a]]\nmatch = eth0\nmetered = yes\nmptcp = no\n", "[uplinks] [[a]] mptcp"),
+        ("[probe]\nportal_targets =\nportal_interval = 60\n", "[probe] portal_interval"),
+        ("[probe]\nportal_interval = 60\n", ""),
+        ("[probe]\nportal_targets =\nportal_interval = 0\n", ""),
+        (
+            "[probe]\nportal_targets =\nportal_interval = 60\n[uplinks]\n[[a]]\nmatch = eth0\n",
+            "[probe] portal_interval",
+        ),
+        (
+            "[probe]\nportal_targets =\nportal_interval = 60\n"
+            "[uplinks]\n[[a]]\nmatch = eth0\nportal_targets = http://192.0.2.1/=ok\n",
+            "",
+        ),
+        (
+            "[uplinks]\n[[a]]\nmatch = eth0\nportal_targets =\nportal_interval = 60\n",
+            "[uplinks] [[a]] portal_interval",
+        ),
     ],
 )
 def test_what_changes_nothing_is_said(tmp_path: Path, text: str, place: str) -> None:
