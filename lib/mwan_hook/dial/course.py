@@ -146,7 +146,7 @@ def _stopping(record: Activation, at: Occasion) -> Move:
     if gone and (at.dial.kind != COMMAND or (sight.sent and not (sight.stop_failed and patient))):
         return Move(_over(record, at))
     if not sight.sent:
-        fit = sight.families and is_wanted(record, at) and not (sight.silent or sight.stopping)
+        fit = steps.is_ready(at) and is_wanted(record, at) and not (sight.silent or sight.stopping)
         return Move(_kept(record, at)) if fit else again(record, at, Verb(record.stop_verb))
     done = record.stop_verb == Verb.HANG_UP.value and not sight.stopping and not sight.families
     if at.dial.kind == COMMAND and sight.alive and done:
@@ -157,7 +157,7 @@ def _stopping(record: Activation, at: Occasion) -> Move:
 
 
 def _kept(record: Activation, at: Occasion) -> Activation:
-    """The record of one that a killed run wanted down: it has come up since, or is the way out again."""
+    """The record of one whose hang-up was not served yet: it has come up since, or is the way out again."""
     if not record.ready_at:
         return steps.came_up(record, at, "it came up late")
     return into(record, Phase.UP, at, at.need.why)._replace(linger_until=0.0, next_at=0.0)

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from mwan_hook.dial.values import Verb
-from mwan_hook.model import Activate, Exercise, Family, Policy
+from mwan_hook.dial import course
+from mwan_hook.dial.values import Need, Occasion, Outlook, Sight, Verb
+from mwan_hook.model import Activate, Activation, Dial, Exercise, Family, Phase, Policy
 from tests.unit.dial.world import Line, World, on_demand, three, two
 
 DIAL, HANG_UP, END, ABORT, RESET = Verb.DIAL, Verb.HANG_UP, Verb.END, Verb.ABORT, Verb.RESET
@@ -253,6 +254,17 @@ def test_a_dial_that_a_killed_run_gave_up_may_come_up_late() -> None:
     world.runs(300)
     assert (world.verbs("lte"), world.phase("lte")) == ([DIAL], "up")
     assert world.events("lte") == ["dialling", "dial-failed", "dialled"]
+
+
+@pytest.mark.parametrize(("there", "verb"), [((Family.IPV6,), ABORT), ((Family.IPV4, Family.IPV6), None)])
+def test_what_lacks_the_family_that_is_wanted_is_hung_up_all_the_same(
+    there: tuple[Family, ...], verb: Verb | None
+) -> None:
+    record = Activation(Phase.STOPPING, ours=True, stop_at=10.0, stop_verb=ABORT.value, next_at=100.0)
+    need = Need(Outlook.WANTED, "no better uplink is online", (Family.IPV4,))
+    at = Occasion(11.0, Dial("unit:carrier"), need, Sight(families=there, alive=True), enabled=True)
+    taken = course.step(record, at, free=True)
+    assert (taken.verb, taken.record.phase is Phase.UP) == (verb, verb is None)
 
 
 def test_fifty_triggers_are_one_dial() -> None:
