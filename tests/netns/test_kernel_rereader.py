@@ -170,6 +170,18 @@ BESIDE = (
 )
 
 
+@pytest.mark.parametrize("count", [5, 1500])
+def test_defaults_are_those_that_a_reader_of_one_look_finds(bed: Bed, count: int) -> None:
+    """In a large main that one asks device by device, and leaves out those without an address to send from."""
+    bed.ns.ip("link add bare type veth peer bare-p")
+    for name in ("bare-p", "bare"):
+        bed.ns.ip(f"link set {name} addrgenmode none up")
+    bed.ns.ip("-6 route add default dev bare metric 5")
+    bed.ns.ip("-6 route add default via 2001:db8:1::1 dev wan1 metric 9")
+    [(*_, defaults)] = looks(bed, V6, MAIN_TABLE, many(V6, MAIN_TABLE, count))
+    assert defaults == len(bed.call("read", "defaults_of_main", V6)) == (2 if count == 5 else 1)
+
+
 @pytest.mark.parametrize("mixed", [False, True])
 def test_what_else_is_asked_of_a_large_main_is_found_in_what_is_copied(bed: Bed, mixed: bool) -> None:
     """Main is read once, for its defaults, wide routes, what others brought, networks, and the copies."""

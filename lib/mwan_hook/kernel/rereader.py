@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from mwan_hook.kernel import frames, netlink, watch, wire
 from mwan_hook.kernel.dumps import request
-from mwan_hook.kernel.maintable import NOTED, PIECE
+from mwan_hook.kernel.maintable import FEW as FEW_BUFFERS
+from mwan_hook.kernel.maintable import LOOPBACK, NOTED, PIECE
 from mwan_hook.kernel.reader import Reader
 from mwan_hook.light import NamedTuple
 from mwan_hook.model import MAIN_TABLE, Family
@@ -16,7 +17,7 @@ from mwan_hook.model import MAIN_TABLE, Family
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from _socket import socket
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Self
 
     from mwan_hook.kernel.copies import CanonicalRoutes
@@ -105,7 +106,21 @@ class Rereader(Reader):
             return super()._defaults6(links, dead, last)
         buffers = self._dump(wire.RTM_GETROUTE, request(Family.IPV6, MAIN_TABLE), _checked)
         self._kept[Family.IPV6, MAIN_TABLE].unsorted[:] = buffers
-        return self._defaults6_among([message for buffer in buffers for message in _noted(buffer)])
+        found = self._defaults6_among([message for buffer in buffers for message in _noted(buffer)])
+        return found if len(buffers) <= FEW_BUFFERS else self._able(found)
+
+    def _able(self, defaults: list[bytes]) -> list[bytes]:
+        """These, pieces and what leases bring, as a reader sees them that asks device by device."""
+        able = {address.index for address in self.addresses() if address.family is Family.IPV6 and address.usable}
+
+        def of(messages: Sequence[bytes]) -> list[bytes]:
+            devices = [wire.attributes(message, 28).get(wire.RTA_OIF) for message in messages]
+            seen = [not raw or int.from_bytes(raw, "little") in {LOOPBACK, *able} for raw in devices]
+            return [message for message, is_seen in zip(messages, seen, strict=True) if is_seen]
+
+        for kept in (self._pieces, self._brought):
+            kept[Family.IPV6] = of(kept[Family.IPV6])
+        return of(defaults)
 
     def ours_anywhere(self, family: Family, but: Iterable[int] = ()) -> tuple[Route, ...]:
         """Our routes of all tables once, then of those in which something was found and those left out."""

@@ -167,6 +167,7 @@ class Run:
     def unheard(self, make: Callable[[], T]) -> T:
         """Make changes that are looked at anew: the kernel need not tell this run of each of thousands."""
         own, *others = self._listeners
+        self.last = None  # also where it fails half-way
         own.close()
         try:
             return make()
